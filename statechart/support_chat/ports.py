@@ -1,0 +1,239 @@
+"""The ports: what a storage, a token provider and a transport must do for a session, as Protocols.
+
+An adapter implements a port without inheriting from it. It moves bytes and translates failures; it decides nothing:
+when to call, how often, what a late answer means and when to give up are the chart's business. Every call here may be
+cancelled at any await, may be slow or hang (the session has a limit for each), and raises only this library's errors:
+
+- `NetworkError` (or `RateLimitedError`): it may work later; what was asked may or may not have happened;
+- `AuthRefusedError`: this token or visitor is not accepted;
+- `BackendRejectedError`: no retry will help;
+- `StorageError`: the storage could not do it. Anything else that is raised counts as a failure of the adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import attrs
+
+from .values import Changes, Conversation, Message, NotMergedBecause
+
+TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
+"""Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable of it.
+
+Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is a failure, which the
+session survives and retries. A plain function runs on a daemon thread, so it may block.
+"""
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """A small key-value store of text, shared by processes; every method raises StorageError when it cannot do its work."""
+
+    async def get(self, key: str) -> str | None:
+        """The value stored under `key`, or None."""
+        ...
+
+    async def create(self, key: str, value: str) -> str:
+        """Stores `value` if `key` is absent, in one atomic step between processes; returns what is stored afterwards."""
+        ...
+
+    async def replace(self, key: str, old: str, new: str) -> str:
+        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is stored afterwards.
+
+        An absent key is left absent and answers `old`: nothing was stored that could be adopted.
+        """
+        ...
+
+    async def delete(self, *keys: str) -> None:
+        """Removes the keys; absent ones are no error. Afterwards no byte of their values is left."""
+        ...
+
+    async def keys(self) -> Sequence[str]:
+        """Every key stored, of whatever scope, in any order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Releases files, threads and connections; later calls raise StorageError. A second call does nothing."""
+        ...
+
+
+@attrs.frozen
+class Claim:
+    """An identify whose reply was lost: presented on the next dial so that its outcome is learnt, not guessed.
+
+    `wanted=False` closes it: if the backend has not committed this `identify_id` by now, it never will.
+    """
+
+    identify_id: str
+    user_id: str
+    wanted: bool
+
+
+@attrs.frozen
+class Credentials:
+    """What one dial presents. `visitor` and `token` are secrets.
+
+    `session` names the backend session to resume (None: begin a new one), `user_id` is who we ask to be (None: the visitor),
+    `cursor` the last message seen, so that what was missed is replayed.
+    """
+
+    workspace_id: str
+    widget_id: str
+    visitor: str = attrs.field(repr=False)
+    session: str | None = attrs.field(default=None, repr=False)
+    user_id: str | None = None
+    token: str | None = attrs.field(default=None, repr=False)
+    claim: Claim | None = None
+    cursor: str | None = None
+
+
+@attrs.frozen
+class IdentifyAnswer:
+    """The backend's answer to an identify: whom it accepted, and what became of the visitor."""
+
+    user_id: str
+    merged: bool
+    conversations_moved: int = 0
+    not_merged_because: NotMergedBecause | None = None
+
+
+@attrs.frozen
+class Welcome:
+    """The backend's answer to a dial: who we are and under which session.
+
+    `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None for a visitor.
+    `claim` is the remembered answer of the `Claim` presented, None if that identify was not committed. `gap` says that
+    messages after `cursor` could not all be replayed. `cursor` is where the replay ends.
+    """
+
+    session: str = attrs.field(repr=False)
+    visitor_id: str
+    user_id: str | None = None
+    claim: IdentifyAnswer | None = None
+    cursor: str | None = None
+    gap: bool = False
+    unread: int = 0
+
+
+@attrs.frozen
+class IdentifyRequest:
+    """Turns the visitor of this link into `user_id`, in one transaction at the backend; idempotent by `identify_id`.
+
+    `visitor` authorises the merge. `visitor_changes` were recorded for the visitor, `user_changes` for the user.
+    """
+
+    identify_id: str
+    user_id: str
+    visitor: str = attrs.field(repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    visitor_changes: Changes = attrs.field(factory=dict, repr=False)
+    user_changes: Changes = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
+class UpdateAnswer:
+    """The backend's answer to an update: the dotted paths it rejected, each with its reason; the rest is stored."""
+
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
+class Outgoing:
+    """A message to send; `client_message_id` makes a retry harmless. `conversation_id` None starts a conversation."""
+
+    client_message_id: str
+    text: str = attrs.field(repr=False)
+    conversation_id: str | None = None
+
+
+@attrs.frozen
+class MessageArrived:
+    """A link event: a message for this session, replayed or new; `cursor` is where a reconnect would go on."""
+
+    message: Message
+    cursor: str
+    unread: int = 0
+
+
+@attrs.frozen
+class TokenExpired:
+    """A link event: the backend no longer accepts the token this link was opened with (an HTTP 401 counts too)."""
+
+
+@attrs.frozen
+class SessionRevoked:
+    """A link event: the backend has ended this session for good."""
+
+    reason: str = "revoked"
+
+
+LinkEvent: TypeAlias = "MessageArrived | TokenExpired | SessionRevoked"
+"""What a link yields by itself."""
+
+
+class Link(Protocol):
+    """One open connection of one session. After `abort()` it delivers nothing and every pending call raises NetworkError."""
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the backend answered when this link was opened."""
+        ...
+
+    @property
+    def heard_at(self) -> float:
+        """When the last sign of life came (any frame, a ping's answer), in the running loop's `time()`."""
+        ...
+
+    def events(self) -> AsyncIterator[LinkEvent]:
+        """Yields what the backend sends, in order, once; raises NetworkError (or just ends) when the link is lost."""
+        ...
+
+    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
+        ...
+
+    async def renew(self, token: str) -> None:
+        """Presents a fresh token for the same user."""
+        ...
+
+    async def update(self, changes: Changes) -> UpdateAnswer:
+        """Stores changed traits of the session's identity, its company and its context."""
+        ...
+
+    async def send(self, message: Outgoing) -> Message:
+        """Sends a message; returns it as the backend stored it."""
+        ...
+
+    async def conversations(self) -> Sequence[Conversation]:
+        """Lists the conversations of the session's identity, newest first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Says goodbye and closes; bounded by the caller, who aborts afterwards."""
+        ...
+
+    def abort(self) -> None:
+        """Closes at once, synchronously, without a goodbye; a second call does nothing."""
+        ...
+
+
+class Transport(Protocol):
+    """Opens links to one backend. One object may serve many sessions; whoever made it closes it."""
+
+    async def open(self, credentials: Credentials) -> Link:
+        """Dials, presents the credentials and returns once the backend has said who we are.
+
+        Raises NetworkError, RateLimitedError, AuthRefusedError or BackendRejectedError. When cancelled it leaves
+        nothing open.
+        """
+        ...
+
+    async def revoke(self, session: str) -> None:
+        """Ends the named backend session and no other; needs no open link, and an unknown session is no error."""
+        ...
+
+    async def aclose(self) -> None:
+        """Releases pools and sockets of the transport itself; links are closed by their sessions."""
+        ...
