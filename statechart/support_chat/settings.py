@@ -12,9 +12,7 @@ from .errors import InvalidInputError
 
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise InvalidInputError(
-            f"Settings.{attribute.name} must be a positive finite number of seconds, not {value!r}."
-        )
+        raise InvalidInputError(f"Settings.{attribute.name} must be a positive finite number of seconds, not {value!r}.")
 
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -76,6 +74,4 @@ class Settings:
         if self.backoff_min > self.backoff_max:
             raise InvalidInputError("Settings.backoff_min is larger than backoff_max; lower one or raise the other.")
         if self.backoff_min > self.backoff_base:
-            raise InvalidInputError(
-                "Settings.backoff_min is larger than backoff_base; the first wait would have no width."
-            )
+            raise InvalidInputError("Settings.backoff_min is larger than backoff_base; the first wait would have no width.")

@@ -15,7 +15,7 @@ import attrs
 
 from .errors import InvalidInputError
 
-JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 """What JSON can hold: the type of a trait or of a context value."""
 
 Changes: TypeAlias = Mapping[str, JSON]
@@ -152,9 +152,7 @@ class SignedIn:
 Identity: TypeAlias = "Visitor | SignedIn"
 """Who a live session belongs to."""
 
-NotMergedBecause: TypeAlias = Literal[
-    "already_signed_in", "merged_into_another_user", "merge_forbidden", "nothing_to_merge"
-]
+NotMergedBecause: TypeAlias = Literal["already_signed_in", "merged_into_another_user", "merge_forbidden", "nothing_to_merge"]
 """Why an identify() signed the user in without moving the visitor's conversations."""
 
 
