@@ -1,0 +1,27 @@
+"""A reference backend in one process: what the loopback talks to, and what identity tokens are signed and verified with."""
+
+from .agent import Agent
+from .connections import Connection
+from .core import Backend
+from .faults import Faults
+from .identity_keys import Algorithm, IdentityKey
+from .log import Entry, Happening, Log, Operation
+from .opening import Opened
+from .signing import sign_identity_token
+from .widget import WidgetRules
+
+__all__ = [
+    "Agent",
+    "Algorithm",
+    "Backend",
+    "Connection",
+    "Entry",
+    "Faults",
+    "Happening",
+    "IdentityKey",
+    "Log",
+    "Opened",
+    "Operation",
+    "WidgetRules",
+    "sign_identity_token",
+]

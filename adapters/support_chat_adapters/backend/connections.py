@@ -1,0 +1,120 @@
+"""Live connections as the backend sees them: an outbox each, and the switchboard that finds them by session.
+
+A transport drains the outbox of its connection and watches `closed`; what it does with the frames is its own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from support_chat.errors import NetworkError
+from support_chat.ports import LinkEvent, Welcome
+
+from .sessions import Session
+
+
+class Connection:
+    """One open link of a session, on the running loop. Made by `Backend.connect`."""
+
+    def __init__(self, session: Session, welcome: Welcome, on_close: Callable[[Connection, str], None]) -> None:
+        self.session = session
+        """The session as it was when the connection was opened."""
+        self.welcome = welcome
+        """The answer to the dial."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the connection is over, whoever ended it."""
+        self.expiry_told = False
+        """The client knows that the token has expired, and need not be told again until it renews."""
+        self._loop = asyncio.get_running_loop()
+        self._outbox: deque[LinkEvent] = deque()
+        self._news = asyncio.Event()
+        self._on_close = on_close
+        self._quiet_since: float | None = None
+        self._silent = False
+
+    @property
+    def heard_at(self) -> float:
+        """When the client last had a sign of life: now, unless the connection fell silent or is over; the loop's `time()`."""
+        return self._loop.time() if self._quiet_since is None else self._quiet_since
+
+    @property
+    def silent(self) -> bool:
+        """Nothing passes any more, and nobody has been told."""
+        return self._silent
+
+    @property
+    def is_closed(self) -> bool:
+        """The connection is over; what its outbox still holds is delivered."""
+        return self.closed.done()
+
+    def push(self, event: LinkEvent) -> None:
+        """Puts an event into the outbox; lost if the connection is silent or over."""
+        if not self._silent and not self.is_closed:
+            self._outbox.append(event)
+            self._news.set()
+
+    async def next(self) -> LinkEvent:
+        """The next event, in order; waits for one, and raises NetworkError when there will be none."""
+        while not self._outbox:
+            if self.is_closed:
+                raise NetworkError("The link to the backend is lost; the session dials again.")
+            self._news.clear()
+            await self._news.wait()
+        return self._outbox.popleft()
+
+    def silence(self) -> None:
+        """Falls silent for good, as a half-open connection does: open for both ends, and nothing gets through."""
+        self._silent = True
+        self._be_quiet()
+
+    def close(self, why: str) -> None:
+        """Ends the connection and loses what was not delivered; a second call does nothing."""
+        self._outbox.clear()
+        self._end(why)
+
+    def finish(self, last: LinkEvent) -> None:
+        """Ends the connection after a last event, which is still delivered."""
+        self.push(last)
+        self._end("revoked")
+
+    def _end(self, why: str) -> None:
+        if not self.is_closed:
+            self._be_quiet()
+            self.closed.set_result(None)
+            self._news.set()
+            self._on_close(self, why)
+
+    def _be_quiet(self) -> None:
+        if self._quiet_since is None:
+            self._quiet_since = self._loop.time()
+
+
+@attrs.define(eq=False)
+class Switchboard:
+    """The open connections by the number of their session."""
+
+    _by_session: dict[int, list[Connection]] = attrs.field(factory=dict[int, list[Connection]])
+
+    def plug(self, connection: Connection) -> None:
+        """Takes a new connection in."""
+        self._by_session.setdefault(connection.session.number, []).append(connection)
+
+    def unplug(self, connection: Connection) -> None:
+        """Forgets a connection that is over."""
+        remaining = [other for other in self._by_session[connection.session.number] if other is not connection]
+        if remaining:
+            self._by_session[connection.session.number] = remaining
+        else:
+            del self._by_session[connection.session.number]
+
+    def of(self, sessions: Iterable[int]) -> list[Connection]:
+        """The open connections of these sessions."""
+        return [connection for number in sessions for connection in self._by_session.get(number, ())]
+
+    def all(self) -> list[Connection]:
+        """Every open connection."""
+        return self.of(tuple(self._by_session))

@@ -1,0 +1,66 @@
+"""What happened at the backend, as frozen records a test or a demo can count; it names sessions and paths, no secrets."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import attrs
+
+from support_chat.values import Identity
+
+from .sessions import session_ref
+
+Operation: TypeAlias = Literal["dial", "identify", "renew", "update", "send", "conversations", "revoke", "close"]
+"""What a client asks for. Logged when it leaves the client, whatever becomes of it."""
+Happening: TypeAlias = Literal["opened", "closed", "identified", "renewed", "updated", "sent", "replied", "revoked", "refused"]
+"""What the backend did about it."""
+
+
+@attrs.frozen
+class Entry:
+    """One thing that happened: `at` on the backend's clock, `kind`, in which session (its public name), for whom.
+
+    `detail` holds the words that belong to the kind: `opened` new or resumed, then the claim's outcome if there was one;
+    `closed` why; `identified` the identify_id, merged or why not, `again` for a remembered answer; `updated` the paths;
+    `sent` the message's id, new or again; `replied` the message's id; `refused` the operation, the code and the reason.
+    """
+
+    at: float
+    kind: Operation | Happening
+    session: str | None = None
+    identity: Identity | None = None
+    detail: tuple[str, ...] = ()
+
+
+class Log:
+    """The backend's entries, oldest first (the latest 100,000 of them), and the links that are open now."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=100_000)
+        self.open_links = 0
+        """How many links are open now."""
+        self.max_open_links = 0
+        """How many were open at once, at most."""
+
+    def add(self, entry: Entry) -> None:
+        """Records an entry; `opened` and `closed` move the count of open links."""
+        self._entries.append(entry)
+        self.open_links += (entry.kind == "opened") - (entry.kind == "closed")
+        self.max_open_links = max(self.max_open_links, self.open_links)
+
+    def of(self, kind: Operation | Happening, *, session: str | None = None) -> list[Entry]:
+        """The entries of a kind, of all sessions or of one (its credential or its public name)."""
+        ref = None if session is None else session_ref(session)
+        return [entry for entry in self._entries if entry.kind == kind and ref in (None, entry.session)]
+
+    def count(self, kind: Operation | Happening, *, session: str | None = None) -> int:
+        """How many entries of a kind there are."""
+        return len(self.of(kind, session=session))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,80 @@
+"""Opening: what a dial presents becomes a session and a welcome.
+
+One function, one transaction. Who is asked for comes from the credentials, or from a committed claim; whether they get it
+is the widget's rules' and the token's business; which session it happens in is decided last, and a session of anybody
+else is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import attrs
+
+from support_chat.errors import AuthRefusedError, BackendRejectedError
+from support_chat.ports import Credentials, MessageArrived, Welcome
+
+from . import conversations, identifying, sessions
+from .sessions import Session, owner_key
+from .store import hashed
+from .widget import Widget
+
+
+@attrs.frozen
+class Opened:
+    """An opened session: the answer to the dial, the messages to replay after it, and the session behind it."""
+
+    welcome: Welcome
+    replay: tuple[MessageArrived, ...]
+    session: Session
+
+
+def open_session(db: sqlite3.Connection, widget: Widget, credentials: Credentials, now: float) -> Opened:
+    """Begins or resumes a session; raises AuthRefusedError or BackendRejectedError and changes nothing."""
+    widget.admit(credentials.workspace_id, credentials.widget_id)
+    if not credentials.visitor:
+        raise BackendRejectedError("A dial needs the visitor's credential; mint one.", code="validation_error")
+    secret_hash = hashed(credentials.visitor)
+    claim, user_id = credentials.claim, credentials.user_id
+    remembered = None
+    if claim is not None:
+        if user_id not in (None, claim.user_id):
+            raise _other_identity()
+        remembered = identifying.recall(db, secret_hash, claim)
+        user_id = claim.user_id if remembered is not None else None
+    if user_id is None:
+        widget.admit_visitor()
+        claims = None
+    else:
+        claims = widget.authenticate(user_id, credentials.token, now)
+    visitor_id = sessions.visitor_of(db, secret_hash, now)
+    if credentials.session is None:
+        session, credential = sessions.begin(db, visitor_id)
+    else:
+        session, credential = sessions.find(db, credentials.session), credentials.session
+        becomes_user = session.user_id is None and remembered is not None
+        if session.user_id != user_id and not becomes_user:
+            raise _other_identity()
+        if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
+            raise _other_identity()
+    session = sessions.succeeded(db, session, now) if user_id is None else sessions.sign_in(db, session, user_id, claims, now)
+    owner = owner_key(session.identity)
+    missed = conversations.missed(db, owner, session.number, credentials.cursor)
+    welcome = Welcome(
+        session=credential,
+        visitor_id=visitor_id,
+        user_id=user_id,
+        claim=remembered,
+        cursor=missed.cursor,
+        gap=missed.gap,
+        unread=conversations.unread(db, owner),
+    )
+    return Opened(welcome, missed.messages, session)
+
+
+def _other_identity() -> AuthRefusedError:
+    return AuthRefusedError(
+        "The session to resume belongs to another identity; boot anew without it.",
+        code="auth_required",
+        reason="other_identity",
+    )

@@ -1,0 +1,143 @@
+"""The loopback: a transport to a backend in the same process and event loop, for tests, demos and offline work.
+
+A thin wire. Every request is copied when it is made, as bytes on a socket would be, crosses through the backend's faults
+and suspends on the way there and back, so the races of a network happen here too. What it adds is the client's end of a
+link: once the link is over, by `abort()` or from the other side, pending calls raise NetworkError and nothing is delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from support_chat.errors import NetworkError
+from support_chat.ports import (
+    Credentials,
+    IdentifyAnswer,
+    IdentifyRequest,
+    LinkEvent,
+    Outgoing,
+    UpdateAnswer,
+    Welcome,
+)
+from support_chat.values import Changes, Conversation, Message
+from support_chat_adapters.backend import Backend, Connection, Operation
+
+T = TypeVar("T")
+
+
+class LoopbackTransport:
+    """Opens links to `backend`, which its maker closes; the transport itself owns nothing. Many sessions may share one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def open(self, credentials: Credentials) -> LoopbackLink:
+        """Dials the backend; when cancelled, a connection that it has already accepted is closed again."""
+        connection = await self._backend.faults.cross(
+            "dial", lambda: self._backend.connect(credentials), undo=lambda connection: connection.close("abandoned")
+        )
+        if connection.is_closed:
+            raise _lost()
+        return LoopbackLink(self._backend, connection)
+
+    async def revoke(self, session: str) -> None:
+        """Ends the named backend session and no other; an unknown one is no error."""
+        await self._backend.faults.cross("revoke", lambda: self._backend.revoke(session))
+
+    async def aclose(self) -> None:
+        """Nothing to release: the backend belongs to whoever made it."""
+
+
+class LoopbackLink:
+    """The client's end of one connection to the backend; made by `LoopbackTransport.open`."""
+
+    def __init__(self, backend: Backend, connection: Connection) -> None:
+        self._backend = backend
+        self._connection = connection
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the backend answered when this link was opened."""
+        return self._connection.welcome
+
+    @property
+    def heard_at(self) -> float:
+        """Now, while the link is healthy; else when it fell silent or was lost. In the running loop's `time()`."""
+        return self._connection.heard_at
+
+    def events(self) -> AsyncIterator[LinkEvent]:
+        """What the backend sends, in order, once; raises NetworkError when the link is over."""
+        return _Events(self._connection)
+
+    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
+        frame = copy.deepcopy(request)
+        return await self._call("identify", lambda session: self._backend.identify(session, frame))
+
+    async def renew(self, token: str) -> None:
+        """Presents a fresh token for the same user."""
+        await self._call("renew", lambda session: self._backend.renew(session, token))
+
+    async def update(self, changes: Changes) -> UpdateAnswer:
+        """Stores changed traits; paths that the backend rejects are named in the answer."""
+        frame = copy.deepcopy(changes)
+        return await self._call("update", lambda session: self._backend.update(session, frame))
+
+    async def send(self, message: Outgoing) -> Message:
+        """Sends a message; returns it as the backend stored it."""
+        return await self._call("send", lambda session: self._backend.send(session, message))
+
+    async def conversations(self) -> Sequence[Conversation]:
+        """Lists the conversations of the session's identity, newest first."""
+        return await self._call("conversations", self._backend.conversations)
+
+    async def aclose(self) -> None:
+        """Says goodbye and closes."""
+        if not self._connection.is_closed:
+            await self._backend.faults.cross("close", lambda: self._connection.close("goodbye"), connection=self._connection)
+
+    def abort(self) -> None:
+        """Closes at once, without a goodbye; a second call does nothing."""
+        self._connection.close("aborted")
+
+    async def _call(self, operation: Operation, work: Callable[[str], T]) -> T:
+        """Carries one request; whichever comes first decides: its answer, or the end of the link."""
+        connection = self._connection
+        if connection.is_closed:
+            raise _lost()
+        session = connection.welcome.session
+        carried = asyncio.ensure_future(self._backend.faults.cross(operation, lambda: work(session), connection=connection))
+        carried.add_done_callback(_look_away)
+        try:
+            await asyncio.wait((carried, connection.closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            carried.cancel()
+        if connection.is_closed:
+            raise _lost()
+        return carried.result()
+
+
+class _Events:
+    """An iterator over a connection's outbox; unlike an async generator it leaves nothing to finalise."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> LinkEvent:
+        return await self._connection.next()
+
+
+def _look_away(carried: asyncio.Future[T]) -> None:
+    """Takes note of the outcome even if it comes too late, so that asyncio does not report it as never retrieved."""
+    if not carried.cancelled():
+        carried.exception()
+
+
+def _lost() -> NetworkError:
+    return NetworkError("The link to the backend is over; what was asked may have happened. The session dials again.")
