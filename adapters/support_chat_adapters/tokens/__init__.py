@@ -1,0 +1,5 @@
+"""Token providers: where a session gets its identity tokens. Your own is any function that returns one."""
+
+from .static import StaticToken
+
+__all__ = ["StaticToken"]

@@ -1,0 +1,471 @@
+"""What SQLiteStorage owes beyond the port: a private file that two processes share, and that tells what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+import support_chat_adapters.storage
+from support_chat.errors import InvalidInputError, StorageError
+from support_chat.testing import run
+from support_chat_adapters.storage import SQLiteStorage
+from support_chat_adapters.storage.sqlite_file import storage_error
+
+T = TypeVar("T")
+SECRET = "a visitor's secret, 3f9c1d8e7b5a"
+
+
+def using(storage: SQLiteStorage, use: Callable[[SQLiteStorage], Awaitable[T]]) -> T:
+    async def main() -> T:
+        try:
+            return await use(storage)
+        finally:
+            await storage.aclose()
+
+    return run(main())
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Generator[None, None, None]:
+    """Another user of the file, who keeps it to themselves."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        connection.close()
+
+
+# --- the file ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    assert using(SQLiteStorage(path), lambda storage: storage.create("key", "one")) == "one"
+    assert using(SQLiteStorage(str(path)), lambda storage: storage.get("key")) == "one"
+
+
+def test_the_file_appears_with_the_first_operation_not_before(tmp_path: Path) -> None:
+    storage = SQLiteStorage(tmp_path / "chat.db")
+    assert list(tmp_path.iterdir()) == []
+    using(storage, lambda storage: storage.get("key"))
+    assert names(tmp_path) == ["chat.db"]
+
+
+def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    storage = SQLiteStorage("chat.db")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    using(storage, lambda storage: storage.create("key", "one"))
+    assert (tmp_path / "chat.db").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_only_the_owner_can_read_a_file_it_creates_and_its_journal(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.create("key", "one"))
+        with contextlib.closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM support_chat")
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"chat.db": 0o600, "chat.db-journal": 0o600}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_the_mode_of_a_file_that_was_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    path.touch()
+    path.chmod(0o640)
+    using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir() if SECRET.encode() in file.read_bytes()]
+
+
+async def delete_it(storage: SQLiteStorage) -> None:
+    await storage.delete("secret")
+
+
+async def replace_it(storage: SQLiteStorage) -> None:
+    await storage.replace("secret", f"{SECRET * 7} 3", "another")
+
+
+async def delete_all(storage: SQLiteStorage) -> None:
+    await storage.delete(*await storage.keys())
+
+
+@pytest.mark.parametrize("remove", [delete_it, replace_it, delete_all])
+def test_what_is_removed_leaves_no_byte_in_the_folder(
+    tmp_path: Path, remove: Callable[[SQLiteStorage], Awaitable[None]]
+) -> None:
+    async def use(storage: SQLiteStorage) -> None:
+        for i in range(200):
+            await storage.create(f"before {i}", "x" * (i * 37 % 500))
+        await storage.create("secret", f"{SECRET * 7} 0")
+        for i in range(3):  # the value moves between pages, and pages are split and joined around it
+            await storage.delete(*(f"before {n}" for n in range(i, 200, 5)))
+            await storage.replace("secret", f"{SECRET * 7} {i}", f"{SECRET * 7} {i + 1}")
+            for n in range(100):
+                await storage.create(f"after {i} {n}", "y" * (n * 53 % 700))
+        assert leftovers(tmp_path) == ["chat.db"]
+        await remove(storage)
+        assert leftovers(tmp_path) == []
+        assert names(tmp_path) == ["chat.db"]
+
+    using(SQLiteStorage(tmp_path / "chat.db"), use)
+    assert leftovers(tmp_path) == []
+
+
+# --- several processes ---------------------------------------------------------------------------------------------------
+
+RACER = """
+import asyncio, sys
+from support_chat_adapters.storage import SQLiteStorage
+
+async def race(path, name):
+    storage = SQLiteStorage(path, timeout=60.0)
+    for i in range(40):
+        print(await storage.create(f"new {i}", name), await storage.replace(f"given {i}", "old", name))
+    await storage.aclose()
+
+print("ready", flush=True)
+sys.stdin.readline()
+asyncio.run(race(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("given", [0, 40], ids=["also creating the file", "on a file with values"])
+def test_of_racing_processes_one_wins_each_key_and_all_learn_which(tmp_path: Path, given: int) -> None:
+    async def prepare(storage: SQLiteStorage) -> None:
+        for i in range(given):
+            await storage.create(f"given {i}", "old")
+
+    async def stored(storage: SQLiteStorage) -> list[str]:
+        return [f"{await storage.get(f'new {i}')} {await storage.get(f'given {i}') or 'old'}" for i in range(40)]
+
+    path = tmp_path / "chat.db"
+    if given:
+        using(SQLiteStorage(path), prepare)
+    people = ["ada", "bob", "cyd", "dan"]
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(path), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in people
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = [racer.communicate(timeout=120)[0].splitlines() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0, 0]
+    outcome = using(SQLiteStorage(path), stored)
+    assert answers == [outcome] * 4
+    assert set(" ".join(outcome).split()) <= {*people, "old"}
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------------
+
+
+def no_database(folder: Path) -> Path:
+    path = folder / "chat.db"
+    path.write_text("Dear diary")
+    return path
+
+
+def a_damaged_database(folder: Path) -> Path:
+    path = folder / "chat.db"
+    using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * 4096)
+    return path
+
+
+def another_programs_table(folder: Path) -> Path:
+    path = folder / "chat.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE support_chat (something_else)")
+    return path
+
+
+def a_read_only_file(folder: Path) -> Path:
+    """One whose header says that this version of SQLite may not write it: permissions would not bind root."""
+    path = folder / "chat.db"
+    using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
+    with path.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\x09")
+    return path
+
+
+def a_missing_folder(folder: Path) -> Path:
+    return folder / "missing" / "chat.db"
+
+
+def a_folder_that_is_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "chat.db"
+
+
+def a_folder_itself(folder: Path) -> Path:
+    (folder / "chat.db").mkdir()
+    return folder / "chat.db"
+
+
+FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
+    (no_database, "not a SQLite database. Nothing in it was changed; move it away", "SQLITE_NOTADB"),
+    (a_damaged_database, "damaged. It was not repaired or removed; move it away", "SQLITE_CORRUPT"),
+    (another_programs_table, "another program's data. Give the storage a file of its own", "SQLITE_ERROR"),
+    (a_read_only_file, "cannot be written. Give this process write permission", "SQLITE_READONLY"),
+    (a_missing_folder, "cannot be created: No such file or directory. Create its folder", "FileNotFoundError"),
+    (a_folder_that_is_a_file, "cannot be created: Not a directory. Create its folder", "NotADirectoryError"),
+    (a_folder_itself, "cannot be opened. The folder must exist", "SQLITE_CANTOPEN"),
+]
+
+
+@pytest.mark.parametrize(("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS])
+def test_an_unusable_file_is_named_with_the_way_out_and_left_as_it_is(
+    tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str
+) -> None:
+    path = fault(tmp_path)
+    before = path.read_bytes() if path.is_file() else None
+    for _ in range(2):
+        with pytest.raises(StorageError) as caught:
+            using(SQLiteStorage(path), lambda storage: storage.create("new key", SECRET))
+        assert words in caught.value.message
+        assert caught.value.reason == reason
+        assert not caught.value.recoverable
+        assert "'chat.db'" in caught.value.message
+        assert str(tmp_path) not in repr(caught.value)  # a folder's name may be a person's
+        assert SECRET not in repr(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_told_and_may_pass() -> None:
+    with pytest.raises(StorageError, match=r"disk is full\. Free some space") as caught:
+        using(SQLiteStorage("/dev/full"), lambda storage: storage.create("key", "one"))
+    assert caught.value.recoverable
+
+
+def test_an_error_of_sqlite_without_a_name_is_told_in_its_words() -> None:
+    error = storage_error(sqlite3.ProgrammingError("odd"), "chat.db", 3.0)
+    assert (
+        error.message == "The storage file 'chat.db' could not be used: SQLite failed (odd). Try again, or choose another path."
+    )
+
+
+def test_text_that_utf8_cannot_carry_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.create("key", "\ud800"))
+
+
+def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path: Path) -> None:
+    async def use(storage: SQLiteStorage) -> None:
+        await storage.create("key", "one")
+        with locked(path):
+            calls: list[Callable[[], Awaitable[object]]] = [
+                lambda: storage.get("key"),
+                lambda: storage.create("key", "two"),
+                lambda: storage.delete("key"),
+            ]
+            for call in calls:
+                with pytest.raises(StorageError, match=r"locked for 0\.01 s\. Try again, or allow more") as caught:
+                    await call()
+                assert caught.value.recoverable
+                assert caught.value.reason == "SQLITE_BUSY"
+        assert await storage.get("key") == "one"
+
+    path = tmp_path / "chat.db"
+    using(SQLiteStorage(path, timeout=0.01), use)
+
+
+@pytest.mark.parametrize("fault", [no_database, a_damaged_database, a_folder_itself], ids=lambda fault: fault.__name__)
+def test_moving_a_bad_file_away_helps_without_a_restart(tmp_path: Path, fault: Callable[[Path], Path]) -> None:
+    async def use(storage: SQLiteStorage) -> None:
+        with pytest.raises(StorageError):
+            await storage.create("new key", "one")
+        path.rename(tmp_path / "moved away")
+        assert await storage.create("new key", "two") == "two"
+
+    path = fault(tmp_path)
+    using(SQLiteStorage(path), use)
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_a_path_that_is_no_file_is_refused_at_once(path: str) -> None:
+    with pytest.raises(InvalidInputError, match="use MemoryStorage"):
+        SQLiteStorage(path)
+    with pytest.raises(InvalidInputError, match="zero or more seconds"):
+        SQLiteStorage("chat.db", timeout=-1.0)
+
+
+# --- threads, loops, cancellation ----------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
+    async def main() -> None:
+        await storage.create("key", "one")
+        with locked(path):
+            task = asyncio.create_task(storage.replace("key", "one", "two"))
+            queued = asyncio.create_task(storage.delete("key"))
+            await asyncio.sleep(0)
+            for cancelled in (task, queued):
+                cancelled.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await cancelled
+        assert await storage.get("key") in {"one", "two"}  # the first may have been done, the second never began
+        await storage.aclose()
+
+    path = tmp_path / "chat.db"
+    storage = SQLiteStorage(path, timeout=60.0)
+    asyncio.run(main())
+
+
+def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loops(tmp_path: Path) -> None:
+    async def prepare() -> None:
+        await storage.create("key", "one")
+
+    async def look() -> str | None:
+        try:
+            return await storage.get("key")
+        finally:
+            await storage.aclose()
+
+    path = tmp_path / "chat.db"
+    storage = SQLiteStorage(path, timeout=60.0)
+    asyncio.run(prepare())
+    with locked(path):
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(storage.replace("key", "one", "two"))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+    assert asyncio.run(look()) == "two"
+    assert not task.done()
+
+
+def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(tmp_path: Path) -> None:
+    async def main() -> None:
+        await storage.create("key", "one")
+        with locked(path):
+            replacing = asyncio.create_task(storage.replace("key", "one", "two"))
+            closing = asyncio.create_task(storage.aclose())
+            await asyncio.sleep(0)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+        assert await replacing == "two"
+        for thread in threads_of(path):
+            await asyncio.to_thread(thread.join)
+        await storage.aclose()
+
+    path = tmp_path / "cancelled close.db"
+    storage = SQLiteStorage(path, timeout=60.0)
+    asyncio.run(main())
+
+
+def threads_of(path: Path) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"SQLiteStorage {path.name}"]
+
+
+def test_it_has_one_thread_from_the_first_operation_until_it_is_closed(tmp_path: Path) -> None:
+    async def main() -> None:
+        storage = SQLiteStorage(path)
+        assert threads_of(path) == []
+        await asyncio.gather(*(storage.create(f"key {i}", "one") for i in range(10)))
+        (thread,) = threads_of(path)
+        assert thread.daemon
+        await storage.aclose()
+        await asyncio.to_thread(thread.join)
+
+    path = tmp_path / "one thread.db"
+    asyncio.run(main())
+    assert threads_of(path) == []
+
+
+def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:
+    path = tmp_path / "dropped.db"
+    storage = SQLiteStorage(path)
+    asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
+    (thread,) = threads_of(path)
+    with pytest.warns(ResourceWarning, match=r"unclosed <SQLiteStorage 'dropped.db'>; call its aclose\(\)"):
+        del storage
+    thread.join()
+
+
+def test_dropping_an_unused_or_closed_storage_is_silent(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        SQLiteStorage(tmp_path / "chat.db")
+        using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.keys())
+        with contextlib.suppress(InvalidInputError):
+            SQLiteStorage("")
+    assert caught == []
+
+
+HANGS = """
+import asyncio, sys
+from support_chat_adapters.storage import SQLiteStorage
+
+async def main():
+    task = asyncio.create_task(SQLiteStorage(sys.argv[1], timeout=1000.0).get("key"))
+    await asyncio.sleep(0)
+    task.cancel()
+
+asyncio.run(main())
+"""
+
+
+def test_an_operation_that_hangs_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    using(SQLiteStorage(path), lambda storage: storage.keys())
+    with locked(path):
+        subprocess.run([sys.executable, "-c", HANGS, str(path)], check=True, timeout=120)
+
+
+def test_virtual_time_stands_still_while_the_file_is_used(tmp_path: Path) -> None:
+    async def main() -> float:
+        storage = SQLiteStorage(tmp_path / "chat.db")
+        for i in range(20):
+            async with asyncio.timeout(0.001):  # virtual: real SQLite takes longer than this
+                await storage.create(f"key {i}", "one")
+        await storage.aclose()
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 0.0
+
+
+def test_sqlite_is_imported_only_by_those_who_use_it() -> None:
+    code = "import sys, support_chat_adapters.storage as s; s.MemoryStorage(); assert 'sqlite3' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    with pytest.raises(AttributeError, match="no attribute 'RedisStorage'"):
+        _ = support_chat_adapters.storage.RedisStorage  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
