@@ -63,12 +63,12 @@ class Storage(Protocol):
 class Claim:
     """An identify whose reply was lost: presented on the next dial so that its outcome is learnt, not guessed.
 
-    `wanted=False` closes it: if the backend has not committed this `identify_id` by now, it never will.
+    Presenting it closes it: if the backend has not committed this `identify_id` by now, it never will.
     """
 
     identify_id: str
     user_id: str
-    wanted: bool
+    wanted: bool = False
 
 
 @attrs.frozen

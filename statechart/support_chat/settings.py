@@ -71,7 +71,7 @@ class Settings:
     """What destroy() lets a clear or a revocation under way take, and again the release of the adapters."""
 
     def __attrs_post_init__(self) -> None:
-        if self.backoff_min > self.backoff_max:
-            raise InvalidInputError("Settings.backoff_min is larger than backoff_max; lower one or raise the other.")
-        if self.backoff_min > self.backoff_base:
-            raise InvalidInputError("Settings.backoff_min is larger than backoff_base; the first wait would have no width.")
+        if self.backoff_min >= min(self.backoff_base, self.backoff_max):
+            raise InvalidInputError(
+                "Settings.backoff_min must be smaller than backoff_base and backoff_max, else the first wait has no width."
+            )

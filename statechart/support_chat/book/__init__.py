@@ -1,0 +1,1 @@
+"""What a session knows beside its state, in frozen values changed by pure functions."""

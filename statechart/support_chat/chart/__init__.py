@@ -1,0 +1,1 @@
+"""The language of charts, their validation, and the machine that runs them."""

@@ -1,0 +1,184 @@
+"""Runs a chart: `transitions.Machine` holds the compiled rows, `step` asks it for the next state. The one user of `transitions`.
+
+The rows are compiled once: facts become bits, a guard becomes two masks, so that a step costs a dictionary look-up, one
+comparison a row and one new state. That is done at the library's own extension points: `event_cls` decides which row fires,
+`transition_cls` makes the next state. There is no model (a state is a value, passed in and returned), no callback and no
+queue; `transitions` keeps the phases, the events and the rows, and refuses what it does not know.
+
+`step` is pure and total: no clock, no randomness, no input or output; what no row wants changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+import attrs
+from transitions import Event, Machine
+from transitions import Transition as StockTransition
+
+from .model import Chart, Present, Same, Transition
+
+Value: TypeAlias = "str | None"
+"""What a register holds: the id of somebody, or None for nobody."""
+
+UNHANDLED: Final = Transition(name="(unhandled)", group="", trigger=(), sources=())
+"""What fires when no row does: it stays and has no effects."""
+
+
+@attrs.frozen(slots=True)
+class State:
+    """Where a lifecycle stands: its phase, its stored facts as bits, its registers in the chart's order."""
+
+    phase: str
+    facts: int = 0
+    registers: tuple[Value, ...] = ()
+
+
+@attrs.frozen(slots=True)
+class Input:
+    """One thing that happens: the trigger, the facts that come with it as bits, and whom it names."""
+
+    trigger: str
+    facts: int = 0
+    named: Value = None
+
+
+_Derivation: TypeAlias = "tuple[int, int, int | None]"  # bit, register index, other index (None: is it present?)
+
+
+class _Row(StockTransition):
+    """A row at `transition_cls`: the stock one keeps source and dest, this one adds the masks and makes the next state."""
+
+    def __init__(self, source: str, dest: str, *_: Any, compiled: _Compiled, **__: Any) -> None:
+        super().__init__(source, dest)
+        self.row = compiled.row
+        self.target = compiled.row.target or source
+        self.mask, self.wanted = compiled.mask, compiled.wanted
+        self.keep, self.sets = ~compiled.clears, compiled.sets
+        self.assigns = compiled.assigns
+
+
+@attrs.frozen
+class _Compiled:
+    row: Transition
+    mask: int
+    wanted: int
+    sets: int
+    clears: int
+    assigns: tuple[int | None, ...] | None
+
+
+class _Event(Event):
+    """An event at `event_cls`: picks the row whose guard holds. What it needs per phase is laid out at the first use."""
+
+    def __init__(self, name: str, machine: Machine) -> None:
+        super().__init__(name, machine)
+        self.plans: dict[str, tuple[tuple[_Derivation, ...], list[_Row]]] = {}
+
+    def plan(self, phase: str, derivations: Iterable[tuple[int, int, int | None]]) -> None:
+        rows = [row for row in self.transitions.get(phase, ()) if isinstance(row, _Row)]
+        read = 0
+        for row in rows:
+            read |= row.mask
+        self.plans[phase] = tuple(d for d in derivations if d[0] & read), rows
+
+    def trigger(  # type: ignore[override]  # what a stock event calls a model is a value here
+        self, model: State, *args: Any, **_: Any
+    ) -> tuple[State, Transition]:
+        """Fires the row whose guard holds in state `model` with the input `args[0]`; returns the next state and the row."""
+        happening: Input = args[0]
+        bits = model.facts | happening.facts
+        derivations, rows = self.plans[model.phase]
+        if derivations:
+            registers = (*model.registers, happening.named)
+            for bit, index, other in derivations:
+                if (registers[index] is not None) if other is None else (registers[index] == registers[other]):
+                    bits |= bit
+        for row in rows:
+            if bits & row.mask == row.wanted:
+                stored, assigns = model.facts & row.keep | row.sets, row.assigns
+                if assigns is None:
+                    if stored == model.facts and row.target == model.phase:
+                        return model, row.row
+                    return State(row.target, stored, model.registers), row.row
+                values = (*model.registers, happening.named)
+                return State(row.target, stored, tuple([None if i is None else values[i] for i in assigns])), row.row
+        return model, UNHANDLED
+
+
+class Compiled:
+    """A chart made ready to run: the bit of each fact, the first state, and the machine that steps it.
+
+    Make one per chart and keep it (compiling takes milliseconds); any number of lifecycles share it, since a state is a value.
+    """
+
+    def __init__(self, chart: Chart) -> None:
+        self.chart = chart
+        self.bits: dict[str, int] = {fact: 1 << i for i, fact in enumerate(chart.facts)}
+        self.initial = State(chart.initial, 0, (None,) * len(chart.registers))
+        places: dict[str | None, int] = {register: i for i, register in enumerate((*chart.registers, chart.named))}
+        machine = _LeanMachine(
+            model=None,
+            states=[str(p) for p in chart.phases],
+            initial=str(chart.initial),
+            auto_transitions=False,
+            send_event=False,
+        )
+        for row in chart.transitions:
+            compiled = _Compiled(
+                row,
+                self.mask(row.when) | self.mask(row.unless),
+                self.mask(row.when),
+                self.mask(row.sets),
+                self.mask(row.clears),
+                tuple(_source(row, register, places) for register in chart.registers) if row.assigns else None,
+            )
+            for trigger in row.trigger:
+                for source in row.sources:
+                    # plain strings: `transitions` takes the name of an enum's member for the name of the phase
+                    machine.add_transition(str(trigger), str(source), str(row.target or source), compiled=compiled)
+        derivations: list[_Derivation] = []
+        for fact, kind in chart.facts.items():
+            if isinstance(kind, Same):
+                derivations.append((self.bits[fact], places[kind.left], places[kind.right]))
+            elif isinstance(kind, Present):
+                derivations.append((self.bits[fact], places[kind.register], None))
+        self._fire: dict[str, Callable[[State, Input], tuple[State, Transition]]] = {}
+        for trigger in chart.triggers:
+            known = machine.events.get(trigger)
+            event = known if isinstance(known, _Event) else _Event(trigger, machine)
+            for phase in chart.phases:
+                event.plan(phase, derivations)
+            self._fire[trigger] = event.trigger
+
+    def mask(self, facts: Iterable[str]) -> int:
+        """The bits of these facts, to put into an `Input` or to read a `State`."""
+        return sum(self.bits[fact] for fact in set(facts))
+
+    def names(self, bits: int) -> tuple[str, ...]:
+        """The facts whose bits are set, in the chart's order: for reports and logs."""
+        return tuple(fact for fact, bit in self.bits.items() if bits & bit)
+
+    def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
+        """The next state and the row that led there (`UNHANDLED` if none did). Raises KeyError for an unknown trigger."""
+        return self._fire[happening.trigger](state, happening)
+
+    def step(self, state: State, happening: Input) -> tuple[State, tuple[str, ...]]:
+        """The next state and the effects to carry out, in order. Raises KeyError for an unknown trigger."""
+        after, row = self._fire[happening.trigger](state, happening)
+        return after, row.effects
+
+
+def _source(row: Transition, register: str, places: dict[str | None, int]) -> int | None:
+    if register not in row.assigns:
+        return places[register]
+    source = row.assigns[register]
+    return None if source is None else places[source]
+
+
+class _LeanMachine(Machine):
+    """The stock machine with our event and row at its extension points."""
+
+    event_cls = _Event
+    transition_cls = _Row

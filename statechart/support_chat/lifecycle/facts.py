@@ -1,0 +1,47 @@
+"""What each fact of the shipped chart means, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..chart.model import Booked, Carried, FactKind, Present, Same, Stored
+from .alphabet import Fact, Register
+
+FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
+    {
+        Fact.BOOTED: Stored("a boot was accepted and has neither failed nor been ended; it may still wait"),
+        Fact.IDENTIFYING: Stored("an identify was accepted and somebody waits for it"),
+        Fact.UNRESOLVED: Stored("an identify request has left and its outcome is not known"),
+        Fact.RETRYING: Stored("the next attempt to connect is scheduled"),
+        Fact.FETCHING: Stored("the token provider is working on a token"),
+        Fact.TOKEN_WANTED: Stored("the next dial needs another token first"),
+        Fact.TOKEN_FRESH: Stored("the token was fetched for this very attempt: a no to it is a refusal"),
+        Fact.RENEWING: Stored("a fresh token is being presented to the backend"),
+        Fact.SENDING: Stored("an update request is under way"),
+        Fact.WRITING: Stored("a write of the visitor's id is under way; a clear waits for its end"),
+        Fact.OWED: Stored("a clear was asked for and has not yet succeeded"),
+        Fact.OWED_FULL: Stored("and it must remove the visitor too"),
+        Fact.CLEARING: Stored("a clear is under way"),
+        Fact.CLEARING_FULL: Stored("and it removes the visitor too"),
+        Fact.PARTING: Stored("the revocation and the goodbye of this shutdown are under way"),
+        Fact.RELEASING: Stored("the adapters are being released"),
+        Fact.RELEASED: Stored("the adapters have been released: nothing is left to do"),
+        Fact.FULL: Carried("shutdown(clear_storage=True)"),
+        Fact.MERGED: Carried("the backend says that it merged the visitor into the user"),
+        Fact.BEYOND: Carried("the backend asks to come back later than the call can wait"),
+        Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
+        Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
+        Fact.PROVIDER: Booked("there is a token provider for the session's user"),
+        Fact.TARGET_PROVIDER: Booked("there is a token provider for the user to be identified"),
+        Fact.PENDING: Booked("recorded updates wait that the backend does not know yet"),
+        Fact.NAMED: Present("the trigger names a user", Register.NAMED),
+        Fact.SIGNED_IN: Present("the session is for a user", Register.USER),
+        Fact.TARGETED: Present("an identify is not settled, or not resolved", Register.TARGET),
+        Fact.SAME_USER: Same(
+            "the trigger names the session's user (or nobody, as the session does)", Register.NAMED, Register.USER
+        ),
+        Fact.SAME_TARGET: Same("the trigger names the user to be identified", Register.NAMED, Register.TARGET),
+    }
+)

@@ -1,0 +1,246 @@
+"""How each effect is done: one small coroutine that asks one adapter. Nothing is decided here.
+
+A performer gets the book as it was when the effect was asked, and returns the effect's result or raises; what that means, how long
+it may take and what happens when it comes too late is declared with the effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ..book.book import Book
+from ..book.occasion import Asked
+from ..book.tokens import Token, read_token
+from ..errors import TokenProviderError
+from ..lifecycle.alphabet import Effect as E
+from ..ports import (
+    Credentials,
+    IdentifyAnswer,
+    IdentifyRequest,
+    Link,
+    Storage,
+    TokenProvider,
+    Transport,
+    UpdateAnswer,
+)
+from ..values import Conversation, Message
+
+VISITOR: Final = "visitor"
+"""The name of the one key that is stored."""
+
+
+@attrs.frozen
+class Place:
+    """Where a session keeps its keys and whom it speaks to."""
+
+    workspace_id: str
+    widget_id: str
+    scope: str
+
+    def key(self, name: str) -> str:
+        """The storage key of `name`: no two scopes share one (property S23), whatever characters their ids hold."""
+        parts = (self.workspace_id, self.widget_id, self.scope, name)
+        return "/".join(("support-chat", *(part.replace("%", "%25").replace("/", "%2F") for part in parts)))
+
+
+@attrs.frozen
+class Work:
+    """What a performer works with."""
+
+    storage: Storage
+    transport: Transport
+    place: Place
+    book: Book
+    """As it was when the effect was asked."""
+    asked: Asked | None
+    link: Link | None
+    release: Callable[[], Awaitable[None]]
+
+
+async def check_adapters(work: Work) -> str | None:
+    """Reads the visitor's key, to see that the storage can be read."""
+    return await work.storage.get(work.place.key(VISITOR))
+
+
+async def read_visitor(work: Work) -> str:
+    """The visitor's secret as stored; 256 bits are minted and stored first if there is none."""
+    return await work.storage.create(work.place.key(VISITOR), secrets.token_urlsafe(32))
+
+
+async def retire_visitor(work: Work) -> str:
+    """Replaces the merged visitor's secret by a new one; returns what is stored, which another process may have put there."""
+    fresh = secrets.token_urlsafe(32)
+    return await work.storage.replace(work.place.key(VISITOR), work.book.visitor or "", fresh)
+
+
+async def clear_user(work: Work) -> None:
+    """Removes every key of the scope but the visitor."""
+    await _clear(work, keep=work.place.key(VISITOR))
+
+
+async def clear_all(work: Work) -> None:
+    """Removes every key of the scope."""
+    await _clear(work, keep=None)
+
+
+async def _clear(work: Work, keep: str | None) -> None:
+    prefix = work.place.key("")
+    found = [key for key in await work.storage.keys() if key.startswith(prefix) and key != keep]
+    if found:
+        await work.storage.delete(*found)
+
+
+async def fetch_token(work: Work) -> Token:
+    """A token of the session's user."""
+    return await _fetch(work.book, work.book.provider, work.book.user_id)
+
+
+async def fetch_target_token(work: Work) -> Token:
+    """A token of the user to be identified."""
+    target = work.book.target
+    if target is None:
+        raise AssertionError("the chart asked for a token of nobody")
+    return await _fetch(work.book, target.provider, target.user_id)
+
+
+async def _fetch(book: Book, provider: TokenProvider | None, user_id: str | None) -> Token:
+    if provider is None or user_id is None:
+        raise TokenProviderError("There is no token_provider; pass one to boot() or identify().")
+    raw = provider() if _may_be_called_here(provider) else await _on_a_thread(provider)
+    if inspect.isawaitable(raw):
+        raw = await raw
+    return read_token(raw, user_id=user_id, spent=book.spent, wall=time.time())
+
+
+def _may_be_called_here(provider: TokenProvider) -> bool:
+    call = getattr(provider, "__call__", None)  # noqa: B004  # asks for the method, to look at it
+    is_async = inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call)
+    return is_async or sys.platform in ("emscripten", "wasi")  # there are no threads in a browser
+
+
+async def _on_a_thread(provider: TokenProvider) -> Any:
+    """Runs a plain function on a daemon thread of its own, so that one that hangs keeps neither the loop nor the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(result)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = provider()
+        except StopIteration:  # a future cannot carry it
+            error = TokenProviderError("The token_provider raised StopIteration; return a token.")
+        except Exception as raised:
+            error = raised  # type: ignore[assignment]
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this token any more
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="support-chat-token", daemon=True).start()
+    return await done
+
+
+async def dial(work: Work) -> Link:
+    """Opens a link; its welcome says who the backend says we are."""
+    book = work.book
+    return await work.transport.open(
+        Credentials(
+            workspace_id=work.place.workspace_id,
+            widget_id=work.place.widget_id,
+            visitor=book.visitor or "",
+            session=book.session,
+            user_id=book.user_id,
+            token=book.token.value if book.token else None,
+            claim=book.claim,
+            cursor=book.cursor,
+        )
+    )
+
+
+def _open(work: Work) -> Link:
+    if work.link is None:
+        raise AssertionError("the chart asked for work on a link while none is open")
+    return work.link
+
+
+async def send_identify(work: Work) -> IdentifyAnswer:
+    """Asks the backend to make the visitor this user."""
+    book, target = work.book, work.book.target
+    return await _open(work).identify(
+        IdentifyRequest(
+            identify_id=(target and target.identify_id) or "",
+            user_id=target.user_id if target else "",
+            visitor=book.visitor or "",
+            token=book.token.value if book.token else None,
+            visitor_changes=book.updates.carried,
+            user_changes=book.updates.carried_held,
+        )
+    )
+
+
+async def send_update(work: Work) -> UpdateAnswer:
+    """Sends what was recorded."""
+    return await _open(work).update(work.book.updates.sent)
+
+
+async def send_token(work: Work) -> None:
+    """Presents the fresh token."""
+    await _open(work).renew(work.book.token.value if work.book.token else "")
+
+
+async def use_link(work: Work) -> Message | Sequence[Conversation]:
+    """Sends the call's message, or lists conversations if it brings none."""
+    message = work.asked.message if work.asked else None
+    return await (_open(work).conversations() if message is None else _open(work).send(message))
+
+
+async def part(work: Work) -> None:
+    """Revokes the session and says goodbye on its link, side by side; either may fail without harm to the other."""
+    session, link = work.book.session, work.link
+    await asyncio.gather(
+        *([work.transport.revoke(session)] if session is not None else []),
+        *([link.aclose()] if link is not None else []),
+        return_exceptions=True,
+    )
+
+
+async def release(work: Work) -> None:
+    """Ends what the session itself has under way."""
+    await work.release()
+
+
+PERFORMERS: Final[Mapping[str, tuple[Callable[[Work], Awaitable[object]], tuple[type, ...]]]] = MappingProxyType(
+    {
+        E.CHECK_ADAPTERS: (check_adapters, (str, type(None))),
+        E.READ_VISITOR: (read_visitor, (str,)),
+        E.RETIRE_VISITOR: (retire_visitor, (str,)),
+        E.CLEAR_USER: (clear_user, (type(None),)),
+        E.CLEAR_ALL: (clear_all, (type(None),)),
+        E.FETCH_TOKEN: (fetch_token, (Token,)),
+        E.FETCH_TARGET_TOKEN: (fetch_target_token, (Token,)),
+        E.DIAL: (dial, (object,)),
+        E.SEND_IDENTIFY: (send_identify, (IdentifyAnswer,)),
+        E.SEND_UPDATE: (send_update, (UpdateAnswer,)),
+        E.SEND_TOKEN: (send_token, (type(None),)),
+        E.USE_LINK: (use_link, (Message, Sequence)),
+        E.PART: (part, (type(None),)),
+        E.RELEASE: (release, (type(None),)),
+    }
+)
+"""For each adapter effect who performs it, and of which types its result is; anything else counts as a failure."""
