@@ -178,14 +178,14 @@ class Backend:
     @contextmanager
     def _request(self, operation: Operation, session: str) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
         """One transaction of a session that is in force; a session whose token has expired is told so, once."""
-        with self._refusals(operation, session):
+        with self._refusals(operation, session), self._store.transaction() as db:
+            found = sessions.find(db, session)
             try:
-                with self._store.transaction() as db:
-                    yield db, sessions.current(db, session, self._clock())
-            except AuthRefusedError as error:
-                if error.code == "auth_expired":
-                    self._tell_expired(session_ref(session))
+                sessions.require_fresh_token(found, self._clock())
+            except AuthRefusedError:
+                self._tell_expired(found)
                 raise
+            yield db, sessions.succeeded(db, found, self._clock())
 
     @contextmanager
     def _refusals(self, operation: Operation, session: str | None) -> Generator[None, None, None]:
@@ -217,7 +217,7 @@ class Backend:
         for connection in self._switchboard.of(numbers):
             connection.push(event)
 
-    def _revoke(self, session: str, reason: str = "revoked") -> None:
+    def _revoke(self, session: str, reason: str) -> None:
         with self._store.transaction() as db:
             ended = sessions.revoke_by_ref(db, session_ref(session))
         if ended is not None:
@@ -228,15 +228,15 @@ class Backend:
         for connection in self._switchboard.of([session.number]):
             connection.finish(SessionRevoked(reason))
 
-    def _expire_tokens(self, user_id: str | None = None) -> None:
+    def _expire_tokens(self, user_id: str | None) -> None:
         with self._store.transaction() as db:
             expired = sessions.expire(db, user_id, self._clock())
         for session in expired:
-            self._tell_expired(session.ref)
+            self._tell_expired(session)
 
-    def _tell_expired(self, ref: str) -> None:
-        for connection in self._switchboard.all():
-            if connection.session.ref == ref and not connection.expiry_told:
+    def _tell_expired(self, session: Session) -> None:
+        for connection in self._switchboard.of([session.number]):
+            if not connection.expiry_told:
                 connection.expiry_told = True
                 connection.push(TokenExpired())
 

@@ -52,12 +52,9 @@ class Faults:
         self._switchboard = switchboard
         self._asked = asked
         self._hung: list[asyncio.Future[None]] = []
-        self.revoke = revoke
-        """Ends a session as the backend: `revoke(session, reason)`, by its credential or public name. Its links are told."""
-        self.expire_tokens = expire_tokens
-        """Expires the tokens of a user's sessions (None: of all); their links are told, requests are refused until renewed."""
-        self.drop_history = drop_history
-        """Lets no earlier message be replayed: a reconnect whose cursor is older is told of a gap."""
+        self._revoke = revoke
+        self._expire_tokens = expire_tokens
+        self._drop_history = drop_history
         self._reset()
 
     def _reset(self) -> None:
@@ -90,6 +87,18 @@ class Faults:
         """Every link open now falls silent for good, and whatever else is asked hangs until `heal`."""
         self.silence_links()
         self._black_hole = True
+
+    def revoke(self, session: str, reason: str = "revoked") -> None:
+        """Ends a session as the backend, by its credential or its public name; its links are told, then closed."""
+        self._revoke(session, reason)
+
+    def expire_tokens(self, user_id: str | None = None) -> None:
+        """Expires the tokens of a user's sessions (None: of all); their links are told, requests refused until renewed."""
+        self._expire_tokens(user_id)
+
+    def drop_history(self) -> None:
+        """Lets no message sent so far be replayed: a reconnect whose cursor is older is told of a gap."""
+        self._drop_history()
 
     def fail(self, operation: Operation, error: SupportChatError, *, times: int | None = 1) -> None:
         """The next `times` requests of this operation fail with (a copy of) `error`, and nothing is done at the backend."""

@@ -39,7 +39,7 @@ def identify(
     """Signs the session in as the user and merges the visitor into them; raises AuthRefusedError and changes nothing."""
     claims = widget.authenticate(request.user_id, request.token, now)
     secret_hash = hashed(request.visitor)
-    if not sessions.knows_secret(db, session, secret_hash):
+    if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
         raise AuthRefusedError(
             "The visitor's credential is not this session's; identify with the one the link was opened with.",
             code="auth_required",

@@ -83,19 +83,17 @@ def find(db: sqlite3.Connection, credential: str) -> Session:
     return _session(row)
 
 
-def current(db: sqlite3.Connection, credential: str, now: float) -> Session:
-    """The session of a credential, for a request made in it; raises AuthRefusedError if its token has expired.
-
-    A session left behind by a merge (another tab signed in) goes on as the visitor who succeeds the retired one.
-    """
-    session = find(db, credential)
+def require_fresh_token(session: Session, now: float) -> None:
+    """Raises AuthRefusedError if the token that the session was signed in with has expired."""
     if session.token_expires is not None and session.token_expires <= now:
         raise AuthRefusedError("The session's token has expired; present a fresh one.", code="auth_expired", recoverable=True)
-    return succeeded(db, session, now)
 
 
 def succeeded(db: sqlite3.Connection, session: Session, now: float) -> Session:
-    """The same session with the successor of a retired visitor in their place; unchanged for everybody else."""
+    """The same session with the successor of a retired visitor in their place; unchanged for everybody else.
+
+    A session is left behind by a merge when another one of the visitor (another tab) signed in.
+    """
     visitor = db.execute("SELECT secret_hash, merged_into FROM visitors WHERE id = ?", (session.visitor_id,)).fetchone()
     if session.user_id is not None or visitor["merged_into"] is None:
         return session
@@ -139,7 +137,7 @@ def revoke_by_ref(db: sqlite3.Connection, ref: str) -> Session | None:
 
 def expire(db: sqlite3.Connection, user_id: str | None, now: float) -> list[Session]:
     """Ends the life of the tokens that sessions of a user (None: of anybody) were opened with; returns those sessions."""
-    signed_in = "revoked = 0 AND user_id = coalesce(?, user_id)"
+    signed_in = "revoked = 0 AND token_expires IS NOT NULL AND user_id = coalesce(?, user_id)"
     db.execute(f"UPDATE sessions SET token_expires = ? WHERE {signed_in}", (now, user_id))
     return [_session(row) for row in db.execute(f"SELECT * FROM sessions WHERE {signed_in}", (user_id,))]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from support_chat.errors import AuthRefusedError, BackendRejectedError
+from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
+from support_chat.values import check_id
 
 from .identity_keys import Claims, IdentityKey, verified
 
@@ -48,6 +49,10 @@ class Widget:
 
     def authenticate(self, user_id: str, token: str | None, now: float) -> Claims | None:
         """Believes that the caller is `user_id`, or raises AuthRefusedError; None if it is believed without a token."""
+        try:
+            check_id("user_id", user_id)
+        except InvalidInputError as error:
+            raise BackendRejectedError(error.message, code="validation_error") from None
         if token is not None:
             return verified(token, user_id, keys=self.keys, workspace_id=self.workspace_id, widget_id=self.widget_id, now=now)
         if self.rules.jwt_required_for_identified_users:
