@@ -222,13 +222,13 @@ def _send_identify(book: Book, occasion: Occasion, settings: Settings) -> Book:
 
 
 def _become_user(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    target, answer = book.target, occasion.identified
-    if target is None or answer is None:
+    target = book.target
+    if target is None:
         return book
     return attrs.evolve(
         book,
-        user_id=answer.user_id,
-        identity=SignedIn(answer.user_id),
+        user_id=target.user_id,
+        identity=SignedIn(target.user_id),
         provider=target.provider,
         target=None,
         updates=u.become_user(book.updates),

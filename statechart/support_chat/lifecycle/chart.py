@@ -738,9 +738,13 @@ SHUTTING_DOWN: Final = (
         when=F.CLEARING_FULL, unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL), effects=E.PROCEED,
     ),
     Transition(  # the session stays dirty: OWED holds until a later shutdown or boot has cleared
-        name="clear.failed", group="shutting down", trigger=T.CLEAR_FAILED, sources=ENDED,
+        name="clear.failed", group="shutting down", trigger=T.CLEAR_FAILED, sources=P.SHUTDOWN,
         unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL, *SESSION_FACTS), assigns=NOBODY,
-        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.FAIL_BOOT, E.FAIL_IDENTIFY, E.DROP_UPDATES, E.FORGET, E.TELL_ERROR, E.PROCEED),
+        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, *SESSION_IS_OVER, E.TELL_ERROR),
+    ),
+    Transition(
+        name="clear.failed_at_the_end", group="shutting down", trigger=T.CLEAR_FAILED, sources=P.DESTROYED,
+        unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL), effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.TELL_ERROR, E.PROCEED),
     ),
     # Parting.
     Transition(
