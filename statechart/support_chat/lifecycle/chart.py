@@ -37,7 +37,7 @@ from . import refusals as R
 from .alphabet import Effect as E
 from .alphabet import Fact as F
 from .alphabet import Phase as P
-from .alphabet import Register, Trigger
+from .alphabet import Register
 from .alphabet import Trigger as T
 from .effects import EFFECTS
 from .facts import FACTS
@@ -828,23 +828,38 @@ TRANSITIONS: Final = (
 )
 
 
-def _unless_handled(*triggers: Trigger) -> tuple[tuple[Trigger, tuple[P, ...]], ...]:
-    """For each trigger the phases in which no row above speaks of it."""
-    return tuple(
-        (trigger, tuple(p for p in P if not any(trigger in row.trigger and p in row.sources for row in TRANSITIONS)))
-        for trigger in triggers
-    )
+# --- what means nothing, on purpose -------------------------------------------------------------------------------------
 
+UNBOOTED: Final = (P.NOT_INITIALIZED, P.READY, P.DESTROYED)
+BEFORE_LIVE: Final = (P.NOT_INITIALIZED, P.LOADING, P.READY)
 
-IGNORED: Final = tuple(
-    Ignored(triggers=trigger, phases=phases, because=because)
-    for because, triggers in (
-        ("a hint, or a cancelled awaiter, means nothing here", HINTS),
-        ("the timer does not run in this phase", TIMERS),
-        ("nothing waits here", (T.PROCEED, T.CLEAN)),
-    )
-    for trigger, phases in _unless_handled(*triggers)
-    if phases
+IGNORED: Final = (
+    Ignored(triggers=(T.BOOT_TIMEOUT, T.ABANDON_BOOT), phases=(*UNBOOTED, *LIVE), because="no boot is under way or waits"),
+    Ignored(
+        triggers=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), phases=(*UNBOOTED, P.AUTHENTICATED),
+        because="no identify is under way or waits",
+    ),
+    Ignored(triggers=T.GO_ONLINE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="nothing tries to connect"),
+    Ignored(
+        triggers=T.GO_OFFLINE, phases=(*BEFORE_LIVE, P.BOOTING, P.DISCONNECTED, *ENDED),
+        because="a boot tries until its time is over, and elsewhere no link is to be had or lost",
+    ),
+    Ignored(triggers=T.RETRY_DUE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="nothing tries to connect: the timer does not run"),
+    Ignored(
+        triggers=T.GIVE_UP, phases=tuple(phase for phase in P if phase is not P.RECONNECTING),
+        because="the timer runs while reconnecting",
+    ),
+    Ignored(
+        triggers=(T.SILENCE_DUE, T.UPDATE_DUE), phases=(*BEFORE_LIVE, *CONNECTING, *ENDED),
+        because="the timers run while a link is open",
+    ),
+    Ignored(
+        triggers=T.RENEW_DUE, phases=(*BEFORE_LIVE, P.BOOTING, P.ANONYMOUS, *ENDED),
+        because="the timer runs while a user is live",
+    ),
+    Ignored(triggers=T.DESTROY_TIMEOUT, phases=UNDESTROYED, because="the timer runs once the session is destroyed"),
+    Ignored(triggers=T.PROCEED, phases=(P.NOT_INITIALIZED, P.LOADING, *CONNECTING), because="nothing that waits may go on yet"),
+    Ignored(triggers=T.CLEAN, phases=(*BEFORE_LIVE, P.BOOTING, *LIVE), because="nothing is cleared before the session has ended"),
 )
 
 CHART: Final = Chart(
