@@ -123,7 +123,7 @@ def _create_private(path: str) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = DELETE")
-    if True:  # also shows at once, rather than at the first write, that a file is read-only
+    with _transaction(connection):  # also shows at once, rather than at the first write, that a file is read-only
         connection.execute("CREATE TABLE IF NOT EXISTS support_chat (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 

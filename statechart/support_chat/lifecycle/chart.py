@@ -12,17 +12,18 @@ The reasoning that the rows share:
 
 - *One answer to each call.* A call row joins a slot (`JOIN_...`), is `DONE` at once, or is refused (`REFUSE`); a slot is settled or
   failed by whatever ends what it waits for. Failing a slot in which nobody waits does nothing.
-- *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What boot, shutdown, destroy or a lost
-  link superseded comes in as `LATE`, and one row, the last of this file, disposes of it. Every other outcome row says `unless LATE`.
+- *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What boot, shutdown, destroy or a
+  lost link superseded comes in as `LATE`, and one row, the last of this file, disposes of it. Every other outcome row says
+  `unless LATE`.
 - *Connecting is one loop*, for a boot, a lost link and a probe alike: `RETRYING` (the timer runs), then `FETCHING` if a token is
   wanted, then the dial. Everybody who wants to connect starts the timer; only its expiry dials. So dials keep their distance
   whatever causes them, and there is never a second one.
-- *Three outcomes of a token*: it arrives; it is refused (then nobody tries again: a boot fails, a live session ends); or the attempt
-  fails (then the next one is scheduled). A no of the backend to a token is a refusal only if the token was `TOKEN_FRESH`.
+- *Three outcomes of a token*: it arrives; it is refused (then nobody tries again: a boot fails, a live session ends); or the
+  attempt fails (then the next one is scheduled). A no of the backend to a token is a refusal only if the token was `TOKEN_FRESH`.
 - *A lost reply is learnt, not guessed.* From the moment an identify request leaves until its answer is known, `UNRESOLVED` holds,
   whoever still waits. A reopened link asks what became of it.
-- *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a write under way, and comes before
-  the next boot. It waits for no network. The parting (revocation and goodbye) belongs to the shutdown that asked for it and goes on
+- *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a write under way, and comes
+  before the next boot. It waits for no network. The parting (revocation and goodbye) belongs to the shutdown that asked for it and goes on
   beside a boot that follows.
 - `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go on.
 """
@@ -32,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from ..chart.model import Chart, Ignored, Transition
+from ..chart.model import Ask, Chart, Ignored, Transition
 from . import refusals as R
 from .alphabet import Effect as E
 from .alphabet import Fact as F
@@ -417,7 +418,7 @@ MESSAGING: Final = (
     ),
 )
 
-CONNECTING_ROWS: Final = (
+STAYING_CONNECTED: Final = (
     # The one loop of connecting: the timer, then the token if one is wanted, then the dial.
     Transition(
         name="connect.fetch_token", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
@@ -806,13 +807,7 @@ CALLS: Final = (
 )
 HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY)
 LINK_EVENTS: Final = (T.MESSAGE_ARRIVED, T.TOKEN_EXPIRED, T.SESSION_REVOKED, T.LINK_LOST)
-TIMERS: Final = (
-    T.BOOT_TIMEOUT, T.IDENTIFY_TIMEOUT, T.RETRY_DUE, T.GIVE_UP, T.SILENCE_DUE, T.RENEW_DUE, T.UPDATE_DUE, T.DESTROY_TIMEOUT,
-)
-OUTCOMES: Final = tuple(
-    trigger for trigger in T
-    if trigger not in (*CALLS, *HINTS, *LINK_EVENTS, *TIMERS, T.PROCEED, T.CLEAN)
-)
+OUTCOMES: Final = tuple(t for t in T if any(isinstance(spec, Ask) and t in spec.outcomes for spec in EFFECTS.values()))
 
 LATE_RESULTS: Final = (
     Transition(
@@ -823,7 +818,7 @@ LATE_RESULTS: Final = (
 )
 
 TRANSITIONS: Final = (
-    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *CONNECTING_ROWS, *RENEWING, *SHUTTING_DOWN, *DESTROYING,
+    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *STAYING_CONNECTED, *RENEWING, *SHUTTING_DOWN, *DESTROYING,
     *REFUSALS, *LATE_RESULTS,
 )
 
@@ -844,7 +839,7 @@ IGNORED: Final = (
         triggers=T.GO_OFFLINE, phases=(*BEFORE_LIVE, P.BOOTING, P.DISCONNECTED, *ENDED),
         because="a boot tries until its time is over, and elsewhere no link is to be had or lost",
     ),
-    Ignored(triggers=T.RETRY_DUE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="nothing tries to connect: the timer does not run"),
+    Ignored(triggers=T.RETRY_DUE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="the timer runs while connecting"),
     Ignored(
         triggers=T.GIVE_UP, phases=tuple(phase for phase in P if phase is not P.RECONNECTING),
         because="the timer runs while reconnecting",

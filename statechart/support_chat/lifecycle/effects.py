@@ -15,7 +15,7 @@ from .alphabet import Effect as E
 from .alphabet import Lane, Slot, Timer
 from .alphabet import Trigger as T
 
-# fmt: off
+# fmt: off  # a row reads as a line of a table
 _LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
 _NOTHING_LEFT: Final = "drop it"
 
@@ -115,7 +115,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.ARM_PROBE: Arm(doc="connect at the slow cadence", timer=Timer.RETRY, expiry=T.RETRY_DUE, delay="probe"),
         E.ARM_GIVE_UP: Arm(doc="bound the reconnecting", timer=Timer.GIVE_UP, expiry=T.GIVE_UP, delay="give_up"),
         E.ARM_SILENCE: Arm(doc="listen for signs of life", timer=Timer.SILENCE, expiry=T.SILENCE_DUE, delay="silence"),
-        E.ARM_RENEW: Arm(doc="renew the token in time, if its expiry is known", timer=Timer.RENEW, expiry=T.RENEW_DUE, delay="renew"),
+        E.ARM_RENEW: Arm(doc="renew the token in time, if that is known", timer=Timer.RENEW, expiry=T.RENEW_DUE, delay="renew"),
         E.ARM_UPDATE: Arm(doc="send updates when they may leave", timer=Timer.UPDATE, expiry=T.UPDATE_DUE, delay="update"),
         E.ARM_DESTROY: Arm(doc="bound the destroy", timer=Timer.DESTROY, expiry=T.DESTROY_TIMEOUT, delay="destroy"),
         E.DISARM_BOOT: Disarm(doc="the boot is over", timers=Timer.BOOT),
