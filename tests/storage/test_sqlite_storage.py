@@ -148,7 +148,7 @@ async def race(folder, name, files):
     storages = [SQLiteStorage(f"{folder}/{n}.db", timeout=60.0) for n in range(int(files))]
     for i, _ in enumerate(sys.stdin):
         storage = storages[i % len(storages)]
-        print(await storage.create(f"new {i}", name), await storage.replace(f"given {i}", "old", name), flush=True)
+        print(await storage.replace(f"given {i}", "old", name), await storage.create(f"new {i}", name), flush=True)
     for storage in storages:
         await storage.aclose()
 
@@ -165,7 +165,7 @@ def test_of_racing_processes_one_wins_each_key_and_all_learn_which(tmp_path: Pat
 
     def stored(i: int) -> str:
         async def look(storage: SQLiteStorage) -> str:
-            return f"{await storage.get(f'new {i}')} {await storage.get(f'given {i}') or 'old'}\n"
+            return f"{await storage.get(f'given {i}') or 'old'} {await storage.get(f'new {i}')}\n"
 
         return using(SQLiteStorage(tmp_path / f"{i % files}.db"), look)
 

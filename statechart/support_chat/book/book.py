@@ -40,7 +40,7 @@ class Target:
 
 @attrs.frozen
 class Book:
-    """What is known. Times are seconds on the session's clock; `tags` has the tag of what is current on each lane, 0 for nothing."""
+    """What is known. Times are in seconds on the session's clock; `tags` has what is current on each lane, 0 for nothing."""
 
     serial: int = 0
     tags: tuple[int, ...] = _NO_TAGS

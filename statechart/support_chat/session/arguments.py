@@ -1,4 +1,4 @@
-"""Turns what callers pass in into the flat, checked form that the book records. Everything wrong is found here, on the line of the call."""
+"""Turns what callers pass in into the flat, checked form that the book records: what is wrong is found on the line of the call."""
 
 from __future__ import annotations
 
