@@ -191,6 +191,23 @@ def test_of_racing_processes_one_wins_each_key_and_all_learn_which(tmp_path: Pat
     assert winners <= ({*people} if given else {*people, "old"})
 
 
+def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_path: Path) -> None:
+    async def use(storage: SQLiteStorage) -> None:
+        await storage.create("key", "one")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE support_chat SET value = 'two'")
+            assert await storage.get("key") == "one"
+            for look in (storage.create("key", "three"), storage.replace("key", "not one", "three")):
+                with pytest.raises(StorageError):  # although what they would see now asks for no write
+                    await look
+            other.execute("COMMIT")
+        assert await storage.create("key", "three") == "two"
+
+    path = tmp_path / "chat.db"
+    using(SQLiteStorage(path, timeout=0.0), use)
+
+
 # --- what goes wrong -----------------------------------------------------------------------------------------------------
 
 

@@ -61,9 +61,7 @@ class SQLiteFile:
     def replace(self, key: str, old: str, new: str) -> str:
         """Stores `new` if `old` is stored; returns what is stored, or `old` for an absent key."""
         with self._opened() as connection, _transaction(connection):
-            connection.execute("COMMIT")
-            if _value(connection, key) == old: connection.execute("UPDATE support_chat SET value = ? WHERE key = ?", (new, key))
-            connection.execute("BEGIN")
+            connection.execute("UPDATE support_chat SET value = ? WHERE key = ? AND value = ?", (new, key, old))
             stored = _value(connection, key)
         return old if stored is None else stored
 
