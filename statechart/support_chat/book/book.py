@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from ..chart.model import Abandon, Ask
+from ..chart.model import Abandon, Ask, Detach
 from ..lifecycle.alphabet import Effect as E
 from ..lifecycle.alphabet import Fact, Lane
 from ..lifecycle.effects import EFFECTS
@@ -115,6 +115,8 @@ def note(book: Book, effect: str, occasion: Occasion, settings: Settings) -> Boo
     spec = EFFECTS[effect]
     if isinstance(spec, Ask) and not spec.several:
         book = attrs.evolve(_tagged(book, Lane(spec.lane), book.serial + 1), serial=book.serial + 1)
+    elif isinstance(spec, Detach):
+        book = _tagged(book, Lane(spec.lane), 0)
     elif isinstance(spec, Abandon):
         for lane in spec.lanes:
             book = _tagged(book, Lane(lane), 0)
@@ -303,10 +305,6 @@ _WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
         E.RESTORE: _restore,
         E.DROP_SENT: lambda book, occasion, settings: attrs.evolve(book, updates=u.drop_sent(book.updates)),
         E.DROP_UPDATES: lambda book, occasion, settings: attrs.evolve(book, updates=u.NO_UPDATES),
-        E.DETACH: lambda book, occasion, settings: _tagged(book, Lane.PART, 0),
-        E.RELEASE: lambda book, occasion, settings: attrs.evolve(
-            book, tags=tuple(tag if lane is Lane.RELEASE else 0 for lane, tag in zip(LANES, book.tags, strict=True))
-        ),
         E.TELL_MESSAGE: lambda book, occasion, settings: attrs.evolve(
             book, cursor=occasion.message.cursor, unread=occasion.message.unread
         ),

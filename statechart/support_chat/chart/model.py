@@ -94,9 +94,16 @@ class Carried:
 
 @attrs.frozen
 class Booked:
-    """A fact computed from the book (counters, tags, records) by a pure function."""
+    """A fact computed from the book (counters, tags, records) by a pure function.
+
+    For a checker, which has no book: `sets` and `clears` are the effects after which it certainly holds or does not, `frees`
+    those after which it may be either. After every other effect it is as it was.
+    """
 
     doc: str
+    sets: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
 
 
 @attrs.frozen
@@ -201,9 +208,22 @@ class Raise:
 
 @attrs.frozen(kw_only=True)
 class Note:
-    """Something is written down (in the book), answered or told at once; nothing comes back."""
+    """Something is written down (in the book), answered or told at once; nothing comes back.
+
+    `opens` names a lane on which events may come in from now on, until it is abandoned.
+    """
 
     doc: str
+    opens: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Detach:
+    """Calls waiting in the slots wait from now on for what is under way on the lane, and for nothing else; it is not superseded."""
+
+    doc: str
+    slots: tuple[str, ...] = attrs.field(converter=_names)
+    lane: str
 
 
 @attrs.frozen(kw_only=True)
@@ -214,7 +234,7 @@ class Abandon:
     lanes: tuple[str, ...] = attrs.field(converter=_names)
 
 
-EffectSpec: TypeAlias = "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Note | Abandon"
+EffectSpec: TypeAlias = "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Note | Detach | Abandon"
 """What an effect declares."""
 
 
@@ -237,6 +257,10 @@ class Chart:
     effects: Mapping[str, EffectSpec] = attrs.field(factory=dict, hash=False)
     transitions: tuple[Transition, ...] = attrs.field(converter=_rows)
     ignored: tuple[Ignored, ...] = attrs.field(default=(), converter=_entries)
+    events: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """The external triggers that come in by themselves on an open lane, by that lane."""
+    late: str | None = None
+    """The fact that an outcome is superseded; what is not late is current."""
     composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, hash=False)
     """Phases that a picture may show as one, by the name of the whole."""
 

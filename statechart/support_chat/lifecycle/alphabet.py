@@ -266,6 +266,7 @@ class Effect(StrEnum):
     # what is given up
     ABANDON_LOAD = auto()
     ABANDON_TOKEN = auto()
+    ABANDON_REST = auto()
     CUT = auto()
     DISPOSE = auto()
     # what listeners are told

@@ -37,8 +37,8 @@ from ..chart.model import Ask, Chart, Ignored, Transition
 from . import refusals as R
 from .alphabet import Effect as E
 from .alphabet import Fact as F
+from .alphabet import Lane, Register
 from .alphabet import Phase as P
-from .alphabet import Register
 from .alphabet import Trigger as T
 from .effects import EFFECTS
 from .facts import FACTS
@@ -772,12 +772,12 @@ DESTROYING: Final = (
     Transition(
         name="destroy.release", group="destroying", trigger=T.PROCEED, sources=P.DESTROYED,
         unless=(F.CLEARING, F.PARTING, F.WRITING, F.RELEASING, F.RELEASED), sets=F.RELEASING,
-        effects=(E.SETTLE_SHUTDOWN, E.SETTLE_CLEAR, E.DISARM, E.RELEASE),
+        effects=(E.SETTLE_SHUTDOWN, E.SETTLE_CLEAR, E.DISARM, E.ABANDON_REST, E.RELEASE),
     ),
     Transition(
         name="destroy.release_at_last", group="destroying", trigger=T.DESTROY_TIMEOUT, sources=P.DESTROYED,
         unless=(F.RELEASING, F.RELEASED), clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL, F.PARTING, F.WRITING),
-        sets=F.RELEASING, effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.RELEASE), error=R.WAS_DESTROYED,
+        sets=F.RELEASING, effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.ABANDON_REST, E.RELEASE), error=R.WAS_DESTROYED,
     ),
     Transition(
         name="destroy.done", group="destroying", trigger=T.RELEASED, sources=P.DESTROYED,
@@ -869,5 +869,7 @@ CHART: Final = Chart(
     effects=EFFECTS,
     transitions=TRANSITIONS,
     ignored=IGNORED,
+    events=dict.fromkeys(LINK_EVENTS, Lane.LINK),
+    late=F.LATE,
     composites={"live": LIVE},
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..chart.model import Abandon, Arm, Ask, Disarm, EffectSpec, Fail, Join, Note, Raise, Settle
+from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Note, Raise, Settle
 from .alphabet import Effect as E
 from .alphabet import Lane, Slot, Timer
 from .alphabet import Trigger as T
@@ -105,7 +105,9 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.DONE: Note(doc="the call has succeeded, now"),
         E.REFUSE: Note(doc="the call raises the row's error and changes nothing"),
         E.ANSWER: Note(doc="the one call that this is the reply to gets it"),
-        E.DETACH: Note(doc="shutdowns that wait now wait for their own parting alone"),
+        E.DETACH: Detach(
+            doc="shutdowns that wait now wait for their own parting alone", slots=(Slot.SHUTDOWN, Slot.CLEAR), lane=Lane.PART,
+        ),
         E.SETTLE_DETACHED: Note(doc="shutdowns that waited for this parting alone are done"),
         # --- timers -------------------------------------------------------------------------------------------------
         E.ARM_BOOT: Arm(doc="bound the boot", timer=Timer.BOOT, expiry=T.BOOT_TIMEOUT, delay="boot"),
@@ -130,7 +132,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.HOLD: Note(doc="record the update for when the identify has settled"),
         E.KEEP_VISITOR: Note(doc="remember the visitor's secret"),
         E.KEEP_TOKEN: Note(doc="remember the token and when it expires"),
-        E.KEEP_LINK: Note(doc="the link is the session's; remember who we are and under which session"),
+        E.KEEP_LINK: Note(doc="the link is the session's; remember who we are and under which session", opens=Lane.LINK),
         E.ACCEPT_TOKEN: Note(doc="the backend has accepted the token"),
         E.SPEND_TOKEN: Note(doc="the backend has refused the token: it is never sent again"),
         E.COUNT_FAILURE: Note(doc="count a failed attempt; the next wait is longer"),
@@ -147,6 +149,9 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.ABANDON_LOAD: Abandon(doc="the load is superseded", lanes=Lane.LOAD),
         E.ABANDON_TOKEN: Abandon(doc="the token call is superseded", lanes=Lane.TOKEN),
         E.CUT: Abandon(doc="abort the link; every dial, token call and request under way is superseded", lanes=_LINK_WORK),
+        E.ABANDON_REST: Abandon(
+            doc="everything under way is superseded", lanes=tuple(lane for lane in Lane if lane is not Lane.RELEASE),
+        ),
         E.DISPOSE: Note(doc="do with the late success what its effect declares, and nothing else"),
         # --- what listeners are told --------------------------------------------------------------------------------
         E.TELL_READY: Note(doc="tell that the session is live"),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..chart.model import Booked, Carried, FactKind, Present, Same, Stored
+from .alphabet import Effect as E
 from .alphabet import Fact, Register
 
 FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
@@ -33,9 +34,19 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.BEYOND: Carried("the backend asks to come back later than the call can wait"),
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
-        Fact.PROVIDER: Booked("there is a token provider for the session's user"),
-        Fact.TARGET_PROVIDER: Booked("there is a token provider for the user to be identified"),
-        Fact.PENDING: Booked("recorded updates wait that the backend does not know yet"),
+        Fact.PROVIDER: Booked(
+            "there is a token provider for the session's user", frees=(E.ADOPT, E.BECOME_USER), clears=E.FORGET
+        ),
+        Fact.TARGET_PROVIDER: Booked(
+            "there is a token provider for the user to be identified",
+            frees=E.ADOPT_TARGET,
+            clears=(E.BECOME_USER, E.FORGET_TARGET, E.FORGET),
+        ),
+        Fact.PENDING: Booked(
+            "recorded updates wait that the backend does not know yet",
+            frees=(E.ADOPT, E.RECORD, E.RESTORE, E.UNCLAIM, E.FORGET_TARGET, E.BECOME_USER),
+            clears=(E.SEND_UPDATE, E.SEND_IDENTIFY, E.DROP_UPDATES, E.FORGET),
+        ),
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),
         Fact.SIGNED_IN: Present("the session is for a user", Register.USER),
         Fact.TARGETED: Present("an identify is not settled, or not resolved", Register.TARGET),

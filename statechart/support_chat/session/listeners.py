@@ -102,9 +102,7 @@ class EventStream(Generic[E]):
             self._listeners.add(self)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._listeners.remove(self)
         self.end()
 

@@ -22,8 +22,8 @@ from ..book.delays import DELAYS, Wait, leaves_in
 from ..book.occasion import Occasion
 from ..book.telling import changed, told
 from ..chart.machine import Compiled, Input, State
-from ..chart.model import Abandon, Arm, Ask, Disarm, EffectSpec, Fail, Join, Raise, Refusal, Settle, Transition
-from ..errors import NetworkError, SupportChatError
+from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Raise, Refusal, Settle, Transition
+from ..errors import NetworkError, RateLimitedError, SupportChatError
 from ..events import AnyEvent, MessageFailed, MessageSent, PhaseChanged
 from ..lifecycle.alphabet import Effect as E
 from ..lifecycle.alphabet import Lane, Phase, Slot, Trigger
@@ -42,6 +42,17 @@ COMPILED: Final = Compiled(CHART)
 
 _ABANDONS: Final = {Slot.BOOT: Trigger.ABANDON_BOOT, Slot.IDENTIFY: Trigger.ABANDON_IDENTIFY}
 _CALL_NAMES: Final = {Trigger.USE: "send_message"}
+
+
+@attrs.frozen
+class _Moment:
+    """One effect being carried out: the book before it, what it is about, whose call it answers, what went wrong."""
+
+    effect: str
+    before: Book
+    occasion: Occasion
+    call: Call[Any] | None
+    error: Exception | None
 
 
 @attrs.define(eq=False)
@@ -123,11 +134,11 @@ class Runner:
         error = self._error(row, occasion)
         self._emit(told(before, effect, occasion, error))
         self.book = note(before, effect, occasion, self.settings)
-        kind = _KINDS.get(type(spec))
-        if kind is not None:
-            kind(self, effect, spec, occasion, call, error)
+        moment = _Moment(effect, before, occasion, call, error)
+        if (carry_out := _KINDS.get(type(spec))) is not None:
+            carry_out(self, spec, moment)
         elif (answer := _NOTES.get(effect)) is not None:
-            answer(self, before, occasion, call, error)
+            answer(self, moment)
 
     def _error(self, row: Transition, occasion: Occasion) -> Exception | None:
         if row.error is None:
@@ -142,10 +153,10 @@ class Runner:
 
     # --- the kinds of effects -------------------------------------------------------------------------------------------
 
-    def _ask(self, effect: str, spec: Ask, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        lane = Lane(spec.lane)
-        tag, began, asked = self.book.tag(lane), self.book.session is None, occasion.asked
-        if spec.several and call is not None:
+    def _ask(self, spec: Ask, moment: _Moment) -> None:
+        lane, call = Lane(spec.lane), moment.call if spec.several else None
+        tag, began, asked = self.book.tag(lane), self.book.session is None, moment.occasion.asked
+        if call is not None:
             self.using.add(call)
 
         def deliver(trigger: str, result: object, failure: Exception | None) -> None:
@@ -153,28 +164,25 @@ class Runner:
             if trigger == Trigger.LINK_UP:
                 link = result  # type: ignore[assignment]  # the one effect whose result is a link
                 result = link.welcome if link is not None else None
-            self.happen(
-                self.occasion(
-                    trigger,
-                    asked=asked if spec.several else None,
-                    result=result,
-                    error=failure,
-                    lane=lane,
-                    tag=tag,
-                    link=link,
-                    began=began,
-                ),
-                call if spec.several else None,
+            came = self.occasion(
+                trigger,
+                asked=asked if call is not None else None,
+                result=result,
+                error=failure,
+                lane=lane,
+                tag=tag,
+                link=link,
+                began=began,
             )
+            self.happen(came, call)
 
         work = Work(self.storage, self.transport, self.place, self.book, asked, self.link, self._release)
-        if effect == E.PART:  # it says goodbye on the link itself: what CUT aborts is no longer ours
+        if moment.effect == E.PART:  # it says goodbye on the link itself: what CUT aborts is no longer ours
             self.link = None
-        limit: float = getattr(self.settings, spec.limit)
-        self.asks.start(effect, spec, work, limit, deliver)
+        self.asks.start(moment.effect, spec, work, getattr(self.settings, spec.limit), deliver)
 
-    def _arm(self, effect: str, spec: Arm, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        delay = DELAYS[spec.delay](self._wait(occasion))
+    def _arm(self, spec: Arm, moment: _Moment) -> None:
+        delay = DELAYS[spec.delay](self._wait(moment.occasion))
         if delay is None:
             self.timers.disarm((spec.timer,))
         else:
@@ -183,23 +191,27 @@ class Runner:
     def _wait(self, occasion: Occasion) -> Wait:
         return Wait(self.book, occasion, self.settings, random.random())
 
-    def _disarm(self, effect: str, spec: Disarm, *_: object) -> None:
+    def _disarm(self, spec: Disarm, moment: _Moment) -> None:
         self.timers.disarm(spec.timers)
 
-    def _join(self, effect: str, spec: Join, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        if call is not None:
-            self.slots.join(spec.slot, call)
+    def _join(self, spec: Join, moment: _Moment) -> None:
+        if moment.call is not None:
+            self.slots.join(spec.slot, moment.call)
 
-    def _settle(self, effect: str, spec: Settle, occasion: Occasion, *_: object) -> None:
-        settle_all(self.slots.take(spec.slot), lambda call: self._result(call, occasion))
+    def _settle(self, spec: Settle, moment: _Moment) -> None:
+        settle_all(self.slots.take(spec.slot), lambda call: self._result(call, moment.occasion))
 
-    def _fail(self, effect: str, spec: Fail, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        settle_all(self.slots.take(spec.slot), lambda _: None, error or SupportChatError("The call failed."))
+    def _fail(self, spec: Fail, moment: _Moment) -> None:
+        error = moment.error or SupportChatError("The call failed.")
+        settle_all(self.slots.take(spec.slot), lambda _: None, error)
 
-    def _raise(self, effect: str, spec: Raise, *_: object) -> None:
+    def _raise(self, spec: Raise, moment: _Moment) -> None:
         self.internal.append(Trigger(spec.trigger))
 
-    def _abandon(self, effect: str, spec: Abandon, *_: object) -> None:
+    def _detach(self, spec: Detach, moment: _Moment) -> None:
+        self.slots.detach(spec.slots, moment.before.tag(Lane(spec.lane)))
+
+    def _abandon(self, spec: Abandon, moment: _Moment) -> None:
         self.asks.abandon(spec.lanes)
         if Lane.LINK in spec.lanes:
             self._abort(self.link)
@@ -210,45 +222,43 @@ class Runner:
 
     # --- notes that answer somebody -------------------------------------------------------------------------------------
 
-    def _done(self, before: Book, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        if call is not None:
-            call.settle(self._result(call, occasion))
+    def _done(self, moment: _Moment) -> None:
+        if moment.call is not None:
+            moment.call.settle(self._result(moment.call, moment.occasion))
 
-    def _refuse(self, before: Book, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        if call is not None:
-            call.settle(error=error)
+    def _refuse(self, moment: _Moment) -> None:
+        if moment.call is not None:
+            moment.call.settle(error=moment.error)
 
-    def _answer(self, before: Book, occasion: Occasion, call: Call[Any] | None, error: Exception | None) -> None:
-        if call is not None and call in self.using:
-            self._answer_use(call, occasion.result, occasion.error)
+    def _answer(self, moment: _Moment) -> None:
+        if moment.call is not None and moment.call in self.using:
+            self._answer_use(moment.call, moment.occasion.result, moment.occasion.error)
 
     def _answer_use(self, call: Call[Any], result: object, error: Exception | None) -> None:
         self.using.discard(call)
         message = call.asked.message
         if message is not None and error is not None:
-            unknown = isinstance(error, NetworkError) and getattr(error, "retry_after", None) is None
+            unknown = isinstance(error, NetworkError) and not isinstance(error, RateLimitedError)
             self._emit((MessageFailed(message.client_message_id, error, unknown),))
         elif isinstance(result, Message):
             self._emit((MessageSent(result),))
         call.settle(result, error)
 
-    def _detach(self, before: Book, *_: object) -> None:
-        self.slots.detach((Slot.SHUTDOWN, Slot.CLEAR), before.tag(Lane.PART))
+    def _settle_detached(self, moment: _Moment) -> None:
+        tag = moment.occasion.tag if moment.occasion.lane is Lane.PART else None
+        settle_all(self.slots.take_detached(tag), lambda call: self._result(call, moment.occasion))
 
-    def _settle_detached(self, before: Book, occasion: Occasion, *_: object) -> None:
-        tag = occasion.tag if occasion.lane is Lane.PART else None
-        settle_all(self.slots.take_detached(tag), lambda call: self._result(call, occasion))
-
-    def _keep_link(self, before: Book, occasion: Occasion, *_: object) -> None:
-        self.link = occasion.link
+    def _keep_link(self, moment: _Moment) -> None:
+        self.link = moment.occasion.link
         if self.link is not None:
-            self._in_background(self._pump(self.link, occasion.tag), "link")
+            self._in_background(self._pump(self.link, moment.occasion.tag), "link")
 
-    def _dispose(self, before: Book, occasion: Occasion, *_: object) -> None:
-        if occasion.link is not None:
-            self._abort(occasion.link)
-            if occasion.began:
-                self._in_background(self._revoke(occasion.link.welcome.session), "revoke")
+    def _dispose(self, moment: _Moment) -> None:
+        link = moment.occasion.link
+        if link is not None:
+            self._abort(link)
+            if moment.occasion.began:
+                self._in_background(self._revoke(link.welcome.session), "revoke")
 
     def _result(self, call: Call[Any], occasion: Occasion) -> Any:
         if call.trigger == Trigger.BOOT:
@@ -328,13 +338,13 @@ _KINDS: Final[dict[type[EffectSpec], Callable[..., None]]] = {
     Fail: Runner._fail,
     Raise: Runner._raise,
     Abandon: Runner._abandon,
+    Detach: Runner._detach,
 }
 
 _NOTES: Final[dict[str, Callable[..., None]]] = {
     E.DONE: Runner._done,
     E.REFUSE: Runner._refuse,
     E.ANSWER: Runner._answer,
-    E.DETACH: Runner._detach,
     E.SETTLE_DETACHED: Runner._settle_detached,
     E.KEEP_LINK: Runner._keep_link,
     E.DISPOSE: Runner._dispose,

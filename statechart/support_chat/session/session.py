@@ -178,9 +178,7 @@ class SupportChat:
 
     # --- messages -------------------------------------------------------------------------------------------------------
 
-    def send_message(
-        self, text: str, conversation_id: str | None = None, client_message_id: str | None = None
-    ) -> Call[Message]:
+    def send_message(self, text: str, conversation_id: str | None = None, client_message_id: str | None = None) -> Call[Message]:
         """Sends a message, in a new conversation if none is named. Sending again with the same client_message_id never makes two.
 
         Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError, and NetworkError without a link or
@@ -219,9 +217,7 @@ class SupportChat:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._destroyed()
 
     async def _destroyed(self) -> None:
