@@ -12,7 +12,7 @@ from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkE
 from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing, SessionRevoked, TokenExpired, Transport
 from support_chat.testing import run
 from support_chat.values import SignedIn, Visitor
-from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
+from support_chat_adapters.backend import Backend, IdentityKey, WidgetRules, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
 NOW = 1_800_000_000.0
@@ -192,8 +192,21 @@ def test_a_silent_link_stays_open_delivers_nothing_and_is_not_heard(whole_networ
         b.faults.heal()
         await hangs(link.conversations())
         link.abort()
-        assert b.log.open_links == 0
+        assert (link.heard_at, b.log.open_links) == (silent_since, 0)
         await fails(anext(link.events()), NetworkError)
+
+    on_loop(scenario)
+
+
+def test_an_answer_on_its_way_back_over_a_link_that_falls_silent_never_comes() -> None:
+    async def scenario(b: Backend, transport: Transport) -> None:
+        link = await transport.open(VISITOR)
+        b.faults.delay(answer=5)
+        sending = asyncio.ensure_future(link.send(Outgoing("m", "hello")))
+        await asyncio.sleep(1)
+        b.faults.silence_links()
+        await hangs(sending)
+        assert b.log.count("sent") == 1
 
     on_loop(scenario)
 
@@ -248,6 +261,17 @@ def test_tokens_expire_for_one_user_or_for_all_and_never_for_visitors() -> None:
         await ann.conversations()
 
     on_loop(scenario)
+
+
+def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
+    async def main() -> None:
+        with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
+            link = await LoopbackTransport(b).open(Credentials(**WIDGET, visitor="secret-1", user_id="ann"))
+            b.faults.expire_tokens()
+            assert await link.conversations() == ()
+            await hangs(anext(link.events()))
+
+    run(main())
 
 
 def test_the_backend_may_answer_in_the_name_of_another_user() -> None:

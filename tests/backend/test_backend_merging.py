@@ -258,6 +258,16 @@ def test_a_claim_of_another_users_identify_is_refused() -> None:
         assert caught.value.reason == "other_identity"
 
 
+def test_a_claim_never_takes_over_another_users_session() -> None:
+    with backend() as b:
+        b.identify(visitor(b, conversations=1).session, request())
+        of_bob = b.open(Credentials(**WIDGET, visitor="secret-1", user_id="bob", token=token("bob"))).welcome.session
+        with pytest.raises(AuthRefusedError) as caught:
+            claimed(b, token=token("ann"), session=of_bob)
+        assert caught.value.reason == "other_identity"
+        assert b.conversations(of_bob) == ()
+
+
 def test_a_claim_that_was_not_committed_opens_the_visitor_without_a_token() -> None:
     for wanted in (True, False):
         for bad in (None, "rubbish"):

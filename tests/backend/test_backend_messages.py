@@ -223,7 +223,7 @@ def test_what_can_no_longer_be_replayed_is_a_gap() -> None:
         assert [c.messages for c in b.conversations(s)] == [3], "the conversation itself forgets nothing"
 
 
-@pytest.mark.parametrize("cursor", ["99", "-1", "x", "", "9" * 40, "٣"])
+@pytest.mark.parametrize("cursor", ["99", "-1", "x", "", "9" * 40, "١"])
 def test_a_cursor_this_backend_never_gave_out_is_a_gap_and_no_error(cursor: str) -> None:
     with backend() as b:
         s = session(b)

@@ -41,9 +41,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         listed = b.conversations(first.session)
     with backend(file) as b:
         back = b.open(
-            Credentials(
-                **WIDGET, visitor="secret-1", session=first.session, user_id="ann", token=token("ann"), cursor=first.cursor
-            )
+            Credentials(**WIDGET, visitor="secret-1", session=first.session, user_id="ann", token=token("ann"), cursor=first.cursor)
         )
         assert [event.message.text for event in back.replay] == ["coming"]
         assert b.conversations(first.session) == listed

@@ -9,7 +9,7 @@ import pytest
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError, SupportChatError
 from support_chat.ports import Credentials, IdentifyRequest, Outgoing, Welcome
-from support_chat.values import SignedIn
+from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, WidgetRules, sign_identity_token
 
 NOW = 1_800_000_000.0
@@ -161,7 +161,10 @@ def test_a_session_whose_visitor_another_one_merged_goes_on_as_the_empty_success
         b.update(second.session, {"user.name": "Successor"})
         resumed = visitor(b, session=second.session, cursor="0")
         assert [len(b.conversations(s)) for s in (first.session, second.session)] == [1, 1]
-        assert resumed.visitor_id == visitor(b).visitor_id
+        successor = visitor(b)
+        assert resumed.visitor_id == successor.visitor_id
+        assert len(b.conversations(successor.session)) == 1
+        assert b.agent.traits(Visitor(successor.visitor_id)) == {"user.name": "Successor"}
         assert b.agent.traits(SignedIn("ann")) == {}
 
 

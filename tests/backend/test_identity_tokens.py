@@ -81,9 +81,7 @@ def test_a_signed_token_opens_a_session_of_its_user_with_each_algorithm() -> Non
 def test_a_signed_token_says_who_for_which_widget_until_when_and_what_is_known() -> None:
     user = User("ann", email="ann@example.com", name="Ann")
     token = sign_identity_token(user, SECRET, **WIDGET, now=NOW, lifetime=60, company_id="acme-gmbh")
-    read = jwt.decode(
-        token, SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False, "verify_aud": False}
-    )
+    read = jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False, "verify_aud": False})
     assert len(read.pop("jti")) >= 16
     assert read == {
         "sub": "ann",
@@ -154,9 +152,7 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "right alg, no signature": lambda: raw_token({"alg": "HS256"}, claims()),
     "another secret": lambda: jwt.encode(claims(), OTHER_SECRET, algorithm="HS256"),
     "an algorithm without a key": lambda: jwt.encode(claims(), SECRET * 2, algorithm="HS512"),
-    "another's key pair": lambda: jwt.encode(
-        claims(), _pem_pair(ec.generate_private_key(ec.SECP256R1()))[0], algorithm="ES256"
-    ),
+    "another's key pair": lambda: jwt.encode(claims(), _pem_pair(ec.generate_private_key(ec.SECP256R1()))[0], algorithm="ES256"),
     "two parts": lambda: jwt.encode(claims(), SECRET, algorithm="HS256").rpartition(".")[0],
     "a changed payload": lambda: _with_payload(jwt.encode(claims(sub="bob"), SECRET, algorithm="HS256"), claims()),
     "a payload that is no mapping": lambda: jwt.api_jws.encode(b'["ann"]', SECRET, algorithm="HS256"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -82,6 +83,7 @@ def test_a_whole_life_of_a_link() -> None:
         await link.aclose()
         assert (b.log.open_links, b.log.of("closed")[0].detail) == (0, ("goodbye",))
         await link.aclose()
+        assert b.log.count("close") == 1
         await transport.revoke(link.welcome.session)
         await transport.aclose()
         with pytest.raises(BackendRejectedError):
@@ -130,7 +132,10 @@ def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobody_els
         event = await anext(tab.events())
         assert isinstance(event, MessageArrived)
         assert event.message.text == "hello"
-        for link in (mine, bob, visitor):
+        await mine.send(Outgoing("m1", "hello"))
+        b.agent.reply(Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here")
+        assert isinstance(await anext(visitor.events()), MessageArrived)
+        for link in (mine, tab, bob, visitor):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(link.events()), 1)
 
@@ -147,6 +152,18 @@ def test_after_identify_the_link_brings_the_users_messages_and_no_longer_the_vis
         event = await anext(link.events())
         assert isinstance(event, MessageArrived)
         assert event.message.text == "to ann"
+
+    on_loop(scenario)
+
+
+def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_successors() -> None:
+    async def scenario(b: Backend, transport: Transport) -> None:
+        first, second = await transport.open(VISITOR), await transport.open(VISITOR)
+        await first.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
+        second.abort()
+        back = await transport.open(Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session))
+        b.agent.reply(Visitor(back.welcome.visitor_id), "to the successor")
+        assert isinstance(await anext(back.events()), MessageArrived)
 
     on_loop(scenario)
 
@@ -223,6 +240,9 @@ def test_an_aborted_link_fails_pending_and_later_calls_and_delivers_nothing(
         link.abort()
         assert b.log.count("closed") == 1
         await asyncio.sleep(60)
+        b.faults.heal()
+        await is_lost(request_of(link))
+        await asyncio.sleep(60)
         done = [entry for entry in b.log if entry.kind in ("identified", "updated", "sent", "renewed")]
         assert done == [], "what had not arrived is not carried out"
 
@@ -262,6 +282,33 @@ def test_a_cancelled_dial_leaves_no_link_open(turns: int, delay: float) -> None:
         assert b.log.open_links == 0
         await asyncio.sleep(60)
         assert b.log.open_links == 0
+
+    on_loop(scenario)
+
+
+def test_a_dial_whose_link_breaks_before_its_answer_arrives_fails() -> None:
+    async def scenario(b: Backend, transport: Transport) -> None:
+        b.faults.delay(answer=5)
+        dialling = asyncio.ensure_future(transport.open(VISITOR))
+        await asyncio.sleep(1)
+        assert b.log.open_links == 1
+        b.faults.drop_links()
+        await is_lost(dialling)
+        assert b.log.open_links == 0
+
+    on_loop(scenario)
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_by_asyncio() -> None:
+    async def scenario(b: Backend, transport: Transport) -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        link = await transport.open(VISITOR)
+        b.faults.swallow("send")
+        await is_lost(link.send(Outgoing("m", "hello")))
+        await asyncio.sleep(1)
+        gc.collect()
+        assert reported == []
 
     on_loop(scenario)
 

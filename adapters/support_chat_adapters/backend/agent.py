@@ -27,10 +27,7 @@ class Agent:
         Raises InvalidInputError if there is no such conversation, user or visitor.
         """
         with self._store.transaction() as db:
-            if isinstance(to, str):
-                owner = conversations.owner_of(db, to)
-            else:
-                owner = owner_key(to) if to in self._identities(db) else None
+            owner = self._owner(db, to)
             if owner is None:
                 raise InvalidInputError(f"There is no {to!r} to write to; look at conversations(), users() and visitors().")
             if isinstance(to, str):
@@ -88,6 +85,12 @@ class Agent:
                 ).fetchone()[0]
             )
 
-    def _identities(self, db: sqlite3.Connection) -> set[Identity]:
-        users = {SignedIn(row["id"]) for row in db.execute("SELECT id FROM users")}
-        return users | {Visitor(row["id"]) for row in db.execute("SELECT id FROM visitors WHERE merged_into IS NULL")}
+    def _owner(self, db: sqlite3.Connection, to: str | Identity) -> str | None:
+        """Who is written to, or None if there is nobody: a retired visitor would never read it."""
+        if isinstance(to, str):
+            return conversations.owner_of(db, to)
+        if isinstance(to, Visitor):
+            found = db.execute("SELECT 1 FROM visitors WHERE id = ? AND merged_into IS NULL", (to.id,)).fetchone()
+        else:
+            found = db.execute("SELECT 1 FROM users WHERE id = ?", (to.user_id,)).fetchone()
+        return None if found is None else owner_key(to)

@@ -52,8 +52,8 @@ class Connection:
         return self.closed.done()
 
     def push(self, event: LinkEvent) -> None:
-        """Puts an event into the outbox; lost if the connection is silent or over."""
-        if not self._silent and not self.is_closed:
+        """Puts an event into the outbox; lost if the connection is silent."""
+        if not self._silent:
             self._outbox.append(event)
             self._news.set()
 

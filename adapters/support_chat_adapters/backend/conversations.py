@@ -73,8 +73,7 @@ def append(
 ) -> Message:
     """Adds a message to a conversation that is known to exist."""
     number = db.execute(
-        "INSERT INTO messages (conversation_id, author, text, created_at, session_id, client_message_id)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (conversation_id, author, text, created_at, session_id, client_message_id) VALUES (?, ?, ?, ?, ?, ?)",
         (conversation_id, author, text, now, session, client_message_id),
     ).lastrowid
     return _message(db.execute(f"{_MESSAGE} WHERE messages.number = ?", (number,)).fetchone())

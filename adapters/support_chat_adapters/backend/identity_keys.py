@@ -55,8 +55,7 @@ def prepared_key(algorithm: str, key: str | bytes) -> Any:
         raise InvalidInputError(f"algorithm must be one of {', '.join(get_args(Algorithm))}, not {algorithm!r}.")
     if algorithm == "HS256" and len(key.encode() if isinstance(key, str) else key) < _MIN_SECRET_BYTES:
         raise InvalidInputError(
-            f"An HS256 secret needs at least {_MIN_SECRET_BYTES} bytes; make one with"
-            f" secrets.token_urlsafe({_MIN_SECRET_BYTES})."
+            f"An HS256 secret needs at least {_MIN_SECRET_BYTES} bytes; make one with secrets.token_urlsafe({_MIN_SECRET_BYTES})."
         )
     try:
         return jwt.get_algorithm_by_name(algorithm).prepare_key(key)

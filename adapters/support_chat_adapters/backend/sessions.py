@@ -119,10 +119,10 @@ def sign_in(db: sqlite3.Connection, session: Session, user_id: str, claims: Clai
 
 
 def of_owner(db: sqlite3.Connection, owner: str) -> list[int]:
-    """The numbers of the sessions that belong to an identity, by its `owner_key`, and were not revoked."""
+    """The numbers of the sessions that belong to an identity, by its `owner_key`."""
     kind, _, name = owner.partition(":")
     column = "user_id" if kind == "user" else "user_id IS NULL AND visitor_id"
-    return [row["id"] for row in db.execute(f"SELECT id FROM sessions WHERE revoked = 0 AND {column} = ?", (name,))]
+    return [row["id"] for row in db.execute(f"SELECT id FROM sessions WHERE {column} = ?", (name,))]
 
 
 def revoke(db: sqlite3.Connection, credential: str) -> Session | None:

@@ -110,11 +110,10 @@ class LoopbackLink:
             raise _lost()
         session = connection.welcome.session
         carried = asyncio.ensure_future(self._backend.faults.cross(operation, lambda: work(session), connection=connection))
-        carried.add_done_callback(_look_away)
         try:
             await asyncio.wait((carried, connection.closed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            carried.cancel()
+            carried.cancel()  # done already, it is told by this that nobody will look at its failure
         if connection.is_closed:
             raise _lost()
         return carried.result()
@@ -131,12 +130,6 @@ class _Events:
 
     async def __anext__(self) -> LinkEvent:
         return await self._connection.next()
-
-
-def _look_away(carried: asyncio.Future[T]) -> None:
-    """Takes note of the outcome even if it comes too late, so that asyncio does not report it as never retrieved."""
-    if not carried.cancelled():
-        carried.exception()
 
 
 def _lost() -> NetworkError:
