@@ -1,0 +1,350 @@
+"""Every call in every phase, as `calls_in_each_phase.txt` beside this file says: each of its lines is run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+import pytest
+
+import support_chat
+from support_chat import Call, NetworkError, Phase, PhaseChanged, SignedIn, SupportChat, Visitor
+
+if TYPE_CHECKING:
+    from tests.session.conftest import Stage
+
+Calls: TypeAlias = list[Call[Any]]
+
+CALLS: dict[str, Callable[[Stage, SupportChat], Call[Any]]] = {
+    "boot()": lambda stage, chat: chat.boot(),
+    "boot(ann)": lambda stage, chat: chat.boot(user={"id": "ann"}, token_provider=stage.tokens("ann")),
+    "boot(bob)": lambda stage, chat: chat.boot(user={"id": "bob"}, token_provider=stage.tokens("bob")),
+    "identify(ann)": lambda stage, chat: chat.identify(user={"id": "ann"}, token_provider=stage.tokens("ann")),
+    "identify(bob)": lambda stage, chat: chat.identify(user={"id": "bob"}, token_provider=stage.tokens("bob")),
+    "update()": lambda stage, chat: chat.update(context={"page": "billing"}),
+    "update(ann)": lambda stage, chat: chat.update(user={"id": "ann", "name": "Ann"}),
+    "update(bob)": lambda stage, chat: chat.update(user={"id": "bob", "name": "Bob"}),
+    "send": lambda stage, chat: chat.send_message("hello"),
+    "shutdown()": lambda stage, chat: chat.shutdown(),
+    "shutdown(clear)": lambda stage, chat: chat.shutdown(clear_storage=True),
+    "destroy()": lambda stage, chat: chat.destroy(),
+}
+
+TABLE = Path(__file__).with_name("calls_in_each_phase.txt").read_text(encoding="utf-8").partition("=====")[2]
+
+
+# --- how to get into each situation ---------------------------------------------------------------------------------------
+
+
+async def not_initialized(stage: Stage, chat: SupportChat) -> Calls:
+    return []
+
+
+async def loading(stage: Stage, chat: SupportChat) -> Calls:
+    stage.hold("get", "create", "replace", "delete", "keys")
+    load = chat.load()
+    await stage.quiet(1)
+    return [load]
+
+
+async def ready(stage: Stage, chat: SupportChat) -> Calls:
+    await chat.load()
+    return []
+
+
+async def shutdown(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    await chat.shutdown()
+    return []
+
+
+async def clearing(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    stage.hold("get", "create", "replace", "delete", "keys")
+    ended = chat.shutdown()
+    await stage.quiet(1)
+    return [ended]
+
+
+async def clearing_everything(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    stage.hold("get", "create", "replace", "delete", "keys")
+    ended = chat.shutdown(clear_storage=True)
+    await stage.quiet(1)
+    return [ended]
+
+
+async def revoking(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    stage.hold("revoke")
+    ended = chat.shutdown()
+    await stage.quiet(1)
+    return [ended]
+
+
+async def dirty(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    stage.fail("delete", OSError("disk"))
+    ended = chat.shutdown()
+    with pytest.raises(support_chat.StorageError):
+        await ended
+    return [ended]
+
+
+async def destroying(stage: Stage, chat: SupportChat) -> Calls:
+    return [*await clearing(stage, chat), chat.destroy()]
+
+
+async def destroyed(stage: Stage, chat: SupportChat) -> Calls:
+    await authenticated(stage, chat)
+    await chat.destroy()
+    return []
+
+
+async def anonymous(stage: Stage, chat: SupportChat) -> Calls:
+    await chat.boot()
+    return []
+
+
+async def authenticated(stage: Stage, chat: SupportChat) -> Calls:
+    await CALLS["boot(ann)"](stage, chat)
+    return []
+
+
+async def identified(stage: Stage, chat: SupportChat) -> Calls:
+    await chat.boot()
+    await CALLS["identify(ann)"](stage, chat)
+    await stage.quiet()
+    return []
+
+
+def booting(boot: str) -> Situation:
+    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+        stage.hold("dial")
+        call = CALLS[boot](stage, chat)
+        await stage.quiet(1)
+        return [call]
+
+    return arrange
+
+
+def asking(held: str) -> Situation:
+    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+        await chat.boot()
+        stage.hold(held)
+        call = CALLS["identify(ann)"](stage, chat)
+        await stage.quiet(1)
+        return [call]
+
+    return arrange
+
+
+def reconnecting(live: Situation) -> Situation:
+    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+        await live(stage, chat)
+        stage.hold("dial")
+        stage.links[-1].lose()
+        await stage.quiet(1)
+        return []
+
+    return arrange
+
+
+def disconnected(live: Situation) -> Situation:
+    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+        await live(stage, chat)
+        chat.set_online(False)
+        await stage.quiet(1)
+        return []
+
+    return arrange
+
+
+def then(situation: Situation, call: str) -> Situation:
+    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+        return [*await situation(stage, chat), CALLS[call](stage, chat)]
+
+    return arrange
+
+
+Situation: TypeAlias = "Callable[[Stage, SupportChat], Awaitable[Calls]]"
+
+SITUATIONS: dict[str, Situation] = {
+    "not_initialized": not_initialized,
+    "loading": loading,
+    "loading, a boot() waits": then(loading, "boot()"),
+    "loading, a boot(ann) waits": then(loading, "boot(ann)"),
+    "ready": ready,
+    "booting": booting("boot()"),
+    "booting as ann": booting("boot(ann)"),
+    "booting, an identify(ann) waits": then(booting("boot()"), "identify(ann)"),
+    "anonymous": anonymous,
+    "anonymous, an identify(ann) asks for its token": asking("token"),
+    "anonymous, an identify(ann) was sent": asking("identify"),
+    "authenticated as ann": authenticated,
+    "authenticated as ann by identify": identified,
+    "reconnecting": reconnecting(anonymous),
+    "reconnecting, an identify(ann) waits": then(reconnecting(anonymous), "identify(ann)"),
+    "reconnecting as ann": reconnecting(authenticated),
+    "disconnected": disconnected(anonymous),
+    "disconnected, an identify(ann) waits": then(disconnected(anonymous), "identify(ann)"),
+    "disconnected as ann": disconnected(authenticated),
+    "shutdown": shutdown,
+    "shutdown, it still clears": clearing,
+    "shutdown, it still clears everything": clearing_everything,
+    "shutdown, it still revokes": revoking,
+    "shutdown, its clear has failed": dirty,
+    "shutdown, a boot() waits": then(clearing, "boot()"),
+    "shutdown, a boot(ann) waits": then(clearing, "boot(ann)"),
+    "destroyed, it still clears": destroying,
+    "destroyed": destroyed,
+}
+
+
+# --- the table as data ----------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Row:
+    """One line of the table."""
+
+    situation: str
+    call: str
+    settles: str
+    at_once: str = ""
+    in_the_end: str = ""
+    seen: str = "-"
+    under_way: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.situation}: {self.call}"
+
+
+def rows() -> list[Row]:
+    """The lines of the table, one row for each call."""
+    found: list[Row] = []
+    situation = ""
+    for line in filter(str.strip, TABLE.splitlines()):
+        if line.startswith(" "):
+            settles, calls, *rest = (cell.strip() for cell in line.split("  ") if cell.strip())
+            found += [Row(situation, call, settles, *rest) for call in calls.split()]
+        else:
+            situation = line
+    return found
+
+
+ROWS = rows()
+REFUSED = [row for row in ROWS if not row.at_once]
+TAKEN = [row for row in ROWS if row.at_once]
+
+
+def error_of(name: str) -> type[Exception]:
+    kind: type[Exception] = getattr(support_chat, f"{name}Error")
+    return kind
+
+
+async def let_through(stage: Stage, chat: SupportChat, under_way: Calls) -> str:
+    """Lets everything happen that was held, and returns how the calls under way ended."""
+    stage.release()
+    if chat.is_in(Phase.DISCONNECTED):
+        chat.set_online(True)
+    await stage.quiet()
+    assert all(call.done for call in under_way)
+    ended = await asyncio.gather(*under_way, return_exceptions=True)
+    words = [type(e).__name__.removesuffix("Error") if isinstance(e, BaseException) else "done" for e in ended]
+    return ", ".join(f"{call.trigger} {word}" for call, word in zip(under_way, words, strict=True))
+
+
+async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
+    """A session in the situation of the row, on a storage that an earlier session has used."""
+    earlier = stage.chat()
+    await earlier.boot()
+    await earlier.destroy()
+    stage.leave_something()
+    chat = stage.chat()
+    under_way = await SITUATIONS[row.situation](stage, chat)
+    assert chat.state == row.situation.split(",")[0].split(" ")[0]
+    stage.log.clear()
+    return chat, under_way
+
+
+def test_the_table_is_complete() -> None:
+    assert {row.situation for row in ROWS} == set(SITUATIONS)
+    assert {situation.split(",")[0].split(" ")[0] for situation in SITUATIONS} == {phase.value for phase in Phase}
+    for situation in SITUATIONS:
+        assert [row.call for row in ROWS if row.situation == situation] == list(CALLS), situation
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=str)
+def test_a_refused_call_raises_and_changes_nothing(stage: Stage, row: Row) -> None:
+    async def scenario() -> None:
+        chat, _ = await arranged(stage, row)
+        before = (chat.state, chat.identity, len(stage.storage_log), len(stage.dials), stage.kept())
+        call = CALLS[row.call](stage, chat)
+        assert call.done
+        with pytest.raises(error_of(row.settles)) as caught:
+            await call
+        assert type(caught.value) is error_of(row.settles)
+        await asyncio.sleep(0)
+        assert (chat.state, chat.identity, len(stage.storage_log), len(stage.dials), stage.kept()) == before
+        assert stage.log == []
+
+    stage.run(scenario)
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=str)
+def test_what_is_under_way_ends_as_if_the_refused_call_had_not_been_made(stage: Stage, row: Row) -> None:
+    async def ending(*, refused: bool) -> tuple[object, ...]:
+        stage.forget()
+        chat, under_way = await arranged(stage, row)
+        if refused:
+            with pytest.raises(error_of(row.settles)):
+                await CALLS[row.call](stage, chat)
+        ended = await let_through(stage, chat, under_way)
+        seen = sorted(stage.log)
+        await chat.destroy()
+        return seen, ended, [event.current for event in stage.of(PhaseChanged)], stage.kept()
+
+    async def scenario() -> None:
+        assert await ending(refused=True) == await ending(refused=False)
+
+    stage.run(scenario)
+
+
+@pytest.mark.parametrize("row", TAKEN, ids=str)
+def test_an_accepted_call_does_what_the_table_says(stage: Stage, row: Row) -> None:
+    async def scenario() -> None:
+        chat, under_way = await arranged(stage, row)
+        call = CALLS[row.call](stage, chat)
+        assert chat.state == row.at_once
+        assert call.done == (row.settles == "now"), "settles in the same step if, and only if, the table says `now`"
+        assert await let_through(stage, chat, under_way) == row.under_way
+        assert sorted(stage.log) == sorted(row.seen.removeprefix("-").split())
+        result = await call
+        phase, _, user = row.in_the_end.partition("(")
+        assert chat.state == phase
+        if phase == "authenticated":
+            assert chat.identity == SignedIn(user.removesuffix(")") or "ann")
+        else:
+            assert isinstance(chat.identity, Visitor) == (phase == "anonymous")
+        if row.settles == "joins" and len({c.trigger for c in (call, *under_way)}) == 1:
+            assert result == await under_way[-1]
+        assert stage.most_open == 1
+
+    stage.run(scenario)
+
+
+def test_a_message_that_cannot_leave_is_not_kept(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = stage.chat()
+        boot = chat.boot()
+        with pytest.raises(NetworkError):
+            await chat.send_message("hello")
+        await boot
+        await stage.quiet()
+        assert "send" not in stage.log
+
+    stage.run(scenario)
