@@ -1,0 +1,5 @@
+"""The demo behind `support-chat demo`: the whole lifecycle, played against the embedded backend, with every step checked."""
+
+from .run import run
+
+__all__ = ["run"]
