@@ -154,7 +154,7 @@ async def race(folder, name, files):
 
 asyncio.run(race(*sys.argv[1:]))
 """
-ROUNDS = 100
+ROUNDS = 60
 
 
 @pytest.mark.parametrize(("files", "given"), [(1, True), (ROUNDS, False)], ids=["on one file with values", "also creating files"])

@@ -8,6 +8,7 @@ and settle its calls later, one by one, or prepare the outcome of the next call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, SupportChatError
 from ..values import UNSET, Unset
 
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ class PortCall:
 
     port: str
     operation: str
-    arguments: Mapping[str, object] = attrs.field(factory=dict, converter=_read_only, hash=False)
+    arguments: Mapping[str, object] = attrs.field(factory=dict[str, object], converter=_read_only, hash=False)
     at: float = attrs.field(default=0.0, eq=False)
     request: Any = attrs.field(default=None, eq=False, repr=False)
 
@@ -75,31 +76,36 @@ class CallLog:
 
 @attrs.frozen(eq=False)
 class Pending:
-    """A held call that waits for the test. Each method returns False if the call has been settled or cancelled meanwhile."""
+    """A held call that waits for the test. Its methods return False if the call has been settled or cancelled meanwhile."""
 
     call: PortCall
     _default: Callable[[], Any] = attrs.field(repr=False)
     _outcome: asyncio.Future[Any] = attrs.field(repr=False)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing can change this call's outcome any more."""
+        return self._outcome.done()
 
     def succeed(self, answer: object = UNSET) -> bool:
         """Lets the call succeed: with `answer`, or, without one, by doing now what it would have done had it not been held.
 
         An `answer` is passed on unchecked, so that a test may try what becomes of a wrong one.
         """
-        if self._outcome.done():
+        if self.settled:
             return False
         try:
-            result = self._default() if isinstance(answer, Unset) else answer
-        except Exception as error:
+            self._outcome.set_result(self._default() if isinstance(answer, Unset) else answer)
+        except SupportChatError as error:  # what the double does raises too: a closed storage, say
             return self.fail(error)
-        self._outcome.set_result(result)
         return True
 
     def fail(self, error: Exception) -> bool:
         """Lets the call raise `error`; nothing is done."""
-        if self._outcome.done():
+        if self.settled:
             return False
         self._outcome.set_exception(error)
+        self._outcome.exception()  # counts as retrieved, should the caller be cancelled before it sees it
         return True
 
 
@@ -132,7 +138,7 @@ class Script:
     def waiting(self, *operations: str) -> list[Pending]:
         """The held calls of these operations (of all, if none is named) that are neither settled nor cancelled, oldest first."""
         wanted = {self._checked(operation) for operation in operations or self._operations}
-        return [p for p in self._waiting if p.call.operation in wanted and not p._outcome.done()]  # pyright: ignore[reportPrivateUsage]
+        return [pending for pending in self._waiting if pending.call.operation in wanted and not pending.settled]
 
     def answer_next(self, operation: str, answer: object) -> None:
         """The next call of `operation` succeeds at once with `answer`, unchecked; several calls of this queue up."""
@@ -155,10 +161,14 @@ class Script:
             return prepared.popleft()()  # type: ignore[no-any-return]
         if call.operation not in self._held:
             return default()
-        pending = Pending(call, default, loop.create_future())
+        outcome: asyncio.Future[_T] = loop.create_future()
+        pending = Pending(call, default, outcome)
         self._waiting.append(pending)
         try:
-            return await _outcome(pending, stubborn=self._held[call.operation])
+            while self._held.get(call.operation) and not outcome.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({outcome})  # which, unlike an await, leaves the future alone when it is cancelled
+            return await outcome
         finally:
             self._waiting.remove(pending)
 
@@ -166,7 +176,3 @@ class Script:
         if operation not in self._operations:
             raise InvalidInputError(f"There is no operation {operation!r} here; there are: {', '.join(self._operations)}.")
         return operation
-
-
-async def _outcome(pending: Pending, *, stubborn: bool) -> Any:
-    ...
