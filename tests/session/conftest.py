@@ -256,12 +256,13 @@ class Stage:
         self.events.append(event)
 
     def tokens(self, user: str) -> Callable[[], Coroutine[Any, Any, str]]:
-        """A token provider for this user."""
+        """A provider of opaque tokens for this user, a new one each time."""
 
         async def fetch() -> str:
             self.log.append("token")
+            number = len(self.log)
             await self.gates.through("token")
-            return f"opaque-token-of-{user}"
+            return f"opaque-token-{number}-of-{user}"
 
         return fetch
 
