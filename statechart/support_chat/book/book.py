@@ -196,7 +196,8 @@ def _keep_link(book: Book, occasion: Occasion, settings: Settings) -> Book:
         _tagged(book, Lane.LINK, occasion.tag),
         identity=identity,
         session=welcome.session,
-        cursor=welcome.cursor if welcome.cursor is not None else book.cursor,
+        # messages that are replayed move it one by one: to jump ahead would lose them if the link broke during the replay
+        cursor=welcome.cursor if book.cursor is None or welcome.gap else book.cursor,
         unread=welcome.unread,
         up_at=occasion.now,
     )

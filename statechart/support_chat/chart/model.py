@@ -96,12 +96,12 @@ class Carried:
 class Booked:
     """A fact computed from the book (counters, tags, records) by a pure function.
 
-    For a checker, which has no book: `sets` and `clears` are the effects after which it certainly holds or does not, `frees`
-    those after which it may be either. After every other effect it is as it was.
+    For a checker, which has no book: `clears` are the effects after which it certainly does not hold, `raises` those after which it
+    may hold and `frees` those after which it may be either. After every other effect it is as it was.
     """
 
     doc: str
-    sets: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    raises: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
 
@@ -149,6 +149,10 @@ class Ask:
     dispose: str
     lane: str
     several: bool = False
+    writes: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """What may be stored from the moment this begins, whatever its outcome; the ledger of a checker keeps account of it."""
+    erases: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """What is certainly stored no more once this has succeeded."""
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -158,12 +162,16 @@ class Ask:
 
 @attrs.frozen(kw_only=True)
 class Arm:
-    """A timer is started, or started anew; its expiry is a trigger. `delay` names the pure function that says how long."""
+    """A timer is started, or started anew; its expiry is a trigger. `delay` names the pure function that says how long.
+
+    An `optional` one may have no delay to run for, and then does not run.
+    """
 
     doc: str
     timer: str
     expiry: str
     delay: str
+    optional: bool = False
 
 
 @attrs.frozen(kw_only=True)

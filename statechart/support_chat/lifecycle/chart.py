@@ -288,7 +288,7 @@ IDENTIFYING: Final = (
     ),
     Transition(
         name="identify.send_without_token", group="identifying", trigger=T.PROCEED, sources=P.ANONYMOUS,
-        when=(F.TARGETED, F.IDENTIFYING), unless=(F.TARGET_PROVIDER, F.UNRESOLVED, F.SENDING), sets=F.UNRESOLVED,
+        when=(F.TARGETED, F.IDENTIFYING), unless=(F.TARGET_PROVIDER, F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.UNRESOLVED,
         effects=E.SEND_IDENTIFY,
     ),
     Transition(

@@ -35,16 +35,17 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Booked(
-            "there is a token provider for the session's user", frees=(E.ADOPT, E.BECOME_USER), clears=E.FORGET
+            "there is a token provider for the session's user", raises=E.ADOPT, frees=E.BECOME_USER, clears=E.FORGET
         ),
         Fact.TARGET_PROVIDER: Booked(
             "there is a token provider for the user to be identified",
-            frees=E.ADOPT_TARGET,
+            raises=E.ADOPT_TARGET,
             clears=(E.BECOME_USER, E.FORGET_TARGET, E.FORGET),
         ),
         Fact.PENDING: Booked(
             "recorded updates wait that the backend does not know yet",
-            frees=(E.ADOPT, E.RECORD, E.RESTORE, E.UNCLAIM, E.FORGET_TARGET, E.BECOME_USER),
+            raises=(E.RESTORE, E.UNCLAIM, E.FORGET_TARGET),
+            frees=(E.ADOPT, E.RECORD, E.BECOME_USER),
             clears=(E.SEND_UPDATE, E.SEND_IDENTIFY, E.DROP_UPDATES, E.FORGET),
         ),
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),

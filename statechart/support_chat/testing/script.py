@@ -105,7 +105,6 @@ class Pending:
         if self.settled:
             return False
         self._outcome.set_exception(error)
-        self._outcome.exception()  # counts as retrieved, should the caller be cancelled before it sees it
         return True
 
 

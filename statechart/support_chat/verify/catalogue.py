@@ -1,0 +1,275 @@
+"""The properties of the shipped chart, each with its id, one sentence, and what decides it.
+
+What the phases and facts of the chart say is compared with what the ledger says: the ledger is the environment's own account. The
+numeric promises N1 to N4 are decided by hypothesis on the pure functions in `support_chat.book.delays`; S7, S23, S24 and S25 concern
+values that a model does not hold (updates, keys, credentials, links) and are shown by the tests of the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..chart.model import Arm, Ask, Chart, Join
+from ..lifecycle.alphabet import Effect as E
+from ..lifecycle.alphabet import Fact as F
+from ..lifecycle.alphabet import Lane, Register, Slot, Timer
+from ..lifecycle.alphabet import Phase as P
+from ..lifecycle.alphabet import Trigger as T
+from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
+from .explore import Space
+from .model import superseded_only_dispose
+from .properties import Always, CanReach, EachEffect, EachStep, Eventually, Property, Structure
+from .views import Move, View
+
+# fmt: off  # a property reads as one entry of a list
+FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
+CLEARS: Final = (E.CLEAR_USER, E.CLEAR_ALL)
+WRITES: Final = (E.READ_VISITOR, E.RETIRE_VISITOR)
+WORKING: Final = (P.BOOTING, *LIVE)
+
+
+def _no_way_to_a_link(view: View) -> bool:
+    if view.phase not in ENDED:
+        return True
+    return not (view.open(Lane.LINK) or view.asked(E.DIAL, *FETCHES) or view.running(Timer.RETRY))
+
+
+def _only_a_boot_makes_live(move: Move) -> bool:
+    begins = move.after.phase in WORKING and move.before.phase not in WORKING
+    return not begins or (move.after.phase == P.BOOTING and (move.trigger == T.BOOT or move.before.waiting(Slot.BOOT)))
+
+
+def _shutdown_ends_boots(move: Move) -> bool:
+    if move.trigger not in (T.SHUTDOWN, T.DESTROY):
+        return True
+    return not move.after.waiting(Slot.BOOT) and move.after.phase not in WORKING
+
+
+def _nothing_of_the_user(view: View) -> bool:
+    if view.phase not in ENDED or view.waiting(Slot.BOOT):
+        return True
+    remembered = view.has(F.PROVIDER) or view.has(F.TARGET_PROVIDER) or view.has(F.PENDING)
+    return not (remembered or view.who(Register.USER) or view.who(Register.TARGET))
+
+
+def _accepted_by_the_backend(move: Move) -> bool:
+    if move.after.phase != P.AUTHENTICATED or move.before.phase == P.AUTHENTICATED:
+        return True
+    return move.trigger in (T.LINK_UP, T.IDENTIFIED) and 0 != move.named == move.after.who(Register.USER)
+
+
+def _identity_stays(move: Move) -> bool:
+    user = move.before.who(Register.USER)
+    live = move.before.phase in LIVE and move.after.phase in LIVE
+    return not (live and user) or move.after.who(Register.USER) == user
+
+
+def _another_boot_is_refused(move: Move) -> bool:
+    begun = move.before.phase in WORKING or move.before.waiting(Slot.BOOT)
+    if not begun or move.named == move.before.who(Register.USER):
+        return True
+    return move.effects == (E.REFUSE,) and move.after.state == move.before.state
+
+
+def _same_boot_opens_nothing(move: Move) -> bool:
+    quiet = (*ONLINE, P.RECONNECTING)
+    if move.before.phase not in quiet or move.named != move.before.who(Register.USER):
+        return True
+    return not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & set(move.effects) and move.after.phase == move.before.phase
+
+
+def _refusals_are_not_retried(move: Move) -> bool:
+    refused = move.trigger in (T.TOKEN_REFUSED, T.RENEW_REFUSED, T.IDENTIFY_REFUSED)
+    if refused and (move.after.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_TOKEN) or move.after.has(F.TOKEN_WANTED)):
+        return False
+    again = move.trigger == T.DIAL_REFUSED and move.after.phase in CONNECTING
+    return not again or move.after.has(F.TOKEN_WANTED) or not move.after.who(Register.TARGET)
+
+
+def _dials_with_the_wanted_token(moment: View, move: Move) -> bool:
+    return not moment.has(F.TOKEN_WANTED) or move.trigger == T.TOKEN_ARRIVED
+
+
+def _recorded_for_the_right_user(moment: View, move: Move) -> bool:
+    return move.named in (0, move.before.who(Register.USER))
+
+
+def _held_for_the_right_user(moment: View, move: Move) -> bool:
+    return move.named in (0, move.before.who(Register.TARGET))
+
+
+def _one_answer(move: Move) -> bool:
+    joins = [e for e, spec in move.model.chart.effects.items() if isinstance(spec, Join)]
+    first = move.step.rows[0].effects if move.step.rows else ()
+    return sum(effect in (*joins, E.DONE, E.REFUSE, E.USE_LINK) for effect in first) == 1
+
+
+def _absorbing(move: Move) -> bool:
+    return move.before.phase != P.DESTROYED or move.after.phase == P.DESTROYED
+
+
+def _facts_equal_the_ledger(view: View) -> bool:
+    pairs = (
+        (view.has(F.FETCHING), view.asked(*FETCHES)),
+        (view.has(F.SENDING), view.asked(E.SEND_UPDATE)),
+        (view.has(F.RENEWING), view.asked(E.SEND_TOKEN)),
+        (view.has(F.WRITING), view.asked(*WRITES)),
+        (view.has(F.CLEARING), view.asked(*CLEARS)),
+        (view.has(F.CLEARING_FULL), view.asked(E.CLEAR_ALL)),
+        (view.has(F.PARTING), view.asked(E.PART)),
+        (view.has(F.RELEASING), view.asked(E.RELEASE)),
+        (view.has(F.RETRYING), view.running(Timer.RETRY)),
+        (view.has(F.IDENTIFYING), view.waiting(Slot.IDENTIFY)),
+        (view.has(F.UNRESOLVED) and view.phase == P.ANONYMOUS, view.asked(E.SEND_IDENTIFY)),
+        (view.phase == P.LOADING, view.asked(E.CHECK_ADAPTERS)),
+        (view.phase in ONLINE, view.open(Lane.LINK)),
+    )
+    return all(fact == entry for fact, entry in pairs)
+
+
+def _renewal_is_scheduled(move: Move) -> bool:
+    def unscheduled(view: View) -> bool:
+        scheduled = view.running(Timer.RENEW) or view.asked(*FETCHES, E.SEND_TOKEN)
+        return view.phase == P.AUTHENTICATED and view.has(F.PROVIDER) and not scheduled
+
+    # a provider that comes later, by another boot() or identify(), is used when the backend asks for a token
+    return not unscheduled(move.after) or E.ARM_RENEW in move.effects or E.ADOPT in move.effects or unscheduled(move.before)
+
+
+def _one_expiry_each(chart: Chart, space: Space) -> Sequence[str]:
+    expiries: dict[str, set[str]] = {}
+    for spec in chart.effects.values():
+        if isinstance(spec, Arm):
+            expiries.setdefault(spec.timer, set()).add(spec.expiry)
+    return [f"the timer {timer} has several expiries" for timer, triggers in expiries.items() if len(triggers) > 1]
+
+
+def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
+    rows = superseded_only_dispose(chart, (E.DISPOSE, E.SETTLE_DETACHED))
+    return [f"{row} would act on a superseded outcome" for row in rows]
+
+
+def _no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
+    fired = {row.name for step in space.steps for row in step.rows}
+    return (
+        [f"{row.name} never fires" for row in chart.transitions if row.name not in fired and chart.late not in row.when]
+        if space.complete
+        else []
+    )
+
+
+def _nothing_unforeseen(move: Move) -> bool:
+    """A current outcome, an expiry or a call that no row wants would be lost; events and hints may mean nothing."""
+    happening = move.step.happening
+    ends = any(
+        isinstance(spec, Ask) and not spec.several and happening.trigger in spec.outcomes
+        for spec in move.model.chart.effects.values()
+    )
+    return bool(move.step.rows) or not (ends or happening.trigger in CALLS)
+
+
+CATALOGUE: Final[tuple[Property, ...]] = (
+    Always("S1", "In shutdown and destroyed no link is open or opening, and no timer that leads to one runs.", _no_way_to_a_link),
+    Structure("S2", "A superseded outcome triggers its effect's dispose and nothing else.", _late_ones_only_dispose),
+    EachStep(
+        "S3",
+        "After shutdown, only a boot() made later makes the session live.",
+        lambda move: _only_a_boot_makes_live(move) and _shutdown_ends_boots(move),
+    ),
+    Always("S4", "After shutdown nothing of the former user is remembered.", _nothing_of_the_user),
+    EachEffect(
+        "S5",
+        "After a successful clear_storage nothing is left in the storage.",
+        (E.SETTLE_CLEAR,),
+        lambda moment, move: not moment.waiting(Slot.CLEAR) or not moment.stored("visitor"),
+    ),
+    Always(
+        "S6",
+        "Local clearing waits for no network outcome.",
+        lambda view: (
+            not (view.phase in ENDED and view.has(F.OWED) and view.waiting(Slot.SHUTDOWN, Slot.CLEAR))
+            or view.asked(*CLEARS, *WRITES)
+        ),
+    ),
+    EachEffect(
+        "S8",
+        "At most one link is open or opening.",
+        (E.DIAL,),
+        lambda moment, move: not moment.asked(E.DIAL) and not moment.open(Lane.LINK),
+    ),
+    EachEffect("S9", "At most one token call is under way.", FETCHES, lambda moment, move: not moment.asked(*FETCHES)),
+    Structure("S10", "At most one timer of each kind runs, and it means one thing.", _one_expiry_each),
+    EachStep("S11", "authenticated as u implies that the backend accepted u in this very answer.", _accepted_by_the_backend),
+    EachStep("S12", "The identity never goes from a user to another or to a visitor without passing shutdown.", _identity_stays),
+    EachStep(
+        "S13",
+        "boot() of another identity, while booting, live or waiting, changes nothing and raises.",
+        _another_boot_is_refused,
+        (T.BOOT,),
+    ),
+    EachStep("S14", "boot() of the same identity, when live or reconnecting, opens nothing.", _same_boot_opens_nothing, (T.BOOT,)),
+    EachStep(
+        "S15",
+        "A refusal is never retried by itself.",
+        _refusals_are_not_retried,
+        (T.TOKEN_REFUSED, T.RENEW_REFUSED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED),
+    ),
+    EachEffect("S15a", "No dial goes out with a token that was refused.", (E.DIAL,), _dials_with_the_wanted_token),
+    EachEffect(
+        "S16",
+        "No token call and no dial starts outside booting and the live phases.",
+        (E.DIAL, *FETCHES),
+        lambda moment, move: move.after.phase in WORKING,
+    ),
+    EachEffect("S17", "No update names a user who is not the session's.", (E.RECORD,), _recorded_for_the_right_user),
+    EachEffect("S17a", "No update is held for a user who is not the one to be identified.", (E.HOLD,), _held_for_the_right_user),
+    EachEffect(
+        "S18",
+        "No update leaves outside anonymous and authenticated, or while an identify is open.",
+        (E.SEND_UPDATE,),
+        lambda moment, move: move.after.phase in ONLINE and not move.after.who(Register.TARGET),
+    ),
+    EachEffect(
+        "S19",
+        "No clear begins while a write is under way, and no write while a clear is.",
+        (*CLEARS, *WRITES),
+        lambda moment, move: not moment.asked(*CLEARS, *WRITES),
+    ),
+    EachStep("S20", "Every call is answered in one way: it joins, is done, is refused or uses the link.", _one_answer, CALLS),
+    EachStep("S21", "destroyed is absorbing.", _absorbing),
+    Always("S21a", "Once released, the ledger is empty.", lambda view: not view.has(F.RELEASED) or view.idle),
+    Structure("S22", "Every row can fire.", _no_dead_row),
+    EachStep("S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen),
+    Always("S26", "Each fact that says something is in flight equals its entry in the ledger.", _facts_equal_the_ledger),
+    EachStep("S27", "While authenticated with a provider a renewal is scheduled, if the expiry is known.", _renewal_is_scheduled),
+    *(
+        Eventually(f"L1 {slot}", f"Every call that waits for {slot} settles.", lambda view, slot=slot: view.waiting(slot))  # type: ignore[misc]
+        for slot in Slot
+    ),
+    Eventually("L2", "booting ends.", lambda view: view.phase == P.BOOTING),
+    Eventually("L3", "reconnecting ends.", lambda view: view.phase == P.RECONNECTING),
+    CanReach(
+        "L4",
+        "A live session's link can return without another call.",
+        lambda view: view.phase in LIVE,
+        lambda view: view.phase in ONLINE,
+    ),
+    CanReach(
+        "L5", "After shutdown a boot can succeed.", lambda view: view.phase == P.SHUTDOWN, lambda view: view.phase in ONLINE, True
+    ),
+    CanReach(
+        "L6",
+        "What update() recorded can be sent while the session stays live.",
+        lambda view: view.phase in LIVE and view.has(F.PENDING),
+        lambda view: view.phase in LIVE and view.asked(E.SEND_UPDATE),
+    ),
+    Eventually("L7", "From every state destroy completes.", lambda view: view.phase == P.DESTROYED and not view.has(F.RELEASED)),
+    EachStep(
+        "L8",
+        "A called shutdown of a live session emits a revocation.",
+        lambda move: move.before.phase not in LIVE or E.PART in move.effects,
+        (T.SHUTDOWN,),
+    ),
+)
+"""Every property of the shipped chart that the model decides."""
