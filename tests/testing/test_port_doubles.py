@@ -250,6 +250,7 @@ def test_a_held_call_succeeds_when_the_test_says_so() -> None:
         assert pending.settled
         assert not pending.succeed()
         assert not pending.fail(NetworkError("Too late."))
+        assert transport.waiting() == []
         assert (await task).welcome.user_id == "ada"
         assert transport.waiting() == []
         assert transport.open_links == transport.links == [await task]
@@ -570,6 +571,7 @@ def test_a_link_is_heard_from_until_it_falls_silent_or_ends() -> None:
             await asyncio.sleep(100.0)
             with contextlib.suppress(NetworkError):
                 await link.update({"user.name": "Ada"})
+            link.abort()
             assert link.heard_at == since
 
     run(main())
