@@ -1,7 +1,7 @@
 """The demo as lines: for people who read a log (`PlainReporter`) and for programs (`JsonReporter`).
 
-Both write a line at a time and flush it, so that a pipe shows the demo as it goes. The wording of both is stable: no ids and no times
-of day in the plain one, the same keys always in the other.
+Both write a line at a time and flush it, so that a pipe shows the demo as it goes. Both are stable: the plain one names no ids and
+no times of day, and so is the same at every run but for the numbers; the other always has the same keys.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ begins, since what happens meanwhile are events of the session, and when it has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
 
 import attrs
 
@@ -126,7 +126,7 @@ def named(facts: Iterable[tuple[str, tuple[object, object]]]) -> tuple[Fact, ...
 
 def _text(value: object) -> str:
     if isinstance(value, tuple | list):
-        return ", ".join(_text(item) for item in value) or "nothing"
+        return ", ".join(_text(item) for item in cast("Sequence[object]", value)) or "nothing"
     if isinstance(value, type):
         return value.__name__
     return "none" if value is None else str(value)

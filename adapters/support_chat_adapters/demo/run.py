@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def run(*, plain: bool = False, json: bool = False) -> int:
     quiet = logging.NullHandler()  # what the log says the demo shows as events; on a terminal it would tear the view
     logging.getLogger("support_chat").addHandler(quiet)
     try:
-        return asyncio.run(_watched(plain=plain, json=json, out=sys.stdout))
+        return asyncio.run(watch(SCENES, sys.stdout, plain=plain, json=json))
     except ModuleNotFoundError as missing:
         print(f"support-chat demo: {missing}", file=sys.stderr)
         return 2
@@ -60,17 +61,24 @@ def run(*, plain: bool = False, json: bool = False) -> int:
         logging.getLogger("support_chat").removeHandler(quiet)
 
 
-async def _watched(*, plain: bool, json: bool, out: TextIO) -> int:
-    if json or plain or not out.isatty():
+async def watch(scenes: Sequence[Scene], out: TextIO, *, plain: bool, json: bool) -> int:
+    """Plays the scenes, tells them on `out`, and returns 0 if every step ended as expected, else 1."""
+    if json or plain or not _can_draw(out):
         world = World.begin(BRISK)
-        summary = await play(SCENES, world, JsonReporter(out) if json else PlainReporter(out))
+        summary = await play(scenes, world, JsonReporter(out) if json else PlainReporter(out))
     else:
         from .view import View
 
         world = World.begin(WATCHABLE)
         async with View(out, world.counters) as view:
-            summary = await play(SCENES, world, view)
+            summary = await play(scenes, world, view)
     return 0 if summary.ok else 1
+
+
+def _can_draw(out: TextIO) -> bool:
+    """Whether a view is possible: a terminal that moves its cursor and has more than ASCII."""
+    utf = (out.encoding or "").lower().startswith("utf")
+    return out.isatty() and utf and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 async def play(scenes: Sequence[Scene], world: World, reporter: Reporter) -> Summary:
@@ -83,8 +91,9 @@ async def play(scenes: Sequence[Scene], world: World, reporter: Reporter) -> Sum
         async with opened(world, reporter) as stage:
             for stage.number, scene in enumerate(scenes, 1):
                 reporter.scene(stage.number, len(scenes), scene.title)
+                limit = asyncio.timeout(SCENE_LIMIT)
                 try:
-                    async with asyncio.timeout(SCENE_LIMIT) as limit:
+                    async with limit:
                         await scene.play(stage)
                 except ModuleNotFoundError:
                     raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import attrs
@@ -33,6 +34,8 @@ ROUNDS: Final = 5
 """Of updates..."""
 EACH: Final = 10
 """... with so many calls in each."""
+LATE: Final = 0.3
+"""How long the answer to a dial takes that is to come too late, in seconds."""
 
 
 @attrs.frozen
@@ -97,13 +100,13 @@ async def calls_overlap(stage: Stage) -> None:
             dials=(stage.dials - dials, 1),
             refused=(type(error), IdentityConflictError),
         )
-    await chat.shutdown()
-    async with stage.step("chat.boot(); chat.shutdown(); chat.boot()   # nothing awaited") as step:
+    async with stage.step("await chat.shutdown(); chat.boot(); chat.shutdown(); chat.boot()") as step:
+        await chat.shutdown()
         calls = [chat.boot(), chat.shutdown(), chat.boot()]
         del calls  # nobody will ever await them
         await chat.wait_for(Phase.ANONYMOUS)
         step.check(
-            "live, with one link; the boot that lost says so as an event",
+            "three calls that nobody awaits: live, with one link; the boot that lost says so as an event",
             phase=(chat.state, Phase.ANONYMOUS),
             links=(backend.log.open_links, 1),
             visitor=(chat.identity, before),
@@ -124,14 +127,18 @@ async def the_visitor_signs_in(stage: Stage) -> None:
             new_dials=(stage.dials - dials, 0),
         )
     async with stage.step("look at the visitor") as step:
-        await stage.until_replaced(secret)
         became = backend.agent.merged_into(visitor) if isinstance(visitor, Visitor) else None
-        step.check("retired: the backend knows whom they became, the storage has a new secret", became=(became, SIGNED_IN))
+        step.check(
+            "retired: the backend knows whom they became, the storage has a new secret",
+            became=(became, SIGNED_IN),
+            replaced=(await stage.secret() != secret, True),
+        )
     async with stage.step("await chat.shutdown(); await chat.boot()") as step:
         await chat.shutdown()
         await chat.boot()
-        step.check("a new visitor, who sees nothing of Ada's", conversations=(await chat.conversations(), []))
-    await chat.send_message("One more question")
+        seen = await chat.conversations()
+        await chat.send_message("One more question")
+        step.check("a new visitor, who sees nothing of Ada's, and asks something too", conversations=(seen, []))
     committed = backend.log.count("identified")
     async with stage.step("await chat.identify(user=ada)   # the link breaks before the reply") as step:
         backend.faults.swallow("identify")
@@ -148,11 +155,15 @@ async def the_visitor_signs_in(stage: Stage) -> None:
 async def fifty_updates(stage: Stage) -> None:
     """Many updates, few requests, the last value."""
     chat, log, settings = stage.chat, stage.world.backend.log, stage.world.pace.settings
+
+    def sent(requests: int) -> bool:
+        return log.count("updated") >= min(requests, settings.update_burst)
+
     async with stage.step(f"chat.update(...) {ROUNDS * EACH} times") as step:
         for page in range(ROUNDS):
             for click in range(EACH):
                 stage.update(page=f"/page/{page + 1}", clicks=EACH * page + click + 1)
-            await stage.until(lambda: log.count("updated") > page or log.count("update") >= settings.update_burst)
+            await stage.until(partial(sent, page + 1))
         left = await chat.update(context={"page": f"/page/{ROUNDS}"})
         step.check(
             f"{settings.update_burst} requests have left, which is the limit; the rest waits together",
@@ -164,7 +175,7 @@ async def fifty_updates(stage: Stage) -> None:
         await stage.round_trip()
         has = stage.world.backend.agent.traits(SIGNED_IN)
         step.check(
-            f"one more request; the backend has the last value of everything",
+            "one more request; the backend has the last value of everything",
             requests=(log.count("update"), settings.update_burst + 1),
             page=(has.get("context.page"), f"/page/{ROUNDS}"),
             clicks=(has.get("context.clicks"), ROUNDS * EACH),
@@ -260,9 +271,9 @@ async def leaving_no_trace(stage: Stage) -> None:
             keys_before=(before, [key]),
             keys_after=(await storage.keys(), [key]),
         )
-    await chat.boot()
-    secret = await stage.secret()
-    async with stage.step("await chat.shutdown(clear_storage=True)") as step:
+    async with stage.step("await chat.boot(); await chat.shutdown(clear_storage=True)") as step:
+        await chat.boot()
+        secret = await stage.secret()
         found = stage.on_disk(secret)
         await chat.shutdown(clear_storage=True)
         step.check(
@@ -275,10 +286,12 @@ async def leaving_no_trace(stage: Stage) -> None:
 
 async def a_result_comes_too_late(stage: Stage) -> None:
     """A link that opens after the shutdown."""
-    chat, log, wire = stage.chat, stage.world.backend.log, stage.world.wire
+    chat, backend, wire = stage.chat, stage.world.backend, stage.world.wire
+    log = backend.log
     opened, revoked = log.count("opened"), log.count("revoked")
     async with stage.step("chat.boot(); await chat.shutdown()   # a dial is out and cannot be stopped") as step:
         wire.unstoppable = True
+        backend.faults.delay(answer=LATE, operation="dial")
         boot = chat.boot()
         await stage.until(lambda: log.count("opened") > opened)
         await chat.shutdown()
@@ -291,6 +304,7 @@ async def a_result_comes_too_late(stage: Stage) -> None:
     async with stage.step("the link that nobody wants any more opens") as step:
         await stage.until(lambda: log.count("revoked") > revoked and log.open_links == 0)
         wire.unstoppable = False
+        stage.world.heal()
         late = log.of("opened")[-1].session
         step.check(
             "closed, its session revoked, and nothing else has changed",
