@@ -145,7 +145,7 @@ class AuthRefusedError(SupportChatError):
 
 
 class BackendRejectedError(SupportChatError):
-    """The backend will not serve this widget or session at all (`widget_disabled`, `invalid_origin`): no retry helps."""
+    """The backend will not do this, now or later (`widget_disabled`, `session_revoked`, `message_invalid`): no retry helps."""
 
     code = "widget_disabled"
 

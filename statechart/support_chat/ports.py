@@ -68,7 +68,6 @@ class Claim:
 
     identify_id: str
     user_id: str
-    wanted: bool = False
 
 
 @attrs.frozen
@@ -97,6 +96,8 @@ class IdentifyAnswer:
     merged: bool
     conversations_moved: int = 0
     not_merged_because: NotMergedBecause | None = None
+    rejected: tuple[tuple[str, str], ...] = ()
+    """The dotted paths of the changes that came along and were not stored, each with its reason."""
 
 
 @attrs.frozen
@@ -105,7 +106,8 @@ class Welcome:
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None for a visitor.
     `claim` is the remembered answer of the `Claim` presented, None if that identify was not committed. `gap` says that
-    messages after `cursor` could not all be replayed. `cursor` is where the replay ends.
+    messages after `cursor` could not all be replayed. `cursor` is where the replay will end: a
+    session moves there message by message, since a jump would lose what is still to be replayed if the link broke.
     """
 
     session: str = attrs.field(repr=False)

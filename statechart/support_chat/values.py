@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import attrs
 
 from .errors import InvalidInputError
 
-JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
 """What JSON can hold: the type of a trait or of a context value."""
 
 Changes: TypeAlias = Mapping[str, JSON]

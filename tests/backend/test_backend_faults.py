@@ -141,7 +141,7 @@ def test_a_swallowed_reply_was_carried_out_and_is_learnt_by_the_claim() -> None:
         await fails(link.identify(IDENTIFY), NetworkError)
         await fails(anext(link.events()), NetworkError)
         assert b.log.count("identified") == 1
-        claim = Claim("identify-1", "ann", wanted=True)
+        claim = Claim("identify-1", "ann")
         back = await transport.open(
             Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session, token=token("ann"), claim=claim)
         )

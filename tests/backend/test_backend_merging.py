@@ -42,8 +42,8 @@ def everything(b: Backend) -> list[object]:
     return [[(person, b.agent.conversations(person), b.agent.traits(person)) for person in people], b.agent.duplicates()]
 
 
-def claimed(b: Backend, *, user: str = "ann", wanted: bool = True, identify_id: str = "identify-1", **more: Any) -> Welcome:
-    credentials: dict[str, Any] = {"visitor": "secret-1", "claim": Claim(identify_id, user, wanted)} | more
+def claimed(b: Backend, *, user: str = "ann", identify_id: str = "identify-1", **more: Any) -> Welcome:
+    credentials: dict[str, Any] = {"visitor": "secret-1", "claim": Claim(identify_id, user)} | more
     return b.open(Credentials(**WIDGET, **credentials)).welcome
 
 
@@ -207,15 +207,14 @@ def test_what_was_recorded_for_the_visitor_and_for_the_user_goes_to_each() -> No
 
 def test_a_lost_reply_is_learnt_by_the_claim() -> None:
     for resumed in (False, True):
-        for wanted in (False, True):
-            with backend() as b:
-                welcome = visitor(b, conversations=1)
-                answer = b.identify(welcome.session, request())
-                session = welcome.session if resumed else None
-                back = claimed(b, token=token("ann"), wanted=wanted, session=session)
-                assert (back.user_id, back.claim) == ("ann", answer)
-                assert (back.session == welcome.session) is resumed
-                assert len(b.conversations(back.session)) == 1
+        with backend() as b:
+            welcome = visitor(b, conversations=1)
+            answer = b.identify(welcome.session, request())
+            session = welcome.session if resumed else None
+            back = claimed(b, token=token("ann"), session=session)
+            assert (back.user_id, back.claim) == ("ann", answer)
+            assert (back.session == welcome.session) is resumed
+            assert len(b.conversations(back.session)) == 1
 
 
 def test_a_claim_signs_in_another_session_of_the_same_visitor() -> None:
@@ -269,42 +268,34 @@ def test_a_claim_never_takes_over_another_users_session() -> None:
 
 
 def test_a_claim_that_was_not_committed_opens_the_visitor_without_a_token() -> None:
-    for wanted in (True, False):
-        for bad in (None, "rubbish"):
-            for user_id in (None, "ann"):
-                with backend() as b:
-                    welcome = visitor(b, conversations=1)
-                    back = claimed(b, token=bad, user_id=user_id, session=welcome.session, wanted=wanted)
-                    assert (back.user_id, back.claim, back.visitor_id) == (None, None, welcome.visitor_id)
-                    assert back.session == welcome.session
-                    assert len(b.conversations(back.session)) == 1
+    for bad in (None, "rubbish"):
+        for user_id in (None, "ann"):
+            with backend() as b:
+                welcome = visitor(b, conversations=1)
+                back = claimed(b, token=bad, user_id=user_id, session=welcome.session)
+                assert (back.user_id, back.claim, back.visitor_id) == (None, None, welcome.visitor_id)
+                assert back.session == welcome.session
+                assert len(b.conversations(back.session)) == 1
 
 
-def test_a_claim_that_is_still_wanted_stays_open() -> None:
+def test_a_claim_that_was_not_committed_closes_its_identify_for_good() -> None:
     with backend() as b:
         welcome = visitor(b, conversations=1)
         claimed(b, session=welcome.session)
-        assert b.identify(welcome.session, request()).merged
-
-
-def test_a_claim_that_is_given_up_closes_its_identify_for_good() -> None:
-    with backend() as b:
-        welcome = visitor(b, conversations=1)
-        claimed(b, session=welcome.session, wanted=False)
         before = everything(b)
         for _ in range(2):
             with pytest.raises(AuthRefusedError) as caught:
                 b.identify(welcome.session, request())
             assert caught.value.reason == "superseded"
         assert everything(b) == before
-        again = claimed(b, session=welcome.session, wanted=True, token=token("ann"))
+        again = claimed(b, session=welcome.session, token=token("ann"))
         assert (again.user_id, again.claim) == (None, None)
         assert b.identify(welcome.session, request(identify_id="identify-2")).merged, "a new identify is not affected"
 
 
 def test_a_closed_claim_closes_nothing_of_another_visitor() -> None:
     with backend() as b:
-        claimed(b, visitor="a-guess", wanted=False)
+        claimed(b, visitor="a-guess")
         assert b.identify(visitor(b).session, request()).merged
 
 

@@ -37,7 +37,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         asked = IdentifyRequest("identify-1", "ann", "secret-1", token("ann"), user_changes={"user.name": "Ann"})
         answer = b.identify(first.session, asked)
         b.agent.reply(SignedIn("ann"), "coming")
-        b.open(Credentials(**WIDGET, visitor="secret-2", claim=Claim("identify-2", "bob", wanted=False)))
+        b.open(Credentials(**WIDGET, visitor="secret-2", claim=Claim("identify-2", "bob")))
         listed = b.conversations(first.session)
     with backend(file) as b:
         back = b.open(

@@ -1,8 +1,8 @@
 """identify(): a visitor becomes a user, once, in one transaction; and the memory that makes a lost reply learnable.
 
 The visitor's own secret authorises the merge, the token proves the user; both are needed. Each answer is remembered under
-the secret and the client's `identify_id`: asked again it is given again, and nothing is done twice. An id that the client
-has given up (`Claim.wanted=False`) is closed, so that its request, should it still be on its way, changes nothing.
+the secret and the client's `identify_id`: asked again it is given again, and nothing is done twice. An id whose
+outcome was asked for before it was committed is closed, so that its request, should it still be on its way, changes nothing.
 Two users are never merged: a session that is signed in as somebody stays theirs.
 """
 
@@ -58,7 +58,9 @@ def identify(
         return Identified(_answer(row), sessions.sign_in(db, session, request.user_id, claims, now), again=True)
     became = sessions.sign_in(db, session, request.user_id, claims, now)
     answer = _merge(db, widget, session, request, refused, now)
-    profiles.apply(db, owner_key(SignedIn(request.user_id)), request.user_changes, user_id=request.user_id, refused=refused)
+    user = owner_key(SignedIn(request.user_id))
+    rejected = profiles.apply(db, user, request.user_changes, user_id=request.user_id, refused=refused)
+    answer = attrs.evolve(answer, rejected=(*answer.rejected, *rejected))
     _remember(db, secret_hash, request.identify_id, answer)
     return Identified(answer, became, again=False)
 
@@ -66,13 +68,12 @@ def identify(
 def recall(db: sqlite3.Connection, secret_hash: str, claim: Claim) -> IdentifyAnswer | None:
     """The remembered answer to an identify whose reply was lost, or None if it was not committed.
 
-    None to a claim that is no longer wanted closes its id. Raises AuthRefusedError if the id was another user's.
+    Answering None closes the id: whoever still wants to identify mints a new one. Raises AuthRefusedError if the id was another user's.
     """
     row = _remembered(db, secret_hash, claim.identify_id, claim.user_id)
     if row is not None:
         return None if row["answer"] is None else _answer(row)
-    if not claim.wanted:
-        _close(db, secret_hash, claim)
+    _close(db, secret_hash, claim)
     return None
 
 
@@ -88,16 +89,16 @@ def _merge(
         # Another session of this visitor was faster. If it signed in the same user, what was asked for is done.
         other = merged_into != user_id
         return IdentifyAnswer(user_id, merged=not other, not_merged_because="merged_into_another_user" if other else None)
-    profiles.apply(db, visitor, request.visitor_changes, user_id=None, refused=refused)
+    rejected = profiles.apply(db, visitor, request.visitor_changes, user_id=None, refused=refused)
     if not widget.rules.allow_merge:
-        return IdentifyAnswer(user_id, merged=False, not_merged_because="merge_forbidden")
+        return IdentifyAnswer(user_id, merged=False, not_merged_because="merge_forbidden", rejected=rejected)
     moved = conversations.move(db, visitor, user)
     db.execute("UPDATE visitors SET merged_into = ? WHERE id = ?", (user_id, visitor_id))
     db.execute(
         "INSERT INTO merges (visitor_id, user_id, conversations, merged_at) VALUES (?, ?, ?, ?)",
         (visitor_id, user_id, moved, now),
     )
-    return IdentifyAnswer(user_id, merged=True, conversations_moved=moved)
+    return IdentifyAnswer(user_id, merged=True, conversations_moved=moved, rejected=rejected)
 
 
 def _remembered(db: sqlite3.Connection, secret_hash: str, identify_id: str, user_id: str) -> sqlite3.Row | None:
@@ -114,7 +115,8 @@ def _remembered(db: sqlite3.Connection, secret_hash: str, identify_id: str, user
 
 
 def _answer(row: sqlite3.Row) -> IdentifyAnswer:
-    return IdentifyAnswer(**json.loads(row["answer"]))
+    stored = json.loads(row["answer"])
+    return IdentifyAnswer(**stored | {"rejected": tuple((path, reason) for path, reason in stored["rejected"])})
 
 
 def _remember(db: sqlite3.Connection, secret_hash: str, identify_id: str, answer: IdentifyAnswer) -> None:

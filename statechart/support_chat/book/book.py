@@ -225,16 +225,17 @@ def _send_identify(book: Book, occasion: Occasion, settings: Settings) -> Book:
 
 
 def _become_user(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    target = book.target
+    target, answer = book.target, occasion.identified
     if target is None:
         return book
+    rejected = [path for path, _ in answer.rejected] if answer else []
     return attrs.evolve(
         book,
         user_id=target.user_id,
         identity=SignedIn(target.user_id),
         provider=target.provider,
         target=None,
-        updates=u.become_user(book.updates),
+        updates=u.become_user(book.updates, rejected),
     )
 
 

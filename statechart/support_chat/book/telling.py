@@ -66,7 +66,15 @@ def _drop_sent(book: Book, occasion: Occasion, error: Exception | None) -> Event
 
 
 def _acknowledge(book: Book, occasion: Occasion, error: Exception | None) -> Events:
-    rejected = [path for path, _ in occasion.update_answer.rejected]
+    return _rejected(occasion.update_answer.rejected)
+
+
+def _become_user(book: Book, occasion: Occasion, error: Exception | None) -> Events:
+    return _rejected(occasion.identified.rejected if occasion.identified else ())
+
+
+def _rejected(answer: tuple[tuple[str, str], ...]) -> Events:
+    rejected = [path for path, _ in answer]
     if rejected:
         because = "The backend rejected these keys of an update; the others are stored. Correct them and update() again."
         yield ErrorOccurred(BackendRejectedError(because, code="validation_error"), tuple(sorted(rejected)))
@@ -85,5 +93,6 @@ _TELLERS: Final[Mapping[str, Callable[[Book, Occasion, Exception | None], Events
         E.FORGET_TARGET: _forget_target,
         E.DROP_SENT: _drop_sent,
         E.ACKNOWLEDGE: _acknowledge,
+        E.BECOME_USER: _become_user,
     }
 )

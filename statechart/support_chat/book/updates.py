@@ -80,9 +80,10 @@ def carry(updates: Updates) -> Updates:
     )
 
 
-def become_user(updates: Updates) -> Updates:
-    """The identify was committed: what it carried is known, what was held since is the user's to send."""
-    known = updates.carried_held
+def become_user(updates: Updates, rejected: Iterable[str] = ()) -> Updates:
+    """The identify was committed: what it carried is known, but for the rejected keys; what was held since is the user's to send."""
+    refused = set(rejected)
+    known = {path: value for path, value in updates.carried_held.items() if path not in refused}
     after = Updates(known=known)
     return record(after, updates.held)
 
