@@ -7,15 +7,13 @@ it may take and what happens when it comes too late is declared with the effect.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -35,6 +33,7 @@ from ..ports import (
     UpdateAnswer,
 )
 from ..values import Conversation, Message
+from .daemon import DaemonThreads
 
 VISITOR: Final = "visitor"
 """The name of the one key that is stored."""
@@ -117,7 +116,7 @@ async def fetch_target_token(work: Work) -> Token:
 async def _fetch(book: Book, provider: TokenProvider | None, user_id: str | None) -> Token:
     if provider is None or user_id is None:
         raise TokenProviderError("There is no token_provider; pass one to boot() or identify().")
-    raw = provider() if _may_be_called_here(provider) else await _on_a_thread(provider)
+    raw = provider() if _may_be_called_here(provider) else await _elsewhere(provider)
     if inspect.isawaitable(raw):
         raw = await raw
     return read_token(raw, user_id=user_id, spent=book.spent, wall=time.time())
@@ -129,31 +128,8 @@ def _may_be_called_here(provider: TokenProvider) -> bool:
     return is_async or sys.platform in ("emscripten", "wasi")  # there are no threads in a browser
 
 
-async def _on_a_thread(provider: TokenProvider) -> Any:
-    """Runs a plain function on a daemon thread of its own, so that one that hangs keeps neither the loop nor the process."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if not done.done():
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)
-
-    def work() -> None:
-        result, error = None, None
-        try:
-            result = provider()
-        except StopIteration:  # a future cannot carry it
-            error = TokenProviderError("The token_provider raised StopIteration; return a token.")
-        except Exception as raised:
-            error = raised  # type: ignore[assignment]
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this token any more
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=work, name="support-chat-token", daemon=True).start()
-    return await done
+async def _elsewhere(provider: TokenProvider) -> object:
+    return await asyncio.get_running_loop().run_in_executor(DaemonThreads(), provider)
 
 
 async def dial(work: Work) -> Link:
