@@ -1,7 +1,7 @@
-"""The demo on a terminal: a page for each scene, redrawn in place, and a summary that stays on the screen afterwards.
+"""The demo on a terminal: one page, redrawn in place, and a summary that stays on the screen afterwards.
 
 Drawn with Rich on the terminal's alternate screen, from one task of the event loop and at a fixed rate, so nothing flickers and
-nothing scrolls; a resized window is simply drawn anew. The pages are pure functions of what was told.
+nothing scrolls; a resized window is simply drawn anew. The page is a pure function of what was told.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MARGIN: Final = (0, 1)
 
 @attrs.define(eq=False)
 class Page:
-    """What the screen shows: the scene, its steps so far with the events of each, and where the session stands."""
+    """What the screen shows: the scene, the steps so far with the events of each, and where the session stands."""
 
     heading: str = ""
     title: str = ""
@@ -58,7 +58,7 @@ class View:
     def __init__(self, out: TextIO, counters: Callable[[], Counters]) -> None:
         self.console = Console(file=out)
         self._counters = counters
-        self._page = Page()
+        self.page = Page()
         self._began = time.monotonic()
         self._live = Live(
             console=self.console,
@@ -87,40 +87,40 @@ class View:
             await asyncio.sleep(1 / FRAMES)
 
     def _drawn(self) -> RenderableType:
-        return drawn(self._page, self._counters(), time.monotonic() - self._began)
+        return drawn(self.page, self._counters(), time.monotonic() - self._began)
 
     def scene(self, number: int, of: int, title: str) -> None:
-        """A new page."""
-        self._page.heading = f"scene {number} of {of}"
-        self._page.title = title
-        self._page.entries.clear()
+        """A heading, on top and among the steps: what came before stays in sight as long as there is room."""
+        self.page.heading = f"scene {number} of {of}"
+        self.page.title = title
+        self.page.entries.append(Text(f"{number} {title}", "dim italic"))
 
     def begin(self, did: str) -> None:
         """A line that says what is being done."""
-        self._page.doing = Text.assemble(("▸ ", "bold cyan"), (did, "bold"))
-        self._page.meanwhile = None
-        self._page.entries.append(self._page.doing)
+        self.page.doing = Text.assemble(("▸ ", "bold cyan"), (did, "bold"))
+        self.page.meanwhile = None
+        self.page.entries.append(self.page.doing)
 
     def event(self, event: AnyEvent) -> None:
         """A move of the phases, or a few words under the step being done."""
         if isinstance(event, PhaseChanged):
-            self._page.phase = event.current
-            self._page.visited.add(event.current)
-            self._page.path.append(f"{event.current}{f' ({event.reason})' if event.reason else ''}")
-        elif self._page.meanwhile is None:
-            self._page.meanwhile = Text(f"  · {in_words(event)}", "dim")
-            self._page.entries.append(self._page.meanwhile)
+            self.page.phase = event.current
+            self.page.visited.add(event.current)
+            self.page.path.append(f"{event.current}{f' ({event.reason})' if event.reason else ''}")
+        elif self.page.meanwhile is None:
+            self.page.meanwhile = Text(f"  · {in_words(event)}", "dim")
+            self.page.entries.append(self.page.meanwhile)
         else:
-            self._page.meanwhile.append(f" · {in_words(event)}")
+            self.page.meanwhile.append(f" · {in_words(event)}")
 
     def step(self, step: Step) -> None:
         """What came of it."""
-        if self._page.doing is not None:
-            self._page.entries[self._page.entries.index(self._page.doing)] = Text.assemble(_mark(step.ok), (step.did, "bold"))
-        self._page.entries.append(Text(f"  {step.says}") if step.ok else Text(f"  {step.complaint}", "bold red"))
+        if self.page.doing is not None:
+            self.page.entries[self.page.entries.index(self.page.doing)] = Text.assemble(_mark(step.ok), (step.did, "bold"))
+        self.page.entries.append(Text(f"  {step.says}") if step.ok else Text(f"  {step.complaint}", "bold red"))
 
     def end(self, summary: Summary) -> None:
-        """The pages go, the summary stays."""
+        """The page goes, the summary stays."""
         self._close()
         self.console.print(summed_up(summary))
 
