@@ -65,7 +65,9 @@ class Runner:
     settings: Settings
     listeners: Listeners
     loop: asyncio.AbstractEventLoop
-    state: State = COMPILED.initial
+    compiled: Compiled = COMPILED
+    """The chart that is run: the shipped one, unless a replay shows what a faulty one would do."""
+    state: State = attrs.field(default=attrs.Factory(lambda self: self.compiled.initial, takes_self=True))
     book: Book = attrs.field(factory=Book)
     link: Link | None = None
     clock: Clock = attrs.field(init=False)
@@ -119,9 +121,9 @@ class Runner:
         self._emit(changed(before, self.book))
 
     def _step(self, occasion: Occasion, call: Call[Any] | None) -> None:
-        happening = Input(occasion.trigger, COMPILED.mask(facts(self.book, occasion, self.settings)), occasion.named)
+        happening = Input(occasion.trigger, self.compiled.mask(facts(self.book, occasion, self.settings)), occasion.named)
         before = self.state
-        self.state, row = COMPILED.fire(before, happening)
+        self.state, row = self.compiled.fire(before, happening)
         LOG.debug("%s --%s--> %s by %s", before.phase, occasion.trigger, self.state.phase, row.name)
         if self.state.phase != before.phase:
             self._emit((PhaseChanged(Phase(before.phase), Phase(self.state.phase), row.reason),))
@@ -130,7 +132,7 @@ class Runner:
             self._carry_out(effect, row, occasion, call)
 
     def _carry_out(self, effect: str, row: Transition, occasion: Occasion, call: Call[Any] | None) -> None:
-        spec, before = CHART.effects[effect], self.book
+        spec, before = self.compiled.chart.effects[effect], self.book
         error = self._error(row, occasion)
         self._emit(told(before, effect, occasion, error))
         self.book = note(before, effect, occasion, self.settings)
