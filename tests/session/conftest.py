@@ -21,7 +21,6 @@ import pytest
 
 from support_chat import Settings, SupportChat
 from support_chat.errors import NetworkError
-from support_chat.events import AnyEvent
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
@@ -236,7 +235,7 @@ class Stage:
         self.revoked: list[str] = []
         self.closed_adapters: list[str] = []
         self.most_open = 0
-        self.events: list[AnyEvent] = []
+        self.events: list[Any] = []
         self.complaints: list[dict[str, Any]] = []
         self.storage, self.transport = StagedStorage(self), StagedTransport(self)
         self._chats: list[SupportChat] = []
@@ -321,8 +320,9 @@ class Stage:
 
     def forget(self) -> None:
         """Nothing was asked, stored or told so far."""
-        for seen in (self.log, self.storage_log, self.events, self.links, self.dials, self.updates, self.revoked):
-            seen.clear()
+        seen: tuple[list[Any], ...] = (self.log, self.storage_log, self.events, self.links, self.dials, self.updates, self.revoked)
+        for things in seen:
+            things.clear()
         self.stored = {FOREIGN: "somebody else's"}
 
     def leave_something(self) -> None:

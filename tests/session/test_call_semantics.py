@@ -229,21 +229,11 @@ def test_a_call_works_while_events_are_told(stage: Stage) -> None:
     stage.run(scenario)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda chat: chat.boot(ANN),
-        lambda chat: chat.identify(ANN),
-        lambda chat: chat.update(ANN),
-        lambda chat: chat.shutdown(True),
-        lambda chat: chat.destroy(True),
-    ],
-    ids=["boot", "identify", "update", "shutdown", "destroy"],
-)
-def test_options_are_keyword_only(stage: Stage, call: Callable[[Any], object]) -> None:
+@pytest.mark.parametrize(("call", "option"), [("boot", ANN), ("identify", ANN), ("update", ANN), ("shutdown", True), ("destroy", True)])
+def test_options_are_keyword_only(stage: Stage, call: str, option: object) -> None:
     async def scenario() -> None:
         with pytest.raises(TypeError):
-            call(stage.chat())
+            getattr(stage.chat(), call)(option)
 
     stage.run(scenario)
 

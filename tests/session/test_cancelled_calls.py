@@ -438,7 +438,7 @@ def test_a_boot_takes_no_longer_than_its_timeout_whatever_hangs(stage: Stage) ->
             began = asyncio.get_running_loop().time()
             with pytest.raises(CallTimeoutError):
                 await chat.boot(user=ANN, token_provider=stage.tokens("ann"), timeout=7)
-            assert asyncio.get_running_loop().time() - began == pytest.approx(7)
+            assert round(asyncio.get_running_loop().time() - began, 3) == 7
             assert chat.is_in(Phase.READY)
             stage.release()
 
@@ -452,7 +452,7 @@ def test_a_waiting_identify_takes_no_longer_than_its_timeout(stage: Stage) -> No
         began = asyncio.get_running_loop().time()
         with pytest.raises(CallTimeoutError):
             await identify(stage, chat, timeout=4)
-        assert asyncio.get_running_loop().time() - began == pytest.approx(4)
+        assert round(asyncio.get_running_loop().time() - began, 3) == 4
         chat.set_online(True)
         await stage.quiet()
         assert chat.is_in(Phase.ANONYMOUS)

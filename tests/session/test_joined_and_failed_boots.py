@@ -124,7 +124,7 @@ def test_the_timeout_of_whoever_joins_is_the_operations(stage: Stage, mine: floa
         calls = [chat.boot(timeout=mine), chat.boot(timeout=joined)]
         for error in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(error, CallTimeoutError)
-        assert now() == pytest.approx(mine)
+        assert round(now(), 3) == mine
 
         stage.release("dial")
         await chat.boot()
@@ -132,7 +132,7 @@ def test_the_timeout_of_whoever_joins_is_the_operations(stage: Stage, mine: floa
         calls = [identify(stage, chat, timeout=mine), identify(stage, chat, timeout=joined)]
         for error in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(error, CallTimeoutError)
-        assert now() - began == pytest.approx(mine)
+        assert round(now() - began, 3) == mine
 
     stage.run(scenario)
 
@@ -302,7 +302,7 @@ def test_a_network_failure_is_retried_until_the_timeout(stage: Stage) -> None:
         stage.fail("dial", *(NetworkError("down") for _ in range(1000)))
         with pytest.raises(CallTimeoutError):
             await chat.boot()
-        assert now() == pytest.approx(30)
+        assert round(now(), 3) == 30
         assert stage.log.count("dial") > 3
         assert chat.is_in(Phase.READY)
         seen = len(stage.log)
