@@ -124,6 +124,11 @@ def note(book: Book, effect: str, occasion: Occasion, settings: Settings) -> Boo
     return book if writer is None else writer(book, occasion, settings)
 
 
+def outliving(book: Book) -> Book:
+    """What an effect that outlives its session may know of it: which session to revoke and which visitor to retire (S4)."""
+    return Book(session=book.session, visitor=book.visitor)
+
+
 def _tagged(book: Book, lane: Lane, tag: int) -> Book:
     place = _PLACE[lane]
     return attrs.evolve(book, tags=(*book.tags[:place], tag, *book.tags[place + 1 :]))

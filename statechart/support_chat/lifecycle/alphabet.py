@@ -267,6 +267,7 @@ class Effect(StrEnum):
     ABANDON_LOAD = auto()
     ABANDON_TOKEN = auto()
     ABANDON_REST = auto()
+    ABANDON_PARTINGS = auto()
     CUT = auto()
     DISPOSE = auto()
     # what listeners are told

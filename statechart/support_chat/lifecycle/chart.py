@@ -777,11 +777,11 @@ DESTROYING: Final = (
     Transition(
         name="destroy.release_at_last", group="destroying", trigger=T.DESTROY_TIMEOUT, sources=P.DESTROYED,
         unless=(F.RELEASING, F.RELEASED), clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL, F.PARTING, F.WRITING),
-        sets=F.RELEASING, effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.ABANDON_REST, E.RELEASE), error=R.WAS_DESTROYED,
+        sets=F.RELEASING, effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.ABANDON_REST, E.ABANDON_PARTINGS, E.RELEASE), error=R.WAS_DESTROYED,
     ),
     Transition(
         name="destroy.done", group="destroying", trigger=T.RELEASED, sources=P.DESTROYED,
-        unless=F.LATE, clears=F.RELEASING, sets=F.RELEASED, effects=(E.SETTLE_DETACHED, E.SETTLE_DESTROY),
+        unless=F.LATE, clears=F.RELEASING, sets=F.RELEASED, effects=(E.ABANDON_PARTINGS, E.SETTLE_DETACHED, E.SETTLE_DESTROY),
     ),
     Transition(
         name="destroy.join", group="destroying", trigger=T.DESTROY, sources=P.DESTROYED, unless=F.RELEASED, effects=E.JOIN_DESTROY,

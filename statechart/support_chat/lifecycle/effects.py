@@ -15,7 +15,6 @@ from .alphabet import Effect as E
 from .alphabet import Lane, Slot, Timer
 from .alphabet import Trigger as T
 
-# fmt: off  # a row reads as a line of a table
 _LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
 _NOTHING_LEFT: Final = "drop it"
 
@@ -49,7 +48,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             writes="visitor",
         ),
         E.FETCH_TOKEN: Ask(
-            doc="ask the token provider of the session's user",
+            doc="provide a token for the session's user",
             lane=Lane.TOKEN,
             success=T.TOKEN_ARRIVED,
             refusal=T.TOKEN_REFUSED,
@@ -58,7 +57,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             dispose=_NOTHING_LEFT,
         ),
         E.FETCH_TARGET_TOKEN: Ask(
-            doc="ask the token provider of the user to be identified",
+            doc="provide a token for the user to be identified",
             lane=Lane.TOKEN,
             success=T.TOKEN_ARRIVED,
             refusal=T.TOKEN_REFUSED,
@@ -221,9 +220,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.ABANDON_TOKEN: Abandon(doc="the token call is superseded", lanes=Lane.TOKEN),
         E.CUT: Abandon(doc="abort the link; every dial, token call and request under way is superseded", lanes=_LINK_WORK),
         E.ABANDON_REST: Abandon(
-            doc="everything under way is superseded",
-            lanes=tuple(lane for lane in Lane if lane is not Lane.RELEASE),
+            doc="everything under way is superseded, but for the partings of earlier shutdowns, which take their time",
+            lanes=tuple(lane for lane in Lane if lane not in (Lane.PART, Lane.RELEASE)),
         ),
+        E.ABANDON_PARTINGS: Abandon(doc="partings under way are given up", lanes=Lane.PART),
         E.DISPOSE: Note(doc="do with the late success what its effect declares, and nothing else"),
         # --- what listeners are told --------------------------------------------------------------------------------
         E.TELL_READY: Note(doc="tell that the session is live"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -39,7 +40,7 @@ def asked_to_boot(
         raise InvalidInputError("token_provider needs the user whose tokens it provides; pass user=..., or leave it out.")
     return Asked(
         user_id=named.id if named else None,
-        changes={**_user_changes(named), **_company_changes(company)},
+        changes=_own({**_user_changes(named), **_company_changes(company)}),
         provider=provider,
         fallback=fallback if named else None,
         timeout=_seconds(timeout),
@@ -60,7 +61,7 @@ def asked_to_update(user: UserLike | None, company: CompanyLike | None, context:
     if context is not None:
         check_json("context", context)
     paths = {f"context.{key}": value for key, value in (context or {}).items()}
-    return Asked(user_id=user_id, changes={**_user_changes(named), **_company_changes(company), **paths})
+    return Asked(user_id=user_id, changes=_own({**_user_changes(named), **_company_changes(company), **paths}))
 
 
 def asked_to_send(text: str, conversation_id: str | None, client_message_id: str) -> Asked:
@@ -72,6 +73,12 @@ def asked_to_send(text: str, conversation_id: str | None, client_message_id: str
     if conversation_id is not None:
         check_id("conversation_id", conversation_id)
     return Asked(message=Outgoing(check_id("client_message_id", client_message_id), text, conversation_id))
+
+
+def _own(changes: Changes) -> Changes:
+    """A copy that the caller cannot change afterwards."""
+    copied: Changes = json.loads(json.dumps(changes))
+    return copied
 
 
 def _seconds(timeout: float | None) -> float | None:

@@ -29,30 +29,57 @@ from .performers import PERFORMERS, Work
 Deliver = Callable[[str, object, Exception | None], None]
 """Takes the outcome's trigger, its result and its error."""
 
-_FAULT: Final[dict[str, tuple[type[SupportChatError], str]]] = {
-    Lane.LOAD: (StorageError, "the storage"),
-    Lane.VISITOR: (StorageError, "the storage"),
-    Lane.CLEAR: (StorageError, "the storage"),
-    Lane.TOKEN: (TokenProviderError, "the token_provider"),
-}
+
+@attrs.frozen
+class _Family:
+    """Whose fault a failure on a lane is, as the session's callers are told, and which errors of that port speak for themselves."""
+
+    fault: type[SupportChatError]
+    who: str
+    way_out: str
+    refusals: tuple[type[SupportChatError], ...] = ()
+    rejections: tuple[type[SupportChatError], ...] = ()
+
+    def blame(self, spec: Ask, what: str) -> SupportChatError:
+        return self.fault(f"{self.who} {what} when it was asked to {spec.doc}. {self.way_out}")
 
 
-def _fault(spec: Ask, what: str) -> SupportChatError:
-    kind, who = _FAULT.get(spec.lane, (NetworkError, "the transport"))
-    return kind(f"{who[0].upper()}{who[1:]} {what} when it was asked to {spec.doc}.")
+_STORAGE: Final = _Family(StorageError, "The storage", "Check it (its file, its permissions, its server) and try again.")
+_TOKENS: Final = _Family(
+    TokenProviderError,
+    "The token_provider",
+    "Mend it, or raise TokenRefusedError in it to refuse; then try again.",
+    refusals=(TokenRefusedError,),
+)
+_BACKEND: Final = _Family(
+    NetworkError,
+    "The transport",
+    "Check the network and the backend's address; the session tries again while it is live.",
+    refusals=(AuthRefusedError,),
+    rejections=(BackendRejectedError, InvalidInputError),
+)
+_FAMILIES: Final = {Lane.LOAD: _STORAGE, Lane.VISITOR: _STORAGE, Lane.CLEAR: _STORAGE, Lane.TOKEN: _TOKENS}
+
+
+def _blame(spec: Ask, what: str) -> SupportChatError:
+    return _FAMILIES.get(Lane(spec.lane), _BACKEND).blame(spec, what)
 
 
 def outcome(spec: Ask, error: BaseException | None) -> tuple[str, Exception | None]:
-    """Which declared outcome an ask ends in, and the error that goes with it (None for a success)."""
+    """Which declared outcome an ask ends in, and the error that goes with it (None for a success).
+
+    An error of another port than the one that was asked (a storage that raises NetworkError) is a failure of this one.
+    """
     if error is None:
         return spec.success, None
-    if isinstance(error, AuthRefusedError | TokenRefusedError):
+    family = _FAMILIES.get(Lane(spec.lane), _BACKEND)
+    if isinstance(error, family.refusals):
         return spec.refusal or spec.failure, error
-    if isinstance(error, BackendRejectedError | InvalidInputError):
+    if isinstance(error, family.rejections):
         return spec.rejection or spec.failure, error
-    if isinstance(error, SupportChatError):
+    if isinstance(error, family.fault):
         return spec.failure, error
-    fault = _fault(spec, f"raised {type(error).__name__}")
+    fault = family.blame(spec, f"raised {type(error).__name__}")
     fault.__cause__ = error
     return spec.failure, fault
 
@@ -88,11 +115,11 @@ class Asks:
             try:
                 result = await performer(work)
                 if not isinstance(result, kinds):
-                    error = _fault(spec, f"returned {type(result).__name__}")
+                    error = _blame(spec, f"returned {type(result).__name__}")
             except asyncio.CancelledError:
                 if asyncio.current_task() is under.task and under.task.cancelling():
                     return  # superseded, or over its limit: somebody else has answered
-                error = _fault(spec, "was cancelled from within")
+                error = _blame(spec, "was cancelled from within")
             except Exception as raised:
                 error = raised  # type: ignore[assignment]
             finally:
@@ -125,14 +152,12 @@ class Asks:
             under.limit.cancel()
         under.task.cancel()
 
-    async def abandon_all(self, but: asyncio.Task[Any] | None) -> None:
-        """Cancels everything under way but the task given, and waits until it has ended."""
-        others = [under for under in self._under if under.task is not but]
-        for under in others:
-            self._drop(under)
+    async def ended(self, but: asyncio.Task[Any] | None) -> None:
+        """Waits until everything under way but the task given has ended."""
+        others = [under.task for under in self._under if under.task is not but]
         if others:
-            await asyncio.wait([under.task for under in others])
+            await asyncio.wait(others)
 
 
 def _expired(spec: Ask, limit: float) -> tuple[str, None, Exception]:
-    return spec.failure, None, _fault(spec, f"did not answer within {limit:g} s")
+    return spec.failure, None, _blame(spec, f"did not answer within {limit:g} s")

@@ -78,6 +78,7 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
             if self._settled is None:
                 self._settled = self._loop.create_future()
             self._awaiters += 1
+            self.abandoned = False
             try:
                 await asyncio.shield(self._settled)
             except asyncio.CancelledError:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from ..book.book import Book, arrive, facts, note
+from ..book.book import Book, arrive, facts, note, outliving
 from ..book.delays import DELAYS, Wait, leaves_in
 from ..book.occasion import Occasion
 from ..book.telling import changed, told
@@ -41,6 +41,7 @@ LOG: Final = logging.getLogger("support_chat")
 COMPILED: Final = Compiled(CHART)
 
 _ABANDONS: Final = {Slot.BOOT: Trigger.ABANDON_BOOT, Slot.IDENTIFY: Trigger.ABANDON_IDENTIFY}
+_CUT_LANES: Final = CHART.effects[E.CUT].lanes  # type: ignore[union-attr]  # it is an Abandon
 _CALL_NAMES: Final = {Trigger.USE: "send_message"}
 
 
@@ -75,7 +76,12 @@ class Runner:
     asks: Asks = attrs.field(init=False)
     slots: Slots = attrs.field(factory=Slots)
     using: set[Call[Any]] = attrs.field(factory=set)
+    """Calls that use the link and have no answer yet."""
+    leaving: set[Link] = attrs.field(factory=set)
+    """Links of ended sessions that still say goodbye."""
     background: set[asyncio.Task[Any]] = attrs.field(factory=set)
+    pump: asyncio.Task[Any] | None = None
+    """What listens to the link."""
     internal: deque[Trigger] = attrs.field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
@@ -157,9 +163,12 @@ class Runner:
 
     def _ask(self, spec: Ask, moment: _Moment) -> None:
         lane, call = Lane(spec.lane), moment.call if spec.several else None
-        tag, began, asked = self.book.tag(lane), self.book.session is None, moment.occasion.asked
+        tag, began, asked = self.book.tag(lane), self.book.session is None, moment.occasion.asked if spec.several else None
+        leaving = self.link if moment.effect == E.PART else None
         if call is not None:
             self.using.add(call)
+        if leaving is not None:  # it says goodbye on the link itself: what CUT aborts is no longer ours
+            self.leaving.add(leaving)
 
         def deliver(trigger: str, result: object, failure: Exception | None) -> None:
             link: Link | None = None
@@ -168,7 +177,7 @@ class Runner:
                 result = link.welcome if link is not None else None
             came = self.occasion(
                 trigger,
-                asked=asked if call is not None else None,
+                asked=asked,
                 result=result,
                 error=failure,
                 lane=lane,
@@ -176,11 +185,14 @@ class Runner:
                 link=link,
                 began=began,
             )
+            if leaving in self.leaving:
+                self.leaving.discard(leaving)
+                self._abort(leaving)
             self.happen(came, call)
 
-        work = Work(self.storage, self.transport, self.place, self.book, asked, self.link, self._release)
-        if moment.effect == E.PART:  # it says goodbye on the link itself: what CUT aborts is no longer ours
-            self.link = None
+        book = self.book if lane in _CUT_LANES else outliving(self.book)
+        work = Work(self.storage, self.transport, self.place, book, asked, self.link, self._release)
+        self.link = None if leaving is not None else self.link
         self.asks.start(moment.effect, spec, work, getattr(self.settings, spec.limit), deliver)
 
     def _arm(self, spec: Arm, moment: _Moment) -> None:
@@ -215,9 +227,16 @@ class Runner:
 
     def _abandon(self, spec: Abandon, moment: _Moment) -> None:
         self.asks.abandon(spec.lanes)
+        if Lane.PART in spec.lanes:
+            for link in tuple(self.leaving):
+                self._abort(link)
+            self.leaving.clear()
         if Lane.LINK in spec.lanes:
             self._abort(self.link)
             self.link = None
+            if self.pump is not None and self.pump is not asyncio.current_task():
+                self.pump.cancel()  # an aborted link delivers nothing; one that does all the same is not heard
+            self.pump = None
             lost = NetworkError("The link closed before the answer came; it is not known whether the backend got it.")
             for call in tuple(self.using):
                 self._answer_use(call, None, lost)
@@ -253,7 +272,7 @@ class Runner:
     def _keep_link(self, moment: _Moment) -> None:
         self.link = moment.occasion.link
         if self.link is not None:
-            self._in_background(self._pump(self.link, moment.occasion.tag), "link")
+            self.pump = self._in_background(self._pump(self.link, moment.occasion.tag), "link")
 
     def _dispose(self, moment: _Moment) -> None:
         link = moment.occasion.link
@@ -312,17 +331,16 @@ class Runner:
         except Exception as error:
             LOG.info("a superseded session could not be revoked: %s", type(error).__name__)
 
-    def _in_background(self, work: Any, name: str) -> None:
+    def _in_background(self, work: Any, name: str) -> asyncio.Task[Any]:
         task = self.loop.create_task(work, name=f"support-chat {name}")
         self.background.add(task)
         task.add_done_callback(self.background.discard)
+        return task
 
     async def _release(self) -> None:
         self.listeners.close()
-        for task in tuple(self.background):
-            task.cancel()
-        await self.asks.abandon_all(but=asyncio.current_task())
-        if self.background:
+        await self.asks.ended(but=asyncio.current_task())
+        if self.background:  # revocations of superseded sessions, each with its limit
             await asyncio.wait(tuple(self.background))
 
 

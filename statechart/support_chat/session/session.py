@@ -165,7 +165,9 @@ class SupportChat:
         The visitor is kept for the next boot(), unless `clear_storage` removes every key of this scope. Raises (when awaited)
         StorageError, after which the next shutdown() or boot() clears first, and SessionDestroyedError.
         """
-        return self._call(Trigger.SHUTDOWN, Asked(clear_storage=bool(clear_storage)))
+        if not isinstance(clear_storage, bool):
+            raise InvalidInputError(f"clear_storage must be True or False, not {type(clear_storage).__name__}.")
+        return self._call(Trigger.SHUTDOWN, Asked(clear_storage=clear_storage))
 
     def destroy(self) -> Call[None]:
         """Ends this object for good and releases what it opened; it completes whatever its adapters do. Never raises."""
@@ -174,6 +176,8 @@ class SupportChat:
 
     def set_online(self, online: bool) -> None:
         """A hint of the platform: False when the network is known to be down, True when it is back and dialling is worthwhile."""
+        if not isinstance(online, bool):
+            raise InvalidInputError(f"online must be True or False, not {type(online).__name__}.")
         self._bound().hint(Trigger.GO_ONLINE if online else Trigger.GO_OFFLINE)
 
     # --- messages -------------------------------------------------------------------------------------------------------
@@ -222,12 +226,14 @@ class SupportChat:
 
     async def _destroyed(self) -> None:
         """Destroys, and finishes even when whoever waits is cancelled meanwhile."""
-        ending = asyncio.ensure_future(self._run(self.destroy()))
-        try:
-            await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            await ending
-            raise
+        ending, cancelled = asyncio.ensure_future(self._run(self.destroy())), None
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     async def _run(self, call: Call[None]) -> None:
         await call

@@ -22,7 +22,6 @@ from .model import superseded_only_dispose
 from .properties import Always, CanReach, EachEffect, EachStep, Eventually, Property, Structure
 from .views import Move, View
 
-# fmt: off  # a property reads as one entry of a list
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
 CLEARS: Final = (E.CLEAR_USER, E.CLEAR_ALL)
 WRITES: Final = (E.READ_VISITOR, E.RETIRE_VISITOR)

@@ -1,0 +1,252 @@
+"""Every way a happening can go, as guarded commands on packed states: `if state & mask == wanted: state & keep | sets`.
+
+A row's guard is a conjunction of facts, and all that it does to facts and ledger is clear, set or free bits. So a row is two masks
+for its guard and two for what it does; and a row followed by the rows that its internal triggers fire is again one such command,
+because a guard on the state in between is a guard on the state before: a bit that the first row leaves alone is looked up there, one
+that it sets or clears is known. Whole steps, internal triggers included, are composed once, before anything is explored.
+
+Commands come in *decisions*: of one decision the first whose guard holds is taken. A happening has several decisions where several
+things are possible: what the book decides (`Booked` facts) and whether an optional timer runs is free wherever the chart says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product, zip_longest
+from typing import TypeAlias
+
+import attrs
+
+from ..chart.model import Carried, Present, Raise, Same, Transition
+from ..errors import ChartError
+from .layout import Layout
+
+LONGEST_RUN = 64
+"""How many rows one step may fire, internal triggers included, before it counts as one that never comes to rest."""
+
+
+@attrs.frozen(slots=True)
+class Happening:
+    """One thing that can happen: a trigger with the facts and the user that come with it; `of` is what it is the outcome of."""
+
+    trigger: str
+    carried: int
+    named: int
+    of: str = ""
+    spends: int = 0
+    """The ledger's bits that are gone once this has happened."""
+    always: bool = False
+    """Whether it happens even if no row wants it: then nothing but `spends` changes."""
+
+
+@attrs.frozen(slots=True, eq=False)
+class Way:
+    """One way for a happening to go: the rows that fire (the first by the trigger, the others by internal triggers)."""
+
+    happening: Happening
+    rows: tuple[Transition, ...]
+    high: int
+    """The high part of the state it leads to, before users are renamed."""
+
+
+Command: TypeAlias = "tuple[int, int, int, int, Way | None]"
+"""`(mask, wanted, keep, sets, way)`: where `state & mask == wanted`, `way` leads to `state & keep | sets`. None: nothing happens."""
+Decision: TypeAlias = "list[Command]"
+
+
+@attrs.frozen(slots=True)
+class _Change:
+    """A row as bits: its guard, what it clears, sets, leaves open (`frees`) and may set (`raised`), and its internal triggers."""
+
+    row: Transition
+    mask: int
+    wanted: int
+    keep: int
+    sets: int
+    frees: int
+    raised: int
+    triggers: tuple[str, ...]
+
+
+@attrs.frozen(slots=True)
+class _Run:
+    """A step half composed: under `mask` and `wanted` it has come, by `rows`, to `state & keep | sets` and to `high`."""
+
+    mask: int
+    wanted: int
+    keep: int
+    sets: int
+    high: int
+    rows: tuple[Transition, ...]
+    todo: tuple[str, ...]
+
+    def narrowed(self, mask: int, wanted: int) -> _Run | None:
+        """The same under a further guard on the state it has come to; None if the two can never hold together."""
+        known = self.sets | ~self.keep
+        if (self.sets ^ wanted) & mask & known:
+            return None
+        mask &= ~known
+        wanted &= mask
+        if (self.wanted ^ wanted) & self.mask & mask:
+            return None
+        return attrs.evolve(self, mask=self.mask | mask, wanted=self.wanted | wanted)
+
+
+class Ways:
+    """Composes the steps of one chart, each at its first use."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout, self._chart = layout, layout.chart
+        chart = self._chart
+        places: dict[str, int] = {register: i for i, register in enumerate(chart.registers)}
+        if chart.named is not None:
+            places[chart.named] = len(places)
+        self._places = places
+        self._derived = [
+            (layout.fact[fact], places[kind.left], places[kind.right] if isinstance(kind, Same) else None)
+            if isinstance(kind, Same)
+            else (layout.fact[fact], places[kind.register], None)
+            for fact, kind in chart.facts.items()
+            if isinstance(kind, Same | Present)
+        ]
+        self._free = {fact: layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+        self._known = sum(bit for bit, _, _ in self._derived) | sum(self._free.values())
+        if chart.late is not None:
+            self._known |= layout.fact[chart.late]
+        self._changes: dict[tuple[str, str], list[_Change]] = {}
+        of_row = {row.name: self._change(row) for row in chart.transitions}
+        for row in chart.transitions:
+            for trigger in row.trigger:
+                for phase in row.sources:
+                    self._changes.setdefault((phase, trigger), []).append(of_row[row.name])
+
+    # --- what can happen ------------------------------------------------------------------------------------------------
+
+    def variants(self, high: int, trigger: str, of: str = "", spends: int = 0, always: bool = False) -> Iterator[Happening]:
+        """The happenings of a trigger: one for each combination of the facts and users that its rows can tell apart."""
+        changes = self._changes.get((self._layout.phase_of(high), trigger), [])
+        read = 0
+        for change in changes:
+            read |= change.mask
+        carried = [bit for bit in self._free.values() if read & bit]
+        for who in self._who(high, changes, read):
+            for chosen in product((0, 1), repeat=len(carried)):
+                bits = sum(bit for bit, yes in zip(carried, chosen, strict=True) if yes)
+                yield Happening(trigger, bits, who, of, spends, always and bool(changes))
+
+    def _who(self, high: int, changes: Sequence[_Change], read: int) -> Sequence[int]:
+        """Nobody, each user in a register, and one who is in none: anybody else would only be another name for that one."""
+        named = self._chart.named
+        if named is None:
+            return (0,)
+        place = self._places[named]
+        reads = any(read & bit and place in (one, other) for bit, one, other in self._derived)
+        if not reads and not any(named in change.row.assigns.values() for change in changes):
+            return (0,)
+        held = {0, *self._layout.registers_of(high)}
+        stranger = next(who for who in range(len(held) + 1) if who not in held)
+        return sorted({*held, stranger} if stranger <= self._layout.users else held)
+
+    # --- how it can go --------------------------------------------------------------------------------------------------
+
+    def decisions(self, high: int, happening: Happening) -> list[Decision]:
+        """Every way that `happening` can go in states with this high part. Raises ChartError if it never comes to rest."""
+        begun = _Run(0, 0, ~happening.spends & self._layout.low, 0, high, (), ())
+        found = self._fire(begun, happening, happening.trigger, happening.carried, happening.named)
+        if happening.spends or happening.always:
+            found = _else(found, [[self._command(begun, happening)]])
+        return found
+
+    def _fire(self, run: _Run, happening: Happening, trigger: str, carried: int, named: int) -> list[Decision]:
+        """The decisions of what this trigger fires, and of everything that follows from it."""
+        layout, found = self._layout, list[Decision]()
+        phase, registers = layout.phase_of(run.high), (*layout.registers_of(run.high), named)
+        true = carried | self._derive(registers)
+        for change in self._changes.get((phase, trigger), ()):
+            if (true ^ change.wanted) & change.mask & self._known:
+                continue
+            fits = run.narrowed(change.mask & ~self._known, change.wanted & ~self._known)
+            if fits is None:
+                continue
+            if len(run.rows) >= LONGEST_RUN:
+                names = [row.name for row in run.rows[-4:]]
+                raise ChartError(f"On {happening.trigger} the internal triggers never come to rest: ... {', '.join(names)} ...")
+            high = layout.high_of(change.row.target or phase, self._assigned(change.row, registers))
+            after = [then for taken in _apply(fits, change, high) for then in self._follow(taken, happening)]
+            found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
+        return found
+
+    def _follow(self, run: _Run, happening: Happening) -> list[Decision]:
+        if not run.todo:
+            return [[self._command(run, happening)]]
+        resting = attrs.evolve(run, todo=run.todo[1:])
+        found = self._fire(resting, happening, run.todo[0], 0, 0)
+        return _else(found, self._follow(resting, happening))
+
+    def _command(self, run: _Run, happening: Happening) -> Command:
+        layout = self._layout
+        high = layout.high_of(layout.phase_of(run.high), renamed(layout.registers_of(run.high)))
+        return run.mask, run.wanted, run.keep, run.sets | high << layout.shift, Way(happening, run.rows, run.high)
+
+    def _derive(self, registers: Sequence[int]) -> int:
+        bits = 0
+        for bit, one, other in self._derived:
+            if registers[one] != 0 if other is None else registers[one] == registers[other]:
+                bits |= bit
+        return bits
+
+    def _assigned(self, row: Transition, registers: Sequence[int]) -> list[int]:
+        after = list(registers[: len(self._chart.registers)])
+        for register, source in row.assigns.items():
+            after[self._places[register]] = 0 if source is None else registers[self._places[source]]
+        return after
+
+    def _change(self, row: Transition) -> _Change:
+        fact = self._layout.fact
+        wanted = sum(fact[name] for name in set(row.when))
+        mask = wanted | sum(fact[name] for name in set(row.unless))
+        clears, sets = sum(fact[name] for name in set(row.clears)), sum(fact[name] for name in set(row.sets))
+        frees = raised = 0
+        triggers: list[str] = []
+        for effect in row.effects:
+            does, spec = self._layout.impacts[effect], self._chart.effects[effect]
+            clears, sets = clears | does.off | does.free, sets & ~(does.off | does.free) | does.on
+            frees = frees & ~(does.off | does.on) | does.free
+            raised = raised & ~(does.off | does.on | does.free) | does.up & ~frees
+            if isinstance(spec, Raise):
+                triggers.append(spec.trigger)
+        return _Change(row, mask, wanted, ~clears, sets, frees, raised, tuple(triggers))
+
+
+def renamed(registers: Sequence[int]) -> tuple[int, ...]:
+    """The same users under the names 1, 2, ... in the order of the registers they are first met in; nobody stays 0."""
+    names = {0: 0}
+    return tuple([names.setdefault(who, len(names)) for who in registers])
+
+
+def _apply(run: _Run, change: _Change, high: int) -> Iterator[_Run]:
+    """What a row makes of a run, for each choice that it leaves open. A bit it may set is a choice only where it is not set."""
+    keep, sets = run.keep & change.keep, run.sets & change.keep | change.sets
+    rows, todo = (*run.rows, change.row), (*run.todo, *change.triggers)
+    choices = _bits(change.frees | change.raised & ~sets)
+    for chosen in product((0, 1), repeat=len(choices)):
+        bits = sum(bit for bit, yes in zip(choices, chosen, strict=True) if yes)
+        unset = bits & change.raised & keep
+        fits = run.narrowed(unset, 0)
+        if fits is not None:
+            yield _Run(fits.mask, fits.wanted, keep, sets | bits, high, rows, todo)
+
+
+def _else(found: list[Decision], otherwise: list[Decision]) -> list[Decision]:
+    """`found`, and where none of its guards holds, `otherwise`."""
+    if not found:
+        return otherwise
+    blocked: Decision = [(mask, wanted, -1, 0, None) for mask, wanted, _, _, _ in found[0]]
+    return [
+        [*one, *other] if i == 0 or not other else [*one, *blocked, *other]
+        for i, (one, other) in enumerate(zip_longest(found, otherwise, fillvalue=()))
+    ]
+
+
+def _bits(mask: int) -> tuple[int, ...]:
+    return tuple(1 << i for i in range(mask.bit_length()) if mask >> i & 1)
