@@ -1,0 +1,117 @@
+"""`support-chat draw`: pictures and tables of a chart, one to standard output or a whole directory of them, kept fresh."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .charts import DEFAULT, add_chart_option, load_chart
+from .terminal import Misuse, coloured
+
+if TYPE_CHECKING:
+    from support_chat import Chart
+    from support_chat_adapters.drawing.gallery import Staleness
+
+_PICTURES: Final = ("mermaid", "dot", "svg")
+_WHOLE: Final = ("table", "calls", "json")
+_MORE: Final = """\
+examples:
+  support-chat draw                                       the overview as Mermaid
+  support-chat draw --format svg -o lifecycle.svg         the overview as a picture, nothing else installed
+  support-chat draw --view group booting                  one group, with guards and effects
+  support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
+  support-chat draw --format calls                        what each call does in each phase, as Markdown
+  support-chat draw --chart shop.chat:CHART               a chart of your own, importable from here
+  support-chat draw --write diagrams/                     every file of the directory
+  support-chat draw --check diagrams/                     in CI: exit status 1 if a file is stale, missing or superfluous
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "draw",
+        help="pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
+        description="Draws the chart: who can go where, on what, and what is asked of the world.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_chart_option(parser)
+    parser.add_argument("--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)")
+    parser.add_argument(
+        "--view", nargs="+", metavar="VIEW", help="what to draw: `overview` (default), or `group NAME` with guards and effects"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to FILE instead of standard output")
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument("--write", metavar="DIR", type=Path, help="write every picture and table into DIR")
+    whole.add_argument("--check", metavar="DIR", type=Path, help="check that DIR holds just what --write would write")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draws; 1 if `--check` found a difference."""
+    directory: Path | None = arguments.write or arguments.check
+    if directory is not None:
+        if arguments.format or arguments.view or arguments.output:
+            raise Misuse("--write and --check are about every file: leave out --format, --view and --output")
+        return _keep(directory, arguments)
+    text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        arguments.output.write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
+    from support_chat_adapters.drawing.calls import calls_table
+    from support_chat_adapters.drawing.dot import dot
+    from support_chat_adapters.drawing.exported import to_json
+    from support_chat_adapters.drawing.mermaid import mermaid
+    from support_chat_adapters.drawing.svg import svg
+    from support_chat_adapters.drawing.table import table
+    from support_chat_adapters.drawing.views import group, overview
+
+    if form in _WHOLE:
+        if view is not None:
+            raise Misuse(f"--format {form} is always of the whole chart: leave out --view")
+        return {"table": table, "calls": calls_table, "json": to_json}[form](chart)
+    match view or ["overview"]:
+        case ["overview"]:
+            drawing = overview(chart)
+        case ["group", name, *names]:
+            if form == "svg":
+                raise Misuse("--format svg draws the overview; for a group use --format mermaid, or --format dot and Graphviz")
+            drawing = group(chart, " ".join([name, *names]))
+        case _:
+            raise Misuse(f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}")
+    return {"mermaid": mermaid, "dot": dot, "svg": svg}[form](drawing)
+
+
+def _keep(directory: Path, arguments: argparse.Namespace) -> int:
+    from support_chat_adapters.drawing.gallery import compare, gallery, write
+
+    if directory.exists() and not directory.is_dir():
+        raise Misuse(f"{directory} is not a directory")
+    files = gallery(load_chart(arguments.chart))
+    if arguments.write:
+        _tell(write(directory, files), {"stale": "rewritten", "missing": "new", "superfluous": "removed"})
+        print(f"{directory}: {len(files)} files, all fresh")
+        return 0
+    staleness = compare(directory, files)
+    if not staleness:
+        print(coloured(f"{directory}: {len(files)} files, all fresh", "green", sys.stdout))
+        return 0
+    _tell(staleness, {"stale": "stale", "missing": "missing", "superfluous": "superfluous"})
+    chart = [] if arguments.chart == DEFAULT else ["--chart", arguments.chart]
+    print(f"mend it with:\n  {shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}")
+    return 1
+
+
+def _tell(staleness: Staleness, words: dict[str, str]) -> None:
+    for kind, colour in (("stale", "yellow"), ("missing", "red"), ("superfluous", "yellow")):
+        for name in getattr(staleness, kind):
+            print(f"{coloured(words[kind], colour, sys.stdout)}: {name}")

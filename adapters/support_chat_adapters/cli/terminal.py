@@ -1,0 +1,29 @@
+"""What a command says to a person: colours where there is a terminal to show them, errors that fit on a screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final, TextIO
+
+_CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
+_MOST_LINES: Final = 20
+
+
+class Misuse(Exception):
+    """The command line asks for what cannot be done; the message says what to write instead. Exit status 2."""
+
+
+def coloured(text: str, colour: str, stream: TextIO) -> str:
+    """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and NO_COLOR is not set, else as it is."""
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
+
+
+def complain(message: str) -> None:
+    """Writes an error to standard error, cut to what fits on a screen."""
+    lines = message.splitlines() or [""]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], f"  ... and {len(lines) - _MOST_LINES + 1} more lines"]
+    head = coloured("support-chat: error:", "red", sys.stderr)
+    print("\n".join([f"{head} {lines[0]}", *lines[1:]]), file=sys.stderr)
