@@ -93,6 +93,7 @@ def test_a_step_that_ends_otherwise_than_expected_makes_the_status_1_and_is_name
     status, lines = watched(Scene("It breaks", scene))
     assert status == 1
     assert f"FAILED: scene 1, {complaint}" in lines
+    assert f"  FAILED {complaint.partition(': ')[2]}" in lines
     assert lines[-1].startswith("FAILED: 0 of 1 steps ended as expected")
 
 

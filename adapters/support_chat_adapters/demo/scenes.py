@@ -34,7 +34,7 @@ ROUNDS: Final = 5
 """Of updates..."""
 EACH: Final = 10
 """... with so many calls in each."""
-LATE: Final = 0.3
+LATE: Final = 0.5
 """How long the answer to a dial takes that is to come too late, in seconds."""
 
 

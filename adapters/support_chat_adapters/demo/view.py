@@ -244,7 +244,7 @@ def summed_up(summary: Summary) -> RenderableType:
             "",
             Text(
                 "One SupportChat object did all this, against a backend in this process; only the waiting was shortened. "
-                "What it may do when is written in one chart: `support-chat draw` draws it, `support-chat check` checks it."
+                "What it may do when is written in one chart, which `support-chat draw` shows."
             ),
         ),
         (1, 1),
