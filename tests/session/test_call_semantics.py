@@ -20,6 +20,7 @@ from support_chat import (
     NotBootedError,
     Phase,
     Ready,
+    SessionDestroyedError,
     SessionEndedError,
     StorageError,
     SupportChat,
@@ -129,6 +130,25 @@ def test_a_call_is_a_coroutine_for_everything_that_takes_one(stage: Stage) -> No
     stage.run(scenario)
 
 
+def test_the_same_call_can_be_awaited_by_any_means_again(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = stage.chat()
+        await chat.boot()
+        stage.hold("revoke")
+        call = chat.shutdown()
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call, 0.5)
+        tasks = [asyncio.create_task(call), asyncio.create_task(call)]
+        await stage.quiet(0.5)
+        stage.release()
+        assert await asyncio.gather(*tasks) == [None, None]
+        await asyncio.create_task(call)
+        await asyncio.wait_for(call, 0.5)
+
+    stage.run(scenario)
+
+
 def test_a_gui_slot_can_call_without_awaiting(stage: Stage) -> None:
     async def scenario() -> None:
         chat = stage.chat()
@@ -201,6 +221,18 @@ def test_each_of_several_failed_calls_is_reported_once(stage: Stage) -> None:
             await awaited
         await stage.collected()
         assert [type(event.error) for event in stage.of(ErrorOccurred)] == [SessionEndedError] * 3
+
+    stage.run(scenario)
+
+
+def test_a_failed_call_that_another_thread_drops_is_reported_on_the_sessions_own(stage: Stage) -> None:
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_debug(True)  # then it objects to calls from other threads
+        chat = stage.chat()
+        kept = [chat.identify(user=ANN)]
+        assert raised_on_a_thread(kept.clear) is None
+        await stage.quiet(1)
+        assert [type(event.error) for event in stage.of(ErrorOccurred)] == [NotBootedError]
 
     stage.run(scenario)
 
@@ -386,6 +418,16 @@ def test_async_with_destroys_and_lets_the_error_of_its_body_pass(stage: Stage) -
         with pytest.raises(ZeroDivisionError):
             await use()
         assert chat.is_in(Phase.DESTROYED)
+
+    stage.run(scenario)
+
+
+def test_a_block_may_destroy_its_session_and_none_is_entered_twice(stage: Stage) -> None:
+    async def scenario() -> None:
+        async with stage.chat() as chat:
+            await chat.destroy()
+        with pytest.raises(SessionDestroyedError):
+            await chat.__aenter__()
 
     stage.run(scenario)
 

@@ -266,7 +266,12 @@ async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
     stage.leave_something()
     chat = stage.chat()
     under_way = await SITUATIONS[row.situation](stage, chat)
-    assert chat.state == row.situation.split(",")[0].split(" ")[0]
+    phase = row.situation.split(",")[0].split(" ")[0]
+    assert chat.state == phase
+    if phase in ("anonymous", "authenticated", "reconnecting", "disconnected"):
+        assert chat.identity == SignedIn("ann") if "as ann" in row.situation else isinstance(chat.identity, Visitor)
+    else:
+        assert chat.identity is None
     stage.log.clear()
     return chat, under_way
 

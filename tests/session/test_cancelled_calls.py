@@ -12,6 +12,7 @@ from support_chat import (
     Call,
     CallTimeoutError,
     ErrorOccurred,
+    IdentityConflictError,
     Phase,
     Ready,
     SessionEndedError,
@@ -457,5 +458,77 @@ def test_a_waiting_identify_takes_no_longer_than_its_timeout(stage: Stage) -> No
         await stage.quiet()
         assert chat.is_in(Phase.ANONYMOUS)
         assert stage.identifies == []
+
+    stage.run(scenario)
+
+
+def test_the_timeout_of_an_identify_that_waits_for_a_boot_is_not_the_boots(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = stage.chat()
+        stage.hold("dial")
+        boot = chat.boot()
+        with pytest.raises(CallTimeoutError):
+            await identify(stage, chat, timeout=2)
+        assert chat.is_in(Phase.BOOTING)
+        stage.release()
+        await boot
+        await stage.quiet()
+        assert chat.is_in(Phase.ANONYMOUS)
+
+    stage.run(scenario)
+
+
+def test_a_boot_that_times_out_while_it_waits_for_the_load_or_a_clear_leaves_those_alone(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = stage.chat()
+        stage.hold("get", "create", "keys")
+        load = chat.load()
+        with pytest.raises(CallTimeoutError):
+            await chat.boot(timeout=2)
+        assert chat.is_in(Phase.LOADING)
+        stage.release()
+        await load
+        assert chat.is_in(Phase.READY)
+
+        await chat.boot()
+        stage.hold("keys")
+        ended = chat.shutdown()
+        with pytest.raises(CallTimeoutError):
+            await chat.boot(timeout=2)
+        stage.release()
+        await ended
+        await stage.quiet()
+        assert chat.is_in(Phase.SHUTDOWN)
+        assert stage.log.count("dial") == 1
+
+    stage.run(scenario)
+
+
+def test_cancelling_a_boot_leaves_a_load_alone_and_the_other_way_round(stage: Stage) -> None:
+    async def scenario() -> None:
+        for left, kept in (("boot", "load"), ("load", "boot")):
+            chat = stage.chat()
+            stage.hold("get", "create", "keys")
+            keeper, leaver = getattr(chat, kept)(), asyncio.create_task(getattr(chat, left)())
+            await stage.quiet(1)
+            await cancelled(stage, leaver)
+            stage.release()
+            await keeper
+            assert chat.is_in(Phase.READY if kept == "load" else Phase.ANONYMOUS)
+
+    stage.run(scenario)
+
+
+def test_who_identifies_the_same_user_again_waits_for_what_became_of_the_first(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = await live_visitor(stage)
+        stage.hold("identify reply")
+        with pytest.raises(CallTimeoutError):
+            await identify(stage, chat, timeout=2)
+        again, other = identify(stage, chat), chat.identify(user={"id": "bob"})
+        with pytest.raises(IdentityConflictError):
+            await other
+        assert (await again).conversations_moved == 2
+        assert len(stage.identifies) == 1
 
     stage.run(scenario)
