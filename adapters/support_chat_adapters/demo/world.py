@@ -9,20 +9,25 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import attrs
 
 from support_chat.errors import TokenRefusedError
 from support_chat.ports import Credentials, Link, Transport
 from support_chat.settings import Settings
-from support_chat.values import User
+from support_chat.values import SignedIn, User
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
 from .report import Counters
 
-WORKSPACE = "demo"
-WIDGET = "web"
+WORKSPACE: Final = "demo"
+WIDGET: Final = "web"
+ADA: Final = User("ada", name="Ada", email="ada@example.com")
+"""Who signs in."""
+SIGNED_IN: Final = SignedIn(ADA.id)
+"""How she is known once the backend has accepted her."""
 
 
 @attrs.frozen
