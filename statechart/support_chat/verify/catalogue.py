@@ -99,9 +99,9 @@ def _held_for_the_right_user(moment: View, move: Move) -> bool:
 
 
 def _one_answer(move: Move) -> bool:
-    joins = [e for e, spec in move.model.chart.effects.items() if isinstance(spec, Join)]
     first = move.step.rows[0].effects if move.step.rows else ()
-    return sum(effect in (*joins, E.DONE, E.REFUSE, E.USE_LINK) for effect in first) == 1
+    specs = move.model.chart.effects
+    return sum(effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Join) for effect in first) == 1
 
 
 def _absorbing(move: Move) -> bool:
@@ -160,12 +160,10 @@ def _no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
 
 def _nothing_unforeseen(move: Move) -> bool:
     """A current outcome, an expiry or a call that no row wants would be lost; events and hints may mean nothing."""
-    happening = move.step.happening
-    ends = any(
-        isinstance(spec, Ask) and not spec.several and happening.trigger in spec.outcomes
-        for spec in move.model.chart.effects.values()
-    )
-    return bool(move.step.rows) or not (ends or happening.trigger in CALLS)
+    if move.step.rows:
+        return True
+    asks = [spec for spec in move.model.chart.effects.values() if isinstance(spec, Ask) and not spec.several]
+    return move.trigger not in CALLS and not any(move.trigger in spec.outcomes for spec in asks)
 
 
 CATALOGUE: Final[tuple[Property, ...]] = (
@@ -187,8 +185,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "S6",
         "Local clearing waits for no network outcome.",
         lambda view: (
-            not (view.phase in ENDED and view.has(F.OWED) and view.waiting(Slot.SHUTDOWN, Slot.CLEAR))
-            or view.asked(*CLEARS, *WRITES)
+            not (view.phase in ENDED and view.has(F.OWED) and view.waiting(Slot.SHUTDOWN, Slot.CLEAR)) or view.asked(*CLEARS, *WRITES)
         ),
     ),
     EachEffect(

@@ -1,15 +1,21 @@
-"""Explores every reachable state of a model, breadth first, so that the way to each state is a shortest one."""
+"""Explores every reachable state of a model, breadth first, so that the way to each state is a shortest one.
+
+A space of many states must stay small: states are numbered as they are found, and a step is two numbers, the `Way` it went and the
+state it led to. `Step` puts together on demand what a person wants to know of one.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
 import attrs
 
 from ..chart.model import Chart, Transition
-from .model import Happening, Model, State
+from .layout import State
+from .model import Model
+from .ways import Decision, Happening, Way
 
 
 @attrs.frozen(slots=True)
@@ -24,67 +30,129 @@ class Step:
     """`after` before its users were renamed."""
 
 
+@attrs.frozen
+class Steps:
+    """Every step of a space, each made when it is asked for."""
+
+    _space: Space
+
+    def __len__(self) -> int:
+        return len(self._space.ways)
+
+    def __iter__(self) -> Iterator[Step]:
+        space = self._space
+        for number in range(len(space.starts)):
+            for edge in space.edges(number):
+                yield space.step(number, edge)
+
+
 @attrs.define
 class Space:
-    """What was explored: every state with the step that first reached it, and every step. `complete` unless a limit was hit."""
+    """What was explored, every state and every step. `complete` unless a limit was hit.
+
+    `states` are in the order in which they were found. The steps out of state `n` are the entries `edges(n)` of `ways` (how each went)
+    and `afters` (the number of the state it led to); `born[n]` is the entry by which it was found. `depth` is how many steps the
+    farthest state is away from the initial one, `seconds` how long it took.
+    """
 
     model: Model
-    first: dict[State, Step | None]
-    steps: list[Step]
+    states: list[State]
+    ways: list[Way]
+    afters: list[int]
+    starts: list[int]
+    born: list[int]
     depth: int
     seconds: float
     complete: bool
 
-    def way_to(self, state: State) -> list[Step]:
+    @property
+    def steps(self) -> Steps:
+        """Every step."""
+        return Steps(self)
+
+    def edges(self, number: int) -> range:
+        """The entries of the steps out of this state: empty if a limit was hit before it was its turn."""
+        starts = self.starts
+        if number >= len(starts):
+            return range(0)
+        return range(starts[number], starts[number + 1] if number + 1 < len(starts) else len(self.ways))
+
+    def owner(self, edge: int) -> int:
+        """The number of the state that this entry is a step out of."""
+        return bisect_right(self.starts, edge) - 1  # of states that start at the same entry, all but the last have no steps
+
+    def step(self, number: int, edge: int) -> Step:
+        """The step out of this state that is this entry."""
+        way, after = self.ways[edge], self.states[self.afters[edge]]
+        return Step(self.states[number], way.happening, way.rows, after, self.model.raw(after, way))
+
+    def way_to(self, number: int) -> list[Step]:
         """A shortest way from the initial state to this one."""
         way: list[Step] = []
-        while (step := self.first[state]) is not None:
-            way.append(step)
-            state = step.before
+        while number:
+            edge = self.born[number]
+            number = self.owner(edge)
+            way.append(self.step(number, edge))
         return way[::-1]
 
 
 def explore(
     chart: Chart,
     *,
-    users: int = 2,
+    users: int | None = None,
     max_states: int | None = None,
     time_limit: float | None = None,
     backwards: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Space:
-    """Every reachable state of `chart` and its ledger, with `users` different users.
+    """Every reachable state of `chart` and its ledger.
 
-    `max_states` and `time_limit` (seconds) stop it early, `backwards` tries what can happen in the opposite order (the result is
-    the same: a test shows it), `progress` is told the states found and the steps taken now and then.
+    `users` says how many different users there are (None: as many as the chart can tell apart). `max_states` and `time_limit` (in
+    seconds) stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows it).
+    `progress` is told the states found and the steps taken now and then. Raises ChartError for internal triggers that never rest.
     """
-    model = Model(chart, users)
     begun = time.perf_counter()
-    first: dict[State, Step | None] = {model.initial: None}
-    steps: list[Step] = []
-    frontier, depth, complete = deque([model.initial]), 0, True
-    while frontier and complete:
-        depth += 1
-        for _ in range(len(frontier)):
-            state = frontier.popleft()
-            for step in _steps(model, state, backwards):
-                steps.append(step)
-                if step.after not in first:
-                    first[step.after] = step
-                    frontier.append(step.after)
-            if max_states is not None and len(first) >= max_states and frontier:
-                complete = False
-                break
-            if time_limit is not None and time.perf_counter() - begun > time_limit:
-                complete = False
-                break
-        if progress is not None:
-            progress(len(first), len(steps))
-    return Space(model, first, steps, depth - 1, time.perf_counter() - begun, complete)
+    model = Model(chart, users)
+    shift, plans = model.shift, dict[int, list[tuple[int, list[Decision]]]]()
+    states, numbers, born = [model.initial], {model.initial: 0}, [-1]
+    ways: list[Way] = []
+    afters: list[int] = []
+    starts: list[int] = []
+    depth, level_ends, complete = 0, 1, True
+    for state in states:  # grows while it is read: breadth first
+        if len(starts) == level_ends:
+            depth, level_ends = depth + 1, len(states)
+            if progress is not None:
+                progress(len(states), len(ways))
+        if max_states is not None and len(states) >= max_states:
+            complete = False
+            break
+        if time_limit is not None and time.perf_counter() - begun > time_limit:
+            complete = False
+            break
+        starts.append(len(ways))
+        plan = plans.get(state >> shift)
+        if plan is None:
+            plan = plans[state >> shift] = _plan(model, state >> shift, backwards)
+        for bit, decisions in plan:
+            if bit and not state & bit:
+                continue
+            for decision in decisions:
+                for mask, wanted, keep, sets, way in decision:
+                    if state & mask == wanted:
+                        if way is not None:
+                            after = state & keep | sets
+                            number = numbers.get(after)
+                            if number is None:
+                                number = numbers[after] = len(states)
+                                states.append(after)
+                                born.append(len(ways))
+                            ways.append(way)
+                            afters.append(number)
+                        break
+    return Space(model, states, ways, afters, starts, born, depth, time.perf_counter() - begun, complete)
 
 
-def _steps(model: Model, state: State, backwards: bool) -> Iterator[Step]:
-    happenings = model.happenings(state)
-    for happening in reversed(list(happenings)) if backwards else happenings:
-        for taken in model.take(state, happening):
-            yield Step(state, happening, taken.rows, taken.after, taken.raw)
+def _plan(model: Model, high: int, backwards: bool) -> list[tuple[int, list[Decision]]]:
+    plan = model.plan(high)
+    return [(bit, decisions[::-1]) for bit, decisions in reversed(plan)] if backwards else plan

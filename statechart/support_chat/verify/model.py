@@ -1,76 +1,36 @@
-"""A chart and its ledger packed into integers, so that a whole lifecycle is explored in seconds.
+"""A chart and its ledger as one machine over integers, so that a whole lifecycle is explored in a second.
 
-The *ledger* is the environment's own account of what is under way: which effects are outstanding and current, which lanes are open
-for events, which timers run, in which slots somebody waits. It is changed only by the effects a row emits and by the outcomes
-delivered, never by the chart's facts: a row that clears a fact does not make the call in flight vanish. Whatever is in the ledger may
-end in any outcome its effect declares, at any moment; any call may come at any moment.
+The ledger is changed only by the effects a row emits and by the outcomes delivered, never by the chart's facts: a row that clears a
+fact does not make the call in flight vanish. Whatever is in the ledger may end in any outcome its effect declares, at any moment; any
+call may come at any moment. Nothing of the lifecycle is written here a second time: the rows are read from the chart.
 
-Nothing of the lifecycle is written here a second time. A row becomes two masks for its guard and two for everything it changes,
-facts and ledger alike; what the book decides (`Booked` facts) is free wherever the chart declares it so. A superseded outcome is not
-explored: that it only disposes is proved on the rows themselves (`superseded_only_dispose`).
+The space is finite without having been cut, and nothing is lost by that:
 
-Users are numbers, 0 is nobody. They differ only in who is who, so states that differ by a renaming of users are one state; `users`
-says how many there are, and more than the registers can hold at once changes nothing (a test compares the quotients).
+- *Users* are numbers, 0 is nobody. Guards compare users and do nothing else with them, so a state in which A is the session's user
+  and B the one to be identified goes on exactly as one in which B and A are: one is the other under other names. States are kept under
+  the names 1, 2, ... in the order of the registers. For the same reason one user who is in no register stands for everybody who is in
+  none. With r registers, r + 1 users are all that can be told apart at once: that is how many there are unless `users` says
+  otherwise, and one more adds not one state or step (a test compares them, and compares them with a space that is not renamed).
+- *Tags* are relative: an outcome is current or superseded. A superseded one is not explored: that it only disposes, which changes
+  neither facts nor ledger, is proved on the rows themselves (`superseded_only_dispose`, property S2). Delivered anywhere, it would
+  lead from a state to itself.
+- *Counters* (attempts, records, expiries) are seen by the chart through `Booked` facts alone. Each is free wherever the chart declares
+  that it may change: more can happen here than in life, never less.
+- *Many calls* that wait in one slot are settled together, and replies on a lane that takes `several` come one by one: "at least one"
+  is all that the ledger needs to know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from itertools import product
-from typing import TypeAlias
 
 import attrs
 
-from ..chart.machine import Compiled
-from ..chart.model import (
-    Abandon,
-    Arm,
-    Ask,
-    Booked,
-    Carried,
-    Chart,
-    Detach,
-    Disarm,
-    Fail,
-    Join,
-    Note,
-    Present,
-    Raise,
-    Same,
-    Settle,
-    Transition,
-)
+from ..chart.model import Arm, Ask, Chart, Transition
+from .layout import Impact, Layout, State
+from .ways import Decision, Happening, Way, Ways
 
-State: TypeAlias = int
-"""A packed state: facts, ledger, registers and phase."""
-
-
-@attrs.frozen(slots=True)
-class Happening:
-    """One thing that can happen: a trigger with the facts and the user that come with it; `of` is what it is the outcome of."""
-
-    trigger: str
-    carried: int
-    named: int
-    of: str = ""
-    spends: int = 0
-    """The ledger's bit that is gone once this has happened."""
-
-
-@attrs.frozen(slots=True)
-class Change:
-    """What a row does to a packed state: keep these bits, set those, choose freely among `frees`, and which of `raised` to set."""
-
-    row: Transition
-    mask: int
-    wanted: int
-    keep: int
-    sets: int
-    raised: tuple[int, ...]
-    frees: tuple[int, ...]
-    assigns: tuple[tuple[int, int | None], ...]
-    raises: tuple[str, ...]
+__all__ = ["Happening", "Model", "State", "Taken", "Way", "superseded_only_dispose"]
 
 
 @attrs.frozen(slots=True)
@@ -86,273 +46,106 @@ class Taken:
 
 
 class Model:
-    """A chart made ready to be explored with `users` users (besides nobody). Raises ValueError for a negative number."""
+    """A chart made ready to be explored, with as many users as it can tell apart, or with `users`.
 
-    def __init__(self, chart: Chart, users: int = 2) -> None:
-        if users < 0:
+    Raises ValueError for a negative number, ChartError for internal triggers that never come to rest.
+    """
+
+    def __init__(self, chart: Chart, users: int | None = None) -> None:
+        if users is not None and users < 0:
             raise ValueError("users must be 0 or more: how many different users may call.")
-        self.chart, self.users = chart, users if chart.named else 0
-        self.compiled = Compiled(chart)
-        self.fact = self.compiled.bits
-        place = len(chart.facts)
-        self.asked: dict[str, int] = {}
-        self.open: dict[str, int] = {}
-        self.running: dict[str, int] = {}
-        self.waiting: dict[str, int] = {}
-        self.stored: dict[str, int] = {}
-        for effect, spec in chart.effects.items():
-            for table, name in _entries(effect, spec):
-                entries: dict[str, int] = getattr(self, table)
-                if name not in entries:
-                    entries[name] = 1 << place
-                    place += 1
-        self.width = max(1, self.users.bit_length())
-        self.register_shift = place
-        self.register_mask = (1 << (self.width * len(chart.registers))) - 1
-        self.phase_shift = place + self.width * len(chart.registers)
-        self.low = (1 << place) - 1
-        self.phase = {phase: i for i, phase in enumerate(chart.phases)}
-        self.initial: State = self.phase[chart.initial] << self.phase_shift
-        self._derived = [(fact, kind) for fact, kind in chart.facts.items() if isinstance(kind, Same | Present)]
-        self._places = {register: i for i, register in enumerate(chart.registers)}
-        self._carried = [fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)]
-        self._changes = {
-            (phase, trigger): tuple(self._change(row) for row in chart.rows(phase, trigger))
-            for phase in chart.phases
-            for trigger in chart.triggers
-        }
-        self._inputs: dict[int, tuple[tuple[int, tuple[Happening, ...]], ...]] = {}
-        self._picks: dict[tuple[int, str, int, int], tuple[Change, ...]] = {}
+        enough = len(chart.registers) + 1 if chart.named else 0
+        self.chart, self.users = chart, enough if users is None else min(users, enough)
+        self._layout = layout = Layout(chart, self.users)
+        self._ways = Ways(layout)
+        self.fact, self.asked, self.open = layout.fact, layout.asked, layout.open
+        self.running, self.waiting, self.stored = layout.running, layout.waiting, layout.stored
+        self.shift = layout.shift
+        """How many bits of a state lie below its high part."""
+        self.initial: State = layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
+        self._happenings: dict[int, list[tuple[int, list[Happening]]]] = {}
+        self._decisions: dict[tuple[int, Happening], list[Decision]] = {}
 
     # --- reading a state ------------------------------------------------------------------------------------------------
 
     def phase_of(self, state: State) -> str:
         """The phase of a packed state."""
-        return self.chart.phases[state >> self.phase_shift]
+        return self._layout.phase_of(state >> self.shift)
 
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""
-        packed, mask = state >> self.register_shift, (1 << self.width) - 1
-        return tuple((packed >> (self.width * i)) & mask for i in range(len(self.chart.registers)))
+        return self._layout.registers_of(state >> self.shift)
 
-    # --- what can happen ------------------------------------------------------------------------------------------------
+    def names(self, facts: int) -> tuple[str, ...]:
+        """The facts whose bits are set, in the chart's order."""
+        return tuple([fact for fact, bit in self.fact.items() if facts & bit])
+
+    def impact(self, effect: str) -> Impact:
+        """What an effect does to the ledger and to what the book decides."""
+        return self._layout.impacts[effect]
+
+    # --- what can happen, and how it can go -----------------------------------------------------------------------------
 
     def happenings(self, state: State) -> Iterator[Happening]:
         """Everything that can happen in this state: any call, any outcome of what is outstanding, any expiry, any event."""
-        high = state >> self.register_shift
-        groups = self._inputs.get(high)
-        if groups is None:
-            groups = self._inputs[high] = tuple(self._groups(self.phase_of(state)))
-        for bit, inputs in groups:
+        for bit, happenings in self._offers(state >> self.shift):
             if not bit or state & bit:
-                yield from inputs
-
-    def _groups(self, phase: str) -> Iterator[tuple[int, tuple[Happening, ...]]]:
-        chart = self.chart
-        events = set(chart.events)
-        yield 0, tuple(h for t in chart.external if t not in events for h in self._variants(phase, t))
-        for effect, bit in self.asked.items():
-            spec = chart.effects[effect]
-            if isinstance(spec, Ask):
-                gone = sum(self.stored.get(name, 0) for name in spec.erases)
-                ends = tuple(
-                    h for t in spec.outcomes for h in self._variants(phase, t, effect, bit | (gone if t == spec.success else 0))
-                )
-                stays = tuple(attrs.evolve(h, spends=0) for h in ends) if spec.several else ()
-                yield bit, ends + stays
-        for trigger, lane in chart.events.items():
-            if lane in self.open:
-                yield self.open[lane], tuple(self._variants(phase, trigger, lane))
-        for timer, bit in self.running.items():
-            expiries = {s.expiry for s in chart.effects.values() if isinstance(s, Arm) and s.timer == timer}
-            yield bit, tuple(h for t in sorted(expiries) for h in self._variants(phase, t, timer, bit))
-
-    def _variants(self, phase: str, trigger: str, of: str = "", spends: int = 0) -> Iterator[Happening]:
-        rows = self.chart.rows(phase, trigger)
-        read = {fact for row in rows for fact in (*row.when, *row.unless)}
-        carried = [self.fact[fact] for fact in self._carried if fact in read]
-        named = self._who(rows, read)
-        for who in named:
-            for chosen in product((False, True), repeat=len(carried)):
-                yield Happening(trigger, sum(bit for bit, yes in zip(carried, chosen, strict=True) if yes), who, of, spends)
-
-    def _who(self, rows: Sequence[Transition], read: set[str]) -> Sequence[int]:
-        named = self.chart.named
-        reads = any(
-            fact in read and named in ((kind.left, kind.right) if isinstance(kind, Same) else (kind.register,))
-            for fact, kind in self._derived
-        )
-        writes = any(named in row.assigns.values() for row in rows)
-        return range(self.users + 1) if named and (reads or writes) else (0,)
-
-    # --- the step -------------------------------------------------------------------------------------------------------
+                yield from happenings
 
     def take(self, state: State, happening: Happening) -> list[Taken]:
         """Every way this can go: one, unless the book is free to decide, or none when no row wants it."""
-        state &= ~happening.spends
-        found = self._fire(state, happening.trigger, happening.carried, happening.named)
-        if found is None:
-            return [Taken((), state, state)] if happening.spends else []
+        high = state >> self.shift
+        key = high, happening
+        decisions = self._decisions.get(key)
+        if decisions is None:
+            decisions = self._decisions[key] = self._ways.decisions(high, happening)
         done: list[Taken] = []
-        todo = [((found.row,), found.raises, after) for after in self._apply(state, found, happening.named)]
-        while todo:
-            rows, raised, at = todo.pop()
-            if not raised:
-                done.append(Taken(rows, self._canonical(at), at))
-                continue
-            change = self._fire(at, raised[0], 0, 0)
-            if change is None:
-                todo.append((rows, raised[1:], at))
-            else:
-                rest = (*raised[1:], *change.raises)
-                todo.extend(((*rows, change.row), rest, after) for after in self._apply(at, change, 0))
+        for decision in decisions:
+            for mask, wanted, keep, sets, way in decision:
+                if state & mask == wanted:
+                    if way is not None:
+                        after = state & keep | sets
+                        done.append(Taken(way.rows, after, self.raw(after, way)))
+                    break
         return done
 
-    def _fire(self, state: State, trigger: str, carried: int, named: int) -> Change | None:
-        high = state >> self.register_shift
-        key = (high, trigger, carried, named)
-        changes = self._picks.get(key)
-        if changes is None:
-            changes = self._picks[key] = self._pick(state, trigger, carried, named)
-        for change in changes:
-            if state & change.mask == change.wanted:
-                return change
-        return None
+    def raw(self, after: State, way: Way) -> State:
+        """The state that a way led to, before its users were renamed."""
+        return after & self._layout.low | way.high << self.shift
 
-    def _pick(self, state: State, trigger: str, carried: int, named: int) -> tuple[Change, ...]:
-        """The rows that the phase, the registers and what comes along leave possible, with guards on stored bits alone."""
-        known = sum(self.fact[fact] for fact, _ in self._derived) | sum(self.fact[fact] for fact in self._carried)
-        if self.chart.late is not None:
-            known |= self.fact[self.chart.late]
-        true = carried | self._derive(self.registers_of(state), named)
-        return tuple(
-            attrs.evolve(change, mask=change.mask & ~known, wanted=change.wanted & ~known)
-            for change in self._changes[self.phase_of(state), trigger]
-            if true & known & change.mask == change.wanted & known
-        )
+    def plan(self, high: int) -> list[tuple[int, list[Decision]]]:
+        """Every decision that states with this high part have, under the ledger's bit that it needs (0: none)."""
+        return [
+            (bit, [decision for happening in happenings for decision in self._ways.decisions(high, happening)])
+            for bit, happenings in self._offers(high)
+        ]
 
-    def _derive(self, registers: tuple[int, ...], named: int) -> int:
-        def holds(register: str) -> int:
-            return named if register == self.chart.named else registers[self._places[register]]
+    def _offers(self, high: int) -> list[tuple[int, list[Happening]]]:
+        found = self._happenings.get(high)
+        if found is None:
+            found = self._happenings[high] = list(self._outside(high)) + list(self._inside(high))
+        return found
 
-        bits = 0
-        for fact, kind in self._derived:
-            true = holds(kind.register) != 0 if isinstance(kind, Present) else holds(kind.left) == holds(kind.right)
-            bits |= self.fact[fact] if true else 0
-        return bits
+    def _outside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
+        """Calls and hints, which may come at any time, and events, which need an open lane."""
+        chart, variants = self.chart, self._ways.variants
+        yield 0, [h for t in chart.external if t not in chart.events for h in variants(high, t, always=True)]
+        for trigger, lane in chart.events.items():
+            if lane in self.open:
+                yield self.open[lane], list(variants(high, trigger, lane))
 
-    def _apply(self, state: State, change: Change, named: int) -> Iterator[State]:
-        after = state & change.keep | change.sets
-        if change.row.target is not None:
-            after = after & ((1 << self.phase_shift) - 1) | self.phase[change.row.target] << self.phase_shift
-        if change.assigns:
-            before = self.registers_of(state)
-            for place, source in change.assigns:
-                shift = self.register_shift + self.width * place
-                value = 0 if source is None else named if source < 0 else before[source]
-                after = after & ~(((1 << self.width) - 1) << shift) | value << shift
-        choices = (*change.frees, *(bit for bit in change.raised if not after & bit))
-        if not choices:
-            yield after
-            return
-        for chosen in product((False, True), repeat=len(choices)):
-            yield after | sum(bit for bit, yes in zip(choices, chosen, strict=True) if yes)
-
-    def _canonical(self, state: State) -> State:
-        if not self.users:
-            return state
-        packed = (state >> self.register_shift) & self.register_mask
-        return state & ~(self.register_mask << self.register_shift) | self._renamed(packed) << self.register_shift
-
-    @cache  # noqa: B019  # a model lives as long as its exploration
-    def _renamed(self, packed: int) -> int:
-        names, result, mask = {0: 0}, 0, (1 << self.width) - 1
-        for i in range(len(self.chart.registers)):
-            who = (packed >> (self.width * i)) & mask
-            result |= names.setdefault(who, len(names)) << (self.width * i)
-        return result
-
-    # --- compiling a row ------------------------------------------------------------------------------------------------
-
-    def _change(self, row: Transition) -> Change:
-        mask = self.compiled.mask
-        clears, sets, frees, raised = mask(row.clears), mask(row.sets), 0, 0
-        raises: list[str] = []
-        for effect in row.effects:
-            off, on, free, up = self.impact(effect)
-            clears, sets, frees = clears | off | free, sets & ~(off | free) | on, frees & ~(off | on) | free
-            raised = raised & ~(off | on | free) | up & ~frees
-            spec = self.chart.effects[effect]
-            if isinstance(spec, Raise):
-                raises.append(spec.trigger)
-        named = self.chart.named
-        return Change(
-            row=row,
-            mask=mask(row.when) | mask(row.unless),
-            wanted=mask(row.when),
-            keep=~clears,
-            sets=sets,
-            raised=_bits(raised),
-            frees=_bits(frees),
-            assigns=tuple(
-                (self._places[register], None if source is None else -1 if source == named else self._places[source])
-                for register, source in row.assigns.items()
-            ),
-            raises=tuple(raises),
-        )
-
-    def impact(self, effect: str) -> tuple[int, int, int, int]:
-        """What an effect does to the ledger and to what the book decides: the bits it clears, sets, frees, and may set."""
-        spec = self.chart.effects[effect]
-        off = on = free = up = 0
-        if isinstance(spec, Ask):
-            off = 0 if spec.several else self.on_lane(spec.lane)
-            on = self.asked[effect] | sum(self.stored[name] for name in spec.writes)
-        elif isinstance(spec, Arm):
-            free, on = (self.running[spec.timer], 0) if spec.optional else (0, self.running[spec.timer])
-        elif isinstance(spec, Disarm):
-            off = sum(self.running.get(timer, 0) for timer in spec.timers)
-        elif isinstance(spec, Join):
-            on = self.waiting[spec.slot]
-        elif isinstance(spec, Settle | Fail):
-            off = self.waiting[spec.slot]
-        elif isinstance(spec, Abandon):
-            for lane in spec.lanes:
-                off |= self.on_lane(lane) | self.open.get(lane, 0)
-        elif isinstance(spec, Detach):
-            off = self.on_lane(spec.lane) | sum(self.waiting.get(slot, 0) for slot in spec.slots)
-        elif isinstance(spec, Note) and spec.opens is not None:
-            on = self.open[spec.opens]
-        for fact, kind in self.chart.facts.items():
-            if isinstance(kind, Booked):
-                bit = self.fact[fact]
-                off |= bit if effect in kind.clears else 0
-                up |= bit if effect in kind.raises else 0
-                free |= bit if effect in kind.frees else 0
-        return off, on, free, up
-
-    def on_lane(self, lane: str) -> int:
-        """The bits of every effect asked on this lane."""
-        return sum(
-            bit for effect, bit in self.asked.items() if isinstance(spec := self.chart.effects[effect], Ask) and spec.lane == lane
-        )
-
-
-def _bits(mask: int) -> tuple[int, ...]:
-    return tuple(1 << i for i in range(mask.bit_length()) if mask >> i & 1)
-
-
-def _entries(effect: str, spec: object) -> Iterator[tuple[str, str]]:
-    """The ledger's entries that an effect needs: the table each is in, and its name there."""
-    if isinstance(spec, Ask):
-        yield "asked", effect
-        yield from (("stored", name) for name in (*spec.writes, *spec.erases))
-    elif isinstance(spec, Arm):
-        yield "running", spec.timer
-    elif isinstance(spec, Join | Settle | Fail):
-        yield "waiting", spec.slot
-    elif isinstance(spec, Note) and spec.opens is not None:
-        yield "open", spec.opens
+    def _inside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
+        """Outcomes of what is outstanding, and expiries of the timers that run."""
+        variants, specs = self._ways.variants, self.chart.effects
+        for effect, bit in self.asked.items():
+            spec = specs[effect]
+            if isinstance(spec, Ask):
+                erased = sum(self.stored[name] for name in spec.erases)
+                ends = [h for t in spec.outcomes for h in variants(high, t, effect, bit | (erased if t == spec.success else 0))]
+                yield bit, ends + ([attrs.evolve(h, spends=0) for h in ends] if spec.several else [])
+        for timer, bit in self.running.items():
+            expiries = dict.fromkeys(s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer)
+            yield bit, [h for t in expiries for h in variants(high, t, timer, bit)]
 
 
 def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str, ...]:

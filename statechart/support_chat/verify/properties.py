@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -11,6 +11,9 @@ from ..chart.model import Chart
 from .explore import Space, Step, explore
 from .liveness import can_reach, lasting
 from .views import Move, View
+from .ways import Way
+
+_Seen = TypeVar("_Seen")
 
 
 @attrs.frozen
@@ -89,6 +92,8 @@ class Verdict:
     held: bool | None
     story: tuple[Step, ...] = ()
     detail: str = ""
+    round: tuple[Step, ...] = ()
+    """The steps by which it then goes round for ever, back to where the story ends; for an `Eventually` only."""
 
 
 @attrs.frozen
@@ -110,77 +115,107 @@ def check(
     chart: Chart,
     properties: Iterable[Property],
     *,
-    users: int = 2,
+    users: int | None = None,
     max_states: int | None = None,
     time_limit: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Explores `chart` and decides each property; options as `explore`. A property that raises fails, with the error as detail."""
     space = explore(chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress)
-    return Report(space, tuple(decide(space, p) for p in properties))
+    return Report(space, decide_all(space, properties))
 
 
 def decide(space: Space, wanted: Property) -> Verdict:
     """The verdict on one property."""
-    try:
-        found = _DECIDERS[type(wanted)](space, wanted)
-    except Exception as error:  # a user's property may do anything; the report must name it all the same
-        return Verdict(wanted, False, detail=f"the property raised {type(error).__name__}: {error}")
-    return found if found is not None else Verdict(wanted, True if space.complete else None)
+    return decide_all(space, [wanted])[0]
 
 
-def _always(space: Space, wanted: Always) -> Verdict | None:
-    for state in space.first:
-        if not wanted.holds(View(space.model, state)):
-            return Verdict(wanted, False, tuple(space.way_to(state)))
-    return None
+def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, ...]:
+    """The verdict on each property, in their order. The states and the steps are gone through once for all of them."""
+    wanted = tuple(properties)
+    failed: dict[int, Verdict] = {}
+    _judge_states(space, {i: p for i, p in enumerate(wanted) if isinstance(p, Always)}, failed)
+    _judge_steps(space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed)
+    for i, each in enumerate(wanted):
+        if isinstance(each, Structure | Eventually | CanReach):
+            try:
+                found = _judge_whole(space, each)
+            except Exception as error:  # as in _fault
+                found = Verdict(each, False, detail=_raised(error))
+            if found is not None:
+                failed[i] = found
+    held = True if space.complete else None
+    return tuple(failed.get(i) or Verdict(each, held) for i, each in enumerate(wanted))
 
 
-def _each_step(space: Space, wanted: EachStep) -> Verdict | None:
-    for step in space.steps:
-        if wanted.on and step.happening.trigger not in wanted.on:
-            continue
-        if not wanted.holds(Move(space.model, step)):
-            return Verdict(wanted, False, (*space.way_to(step.before), step))
-    return None
+def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Verdict]) -> None:
+    for number, state in enumerate(space.states):
+        if not pending:
+            return
+        view = View(space.model, state)
+        for i, each in tuple(pending.items()):
+            fault = _fault(each.holds, view)
+            if fault is not None:
+                failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
-def _each_effect(space: Space, wanted: EachEffect) -> Verdict | None:
-    effects = set(wanted.effects)
-    concerned = {row.name for row in space.model.chart.transitions if not effects.isdisjoint(row.effects)}
-    for step in space.steps:
-        if any(row.name in concerned for row in step.rows):
+def _judge_steps(space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]) -> None:
+    concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
+    for number in range(len(space.starts)):
+        for edge in space.edges(number):
+            way = space.ways[edge]
+            judges = concerned.get(way)
+            if judges is None:
+                judges = concerned[way] = [(i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)]
+            if not judges:
+                continue
+            step = space.step(number, edge)
             move = Move(space.model, step)
-            for _, moment in move.moments(effects):
-                if not wanted.holds(moment, move):
-                    return Verdict(wanted, False, (*space.way_to(step.before), step))
-    return None
+            for i, holds in judges:
+                if i not in failed:
+                    fault = _fault(holds, move)
+                    if fault is not None:
+                        failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
 
-def _structure(space: Space, wanted: Structure) -> Verdict | None:
-    faults = wanted.faults(space.model.chart, space)
-    return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
+def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
+    if isinstance(wanted, EachStep):
+        return not wanted.on or way.happening.trigger in wanted.on
+    return any(effect in wanted.effects for row in way.rows for effect in row.effects)
 
 
-def _eventually(space: Space, wanted: Eventually) -> Verdict | None:
-    stuck = lasting(space, {s for s in space.first if wanted.waits(View(space.model, s))})
-    return None if stuck is None else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on it can last for ever")
+def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
+    if isinstance(wanted, EachStep):
+        return wanted.holds
+    effects, holds = wanted.effects, wanted.holds
+    return lambda move: all(holds(moment, move) for _, moment in move.moments(effects))
 
 
-def _can_reach(space: Space, wanted: CanReach) -> Verdict | None:
+def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Verdict | None:
+    if isinstance(wanted, Structure):
+        faults = wanted.faults(space.model.chart, space)
+        return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
+    views = [View(space.model, state) for state in space.states]
+    if isinstance(wanted, Eventually):
+        found = lasting(space, {number for number, view in enumerate(views) if wanted.waits(view)})
+        if found is None:
+            return None
+        detail = "from here on it can go round for ever" if found.round else "from here on nothing more happens by itself"
+        return Verdict(wanted, False, tuple(space.way_to(found.number)), detail, tuple(space.step(*at) for at in found.round))
     if not space.complete:
         return None  # what was not explored might be the way
-    begins = {s for s in space.first if wanted.begin(View(space.model, s))}
-    ends = {s for s in space.first if wanted.end(View(space.model, s))}
-    stuck = can_reach(space, begins, ends, wanted.calls)
+    ends = {number for number, view in enumerate(views) if wanted.end(view)}
+    stuck = can_reach(space, (number for number, view in enumerate(views) if wanted.begin(view)), ends, wanted.calls)
     return None if stuck is None else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
 
 
-_DECIDERS: dict[type, Callable[[Space, object], Verdict | None]] = {
-    Always: _always,  # type: ignore[dict-item]  # each decider takes its own kind, which its key says
-    EachStep: _each_step,  # type: ignore[dict-item]
-    EachEffect: _each_effect,  # type: ignore[dict-item]
-    Structure: _structure,  # type: ignore[dict-item]
-    Eventually: _eventually,  # type: ignore[dict-item]
-    CanReach: _can_reach,  # type: ignore[dict-item]
-}
+def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
+    """None if the property holds of what is seen, else what to say of it."""
+    try:
+        return None if holds(seen) else ""
+    except Exception as error:  # a user's property may do anything; the report must name it all the same
+        return _raised(error)
+
+
+def _raised(error: Exception) -> str:
+    return f"the property raised {type(error).__name__}: {error}"

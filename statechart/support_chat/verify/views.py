@@ -115,5 +115,5 @@ class Move:
         for effect in self.effects:
             if effect in wanted:
                 yield effect, View(self.model, state)
-            off, on, free, _ = self.model.impact(effect)
-            state = state & ~(off | free) | on
+            does = self.model.impact(effect)
+            state = state & ~(does.off | does.free) | does.on

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product, zip_longest
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import attrs
 
@@ -39,7 +39,7 @@ class Happening:
     """Whether it happens even if no row wants it: then nothing but `spends` changes."""
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.define(slots=True, eq=False)
 class Way:
     """One way for a happening to go: the rows that fire (the first by the trigger, the others by internal triggers)."""
 
@@ -54,8 +54,7 @@ Command: TypeAlias = "tuple[int, int, int, int, Way | None]"
 Decision: TypeAlias = "list[Command]"
 
 
-@attrs.frozen(slots=True)
-class _Change:
+class _Change(NamedTuple):
     """A row as bits: its guard, what it clears, sets, leaves open (`frees`) and may set (`raised`), and its internal triggers."""
 
     row: Transition
@@ -68,8 +67,7 @@ class _Change:
     triggers: tuple[str, ...]
 
 
-@attrs.frozen(slots=True)
-class _Run:
+class _Run(NamedTuple):
     """A step half composed: under `mask` and `wanted` it has come, by `rows`, to `state & keep | sets` and to `high`."""
 
     mask: int
@@ -89,7 +87,13 @@ class _Run:
         wanted &= mask
         if (self.wanted ^ wanted) & self.mask & mask:
             return None
-        return attrs.evolve(self, mask=self.mask | mask, wanted=self.wanted | wanted)
+        if not mask:
+            return self
+        return _Run(self.mask | mask, self.wanted | wanted, self.keep, self.sets, self.high, self.rows, self.todo)
+
+
+_Candidate: TypeAlias = "tuple[_Change, int, int, int]"
+"""A row, the bits of a state that it looks at, those it wants set, and the high part it leads to."""
 
 
 class Ways:
@@ -98,21 +102,18 @@ class Ways:
     def __init__(self, layout: Layout) -> None:
         self._layout, self._chart = layout, layout.chart
         chart = self._chart
-        places: dict[str, int] = {register: i for i, register in enumerate(chart.registers)}
-        if chart.named is not None:
-            places[chart.named] = len(places)
-        self._places = places
-        self._derived = [
-            (layout.fact[fact], places[kind.left], places[kind.right] if isinstance(kind, Same) else None)
-            if isinstance(kind, Same)
-            else (layout.fact[fact], places[kind.register], None)
-            for fact, kind in chart.facts.items()
-            if isinstance(kind, Same | Present)
-        ]
+        self._places = places = {register: i for i, register in enumerate((*chart.registers, *([chart.named] if chart.named else [])))}
+        self._derived: list[tuple[int, int, int | None]] = []
+        for fact, kind in chart.facts.items():
+            if isinstance(kind, Same):
+                self._derived.append((layout.fact[fact], places[kind.left], places[kind.right]))
+            elif isinstance(kind, Present):
+                self._derived.append((layout.fact[fact], places[kind.register], None))
         self._free = {fact: layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
         self._known = sum(bit for bit, _, _ in self._derived) | sum(self._free.values())
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
+        self._found: dict[tuple[int, str, int, int], list[_Candidate]] = {}
         self._changes: dict[tuple[str, str], list[_Change]] = {}
         of_row = {row.name: self._change(row) for row in chart.transitions}
         for row in chart.transitions:
@@ -159,27 +160,42 @@ class Ways:
 
     def _fire(self, run: _Run, happening: Happening, trigger: str, carried: int, named: int) -> list[Decision]:
         """The decisions of what this trigger fires, and of everything that follows from it."""
-        layout, found = self._layout, list[Decision]()
-        phase, registers = layout.phase_of(run.high), (*layout.registers_of(run.high), named)
-        true = carried | self._derive(registers)
-        for change in self._changes.get((phase, trigger), ()):
-            if (true ^ change.wanted) & change.mask & self._known:
-                continue
-            fits = run.narrowed(change.mask & ~self._known, change.wanted & ~self._known)
+        found: list[Decision] = []
+        for change, mask, wanted, high in self._candidates(run.high, trigger, carried, named):
+            fits = run.narrowed(mask, wanted)
             if fits is None:
                 continue
             if len(run.rows) >= LONGEST_RUN:
                 names = [row.name for row in run.rows[-4:]]
                 raise ChartError(f"On {happening.trigger} the internal triggers never come to rest: ... {', '.join(names)} ...")
-            high = layout.high_of(change.row.target or phase, self._assigned(change.row, registers))
             after = [then for taken in _apply(fits, change, high) for then in self._follow(taken, happening)]
             found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
+        return found
+
+    def _candidates(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
+        """The rows that the phase, the users and what comes along leave possible, with what else each of them wants."""
+        key = high, trigger, carried, named
+        found = self._found.get(key)
+        if found is None:
+            layout, known = self._layout, self._known
+            phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
+            true = carried | self._derive(registers)
+            found = self._found[key] = [
+                (
+                    change,
+                    change.mask & ~known,
+                    change.wanted & ~known,
+                    layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),
+                )
+                for change in self._changes.get((phase, trigger), ())
+                if not (true ^ change.wanted) & change.mask & known
+            ]
         return found
 
     def _follow(self, run: _Run, happening: Happening) -> list[Decision]:
         if not run.todo:
             return [[self._command(run, happening)]]
-        resting = attrs.evolve(run, todo=run.todo[1:])
+        resting = _Run(run.mask, run.wanted, run.keep, run.sets, run.high, run.rows, run.todo[1:])
         found = self._fire(resting, happening, run.todo[0], 0, 0)
         return _else(found, self._follow(resting, happening))
 
@@ -229,10 +245,12 @@ def _apply(run: _Run, change: _Change, high: int) -> Iterator[_Run]:
     keep, sets = run.keep & change.keep, run.sets & change.keep | change.sets
     rows, todo = (*run.rows, change.row), (*run.todo, *change.triggers)
     choices = _bits(change.frees | change.raised & ~sets)
+    if not choices:
+        yield _Run(run.mask, run.wanted, keep, sets, high, rows, todo)
+        return
     for chosen in product((0, 1), repeat=len(choices)):
-        bits = sum(bit for bit, yes in zip(choices, chosen, strict=True) if yes)
-        unset = bits & change.raised & keep
-        fits = run.narrowed(unset, 0)
+        bits = sum([bit for bit, yes in zip(choices, chosen, strict=True) if yes])
+        fits = run.narrowed(bits & change.raised & keep, 0)
         if fits is not None:
             yield _Run(fits.mask, fits.wanted, keep, sets | bits, high, rows, todo)
 
