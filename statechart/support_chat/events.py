@@ -146,8 +146,16 @@ class Event(Protocol):
 
 
 AnyEvent: TypeAlias = (
-    "PhaseChanged | Ready | AuthChanged | AuthExpired | ConnectionChanged | ErrorOccurred"
-    " | MessageReceived | MessageSent | MessageFailed | UnreadChanged"
+    PhaseChanged
+    | Ready
+    | AuthChanged
+    | AuthExpired
+    | ConnectionChanged
+    | ErrorOccurred
+    | MessageReceived
+    | MessageSent
+    | MessageFailed
+    | UnreadChanged
 )
 """Every event there is, for exhaustive matching."""
 

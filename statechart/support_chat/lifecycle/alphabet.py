@@ -59,6 +59,7 @@ class Trigger(StrEnum):
     IDENTIFY_REFUSED = auto()
     IDENTIFY_FAILED = auto()
     UPDATED = auto()
+    UPDATE_UNAUTHORISED = auto()
     UPDATE_REFUSED = auto()
     UPDATE_FAILED = auto()
     RENEWED = auto()

@@ -383,11 +383,11 @@ UPDATING: Final = (
     # what was recorded before it travels with it.
     Transition(
         name="update.schedule", group="updating", trigger=T.PROCEED, sources=ONLINE,
-        when=F.PENDING, unless=(F.SENDING, F.TARGETED), effects=E.ARM_UPDATE,
+        when=F.PENDING, unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), effects=E.ARM_UPDATE,
     ),
     Transition(
         name="update.send", group="updating", trigger=T.UPDATE_DUE, sources=ONLINE,
-        when=F.PENDING, unless=(F.SENDING, F.TARGETED), sets=F.SENDING, effects=E.SEND_UPDATE,
+        when=F.PENDING, unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), sets=F.SENDING, effects=E.SEND_UPDATE,
     ),
     Transition(
         name="update.sent", group="updating", trigger=T.UPDATED, sources=ONLINE,
@@ -396,6 +396,28 @@ UPDATING: Final = (
     Transition(
         name="update.refused", group="updating", trigger=T.UPDATE_REFUSED, sources=ONLINE,
         unless=F.LATE, clears=F.SENDING, effects=(E.DROP_SENT, E.PROCEED),
+    ),
+    Transition(
+        name="update.visitor_unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.ANONYMOUS,
+        target=P.RECONNECTING, unless=F.LATE, clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="expired",
+    ),
+    Transition(  # the token has expired and nobody said so: renew it, and send again afterwards
+        name="update.unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
+        when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING, F.LATE), clears=F.SENDING, sets=F.TOKEN_WANTED,
+        effects=(E.RESTORE, E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
+    ),
+    Transition(
+        name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
+        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, clears=F.SENDING, sets=F.TOKEN_WANTED, effects=E.RESTORE,
+    ),
+    Transition(  # it may have been the token before this one: send again once this one is accepted
+        name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
+        when=(F.PROVIDER, F.RENEWING), unless=(F.FETCHING, F.LATE), clears=F.SENDING, sets=F.TOKEN_WANTED, effects=E.RESTORE,
+    ),
+    Transition(
+        name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
+        target=P.SHUTDOWN, unless=(F.PROVIDER, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
+        effects=(E.TELL_EXPIRED, *ENDED_BY_BACKEND), error=R.EXPIRED, reason="auth_refused",
     ),
     Transition(
         name="update.failed", group="updating", trigger=T.UPDATE_FAILED, sources=ONLINE,
@@ -611,7 +633,7 @@ RENEWING: Final = (
     ),
     Transition(
         name="renew.done", group="renewing the token", trigger=T.RENEWED, sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.RENEWING, F.TOKEN_FRESH), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW),
+        unless=F.LATE, clears=(F.RENEWING, F.TOKEN_FRESH, F.TOKEN_WANTED), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
     ),
     Transition(
         name="renew.failed", group="renewing the token", trigger=(T.TOKEN_FAILED, T.RENEW_FAILED), sources=P.AUTHENTICATED,
@@ -624,7 +646,12 @@ RENEWING: Final = (
     ),
     Transition(
         name="renew.expired", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
-        when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING, F.LATE), effects=(E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
+        when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING, F.LATE), sets=F.TOKEN_WANTED,
+        effects=(E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
+    ),
+    Transition(  # the token that is on its way makes good for it
+        name="renew.expired_meanwhile", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
+        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, sets=F.TOKEN_WANTED,
     ),
     Transition(
         name="renew.expired_for_good", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,

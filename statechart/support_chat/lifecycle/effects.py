@@ -89,6 +89,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             doc="send what was recorded and the backend does not know",
             lane=Lane.UPDATE,
             success=T.UPDATED,
+            refusal=T.UPDATE_UNAUTHORISED,
             rejection=T.UPDATE_REFUSED,
             failure=T.UPDATE_FAILED,
             limit="call_timeout",

@@ -17,7 +17,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.UNRESOLVED: Stored("an identify request has left and its outcome is not known"),
         Fact.RETRYING: Stored("the next attempt to connect is scheduled"),
         Fact.FETCHING: Stored("the token provider is working on a token"),
-        Fact.TOKEN_WANTED: Stored("the next dial needs another token first"),
+        Fact.TOKEN_WANTED: Stored("the token is not accepted or about to expire: another one is needed first"),
         Fact.TOKEN_FRESH: Stored("the token was fetched for this very attempt: a no to it is a refusal"),
         Fact.RENEWING: Stored("a fresh token is being presented to the backend"),
         Fact.SENDING: Stored("an update request is under way"),
