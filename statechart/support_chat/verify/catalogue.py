@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..chart.model import Arm, Ask, Chart, Join
+from ..chart.model import Ask, Chart, Join
 from ..lifecycle.alphabet import Effect as E
 from ..lifecycle.alphabet import Fact as F
 from ..lifecycle.alphabet import Lane, Register, Slot, Timer
@@ -18,6 +18,7 @@ from ..lifecycle.alphabet import Phase as P
 from ..lifecycle.alphabet import Trigger as T
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from .explore import Space
+from .generic import no_dead_row, one_expiry_each
 from .model import superseded_only_dispose
 from .properties import Always, CanReach, EachEffect, EachStep, Eventually, Property, Structure
 from .views import Move, View
@@ -136,26 +137,9 @@ def _renewal_is_scheduled(move: Move) -> bool:
     return not unscheduled(move.after) or E.ARM_RENEW in move.effects or E.ADOPT in move.effects or unscheduled(move.before)
 
 
-def _one_expiry_each(chart: Chart, space: Space) -> Sequence[str]:
-    expiries: dict[str, set[str]] = {}
-    for spec in chart.effects.values():
-        if isinstance(spec, Arm):
-            expiries.setdefault(spec.timer, set()).add(spec.expiry)
-    return [f"the timer {timer} has several expiries" for timer, triggers in expiries.items() if len(triggers) > 1]
-
-
 def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
     rows = superseded_only_dispose(chart, (E.DISPOSE, E.SETTLE_DETACHED))
     return [f"{row} would act on a superseded outcome" for row in rows]
-
-
-def _no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
-    fired = {row.name for step in space.steps for row in step.rows}
-    return (
-        [f"{row.name} never fires" for row in chart.transitions if row.name not in fired and chart.late not in row.when]
-        if space.complete
-        else []
-    )
 
 
 def _nothing_unforeseen(move: Move) -> bool:
@@ -195,7 +179,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         lambda moment, move: not moment.asked(E.DIAL) and not moment.open(Lane.LINK),
     ),
     EachEffect("S9", "At most one token call is under way.", FETCHES, lambda moment, move: not moment.asked(*FETCHES)),
-    Structure("S10", "At most one timer of each kind runs, and it means one thing.", _one_expiry_each),
+    Structure("S10", "At most one timer of each kind runs, and it means one thing.", one_expiry_each),
     EachStep("S11", "authenticated as u implies that the backend accepted u in this very answer.", _accepted_by_the_backend),
     EachStep("S12", "The identity never goes from a user to another or to a visitor without passing shutdown.", _identity_stays),
     EachStep(
@@ -235,7 +219,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     EachStep("S20", "Every call is answered in one way: it joins, is done, is refused or uses the link.", _one_answer, CALLS),
     EachStep("S21", "destroyed is absorbing.", _absorbing),
     Always("S21a", "Once released, the ledger is empty.", lambda view: not view.has(F.RELEASED) or view.idle),
-    Structure("S22", "Every row can fire.", _no_dead_row),
+    Structure("S22", "Every row can fire.", no_dead_row),
     EachStep("S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen),
     Always("S26", "Each fact that says something is in flight equals its entry in the ledger.", _facts_equal_the_ledger),
     EachStep("S27", "While authenticated with a provider a renewal is scheduled, if the expiry is known.", _renewal_is_scheduled),
