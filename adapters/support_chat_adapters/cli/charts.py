@@ -53,5 +53,5 @@ def load_chart(named: str) -> Chart:
         raise Misuse(f"--chart {named}: {module_name} has no {name!r}; its charts: {', '.join(charts) or 'none'}")
     chart = getattr(module, name)
     if not isinstance(chart, Chart):
-        raise Misuse(f"--chart {named}: this is a {type(chart).__name__}, not a support_chat.Chart")
+        raise Misuse(f"--chart {named}: {name} is of type {type(chart).__name__}, not a support_chat.Chart")
     return chart

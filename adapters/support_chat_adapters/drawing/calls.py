@@ -5,6 +5,7 @@ It is enumerated from the chart: for every situation a call can meet (`situation
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -18,23 +19,18 @@ from .situations import Situation, Who, may_be_named, narrowed, situations
 _Registers: TypeAlias = Mapping[str, Who]
 
 _LEGEND: Final = """\
-*now*: settles in the same step, without the network. *join*: shares the outcome of the one under way. *wait*: done when it is
-possible, and settled with its outcome, within its timeout. *→ phase*: begins it; the phase changes at once. Anything else is the
-error that the call raises on the spot, changing nothing. `shutdown(clear_storage=True)` differs in one thing: it always waits
-for the full clear. *–*: there is no identity yet that another could differ from.
+*now*: settles in the same step, without the network. *join*: shares the outcome of what is under way. *wait*: done when it is
+possible, and settled with its outcome, within its timeout. *→ phase*: begins it; the phase changes at once. *✗*: raises the error
+of that name on the spot, changing nothing. *–*: nobody yet whom another user could differ from. Where a cell has several
+answers, what is under way decides. The table is for a plain `shutdown()`; with `clear_storage=True` it always waits for the clear.
 """
 
 
 @attrs.frozen
 class _Column:
-    call: str
-    of_whom: str
+    title: str
     trigger: Trigger
     asks_for: Callable[[_Registers, Who], bool]
-
-    @property
-    def title(self) -> str:
-        return f"`{self.call}`{self.of_whom}"
 
 
 def _same(who: _Registers, named: Who) -> bool:
@@ -51,13 +47,13 @@ def _anyhow(who: _Registers, named: Who) -> bool:
 
 
 _COLUMNS: Final = (
-    _Column("boot()", ", same identity", Trigger.BOOT, _same),
-    _Column("boot()", ", another identity", Trigger.BOOT, lambda who, named: not _same(who, named)),
-    _Column("identify(user)", "", Trigger.IDENTIFY, _fits),
-    _Column("identify(another user)", "", Trigger.IDENTIFY, lambda who, named: not _fits(who, named)),
-    _Column("update()", "", Trigger.UPDATE, _anyhow),
-    _Column("shutdown()", "", Trigger.SHUTDOWN, _anyhow),
-    _Column("destroy()", "", Trigger.DESTROY, _anyhow),
+    _Column("`boot()` same identity", Trigger.BOOT, _same),
+    _Column("`boot()` another", Trigger.BOOT, lambda who, named: not _same(who, named)),
+    _Column("`identify()` a user", Trigger.IDENTIFY, _fits),
+    _Column("`identify()` another", Trigger.IDENTIFY, lambda who, named: not _fits(who, named)),
+    _Column("`update()`", Trigger.UPDATE, _anyhow),
+    _Column("`shutdown()`", Trigger.SHUTDOWN, _anyhow),
+    _Column("`destroy()`", Trigger.DESTROY, _anyhow),
 )
 
 
@@ -112,8 +108,9 @@ def _cell(chart: Chart, here: list[Situation], column: _Column) -> str:
 
 def _word(chart: Chart, row: Transition, phase: str) -> str:
     if Effect.REFUSE in row.effects and row.error:
-        return row.error.error.__name__.removesuffix("Error")
-    moves = f"→ `{row.target}`" if row.target not in (None, phase) else ""
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", row.error.error.__name__.removesuffix("Error")).lower()
+        return f"✗ {words}"
+    moves = f"→ {row.target}" if row.target not in (None, phase) else ""
     if Effect.DONE in row.effects:
         return f"now {moves}".strip()
     specs = [chart.effects[effect] for effect in row.effects]

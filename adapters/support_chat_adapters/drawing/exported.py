@@ -7,8 +7,10 @@ entry of the long ones a line:
 - `composites`: name to phases; `events`: trigger to lane; `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
 - `effects`: name to `{"kind", "doc"}` and what the kind declares (`success`, `failure`, `limit`, `slot`, `timer`, `expiry`...);
 - `transitions`: objects with `name`, `group`, `trigger`, `sources`, `target`, `when`, `unless`, `sets`, `clears`, `assigns`,
-  `effects`, `error` (`{"error", "message"}`) and `reason`; what is empty is left out, but for `target`;
+  `effects`, `error` (`{"error", "message"}`) and `reason`; only `target` may be null;
 - `ignored`: objects with `triggers`, `phases`, `because`.
+
+In `facts`, `effects` and `transitions` what is null, false or empty is left out, but for a transition's `target`.
 
 A reader refuses a `version` that it does not know; the version changes when a key changes its meaning or goes away.
 """
@@ -80,7 +82,7 @@ def _plain(value: _Data) -> Any:
 
 
 def _specified(spec: Any) -> dict[str, Any]:
-    return {"kind": type(spec).__name__.lower(), **_plain(attrs.asdict(spec))}
+    return {"kind": type(spec).__name__.lower(), **{name: value for name, value in _plain(attrs.asdict(spec)).items() if value}}
 
 
 def _made(spec: Mapping[str, Any]) -> Any:

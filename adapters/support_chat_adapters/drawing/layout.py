@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from .model import Drawing, Edge
+from .model import Composite, Drawing, Edge
 
 CHARACTER, LINE = 7.0, 15.0
 """Width of a character and height of a line of a label, in pixels (a monospaced face, so that widths are known)."""
@@ -73,16 +73,26 @@ def lay_out(drawing: Drawing) -> Layout:
         )
         for name, cell in cells.items()
     }  # fmt: skip
-    frames: dict[str, Box] = {}
-    for composite in drawing.composites:
-        inner = [boxes[member] for member in composite.members]
-        frames[composite.name] = Box(
-            min(box.left for box in inner) - FRAME_PAD, min(box.top for box in inner) - FRAME_PAD - 8,
-            max(box.right for box in inner) + FRAME_PAD, max(box.bottom for box in inner) + FRAME_PAD,
-        )  # fmt: skip
+    frames = {composite.name: _frame(drawing, composite, boxes) for composite in drawing.composites}
     for composite in drawing.composites:
         cells[composite.name] = Cell(1, min(cells[member].row for member in composite.members))
     return Layout(cells, boxes, frames)
+
+
+def _frame(drawing: Drawing, composite: Composite, boxes: Mapping[str, Box]) -> Box:
+    """Round the members, the name of the whole, and what stands beside the upright arrows between members."""
+    inner = [boxes[member] for member in composite.members]
+    beside = [
+        boxes[edge.source].x + side * (text_width(edge.label) + 26 - FRAME_PAD)
+        for edge in drawing.edges
+        if edge.source in composite.members and edge.target in composite.members and boxes[edge.source].x == boxes[edge.target].x
+        for side in (-1, 1)
+    ]
+    name = boxes[composite.members[0]].x - len(composite.name) * 11 - 16
+    return Box(
+        min(name, *(box.left for box in inner), *beside) - FRAME_PAD, min(box.top for box in inner) - FRAME_PAD - 8,
+        max(*(box.right for box in inner), *beside, name) + FRAME_PAD, max(box.bottom for box in inner) + FRAME_PAD,
+    )  # fmt: skip
 
 
 def text_width(lines: Iterable[str]) -> float:

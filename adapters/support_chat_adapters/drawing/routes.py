@@ -71,15 +71,15 @@ def route(drawing: Drawing, layout: Layout) -> tuple[Route, ...]:
     plans = [_plan(drawing, layout, places, edge) for edge in drawing.edges]
     ports = _ports(plans, layout, places)
     margin = min(box.left for box in places.values())
-    routes: list[Route] = []
-    for plan in plans:
+    routes: dict[_Plan, Route] = {}
+    for plan in sorted(plans, key=lambda plan: abs(ports[plan, False][1] - ports[plan, True][1])):
         start, end = ports[plan, False], ports[plan, True]
-        if plan.shape == "margin":
+        if plan.shape == "margin":  # the shorter ways inside, the longer ones round them
             margin -= text_width(plan.edge.label) + 24
-            routes.append(_along_the_margin(plan, start, end, margin))
+            routes[plan] = _along_the_margin(plan, start, end, margin)
         else:
-            routes.append({"straight": _straight, "fork": _forked, "corner": _cornered}[plan.shape](plan, start, end))
-    return tuple(routes)
+            routes[plan] = {"straight": _straight, "fork": _forked, "corner": _cornered}[plan.shape](plan, start, end)
+    return tuple(routes[plan] for plan in plans)
 
 
 # --- which way ------------------------------------------------------------------------------------------------------------
@@ -164,9 +164,7 @@ def _order(plan: _Plan, side: Side, here: Box, there: Box) -> tuple[float, float
     if plan.shape == "straight":  # down runs right of up, right runs above left: each has its label on its own side
         return (0, float(plan.leave in ("bottom", "left")), 0)
     ahead = there.x - here.x if across else there.y - here.y
-    reach = abs(there.y - here.y) if across else abs(there.x - here.x)
-    if plan.shape == "margin":
-        reach = 0.0
+    reach = abs(there.y - here.y) if across or plan.shape == "margin" else abs(there.x - here.x)
     rank = plan.rank or 0
     return (1, -reach, -rank) if ahead > 0 else (-1, reach, rank)
 

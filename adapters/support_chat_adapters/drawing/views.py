@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import wrap
 
+import attrs
+
 from support_chat import Chart, Effect, InvalidInputError, Transition
 from support_chat.chart.model import Raise
 
@@ -21,6 +23,8 @@ LISTED = 3
 """At most so many lines on an arrow of the overview; a longer list ends with how many more there are."""
 INSIDE, BESIDE = 46, 24
 """The widest line of text in a box and at an arrow of a group's picture, in characters; Mermaid breaks what is wider anyhow."""
+TALLEST = 14
+"""The most lines at an arrow of a group's picture; one that would need more leaves its effects to the table."""
 SEVERAL = "in several phases"
 """The box of a group's picture for what happens in more than one phase and leaves none."""
 
@@ -69,9 +73,9 @@ def group(chart: Chart, name: str) -> Drawing:
     frames = tuple(composite for composite in _composites(chart) if composite.name in ends)
     shown = {*ends, *inside, *(member for frame in frames for member in frame.members)}
     nodes = [Node(p, p, tuple(_told(chart, inside.pop(p, ()), INSIDE))) for p in map(str, chart.phases) if p in shown]
-    if inside:
+    if inside:  # first, so that it stands aside: what is put in last stands amid the arrows
         several = [line for place, here in inside.items() for line in (f"in {place} –", *_told(chart, here, INSIDE))]
-        nodes.append(Node(SEVERAL, SEVERAL, tuple(several), pseudo=True))
+        nodes.insert(0, Node(SEVERAL, SEVERAL, tuple(several), pseudo=True))
     if ANY in ends:
         nodes.append(Node(ANY, ANY, pseudo=True))
     return Drawing(
@@ -128,7 +132,10 @@ def _labelled(chart: Chart, edges: Mapping[tuple[str, str], list[Transition]]) -
     said: dict[tuple[str, tuple[Transition, ...]], str] = {}
     for (source, target), rows in edges.items():
         first = said.setdefault((target, tuple(rows)), source)
-        yield Edge(source, target, tuple(_told(chart, rows, BESIDE)) if first == source else (f"as from {first}",))
+        label = tuple(_told(chart, rows, BESIDE))
+        if len(label) > TALLEST:
+            label = tuple(_told(chart, [attrs.evolve(row, effects=()) for row in rows], BESIDE))
+        yield Edge(source, target, label if first == source else (f"as from {first}",))
 
 
 def _told(chart: Chart, rows: Iterable[Transition], width: int) -> Iterator[str]:

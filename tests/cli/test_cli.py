@@ -1,0 +1,238 @@
+"""The program `support-chat`: what it prints, where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support_chat import CHART
+from support_chat_adapters.cli import COMMANDS, main
+from support_chat_adapters.cli.terminal import coloured
+from support_chat_adapters.drawing.exported import from_json
+
+Printed = pytest.CaptureFixture[str]
+Module = Callable[[str, str], None]
+
+LAMP = """
+from support_chat import Chart, Transition
+LAMP = Chart(
+    name="lamp", initial="off", phases=("off", "on"), triggers="switch", external="switch",
+    transitions=(
+        Transition(name="switch.on", group="switching", trigger="switch", sources="off", target="on"),
+        Transition(name="switch.off", group="switching", trigger="switch", sources="on", target="{off}"),
+    ),
+)
+OTHER = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+    """Writes a module into the working directory; it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return write
+
+
+def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys: Printed) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"    {command} " in text
+        assert main([command, "--help"]) == 0
+        assert f"support-chat {command}" in capsys.readouterr().out.split("examples:")[1]
+    assert "exit status" in text
+
+
+def test_the_version_is_the_installed_one(capsys: Printed) -> None:
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"support-chat {version('support-chat')}\n"
+
+
+def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
+    check = (
+        "import sys; from support_chat_adapters.cli import main; main(['--help']); "
+        "heavy = {'asyncio', 'support_chat', 'attrs', 'transitions', 'rich', 'jwt'} & set(sys.modules); sys.exit(bool(heavy))"
+    )
+    assert subprocess.run([sys.executable, "-c", check], stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        ([], "stateDiagram-v2\n"),
+        (["--view", "overview"], "stateDiagram-v2\n"),
+        (["--view", "group", "booting", "--format", "dot"], 'digraph "support_chat: booting" {'),
+        (["--view", "group", "staying", "connected"], "stateDiagram-v2\n"),
+        (["--format", "dot"], 'digraph "support_chat: overview" {'),
+        (["--format", "svg"], "<svg "),
+        (["--format", "table"], "# support_chat: every transition\n"),
+        (["--format", "calls"], "# What each call does in each phase\n"),
+        (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 1,\n'),
+    ],
+)
+def test_draw_prints_what_was_asked_for(arguments: list[str], beginning: str, capsys: Printed) -> None:
+    assert main(["draw", *arguments]) == 0
+    assert capsys.readouterr().out.startswith(beginning)
+
+
+def test_draw_writes_a_file(tmp_path: Path, capsys: Printed) -> None:
+    assert main(["draw", "--format", "svg", "-o", str(tmp_path / "chart.svg")]) == 0
+    assert (tmp_path / "chart.svg").read_text(encoding="utf-8").startswith("<svg ")
+    assert capsys.readouterr().out == ""
+
+
+def test_export_prints_the_whole_chart(capsys: Printed) -> None:
+    assert main(["export"]) == 0
+    assert from_json(capsys.readouterr().out) == CHART
+
+
+def test_check_names_each_difference_and_the_one_command_that_mends_it(module: Module, tmp_path: Path, capsys: Printed) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    chart = ["--chart", "lamps:LAMP"]
+    assert main(["draw", *chart, "--write", "my diagrams"]) == 0
+    assert main(["draw", *chart, "--check", "my diagrams"]) == 0
+    diagrams = tmp_path / "my diagrams"
+    (diagrams / "old.mmd").write_bytes((diagrams / "overview.mmd").read_bytes())
+    (diagrams / "table.md").write_text("changed", encoding="utf-8")
+    (diagrams / "chart.json").unlink()
+    capsys.readouterr()
+
+    assert main(["draw", *chart, "--check", "my diagrams"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "stale: table.md",
+        "missing: chart.json",
+        "superfluous: old.mmd",
+        "mend it with:",
+        "  support-chat draw --chart lamps:LAMP --write 'my diagrams'",
+    ]
+
+    assert main(["draw", *chart, "--write", "my diagrams"]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == ["rewritten: table.md", "new: chart.json", "removed: old.mmd"]
+    assert main(["draw", *chart, "--check", "my diagrams"]) == 0
+
+
+def test_a_chart_of_one_s_own_is_found_in_the_working_directory(module: Module, capsys: Printed) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+
+    assert main(["export", "--chart", "lamps:LAMP"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "lamp"
+
+
+@pytest.mark.parametrize(
+    ("chart", "complaint"),
+    [
+        ("lamps", "write it as package.module:NAME, for example support_chat:CHART"),
+        ("lamps:", "write it as package.module:NAME"),
+        ("candles:LAMP", "there is no module 'candles', neither here nor installed"),
+        ("lamps.inner:LAMP", "there is no module 'lamps.inner'"),
+        ("lamps:CANDLE", "lamps has no 'CANDLE'; its charts: LAMP"),
+        ("lamps:OTHER", "OTHER is of type int, not a support_chat.Chart"),
+        ("needy:LAMP", "needy needs the module 'not_installed_anywhere', which is not installed"),
+        ("broken:LAMP", "importing broken raised ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_chart_that_cannot_be_loaded_is_a_misuse_that_says_why(chart: str, complaint: str, module: Module, capsys: Printed) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    module("needy", "import not_installed_anywhere")
+    module("broken", "1 / 0")
+
+    assert main(["draw", "--chart", chart]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"support-chat: error: --chart {chart}: ")
+    assert complaint in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_faulty_chart_is_told_fault_by_fault(module: Module, capsys: Printed) -> None:
+    module("faulty", LAMP.replace("{off}", "dark"))
+
+    assert main(["draw", "--chart", "faulty:LAMP"]) == 1
+    assert "  - switch.off: unknown phase 'dark'" in capsys.readouterr().err.splitlines()
+
+
+def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(module: Module, capsys: Printed) -> None:
+    rows = "*(Transition(name=f'r{i}', group='g', trigger='t', sources='s') for i in range(99)),"
+    module("faulty", LAMP.replace("    ),\n)", f"    {rows}\n    ),\n)"))
+
+    assert main(["export", "--chart", "faulty:LAMP"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert lines[-1].endswith("more lines")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["draw", "--view", "everything"], "--view is `overview` or `group NAME`, NAME one of: loading, booting"),
+        (["draw", "--view", "group"], "--view is `overview` or `group NAME`"),
+        (["draw", "--view", "group", "dancing"], "has no group 'dancing'; it has: loading, booting"),
+        (["draw", "--view", "overview", "--format", "table"], "--format table is always of the whole chart: leave out --view"),
+        (["draw", "--view", "group", "booting", "--format", "svg"], "for a group use --format mermaid"),
+        (["draw", "--check", "diagrams", "--format", "svg"], "--write and --check are about every file"),
+        (["draw", "--check", __file__], "is not a directory"),
+        (["draw", "-o", "no/such/directory/file.svg"], "no/such/directory/file.svg: No such file or directory"),
+        (["draw", "--format", "painting"], "invalid choice: 'painting'"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(arguments: list[str], complaint: str, capsys: Printed) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.out == ""
+
+
+def test_the_demo_says_what_to_install_when_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    for missing, arguments in (("rich", []), ("jwt", []), ("jwt", ["--plain"])):
+
+        def find(name: str, absent: str = missing) -> object:
+            return None if name == absent else "found"
+
+        monkeypatch.setattr("support_chat_adapters.cli.demo.find_spec", find)
+
+        assert main(["demo", *arguments]) == 2
+        assert capsys.readouterr() == ("", 'pip install "support-chat[demo]"\n')
+
+
+def test_the_demo_gets_its_options_and_gives_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[tuple[bool, bool]] = []
+
+    def play(*, plain: bool, json: bool) -> int:
+        played.append((plain, json))
+        return 1
+
+    monkeypatch.setattr("support_chat_adapters.demo.run", play)
+    assert [main(["demo", *options]) for options in ([], ["--plain"], ["--json"])] == [1, 1, 1]
+    assert played == [(False, False), (True, False), (False, True)]
+
+
+class Terminal:
+    """As much of a terminal as colours ask for."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal: object = Terminal()
+
+    assert coloured("hot", "red", terminal) == "\033[31mhot\033[0m"  # type: ignore[arg-type]
+    assert coloured("hot", "red", sys.stdout) == "hot"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert coloured("hot", "red", terminal) == "hot"  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""The SVG: valid, the same every time, and laid out so that it can be read."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from support_chat import CHART, Chart
+from support_chat_adapters.drawing.layout import LINE, Box, Layout, lay_out, text_width
+from support_chat_adapters.drawing.model import Drawing
+from support_chat_adapters.drawing.routes import Point, Route, route
+from support_chat_adapters.drawing.svg import svg
+from support_chat_adapters.drawing.views import overview
+
+Laid = tuple[Drawing, Layout, tuple[Route, ...]]
+
+
+@pytest.fixture(params=["support_chat", "player"])
+def laid(request: pytest.FixtureRequest, player: Chart) -> Laid:
+    drawing = overview(CHART if request.param == "support_chat" else player)
+    layout = lay_out(drawing)
+    return drawing, layout, route(drawing, layout)
+
+
+def label_box(route: Route) -> Box:
+    """What the label covers, a pixel less on each side: neighbours may touch."""
+    x, y = route.label_at
+    width, height = text_width(route.edge.label), LINE * len(route.edge.label)
+    left = x - width if route.anchor == "end" else x
+    return Box(left + 1, y - 11, left + width - 1, y - 13 + height)
+
+
+def meet(one: Box, other: Box) -> bool:
+    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
+
+
+def line_box(one: Point, other: Point) -> Box:
+    return Box(min(one[0], other[0]), min(one[1], other[1]), max(one[0], other[0]), max(one[1], other[1]))
+
+
+def test_no_label_stands_on_another_label_or_on_a_box(laid: Laid) -> None:
+    _, layout, routes = laid
+    boxes = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+
+    assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if meet(a, b)] == []
+
+
+def test_no_line_runs_through_a_label_or_a_box(laid: Laid) -> None:
+    _, layout, routes = laid
+    things = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+    lines = [(r.edge, line_box(*ends)) for r in routes for ends in pairwise(r.points)]
+
+    assert [(edge, name) for edge, line in lines for name, box in things if meet(line, box)] == []
+
+
+def test_every_arrow_begins_and_ends_on_the_border_of_what_it_joins(laid: Laid) -> None:
+    drawing, layout, routes = laid
+    places = {**layout.boxes, **layout.frames}
+    assert [r.edge for r in routes] == list(drawing.edges)
+    for each in routes:
+        for name, (x, y) in ((each.edge.source, each.points[0]), (each.edge.target, each.points[-1])):
+            box = places[name]
+            on_border = (x in (box.left, box.right) and box.top < y < box.bottom) or (
+                y in (box.top, box.bottom) and box.left < x < box.right
+            )
+            assert on_border, (each.edge, name)
+
+
+def test_arrows_run_level_or_upright(laid: Laid) -> None:
+    for each in laid[2]:
+        assert all(one[0] == other[0] or one[1] == other[1] for one, other in pairwise(each.points)), each.edge
+
+
+def test_a_composite_is_a_frame_round_its_members(laid: Laid) -> None:
+    drawing, layout, _ = laid
+    for composite in drawing.composites:
+        frame = layout.frames[composite.name]
+        for name, box in layout.boxes.items():
+            inside = frame.left < box.left and box.right < frame.right and frame.top < box.top and box.bottom < frame.bottom
+            assert inside == (name in composite.members), name
+
+
+def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) -> None:
+    for chart in (CHART, player):
+        text = svg(overview(chart))
+        shown = {"".join(element.itertext()) for element in ElementTree.fromstring(text).iter() if element.tag.endswith("}text")}
+
+        assert set(map(str, chart.phases)) <= shown
+        assert {name.upper() for name in chart.composites} <= shown
+        assert "href" not in text
+        assert "<script" not in text
+        assert "prefers-color-scheme: dark" in text
+
+
+def test_the_same_chart_gives_the_same_picture() -> None:
+    assert svg(overview(CHART)) == svg(overview(CHART))
