@@ -240,6 +240,18 @@ def test_the_link_is_closed_although_it_does_not_say_goodbye(stage: Stage) -> No
     stage.run(scenario)
 
 
+def test_a_link_whose_goodbye_fails_does_not_stay_open_as_long_as_the_revocation_hangs(stage: Stage) -> None:
+    async def scenario() -> None:
+        chat = await live(stage)
+        stage.hold("revoke")
+        stage.fail("goodbye", NetworkError("down"))
+        chat.shutdown()
+        await boot(stage, chat)
+        assert stage.most_open == 1
+
+    stage.run(scenario)
+
+
 def test_a_full_clear_is_queued_behind_the_clear_under_way(stage: Stage) -> None:
     async def scenario() -> None:
         chat = await live(stage)
