@@ -5,19 +5,24 @@ A property of your own is an `Always`, `EachStep`, `EachEffect`, `Structure`, `E
 """
 
 from .explore import Space, Step, explore
+from .generic import generic
 from .model import Model
 from .properties import (
     Always,
     CanReach,
     EachEffect,
     EachStep,
+    Elsewhere,
     Eventually,
     Property,
     Report,
     Structure,
     Verdict,
     check,
+    decide,
+    decide_all,
 )
+from .story import Occurrence, occurrences, sequence, story
 from .views import Move, View
 
 __all__ = [
@@ -25,9 +30,11 @@ __all__ = [
     "CanReach",
     "EachEffect",
     "EachStep",
+    "Elsewhere",
     "Eventually",
     "Model",
     "Move",
+    "Occurrence",
     "Property",
     "Report",
     "Space",
@@ -36,5 +43,11 @@ __all__ = [
     "Verdict",
     "View",
     "check",
+    "decide",
+    "decide_all",
     "explore",
+    "generic",
+    "occurrences",
+    "sequence",
+    "story",
 ]

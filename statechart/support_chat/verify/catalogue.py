@@ -1,8 +1,8 @@
 """The properties of the shipped chart, each with its id, one sentence, and what decides it.
 
 What the phases and facts of the chart say is compared with what the ledger says: the ledger is the environment's own account. The
-numeric promises N1 to N4 are decided by hypothesis on the pure functions in `support_chat.book.delays`; S7, S23, S24 and S25 concern
-values that a model does not hold (updates, keys, credentials, links) and are shown by the tests of the session.
+numeric promises N1 to N4 (`ELSEWHERE`) are decided by hypothesis on the pure functions in `support_chat.book.delays`; S7, S23, S24
+and S25 concern values that a model does not hold (updates, keys, credentials, links) and are shown by the tests of the session.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from .explore import Space
 from .generic import no_dead_row, one_expiry_each
 from .model import superseded_only_dispose
-from .properties import Always, CanReach, EachEffect, EachStep, Eventually, Property, Structure
+from .properties import Always, CanReach, EachEffect, EachStep, Elsewhere, Eventually, Property, Structure
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -253,3 +253,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
 )
 """Every property of the shipped chart that the model decides."""
+
+ELSEWHERE: Final[tuple[Elsewhere, ...]] = (
+    Elsewhere("N1", "Dials in any window of time are bounded.", "hypothesis", "tests/book/test_delays.py"),
+    Elsewhere("N2", "The wait before attempt n has a positive width at every n.", "hypothesis", "tests/book/test_delays.py"),
+    Elsewhere("N3", "Renewals keep their distance.", "hypothesis", "tests/book/test_delays.py"),
+    Elsewhere("N4", "Updates keep their limit, across shutdown and boot too.", "hypothesis", "tests/book/test_delays.py"),
+)
+"""The numeric promises, on the pure functions of `support_chat.book.delays`."""

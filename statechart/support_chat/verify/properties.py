@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -79,6 +79,18 @@ class CanReach:
 
 Property: TypeAlias = "Always | EachStep | EachEffect | Structure | Eventually | CanReach"
 """One thing that is to hold, with a stable id and a sentence for people."""
+KINDS: Final = (Always, EachStep, EachEffect, Structure, Eventually, CanReach)
+"""The classes of `Property`, for `isinstance`."""
+
+
+@attrs.frozen
+class Elsewhere:
+    """A property that no model decides: its id and sentence, by what it is decided, and where (a test's path)."""
+
+    id: str
+    sentence: str
+    by: str
+    where: str
 
 
 @attrs.frozen

@@ -14,21 +14,11 @@ from xml.etree import ElementTree
 
 import attrs
 
-from .properties import Report, Verdict
+from .properties import Elsewhere, Report, Verdict
 from .story import Occurrence, occurrences, sequence, story
 
 WORDS: Final[dict[bool | None, str]] = {True: "held", False: "failed", None: "inconclusive"}
 """A verdict in a word."""
-
-
-@attrs.frozen
-class Elsewhere:
-    """A property that no model decides: its id and sentence, by what it is decided, and where (a test's path)."""
-
-    id: str
-    sentence: str
-    by: str
-    where: str
 
 
 def summary(report: Report) -> str:

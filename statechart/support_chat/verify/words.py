@@ -36,7 +36,10 @@ class Saying:
         return text.format(user=user or NOBODY, facts="".join(self.facts.get(fact, "") for fact in facts))
 
 
-_LATER: Final = {F.BEYOND: ", and asks to come back later than the call can wait"}
+_LATER: Final[Mapping[str, str]] = {F.BEYOND: ", and asks to come back later than the call can wait"}
+_MERGED: Final[Mapping[str, str]] = {F.MERGED: ", with the visitor merged"}
+_FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
+_SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
 
 SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
     {
@@ -45,7 +48,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.IDENTIFY: Saying("user", "identify(user={user})"),
         T.UPDATE: Saying("user", "update(user={user})", alone="update()"),
         T.USE: Saying("user", "send_message()"),
-        T.SHUTDOWN: Saying("user", "shutdown({facts})", facts={F.FULL: "clear_storage=True"}),
+        T.SHUTDOWN: Saying("user", "shutdown({facts})", facts=_FULL),
         T.DESTROY: Saying("user", "destroy()"),
         T.ABANDON_BOOT: Saying("user", "the last awaiter of boot() is cancelled"),
         T.ABANDON_IDENTIFY: Saying("user", "the last awaiter of identify() is cancelled"),
@@ -66,7 +69,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
             "backend",
             "the link is up, as {user}{facts}",
             alone="the link is up, as the visitor{facts}",
-            facts={F.MERGED: ", with the visitor merged"},
+            facts=_MERGED,
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
@@ -75,7 +78,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
             "backend",
             "the visitor is identified as {user}{facts}",
             alone="the visitor is identified as nobody{facts}",
-            facts={F.MERGED: " and merged"},
+            facts=_MERGED,
         ),
         T.IDENTIFY_REFUSED: Saying("backend", "the identify is refused"),
         T.IDENTIFY_FAILED: Saying("backend", "the reply to the identify is lost{facts}", facts=_LATER),
@@ -96,9 +99,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.IDENTIFY_TIMEOUT: Saying("session", "the time for the identify is over"),
         T.RETRY_DUE: Saying("session", "the retry timer fires"),
         T.GIVE_UP: Saying("session", "the time for reconnecting is over"),
-        T.SILENCE_DUE: Saying(
-            "session", "the silence timer fires{facts}", facts={F.SILENT: ", and nothing was heard for the whole limit"}
-        ),
+        T.SILENCE_DUE: Saying("session", "the silence timer fires{facts}", facts=_SILENT),
         T.RENEW_DUE: Saying("session", "the renewal timer fires"),
         T.UPDATE_DUE: Saying("session", "the update timer fires"),
         T.DESTROY_TIMEOUT: Saying("session", "the time for the destroy is over"),
