@@ -1,0 +1,301 @@
+"""What a real session does, as its seams see it: every step with what caused it, what was done, and what is under way afterwards.
+
+`watch(chat)` puts a thin watcher between a session and each of its seams: the compiled chart it steps, the adapters it asks, its
+timers, the slots in which its calls wait, its links. Nothing is changed. The watchers keep an account of their own, by what passes
+through them: which ask is the last one on its lane and not abandoned, which link is open, which timers run, who waits. It does not
+look at the session's tags, so that it can be compared with what the session makes of them (`support_chat.testing.following`).
+
+The words of the account are those of `support_chat.verify.View.ledger`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ..book.book import facts
+from ..book.occasion import Occasion
+from ..chart.machine import Compiled, Input, State
+from ..chart.model import Ask, Booked, Chart, Raise, Transition
+from ..lifecycle.alphabet import Trigger
+from ..session.asks import Deliver
+from ..session.performers import Work
+from ..session.runner import COMPILED, Runner
+from ..session.session import SupportChat
+
+if TYPE_CHECKING:
+    from ..session.calls import Call
+
+
+@attrs.define
+class Seen:
+    """One step: what happened, whether it was current by the account, the rows that fired, and everything that followed.
+
+    `of` is what it is the outcome, the expiry or an event of (an effect, a timer, a lane; empty for a call or a hint). `told` are
+    the facts that the session computed for each row, `done` what was asked of the seams, in order. `phase`, `facts` (stored and
+    booked), `registers` and `ledger` are as they were when the step was over.
+    """
+
+    trigger: str
+    named: str | None
+    of: str
+    current: bool
+    rows: list[Transition] = attrs.field(factory=list[Transition])
+    told: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
+    done: list[str] = attrs.field(factory=list[str])
+    brought: object = None
+    """The result or the error of an outcome."""
+    faults: list[str] = attrs.field(factory=list[str])
+    """What a watcher saw that must never be: a call left waiting, a link that is not let go."""
+    phase: str = ""
+    facts: frozenset[str] = frozenset()
+    registers: tuple[str | None, ...] = ()
+    ledger: tuple[str, ...] = ()
+
+
+class Trace:
+    """The steps of one session, oldest first. Made by `watch()`."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.chart: Chart = runner.compiled.chart
+        self.steps: list[Seen] = []
+        self.asks = _Asks(runner.asks, self)
+        self.timers = _Timers(runner.timers, self)
+        self.slots = _Slots(runner.slots, self)
+        self.link: _Link | None = None
+        """The link on which events may come in."""
+        self._open = False
+        self._cause: tuple[str, bool, object] = ("", True, None)
+        self._internal = {spec.trigger for spec in self.chart.effects.values() if isinstance(spec, Raise)}
+        self._taken: list[Call[Any]] = []
+        runner.compiled = _Fires(runner.compiled, self)  # type: ignore[assignment]  # watchers stand in for what they watch
+        runner.asks, runner.timers, runner.slots = self.asks, self.timers, self.slots  # type: ignore[assignment]
+
+    # --- what the watchers report ---------------------------------------------------------------------------------------
+
+    def cause(self, of: str, current: bool, brought: object = None) -> None:
+        """The step that comes next is the outcome, the expiry or an event of this."""
+        self._cause = (of, current, brought)
+
+    def fired(self, before: State, happening: Input, row: Transition) -> None:
+        """The chart was stepped."""
+        told = self.runner.compiled.names(happening.facts)
+        if happening.trigger not in self._internal:
+            self.close()
+            self.steps.append(Seen(happening.trigger, happening.named, *self._cause[:2], brought=self._cause[2]))
+            self._cause, self._open = ("", True, None), True
+        self.steps[-1].rows.append(row)
+        self.steps[-1].told.append(told)
+
+    def did(self, what: str) -> None:
+        """Something was asked of a seam."""
+        if self.steps:
+            self.steps[-1].done.append(what)
+
+    def took(self, calls: Iterable[Call[Any]]) -> None:
+        """These calls wait no more: they are to be settled in this step."""
+        self._taken.extend(calls)
+
+    def close(self) -> None:
+        """The last step is over: notes how the session stands after it. Does nothing the second time."""
+        if not self._open:
+            return
+        self._open, last, runner = False, self.steps[-1], self.runner
+        if isinstance(last.brought, _Link):
+            if id(runner.link) == id(last.brought):
+                self.link = last.brought
+            elif not last.brought.aborted:
+                last.faults.append("a link came up, is not the session's, and was not let go")
+        if any(not call.done for call in self._taken):
+            last.faults.append("a call was taken from its slot and not settled")
+        self._taken.clear()
+        now = Occasion(Trigger(last.trigger), runner.clock())
+        booked = {fact for fact, kind in self.chart.facts.items() if isinstance(kind, Booked) and fact != self.chart.late}
+        last.phase, last.registers = runner.state.phase, runner.state.registers
+        last.facts = frozenset(runner.compiled.names(runner.state.facts)) | (booked & set(facts(runner.book, now, runner.settings)))
+        last.ledger = self.ledger()
+
+    # --- the account ----------------------------------------------------------------------------------------------------
+
+    def ledger(self) -> tuple[str, ...]:
+        """What is under way by the account, in words."""
+        lanes = self.chart.events.values() if self.link else ()
+        return tuple(
+            sorted(
+                {f"asked {effect}" for effect in self.asks.outstanding()}
+                | {f"open {lane}" for lane in lanes}
+                | {f"timer {timer}" for timer in self.timers.running}
+                | {f"waits for {slot}" for slot, calls in self.slots.waiting.items() if calls}
+            )
+        )
+
+
+def watch(chat: SupportChat, chart: Compiled = COMPILED, timers: object = None) -> Trace:
+    """Watches a session that nothing was asked of yet, from within its loop.
+
+    It runs `chart`, the shipped one by default, and uses `timers` (made like `session.timers.Timers`) instead of its own if given.
+    """
+    parts = (chat._storage, chat._transport, chat._place, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
+    runner = Runner(*parts, asyncio.get_running_loop(), chart)
+    if timers is not None:
+        runner.timers = timers  # type: ignore[assignment]  # a double
+    chat._runner = runner  # pyright: ignore[reportPrivateUsage]
+    return Trace(runner)
+
+
+# --- the watchers: each passes everything on ----------------------------------------------------------------------------
+
+
+class _Fires:
+    """Watches the compiled chart."""
+
+    def __init__(self, compiled: Compiled, trace: Trace) -> None:
+        self._compiled, self._trace = compiled, trace
+
+    def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
+        after, row = self._compiled.fire(state, happening)
+        self._trace.fired(state, happening, row)
+        return after, row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled, name)
+
+
+class _Asks:
+    """Watches what adapters are asked, and keeps account of what is current on each lane."""
+
+    def __init__(self, asks: Any, trace: Trace) -> None:
+        self._asks, self._trace = asks, trace
+        self._serial = 0
+        self._current: dict[str, tuple[int, str]] = {}
+        self._several: dict[int, tuple[str, str]] = {}
+
+    def start(self, effect: str, spec: Ask, work: Work, limit: float, deliver: Deliver) -> None:
+        self._serial += 1
+        serial = self._serial
+        self._trace.did(f"ask {effect}")
+        if spec.several:
+            self._several[serial] = (spec.lane, effect)
+        else:
+            self._current[spec.lane] = (serial, effect)
+
+        def delivered(trigger: str, result: object, error: Exception | None) -> None:
+            current = serial in self._several or self._current.get(spec.lane) == (serial, effect)
+            if current:
+                self._several.pop(serial, None)
+                if not spec.several:
+                    del self._current[spec.lane]
+            if hasattr(result, "events"):
+                result = _Link(result, self._trace)
+            self._trace.cause(effect, current, result if error is None else error)
+            deliver(trigger, result, error)
+
+        self._asks.start(effect, spec, work, limit, delivered)
+
+    def abandon(self, lanes: Iterable[str]) -> None:
+        lanes = tuple(lanes)
+        self._trace.did(f"abandon {' '.join(lanes)}")
+        self.superseded(lanes)
+        if not set(self._trace.chart.events.values()).isdisjoint(lanes):
+            self._trace.link = None
+        self._asks.abandon(lanes)
+
+    def superseded(self, lanes: Iterable[str]) -> None:
+        for lane in lanes:
+            self._current.pop(lane, None)
+            self._several = {serial: at for serial, at in self._several.items() if at[0] != lane}
+
+    def outstanding(self) -> set[str]:
+        """The effects that are asked, current, and not answered."""
+        return {effect for _, effect in (*self._current.values(), *self._several.values())}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._asks, name)
+
+
+class _Timers:
+    """Watches the timers."""
+
+    def __init__(self, timers: Any, trace: Trace) -> None:
+        self._timers, self._trace = timers, trace
+
+    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
+        def over() -> None:
+            self._trace.cause(timer, True)
+            expired()
+
+        self._trace.did(f"arm {timer}")
+        self._timers.arm(timer, delay, over)
+
+    def disarm(self, timers: Iterable[str]) -> None:
+        timers = tuple(timers)
+        self._trace.did(f"disarm {' '.join(timers)}")
+        self._timers.disarm(timers)
+
+    @property
+    def running(self) -> frozenset[str]:
+        running: frozenset[str] = self._timers.running
+        return running
+
+
+class _Slots:
+    """Watches who waits for what."""
+
+    def __init__(self, slots: Any, trace: Trace) -> None:
+        self._slots, self._trace = slots, trace
+        self.waiting: dict[str, list[Call[Any]]] = {}
+
+    def join(self, slot: str, call: Call[Any]) -> None:
+        self._trace.did(f"join {slot}")
+        self.waiting.setdefault(slot, []).append(call)
+        self._slots.join(slot, call)
+
+    def take(self, slot: str) -> list[Call[Any]]:
+        self._trace.did(f"take {slot}")
+        self.waiting.pop(slot, None)
+        calls: list[Call[Any]] = self._slots.take(slot)
+        self._trace.took(calls)
+        return calls
+
+    def detach(self, slots: tuple[str, ...], tag: int) -> None:
+        self._trace.did(f"detach {' '.join(slots)}")
+        for slot in slots:
+            self.waiting.pop(slot, None)
+        self._trace.asks.superseded(["part"])
+        self._slots.detach(slots, tag)
+
+    def __iter__(self) -> Any:
+        return iter(self._slots)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._slots, name)
+
+
+class _Link:
+    """Watches a link: what comes in on it, and whether it was let go."""
+
+    def __init__(self, link: Any, trace: Trace) -> None:
+        self._link, self._trace = link, trace
+        self.aborted = False
+
+    async def events(self) -> AsyncIterator[Any]:
+        lane = next(iter(self._trace.chart.events.values()))
+        try:
+            async for event in self._link.events():
+                self._trace.cause(lane, self._trace.link is self, event)
+                yield event
+        except Exception as error:
+            self._trace.cause(lane, self._trace.link is self, error)
+            raise
+        self._trace.cause(lane, self._trace.link is self)
+
+    def abort(self) -> None:
+        self.aborted = True
+        self._link.abort()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)

@@ -1,0 +1,188 @@
+"""Charts with one seeded fault each: what somebody could get wrong, and the property that has to find it.
+
+A fault is data: edits of rows (an effect, a guard or a fact too many or too few, another target, no row at all) that the chart's own
+validation lets pass. There is one for each property of the catalogue; the tests of this folder share them, and explore each once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+import attrs
+import pytest
+
+from support_chat import CHART
+from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
+from support_chat.lifecycle.alphabet import Effect as E
+from support_chat.lifecycle.alphabet import Fact as F
+from support_chat.lifecycle.alphabet import Phase as P
+from support_chat.lifecycle.alphabet import Register
+from support_chat.lifecycle.alphabet import Trigger as T
+from support_chat.verify import Model, Verdict, explore
+from support_chat.verify.catalogue import CATALOGUE
+from support_chat.verify.properties import decide
+
+Edit: TypeAlias = Callable[[Transition], "Transition | None"]
+"""What becomes of a row; None if it is dropped."""
+
+ENOUGH: Final = 3_000
+"""States after which a faulty chart is explored no further: a fault may open what the chart keeps shut."""
+
+
+def _evolved(row: Transition, values: Mapping[str, Any]) -> Transition:
+    return attrs.evolve(row, **values)
+
+
+def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def without(**names: str | Iterable[str]) -> Edit:
+    """The row, but for these effects, guards or facts."""
+
+    def edit(row: Transition) -> Transition:
+        gone = {field: _several(these) for field, these in names.items()}
+        assert all(name in getattr(row, field) for field, these in gone.items() for name in these), f"{row.name} has no such thing"
+        return _evolved(row, {f: tuple(n for n in getattr(row, f) if n not in these) for f, these in gone.items()})
+
+    return edit
+
+
+def adding(**names: str | Iterable[str]) -> Edit:
+    """The row, and these effects, guards or facts at the end."""
+    return lambda row: _evolved(row, {field: (*getattr(row, field), *_several(these)) for field, these in names.items()})
+
+
+def having(**values: Any) -> Edit:
+    """The row with other values."""
+    return lambda row: _evolved(row, values)
+
+
+def no_longer(row: Transition) -> None:
+    """No row."""
+
+
+def both(*edits: Edit) -> Edit:
+    """One edit after the other."""
+
+    def edit(row: Transition) -> Transition | None:
+        changed: Transition | None = row
+        for one in edits:
+            changed = one(changed) if changed else None
+        return changed
+
+    return edit
+
+
+@attrs.frozen(eq=False)
+class Fault:
+    """One fault: the property that fails by it, what is wrong in words, and the edits of the rows by their names."""
+
+    breaks: str
+    wrong: str
+    edits: Mapping[str, Edit]
+    effects: Mapping[str, EffectSpec] = attrs.field(factory=dict[str, EffectSpec])
+
+    def chart(self) -> Chart:
+        """The shipped chart with this fault."""
+        assert self.edits.keys() <= {row.name for row in CHART.transitions}, "a fault edits a row that does not exist"
+        edited = [self.edits[row.name](row) if row.name in self.edits else row for row in CHART.transitions]
+        return attrs.evolve(
+            CHART,
+            name=f"fault_{self.breaks.replace(' ', '_')}",
+            transitions=tuple(row for row in edited if row is not None),
+            effects={**CHART.effects, **self.effects},
+        )
+
+
+ANOTHER_EXPIRY: Final = Arm(doc="connect at the slow cadence", timer="retry", expiry=T.GIVE_UP, delay="probe")
+
+# fmt: off  # a fault reads as one entry of a list
+FAULTS: Final = (
+    Fault("S1", "a shutdown does not cut the link", {"shutdown.live": without(effects=E.CUT)}),
+    Fault("S2", "the parting of an earlier shutdown counts for this one", {"part.done_earlier": having(clears=(F.PARTING,))}),
+    Fault("S3", "a shutdown leaves the fact of a boot behind", {"shutdown.booting": without(clears=F.BOOTED)}),
+    Fault("S4", "a shutdown does not forget who it was for", {"shutdown.live": having(assigns={})}),
+    Fault("S5", "a full clear is owed as a plain one", {"shutdown.live_clear": without(sets=F.OWED_FULL)}),
+    Fault("S6", "a clear waits for the revocation", {"clear.user": adding(unless=F.PARTING)}),
+    Fault("S8", "a hint dials beside a dial under way", {"link.hurry": both(without(when=F.RETRYING), adding(sets=F.RETRYING))}),
+    Fault("S9", "what may go on fetches again", {"identify.fetch_token": without(unless=F.FETCHING)}),
+    Fault("S10", "the timer of the retry gives up in one phase", {}, {E.ARM_PROBE: ANOTHER_EXPIRY}),
+    Fault(
+        "S11",
+        "a boot is live as whoever it asked to be",
+        {"boot.live_as_user": without(when=F.SAME_USER), "boot.answered_as_another": adding(unless=F.SIGNED_IN)},
+    ),
+    Fault(
+        "S12",
+        "a boot of another user takes the live session over",
+        {"boot.refuse_user_is_live": having(effects=(E.ADOPT, E.DONE), error=None, assigns={Register.USER: Register.NAMED})},
+    ),
+    Fault("S13", "a boot of another user joins", {"boot.refuse_other": having(effects=(E.JOIN_BOOT, E.ADOPT), error=None)}),
+    Fault("S14", "a boot while reconnecting dials at once", {"boot.live_already": adding(effects=E.ARM_DIAL)}),
+    Fault("S15", "a refused token is wanted again", {"link.target_token_refused": without(clears=F.TOKEN_WANTED)}),
+    Fault(
+        "S15a",
+        "a dial does not wait for the token that is wanted",
+        {"connect.fetch_token": having(effects=(E.DIAL,), sets=())},
+    ),
+    Fault("S16", "a boot that was rejected dials again", {"boot.rejected": adding(effects=E.DIAL)}),
+    Fault("S17", "an update of another user is recorded", {"update.refuse_other_user": having(effects=(E.RECORD, E.DONE), error=None)}),
+    Fault("S17a", "an update of another user is held", {"update.refuse_other_target": having(effects=(E.HOLD, E.DONE), error=None)}),
+    Fault("S18", "an update leaves while an identify is open", {"update.send": without(unless=F.TARGETED)}),
+    Fault("S19", "a clear does not wait for a write", {"clear.user": without(unless=F.WRITING)}),
+    Fault("S20", "an update that is held is not answered", {"update.hold": without(effects=E.DONE)}),
+    Fault("S21", "a destroyed session may be used again", {"destroy.done": having(target=P.READY)}),
+    Fault("S21a", "the release leaves the timer running", {"destroy.release": without(effects=E.DISARM)}),
+    Fault("S22", "a guard wants what never is", {"boot.abandoned": adding(when=(F.SIGNED_IN, F.TARGETED))}),
+    Fault("S22a", "nobody thought of a backend that is too busy", {"boot.rate_limited": no_longer}),
+    Fault("S26", "a lost link leaves the fact of a token call behind", {"link.lost": without(clears=F.FETCHING)}),
+    Fault("S27", "a boot does not think of the renewal", {"boot.live_as_user": without(effects=E.ARM_RENEW)}),
+    Fault("L1 load", "a shutdown forgets who waits for the load", {"shutdown.loading": without(effects=E.FAIL_LOAD)}),
+    Fault("L1 boot", "a boot that is over time tells nobody", {"boot.timed_out": without(effects=E.FAIL_BOOT)}),
+    Fault("L1 identify", "an identify without a token tells nobody", {"identify.no_token": without(effects=E.FAIL_IDENTIFY)}),
+    Fault("L1 shutdown", "a clear that is done lets nothing go on", {"clear.user_done": without(effects=E.PROCEED)}),
+    Fault("L1 clear", "a full clear that is done lets nothing go on", {"clear.all_done": without(effects=E.PROCEED)}),
+    Fault("L1 destroy", "a second destroy waits for what is done", {"destroy.done_already": having(effects=(E.JOIN_DESTROY,))}),
+    Fault("L2", "a boot has no limit", {"boot.begin": without(effects=E.ARM_BOOT)}),
+    Fault("L3", "attempts to reconnect have no limit", {"link.lost": without(effects=E.ARM_GIVE_UP)}),
+    Fault("L4", "nothing probes while the network is down", {"link.network_down": without(effects=E.ARM_PROBE)}),
+    Fault("L5", "a clear that failed is taken for one under way", {"clear.failed": without(clears=F.CLEARING)}),
+    Fault("L6", "a visitor's updates are not scheduled", {"update.schedule": having(sources=(P.AUTHENTICATED,))}),
+    Fault("L7", "the release is announced and not asked for", {"destroy.release_at_last": without(effects=E.RELEASE)}),
+    Fault(
+        "L8",
+        "a shutdown forgets the revocation",
+        {"shutdown.live": both(without(effects=E.PART), without(sets=F.PARTING))},
+    ),
+)
+
+
+@attrs.frozen
+class Faulty:
+    """A fault, its chart as a model, and the verdict on the property that has to fail."""
+
+    fault: Fault
+    model: Model
+    verdict: Verdict
+
+
+@cache
+def explored(fault: Fault) -> Faulty:
+    """Explores the faulty chart, once for all tests; the space itself is let go."""
+    space = explore(fault.chart(), max_states=ENOUGH)
+    return Faulty(fault, space.model, decide(space, next(p for p in CATALOGUE if p.id == fault.breaks)))
+
+
+@pytest.fixture(scope="session")
+def faults() -> tuple[Fault, ...]:
+    """Every seeded fault."""
+    return FAULTS
+
+
+@pytest.fixture(params=FAULTS, ids=lambda fault: fault.breaks.replace(" ", "_"))
+def faulty(request: pytest.FixtureRequest) -> Faulty:
+    """Each seeded fault in its turn, explored."""
+    return explored(request.param)
