@@ -190,6 +190,17 @@ def test_a_refused_call_that_nobody_awaits_is_reported_and_logged(stage: Stage, 
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("name", ["identify", "update", "send_message"])
+def test_the_log_line_names_the_call_as_its_caller_knows_it(stage: Stage, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        EVERY_CALL[name](stage.chat())
+
+    with caplog.at_level(logging.WARNING, "support_chat"):
+        stage.run(scenario)
+    assert f"{name}() failed" in caplog.text
+    assert f"{name}() needs a booted session" in caplog.text
+
+
 def test_a_failed_call_that_somebody_awaits_is_nobody_elses_business(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         chat = stage.chat()
