@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from .errors import InvalidInputError
 
 
+LONGEST: Final = 1e9
+"""Longest time there is to set, in seconds: some thirty years, which no clock here overflows on."""
+
+
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise InvalidInputError(f"Settings.{attribute.name} must be a positive finite number of seconds, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise InvalidInputError(f"Settings.{attribute.name} must be a number of seconds above 0 and at most 1e9, not {value!r}.")
 
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:

@@ -55,6 +55,8 @@ class Book:
     unread: int = 0
     # the token
     token: Token | None = attrs.field(default=None, repr=False)
+    accepted: bool = False
+    """Whether the backend has accepted this token."""
     arrived_at: float = 0.0
     fetched_at: float | None = None
     spent: bytes | None = attrs.field(default=None, repr=False)
@@ -148,7 +150,8 @@ def _adopt(book: Book, occasion: Occasion, settings: Settings) -> Book:
         user_id=asked.user_id,
         # a visitor needs no token; a later provider for the same user replaces the earlier one
         provider=(asked.provider or book.provider or asked.fallback) if asked.user_id is not None else None,
-        updates=u.record(book.updates, asked.changes),
+        # while an identify is open, what a call brings waits for its outcome like any other update
+        updates=(u.record if book.target is None else u.hold)(book.updates, asked.changes),
     )
 
 
@@ -213,11 +216,11 @@ def _fetch(book: Book, occasion: Occasion, settings: Settings) -> Book:
 
 
 def _keep_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, token=occasion.token, arrived_at=occasion.now)
+    return attrs.evolve(book, token=occasion.token, accepted=False, arrived_at=occasion.now)
 
 
 def _accept_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, spent=None)
+    return attrs.evolve(book, accepted=True, spent=None)
 
 
 def _spend_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
@@ -299,6 +302,7 @@ _WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
         E.KEEP_TOKEN: _keep_token,
         E.ACCEPT_TOKEN: _accept_token,
         E.SPEND_TOKEN: _spend_token,
+        E.DROP_TOKEN: lambda book, occasion, settings: attrs.evolve(book, token=None),
         E.SEND_IDENTIFY: _send_identify,
         E.BECOME_USER: _become_user,
         E.UNCLAIM: _unclaim,

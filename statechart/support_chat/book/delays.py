@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from ..lifecycle.alphabet import Lane
 from ..settings import Settings
 from .book import Book
 from .occasion import Occasion
@@ -47,15 +48,23 @@ def backoff(n: int, settings: Settings, roll: float) -> float:
 
 
 def dial_in(wait: Wait) -> float:
-    """Seconds until the next dial may start: `backoff_min` after the last one, not before the backend wants us (N1)."""
+    """Seconds until the next attempt may start: `backoff_min` after the last dial, not before the backend wants us (N1).
+
+    An attempt that needs another token begins with a token call, and keeps the distance of those (N3).
+    """
     book, now = wait.book, wait.now
     spaced = 0.0 if book.dialled_at is None else book.dialled_at + wait.settings.backoff_min - now
-    return max(0.0, spaced, book.not_before - now)
+    return max(0.0, spaced, book.not_before - now, fetch_in(wait) if _token_is_wanted(book) else 0.0)
+
+
+def _token_is_wanted(book: Book) -> bool:
+    provider = book.provider or (book.target.provider if book.target is not None and book.claim is not None else None)
+    return provider is not None and book.token is None
 
 
 def retry_in(wait: Wait) -> float:
-    """Seconds until the next attempt: the backoff, and after a refused token the distance of token calls."""
-    fetch = fetch_in(wait) if wait.book.token is None and wait.book.spent is not None else 0.0
+    """Seconds until the next attempt: the backoff, after a failed token call at least the distance of those."""
+    fetch = fetch_in(wait) if wait.occasion.lane is Lane.TOKEN else 0.0
     return max(backoff(wait.book.failures, wait.settings, wait.roll), dial_in(wait), fetch)
 
 
@@ -76,6 +85,8 @@ def renew_in(wait: Wait) -> float | None:
     token = wait.book.token
     if token is None:
         return fetch_in(wait) if wait.book.spent is not None else None
+    if not wait.book.accepted:  # it could not be presented: the backend still has the one before, whose time is nearly over
+        return fetch_in(wait)
     if token.life is None:
         return None
     before = wait.settings.refresh_before

@@ -58,10 +58,14 @@ def acknowledge(updates: Updates, rejected: Iterable[str] = ()) -> Updates:
 
 
 def restore(updates: Updates) -> Updates:
-    """What was sent without an answer is recorded again, unless something newer was recorded meanwhile."""
+    """What was sent without an answer is recorded again, unless something newer was recorded meanwhile.
+
+    The backend may have it or not: what it knew of these keys before is no longer known.
+    """
     if not updates.sent:
         return updates
-    return attrs.evolve(updates, recorded={**updates.sent, **updates.recorded}, sent=_NONE)
+    known = {path: value for path, value in updates.known.items() if path not in updates.sent}
+    return attrs.evolve(updates, recorded={**updates.sent, **updates.recorded}, sent=_NONE, known=known)
 
 
 def drop_sent(updates: Updates) -> Updates:

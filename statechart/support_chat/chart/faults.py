@@ -73,6 +73,15 @@ def _unknown_names(chart: Chart) -> Iterator[str]:
         for trigger in (*made, *((spec.trigger,) if isinstance(spec, Raise) else ())):
             if trigger not in triggers:
                 yield f"effect {effect!r}: its outcome {trigger!r} is not a trigger"
+    for whole, members in chart.composites.items():
+        for phase in members:
+            if phase not in phases:
+                yield f"composite {whole!r}: unknown phase {phase!r}"
+    for trigger in chart.events:
+        if trigger not in triggers:
+            yield f"events: unknown trigger {trigger!r}"
+    if chart.late is not None and chart.late not in facts:
+        yield f"the late fact {chart.late!r} is not a fact"
     for entry in chart.ignored:
         for name in (*(set(entry.triggers) - triggers), *(set(entry.phases) - phases)):
             yield f"ignored ({entry.because}): unknown name {name!r}"

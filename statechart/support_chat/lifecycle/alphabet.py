@@ -254,6 +254,7 @@ class Effect(StrEnum):
     KEEP_LINK = auto()
     ACCEPT_TOKEN = auto()
     SPEND_TOKEN = auto()
+    DROP_TOKEN = auto()
     COUNT_FAILURE = auto()
     BECOME_USER = auto()
     UNCLAIM = auto()

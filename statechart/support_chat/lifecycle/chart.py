@@ -625,7 +625,7 @@ RENEWING: Final = (
     ),
     Transition(
         name="renew.due_offline", group="renewing the token", trigger=T.RENEW_DUE, sources=OFFLINE,
-        when=(F.PROVIDER, F.SIGNED_IN), unless=F.FETCHING, sets=F.TOKEN_WANTED,
+        when=(F.PROVIDER, F.SIGNED_IN), unless=F.FETCHING, sets=F.TOKEN_WANTED, effects=E.DROP_TOKEN,
     ),
     Transition(
         name="renew.present", group="renewing the token", trigger=T.TOKEN_ARRIVED, sources=P.AUTHENTICATED,

@@ -206,6 +206,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.KEEP_LINK: Note(doc="the link is the session's; remember who we are and under which session", opens=Lane.LINK),
         E.ACCEPT_TOKEN: Note(doc="the backend has accepted the token"),
         E.SPEND_TOKEN: Note(doc="the backend has refused the token: it is never sent again"),
+        E.DROP_TOKEN: Note(doc="the token is about to expire: no dial begins with it any more"),
         E.COUNT_FAILURE: Note(doc="count a failed attempt; the next wait is longer"),
         E.BECOME_USER: Note(doc="the visitor is now the user; what was held for the user is to be sent"),
         E.UNCLAIM: Note(doc="the identify was not committed: what travelled with it is the visitor's again"),

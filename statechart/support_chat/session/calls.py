@@ -50,7 +50,7 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         self._result: Any = None
         self._error: Exception | None = None
         self._settled: asyncio.Future[None] | None = None
-        self._driven: Coroutine[Any, Any, T_co] | None = None
+        self._driven: dict[asyncio.Task[Any] | None, Coroutine[Any, Any, T_co]] = {}
 
     def __repr__(self) -> str:
         state = "pending" if not self._done else "failed" if self._error else "done"
@@ -99,23 +99,34 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         return self._wait().__await__()
 
     def send(self, value: Any) -> Any:
-        """As a coroutine's: lets `asyncio.create_task(call)` drive it."""
-        if self._driven is None:
-            self._driven = self._wait()
-        return self._driven.send(value)
+        """As a coroutine's: lets `asyncio.create_task(call)` drive it, any number of tasks each for itself."""
+        return self._drive(lambda driven: driven.send(value))
 
     def throw(self, typ: type[BaseException] | BaseException, val: Any = None, tb: TracebackType | None = None) -> Any:
         """As a coroutine's. Cancelled before it ran counts as an awaiter that left."""
-        if self._driven is None:
+        if asyncio.current_task() not in self._driven:
             self._awaited = True
-            self._leave()
+            self._loop.call_soon(self._leave)  # other tasks that were made to await it may start in this very turn
             raise typ
-        return self._driven.throw(typ) if val is None else self._driven.throw(val)
+        return self._drive(lambda driven: driven.throw(typ) if val is None else driven.throw(val))
+
+    def _drive(self, move: Callable[[Coroutine[Any, Any, T_co]], Any]) -> Any:
+        task = asyncio.current_task()
+        driven = self._driven.get(task)
+        if driven is None:
+            driven = self._driven[task] = self._wait()
+        try:
+            return move(driven)
+        except BaseException:  # it has come to its end, StopIteration included
+            self._driven.pop(task, None)
+            raise
 
     def close(self) -> None:
-        """As a coroutine's: stops driving it. The call itself goes on."""
-        if self._driven is not None:
-            self._driven.close()
+        """As a coroutine's: this task stops driving it. The call itself goes on."""
+        if self._driven:  # there may be no loop running any more when nobody drives it
+            driven = self._driven.pop(asyncio.current_task(), None)
+            if driven is not None:
+                driven.close()
 
     def __del__(self) -> None:
         if self._error is not None and not self._awaited:

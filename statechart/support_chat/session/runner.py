@@ -8,6 +8,7 @@ runs on the loop that made the first call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import uuid
@@ -24,7 +25,7 @@ from ..book.telling import changed, told
 from ..chart.machine import Compiled, Input, State
 from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Raise, Refusal, Settle, Transition
 from ..errors import NetworkError, RateLimitedError, SupportChatError
-from ..events import AnyEvent, MessageFailed, MessageSent, PhaseChanged
+from ..events import AnyEvent, ErrorOccurred, MessageFailed, MessageSent, PhaseChanged
 from ..lifecycle.alphabet import Effect as E
 from ..lifecycle.alphabet import Lane, Phase, Slot, Trigger
 from ..lifecycle.chart import CHART
@@ -33,6 +34,7 @@ from ..settings import Settings
 from ..values import IdentifyResult, Message
 from .asks import Asks
 from .calls import Call, Slots, settle_all
+from .links import Links
 from .listeners import Listeners
 from .performers import Place, Work
 from .timers import Clock, Timers
@@ -70,24 +72,20 @@ class Runner:
     """The chart that is run: the shipped one, unless a replay shows what a faulty one would do."""
     state: State = attrs.field(default=attrs.Factory(lambda self: self.compiled.initial, takes_self=True))
     book: Book = attrs.field(factory=Book)
-    link: Link | None = None
     clock: Clock = attrs.field(init=False)
     timers: Timers = attrs.field(init=False)
     asks: Asks = attrs.field(init=False)
+    links: Links = attrs.field(init=False)
     slots: Slots = attrs.field(factory=Slots)
     using: set[Call[Any]] = attrs.field(factory=set)
     """Calls that use the link and have no answer yet."""
-    leaving: set[Link] = attrs.field(factory=set)
-    """Links of ended sessions that still say goodbye."""
-    background: set[asyncio.Task[Any]] = attrs.field(factory=set)
-    pump: asyncio.Task[Any] | None = None
-    """What listens to the link."""
     internal: deque[Trigger] = attrs.field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.clock = Clock(self.loop)
         self.timers = Timers(self.loop, self.clock)
         self.asks = Asks(self.loop)
+        self.links = Links(self.loop, self.transport, self.settings, self._heard)
 
     # --- what comes in --------------------------------------------------------------------------------------------------
 
@@ -108,12 +106,13 @@ class Runner:
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more."""
         LOG.warning("%s() failed and nobody awaited it: %s", call.trigger, error)
-        if not self.loop.is_closed():
-            self._emit(told(self.book, E.TELL_ERROR, self.occasion(call.trigger), error))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens either
+            self.loop.call_soon_threadsafe(self._emit, (ErrorOccurred(error),))  # a call may be dropped on any thread
 
     def occasion(self, trigger: str, **rest: Any) -> Occasion:
         """The trigger with the time, and with what it brings along."""
-        heard = self.clock() if self.link is None else self.clock() - (self.loop.time() - self.link.heard_at)
+        link = self.links.open
+        heard = self.clock() if link is None else self.clock() - (self.loop.time() - link.heard_at)
         return Occasion(Trigger(trigger), self.clock(), fresh_id=uuid.uuid4().hex, heard_at=heard, **rest)
 
     # --- the step -------------------------------------------------------------------------------------------------------
@@ -164,17 +163,17 @@ class Runner:
     def _ask(self, spec: Ask, moment: _Moment) -> None:
         lane, call = Lane(spec.lane), moment.call if spec.several else None
         tag, began, asked = self.book.tag(lane), self.book.session is None, moment.occasion.asked if spec.several else None
-        leaving = self.link if moment.effect == E.PART else None
         if call is not None:
             self.using.add(call)
-        if leaving is not None:  # it says goodbye on the link itself: what CUT aborts is no longer ours
-            self.leaving.add(leaving)
+        book = self.book if lane in _CUT_LANES else outliving(self.book)
+        parts = moment.effect == E.PART  # what says goodbye is no longer ours to abort
+        link = self.links.leave() if parts else self.links.open
 
         def deliver(trigger: str, result: object, failure: Exception | None) -> None:
-            link: Link | None = None
+            opened: Link | None = None
             if trigger == Trigger.LINK_UP:
-                link = result  # type: ignore[assignment]  # the one effect whose result is a link
-                result = link.welcome if link is not None else None
+                opened = result  # type: ignore[assignment]  # the one effect whose result is a link
+                result = opened.welcome if opened is not None else None
             came = self.occasion(
                 trigger,
                 asked=asked,
@@ -182,17 +181,14 @@ class Runner:
                 error=failure,
                 lane=lane,
                 tag=tag,
-                link=link,
+                link=opened,
                 began=began,
             )
-            if leaving in self.leaving:
-                self.leaving.discard(leaving)
-                self._abort(leaving)
+            if parts and link is not None:
+                self.links.left(link)
             self.happen(came, call)
 
-        book = self.book if lane in _CUT_LANES else outliving(self.book)
-        work = Work(self.storage, self.transport, self.place, book, asked, self.link, self._release)
-        self.link = None if leaving is not None else self.link
+        work = Work(self.storage, self.transport, self.place, book, asked, link, self._release)
         self.asks.start(moment.effect, spec, work, getattr(self.settings, spec.limit), deliver)
 
     def _arm(self, spec: Arm, moment: _Moment) -> None:
@@ -228,15 +224,9 @@ class Runner:
     def _abandon(self, spec: Abandon, moment: _Moment) -> None:
         self.asks.abandon(spec.lanes)
         if Lane.PART in spec.lanes:
-            for link in tuple(self.leaving):
-                self._abort(link)
-            self.leaving.clear()
+            self.links.left()
         if Lane.LINK in spec.lanes:
-            self._abort(self.link)
-            self.link = None
-            if self.pump is not None and self.pump is not asyncio.current_task():
-                self.pump.cancel()  # an aborted link delivers nothing; one that does all the same is not heard
-            self.pump = None
+            self.links.cut()
             lost = NetworkError("The link closed before the answer came; it is not known whether the backend got it.")
             for call in tuple(self.using):
                 self._answer_use(call, None, lost)
@@ -270,16 +260,12 @@ class Runner:
         settle_all(self.slots.take_detached(tag), lambda call: self._result(call, moment.occasion))
 
     def _keep_link(self, moment: _Moment) -> None:
-        self.link = moment.occasion.link
-        if self.link is not None:
-            self.pump = self._in_background(self._pump(self.link, moment.occasion.tag), "link")
+        if moment.occasion.link is not None:
+            self.links.keep(moment.occasion.link, moment.occasion.tag)
 
     def _dispose(self, moment: _Moment) -> None:
-        link = moment.occasion.link
-        if link is not None:
-            self._abort(link)
-            if moment.occasion.began:
-                self._in_background(self._revoke(link.welcome.session), "revoke")
+        if moment.occasion.link is not None:
+            self.links.dispose(moment.occasion.link, moment.occasion.began)
 
     def _result(self, call: Call[Any], occasion: Occasion) -> Any:
         if call.trigger == Trigger.BOOT:
@@ -295,53 +281,22 @@ class Runner:
 
     # --- the link and the end -------------------------------------------------------------------------------------------
 
-    async def _pump(self, link: Link, tag: int) -> None:
-        error: Exception | None = None
-        try:
-            async for event in link.events():
-                self.happen(self._arrived(event, tag))
-        except Exception as raised:
-            error = raised
-            if not isinstance(raised, SupportChatError):
-                LOG.exception("a link failed in a way that its port does not know; it counts as lost")
-        self.happen(self.occasion(Trigger.LINK_LOST, error=error, lane=Lane.LINK, tag=tag))
-
-    def _arrived(self, event: LinkEvent, tag: int) -> Occasion:
+    def _heard(self, event: LinkEvent | None, error: Exception | None, tag: int) -> None:
         match event:
             case MessageArrived():
-                return self.occasion(Trigger.MESSAGE_ARRIVED, result=event, lane=Lane.LINK, tag=tag)
+                self.happen(self.occasion(Trigger.MESSAGE_ARRIVED, result=event, lane=Lane.LINK, tag=tag))
             case TokenExpired():
-                return self.occasion(Trigger.TOKEN_EXPIRED, lane=Lane.LINK, tag=tag)
+                self.happen(self.occasion(Trigger.TOKEN_EXPIRED, lane=Lane.LINK, tag=tag))
             case SessionRevoked():
                 ended = SupportChatError("The backend ended this session: boot() begins a new one.", reason=event.reason)
-                return self.occasion(Trigger.SESSION_REVOKED, error=ended, lane=Lane.LINK, tag=tag)
-
-    def _abort(self, link: Link | None) -> None:
-        if link is None:
-            return
-        try:
-            link.abort()
-        except Exception:
-            LOG.exception("a link could not be aborted; the session goes on without it")
-
-    async def _revoke(self, session: str) -> None:
-        try:
-            async with asyncio.timeout(self.settings.revoke_timeout):
-                await self.transport.revoke(session)
-        except Exception as error:
-            LOG.info("a superseded session could not be revoked: %s", type(error).__name__)
-
-    def _in_background(self, work: Any, name: str) -> asyncio.Task[Any]:
-        task = self.loop.create_task(work, name=f"support-chat {name}")
-        self.background.add(task)
-        task.add_done_callback(self.background.discard)
-        return task
+                self.happen(self.occasion(Trigger.SESSION_REVOKED, error=ended, lane=Lane.LINK, tag=tag))
+            case None:
+                self.happen(self.occasion(Trigger.LINK_LOST, error=error, lane=Lane.LINK, tag=tag))
 
     async def _release(self) -> None:
         self.listeners.close()
         await self.asks.ended(but=asyncio.current_task())
-        if self.background:  # revocations of superseded sessions, each with its limit
-            await asyncio.wait(tuple(self.background))
+        await self.links.ended()
 
 
 def make(refusal: Refusal, trigger: str, phase: str) -> SupportChatError:
