@@ -119,7 +119,10 @@ def _properties(chart: Chart, named: str | None) -> tuple[Sequence[Property], Se
 def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
     from support_chat.verify.properties import KINDS
 
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(each, KINDS) for each in cast("Sequence[object]", value))
+    if not isinstance(value, list | tuple):
+        return False
+    members = cast("Sequence[object]", value)
+    return bool(members) and all(isinstance(member, KINDS) for member in members)
 
 
 def _chosen(

@@ -17,6 +17,9 @@ from .layout import State
 from .model import Model
 from .ways import Decision, Happening, Way
 
+PROGRESS_EVERY = 1000
+"""After how many states `progress` is told again."""
+
 
 @attrs.frozen(slots=True)
 class Step:
@@ -107,8 +110,8 @@ def explore(
 ) -> Space:
     """Every reachable state of `chart` and its ledger.
 
-    `users` says how many different users there are (None: as many as the chart can tell apart). `max_states` and `time_limit` (in
-    seconds) stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows it).
+    `users` says how many different users there are (None: as many as the chart can tell apart). More than `max_states` states, or
+    `time_limit` seconds, stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows it).
     `progress` is told the states found and the steps taken now and then. Raises ChartError for internal triggers that never rest.
     """
     begun = time.perf_counter()
@@ -122,9 +125,9 @@ def explore(
     for state in states:  # grows while it is read: breadth first
         if len(starts) == level_ends:
             depth, level_ends = depth + 1, len(states)
-            if progress is not None:
-                progress(len(states), len(ways))
-        if max_states is not None and len(states) >= max_states:
+        if progress is not None and not len(starts) % PROGRESS_EVERY:
+            progress(len(states), len(ways))
+        if max_states is not None and len(states) > max_states:
             complete = False
             break
         if time_limit is not None and time.perf_counter() - begun > time_limit:

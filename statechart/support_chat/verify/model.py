@@ -55,7 +55,7 @@ class Model:
         if users is not None and users < 0:
             raise ValueError("users must be 0 or more: how many different users may call.")
         enough = len(chart.registers) + 1 if chart.named else 0
-        self.chart, self.users = chart, enough if users is None else min(users, enough)
+        self.chart, self.users = chart, enough if users is None or not chart.named else users
         self._layout = layout = Layout(chart, self.users)
         self._ways = Ways(layout)
         self.fact, self.asked, self.open = layout.fact, layout.asked, layout.open

@@ -84,6 +84,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.IDENTIFY_FAILED: Saying("backend", "the reply to the identify is lost{facts}", facts=_LATER),
         T.UPDATED: Saying("backend", "the update is acknowledged"),
         T.UPDATE_REFUSED: Saying("backend", "the update is rejected"),
+        T.UPDATE_UNAUTHORISED: Saying("backend", "the update is refused: not with this token"),
         T.UPDATE_FAILED: Saying("backend", "the reply to the update is lost"),
         T.RENEWED: Saying("backend", "the fresh token is accepted"),
         T.RENEW_REFUSED: Saying("backend", "the fresh token is refused"),
