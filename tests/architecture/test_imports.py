@@ -50,7 +50,7 @@ PLANTED = (
     ("support_chat/book/planted.py", "import asyncio", "know of event loops and threads"),
     ("support_chat/chart/planted.py", "def f():\n    import threading", "know of event loops and threads"),
     ("support_chat/planted.py", "from concurrent.futures import Future", "know of event loops and threads"),
-    ("support_chat/lifecycle/planted.py", "from ..session.timers import Clock", "know of event loops and threads"),
+    ("support_chat/lifecycle/planted.py", "from ..session.timers import Clock", "the book below the session"),
     ("support_chat/chart/planted.py", "from transitions import Machine", "knows transitions"),
     ("support_chat/session/planted.py", "import transitions.extensions", "knows transitions"),
     ("support_chat_adapters/planted.py", "import transitions", "knows transitions"),

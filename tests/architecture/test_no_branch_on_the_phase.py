@@ -44,6 +44,8 @@ def speaks_of_a_phase(node: ast.AST, tainted: set[str]) -> bool:
                 return True
             case ast.Constant(value=str(word)) if word in WORDS:
                 return True
+            case _:
+                pass
     return False
 
 
@@ -66,6 +68,8 @@ def deciding(node: ast.AST) -> Iterator[ast.AST]:
             yield from (key for key in keys if key is not None)
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=arguments) if name in LOOKUPS:
             yield from arguments
+        case _:
+            pass
 
 
 def tainted_by(function: ast.AST) -> set[str]:

@@ -20,7 +20,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
 from transitions import Machine
@@ -61,7 +61,8 @@ CYCLE: tuple[Moment, ...] = (
 
 def moments(compiled: Compiled) -> list[tuple[State, Input]]:
     """The states and inputs of the cycle; checks that it fires the rows that it says, since it would measure nothing otherwise."""
-    state, cycle = compiled.initial, []
+    state = compiled.initial
+    cycle: list[tuple[State, Input]] = []
     for name, trigger, facts, named in CYCLE:
         happening = Input(trigger, compiled.mask(facts), named)
         cycle.append((state, happening))
@@ -211,20 +212,20 @@ def nanoseconds(steps: int, rounds: int, repeat: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def deep_size(value: object, seen: set[int] | None = None) -> int:
+def deep_size(value: Any, seen: set[int] | None = None) -> int:
     """What an object and everything that only it holds take, in bytes; enum members, types and functions belong to everybody."""
     seen = set() if seen is None else seen
     if id(value) in seen or value is None or isinstance(value, bool | type | Phase) or callable(value):
         return 0
     seen.add(id(value))
     size: int = sys.getsizeof(value)
-    if isinstance(value, dict):
-        size += sum(deep_size(part, seen) for pair in value.items() for part in pair)
-    elif isinstance(value, tuple | list | set | frozenset):
-        size += sum(deep_size(part, seen) for part in value)
-    else:
-        size += sum(deep_size(getattr(value, field.name), seen) for field in getattr(type(value), "__attrs_attrs__", ()))
-    return size
+    fields: list[Any] = list(getattr(value, "__attrs_attrs__", ()))
+    parts: list[Any] = [getattr(value, field.name) for field in fields]
+    if issubclass(type(value), dict):
+        parts = [part for pair in value.items() for part in pair]
+    elif issubclass(type(value), tuple | list | set | frozenset):
+        parts = list(value)
+    return size + sum(deep_size(part, seen) for part in parts)
 
 
 def full_book() -> Book:

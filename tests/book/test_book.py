@@ -81,7 +81,8 @@ FULL = Book(
 
 
 def occasion(trigger: Trigger = Trigger.PROCEED, now: float = 100.0, **rest: Any) -> Occasion:
-    return Occasion(trigger, now, **{"result": RESULTS.get(trigger), "fresh_id": "fresh", **rest})
+    given: dict[str, Any] = {"result": RESULTS.get(trigger), "fresh_id": "fresh", **rest}
+    return Occasion(trigger, now, **given)
 
 
 def written(effect: str) -> Iterator[Trigger]:
@@ -363,22 +364,25 @@ def secretive() -> Book:
 
 def reachable(root: object) -> Iterator[object]:
     """Everything that can be got at from an object: fields, items, keys, closures, defaults. What a `repr` shows plays no part."""
-    waiting, seen = [root], set[int]()
+    waiting: list[Any] = [root]
+    seen = set[int]()
     while waiting:
         value = waiting.pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
         yield value
-        if isinstance(value, dict):
+        kind: Any = value.__class__
+        fields: list[Any] = list(getattr(kind, "__attrs_attrs__", ()))
+        if issubclass(kind, dict):
             waiting += [*value.keys(), *value.values()]
-        elif isinstance(value, tuple | list | set | frozenset):
+        elif issubclass(kind, tuple | list | set | frozenset):
             waiting += list(value)
-        elif isinstance(value, types.FunctionType):
+        elif kind is types.FunctionType:
             waiting += [cell.cell_contents for cell in value.__closure__ or ()] + list(value.__defaults__ or ())
-        else:
-            waiting += [getattr(value, field.name) for field in getattr(type(value), "__attrs_attrs__", ())]
-            waiting += list(getattr(value, "__dict__", {}).values()) if not isinstance(value, type) else []
+        elif not issubclass(kind, type):
+            waiting += [getattr(value, field.name) for field in fields]
+            waiting += list(getattr(value, "__dict__", {}).values())
 
 
 def found_in(book: Book) -> set[str]:

@@ -77,12 +77,12 @@ def no_sooner(one: float, other: float) -> bool:
 
 @given(
     n=st.integers(0, 10_000),
-    smallest=st.floats(0.0, exclude_min=True, allow_infinity=False, max_value=1e300),
-    base=st.floats(1.0, 1e6),
-    most=st.floats(1.0, 1e6),
+    smallest=st.floats(0.0, exclude_min=True, max_value=1e6),
+    base=st.floats(1.0, 1e3),
+    most=st.floats(1.0, 1e3),
 )
 @example(n=0, smallest=5e-324, base=4.0, most=4.0)
-@example(n=10_000, smallest=1e300, base=2.0, most=2.0)
+@example(n=10_000, smallest=1e8, base=2.0, most=2.0)
 def test_n2_the_wait_of_every_attempt_has_a_positive_width(n: int, smallest: float, base: float, most: float) -> None:
     settings = Settings(
         backoff_min=smallest,
@@ -112,9 +112,10 @@ def test_settings_whose_first_wait_would_have_no_width_are_refused() -> None:
             Settings(backoff_min=smallest, backoff_base=base, backoff_max=most)
 
 
-def test_settings_beyond_what_a_float_holds_are_refused_like_any_other() -> None:
-    with pytest.raises(InvalidInputError):
-        Settings(backoff_max=10**400)
+def test_settings_beyond_what_a_clock_can_count_are_refused_like_any_other() -> None:
+    for huge in (10**400, 1e308, math.inf, math.nan):
+        with pytest.raises(InvalidInputError):
+            Settings(backoff_max=huge)
 
 
 # --- N1: dials keep their distance, whatever causes them ----------------------------------------------------------------
@@ -153,7 +154,7 @@ def test_n1_dials_keep_their_distance_and_what_the_backend_asks(settings: Settin
                 book = attrs.evolve(book, up_at=now)
                 now += pause
                 book = note(book, E.CUT, at(now), settings)
-            case "is forgotten":
+            case _:
                 book = note(book, E.FORGET, at(now), settings)
     for one, next_one in pairwise(dials):
         assert no_sooner(next_one, one + settings.backoff_min)

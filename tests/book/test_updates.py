@@ -176,7 +176,7 @@ class Writing(RuleBasedStateMachine):
 
 
 TestWriting = Writing.TestCase
-TestWriting.settings = settings(max_examples=200, stateful_step_count=20, deadline=None, report_multiple_bugs=False)
+TestWriting.settings = settings(max_examples=250, stateful_step_count=25, deadline=None, report_multiple_bugs=False)
 
 
 # --- the rules one by one -----------------------------------------------------------------------------------------------
@@ -224,6 +224,15 @@ def test_after_a_lost_answer_the_old_value_is_not_taken_for_known() -> None:
     """The backend may have the new value: going back to the old one must be sent."""
     lost = u.restore(u.take(u.record(known(a="old"), {"a": "new"})))
     assert u.record(lost, {"a": "old"}).recorded == {"a": "old"}
+
+
+def test_what_turns_out_to_be_known_already_is_not_sent_after_all() -> None:
+    """Written back to the old value while the new one was on its way, and the new one was refused: the backend never had it."""
+    under_way = u.record(u.take(u.record(known(a="old"), {"a": "new"})), {"a": "old"})
+    assert under_way.recorded == {"a": "old"}
+    assert u.drop_sent(under_way).recorded == {}
+    assert u.acknowledge(under_way, rejected=["a"]).recorded == {}
+    assert u.acknowledge(under_way).recorded == {"a": "old"}
 
 
 def test_a_rejected_key_blocks_nothing_and_a_newer_value_of_it_is_kept() -> None:

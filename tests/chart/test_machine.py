@@ -42,7 +42,7 @@ def who_is_who(count: int) -> Iterator[tuple[str | None, ...]]:
 class Somebody:
     """The stock machine's model: a phase, the facts that hold, and the row that fired last."""
 
-    facts: set[str] = attrs.field(factory=set)
+    facts: set[str] = attrs.field(factory=set[str])
     fired: str | None = None
     state: str = ""
 
@@ -136,7 +136,7 @@ def cases(phase: str, trigger: str) -> Iterator[Case]:
 def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_the_row_declares() -> None:
     oracle = Oracle(CHART)
     by_name = {row.name: row for row in CHART.transitions}
-    compared, fired = 0, set()
+    compared, fired = 0, set[str]()
     for phase, trigger in product(CHART.phases, CHART.triggers):
         for case in cases(phase, trigger):
             after, row = COMPILED.fire(case.state, case.happening)
