@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,6 +87,14 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
 def test_draw_prints_what_was_asked_for(arguments: list[str], beginning: str, capsys: Printed) -> None:
     assert main(["draw", *arguments]) == 0
     assert capsys.readouterr().out.startswith(beginning)
+
+
+def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
+    command = [sys.executable, "-c", "from support_chat_adapters.cli import main; main(['draw', '--format', 'calls'])"]
+    printed = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True).stdout
+
+    assert "→ booting" in printed.decode("utf-8")
+    assert b"\r" not in printed
 
 
 def test_draw_writes_a_file(tmp_path: Path, capsys: Printed) -> None:

@@ -32,6 +32,7 @@ def player() -> Chart:
                 when="locked", effects="refuse", error=LOCKED,
             ),
             Transition(name="play.resume", group="playing", trigger="play", sources="paused", target="playing", effects="done"),
+            Transition(name="play.restart", group="playing", trigger="play", sources="playing", target="playing", effects="done"),
             Transition(name="play.pause", group="playing", trigger="pause", sources="playing", target="paused", effects="done"),
             Transition(
                 name="stop.call", group="stopping", trigger="stop", sources=("playing", "paused"), target="idle", effects="done",
@@ -43,7 +44,7 @@ def player() -> Chart:
             ),
         ),
         ignored=(
-            Ignored(triggers="play", phases=("playing", "gone"), because="it plays, or never will"),
+            Ignored(triggers="play", phases="gone", because="it is out"),
             Ignored(triggers="pause", phases=("idle", "paused", "gone"), because="nothing plays"),
             Ignored(triggers="stop", phases=("idle", "gone"), because="nothing is loaded"),
             Ignored(triggers="ended", phases=("idle", "paused", "gone"), because="nothing plays"),

@@ -55,6 +55,43 @@ def test_no_line_runs_through_a_label_or_a_box(laid: Laid) -> None:
     assert [(edge, name) for edge, line in lines for name, box in things if meet(line, box)] == []
 
 
+def stretches(routes: tuple[Route, ...]) -> list[tuple[Route, Box]]:
+    return [(each, line_box(*ends)) for each in routes for ends in pairwise(each.points)]
+
+
+def test_no_two_arrows_cross(laid: Laid) -> None:
+    """Arrows that end as one, or branch from one, touch; a crossing goes through on both sides."""
+
+    def cross(level: Box, upright: Box) -> bool:
+        return level.left + 1 < upright.left < level.right - 1 and upright.top + 1 < level.top < upright.bottom - 1
+
+    lines = stretches(laid[2])
+    assert [(a.edge, b.edge) for a, one in lines for b, other in lines if cross(one, other)] == []
+
+
+def test_arrows_side_by_side_are_told_apart_or_are_one(laid: Laid) -> None:
+    def too_near(one: Box, other: Box) -> bool:
+        apart = max(abs(one.left - other.left), abs(one.right - other.right)) if upright(one) else abs(one.top - other.top)
+        grown = Box(one.left - 9, one.top - 9, one.right + 9, one.bottom + 9)
+        return upright(one) == upright(other) and 0 < apart < 9 and meet(grown, other)
+
+    def upright(line: Box) -> bool:
+        return line.left == line.right
+
+    assert [(a.edge, b.edge) for (a, one), (b, other) in combinations(stretches(laid[2]), 2) if too_near(one, other)] == []
+
+
+def test_arrows_that_arrive_alike_end_as_one() -> None:
+    drawing = overview(CHART)
+    ends = {
+        each.points[-1]
+        for each in route(drawing, lay_out(drawing))
+        if each.edge.source in ("not_initialized", "loading", "ready") and each.edge.target == "shutdown"
+    }
+
+    assert len(ends) == 1
+
+
 def test_every_arrow_begins_and_ends_on_the_border_of_what_it_joins(laid: Laid) -> None:
     drawing, layout, routes = laid
     places = {**layout.boxes, **layout.frames}

@@ -7,6 +7,7 @@ import pytest
 from support_chat import Chart, InvalidInputError
 from support_chat_adapters.drawing.dot import dot
 from support_chat_adapters.drawing.mermaid import mermaid
+from support_chat_adapters.drawing.model import Drawing, Edge, Node
 from support_chat_adapters.drawing.table import table
 from support_chat_adapters.drawing.views import group, overview
 
@@ -59,7 +60,9 @@ stateDiagram-v2
   idle: idle
   idle: play() [locked]
   idle: / refuse InvalidInputError
-  playing
+  playing: playing
+  playing: play()
+  playing: / done
   paused
   idle --> playing: play() [!locked]<br/>/ done
   paused --> playing: play()<br/>/ done
@@ -89,6 +92,12 @@ def test_a_group_shows_guards_effects_and_what_changes_no_phase(player: Chart) -
 
 def test_what_leads_to_a_phase_alike_from_another_one_is_said_once(player: Chart) -> None:
     assert "  loaded --> gone: as from idle\n" in mermaid(group(player, "stopping"))
+
+
+def test_what_would_end_a_mermaid_label_early_is_left_out_of_it() -> None:
+    drawing = Drawing(title="t", nodes=(Node("a b", "a: b"), Node("c", "c")), edges=(Edge("a b", "c", ('x: "y"; #1 <z>',)),))
+
+    assert mermaid(drawing).splitlines()[2:] == ['  state "a  b" as a_b', "  c", "  a_b --> c: x   y    1  z "]
 
 
 def test_the_table_has_a_row_for_each_transition(player: Chart) -> None:

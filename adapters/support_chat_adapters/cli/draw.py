@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .charts import DEFAULT, add_chart_option, load_chart
-from .terminal import Misuse, coloured
+from .terminal import Misuse, coloured, emit
 
 if TYPE_CHECKING:
     from support_chat import Chart
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _keep(directory, arguments)
     text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
     if arguments.output is None:
-        sys.stdout.write(text)
+        emit(text)
     else:
         arguments.output.write_text(text, encoding="utf-8", newline="\n")
     return 0

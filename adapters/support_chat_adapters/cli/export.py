@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any, Final
 
 from .charts import add_chart_option, load_chart
+from .terminal import emit
 
 _MORE: Final = """\
 examples:
@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the JSON; always 0."""
     from support_chat_adapters.drawing.exported import to_json
 
-    sys.stdout.write(to_json(load_chart(arguments.chart)))
+    emit(to_json(load_chart(arguments.chart)))
     return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 _MOST_LINES: Final = 20
@@ -18,6 +19,14 @@ def coloured(text: str, colour: str, stream: TextIO) -> str:
     """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and NO_COLOR is not set, else as it is."""
     plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
+
+
+def emit(text: str) -> None:
+    """Writes a document to standard output as it would stand in a file: UTF-8 and plain newlines on every platform."""
+    out: TextIO = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        cast("io.TextIOWrapper", out).reconfigure(encoding="utf-8", newline="\n")
+    out.write(text)
 
 
 def complain(message: str) -> None:

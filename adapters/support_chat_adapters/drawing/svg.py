@@ -14,6 +14,8 @@ from .routes import Point, Route, route
 
 MARGIN = 22.0
 RADIUS = 9.0
+LEGEND = 28.0
+"""What the legend adds to the height, in pixels."""
 
 _STYLE = """
     .name, .frame-name { font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif }
@@ -61,7 +63,7 @@ def svg(drawing: Drawing) -> str:
     left, top = min(p.left for p in places) - MARGIN, min(p.top for p in places) - MARGIN
     if drawing.initial:
         top -= 26
-    width, height = max(p.right for p in places) + MARGIN - left, max(p.bottom for p in places) + MARGIN - top
+    width, height = max(p.right for p in places) + MARGIN - left, max(p.bottom for p in places) + MARGIN + LEGEND - top
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" role="img" aria-label="{escape(drawing.title)}">',
@@ -82,6 +84,7 @@ def svg(drawing: Drawing) -> str:
     for node in drawing.nodes:
         lines += _box(node, layout.boxes[node.name], "framed" if node.name in framed else "end" if node.name in drawing.final else "")
     lines += [f"  {_label(r, list(layout.frames.values()))}" for r in routes]
+    lines += _legend(left + MARGIN, top + height - MARGIN)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -99,6 +102,13 @@ def _rectangle(box: Box) -> str:
 def _beginning(box: Box) -> Iterator[str]:
     yield f'  <circle class="tip" cx="{box.x:.1f}" cy="{box.top - 26:.1f}" r="5"/>'
     yield f'  <path class="line" d="M{box.x:.1f} {box.top - 26:.1f} L{box.x:.1f} {box.top:.1f}" marker-end="url(#tip)"/>'
+
+
+def _legend(x: float, y: float) -> Iterator[str]:
+    for kind, tip, words in ((" call", "call-tip", "a call"), ("", "tip", "an outcome, an event or a timer")):
+        yield f'  <path class="line{kind}" d="M{x:.1f} {y:.1f} L{x + 30:.1f} {y:.1f}" marker-end="url(#{tip})"/>'
+        yield f'  <text class="text" x="{x + 38:.1f}" y="{y + 4:.1f}">{words}</text>'
+        x += 38 + text_width([words]) + 30
 
 
 def _box(node: Node, box: Box, kind: str) -> Iterator[str]:

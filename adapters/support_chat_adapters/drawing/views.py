@@ -48,7 +48,7 @@ def overview(chart: Chart) -> Drawing:
         nodes=tuple(nodes),
         composites=_composites(chart),
         edges=tuple(
-            Edge(source, target, _shortly(spoken(chart, triggers - internal or triggers, _rarity(chart, usual, target))))
+            Edge(source, target, _shortly(spoken(chart, triggers - internal or triggers, _telling(chart, usual, target))))
             for (source, target), triggers in ways.items()
         ),
         initial=str(chart.initial),
@@ -118,9 +118,15 @@ def _merge(ways: dict[tuple[str, str], set[str]], old: list[tuple[str, str]], ne
     ways[new] = set[str]().union(*[ways.pop(way) for way in old])
 
 
-def _rarity(chart: Chart, usual: Mapping[tuple[str, str], int], target: str) -> Callable[[str], float]:
-    """What leads to `target` from many phases tells most, and an outcome tells more than a hint."""
-    return lambda trigger: (trigger in chart.external) / 2 - usual[trigger, target]
+def _telling(chart: Chart, usual: Mapping[tuple[str, str], int], target: str) -> Callable[[str], tuple[int, ...]]:
+    """What leads to `target` from many phases, seldom means anything else, and is more than a hint, tells most."""
+
+    def rank(trigger: str) -> tuple[int, ...]:
+        current = (row for row in chart.transitions if trigger in row.trigger and chart.late not in row.when)
+        otherwise = sum(row.target != target for row in current)
+        return -usual[trigger, target], otherwise, trigger in chart.external
+
+    return rank
 
 
 def _shortly(labels: tuple[str, ...]) -> tuple[str, ...]:

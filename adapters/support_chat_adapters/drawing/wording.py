@@ -30,7 +30,7 @@ def calls(chart: Chart) -> tuple[str, ...]:
     )
 
 
-def spoken(chart: Chart, triggers: Iterable[str], rank: Callable[[str], float] = lambda _: 0) -> tuple[str, ...]:
+def spoken(chart: Chart, triggers: Iterable[str], rank: Callable[[str], tuple[int, ...]] = lambda _: ()) -> tuple[str, ...]:
     """The triggers as labels, each once: calls first and as `boot()`, then by `rank`, then in the chart's order."""
     asked, wanted = calls(chart), set(triggers)
     ordered = sorted((t for t in chart.triggers if t in wanted), key=lambda t: (t not in asked, rank(t)))
