@@ -113,7 +113,7 @@ class RateLimitedError(NetworkError):
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: float, **options: Any) -> None:
+    def __init__(self, message: str, *, retry_after: float = 0.0, **options: Any) -> None:
         super().__init__(message, **options)
         self.retry_after = retry_after
 

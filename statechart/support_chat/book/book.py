@@ -87,7 +87,7 @@ class Book:
 
 def facts(book: Book, occasion: Occasion, settings: Settings) -> tuple[Fact, ...]:
     """The facts that are true of this occasion: those of the book, and those the trigger carries."""
-    answer, after = occasion.identified, occasion.retry_after
+    answer = occasion.identified
     true = {
         Fact.LATE: occasion.lane is not None and occasion.tag != book.tag(occasion.lane),
         Fact.PROVIDER: book.provider is not None,
@@ -95,14 +95,18 @@ def facts(book: Book, occasion: Occasion, settings: Settings) -> tuple[Fact, ...
         Fact.PENDING: bool(book.updates.recorded),
         Fact.FULL: occasion.asked is not None and occasion.asked.clear_storage,
         Fact.MERGED: answer is not None and answer.merged,
-        Fact.BEYOND: after is not None and occasion.now + after > _deadline(book, occasion),
+        Fact.BEYOND: _beyond(book, occasion),
         Fact.SILENT: occasion.heard_at + settings.silence_timeout <= occasion.now,
     }
     return tuple(fact for fact, holds in true.items() if holds)
 
 
-def _deadline(book: Book, occasion: Occasion) -> float:
-    return book.identify_until if occasion.lane is Lane.IDENTIFY else book.boot_until
+def _beyond(book: Book, occasion: Occasion) -> bool:
+    after = occasion.retry_after
+    if occasion.lane is Lane.IDENTIFY:  # only this very answer says that the identify was not done
+        return after is not None and occasion.now + after > book.identify_until
+    until = _not_before(book, occasion)
+    return until > max(occasion.now, book.boot_until)
 
 
 def arrive(book: Book, occasion: Occasion) -> Book:

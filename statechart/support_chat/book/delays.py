@@ -54,18 +54,20 @@ def dial_in(wait: Wait) -> float:
     """
     book, now = wait.book, wait.now
     spaced = 0.0 if book.dialled_at is None else book.dialled_at + wait.settings.backoff_min - now
-    return max(0.0, spaced, book.not_before - now, fetch_in(wait) if _token_is_wanted(book) else 0.0)
+    return max(0.0, spaced, book.not_before - now, fetch_in(wait) if _begins_with_a_token(wait) else 0.0)
 
 
-def _token_is_wanted(book: Book) -> bool:
+def _begins_with_a_token(wait: Wait) -> bool:
+    book = wait.book
+    if wait.occasion.lane is Lane.TOKEN:  # a token call has failed: it is what will be tried again
+        return True
     provider = book.provider or (book.target.provider if book.target is not None and book.claim is not None else None)
     return provider is not None and book.token is None
 
 
 def retry_in(wait: Wait) -> float:
-    """Seconds until the next attempt: the backoff, after a failed token call at least the distance of those."""
-    fetch = fetch_in(wait) if wait.occasion.lane is Lane.TOKEN else 0.0
-    return max(backoff(wait.book.failures, wait.settings, wait.roll), dial_in(wait), fetch)
+    """Seconds until the next attempt after a failed one: the backoff."""
+    return max(backoff(wait.book.failures, wait.settings, wait.roll), dial_in(wait))
 
 
 def probe_in(wait: Wait) -> float:

@@ -54,7 +54,7 @@ def acknowledge(updates: Updates, rejected: Iterable[str] = ()) -> Updates:
     """The backend has what was sent, but for the rejected keys, which are dropped (a newer value of one is kept)."""
     refused = set(rejected)
     known = {**updates.known, **{k: v for k, v in updates.sent.items() if k not in refused}}
-    return attrs.evolve(updates, sent=_NONE, known=known)
+    return _without_known(attrs.evolve(updates, sent=_NONE, known=known))
 
 
 def restore(updates: Updates) -> Updates:
@@ -70,7 +70,7 @@ def restore(updates: Updates) -> Updates:
 
 def drop_sent(updates: Updates) -> Updates:
     """The backend refused the whole request: nothing of it is tried again."""
-    return attrs.evolve(updates, sent=_NONE)
+    return _without_known(attrs.evolve(updates, sent=_NONE))
 
 
 def carry(updates: Updates) -> Updates:
@@ -111,6 +111,11 @@ def drop_held(updates: Updates) -> Updates:
 def forget_target(updates: Updates) -> Updates:
     """The identify has failed: the visitor's goes back to be sent, what was recorded for the user is dropped."""
     return attrs.evolve(unclaim(updates), held=_NONE)
+
+
+def _without_known(updates: Updates) -> Updates:
+    """What was recorded while a request was under way may turn out to be what the backend knows after all."""
+    return attrs.evolve(updates, recorded=_unknown(updates, updates.recorded))
 
 
 def _unknown(updates: Updates, changes: Changes) -> Changes:

@@ -164,12 +164,17 @@ BOOTING: Final = (
     # The visitor is known: connect.
     Transition(
         name="boot.visitor_known", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
-        unless=(F.PROVIDER, F.LATE), clears=F.WRITING, sets=F.RETRYING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
+        unless=(F.PROVIDER, F.BEYOND, F.LATE), clears=F.WRITING, sets=F.RETRYING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
     ),
     Transition(
         name="boot.visitor_known_token_wanted", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
-        when=F.PROVIDER, unless=F.LATE, clears=F.WRITING, sets=(F.RETRYING, F.TOKEN_WANTED),
+        when=F.PROVIDER, unless=(F.BEYOND, F.LATE), clears=F.WRITING, sets=(F.RETRYING, F.TOKEN_WANTED),
         effects=(E.KEEP_VISITOR, E.ARM_DIAL),
+    ),
+    Transition(
+        name="boot.not_in_time", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING, target=P.READY,
+        when=F.BEYOND, unless=F.LATE, clears=(F.WRITING, *SESSION_FACTS), assigns=NOBODY,
+        effects=SESSION_IS_OVER, error=R.NOT_IN_TIME, reason="boot_failed",
     ),
     Transition(
         name="boot.visitor_unknown", group="booting", trigger=T.VISITOR_FAILED, sources=P.BOOTING, target=P.READY,
@@ -408,11 +413,11 @@ UPDATING: Final = (
     ),
     Transition(
         name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, clears=F.SENDING, sets=F.TOKEN_WANTED, effects=E.RESTORE,
+        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, clears=F.SENDING, sets=F.TOKEN_WANTED, effects=(E.RESTORE, E.DROP_TOKEN),
     ),
-    Transition(  # it may have been the token before this one: send again once this one is accepted
+    Transition(  # it may have been the token before this one: send again once this one is accepted, or was not
         name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.RENEWING), unless=(F.FETCHING, F.LATE), clears=F.SENDING, sets=F.TOKEN_WANTED, effects=E.RESTORE,
+        when=(F.PROVIDER, F.RENEWING), unless=(F.FETCHING, F.LATE), clears=F.SENDING, effects=E.RESTORE,
     ),
     Transition(
         name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
@@ -629,15 +634,16 @@ RENEWING: Final = (
     ),
     Transition(
         name="renew.present", group="renewing the token", trigger=T.TOKEN_ARRIVED, sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=F.FETCHING, sets=(F.RENEWING, F.TOKEN_FRESH), effects=(E.KEEP_TOKEN, E.SEND_TOKEN),
+        unless=F.LATE, clears=(F.FETCHING, F.TOKEN_WANTED), sets=(F.RENEWING, F.TOKEN_FRESH),
+        effects=(E.KEEP_TOKEN, E.SEND_TOKEN),
     ),
     Transition(
         name="renew.done", group="renewing the token", trigger=T.RENEWED, sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.RENEWING, F.TOKEN_FRESH, F.TOKEN_WANTED), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
+        unless=F.LATE, clears=(F.RENEWING, F.TOKEN_FRESH), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
     ),
     Transition(
         name="renew.failed", group="renewing the token", trigger=(T.TOKEN_FAILED, T.RENEW_FAILED), sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.FETCHING, F.RENEWING, F.TOKEN_FRESH), effects=(E.TELL_ERROR, E.ARM_RENEW),
+        unless=F.LATE, clears=(F.FETCHING, F.RENEWING, F.TOKEN_FRESH), effects=(E.TELL_ERROR, E.ARM_RENEW, E.PROCEED),
     ),
     Transition(
         name="renew.refused", group="renewing the token", trigger=(T.TOKEN_REFUSED, T.RENEW_REFUSED),
@@ -651,7 +657,7 @@ RENEWING: Final = (
     ),
     Transition(  # the token that is on its way makes good for it
         name="renew.expired_meanwhile", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, sets=F.TOKEN_WANTED,
+        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, sets=F.TOKEN_WANTED, effects=E.DROP_TOKEN,
     ),
     Transition(
         name="renew.expired_for_good", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,

@@ -31,7 +31,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.RELEASED: Stored("the adapters have been released: nothing is left to do"),
         Fact.FULL: Carried("shutdown(clear_storage=True)"),
         Fact.MERGED: Carried("the backend says that it merged the visitor into the user"),
-        Fact.BEYOND: Carried("the backend asks to come back later than the call can wait"),
+        Fact.BEYOND: Carried("the backend asks, or has asked, to come back later than the call can wait"),
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Booked(

@@ -14,6 +14,7 @@ from ..errors import (
     IdentityConflictError,
     NetworkError,
     NotBootedError,
+    RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
 )
@@ -42,6 +43,10 @@ OTHER_TARGET: Final = Refusal(
     "{call}() names another user than the identify that is not settled yet ({phase}): await it, or shutdown() first.",
 )
 
+NOT_IN_TIME: Final = Refusal(
+    RateLimitedError,
+    "The backend has asked to stay away for longer than boot() may take: call boot() again after `retry_after` seconds.",
+)
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
     "boot() took longer than its timeout: check the network, then call boot() again, or raise Settings.boot_timeout.",

@@ -191,9 +191,16 @@ async def part(work: Work) -> None:
     session, link = work.book.session, work.link
     await asyncio.gather(
         *([work.transport.revoke(session)] if session is not None else []),
-        *([link.aclose()] if link is not None else []),
+        *([_goodbye(link)] if link is not None else []),
         return_exceptions=True,
     )
+
+
+async def _goodbye(link: Link) -> None:
+    try:
+        await link.aclose()
+    finally:
+        link.abort()
 
 
 async def release(work: Work) -> None:

@@ -105,7 +105,7 @@ class Runner:
 
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more."""
-        LOG.warning("%s() failed and nobody awaited it: %s", call.trigger, error)
+        LOG.warning("%s() failed and nobody awaited it: %s", _CALL_NAMES.get(call.trigger, call.trigger), error)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens either
             self.loop.call_soon_threadsafe(self._emit, (ErrorOccurred(error),))  # a call may be dropped on any thread
 
@@ -151,6 +151,8 @@ class Runner:
         if row.error is None:
             return occasion.error
         error = make(row.error, occasion.trigger, self.state.phase)
+        if isinstance(error, RateLimitedError):
+            error.retry_after = max(0.0, self.book.not_before - occasion.now)
         error.__cause__ = occasion.error
         return error
 
