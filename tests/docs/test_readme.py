@@ -1,0 +1,65 @@
+"""The README is run as its readers run it: every Python snippet in order, every link followed, every command asked for its help."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+COMMANDS = sorted(set(re.findall(r"[`/]support-chat ([a-z]+)", README)))
+LINKS = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", README)
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_every_snippet_runs_one_after_the_other_in_an_empty_folder(tmp_path: Path) -> None:
+    assert len(SNIPPETS) >= 3
+    story = tmp_path / "readme.py"
+    story.write_text("\n\n".join(SNIPPETS), "utf-8")
+    done = run(["-W", "error", str(story)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-4:] == [
+        "booting -> anonymous",
+        "anonymous -> authenticated",
+        "authenticated -> shutdown",
+        "shutdown -> destroyed",
+    ]
+
+
+def test_the_adapter_that_the_readme_writes_is_a_storage() -> None:
+    from support_chat import Storage
+
+    scope: dict[str, type] = {}
+    adapter = next(snippet for snippet in SNIPPETS if "class DictStorage" in snippet)
+    exec(adapter, scope)
+    assert isinstance(scope["DictStorage"]({}), Storage)
+    lines = [line for line in adapter.splitlines() if line.strip() and '"""' not in line]
+    assert len(lines) <= 20, "the README promises 20 lines"
+
+
+def test_the_table_of_calls_is_the_generated_one() -> None:
+    shown = re.search(r"<!-- calls -->\n(.*?)<!-- /calls -->", README, re.DOTALL)
+    assert shown is not None
+    generated = (ROOT / "diagrams" / "calls.md").read_text("utf-8")
+    table = [line for line in generated.splitlines() if line.startswith("|")]
+    assert shown[1].splitlines() == table, "paste the table of diagrams/calls.md between the calls marks"
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_exists_and_has_a_help(command: str, tmp_path: Path) -> None:
+    done = run(["-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", command, "--help"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{command} [-h]" in done.stdout
