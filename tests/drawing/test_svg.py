@@ -6,10 +6,12 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support_chat import CHART, Chart
 from support_chat_adapters.drawing.layout import LINE, Box, Layout, lay_out, text_width
-from support_chat_adapters.drawing.model import Drawing
+from support_chat_adapters.drawing.model import Composite, Drawing, Edge, Node
 from support_chat_adapters.drawing.routes import Point, Route, route
 from support_chat_adapters.drawing.svg import svg
 from support_chat_adapters.drawing.views import overview
@@ -133,3 +135,23 @@ def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) 
 
 def test_the_same_chart_gives_the_same_picture() -> None:
     assert svg(overview(CHART)) == svg(overview(CHART))
+
+
+@st.composite
+def drawings(draw: st.DrawFn) -> Drawing:
+    """Any drawing: phases, perhaps a frame round some, perhaps 'any phase', arrows between any two of them."""
+    names = [f"p{i}" for i in range(draw(st.integers(1, 8)))]
+    framed = names[draw(st.integers(0, len(names) - 1)) :] if draw(st.booleans()) else []
+    frames = (Composite("whole", tuple(framed)),) if framed else ()
+    nodes = [*(Node(name, name) for name in names), *([Node("any", "any", pseudo=True)] if draw(st.booleans()) else [])]
+    ends = st.sampled_from([*(node.name for node in nodes), *(frame.name for frame in frames)])
+    ways = draw(st.lists(st.tuples(ends, ends).filter(lambda way: way[0] != way[1]), unique=True, max_size=20))
+    edges = tuple(Edge(source, target, ("go()", "or not")[: draw(st.integers(1, 2))]) for source, target in ways)
+    return Drawing(title="any", nodes=tuple(nodes), composites=frames, edges=edges, initial=names[0])
+
+
+@given(drawings())
+def test_whatever_the_drawing_there_is_a_picture_of_it(drawing: Drawing) -> None:
+    paths = [element for element in ElementTree.fromstring(svg(drawing)).iter() if element.get("marker-end")]
+
+    assert len(paths) == len(drawing.edges) + 3  # the beginning, and two lines of the legend

@@ -145,7 +145,7 @@ def _ports(plans: list[_Plan], layout: Layout, places: Mapping[str, Box]) -> dic
         straight = [i for i, lane in enumerate(lanes) if lane[0].order[0] == 0] or [0, len(lanes) - 1]
         box = places[name]
         # a frame is left near its top, where the way is short and nothing else runs
-        y = box.y if name in layout.boxes else min(places[plan.edge.source].top for plan in plans if plan.edge.source == name) + 54
+        y = box.y if name in layout.boxes else box.top + 54
         for i, lane in enumerate(lanes):
             shift = (i - (straight[0] + straight[-1]) / 2) * PITCH
             for port in lane:
