@@ -178,6 +178,20 @@ class _HeldTimers:
         expired()
 
 
+class _HeldEnd:
+    """The links of a session; that all of them have ended is heard when the story says so."""
+
+    def __init__(self, links: Any, released: asyncio.Event) -> None:
+        self._links, self._released = links, released
+
+    async def ended(self) -> None:
+        await self._released.wait()
+        await self._links.ended()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._links, name)
+
+
 _OPERATIONS: Final = {
     E.CHECK_ADAPTERS: "get",
     E.READ_VISITOR: "create",
@@ -214,8 +228,7 @@ class _Stage:
         """Plays every beat until the session differs; then lets go of everything."""
         chat = SupportChat(workspace_id="w", widget_id="w", transport=self.transport, storage=self.storage, settings=_SETTINGS)
         trace = watch(chat, self.compiled, self.timers)
-        held = asyncio.ensure_future(_stubborn(self.released))
-        trace.runner.background.add(held)  # what a release waits for
+        trace.runner.links = _HeldEnd(trace.runner.links, self.released)  # type: ignore[assignment]  # a double
         played = 0
         try:
             for played, beat in enumerate(self.story):
@@ -226,9 +239,9 @@ class _Stage:
         except _Differs as differs:
             return Replay(played, f"{self.story[played].trigger}: {differs}")
         finally:
-            await self.end(chat, held)
+            await self.end(chat)
 
-    async def end(self, chat: SupportChat, held: asyncio.Future[None]) -> None:
+    async def end(self, chat: SupportChat) -> None:
         """Lets go of everything."""
         self.released.set()
         for script in (self.storage, self.transport, self.tokens):
@@ -237,7 +250,6 @@ class _Stage:
             task.cancel()
         chat.destroy()
         await _tick()
-        await held
 
     def compare(self, trace: Trace, beat: Beat, before: int) -> None:
         """Raises _Differs unless the session made this one step, and stands where the model does."""
@@ -418,12 +430,6 @@ def _held(log: CallLog) -> tuple[RecordingStorage, RecordingTransport, ScriptedT
 async def _await(call: Call[Any]) -> None:
     with contextlib.suppress(Exception):  # what becomes of it is compared with the story, slot by slot
         await call
-
-
-async def _stubborn(released: asyncio.Event) -> None:
-    while not released.is_set():
-        with contextlib.suppress(asyncio.CancelledError):
-            await released.wait()
 
 
 async def _tick() -> None:

@@ -47,7 +47,13 @@ class Seen:
     told: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
     done: list[str] = attrs.field(factory=list[str])
     brought: object = None
-    """The result or the error of an outcome."""
+    """The result or the error of an outcome, the event of a link."""
+    at: float = 0.0
+    """When it was, in seconds of the loop."""
+    heard_at: float | None = None
+    """When the open link had last given a sign of life."""
+    until: dict[str, float] = attrs.field(factory=dict[str, float])
+    """When each timer was to expire as it was last armed, in seconds of the loop."""
     faults: list[str] = attrs.field(factory=list[str])
     """What a watcher saw that must never be: a call left waiting, a link that is not let go."""
     phase: str = ""
@@ -66,7 +72,7 @@ class Trace:
         self.asks = _Asks(runner.asks, self)
         self.timers = _Timers(runner.timers, self)
         self.slots = _Slots(runner.slots, self)
-        self.link: _Link | None = None
+        self.link: object = None
         """The link on which events may come in."""
         self._open = False
         self._cause: tuple[str, bool, object] = ("", True, None)
@@ -74,6 +80,7 @@ class Trace:
         self._taken: list[Call[Any]] = []
         runner.compiled = _Fires(runner.compiled, self)  # type: ignore[assignment]  # watchers stand in for what they watch
         runner.asks, runner.timers, runner.slots = self.asks, self.timers, self.slots  # type: ignore[assignment]
+        runner.links = _Links(runner.links, self)  # type: ignore[assignment]
 
     # --- what the watchers report ---------------------------------------------------------------------------------------
 
@@ -86,7 +93,11 @@ class Trace:
         told = self.runner.compiled.names(happening.facts)
         if happening.trigger not in self._internal:
             self.close()
-            self.steps.append(Seen(happening.trigger, happening.named, *self._cause[:2], brought=self._cause[2]))
+            of, current, brought = self._cause
+            now, heard_at = self.runner.loop.time(), getattr(self.link, "heard_at", None)
+            seen = Seen(happening.trigger, happening.named, of, current, brought=brought, at=now, heard_at=heard_at)
+            seen.until.update(self.timers.until)
+            self.steps.append(seen)
             self._cause, self._open = ("", True, None), True
         self.steps[-1].rows.append(row)
         self.steps[-1].told.append(told)
@@ -105,11 +116,9 @@ class Trace:
         if not self._open:
             return
         self._open, last, runner = False, self.steps[-1], self.runner
-        if isinstance(last.brought, _Link):
-            if id(runner.link) == id(last.brought):
-                self.link = last.brought
-            elif not last.brought.aborted:
-                last.faults.append("a link came up, is not the session's, and was not let go")
+        came = last.brought
+        if isinstance(came, _Link) and self.link is not came and not came.aborted:
+            last.faults.append("a link came up, is not the session's, and was not let go")
         if any(not call.done for call in self._taken):
             last.faults.append("a call was taken from its slot and not settled")
         self._taken.clear()
@@ -184,6 +193,7 @@ class _Asks:
             self._current[spec.lane] = (serial, effect)
 
         def delivered(trigger: str, result: object, error: Exception | None) -> None:
+            self._trace.close()
             current = serial in self._several or self._current.get(spec.lane) == (serial, effect)
             if current:
                 self._several.pop(serial, None)
@@ -222,24 +232,26 @@ class _Timers:
 
     def __init__(self, timers: Any, trace: Trace) -> None:
         self._timers, self._trace = timers, trace
+        self.running: set[str] = set()
+        self.until: dict[str, float] = {}
 
     def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
         def over() -> None:
-            self._trace.cause(timer, True)
+            self._trace.close()
+            self._trace.cause(timer, timer in self.running)
+            self.running.discard(timer)
             expired()
 
         self._trace.did(f"arm {timer}")
+        self.running.add(timer)
+        self.until[timer] = asyncio.get_running_loop().time() + delay
         self._timers.arm(timer, delay, over)
 
     def disarm(self, timers: Iterable[str]) -> None:
         timers = tuple(timers)
         self._trace.did(f"disarm {' '.join(timers)}")
+        self.running.difference_update(timers)
         self._timers.disarm(timers)
-
-    @property
-    def running(self) -> frozenset[str]:
-        running: frozenset[str] = self._timers.running
-        return running
 
 
 class _Slots:
@@ -268,11 +280,32 @@ class _Slots:
         self._trace.asks.superseded(["part"])
         self._slots.detach(slots, tag)
 
+    def take_detached(self, tag: int | None) -> list[Call[Any]]:
+        self._trace.did("take detached")
+        calls: list[Call[Any]] = self._slots.take_detached(tag)
+        self._trace.took(calls)
+        return calls
+
     def __iter__(self) -> Any:
         return iter(self._slots)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._slots, name)
+
+
+class _Links:
+    """Watches which link is the session's."""
+
+    def __init__(self, links: Any, trace: Trace) -> None:
+        self._links, self._trace = links, trace
+
+    def keep(self, link: object, tag: int) -> None:
+        self._trace.did("keep link")
+        self._trace.link = link
+        self._links.keep(link, tag)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._links, name)
 
 
 class _Link:
