@@ -111,8 +111,8 @@ def explore(
     """Every reachable state of `chart` and its ledger.
 
     `users` says how many different users there are (None: as many as the chart can tell apart). More than `max_states` states, or
-    `time_limit` seconds, stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows it).
-    `progress` is told the states found and the steps taken now and then. Raises ChartError for internal triggers that never rest.
+    `time_limit` seconds, stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows
+    it). `progress` is told the states found and the steps taken now and then. Raises ChartError for internal triggers that never rest.
     """
     begun = time.perf_counter()
     model = Model(chart, users)

@@ -52,20 +52,20 @@ class Layout:
         self.low = (1 << place) - 1
         self._width = max(1, users.bit_length())
         self._mask = (1 << self._width) - 1
-        self._phase_shift = self._width * len(chart.registers)
+        self.phase_shift = self._width * len(chart.registers)
         self._phases = {phase: i for i, phase in enumerate(chart.phases)}
         self.impacts = {effect: self._impact(effect) for effect in chart.effects}
 
     def high_of(self, phase: str, registers: Sequence[int]) -> int:
         """The high part of a state in this phase with these users in the registers."""
-        high = self._phases[phase] << self._phase_shift
+        high = self._phases[phase] << self.phase_shift
         for i, who in enumerate(registers):
             high |= who << (self._width * i)
         return high
 
     def phase_of(self, high: int) -> str:
         """The phase that a high part says."""
-        return self.chart.phases[high >> self._phase_shift]
+        return self.chart.phases[high >> self.phase_shift]
 
     def registers_of(self, high: int) -> tuple[int, ...]:
         """Who is in each register, by a high part: 0 for nobody."""

@@ -62,6 +62,7 @@ class Model:
         self.running, self.waiting, self.stored = layout.running, layout.waiting, layout.stored
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
+        self._phase_shift = layout.shift + layout.phase_shift
         self.initial: State = layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
         self._happenings: dict[int, list[tuple[int, list[Happening]]]] = {}
         self._decisions: dict[tuple[int, Happening], list[Decision]] = {}
@@ -70,7 +71,7 @@ class Model:
 
     def phase_of(self, state: State) -> str:
         """The phase of a packed state."""
-        return self._layout.phase_of(state >> self.shift)
+        return self.chart.phases[state >> self._phase_shift]
 
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""

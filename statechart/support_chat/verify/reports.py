@@ -69,7 +69,7 @@ def _occurrence(one: Occurrence) -> dict[str, Any]:
 
 def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     """The report as JUnit XML, a test case for each property; what is inconclusive or decided elsewhere is skipped, and says why."""
-    name = report.space.model.chart.name
+    name = _clean(report.space.model.chart.name)
     suite = ElementTree.Element("testsuite", name=f"support-chat check {name}", time=f"{report.space.seconds:.3f}")
     for verdict in report.verdicts:
         case = _case(suite, name, verdict.property.id, verdict.property.sentence)
@@ -90,7 +90,7 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
 
 
 def _case(suite: ElementTree.Element, chart: str, id: str, sentence: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_clean(f"check.{chart}"), name=_clean(f"{id}: {sentence}"), time="0")
+    return ElementTree.SubElement(suite, "testcase", classname=f"check.{chart}", name=_clean(f"{id}: {sentence}"), time="0")
 
 
 def _clean(text: str) -> str:
@@ -134,7 +134,8 @@ def concerned(verdict: Verdict, rows: Iterable[str]) -> str | None:
     for step in reversed(verdict.story):
         if step.rows:
             return step.rows[0].name
-    return next((name for name in rows if name in verdict.detail.split()), None)
+    known = set(rows)
+    return next((word for word in verdict.detail.split() if word in known), None)
 
 
 def annotation(verdict: Verdict, place: tuple[str, int] | None) -> str:

@@ -18,7 +18,7 @@ from .explore import Step
 from .model import Model
 from .properties import Verdict
 from .views import View
-from .words import SAYINGS, Saying
+from .words import Saying, saying_of
 
 
 @attrs.frozen(kw_only=True)
@@ -45,19 +45,19 @@ class Occurrence:
     ledger: tuple[str, ...]
 
 
-def occurrences(model: Model, verdict: Verdict, sayings: Mapping[str, Saying] = SAYINGS) -> tuple[Occurrence, ...]:
+def occurrences(model: Model, verdict: Verdict) -> tuple[Occurrence, ...]:
     """What happens on a shortest way to the failure, and then on the round that lasts for ever, if there is one."""
-    return tuple(_occurrences(model, (*verdict.story, *verdict.round), sayings))
+    return tuple(_occurrences(model, (*verdict.story, *verdict.round)))
 
 
-def _occurrences(model: Model, steps: Sequence[Step], sayings: Mapping[str, Saying]) -> Iterator[Occurrence]:
+def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
     names: dict[int, str] = {}
     for step in steps:
         happening, after = step.happening, View(model, step.raw)
         names.setdefault(happening.named, next(name for name in _letters() if name not in names.values()))
         user = names[happening.named] if happening.named else None
         carried = model.names(happening.carried)
-        saying = sayings.get(happening.trigger) or _by_name(happening.trigger, happening.of)
+        saying = saying_of(happening.trigger) or _by_name(happening.trigger, happening.of)
         held = model.registers_of(step.raw)
         yield Occurrence(
             trigger=str(happening.trigger),
@@ -138,7 +138,7 @@ def sequence(model: Model, verdict: Verdict) -> str:
 def _partners(chart: Chart) -> dict[str, str]:
     """Whom each effect is asked of: whoever its outcome comes from."""
     return {
-        str(effect): saying.by if (saying := SAYINGS.get(spec.success)) else "world"
+        str(effect): saying.by if (saying := saying_of(spec.success)) else "world"
         for effect, spec in chart.effects.items()
         if isinstance(spec, Ask)
     }

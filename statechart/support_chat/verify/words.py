@@ -107,3 +107,8 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
     }
 )
 """How the triggers of the shipped chart are told; the internal ones are part of the step that raises them."""
+
+
+def saying_of(trigger: str) -> Saying | None:
+    """How a trigger is told, if it is one of the shipped chart's: one of a chart of your own may have the same name by chance."""
+    return SAYINGS.get(trigger) if isinstance(trigger, T) else None
