@@ -172,4 +172,4 @@ def _plain(value: Any) -> Any:
         return {"user": value.user_id}
     if isinstance(value, Exception):
         return {"code": getattr(value, "code", "internal_error"), "message": str(value)}
-    return attrs.asdict(value) if attrs.has(type(value)) else value
+    return attrs.asdict(value) if isinstance(value, Message) else value

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from .values import Changes, Conversation, Message, NotMergedBecause
+from .values import JSON, Changes, Conversation, Message, NotMergedBecause
 
 TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 """Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable of it.
@@ -130,8 +130,8 @@ class IdentifyRequest:
     user_id: str
     visitor: str = attrs.field(repr=False)
     token: str | None = attrs.field(default=None, repr=False)
-    visitor_changes: Changes = attrs.field(factory=dict, repr=False)
-    user_changes: Changes = attrs.field(factory=dict, repr=False)
+    visitor_changes: Changes = attrs.field(factory=dict[str, JSON], repr=False)
+    user_changes: Changes = attrs.field(factory=dict[str, JSON], repr=False)
 
 
 @attrs.frozen

@@ -75,7 +75,7 @@ def check_json(name: str, value: Mapping[str, object]) -> None:
         raise InvalidInputError(f"{name} takes {size} bytes as JSON; at most {MAX_TRAITS_BYTES} are allowed.")
 
 
-def _frozen_traits(value: object) -> object:
+def _frozen_traits(value: Mapping[str, JSON]) -> Mapping[str, JSON]:
     return dict(value) if isinstance(value, Mapping) else value
 
 

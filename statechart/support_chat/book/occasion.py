@@ -9,7 +9,7 @@ import attrs
 from ..errors import RateLimitedError
 from ..lifecycle.alphabet import Lane, Trigger
 from ..ports import IdentifyAnswer, Link, MessageArrived, Outgoing, TokenProvider, UpdateAnswer, Welcome
-from ..values import Changes
+from ..values import JSON, Changes
 from .tokens import Token
 
 Kind = TypeVar("Kind")
@@ -20,7 +20,7 @@ class Asked:
     """The arguments of a call. `timeout` is in seconds, None for the setting; `fallback` is the session's own token provider."""
 
     user_id: str | None = None
-    changes: Changes = attrs.field(factory=dict, repr=False)
+    changes: Changes = attrs.field(factory=dict[str, JSON], repr=False)
     provider: TokenProvider | None = attrs.field(default=None, repr=False)
     fallback: TokenProvider | None = attrs.field(default=None, repr=False)
     timeout: float | None = None

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import math
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -73,10 +73,10 @@ def _claims(raw: str) -> dict[str, Any]:
         return {}
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        claims = json.loads(payload)
+        claims: dict[str, Any] | object = json.loads(payload)
     except (binascii.Error, ValueError, RecursionError):
         return {}
-    return claims if isinstance(claims, dict) else {}
+    return cast("dict[str, Any]", claims) if isinstance(claims, dict) else {}
 
 
 def _life(claims: dict[str, Any], wall: float) -> float | None:

@@ -60,7 +60,7 @@ class Transition:
     unless: tuple[str, ...] = attrs.field(default=(), converter=_names)
     sets: tuple[str, ...] = attrs.field(default=(), converter=_names)
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    assigns: Mapping[str, str | None] = attrs.field(factory=dict, hash=False)
+    assigns: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"], hash=False)
     effects: tuple[str, ...] = attrs.field(default=(), converter=_names)
     error: Refusal | None = None
     reason: str = ""
@@ -259,17 +259,17 @@ class Chart:
     phases: tuple[str, ...] = attrs.field(converter=_names)
     triggers: tuple[str, ...] = attrs.field(converter=_names)
     external: tuple[str, ...] = attrs.field(converter=_names)
-    facts: Mapping[str, FactKind] = attrs.field(factory=dict, hash=False)
+    facts: Mapping[str, FactKind] = attrs.field(factory=dict[str, "FactKind"], hash=False)
     registers: tuple[str, ...] = attrs.field(default=(), converter=_names)
     named: str | None = None
-    effects: Mapping[str, EffectSpec] = attrs.field(factory=dict, hash=False)
+    effects: Mapping[str, EffectSpec] = attrs.field(factory=dict[str, "EffectSpec"], hash=False)
     transitions: tuple[Transition, ...] = attrs.field(converter=_rows)
     ignored: tuple[Ignored, ...] = attrs.field(default=(), converter=_entries)
-    events: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    events: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
     """The external triggers that come in by themselves on an open lane, by that lane."""
     late: str | None = None
     """The fact that an outcome is superseded; what is not late is current."""
-    composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, hash=False)
+    composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], hash=False)
     """Phases that a picture may show as one, by the name of the whole."""
 
     def __attrs_post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -94,13 +94,14 @@ def _as(kind: type[Kind], name: str, value: Any) -> Kind:
         return value
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{name} must be a {kind.__name__} or a mapping of its keys, not {type(value).__name__}.")
+    given = cast("Mapping[str, Any]", value)
     known = [field.name for field in attrs.fields(kind)]
-    for key in value:
+    for key in given:
         if key not in known:
             raise InvalidInputError(f"{name} has no key {key!r} (it has {', '.join(known)}): put it in traits.")
-    if "id" not in value:
+    if "id" not in given:
         raise InvalidInputError(f"{name} needs an id: the one that your own system knows this {name} by.")
-    return kind(**{str(key): item for key, item in value.items()})
+    return kind(**given)
 
 
 def _user_changes(user: User | None) -> Changes:

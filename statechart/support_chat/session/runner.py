@@ -14,7 +14,7 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -77,9 +77,9 @@ class Runner:
     asks: Asks = attrs.field(init=False)
     links: Links = attrs.field(init=False)
     slots: Slots = attrs.field(factory=Slots)
-    using: set[Call[Any]] = attrs.field(factory=set)
+    using: set[Call[Any]] = attrs.field(factory=set[Call[Any]])
     """Calls that use the link and have no answer yet."""
-    internal: deque[Trigger] = attrs.field(factory=deque)
+    internal: deque[Trigger] = attrs.field(factory=deque[Trigger])
 
     def __attrs_post_init__(self) -> None:
         self.clock = Clock(self.loop)
@@ -142,9 +142,9 @@ class Runner:
         self._emit(told(before, effect, occasion, error))
         self.book = note(before, effect, occasion, self.settings)
         moment = _Moment(effect, before, occasion, call, error)
-        if (carry_out := _KINDS.get(type(spec))) is not None:
+        if (carry_out := self.KINDS.get(type(spec))) is not None:
             carry_out(self, spec, moment)
-        elif (answer := _NOTES.get(effect)) is not None:
+        elif (answer := self.NOTES.get(effect)) is not None:
             answer(self, moment)
 
     def _error(self, row: Transition, occasion: Occasion) -> Exception | None:
@@ -300,29 +300,27 @@ class Runner:
         await self.asks.ended(but=asyncio.current_task())
         await self.links.ended()
 
+    KINDS: ClassVar[dict[type[EffectSpec], Callable[..., None]]] = {
+        Ask: _ask,
+        Arm: _arm,
+        Disarm: _disarm,
+        Join: _join,
+        Settle: _settle,
+        Fail: _fail,
+        Raise: _raise,
+        Abandon: _abandon,
+        Detach: _detach,
+    }
+    NOTES: ClassVar[dict[str, Callable[..., None]]] = {
+        E.DONE: _done,
+        E.REFUSE: _refuse,
+        E.ANSWER: _answer,
+        E.SETTLE_DETACHED: _settle_detached,
+        E.KEEP_LINK: _keep_link,
+        E.DISPOSE: _dispose,
+    }
+
 
 def make(refusal: Refusal, trigger: str, phase: str) -> SupportChatError:
     """The error that a row's data describes, for this call in this phase."""
     return refusal.error(refusal.message.format(call=_CALL_NAMES.get(Trigger(trigger), trigger), phase=phase))
-
-
-_KINDS: Final[dict[type[EffectSpec], Callable[..., None]]] = {
-    Ask: Runner._ask,
-    Arm: Runner._arm,
-    Disarm: Runner._disarm,
-    Join: Runner._join,
-    Settle: Runner._settle,
-    Fail: Runner._fail,
-    Raise: Runner._raise,
-    Abandon: Runner._abandon,
-    Detach: Runner._detach,
-}
-
-_NOTES: Final[dict[str, Callable[..., None]]] = {
-    E.DONE: Runner._done,
-    E.REFUSE: Runner._refuse,
-    E.ANSWER: Runner._answer,
-    E.SETTLE_DETACHED: Runner._settle_detached,
-    E.KEEP_LINK: Runner._keep_link,
-    E.DISPOSE: Runner._dispose,
-}
