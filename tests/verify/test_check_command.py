@@ -287,6 +287,28 @@ def test_counterexamples_are_written_as_story_and_as_sequence_diagram(check: Che
     assert (tmp_path / "out/put/G5_open.mmd").read_text(encoding="utf-8").startswith("sequenceDiagram\n")
 
 
+VARIANT = """
+import attrs
+from support_chat import CHART
+from support_chat.verify.catalogue import CATALOGUE
+CHART = attrs.evolve(CHART, transitions=tuple(
+    attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot")) if row.name == "boot.timed_out" else row
+    for row in CHART.transitions
+))
+"""
+
+
+def test_a_counterexample_of_a_variant_of_the_shipped_chart_is_also_written_as_a_test(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
+    wanted = ("--property", "L1 boot", "--properties", "support_chat.verify.catalogue:CATALOGUE")
+    assert check("--counterexamples", "out", "--chart", "variant:CHART", *wanted) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["L1_boot.mmd", "L1_boot.txt", "test_l1_boot.py"]
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "out/test_l1_boot.py"]
+    ran = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1, ran.stdout
+    assert "1 failed" in ran.stdout
+
+
 def test_github_shows_a_failure_at_the_line_of_its_transition(
     check: Check, capsys: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

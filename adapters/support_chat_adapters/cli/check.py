@@ -62,7 +62,12 @@ def register(commands: Any) -> None:
         "--max-states", metavar="N", type=_positive, default=_MOST_STATES, help=f"stop after N states (default: {_MOST_STATES:,})"
     )
     parser.add_argument("--time-limit", metavar="S", type=_seconds, help="stop exploring after S seconds (default: no limit)")
-    parser.add_argument("--counterexamples", metavar="DIR", type=Path, help="write each counterexample into DIR: .txt and .mmd")
+    parser.add_argument(
+        "--counterexamples",
+        metavar="DIR",
+        type=Path,
+        help="write each counterexample into DIR: its story, a Mermaid diagram, and a pytest file that replays it on the real session",
+    )
     parser.set_defaults(run=run)
 
 
@@ -93,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
     if arguments.counterexamples is not None:
-        _write_counterexamples(report, arguments.counterexamples)
+        _write_counterexamples(report, arguments.counterexamples, arguments.chart)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return _STATUS[report.held]
@@ -183,18 +188,29 @@ def _progress() -> Callable[[int, int], None] | None:
     return tell
 
 
-def _write_counterexamples(report: Report, directory: Path) -> None:
-    from support_chat.verify.story import sequence, story
+def _write_counterexamples(report: Report, directory: Path, named: str) -> None:
+    from support_chat.testing.replay import as_test
+    from support_chat.verify import occurrences, sequence, story
 
     directory.mkdir(parents=True, exist_ok=True)
+    model = report.space.model
     for verdict in report.verdicts:
         if verdict.held is False:
-            name = re.sub(r"\W+", "_", verdict.property.id)
-            texts = {"txt": f"{verdict.property.id}: {verdict.property.sentence}\n{story(report.space.model, verdict)}"}
+            id, sentence = re.sub(r"\W+", "_", verdict.property.id), verdict.property.sentence
+            texts = {f"{id}.txt": f"{verdict.property.id}: {sentence}\n{story(model, verdict)}"}
             if verdict.story:
-                texts["mmd"] = sequence(report.space.model, verdict)
-            for suffix, text in texts.items():
-                (directory / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
+                texts[f"{id}.mmd"] = sequence(model, verdict)
+            if verdict.story and _runs_in_a_session(model.chart):
+                texts[f"test_{id.lower()}.py"] = as_test(occurrences(model, verdict)[: len(verdict.story)], named, sentence, id.lower())
+            for name, text in texts.items():
+                (directory / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _runs_in_a_session(chart: Chart) -> bool:
+    """Whether this is a variant of the shipped chart: a session knows what to do with all that it asks."""
+    from support_chat import CHART
+
+    return set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
 
 
 def _tell_github(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:

@@ -1,0 +1,124 @@
+"""`support-chat diff`: what differs between two charts, in what they say and in what can happen by them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .charts import DEFAULT, load_chart
+from .terminal import Misuse, emit
+
+if TYPE_CHECKING:
+    from support_chat import Chart
+    from support_chat.verify import Report
+
+_MOST_STATES: Final = 1_000_000
+_MORE: Final = f"""\
+examples:
+  git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
+  support-chat diff before.json after.json > changes.md
+  support-chat diff {DEFAULT} shop.chat:CHART --json
+
+OLD and NEW are each `package.module:NAME`, a file that `support-chat export` wrote, or `-` for such a text on standard input.
+
+exit status:
+  0  the charts do not differ     1  they differ     2  misuse
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "diff",
+        help="what differs between two charts: rows, what is accepted, states, verdicts",
+        description="Compares two charts by the names of their transitions, explores both, and says which verdicts change.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("old", metavar="OLD", help="the chart as it was")
+    parser.add_argument("new", metavar="NEW", help="the chart as it is")
+    parser.add_argument("--json", action="store_true", help="as JSON instead of Markdown")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compares; 1 if the charts differ."""
+    from support_chat.verify import generic
+    from support_chat.verify.catalogue import CATALOGUE
+    from support_chat_adapters.drawing.difference import difference, has_catalogue, turns
+    from support_chat_adapters.drawing.difference_markdown import Side, markdown
+
+    old, new = _load(arguments.old), _load(arguments.new)
+    found = difference(old, new)
+    shipped = has_catalogue(old) and has_catalogue(new)
+    before = _explored(old, CATALOGUE if shipped else generic(old))
+    after = _explored(new, CATALOGUE if shipped else generic(new)) if found else before
+    turned = () if isinstance(before, str) or isinstance(after, str) else turns(before, after)
+    if arguments.json:
+        emit(_to_json(arguments, before, after, found, turned))
+    else:
+        old_side = Side(arguments.old, old, *_counts(before))
+        new_side = Side(arguments.new, new, *_counts(after))
+        emit(markdown(found, old_side, new_side, turned))
+    return 1 if found else 0
+
+
+def _load(named: str) -> Chart:
+    """The chart of that name, or in that file; Misuse if there is none, or none that may run."""
+    from support_chat import ChartError
+    from support_chat_adapters.drawing.exported import from_json
+
+    try:
+        if named == "-":
+            return from_json(sys.stdin.read())
+        path = Path(named)
+        if path.suffix == ".json" or path.exists():
+            return from_json(path.read_text(encoding="utf-8"))
+        if ":" not in named:
+            raise Misuse(f"{named}: there is no such file; a chart is named as package.module:NAME, for example {DEFAULT}")
+        return load_chart(named)
+    except ChartError as error:
+        raise Misuse(f"{named}: {error.message}") from error
+    except UnicodeDecodeError as error:
+        raise Misuse(f"{named}: this is no exported chart: write one with `support-chat export`") from error
+
+
+def _explored(chart: Chart, properties: Any) -> Report | str:
+    """The report on a chart, or why it cannot be explored: what it says can be compared all the same."""
+    from support_chat import ChartError
+    from support_chat.verify import check
+
+    try:
+        return check(chart, properties, max_states=_MOST_STATES)
+    except ChartError as error:
+        return error.message
+
+
+def _counts(explored: Report | str) -> tuple[str, str]:
+    if isinstance(explored, str):
+        return f"not explored: {explored}", "–"
+    space = explored.space
+    more = "" if space.complete else " and more"
+    return f"{len(space.states):,}{more}", f"{len(space.ways):,}{more}"
+
+
+def _to_json(arguments: argparse.Namespace, before: Report | str, after: Report | str, found: Any, turned: Any) -> str:
+    import attrs
+
+    def side(name: str, explored: Report | str) -> dict[str, Any]:
+        if isinstance(explored, str):
+            return {"chart": name, "states": None, "steps": None, "complete": False, "trouble": explored}
+        space = explored.space
+        return {"chart": name, "states": len(space.states), "steps": len(space.ways), "complete": space.complete, "trouble": None}
+
+    whole = {
+        "differ": bool(found),
+        "old": side(arguments.old, before),
+        "new": side(arguments.new, after),
+        **attrs.asdict(found),
+        "verdicts": [attrs.asdict(turn) for turn in turned],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
