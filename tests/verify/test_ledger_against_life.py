@@ -242,14 +242,14 @@ def late_taken_for_current(patch: pytest.MonkeyPatch) -> None:
 
 
 def effect_run_twice(patch: pytest.MonkeyPatch) -> None:
-    ask = shell._KINDS[Ask]  # pyright: ignore[reportPrivateUsage]
+    ask = shell.Runner.KINDS[Ask]
 
     def twice(self: Any, spec: Any, moment: Any) -> None:
         ask(self, spec, moment)
         if moment.effect == E.SEND_UPDATE:
             ask(self, spec, moment)
 
-    patch.setitem(shell._KINDS, Ask, twice)  # pyright: ignore[reportPrivateUsage]
+    patch.setitem(shell.Runner.KINDS, Ask, twice)
 
 
 def _nothing(self: Any, *_: Any) -> None:
@@ -258,12 +258,12 @@ def _nothing(self: Any, *_: Any) -> None:
 
 def skipped(kind: Any) -> Callable[[pytest.MonkeyPatch], None]:
     """A shell that never does this kind of effect."""
-    return lambda patch: patch.setitem(shell._KINDS, kind, _nothing)  # pyright: ignore[reportPrivateUsage]
+    return lambda patch: patch.setitem(shell.Runner.KINDS, kind, _nothing)
 
 
 def forgotten(effect: E) -> Callable[[pytest.MonkeyPatch], None]:
     """A shell that never does this effect, which the chart declares as a note."""
-    return lambda patch: patch.setitem(shell._NOTES, effect, _nothing)  # pyright: ignore[reportPrivateUsage]
+    return lambda patch: patch.setitem(shell.Runner.NOTES, effect, _nothing)
 
 
 MUTANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
