@@ -220,6 +220,14 @@ def test_restoring_never_overwrites_what_is_newer() -> None:
     assert u.restore(u.record(sent, {"a": 2})).recorded == {"a": 2, "b": 1}
 
 
+def test_what_an_identify_carried_goes_back_under_what_is_newer() -> None:
+    carried = u.carry(u.hold(u.record(NO_UPDATES, {"a": 1, "b": 1}), {"c": 1, "d": 1}))
+    newer = u.record(u.hold(carried, {"c": 2}), {"a": 2})
+    back = u.unclaim(newer)
+    assert (back.recorded, back.held) == ({"a": 2, "b": 1}, {"c": 2, "d": 1})
+    assert (back.carried, back.carried_held) == ({}, {})
+
+
 def test_after_a_lost_answer_the_old_value_is_not_taken_for_known() -> None:
     """The backend may have the new value: going back to the old one must be sent."""
     lost = u.restore(u.take(u.record(known(a="old"), {"a": "new"})))

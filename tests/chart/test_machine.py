@@ -178,9 +178,9 @@ def test_a_step_is_pure_the_same_input_gives_the_same_output_and_the_state_is_no
 
 
 def test_states_and_inputs_cannot_be_written_to() -> None:
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         COMPILED.initial.phase = "live"  # type: ignore[misc]
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Input("boot").facts = 1  # type: ignore[misc]
 
 
