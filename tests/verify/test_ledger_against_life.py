@@ -24,7 +24,7 @@ from support_chat.errors import NetworkError, StorageError, TokenProviderError, 
 from support_chat.lifecycle.alphabet import Effect as E
 from support_chat.lifecycle.alphabet import Fact, Lane, Phase
 from support_chat.ports import Credentials, Link
-from support_chat.session import runner as shell
+from support_chat.session.runner import Runner
 from support_chat.testing import RecordingStorage, run
 from support_chat.testing.following import follow
 from support_chat.testing.trace import Trace, watch
@@ -216,8 +216,6 @@ def test_the_lives_are_lively() -> None:
 
 # --- shells with one fault each -----------------------------------------------------------------------------------------
 
-Runner = shell.Runner
-
 
 def wrong_tag(patch: pytest.MonkeyPatch) -> None:
     occasion = Runner.occasion
@@ -242,14 +240,14 @@ def late_taken_for_current(patch: pytest.MonkeyPatch) -> None:
 
 
 def effect_run_twice(patch: pytest.MonkeyPatch) -> None:
-    ask = shell.Runner.KINDS[Ask]
+    ask = Runner.KINDS[Ask]
 
     def twice(self: Any, spec: Any, moment: Any) -> None:
         ask(self, spec, moment)
         if moment.effect == E.SEND_UPDATE:
             ask(self, spec, moment)
 
-    patch.setitem(shell.Runner.KINDS, Ask, twice)
+    patch.setitem(Runner.KINDS, Ask, twice)
 
 
 def _nothing(self: Any, *_: Any) -> None:
@@ -258,12 +256,12 @@ def _nothing(self: Any, *_: Any) -> None:
 
 def skipped(kind: Any) -> Callable[[pytest.MonkeyPatch], None]:
     """A shell that never does this kind of effect."""
-    return lambda patch: patch.setitem(shell.Runner.KINDS, kind, _nothing)
+    return lambda patch: patch.setitem(Runner.KINDS, kind, _nothing)
 
 
 def forgotten(effect: E) -> Callable[[pytest.MonkeyPatch], None]:
     """A shell that never does this effect, which the chart declares as a note."""
-    return lambda patch: patch.setitem(shell.Runner.NOTES, effect, _nothing)
+    return lambda patch: patch.setitem(Runner.NOTES, effect, _nothing)
 
 
 MUTANTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {

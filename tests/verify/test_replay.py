@@ -9,36 +9,50 @@ from typing import Any
 import pytest
 
 from support_chat import CHART
-from support_chat.testing.replay import Beat, Replay, as_test, beats, replay
-from support_chat.verify import Structure
+from support_chat.testing.replay import Replay, as_test, replay
+from support_chat.verify import Occurrence, Structure, occurrences
 
 
-def story(faulty: Any) -> tuple[Beat, ...]:
+def story(faulty: Any) -> tuple[Occurrence, ...]:
     if isinstance(faulty.verdict.property, Structure):
         pytest.skip("it is the chart itself that is wrong, wherever one goes")
-    return beats(faulty.model, faulty.verdict.story)
+    return occurrences(faulty.model, faulty.verdict)
+
+
+def told(trigger: str, **values: Any) -> Occurrence:
+    """One step of a story; what is not given is nothing."""
+    nothing: dict[str, Any] = {"user": None, "of": "", "words": "", "by": "", "phase": "", "registers": {}}
+    lists: dict[str, Any] = dict.fromkeys(("carried", "rows", "effects", "facts", "ledger"), ())
+    return Occurrence(trigger=trigger, **{**nothing, **lists, **values})
 
 
 def test_each_counterexample_goes_all_the_way_on_the_session(faulty: Any) -> None:
-    told = story(faulty)
-    assert replay(faulty.model.chart, told) == Replay(len(told))
+    whole = story(faulty)
+    assert replay(faulty.model.chart, whole) == Replay(len(whole))
 
 
 def test_on_the_shipped_chart_the_session_goes_elsewhere(faulty: Any) -> None:
-    told = story(faulty)
-    assert replay(CHART, told).differs
+    assert replay(CHART, story(faulty)).differs
 
 
-def test_a_replay_says_what_cannot_be() -> None:
-    a_visitor_with_a_provider = Beat("boot", effects=("join_boot", "adopt"), facts=("booted", "provider"))
-    assert "a visitor has no token provider" in replay(CHART, [a_visitor_with_a_provider]).differs
-    nothing_was_asked = Beat("loaded", of="check_adapters")
-    assert replay(CHART, [nothing_was_asked]) == Replay(0, "loaded: no adapter is at work on check_adapters")
+@pytest.mark.parametrize(
+    ("one", "differs"),
+    [
+        (told("boot", effects=("adopt",), facts=("provider",)), "a visitor has no token provider"),
+        (told("identify", effects=("join_identify",)), "nobody can call identify() so"),
+        (told("abandon_boot"), "nobody waits for the boot, and the story cancels whoever does"),
+        (told("loaded", of="check_adapters"), "no adapter is at work on check_adapters"),
+        (told("retry_due", of="retry"), "the timer retry does not run"),
+    ],
+)
+def test_a_replay_says_what_cannot_be(one: Occurrence, differs: str) -> None:
+    assert replay(CHART, [one]) == Replay(0, f"{one.trigger}: {differs}")
 
 
 def test_a_replay_says_where_the_session_stands_instead() -> None:
-    told = Beat("load", effects=("join_load", "check_adapters"), phase="loading", registers=("", ""), ledger=("asked check_adapters",))
-    assert replay(CHART, [told]).differs == "load: ledger: [] only in the story, ['waits for load'] only in the session"
+    nobody = {"user": None, "target": None}
+    one = told("load", effects=("join_load", "check_adapters"), phase="loading", registers=nobody, ledger=("asked check_adapters",))
+    assert replay(CHART, [one]) == Replay(0, "load: ledger: [] only in the story, ['waits for load'] only in the session")
 
 
 def test_a_replay_written_as_a_test_fails_as_long_as_the_fault_is_there(faulty: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """What a real session does, as its seams see it: every step with what caused it, what was done, and what is under way afterwards.
 
-`watch(chat)` puts a thin watcher between a session and each of its seams: the compiled chart it steps, the adapters it asks, its
-timers, the slots in which its calls wait, its links. Nothing is changed. The watchers keep an account of their own, by what passes
-through them: which ask is the last one on its lane and not abandoned, which link is open, which timers run, who waits. It does not
-look at the session's tags, so that it can be compared with what the session makes of them (`support_chat.testing.following`).
+`watch(chat)` puts a thin watcher (`support_chat.testing.watchers`) between a session and each of its seams: the compiled chart it
+steps, the adapters it asks, its timers, the slots in which its calls wait, its links. Nothing is changed. The watchers keep an account
+of their own, by what passes through them: which ask is the last one on its lane and not abandoned, which link is open, which timers
+run, who waits. It does not look at the session's tags, so that it can be compared with what the session makes of them
+(`support_chat.testing.following`).
 
 The words of the account are those of `support_chat.verify.View.ledger`.
 """
@@ -11,20 +12,19 @@ The words of the account are those of `support_chat.verify.View.ledger`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ..book.book import facts
 from ..book.occasion import Occasion
-from ..chart.machine import Compiled, Input, State
-from ..chart.model import Ask, Booked, Chart, Raise, Transition
+from ..chart.machine import Compiled, Input
+from ..chart.model import Booked, Chart, Raise, Transition
 from ..lifecycle.alphabet import Trigger
-from ..session.asks import Deliver
-from ..session.performers import Work
 from ..session.runner import COMPILED, Runner
 from ..session.session import SupportChat
+from .watchers import WatchedAsks, WatchedFires, WatchedLink, WatchedLinks, WatchedSlots, WatchedTimers
 
 if TYPE_CHECKING:
     from ..session.calls import Call
@@ -69,26 +69,27 @@ class Trace:
         self.runner = runner
         self.chart: Chart = runner.compiled.chart
         self.steps: list[Seen] = []
-        self.asks = _Asks(runner.asks, self)
-        self.timers = _Timers(runner.timers, self)
-        self.slots = _Slots(runner.slots, self)
+        self.asks = WatchedAsks(runner.asks, self)
+        self.timers = WatchedTimers(runner.timers, self)
+        self.slots = WatchedSlots(runner.slots, self)
         self.link: object = None
         """The link on which events may come in."""
         self._open = False
         self._cause: tuple[str, bool, object] = ("", True, None)
         self._internal = {spec.trigger for spec in self.chart.effects.values() if isinstance(spec, Raise)}
         self._taken: list[Call[Any]] = []
-        runner.compiled = _Fires(runner.compiled, self)  # type: ignore[assignment]  # watchers stand in for what they watch
+        runner.compiled = WatchedFires(runner.compiled, self)  # type: ignore[assignment]  # watchers stand in for what they watch
         runner.asks, runner.timers, runner.slots = self.asks, self.timers, self.slots  # type: ignore[assignment]
-        runner.links = _Links(runner.links, self)  # type: ignore[assignment]
+        runner.links = WatchedLinks(runner.links, self)  # type: ignore[assignment]
 
     # --- what the watchers report ---------------------------------------------------------------------------------------
 
     def cause(self, of: str, current: bool, brought: object = None) -> None:
-        """The step that comes next is the outcome, the expiry or an event of this."""
+        """The step that comes next is the outcome, the expiry or an event of this; the one before it is over."""
+        self.close()
         self._cause = (of, current, brought)
 
-    def fired(self, before: State, happening: Input, row: Transition) -> None:
+    def fired(self, happening: Input, row: Transition) -> None:
         """The chart was stepped."""
         told = self.runner.compiled.names(happening.facts)
         if happening.trigger not in self._internal:
@@ -111,13 +112,17 @@ class Trace:
         """These calls wait no more: they are to be settled in this step."""
         self._taken.extend(calls)
 
+    def superseded(self, lanes: Iterable[str]) -> None:
+        """What is under way on these lanes is not current any more."""
+        self.asks.superseded(lanes)
+
     def close(self) -> None:
         """The last step is over: notes how the session stands after it. Does nothing the second time."""
         if not self._open:
             return
         self._open, last, runner = False, self.steps[-1], self.runner
         came = last.brought
-        if isinstance(came, _Link) and self.link is not came and not came.aborted:
+        if isinstance(came, WatchedLink) and self.link is not came and not came.aborted:
             last.faults.append("a link came up, is not the session's, and was not let go")
         if any(not call.done for call in self._taken):
             last.faults.append("a call was taken from its slot and not settled")
@@ -154,181 +159,3 @@ def watch(chat: SupportChat, chart: Compiled = COMPILED, timers: object = None) 
         runner.timers = timers  # type: ignore[assignment]  # a double
     chat._runner = runner  # pyright: ignore[reportPrivateUsage]
     return Trace(runner)
-
-
-# --- the watchers: each passes everything on ----------------------------------------------------------------------------
-
-
-class _Fires:
-    """Watches the compiled chart."""
-
-    def __init__(self, compiled: Compiled, trace: Trace) -> None:
-        self._compiled, self._trace = compiled, trace
-
-    def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
-        after, row = self._compiled.fire(state, happening)
-        self._trace.fired(state, happening, row)
-        return after, row
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled, name)
-
-
-class _Asks:
-    """Watches what adapters are asked, and keeps account of what is current on each lane."""
-
-    def __init__(self, asks: Any, trace: Trace) -> None:
-        self._asks, self._trace = asks, trace
-        self._serial = 0
-        self._current: dict[str, tuple[int, str]] = {}
-        self._several: dict[int, tuple[str, str]] = {}
-
-    def start(self, effect: str, spec: Ask, work: Work, limit: float, deliver: Deliver) -> None:
-        self._serial += 1
-        serial = self._serial
-        self._trace.did(f"ask {effect}")
-        if spec.several:
-            self._several[serial] = (spec.lane, effect)
-        else:
-            self._current[spec.lane] = (serial, effect)
-
-        def delivered(trigger: str, result: object, error: Exception | None) -> None:
-            self._trace.close()
-            current = serial in self._several or self._current.get(spec.lane) == (serial, effect)
-            if current:
-                self._several.pop(serial, None)
-                if not spec.several:
-                    del self._current[spec.lane]
-            if hasattr(result, "events"):
-                result = _Link(result, self._trace)
-            self._trace.cause(effect, current, result if error is None else error)
-            deliver(trigger, result, error)
-
-        self._asks.start(effect, spec, work, limit, delivered)
-
-    def abandon(self, lanes: Iterable[str]) -> None:
-        lanes = tuple(lanes)
-        self._trace.did(f"abandon {' '.join(lanes)}")
-        self.superseded(lanes)
-        if not set(self._trace.chart.events.values()).isdisjoint(lanes):
-            self._trace.link = None
-        self._asks.abandon(lanes)
-
-    def superseded(self, lanes: Iterable[str]) -> None:
-        for lane in lanes:
-            self._current.pop(lane, None)
-            self._several = {serial: at for serial, at in self._several.items() if at[0] != lane}
-
-    def outstanding(self) -> set[str]:
-        """The effects that are asked, current, and not answered."""
-        return {effect for _, effect in (*self._current.values(), *self._several.values())}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._asks, name)
-
-
-class _Timers:
-    """Watches the timers."""
-
-    def __init__(self, timers: Any, trace: Trace) -> None:
-        self._timers, self._trace = timers, trace
-        self.running: set[str] = set()
-        self.until: dict[str, float] = {}
-
-    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
-        def over() -> None:
-            self._trace.close()
-            self._trace.cause(timer, timer in self.running)
-            self.running.discard(timer)
-            expired()
-
-        self._trace.did(f"arm {timer}")
-        self.running.add(timer)
-        self.until[timer] = asyncio.get_running_loop().time() + delay
-        self._timers.arm(timer, delay, over)
-
-    def disarm(self, timers: Iterable[str]) -> None:
-        timers = tuple(timers)
-        self._trace.did(f"disarm {' '.join(timers)}")
-        self.running.difference_update(timers)
-        self._timers.disarm(timers)
-
-
-class _Slots:
-    """Watches who waits for what."""
-
-    def __init__(self, slots: Any, trace: Trace) -> None:
-        self._slots, self._trace = slots, trace
-        self.waiting: dict[str, list[Call[Any]]] = {}
-
-    def join(self, slot: str, call: Call[Any]) -> None:
-        self._trace.did(f"join {slot}")
-        self.waiting.setdefault(slot, []).append(call)
-        self._slots.join(slot, call)
-
-    def take(self, slot: str) -> list[Call[Any]]:
-        self._trace.did(f"take {slot}")
-        self.waiting.pop(slot, None)
-        calls: list[Call[Any]] = self._slots.take(slot)
-        self._trace.took(calls)
-        return calls
-
-    def detach(self, slots: tuple[str, ...], tag: int) -> None:
-        self._trace.did(f"detach {' '.join(slots)}")
-        for slot in slots:
-            self.waiting.pop(slot, None)
-        self._trace.asks.superseded(["part"])
-        self._slots.detach(slots, tag)
-
-    def take_detached(self, tag: int | None) -> list[Call[Any]]:
-        self._trace.did("take detached")
-        calls: list[Call[Any]] = self._slots.take_detached(tag)
-        self._trace.took(calls)
-        return calls
-
-    def __iter__(self) -> Any:
-        return iter(self._slots)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._slots, name)
-
-
-class _Links:
-    """Watches which link is the session's."""
-
-    def __init__(self, links: Any, trace: Trace) -> None:
-        self._links, self._trace = links, trace
-
-    def keep(self, link: object, tag: int) -> None:
-        self._trace.did("keep link")
-        self._trace.link = link
-        self._links.keep(link, tag)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._links, name)
-
-
-class _Link:
-    """Watches a link: what comes in on it, and whether it was let go."""
-
-    def __init__(self, link: Any, trace: Trace) -> None:
-        self._link, self._trace = link, trace
-        self.aborted = False
-
-    async def events(self) -> AsyncIterator[Any]:
-        lane = next(iter(self._trace.chart.events.values()))
-        try:
-            async for event in self._link.events():
-                self._trace.cause(lane, self._trace.link is self, event)
-                yield event
-        except Exception as error:
-            self._trace.cause(lane, self._trace.link is self, error)
-            raise
-        self._trace.cause(lane, self._trace.link is self)
-
-    def abort(self) -> None:
-        self.aborted = True
-        self._link.abort()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._link, name)
