@@ -2,62 +2,69 @@
 
 Frontends need `SupportChat` and the values, events and errors here; adapters need `support_chat.ports`; whoever reads, draws or
 checks the lifecycle needs `CHART` and `support_chat.chart`.
+
+Names are imported when they are first used: a command line that only asks for help, or a program that needs the errors alone, does not
+wait for the chart to be built.
 """
 
-from .chart.machine import Compiled, Input, State
-from .chart.model import Chart, Transition
-from .errors import (
-    AuthRefusedError,
-    BackendRejectedError,
-    CallTimeoutError,
-    ChartError,
-    EventsLostError,
-    IdentityConflictError,
-    InvalidInputError,
-    NetworkError,
-    NotBootedError,
-    RateLimitedError,
-    SessionDestroyedError,
-    SessionEndedError,
-    StorageError,
-    SupportChatError,
-    TokenProviderError,
-    TokenRefusedError,
-    WrongThreadError,
-)
-from .events import (
-    AnyEvent,
-    AuthChanged,
-    AuthExpired,
-    ConnectionChanged,
-    ErrorOccurred,
-    MessageFailed,
-    MessageReceived,
-    MessageSent,
-    PhaseChanged,
-    Ready,
-    UnreadChanged,
-)
-from .lifecycle.alphabet import Effect, Fact, Phase, Register, Trigger
-from .lifecycle.chart import CHART
-from .ports import Storage, TokenProvider, Transport
-from .session.calls import Call
-from .session.listeners import EventStream, Subscription
-from .session.session import SupportChat
-from .settings import Settings
-from .values import (
-    UNSET,
-    Company,
-    CompanyDict,
-    Conversation,
-    IdentifyResult,
-    Identity,
-    Message,
-    SignedIn,
-    User,
-    UserDict,
-    Visitor,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .chart.machine import Compiled, Input, State
+    from .chart.model import Chart, Transition
+    from .errors import (
+        AuthRefusedError,
+        BackendRejectedError,
+        CallTimeoutError,
+        ChartError,
+        EventsLostError,
+        IdentityConflictError,
+        InvalidInputError,
+        NetworkError,
+        NotBootedError,
+        RateLimitedError,
+        SessionDestroyedError,
+        SessionEndedError,
+        StorageError,
+        SupportChatError,
+        TokenProviderError,
+        TokenRefusedError,
+        WrongThreadError,
+    )
+    from .events import (
+        AnyEvent,
+        AuthChanged,
+        AuthExpired,
+        ConnectionChanged,
+        ErrorOccurred,
+        MessageFailed,
+        MessageReceived,
+        MessageSent,
+        PhaseChanged,
+        Ready,
+        UnreadChanged,
+    )
+    from .lifecycle.alphabet import Effect, Fact, Phase, Register, Trigger
+    from .lifecycle.chart import CHART
+    from .ports import Storage, TokenProvider, Transport
+    from .session.calls import Call
+    from .session.listeners import EventStream, Subscription
+    from .session.session import SupportChat
+    from .settings import Settings
+    from .values import (
+        UNSET,
+        Company,
+        CompanyDict,
+        Conversation,
+        IdentifyResult,
+        Identity,
+        Message,
+        SignedIn,
+        User,
+        UserDict,
+        Visitor,
+    )
 
 __all__ = [
     "CHART",
@@ -119,3 +126,92 @@ __all__ = [
     "Visitor",
     "WrongThreadError",
 ]
+
+_HOMES = {
+    "chart.machine": (
+        "Compiled",
+        "Input",
+        "State",
+    ),
+    "chart.model": (
+        "Chart",
+        "Transition",
+    ),
+    "errors": (
+        "AuthRefusedError",
+        "BackendRejectedError",
+        "CallTimeoutError",
+        "ChartError",
+        "EventsLostError",
+        "IdentityConflictError",
+        "InvalidInputError",
+        "NetworkError",
+        "NotBootedError",
+        "RateLimitedError",
+        "SessionDestroyedError",
+        "SessionEndedError",
+        "StorageError",
+        "SupportChatError",
+        "TokenProviderError",
+        "TokenRefusedError",
+        "WrongThreadError",
+    ),
+    "events": (
+        "AnyEvent",
+        "AuthChanged",
+        "AuthExpired",
+        "ConnectionChanged",
+        "ErrorOccurred",
+        "MessageFailed",
+        "MessageReceived",
+        "MessageSent",
+        "PhaseChanged",
+        "Ready",
+        "UnreadChanged",
+    ),
+    "lifecycle.alphabet": (
+        "Effect",
+        "Fact",
+        "Phase",
+        "Register",
+        "Trigger",
+    ),
+    "lifecycle.chart": ("CHART",),
+    "ports": (
+        "Storage",
+        "TokenProvider",
+        "Transport",
+    ),
+    "session.calls": ("Call",),
+    "session.listeners": (
+        "EventStream",
+        "Subscription",
+    ),
+    "session.session": ("SupportChat",),
+    "settings": ("Settings",),
+    "values": (
+        "Company",
+        "CompanyDict",
+        "Conversation",
+        "IdentifyResult",
+        "Identity",
+        "Message",
+        "SignedIn",
+        "UNSET",
+        "User",
+        "UserDict",
+        "Visitor",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,6 @@ import attrs
 
 from .errors import InvalidInputError
 
-
 LONGEST: Final = 1e9
 """Longest time there is to set, in seconds: some thirty years, which no clock here overflows on."""
 

@@ -58,7 +58,7 @@ from support_chat.ports import (
     Welcome,
 )
 from support_chat.session.calls import Call
-from support_chat.session.runner import COMPILED, Runner
+from support_chat.session.runner import shipped, Runner
 from support_chat.testing import VirtualLoop
 from support_chat.values import Changes, Conversation, Message, SignedIn
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
@@ -79,6 +79,15 @@ PATIENCE = 45.0
 
 async def never() -> None:
     await asyncio.get_running_loop().create_future()
+
+
+async def linger(seconds: float) -> None:
+    """Takes its time, whoever cancels it."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while loop.time() < until:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(until - loop.time())
 
 
 @attrs.define(eq=False)
@@ -138,14 +147,14 @@ class Seat:
 
     @property
     def state(self) -> State:
-        return self.runner.state if self.runner else COMPILED.initial
+        return self.runner.state if self.runner else shipped().initial
 
     @property
     def book(self) -> Book:
         return self.runner.book if self.runner else Book()
 
     def holds(self, fact: Fact) -> bool:
-        return bool(self.state.facts & COMPILED.bits[fact])
+        return bool(self.state.facts & shipped().bits[fact])
 
     @property
     def prefix(self) -> str:
@@ -216,11 +225,15 @@ class WatchedStorage:
         if weather == "deaf":
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(20.0)
+        if weather == "lingers":
+            await linger(20.0)
         return 42 if weather == "lies" else result
 
     async def _write(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         seat = self.seat
         seat.world.insist(not seat.clearing and seat.holds(Fact.WRITING), "S19 a write starts beside a clear")
+        if seat.world.weather["storage"] == "lingers":
+            return await self._do((key,), work)
         seat.writing += 1
         try:
             return await self._do((key,), work)
@@ -229,6 +242,9 @@ class WatchedStorage:
 
     async def _clear(self, keys: tuple[str, ...], work: Callable[[], Awaitable[Any]]) -> Any:
         seat = self.seat
+        seat.world.insist(seat.holds(Fact.CLEARING), "S2 a superseded clear goes on")
+        if seat.world.weather["storage"] == "lingers":
+            return await self._do(keys, work)
         seat.world.insist(not seat.writing, "S19 a clear starts while a write runs")
         seat.clearing += 1
         try:
@@ -687,7 +703,7 @@ USERS = st.sampled_from(["ann", "bob"])
 SOMETIMES, MOSTLY = st.sampled_from([False, False, False, True]), st.sampled_from([True, True, True, False])
 TIMEOUTS = st.sampled_from([None, None, 0.001, 3.0])
 WEATHER = {
-    "storage": ("slow", "fails", "fails after a while", "raises", "hangs", "deaf", "lies"),
+    "storage": ("slow", "fails", "fails after a while", "raises", "hangs", "deaf", "lingers", "lies"),
     "tokens": ("slow", "hangs", "deaf", "raises", "refuses", "lies", "another's", "the same bytes", "forged", "short-lived"),
     "transport": ("raises", "lies", "deaf"),
 }

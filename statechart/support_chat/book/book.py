@@ -26,6 +26,8 @@ from .tokens import Token
 
 LANES: Final = tuple(Lane)
 _PLACE: Final[Mapping[Lane, int]] = {lane: i for i, lane in enumerate(LANES)}
+LONGEST_STAY: Final = 3600.0
+"""Longest `retry_after` that is believed, in seconds: a backend that asks for more is asked again after this."""
 _NO_TAGS: Final = (0,) * len(LANES)
 
 
@@ -191,7 +193,7 @@ def _count_failure(book: Book, occasion: Occasion, settings: Settings) -> Book:
 
 def _not_before(book: Book, occasion: Occasion) -> float:
     after = occasion.retry_after
-    return book.not_before if after is None else max(book.not_before, occasion.now + after)
+    return book.not_before if after is None else max(book.not_before, occasion.now + min(after, LONGEST_STAY))
 
 
 def _cut(book: Book, occasion: Occasion, settings: Settings) -> Book:
@@ -204,9 +206,12 @@ def _cut(book: Book, occasion: Occasion, settings: Settings) -> Book:
 def _keep_link(book: Book, occasion: Occasion, settings: Settings) -> Book:
     welcome = occasion.welcome
     identity = Visitor(welcome.visitor_id) if welcome.user_id is None else SignedIn(welcome.user_id)
+    another = isinstance(book.identity, Visitor) and isinstance(identity, Visitor) and book.identity != identity
     return attrs.evolve(
         _tagged(book, Lane.LINK, occasion.tag),
         identity=identity,
+        # a visitor who was retired is answered with a new one, of whom the backend knows nothing
+        updates=u.nothing_is_known(book.updates) if another else book.updates,
         session=welcome.session,
         # messages that are replayed move it one by one: to jump ahead would lose them if the link broke during the replay
         cursor=welcome.cursor if book.cursor is None or welcome.gap else book.cursor,

@@ -103,6 +103,11 @@ def unclaim(updates: Updates) -> Updates:
     )
 
 
+def nothing_is_known(updates: Updates) -> Updates:
+    """The backend speaks to somebody else now: what it knew of the former is neither known of them nor theirs to be told."""
+    return attrs.evolve(updates, known=_NONE)
+
+
 def drop_held(updates: Updates) -> Updates:
     """Nobody waits for the identify any more: what was held since it left is dropped."""
     return attrs.evolve(updates, held=_NONE)

@@ -40,8 +40,9 @@ def _unknown_names(chart: Chart) -> Iterator[str]:
         yield "there are no transitions"
     if chart.initial not in phases:
         yield f"the initial phase {chart.initial!r} is not a phase"
-    for trigger in set(chart.external) - triggers:
-        yield f"the external trigger {trigger!r} is not a trigger"
+    for trigger in chart.external:
+        if trigger not in triggers:
+            yield f"the external trigger {trigger!r} is not a trigger"
     for row in chart.transitions:
         wanted = [
             ("phase", (*row.sources, *([row.target] if row.target else [])), phases),
@@ -60,8 +61,9 @@ def _unknown_names(chart: Chart) -> Iterator[str]:
         for fact in (*row.sets, *row.clears):
             if fact in facts and not isinstance(chart.facts[fact], Stored):
                 yield f"{row.name}: sets or clears {fact!r}, which is not a stored fact"
-        for fact in set(row.sets) & set(row.clears):
-            yield f"{row.name}: both sets and clears {fact!r}"
+        for fact in row.sets:
+            if fact in row.clears:
+                yield f"{row.name}: both sets and clears {fact!r}"
     for fact, origin in chart.facts.items():
         named: tuple[str, ...] = (origin.left, origin.right) if isinstance(origin, Same) else ()
         named = (origin.register,) if isinstance(origin, Present) else named
@@ -83,7 +85,8 @@ def _unknown_names(chart: Chart) -> Iterator[str]:
     if chart.late is not None and chart.late not in facts:
         yield f"the late fact {chart.late!r} is not a fact"
     for entry in chart.ignored:
-        for name in (*(set(entry.triggers) - triggers), *(set(entry.phases) - phases)):
+        unknown = [t for t in entry.triggers if t not in triggers] + [p for p in entry.phases if p not in phases]
+        for name in unknown:
             yield f"ignored ({entry.because}): unknown name {name!r}"
 
 
@@ -115,9 +118,6 @@ def _dead_rows(chart: Chart) -> Iterator[str]:
             yield f"{row.name}: can never fire, it has no source or no trigger"
         elif reached.isdisjoint(row.sources):
             yield f"{row.name}: can never fire, none of its sources is ever reached"
-        unused = set(row.sources) - set(chart.phases)
-        if unused:
-            yield f"{row.name}: unknown sources {sorted(unused)}"
 
 
 def _reachable(chart: Chart) -> set[str]:

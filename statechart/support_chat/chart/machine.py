@@ -11,7 +11,7 @@ queue; `transitions` keeps the phases, the events and the rows, and refuses what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 from transitions import Event, Machine
@@ -22,13 +22,17 @@ from .model import Chart, Present, Same, Transition
 Value: TypeAlias = "str | None"
 """What a register holds: the id of somebody, or None for nobody."""
 
+_new: Final[Callable[..., Any]] = tuple.__new__  # without the constructor of a named tuple, which is written in Python
+
 UNHANDLED: Final = Transition(name="(unhandled)", group="", trigger=(), sources=())
 """What fires when no row does: it stays and has no effects."""
 
 
-@attrs.frozen(slots=True)
-class State:
-    """Where a lifecycle stands: its phase, its stored facts as bits, its registers in the chart's order."""
+class State(NamedTuple):
+    """Where a lifecycle stands: its phase, its stored facts as bits, its registers in the chart's order.
+
+    A tuple, since every step makes one, and whoever explores a chart compares and hashes millions.
+    """
 
     phase: str
     facts: int = 0
@@ -69,42 +73,51 @@ class _Compiled:
     assigns: tuple[int | None, ...] | None
 
 
+_Laid: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"  # as a row's attributes
+_Plan: TypeAlias = "tuple[tuple[_Derivation, ...], tuple[_Laid, ...]]"
+
+
 class _Event(Event):
-    """An event at `event_cls`: picks the row whose guard holds. What it needs per phase is laid out at the first use."""
+    """An event at `event_cls`: picks the row whose guard holds. What it needs per phase is laid out beforehand, as plain tuples."""
 
     def __init__(self, name: str, machine: Machine) -> None:
         super().__init__(name, machine)
-        self.plans: dict[str, tuple[tuple[_Derivation, ...], list[_Row]]] = {}
+        self.plans: dict[str, _Plan] = {}
 
-    def plan(self, phase: str, derivations: Iterable[tuple[int, int, int | None]]) -> None:
+    def plan(self, phase: str, derivations: Iterable[_Derivation]) -> None:
         rows = [row for row in self.transitions.get(phase, ()) if isinstance(row, _Row)]
         read = 0
         for row in rows:
             read |= row.mask
-        self.plans[phase] = tuple(d for d in derivations if d[0] & read), rows
+        laid_out = tuple((row.mask, row.wanted, row.keep, row.sets, row.target, row.assigns, row.row) for row in rows)
+        self.plans[phase] = tuple(d for d in derivations if d[0] & read), laid_out
 
     def trigger(  # type: ignore[override]  # what a stock event calls a model is a value here
         self, model: State, *args: Any, **_: Any
     ) -> tuple[State, Transition]:
         """Fires the row whose guard holds in state `model` with the input `args[0]`; returns the next state and the row."""
-        happening: Input = args[0]
-        bits = model.facts | happening.facts
-        derivations, rows = self.plans[model.phase]
+        return self.fire(model, args[0])
+
+    def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
+        """As `trigger`, without the stock signature: packing its arguments takes as long as a guard."""
+        phase, stored, registers = state
+        bits = stored | happening.facts
+        derivations, rows = self.plans[phase]
         if derivations:
-            registers = (*model.registers, happening.named)
+            values = (*registers, happening.named)
             for bit, index, other in derivations:
-                if (registers[index] is not None) if other is None else (registers[index] == registers[other]):
+                if (values[index] is not None) if other is None else (values[index] == values[other]):
                     bits |= bit
-        for row in rows:
-            if bits & row.mask == row.wanted:
-                stored, assigns = model.facts & row.keep | row.sets, row.assigns
-                if assigns is None:
-                    if stored == model.facts and row.target == model.phase:
-                        return model, row.row
-                    return State(row.target, stored, model.registers), row.row
-                values = (*model.registers, happening.named)
-                return State(row.target, stored, tuple([None if i is None else values[i] for i in assigns])), row.row
-        return model, UNHANDLED
+        for mask, wanted, keep, sets, target, assigns, row in rows:
+            if bits & mask == wanted:
+                after = stored & keep | sets
+                if assigns is not None:
+                    values = (*registers, happening.named)
+                    registers = tuple([None if i is None else values[i] for i in assigns])
+                elif after == stored and target == phase:
+                    return state, row
+                return _new(State, (target, after, registers)), row
+        return state, UNHANDLED
 
 
 class Compiled:
@@ -150,7 +163,7 @@ class Compiled:
             event = known if isinstance(known, _Event) else _Event(trigger, machine)
             for phase in chart.phases:
                 event.plan(phase, derivations)
-            self._fire[trigger] = event.trigger
+            self._fire[trigger] = event.fire
 
     def mask(self, facts: Iterable[str]) -> int:
         """The bits of these facts, to put into an `Input` or to read a `State`."""

@@ -272,6 +272,17 @@ class Chart:
     composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], hash=False)
     """Phases that a picture may show as one, by the name of the whole."""
 
+    _rows: Mapping[tuple[str, str], tuple[Transition, ...]] = attrs.field(init=False, repr=False, eq=False)
+
+    @_rows.default
+    def _index(self) -> Mapping[tuple[str, str], tuple[Transition, ...]]:
+        """The rows of each pair: checking, compiling and drawing ask for hundreds of pairs, and a pair has few rows."""
+        index: dict[tuple[str, str], list[Transition]] = {}
+        for row in self.transitions:
+            for pair in dict.fromkeys((phase, trigger) for trigger in row.trigger for phase in row.sources):
+                index.setdefault(pair, []).append(row)
+        return {pair: tuple(rows) for pair, rows in index.items()}
+
     def __attrs_post_init__(self) -> None:
         from .faults import check
 
@@ -279,7 +290,7 @@ class Chart:
 
     def rows(self, phase: str, trigger: str) -> tuple[Transition, ...]:
         """The transitions that may fire on `trigger` in `phase`, in the order of the chart."""
-        return tuple(row for row in self.transitions if trigger in row.trigger and phase in row.sources)
+        return self._rows.get((phase, trigger), ())
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -34,9 +34,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.BEYOND: Carried("the backend asks, or has asked, to come back later than the call can wait"),
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
-        Fact.PROVIDER: Booked(
-            "there is a token provider for the session's user", raises=E.ADOPT, frees=E.BECOME_USER, clears=E.FORGET
-        ),
+        Fact.PROVIDER: Booked("there is a token provider for the session's user", raises=E.ADOPT, frees=E.BECOME_USER, clears=E.FORGET),
         Fact.TARGET_PROVIDER: Booked(
             "there is a token provider for the user to be identified",
             raises=E.ADOPT_TARGET,
@@ -51,9 +49,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),
         Fact.SIGNED_IN: Present("the session is for a user", Register.USER),
         Fact.TARGETED: Present("an identify is not settled, or not resolved", Register.TARGET),
-        Fact.SAME_USER: Same(
-            "the trigger names the session's user (or nobody, as the session does)", Register.NAMED, Register.USER
-        ),
+        Fact.SAME_USER: Same("the trigger names the session's user (or nobody, as the session does)", Register.NAMED, Register.USER),
         Fact.SAME_TARGET: Same("the trigger names the user to be identified", Register.NAMED, Register.TARGET),
     }
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import random
 import uuid
@@ -40,7 +41,13 @@ from .performers import Place, Work
 from .timers import Clock, Timers
 
 LOG: Final = logging.getLogger("support_chat")
-COMPILED: Final = Compiled(CHART)
+
+
+@functools.cache
+def shipped() -> Compiled:
+    """The shipped chart, compiled at its first use: once for a process, and not by importing the library."""
+    return Compiled(CHART)
+
 
 _ABANDONS: Final = {Slot.BOOT: Trigger.ABANDON_BOOT, Slot.IDENTIFY: Trigger.ABANDON_IDENTIFY}
 _CUT_LANES: Final = CHART.effects[E.CUT].lanes  # type: ignore[union-attr]  # it is an Abandon
@@ -68,7 +75,7 @@ class Runner:
     settings: Settings
     listeners: Listeners
     loop: asyncio.AbstractEventLoop
-    compiled: Compiled = COMPILED
+    compiled: Compiled = attrs.field(factory=shipped)
     """The chart that is run: the shipped one, unless a replay shows what a faulty one would do."""
     state: State = attrs.field(default=attrs.Factory(lambda self: self.compiled.initial, takes_self=True))
     book: Book = attrs.field(factory=Book)

@@ -16,6 +16,7 @@ from ..book.occasion import Asked
 from ..errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from ..events import PhaseChanged
 from ..lifecycle.alphabet import Phase, Trigger
+from ..lifecycle.chart import CHART
 from ..ports import Storage, TokenProvider, Transport
 from ..settings import Settings
 from ..values import Conversation, IdentifyResult, Identity, Message, check_id
@@ -23,7 +24,7 @@ from .arguments import CompanyLike, UserLike, asked_to_boot, asked_to_send, aske
 from .calls import Call
 from .listeners import EventStream, Listeners, Subscription
 from .performers import Place
-from .runner import COMPILED, Runner
+from .runner import Runner
 
 E = TypeVar("E")
 
@@ -72,7 +73,7 @@ class SupportChat:
     @property
     def state(self) -> Phase:
         """The current phase. Under a type checker use `is_in()`: reading a property twice narrows it to nonsense."""
-        return Phase((self._runner.state if self._runner else COMPILED.initial).phase)
+        return Phase(self._runner.state.phase if self._runner else CHART.initial)
 
     def is_in(self, *phases: Phase) -> bool:
         """Whether the session is in one of these phases."""

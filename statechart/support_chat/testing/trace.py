@@ -22,7 +22,7 @@ from ..book.occasion import Occasion
 from ..chart.machine import Compiled, Input
 from ..chart.model import Booked, Chart, Raise, Transition
 from ..lifecycle.alphabet import Trigger
-from ..session.runner import COMPILED, Runner
+from ..session.runner import Runner, shipped
 from ..session.session import SupportChat
 from .watchers import WatchedAsks, WatchedFires, WatchedLink, WatchedLinks, WatchedSlots, WatchedTimers
 
@@ -148,13 +148,13 @@ class Trace:
         )
 
 
-def watch(chat: SupportChat, chart: Compiled = COMPILED, timers: object = None) -> Trace:
+def watch(chat: SupportChat, chart: Compiled | None = None, timers: object = None) -> Trace:
     """Watches a session that nothing was asked of yet, from within its loop.
 
     It runs `chart`, the shipped one by default, and uses `timers` (made like `session.timers.Timers`) instead of its own if given.
     """
     parts = (chat._storage, chat._transport, chat._place, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
-    runner = Runner(*parts, asyncio.get_running_loop(), chart)
+    runner = Runner(*parts, asyncio.get_running_loop(), chart or shipped())
     if timers is not None:
         runner.timers = timers  # type: ignore[assignment]  # a double
     chat._runner = runner  # pyright: ignore[reportPrivateUsage]
