@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +14,10 @@ from .terminal import Misuse, emit
 
 if TYPE_CHECKING:
     from support_chat import Chart
-    from support_chat.verify import Report
+    from support_chat.verify import Property, Report
+    from support_chat_adapters.drawing.difference import Difference, Turn
 
-_MOST_STATES: Final = 1_000_000
+_MOST_STATES: Final = 20_000
 _MORE: Final = f"""\
 examples:
   git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
@@ -41,6 +43,13 @@ def register(commands: Any) -> None:
     parser.add_argument("old", metavar="OLD", help="the chart as it was")
     parser.add_argument("new", metavar="NEW", help="the chart as it is")
     parser.add_argument("--json", action="store_true", help="as JSON instead of Markdown")
+    parser.add_argument(
+        "--max-states",
+        metavar="N",
+        type=_positive,
+        default=_MOST_STATES,
+        help=f"explore no more than N states of each; a fault may open very many (default: {_MOST_STATES:,})",
+    )
     parser.set_defaults(run=run)
 
 
@@ -54,8 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     old, new = _load(arguments.old), _load(arguments.new)
     found = difference(old, new)
     shipped = has_catalogue(old) and has_catalogue(new)
-    before = _explored(old, CATALOGUE if shipped else generic(old))
-    after = _explored(new, CATALOGUE if shipped else generic(new)) if found else before
+    most: int = arguments.max_states
+    before = _explored(old, CATALOGUE if shipped else generic(old), most)
+    after = _explored(new, CATALOGUE if shipped else generic(new), most) if found else before
     turned = () if isinstance(before, str) or isinstance(after, str) else turns(before, after)
     if arguments.json:
         emit(_to_json(arguments, before, after, found, turned))
@@ -86,13 +96,13 @@ def _load(named: str) -> Chart:
         raise Misuse(f"{named}: this is no exported chart: write one with `support-chat export`") from error
 
 
-def _explored(chart: Chart, properties: Any) -> Report | str:
+def _explored(chart: Chart, properties: Sequence[Property], most: int) -> Report | str:
     """The report on a chart, or why it cannot be explored: what it says can be compared all the same."""
     from support_chat import ChartError
     from support_chat.verify import check
 
     try:
-        return check(chart, properties, max_states=_MOST_STATES)
+        return check(chart, properties, max_states=most)
     except ChartError as error:
         return error.message
 
@@ -101,11 +111,13 @@ def _counts(explored: Report | str) -> tuple[str, str]:
     if isinstance(explored, str):
         return f"not explored: {explored}", "–"
     space = explored.space
-    more = "" if space.complete else " and more"
+    more = "" if space.complete else " and more (--max-states)"
     return f"{len(space.states):,}{more}", f"{len(space.ways):,}{more}"
 
 
-def _to_json(arguments: argparse.Namespace, before: Report | str, after: Report | str, found: Any, turned: Any) -> str:
+def _to_json(
+    arguments: argparse.Namespace, before: Report | str, after: Report | str, found: Difference, turned: Sequence[Turn]
+) -> str:
     import attrs
 
     def side(name: str, explored: Report | str) -> dict[str, Any]:
@@ -122,3 +134,9 @@ def _to_json(arguments: argparse.Namespace, before: Report | str, after: Report 
         "verdicts": [attrs.asdict(turn) for turn in turned],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
+    return int(text)
