@@ -58,7 +58,7 @@ from support_chat.ports import (
     Welcome,
 )
 from support_chat.session.calls import Call
-from support_chat.session.runner import shipped, Runner
+from support_chat.session.runner import Runner, shipped
 from support_chat.testing import VirtualLoop
 from support_chat.values import Changes, Conversation, Message, SignedIn
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token

@@ -2,7 +2,7 @@
 
 Two stages. Where the wire matters, the reference backend counts what arrived (`Wire`). Where one side must be held for just the
 wrong moment, the doubles of `support_chat.testing` are held and let go (`RecordingTransport`, `ScriptedTokens`). All run on virtual
-time. Each test says in its docstring how to break the library so that it fails; each was seen to fail that way.
+time. Each test says in its docstring how to break the library so that it fails, and was seen to fail that way; or why that is hard.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def test_a_token_that_arrives_after_logout_is_not_installed(
 def test_a_token_of_the_former_user_is_not_presented_for_the_next_one(
     moment: Callable[[Stage, ScriptedTokens], Coroutine[Any, Any, None]],
 ) -> None:
-    """Break it: as above, or let `arrive` in the book take an outcome for current whatever its tag."""
+    """Break it: as above, or let `facts` in the book never say `LATE`."""
 
     async def story(stage: Stage) -> None:
         anns, bobs = tokens_of("ann", stage.log), tokens_of("bob", stage.log)
@@ -195,7 +195,7 @@ def test_a_token_of_the_former_user_is_not_presented_for_the_next_one(
 
 
 def test_logout_during_the_backoff_and_login_as_another_leaves_one_socket() -> None:
-    """Break it: let `DISARM` spare the retry timer, or `CUT` the dial."""
+    """Break it: drop `Lane.DIAL` from the lanes that `CUT` abandons."""
 
     async def story(wire: Wire) -> None:
         chat, backend = wire.chat, wire.backend
@@ -220,7 +220,7 @@ def test_logout_during_the_backoff_and_login_as_another_leaves_one_socket() -> N
 
 
 def test_logout_during_the_dial_and_login_as_another_leaves_one_socket() -> None:
-    """Break it: let `DISPOSE` leave the late link open."""
+    """Break it: take `DISPOSE` out of `late.dispose`."""
 
     async def story(stage: Stage) -> None:
         stage.transport.hold("open", stubborn=True)
@@ -246,7 +246,7 @@ def test_logout_during_the_dial_and_login_as_another_leaves_one_socket() -> None
 
 @pytest.mark.parametrize("ending", ["shutdown", "destroy"])
 def test_the_token_provider_is_not_called_after_the_end(ending: str) -> None:
-    """Break it: let `DISARM` spare the renewal timer, and `renew.due` fire in `shutdown`."""
+    """Break it: hard, since three things stand in the way (`DISARM`, `FORGET`, and no row for `RENEW_DUE` once ended)."""
 
     async def story(wire: Wire) -> None:
         tokens = Tokens("ann", life=20.0)
@@ -278,7 +278,7 @@ def test_a_short_lived_token_is_renewed_at_the_distance_of_renewals(life: float)
 
 
 def test_a_provider_that_fails_or_a_backend_that_expires_everything_is_not_hammered() -> None:
-    """Break it: let `retry_in` and `renew_in` answer without `fetch_in`."""
+    """Break it: let `fetch_in` answer 0.0."""
 
     async def story(wire: Wire) -> None:
         tokens = Tokens("ann")
@@ -301,7 +301,7 @@ def test_a_provider_that_fails_or_a_backend_that_expires_everything_is_not_hamme
 
 @pytest.mark.parametrize("ending", ["shutdown", "destroy"])
 def test_nothing_but_a_boot_dials_after_the_end(ending: str) -> None:
-    """Break it: let `identify.begin` lead from `shutdown` to `booting` without `BOOTED`."""
+    """Break it: hard, since no row leads out of `shutdown` but for a boot, which the catalogue proves (S3)."""
 
     async def story(wire: Wire) -> None:
         chat, tokens = wire.chat, Tokens("ann")
@@ -329,7 +329,7 @@ def test_nothing_but_a_boot_dials_after_the_end(ending: str) -> None:
 
 
 def test_switching_users_sends_no_update_of_one_over_the_session_of_the_other() -> None:
-    """Break it: let `update.record_named` take any name, or `DROP_UPDATES` keep what is recorded."""
+    """Break it: let `DROP_UPDATES` and `FORGET` both keep what is recorded."""
 
     async def story(wire: Wire) -> None:
         chat, backend = wire.chat, wire.backend
@@ -380,7 +380,7 @@ def test_a_user_booted_while_the_former_ones_update_is_out_gets_none_of_it() -> 
 @pytest.mark.parametrize("hung", [("storage", "get"), ("storage", "create"), ("tokens", "fetch"), ("transport", "open"), ("", "")])
 @pytest.mark.parametrize("reset", ["shutdown", "shutdown and clear", "destroy"])
 def test_calls_queued_before_a_reset_settle(hung: tuple[str, str], reset: str) -> None:
-    """Break it: take `FAIL_BOOT` or `FAIL_IDENTIFY` out of `SESSION_IS_OVER`, or `FAIL_LOAD` out of `shutdown.loading`."""
+    """Break it: take `FAIL_IDENTIFY` out of `SESSION_IS_OVER`."""
 
     async def main() -> None:
         stage = Stage()
@@ -461,7 +461,7 @@ def test_a_server_that_accepts_and_closes_is_dialled_with_growing_distance() -> 
 
 
 def test_hints_and_boots_do_not_hurry_dials_beyond_their_distance() -> None:
-    """Break it: let `dial_in` answer 0.0."""
+    """Break it: let `dial_in` forget `dialled_at`."""
 
     async def story(wire: Wire) -> None:
         await wire.chat.boot()
