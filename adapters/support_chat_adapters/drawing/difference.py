@@ -7,7 +7,7 @@ nothing is left out, the order of rows and of names. The order of a row's effect
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 import attrs
@@ -208,7 +208,7 @@ def _words(value: Any) -> Iterator[str]:
         else:
             yield from (f"{register} := {'nobody' if source is None else source}" for register, source in said.items())
     elif isinstance(value, list):
-        yield from map(str, cast("list[Any]", value))
+        yield from map(str, cast("Iterable[Any]", value))
     elif value is not None:
         yield "yes" if value is True else str(value)
 
