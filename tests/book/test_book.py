@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from support_chat import CHART, Fact, NetworkError, RateLimitedError, Settings, SignedIn, Trigger, Visitor
-from support_chat.book.book import LANES, Book, Target, arrive, facts, note
+from support_chat.book.book import LANES, Book, Target, facts
+from support_chat.book.notes import arrive, note
 from support_chat.book.occasion import Asked, Occasion
 from support_chat.book.tokens import Token
 from support_chat.book.updates import Updates

@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError, Trigger
-from support_chat.book.book import Book, note
+from support_chat.book.book import Book
 from support_chat.book.delays import (
     DELAYS,
     Wait,
@@ -32,6 +32,7 @@ from support_chat.book.delays import (
     retry_in,
     update_in,
 )
+from support_chat.book.notes import note
 from support_chat.book.occasion import Asked, Occasion
 from support_chat.book.tokens import LONGEST_LIFE, Token, read_token
 from support_chat.chart.model import Arm

@@ -16,8 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support_chat import CHART, Compiled, Input, NetworkError, RateLimitedError, Settings, State, Trigger
-from support_chat.book.book import Book, arrive, facts, note
+from support_chat.book.book import Book, facts
 from support_chat.book.delays import DELAYS, Wait
+from support_chat.book.notes import arrive, note
 from support_chat.book.occasion import Asked, Occasion
 from support_chat.book.tokens import Token
 from support_chat.chart.model import Arm, Ask, Disarm, Raise

@@ -40,6 +40,10 @@ class Refusal:
     error: type[SupportChatError]
     message: str
 
+    def make(self, call: str, phase: str) -> SupportChatError:
+        """The error itself, for this call in this phase."""
+        return self.error(self.message.format(call=call, phase=phase))
+
 
 @attrs.frozen(kw_only=True)
 class Transition:

@@ -19,12 +19,13 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from ..book.book import Book, arrive, facts, note, outliving
+from ..book.book import Book, facts
 from ..book.delays import DELAYS, Wait, leaves_in
+from ..book.notes import arrive, note, outliving
 from ..book.occasion import Occasion
 from ..book.telling import changed, told
 from ..chart.machine import Compiled, Input, State
-from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Raise, Refusal, Settle, Transition
+from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Raise, Settle, Transition
 from ..errors import NetworkError, RateLimitedError, SupportChatError
 from ..events import AnyEvent, ErrorOccurred, MessageFailed, MessageSent, PhaseChanged
 from ..lifecycle.alphabet import Effect as E
@@ -157,7 +158,7 @@ class Runner:
     def _error(self, row: Transition, occasion: Occasion) -> Exception | None:
         if row.error is None:
             return occasion.error
-        error = make(row.error, occasion.trigger, self.state.phase)
+        error = row.error.make(_CALL_NAMES.get(occasion.trigger, occasion.trigger), self.state.phase)
         if isinstance(error, RateLimitedError):
             error.retry_after = max(0.0, self.book.not_before - occasion.now)
         error.__cause__ = occasion.error
@@ -326,8 +327,3 @@ class Runner:
         E.KEEP_LINK: _keep_link,
         E.DISPOSE: _dispose,
     }
-
-
-def make(refusal: Refusal, trigger: str, phase: str) -> SupportChatError:
-    """The error that a row's data describes, for this call in this phase."""
-    return refusal.error(refusal.message.format(call=_CALL_NAMES.get(Trigger(trigger), trigger), phase=phase))
