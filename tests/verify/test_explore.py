@@ -17,7 +17,7 @@ import pytest
 from support_chat import CHART, Chart, ChartError, Transition
 from support_chat.chart.machine import UNHANDLED, Compiled, Input
 from support_chat.chart.machine import State as Snapshot
-from support_chat.chart.model import Arm, Ask, Booked, EffectSpec, Ignored, Join, Present, Raise, Same, Settle, Stored
+from support_chat.chart.model import Arm, Ask, Booked, EffectSpec, Ignored, Join, Note, Present, Raise, Same, Settle, Stored
 from support_chat.verify import (
     Always,
     CanReach,
@@ -86,9 +86,10 @@ class Life:
         trigger, carried = step.happening.trigger, step.happening.carried
         waiting: list[str] = []
         for row in step.rows:
-            after = self._fired(at, row, Input(trigger, carried, named))
-            while after is None:  # an internal trigger that nothing wants is passed over, as a session passes it over
-                after = self._fired(at, row, Input(waiting.pop(0)))
+            while (after := self._fired(at, row, Input(trigger, carried, named))) is None:
+                # an internal trigger that nothing wants is passed over, as a session passes it over
+                assert self._fired(at, UNHANDLED, Input(trigger, carried, named)) is not None, "another row would have fired"
+                trigger, carried, named = waiting.pop(0), 0, None
             specs = [self.model.chart.effects[effect] for effect in row.effects]
             waiting += [spec.trigger for spec in specs if isinstance(spec, Raise)]
             at, trigger, carried, named = after, waiting.pop(0) if waiting else "", 0, None
@@ -102,7 +103,76 @@ class Life:
         return None
 
 
-def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires(space: Space) -> None:
+def relay() -> Chart:
+    """A step raises two internal triggers; if nothing wants the first, the second leaves something to the book."""
+
+    def row(name: str, trigger: str, **rest: Any) -> Transition:
+        return Transition(name=name, group="relay", trigger=trigger, sources="on", **rest)
+
+    return Chart(
+        name="relay",
+        initial="on",
+        phases="on",
+        triggers=("go", "hold", "first", "second"),
+        external=("go", "hold"),
+        facts={
+            "held": Stored("the first is wanted"),
+            "done": Stored("the second is not"),
+            "noted": Booked("the book says so", frees="note"),
+        },
+        effects={
+            "raise_first": Raise(doc="", trigger="first"),
+            "raise_second": Raise(doc="", trigger="second"),
+            "note": Note(doc=""),
+        },
+        transitions=(
+            row("go", "go", effects=("raise_first", "raise_second")),
+            row("hold", "hold", unless="held", sets="held", clears="done"),
+            row("first", "first", when="held", clears="held", sets="done"),
+            row("second", "second", unless=("noted", "done"), effects="note"),
+        ),
+    )
+
+
+def musical_chairs() -> Chart:
+    """Two seats for whoever comes: a chart whose registers really hold two different users at once."""
+    seats = ("left", "right")
+
+    def row(name: str, trigger: str, **rest: Any) -> Transition:
+        return Transition(name=name, group="chairs", trigger=trigger, sources="room", **rest)
+
+    rows = [
+        *(row(f"{seat}.sit", f"sit_{seat}", unless=(f"{seat}_taken", "over"), assigns={seat: "who"}) for seat in seats),
+        *(row(f"{seat}.rise", f"rise_{seat}", when=f"{seat}_mine", assigns={seat: None}) for seat in seats),
+        row("swap", "knock", when="left_mine", assigns={"left": "right", "right": "left"}),
+        row("ring", "knock", when="somebody", unless=("left_mine", "right_mine"), sets="rung"),
+        row("stop", "stop", when="rung", sets="over"),
+    ]
+    return Chart(
+        name="chairs",
+        initial="room",
+        phases="room",
+        triggers=tuple({trigger: None for each in rows for trigger in each.trigger}),
+        external=tuple({trigger: None for each in rows for trigger in each.trigger}),
+        facts={
+            "rung": Stored("somebody who has no seat has knocked"),
+            "over": Stored("nobody sits down any more"),
+            "somebody": Present("whoever acts has a name", "who"),
+            **{f"{seat}_mine": Same("it is whoever acts who sits there", "who", seat) for seat in seats},
+            **{f"{seat}_taken": Present("somebody sits there", seat) for seat in seats},
+        },
+        registers=seats,
+        named="who",
+        transitions=rows,
+    )
+
+
+CHARTS = (CHART, musical_chairs(), relay())
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires(chart: Chart) -> None:
+    space = explore(chart)
     model = space.model
     life = Life(model)
     for state in space.states:
@@ -114,7 +184,9 @@ def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires
             assert taken == {row.name}, happening
 
 
-def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_the_other(space: Space) -> None:
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_the_other(chart: Chart) -> None:
+    space = explore(chart)
     model = space.model
     life = Life(model)
     for step in space.steps:
@@ -178,39 +250,6 @@ def called_by_everybody(model: Model, state: int, happening: Happening) -> Itera
     held = {0, *model.registers_of(state)}
     strangers = [who for who in range(model.users + 1) if who not in held]
     yield from [attrs.evolve(happening, named=who) for who in strangers] if happening.named in strangers else [happening]
-
-
-def musical_chairs() -> Chart:
-    """Two seats for whoever comes: a chart whose registers really hold two different users at once."""
-    seats = ("left", "right")
-
-    def row(name: str, trigger: str, **rest: Any) -> Transition:
-        return Transition(name=name, group="chairs", trigger=trigger, sources="room", **rest)
-
-    rows = [
-        *(row(f"{seat}.sit", f"sit_{seat}", unless=(f"{seat}_taken", "over"), assigns={seat: "who"}) for seat in seats),
-        *(row(f"{seat}.rise", f"rise_{seat}", when=f"{seat}_mine", assigns={seat: None}) for seat in seats),
-        row("swap", "knock", when="left_mine", assigns={"left": "right", "right": "left"}),
-        row("ring", "knock", when="somebody", unless=("left_mine", "right_mine"), sets="rung"),
-        row("stop", "stop", when="rung", sets="over"),
-    ]
-    return Chart(
-        name="chairs",
-        initial="room",
-        phases="room",
-        triggers=tuple({trigger: None for each in rows for trigger in each.trigger}),
-        external=tuple({trigger: None for each in rows for trigger in each.trigger}),
-        facts={
-            "rung": Stored("somebody who has no seat has knocked"),
-            "over": Stored("nobody sits down any more"),
-            "somebody": Present("whoever acts has a name", "who"),
-            **{f"{seat}_mine": Same("it is whoever acts who sits there", "who", seat) for seat in seats},
-            **{f"{seat}_taken": Present("somebody sits there", seat) for seat in seats},
-        },
-        registers=seats,
-        named="who",
-        transitions=rows,
-    )
 
 
 @pytest.mark.parametrize(
