@@ -42,16 +42,16 @@ from .trace import Trace, watch
 _NEVER: Final = 1e8
 _SETTINGS: Final = Settings(
     connect_timeout=_NEVER,
-    boot_timeout=_NEVER,
-    call_timeout=_NEVER,
+    boot_timeout=3000.0,
+    call_timeout=3000.0,
     storage_timeout=_NEVER,
     token_timeout=_NEVER,
     revoke_timeout=_NEVER,
     destroy_timeout=_NEVER,
 )
-"""Limits beyond every replay: what is held ends when the story says so."""
-_LONGEST: Final = 3600.0
-"""How much virtual time passes at most until a timer expires, in seconds."""
+"""Limits beyond every replay: what is held ends when the story says so. A backend may still ask a boot to stay away for longer."""
+_LONGEST: Final = 60.0
+"""How much virtual time passes at most until a timer expires, in seconds: well within those limits."""
 _TICKS: Final = 25
 """Rounds of the loop after each step, so that adapters are asked and links are heard."""
 
