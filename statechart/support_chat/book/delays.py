@@ -83,10 +83,10 @@ def fetch_in(wait: Wait) -> float:
 
 
 def renew_in(wait: Wait) -> float | None:
-    """Seconds until the token is to be renewed; None when that is not known beforehand (no token, or an opaque one)."""
+    """Seconds until the token is to be renewed; None when that is not known beforehand (an opaque one) or nobody provides any."""
     token = wait.book.token
     if token is None:
-        return fetch_in(wait) if wait.book.spent is not None else None
+        return fetch_in(wait) if wait.book.provider is not None else None
     if not wait.book.accepted:  # it could not be presented: the backend still has the one before, whose time is nearly over
         return fetch_in(wait)
     if token.life is None:

@@ -31,6 +31,7 @@ from ..ports import (
     TokenProvider,
     Transport,
     UpdateAnswer,
+    Welcome,
 )
 from ..values import Conversation, Message
 from .daemon import DaemonThreads
@@ -96,6 +97,9 @@ async def clear_all(work: Work) -> None:
 async def _clear(work: Work, keep: str | None) -> None:
     prefix = work.place.key("")
     found = [key for key in await work.storage.keys() if key.startswith(prefix) and key != keep]
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():  # a storage that swallows the cancellation must not make a late clear delete
+        raise asyncio.CancelledError
     if found:
         await work.storage.delete(*found)
 
@@ -135,7 +139,7 @@ async def _elsewhere(provider: TokenProvider) -> object:
 async def dial(work: Work) -> Link:
     """Opens a link; its welcome says who the backend says we are."""
     book = work.book
-    return await work.transport.open(
+    link = await work.transport.open(
         Credentials(
             workspace_id=work.place.workspace_id,
             widget_id=work.place.widget_id,
@@ -147,6 +151,10 @@ async def dial(work: Work) -> Link:
             cursor=book.cursor,
         )
     )
+    welcome: object = getattr(link, "welcome", None)
+    if not isinstance(welcome, Welcome):
+        raise TypeError(f"open() returned {type(link).__name__}, which has no welcome")
+    return link
 
 
 def _open(work: Work) -> Link:
