@@ -1,0 +1,81 @@
+"""The page on a chart of one's own is true: its commands and snippets are run as they stand, and print what it shows.
+
+A block of `sh` is one command with its exit status as a comment; a block of `python` is an excerpt of the example, or a program. What
+one prints is the block that follows it. Times may differ.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "check-your-own-chart.md").read_text("utf-8")
+EXAMPLE = (DOCS / "examples" / "panel.py").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+SHOWN = {text: BLOCKS[i + 1][1] for i, (_, text) in enumerate(BLOCKS[:-1])}
+COMMANDS = [text for language, text in BLOCKS if language == "sh"]
+SNIPPETS = [text for language, text in BLOCKS if language == "python"]
+PROGRAMS = [text for text in SNIPPETS if text not in EXAMPLE]
+MENTIONED = re.findall(r"`support-chat ([^`]+)`", PAGE)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-X", "utf8", *arguments]
+    return subprocess.run(command, cwd=DOCS / "examples", capture_output=True, encoding="utf-8", timeout=120, check=False)
+
+
+def support_chat(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", *arguments)
+
+
+def timeless(text: str) -> str:
+    return re.sub(r"[\d.]+ s, [\d,]+ steps/s", "T s, N steps/s", text)
+
+
+def test_the_page_has_what_it_is_to_show() -> None:
+    assert [shlex.split(command, comments=True)[1] for command in COMMANDS] == ["check", "check", "draw"]
+    assert len(SNIPPETS) - len(PROGRAMS) == 3
+    assert len(PROGRAMS) == 1
+    assert len(PAGE.splitlines()) < 120
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_prints_what_the_page_shows(command: str) -> None:
+    program, *arguments = shlex.split(command, comments=True)
+    status = re.search(r"# exit status (\d)$", command.strip())
+    assert program == "support-chat"
+    assert status is not None
+    done = support_chat(*arguments)
+    assert done.stderr == ""
+    assert done.returncode == int(status[1])
+    assert timeless(done.stdout) == timeless(SHOWN[command])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_prints_what_the_page_shows(program: str) -> None:
+    done = run("-c", program)
+    assert done.stderr == ""
+    assert done.stdout == SHOWN[program]
+
+
+@pytest.mark.parametrize("mentioned", MENTIONED)
+def test_every_command_mentioned_can_be_run(mentioned: str) -> None:
+    done = support_chat(*shlex.split(mentioned))
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", PAGE))
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert (DOCS / link).exists()
+
+
+def test_the_example_says_how_many_rows_it_has() -> None:
+    counted = run("-c", "import panel; print(len(panel.CHART.transitions))").stdout.strip()
+    assert f"{counted} rows;" in PAGE
