@@ -259,6 +259,7 @@ def test_renaming_users_loses_no_state_and_no_step(chart: Chart, users: int) -> 
     reduced = explore(chart, users=users)
     states, steps = unreduced(Model(chart, users))
     assert {seen(reduced.model, state) for state in reduced.states} == states
+    assert len(reduced.states) == len(states), "two states differ by the names of users only"
     assert edges(reduced) == steps
 
 
