@@ -56,7 +56,6 @@ WORDS: tuple[tuple[Any, str], ...] = (
     (on(T.BOOT), "boot()"),
     (on(T.BOOT, named=1), "boot(user=A)"),
     (on(T.IDENTIFY, named=1, phase=P.ANONYMOUS), "identify(user=A)"),
-    (on(T.IDENTIFY, phase=P.ANONYMOUS), "identify(user=nobody)"),
     (on(T.UPDATE, phase=P.ANONYMOUS), "update()"),
     (on(T.UPDATE, named=2, phase=P.AUTHENTICATED), "update(user=B)"),
     (on(T.SHUTDOWN), "shutdown()"),
