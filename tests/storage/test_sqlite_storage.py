@@ -64,9 +64,7 @@ def test_the_file_appears_with_the_first_operation_not_before(tmp_path: Path) ->
     assert names(tmp_path) == ["chat.db"]
 
 
-def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     storage = SQLiteStorage("chat.db")

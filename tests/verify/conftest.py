@@ -157,6 +157,20 @@ FAULTS: Final = (
         "a shutdown forgets the revocation",
         {"shutdown.live": both(without(effects=E.PART), without(sets=F.PARTING))},
     ),
+    Fault("S4a", "an abandoned boot leaves the fact of a fresh token behind", {"boot.abandoned": without(clears=F.TOKEN_FRESH)}),
+    Fault("S4b", "an identify that was refused keeps its user", {"identify.refused": having(assigns={})}),
+    Fault("S6a", "the backend ends the session, and nothing is cleared", {"link.revoked": without(effects=E.CLEAN)}),
+    Fault("S7", "what was under way when the network went down is lost", {"link.network_down": without(effects=E.RESTORE)}),
+    Fault("S15b", "a refused token is not remembered", {"boot.old_token_refused": without(effects=E.SPEND_TOKEN)}),
+    Fault("S15c", "attempts fail at the pace of the first", {"boot.retry": without(effects=E.COUNT_FAILURE)}),
+    Fault("S18a", "an update that failed waits for the next call", {"update.failed": without(effects=E.PROCEED)}),
+    Fault("S22b", "nobody thought of a link that is lost", {"link.lost": no_longer}),
+    Fault("S25", "a late link is left open", {"late.dispose": without(effects=E.DISPOSE)}),
+    Fault("S26a", "the link is back, and given up all the same", {"link.back_as_visitor": without(effects=E.DISARM_GIVE_UP)}),
+    Fault("S26b", "a token counts as fresh after the link was lost", {"link.lost": without(clears=F.TOKEN_FRESH)}),
+    Fault("S28", "nobody is told why the session ended", {"link.rejected": without(effects=E.TELL_ERROR)}),
+    Fault("L1a", "an identify waits for the next call", {"boot.live_as_visitor": without(effects=E.PROCEED)}),
+    Fault("L3a", "a hint that the network is up stops the attempts", {"link.retry": without(effects=E.ARM_RETRY)}),
 )
 
 

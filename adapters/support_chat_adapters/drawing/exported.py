@@ -34,7 +34,7 @@ VERSION: Final = 1
 def to_json(chart: Chart) -> str:
     """The chart as JSON text; the same chart always gives the same text, and one changed entry changes one line."""
     document: dict[str, Any] = {"schema": SCHEMA, "version": VERSION}
-    for field in attrs.fields(Chart):
+    for field in (field for field in attrs.fields(Chart) if field.init):
         value = getattr(chart, field.name)
         match field.name:
             case "facts" | "effects":

@@ -101,13 +101,15 @@ class Booked:
     """A fact computed from the book (counters, tags, records) by a pure function.
 
     For a checker, which has no book: `clears` are the effects after which it certainly does not hold, `raises` those after which it
-    may hold and `frees` those after which it may be either. After every other effect it is as it was.
+    may hold and `frees` those after which it may be either. After every other effect it is as it was. What is booked `of` a register
+    does not come to hold while that names nobody.
     """
 
     doc: str
     raises: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    of: str | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen
@@ -271,6 +273,8 @@ class Chart:
     ignored: tuple[Ignored, ...] = attrs.field(default=(), converter=_entries)
     events: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
     """The external triggers that come in by themselves on an open lane, by that lane."""
+    naming: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    """The triggers that always name somebody."""
     late: str | None = None
     """The fact that an outcome is superseded; what is not late is current."""
     composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], hash=False)

@@ -903,6 +903,7 @@ CHART: Final = Chart(
     transitions=TRANSITIONS,
     ignored=IGNORED,
     events=dict.fromkeys(LINK_EVENTS, Lane.LINK),
+    naming=(T.IDENTIFY, T.IDENTIFIED),
     late=F.LATE,
     composites={"live": LIVE},
 )

@@ -34,11 +34,18 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.BEYOND: Carried("the backend asks, or has asked, to come back later than the call can wait"),
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
-        Fact.PROVIDER: Booked("there is a token provider for the session's user", raises=E.ADOPT, frees=E.BECOME_USER, clears=E.FORGET),
+        Fact.PROVIDER: Booked(
+            "there is a token provider for the session's user",
+            raises=E.ADOPT,
+            frees=E.BECOME_USER,
+            clears=E.FORGET,
+            of=Register.USER,
+        ),
         Fact.TARGET_PROVIDER: Booked(
             "there is a token provider for the user to be identified",
             raises=E.ADOPT_TARGET,
             clears=(E.BECOME_USER, E.FORGET_TARGET, E.FORGET),
+            of=Register.TARGET,
         ),
         Fact.PENDING: Booked(
             "recorded updates wait that the backend does not know yet",

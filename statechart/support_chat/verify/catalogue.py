@@ -17,6 +17,7 @@ from ..lifecycle.alphabet import Lane, Register, Slot, Timer
 from ..lifecycle.alphabet import Phase as P
 from ..lifecycle.alphabet import Trigger as T
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
+from .bookkeeping import BOOKKEEPING
 from .explore import Space
 from .generic import no_dead_row, one_expiry_each
 from .model import superseded_only_dispose
@@ -251,6 +252,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         lambda move: move.before.phase not in LIVE or E.PART in move.effects,
         (T.SHUTDOWN,),
     ),
+    *BOOKKEEPING,
 )
 """Every property of the shipped chart that the model decides."""
 

@@ -133,7 +133,7 @@ class Model:
         yield 0, [h for t in chart.external if t not in chart.events for h in variants(high, t, always=True)]
         for trigger, lane in chart.events.items():
             if lane in self.open:
-                yield self.open[lane], list(variants(high, trigger, lane))
+                yield self.open[lane], list(variants(high, trigger, lane, always=True))
 
     def _inside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
         """Outcomes of what is outstanding, and expiries of the timers that run."""

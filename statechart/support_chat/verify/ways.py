@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from ..chart.model import Carried, Present, Raise, Same, Transition
+from ..chart.model import Booked, Carried, Present, Raise, Same, Transition
 from ..errors import ChartError
 from .layout import Layout
 
@@ -130,12 +130,12 @@ class Ways:
         for change in changes:
             read |= change.mask
         carried = [bit for bit in self._free.values() if read & bit]
-        for who in self._who(high, changes, read):
+        for who in self._who(high, changes, read, trigger):
             for chosen in product((0, 1), repeat=len(carried)):
                 bits = sum(bit for bit, yes in zip(carried, chosen, strict=True) if yes)
                 yield Happening(trigger, bits, who, of, spends, always and bool(changes))
 
-    def _who(self, high: int, changes: Sequence[_Change], read: int) -> Sequence[int]:
+    def _who(self, high: int, changes: Sequence[_Change], read: int, trigger: str) -> Sequence[int]:
         """Nobody, each user in a register, and one who is in none: anybody else would only be another name for that one."""
         named = self._chart.named
         if named is None:
@@ -146,7 +146,8 @@ class Ways:
             return (0,)
         held = {0, *self._layout.registers_of(high)}
         stranger = next(who for who in range(len(held) + 1) if who not in held)
-        return sorted({*held, stranger} if stranger <= self._layout.users else held)
+        anybody = {*held, stranger} if stranger <= self._layout.users else held
+        return sorted(anybody - {0} if trigger in self._chart.naming else anybody)
 
     # --- how it can go --------------------------------------------------------------------------------------------------
 
@@ -168,9 +169,16 @@ class Ways:
             if len(run.rows) >= LONGEST_RUN:
                 names = [row.name for row in run.rows[-4:]]
                 raise ChartError(f"On {happening.trigger} the internal triggers never come to rest: ... {', '.join(names)} ...")
-            after = [then for taken in _apply(fits, change, high) for then in self._follow(taken, happening)]
+            after = [then for taken in _apply(fits, self._possible(change, high), high) for then in self._follow(taken, happening)]
             found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
         return found
+
+    def _possible(self, change: _Change, high: int) -> _Change:
+        """The change, but for what the book cannot hold because nobody is there whom it is of."""
+        layout, chart = self._layout, self._chart
+        held = dict(zip(chart.registers, layout.registers_of(high), strict=True))
+        off = sum(layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Booked) and held.get(kind.of or "") == 0)
+        return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 
     def _candidates(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
         """The rows that the phase, the users and what comes along leave possible, with what else each of them wants."""
