@@ -169,7 +169,7 @@ class Ways:
             if len(run.rows) >= LONGEST_RUN:
                 names = [row.name for row in run.rows[-4:]]
                 raise ChartError(f"On {happening.trigger} the internal triggers never come to rest: ... {', '.join(names)} ...")
-            after = [then for taken in _apply(fits, self._possible(change, high), high) for then in self._follow(taken, happening)]
+            after = [then for taken in _apply(fits, change, high) for then in self._follow(taken, happening)]
             found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
         return found
 
@@ -189,14 +189,10 @@ class Ways:
             phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
             true = carried | self._derive(registers)
             found = self._found[key] = [
-                (
-                    change,
-                    change.mask & ~known,
-                    change.wanted & ~known,
-                    layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),
-                )
+                (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
                 for change in self._changes.get((phase, trigger), ())
                 if not (true ^ change.wanted) & change.mask & known
+                for after in (layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),)
             ]
         return found
 
