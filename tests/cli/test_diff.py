@@ -15,8 +15,10 @@ from typing import Any
 import attrs
 import pytest
 
-from support_chat import CHART, Effect, Transition
+from support_chat import CHART, Chart, Effect, Fact, Transition
+from support_chat.chart.model import Carried
 from support_chat_adapters.cli import main
+from support_chat_adapters.drawing.difference import Pair, answers, difference
 from support_chat_adapters.drawing.exported import to_json
 
 Printed = pytest.CaptureFixture[str]
@@ -70,10 +72,11 @@ RESTLESS = AS_IT_WAS | {
 
 @pytest.fixture
 def diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Diff:
-    """Runs the command in a directory with the modules `was`, `is_now`, `restless` and `faulty`."""
+    """Runs the command in a directory with the modules `was`, `is_now`, `more`, `restless` and `faulty`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     texts = {"was": AS_IT_WAS, "is_now": AS_IT_IS, "restless": RESTLESS, "faulty": AS_IT_WAS | {"open": '"wait"'}}
+    texts["more"] = AS_IT_WAS | {"open": '"wait", "turn", "settle"'}
     for name, parts in texts.items():
         (tmp_path / f"{name}.py").write_text(DOOR.format(**parts), encoding="utf-8")
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -97,12 +100,46 @@ def test_a_chart_does_not_differ_from_its_export(diff: Diff, tmp_path: Path, cap
     assert json.loads(capsys.readouterr().out)["differ"] is False
 
 
-def test_the_order_of_rows_and_of_names_is_no_difference(diff: Diff, tmp_path: Path) -> None:
+def test_the_order_of_rows_and_of_names_is_no_difference() -> None:
     turned = attrs.evolve(
-        CHART, transitions=CHART.transitions[::-1], phases=CHART.phases[::-1], facts=dict(reversed([*CHART.facts.items()]))
+        CHART,
+        transitions=tuple(attrs.evolve(row, sources=row.sources[::-1], when=row.when[::-1]) for row in CHART.transitions[::-1]),
+        phases=CHART.phases[::-1],
+        facts=dict(reversed([*CHART.facts.items()])),
     )
-    (tmp_path / "turned.json").write_text(to_json(turned), encoding="utf-8")
-    assert diff("turned.json", "support_chat:CHART") == 0
+    assert not difference(turned, CHART)
+    assert difference(attrs.evolve(CHART, facts={**CHART.facts, Fact.LATE: Carried("late")}), CHART)
+
+
+def test_a_pair_is_accepted_if_a_row_does_anything_at_all_but_refuse() -> None:
+    """Also one that only changes who is who; and a row for superseded outcomes alone answers nothing."""
+    chart = Chart(
+        name="gate",
+        initial="shut",
+        phases="shut",
+        triggers=("knock", "leave", "ring"),
+        external=("knock", "leave", "ring"),
+        facts={"late": Carried("too late")},
+        late="late",
+        registers="by",
+        named="who",
+        transitions=(
+            Transition(name="gate.knock", group="gate", trigger="knock", sources="shut", assigns={"by": "who"}),
+            Transition(name="gate.leave", group="gate", trigger="leave", sources="shut"),
+            Transition(name="gate.ring", group="gate", trigger="ring", sources="shut", when="late"),
+        ),
+    )
+    assert [set(answer) for answer in answers(chart).values()] == [{"accepted"}, {"ignored"}, set()]
+    assert answers(CHART)[Pair("booting", "boot")] == {"accepted", "refused"}
+    assert answers(CHART)[Pair("destroyed", "boot")] == {"refused"}
+    assert answers(CHART)[Pair("not_initialized", "loaded")] == set()
+
+
+def test_what_comes_into_a_list_and_what_goes_is_told_apart(diff: Diff, capsys: Printed) -> None:
+    assert diff("was:CHART", "more:CHART") == 1
+    assert "- `door.open`\n  - effects: + `settle`\n" in capsys.readouterr().out
+    assert diff("more:CHART", "was:CHART") == 1
+    assert "- `door.open`\n  - effects: − `settle`\n" in capsys.readouterr().out
 
 
 def test_everything_that_differs_is_told(diff: Diff, capsys: Printed) -> None:

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
-from support_chat import CHART, Compiled, Input, Trigger
+from support_chat import CHART, Compiled, Fact, Input, Phase, State, Trigger
 from support_chat.testing.chart_coverage import Coverage, GuardValue, Watch, coverage
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -138,8 +139,10 @@ def test_a_misuse_says_what_to_write(option: str, complaint: str, run: Run) -> N
 def test_a_watch_sees_sessions_of_its_chart_alone_and_leaves_nothing_behind() -> None:
     fire, step = Compiled.fire, Compiled.step
     compiled, watch = Compiled(CHART), Watch(CHART)
+    other = Compiled(attrs.evolve(CHART, name="another"))
     watch.begin()
     try:
+        other.fire(other.initial, Input(Trigger.SHUTDOWN))
         compiled.fire(compiled.initial, Input(Trigger.LOAD))
         assert compiled.fire(compiled.initial, Input(Trigger.UPDATED))[0] == compiled.initial
     finally:
@@ -147,7 +150,19 @@ def test_a_watch_sees_sessions_of_its_chart_alone_and_leaves_nothing_behind() ->
     compiled.fire(compiled.initial, Input(Trigger.DESTROY))
     assert (Compiled.fire, Compiled.step) == (fire, step)
     assert ("not_initialized", "load", 0, "load.begin") in watch.sightings
-    assert not any(trigger == "destroy" for _, trigger, _, _ in watch.sightings)
+    assert {trigger for _, trigger, _, _ in watch.sightings} == {"load", "updated"}
+
+
+def test_what_the_registers_say_is_seen_as_the_machine_sees_it() -> None:
+    compiled, watch = Compiled(CHART), Watch(CHART)
+    watch.begin()
+    try:
+        for user, named in (("ann", "ann"), ("ann", "bob"), (None, None)):
+            compiled.fire(State(Phase.BOOTING, compiled.mask([Fact.BOOTED]), (user, None)), Input(Trigger.BOOT, 0, named))
+    finally:
+        watch.end()
+    same = compiled.bits[Fact.SAME_USER]
+    assert {(row, bool(true & same)) for _, _, true, row in watch.sightings} == {("boot.join", True), ("boot.refuse_other", False)}
 
 
 def test_sightings_add_up_to_what_was_exercised() -> None:
