@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from support_chat import Chart, Transition
+from support_chat.verify.reports import WORDS
 
 from .difference import Change, Difference, Entries, Pair, Turn
 from .wording import all_but, guard
@@ -18,6 +19,7 @@ _ONE_OF: Final[Mapping[str, str]] = {
     "effects": "effect", "events": "event", "composites": "composite", "ignored": "ignored", "chart": "the",
 }  # fmt: skip
 _NOTHING: Final = "nothing"
+_OPEN: Final = WORDS[None]
 
 
 @attrs.frozen
@@ -96,9 +98,15 @@ def _by_trigger(chart: Chart, pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def _verdicts(turned: Sequence[Turn]) -> Iterator[str]:
+    settled = [one for one in turned if one.after != _OPEN]
+    left_open = [one.id for one in turned if one.after == _OPEN]
     if turned:
-        yield from ("", "## Verdicts that change", "", "| property | | old | new |", "|---|---|---|---|")
-        yield from (f"| {one.id} | {_plain(one.sentence)} | {one.before or '–'} | {one.after or '–'} |" for one in turned)
+        yield from ("", "## Verdicts that change")
+    if settled:
+        yield from ("", "| property | | old | new |", "|---|---|---|---|")
+        yield from (f"| {one.id} | {_plain(one.sentence)} | {one.before or '–'} | {one.after or '–'} |" for one in settled)
+    if left_open:
+        yield from ("", f"A limit was hit before the new chart was explored: open are {', '.join(left_open)}.")
     told = [one for one in turned if one.story]
     if told:  # one fault often breaks many properties: the shortest story is the one that shows it
         shortest = min(told, key=lambda one: one.story.count("\n"))
