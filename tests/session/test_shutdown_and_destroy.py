@@ -269,7 +269,7 @@ def test_a_full_clear_is_queued_behind_the_clear_under_way(stage: Stage) -> None
     stage.run(scenario)
 
 
-def test_a_revocation_names_its_session_and_a_late_one_never_ends_the_next(stage: Stage) -> None:
+def test_s24_a_revocation_names_its_session_and_a_late_one_never_ends_the_next(stage: Stage) -> None:
     async def scenario() -> None:
         chat = await live(stage)
         stage.hold("revoke")

@@ -70,7 +70,7 @@ def test_a_reconnect_and_a_second_boot_write_nothing(stage: Stage) -> None:
         ({"scope": "a%2Fb"}, {"scope": "a/b"}),
     ],
 )
-def test_two_scopes_share_no_visitor_and_no_clear(stage: Stage, one: dict[str, str], other: dict[str, str]) -> None:
+def test_s23_two_scopes_share_no_visitor_and_no_clear(stage: Stage, one: dict[str, str], other: dict[str, str]) -> None:
     async def scenario() -> None:
         ids = {"workspace_id": "acme", "widget_id": "help"}
         mine, theirs = (

@@ -20,7 +20,7 @@ from support_chat.lifecycle.alphabet import Fact as F
 from support_chat.lifecycle.alphabet import Phase as P
 from support_chat.lifecycle.alphabet import Register
 from support_chat.lifecycle.alphabet import Trigger as T
-from support_chat.verify import Model, Verdict, explore
+from support_chat.verify import Model, Structure, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.properties import decide
 
@@ -194,6 +194,16 @@ def explored(fault: Fault) -> Faulty:
 def faults() -> tuple[Fault, ...]:
     """Every seeded fault."""
     return FAULTS
+
+
+STORIED: Final = tuple(fault for fault in FAULTS if not isinstance(next(p for p in CATALOGUE if p.id == fault.breaks), Structure))
+"""The faults that a session can run into: of the others it is the chart itself that is wrong, wherever one goes."""
+
+
+@pytest.fixture(params=STORIED, ids=lambda fault: fault.breaks.replace(" ", "_"))
+def faulty_on_the_way(request: pytest.FixtureRequest) -> Faulty:
+    """Each seeded fault that a story leads to in its turn, explored."""
+    return explored(request.param)
 
 
 @pytest.fixture(params=FAULTS, ids=lambda fault: fault.breaks.replace(" ", "_"))

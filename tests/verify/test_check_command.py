@@ -101,7 +101,7 @@ def test_the_shipped_chart_holds_and_every_property_is_named_with_its_verdict(ch
     for one in CATALOGUE:
         assert f"{'held':12} {one.id:11} {one.sentence}" in lines
     for each in ELSEWHERE:
-        assert f"{'elsewhere':12} {each.id:11} {each.sentence} Decided by hypothesis: {each.where}" in lines
+        assert f"{'elsewhere':12} {each.id:11} {each.sentence} Decided by {each.by}: {each.where}" in lines
     assert lines[-1] == f"{len(CATALOGUE)} properties: {len(CATALOGUE)} held"
     assert "\033" not in out
     assert "\r" not in out

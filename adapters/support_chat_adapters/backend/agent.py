@@ -44,9 +44,7 @@ class Agent:
         with self._store.transaction() as db:
             if identity is not None:
                 return conversations.listed(db, owner_key(identity))
-            owners = [
-                row["owner"] for row in db.execute("SELECT owner FROM conversations GROUP BY owner ORDER BY max(number) DESC")
-            ]
+            owners = [row["owner"] for row in db.execute("SELECT owner FROM conversations GROUP BY owner ORDER BY max(number) DESC")]
             return tuple(conversation for owner in owners for conversation in conversations.listed(db, owner))
 
     def messages(self, conversation_id: str) -> tuple[Message, ...]:

@@ -131,9 +131,7 @@ def mark_read(db: sqlite3.Connection, owner: str, conversation_id: str) -> None:
     """Counts every message of the conversation so far as read; raises BackendRejectedError if it is not `owner`'s."""
     if owner_of(db, conversation_id) != owner:
         raise BackendRejectedError("There is no such conversation.", code="conversation_not_found")
-    db.execute(
-        "UPDATE conversations SET read_up_to = (SELECT coalesce(max(number), 0) FROM messages) WHERE id = ?", (conversation_id,)
-    )
+    db.execute("UPDATE conversations SET read_up_to = (SELECT coalesce(max(number), 0) FROM messages) WHERE id = ?", (conversation_id,))
 
 
 def move(db: sqlite3.Connection, owner: str, new_owner: str) -> int:

@@ -127,9 +127,7 @@ class Backend:
     def update(self, session: str, changes: Changes) -> UpdateAnswer:
         """Stores traits of the session's identity; what is rejected is named in the answer and does not stop the rest."""
         with self._request("update", session) as (db, found):
-            rejected = profiles.apply(
-                db, owner_key(found.identity), changes, user_id=found.user_id, refused=self.faults.rejected_paths
-            )
+            rejected = profiles.apply(db, owner_key(found.identity), changes, user_id=found.user_id, refused=self.faults.rejected_paths)
         self._note("updated", found.ref, found.identity, *changes)
         return UpdateAnswer(rejected)
 

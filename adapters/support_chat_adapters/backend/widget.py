@@ -34,9 +34,7 @@ class Widget:
     def admit(self, workspace_id: str, widget_id: str) -> None:
         """Raises BackendRejectedError unless the caller means this widget."""
         if (workspace_id, widget_id) != (self.workspace_id, self.widget_id):
-            raise BackendRejectedError(
-                "This backend serves another widget; check workspace_id and widget_id.", reason="unknown_widget"
-            )
+            raise BackendRejectedError("This backend serves another widget; check workspace_id and widget_id.", reason="unknown_widget")
 
     def admit_visitor(self) -> None:
         """Raises BackendRejectedError if visitors without a sign-in are not served."""

@@ -1,8 +1,8 @@
 """The properties of the shipped chart, each with its id, one sentence, and what decides it.
 
-What the phases and facts of the chart say is compared with what the ledger says: the ledger is the environment's own account. The
-numeric promises N1 to N4 (`ELSEWHERE`) are decided by hypothesis on the pure functions in `support_chat.book.delays`; S7, S23, S24
-and S25 concern values that a model does not hold (updates, keys, credentials, links) and are shown by the tests of the session.
+What the phases and facts of the chart say is compared with what the ledger says: the ledger is the environment's own account. What
+a model does not hold (delays, keys, credentials) is decided `ELSEWHERE`: N1 to N4 by hypothesis on the pure functions in
+`support_chat.book.delays`, S23 and S24 by the tests of the session.
 """
 
 from __future__ import annotations
@@ -261,5 +261,7 @@ ELSEWHERE: Final[tuple[Elsewhere, ...]] = (
     Elsewhere("N2", "The wait before attempt n has a positive width at every n.", "hypothesis", "tests/book/test_delays.py"),
     Elsewhere("N3", "Renewals keep their distance.", "hypothesis", "tests/book/test_delays.py"),
     Elsewhere("N4", "Updates keep their limit, across shutdown and boot too.", "hypothesis", "tests/book/test_delays.py"),
+    Elsewhere("S23", "Two scopes share no key.", "its tests", "tests/session/test_visitors.py"),
+    Elsewhere("S24", "A revocation ends only the session it names.", "its tests", "tests/session/test_shutdown_and_destroy.py"),
 )
-"""The numeric promises, on the pure functions of `support_chat.book.delays`."""
+"""The numeric promises, on the pure functions of `support_chat.book.delays`, and what concerns keys and credentials."""
