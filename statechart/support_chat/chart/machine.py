@@ -11,7 +11,7 @@ queue; `transitions` keeps the phases, the events and the rows, and refuses what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import attrs
 from transitions import Event, Machine
@@ -22,7 +22,8 @@ from .model import Chart, Present, Same, Transition
 Value: TypeAlias = "str | None"
 """What a register holds: the id of somebody, or None for nobody."""
 
-_new: Final[Callable[..., Any]] = tuple.__new__  # without the constructor of a named tuple, which is written in Python
+_new: Final = cast("Callable[[type[State], tuple[str, int, tuple[Value, ...]]], State]", vars(tuple)["__new__"])
+"""Makes a State without the constructor of a named tuple, which is written in Python and takes as long as a guard."""
 
 UNHANDLED: Final = Transition(name="(unhandled)", group="", trigger=(), sources=())
 """What fires when no row does: it stays and has no effects."""

@@ -252,6 +252,15 @@ EffectSpec: TypeAlias = "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Not
 """What an effect declares."""
 
 
+def _by_pair(chart: Chart) -> Mapping[tuple[str, str], tuple[Transition, ...]]:
+    """The rows of each pair: checking, compiling and drawing ask for hundreds of pairs, and a pair has few rows."""
+    index: dict[tuple[str, str], list[Transition]] = {}
+    for row in chart.transitions:
+        for pair in dict.fromkeys((phase, trigger) for trigger in row.trigger for phase in row.sources):
+            index.setdefault(pair, []).append(row)
+    return {pair: tuple(rows) for pair, rows in index.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Chart:
     """A whole lifecycle as data; building one checks it, and a faulty one raises ChartError with every fault.
@@ -280,16 +289,9 @@ class Chart:
     composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], hash=False)
     """Phases that a picture may show as one, by the name of the whole."""
 
-    _rows: Mapping[tuple[str, str], tuple[Transition, ...]] = attrs.field(init=False, repr=False, eq=False)
-
-    @_rows.default
-    def _index(self) -> Mapping[tuple[str, str], tuple[Transition, ...]]:
-        """The rows of each pair: checking, compiling and drawing ask for hundreds of pairs, and a pair has few rows."""
-        index: dict[tuple[str, str], list[Transition]] = {}
-        for row in self.transitions:
-            for pair in dict.fromkeys((phase, trigger) for trigger in row.trigger for phase in row.sources):
-                index.setdefault(pair, []).append(row)
-        return {pair: tuple(rows) for pair, rows in index.items()}
+    _rows: Mapping[tuple[str, str], tuple[Transition, ...]] = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(_by_pair, takes_self=True)
+    )
 
     def __attrs_post_init__(self) -> None:
         from .faults import check
