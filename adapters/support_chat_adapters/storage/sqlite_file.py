@@ -97,8 +97,9 @@ class SQLiteFile:
 def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
     """What went wrong with the file called `name`, and the way out; `reason` is SQLite's own name of the error."""
     if isinstance(error, OSError):
+        remedy = "Make its folder writable" if isinstance(error, PermissionError) else "Create its folder"
         return StorageError(
-            f"The storage file {name!r} cannot be created: {error.strerror}. Create its folder, or choose another path.",
+            f"The storage file {name!r} cannot be created: {error.strerror}. {remedy}, or choose another path.",
             reason=type(error).__name__,
             recoverable=False,
         )
