@@ -60,7 +60,10 @@ from support_chat.ports import (
 from support_chat.session.calls import Call
 from support_chat.session.runner import Runner, shipped
 from support_chat.testing import VirtualLoop
+from support_chat.testing.following import follow
+from support_chat.testing.trace import Trace, watch
 from support_chat.values import Changes, Conversation, Message, SignedIn
+from support_chat.verify import Model
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
@@ -68,6 +71,7 @@ from support_chat_adapters.transport import LoopbackTransport
 EPOCH = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
 FORGED = "fedcba9876543210fedcba9876543210"
+MODEL = Model(CHART)
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
 NO_VALUES: Changes = {}
 PATIENCE = 45.0
@@ -122,6 +126,8 @@ class Seat:
     """How many times it was shut down by a call."""
     wanted: bool = False
     """Whether a boot() was called since."""
+    trace: Trace = attrs.field(init=False)
+    """What the session did, to be laid over the model that the checker explores."""
     live_links: list[WatchedLink] = attrs.field(factory=list[Any])
     opening: int = 0
     dials: int = 0
@@ -168,7 +174,7 @@ class Seat:
         """The timers of this session that the loop will run."""
         handles = [handle for handle in self.world.loop._scheduled if not handle.cancelled()]  # pyright: ignore[reportPrivateUsage]
         callbacks: list[tuple[Any, tuple[Any, ...]]] = [(getattr(h, "_callback", None), getattr(h, "_args", ())) for h in handles]
-        mine = self.runner.timers if self.runner else None
+        mine = getattr(self.runner.timers, "_timers", None) if self.runner else None  # behind the one that watches
         return [args[0] for callback, args in callbacks if mine is not None and getattr(callback, "__self__", None) is mine]
 
     @property
@@ -772,8 +778,12 @@ class Stories(RuleBasedStateMachine):
             seat = Seat(self.world, scope)
             transport = WatchedTransport(seat, LoopbackTransport(self.world.backend))
             seat.chat = SupportChat(**WIDGET, transport=transport, storage=WatchedStorage(seat), scope=scope)
+            self.within(partial(self.watched, seat))
             seat.listen()
             self.seats.append(seat)
+
+    def watched(self, seat: Seat) -> None:
+        seat.trace = watch(seat.chat)
 
     # --- calls ------------------------------------------------------------------------------------------------------------
 
@@ -949,8 +959,9 @@ class Stories(RuleBasedStateMachine):
 
         def deliver() -> None:
             if who.runner is not None:
-                seen = self.seen(who)
-                who.runner.happen(Occasion(Trigger(trigger), self.loop.time(), error=NetworkError("late"), lane=lane, tag=10**9))
+                seen, error = self.seen(who), NetworkError("late")
+                who.trace.cause(str(lane), False, error)
+                who.runner.happen(Occasion(Trigger(trigger), self.loop.time(), error=error, lane=lane, tag=10**9))
                 assert self.seen(who) == seen, f"S2 a late {trigger} changes something"
 
         self.within(deliver)
@@ -992,6 +1003,8 @@ class Stories(RuleBasedStateMachine):
         assert self.world.backend.log.open_links == 0, "S25 a link is left open"
         self.messages_arrived_once()
         self.values_are_their_owners()
+        for seat in self.seats:
+            assert follow(seat.trace, MODEL) == "", "the session did what the checker has not explored"
 
     def messages_arrived_once(self) -> None:
         """A message that was acknowledged is stored once; what the agent wrote was told once."""
