@@ -24,7 +24,7 @@ The reasoning that the rows share:
   whoever still waits. A reopened link asks what became of it.
 - *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a write under way, and comes
   before the next boot. It waits for no network. The parting (revocation and goodbye) belongs to the shutdown that asked for it
-  and goes on beside a boot that follows.
+  and goes on beside a boot that follows; its link is no longer the session's: nothing it delivers is heard.
 - `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go on.
 """
 
