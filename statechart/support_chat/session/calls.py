@@ -166,9 +166,6 @@ class Slots:
         tags = list(self._detached) if tag is None else [tag]
         return [call for t in tags for call in self._detached.pop(t, [])]
 
-    def __iter__(self) -> Any:
-        return iter([call for calls in (*self._waiting.values(), *self._detached.values()) for call in calls])
-
 
 def settle_all(calls: list[Call[Any]], result: Callable[[Call[Any]], Any], error: Exception | None = None) -> None:
     """Settles each call once, with its own result or a copy of the error."""

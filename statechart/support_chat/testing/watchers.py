@@ -189,9 +189,6 @@ class WatchedSlots:
         self._witness.took(calls)
         return calls
 
-    def __iter__(self) -> Any:
-        return iter(self._slots)
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self._slots, name)
 
