@@ -171,7 +171,7 @@ class SupportChat:
         return self._call(Trigger.SHUTDOWN, Asked(clear_storage=clear_storage))
 
     def destroy(self) -> Call[None]:
-        """Ends this object for good and releases what it opened; it completes whatever its adapters do. Never raises."""
+        """Ends this object for good and releases what it opened; it completes whatever adapters do. Raises only WrongThreadError."""
         self._ending = True
         return self._call(Trigger.DESTROY, Asked())
 
