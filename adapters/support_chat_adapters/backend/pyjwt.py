@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from ..extras import require
+
 
 def require_pyjwt() -> None:
     """Call this before `import jwt`; raises ModuleNotFoundError with the line that installs it."""
-    try:
-        import jwt  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            'Identity tokens are signed and verified with PyJWT: pip install "support-chat[backend]".', name="jwt"
-        ) from None
+    require("jwt", extra="backend", purpose="Identity tokens are signed and verified with PyJWT")
