@@ -15,6 +15,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+        if (error.name or module).partition(".")[0] != module.partition(".")[0]:
             raise  # the library is there, and something that it needs is not: its own message says more
         raise ModuleNotFoundError(f'{purpose}: pip install "support-chat[{extra}]".', name=module) from None

@@ -16,7 +16,7 @@ from .store import Store
 class Agent:
     """An agent at the desk of one backend; reach it as `backend.agent`."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], deliver: Callable[[str, Message], None]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], deliver: Callable[[Message], None]) -> None:
         self._store = store
         self._clock = clock
         self._deliver = deliver
@@ -36,7 +36,7 @@ class Agent:
                 existing = conversations.listed(db, owner)
                 conversation_id = existing[0].id if existing else conversations.start(db, owner, self._clock())
             message = conversations.append(db, conversation_id, "agent", text, self._clock())
-        self._deliver(owner, message)
+        self._deliver(message)
         return message
 
     def conversations(self, identity: Identity | None = None) -> tuple[Conversation, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from support_chat.errors import NetworkError
-from support_chat.ports import LinkEvent, Welcome
+from support_chat.ports import LinkEvent, MessageArrived, Welcome
 
 from .sessions import Session
 
@@ -20,7 +20,9 @@ from .sessions import Session
 class Connection:
     """One open link of a session, on the running loop. Made by `Backend.connect`."""
 
-    def __init__(self, session: Session, welcome: Welcome, on_close: Callable[[Connection, str], None]) -> None:
+    def __init__(
+        self, session: Session, welcome: Welcome, replay: Iterable[MessageArrived], on_close: Callable[[Connection, str], None]
+    ) -> None:
         self.session = session
         """The session as it was when the connection was opened."""
         self.welcome = welcome
@@ -30,7 +32,8 @@ class Connection:
         self.expiry_told = False
         """The client knows that the token has expired, and need not be told again until it renews."""
         self._loop = asyncio.get_running_loop()
-        self._outbox: deque[LinkEvent] = deque()
+        self._outbox: deque[LinkEvent] = deque(replay)
+        self._replayed_up_to = int(welcome.cursor or 0)
         self._news = asyncio.Event()
         self._on_close = on_close
         self._quiet_since: float | None = None
@@ -52,8 +55,9 @@ class Connection:
         return self.closed.done()
 
     def push(self, event: LinkEvent) -> None:
-        """Puts an event into the outbox; lost if the connection is silent."""
-        if not self._silent:
+        """Puts an event into the outbox; lost if the connection is silent, or if it is a message that the replay has brought."""
+        replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
+        if not self._silent and not replayed:
             self._outbox.append(event)
             self._news.set()
 
@@ -65,6 +69,12 @@ class Connection:
             self._news.clear()
             await self._news.wait()
         return self._outbox.popleft()
+
+    def ready(self) -> list[LinkEvent]:
+        """What waits in the outbox now, taken out of it."""
+        events = list(self._outbox)
+        self._outbox.clear()
+        return events
 
     def silence(self) -> None:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing gets through."""

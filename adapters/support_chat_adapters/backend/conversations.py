@@ -16,6 +16,8 @@ from support_chat.errors import BackendRejectedError
 from support_chat.ports import MessageArrived, Outgoing
 from support_chat.values import Conversation, Message
 
+from .sessions import of_owner
+
 _MESSAGE = "SELECT messages.*, conversations.owner FROM messages JOIN conversations ON conversation_id = conversations.id"
 
 
@@ -84,20 +86,38 @@ def arrival(db: sqlite3.Connection, owner: str, message: Message) -> MessageArri
     return MessageArrived(message, message.id.removeprefix("message-"), unread(db, owner))
 
 
+def latest(db: sqlite3.Connection) -> int:
+    """The number of the newest message of all, 0 if there is none."""
+    return int(db.execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0])
+
+
+def since(db: sqlite3.Connection, number: int) -> list[tuple[int, list[int], MessageArrived]]:
+    """Each message after this number, in order, with its number and the sessions it is for: its owner's, but the one that sent it."""
+    rows = db.execute(f"{_MESSAGE} WHERE messages.number > ? ORDER BY messages.number", (number,)).fetchall()
+    return [
+        (
+            row["number"],
+            [session for session in of_owner(db, row["owner"]) if session != row["session_id"]],
+            arrival(db, row["owner"], _message(row)),
+        )
+        for row in rows
+    ]
+
+
 def missed(db: sqlite3.Connection, owner: str, session: int, cursor: str | None) -> Missed:
     """What arrived for `owner` after `cursor`, from anybody but this very session; without a cursor nothing was missed."""
-    latest = int(db.execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0])
+    last = latest(db)
     forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()[0])
     if cursor is None:
-        return Missed((), False, str(latest))
+        return Missed((), False, str(last))
     # A cursor that this backend never gave out says nothing about what was missed: that is a gap, not an error.
-    after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else latest + 1
+    after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else last + 1
     rows = db.execute(
         f"{_MESSAGE} WHERE owner = ? AND messages.number > ? AND session_id IS NOT ? ORDER BY messages.number",
         (owner, max(after, forgotten), session),
     ).fetchall()
     messages = tuple(arrival(db, owner, _message(row)) for row in rows)
-    return Missed(messages, not forgotten <= after <= latest, str(latest))
+    return Missed(messages, not forgotten <= after <= last, str(last))
 
 
 def forget(db: sqlite3.Connection) -> None:
@@ -105,21 +125,22 @@ def forget(db: sqlite3.Connection) -> None:
     db.execute("UPDATE replay SET forgotten_up_to = (SELECT coalesce(max(number), 0) FROM messages)")
 
 
-def listed(db: sqlite3.Connection, owner: str) -> tuple[Conversation, ...]:
-    """The conversations of `owner`, newest first."""
+def listed(db: sqlite3.Connection, owner: str, *, only: str | None = None) -> tuple[Conversation, ...]:
+    """The conversations of `owner`, newest first; or `only` the one of this id."""
     rows = db.execute(
         "SELECT id, created_at, (SELECT count(*) FROM messages WHERE conversation_id = conversations.id) AS messages,"
         " (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND author = 'agent'"
-        "  AND messages.number > read_up_to) AS unread FROM conversations WHERE owner = ? ORDER BY number DESC",
-        (owner,),
+        "  AND messages.number > read_up_to) AS unread FROM conversations WHERE owner = ? AND id = coalesce(?, id)"
+        " ORDER BY number DESC",
+        (owner, only),
     )
     return tuple(Conversation(row["id"], row["messages"], row["unread"], row["created_at"]) for row in rows)
 
 
-def history(db: sqlite3.Connection, conversation_id: str) -> tuple[Message, ...]:
-    """The messages of a conversation, oldest first."""
-    rows = db.execute(f"{_MESSAGE} WHERE conversation_id = ? ORDER BY messages.number", (conversation_id,))
-    return tuple(_message(row) for row in rows)
+def history(db: sqlite3.Connection, conversation_id: str, *, after: int = 0, limit: int = -1) -> tuple[Message, ...]:
+    """The messages of a conversation after a number, oldest first; `limit` of them, or all."""
+    where = "WHERE conversation_id = ? AND messages.number > ? ORDER BY messages.number LIMIT ?"
+    return tuple(_message(row) for row in db.execute(f"{_MESSAGE} {where}", (conversation_id, after, limit)))
 
 
 def unread(db: sqlite3.Connection, owner: str) -> int:

@@ -25,11 +25,12 @@ from support_chat.ports import (
 )
 from support_chat.values import Changes, Conversation, Identity, Message
 
-from . import conversations, identifying, opening, profiles, sessions
+from . import conversations, identifying, listings, opening, profiles, sessions
 from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
 from .identity_keys import IdentityKey
+from .listings import Details
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
 from .sessions import Session, owner_key, session_ref
@@ -64,6 +65,8 @@ class Backend:
         self._clock = clock
         self._store = Store(db)
         self._switchboard = Switchboard()
+        with self._store.transaction() as db_now:
+            self._delivered = conversations.latest(db_now)
         self.log = Log()
         """What has happened, for tests and demos to read."""
         self.agent = Agent(self._store, clock, self._replied)
@@ -89,13 +92,26 @@ class Backend:
     def connect(self, credentials: Credentials) -> Connection:
         """As `open`, with a live link on the running event loop; its outbox begins with what was missed."""
         opened = self.open(credentials)
-        connection = Connection(opened.session, self.faults.addressed(opened.welcome), self._disconnected)
-        self._switchboard.plug(connection)
-        for event in opened.replay:
-            connection.push(event)
         claim = () if credentials.claim is None else ("committed" if opened.welcome.claim else "not_committed",)
-        resumed = "new" if credentials.session is None else "resumed"
-        self._note("opened", opened.session.ref, opened.session.identity, resumed, *claim)
+        return self._connected(opened, "new" if credentials.session is None else "resumed", *claim)
+
+    def attach(self, session: str, cursor: str | None = None, *, expiry_told: bool = False) -> Connection:
+        """A live link of a session that `open` has opened; its outbox begins with what was missed after `cursor`.
+
+        A session whose token has expired meanwhile is told so, unless it is said that it knows. Raises BackendRejectedError
+        for a session that has ended.
+        """
+        with self._refusals("dial", session), self._store.transaction() as db:
+            opened = opening.reopen_session(db, session, cursor, self._clock())
+        connection = self._connected(opened, "attached")
+        connection.expiry_told = expiry_told
+        self.tell_expired(connection)
+        return connection
+
+    def _connected(self, opened: Opened, *detail: str) -> Connection:
+        connection = Connection(opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected)
+        self._switchboard.plug(connection)
+        self._note("opened", opened.session.ref, opened.session.identity, *detail)
         return connection
 
     def identify(self, session: str, request: IdentifyRequest) -> IdentifyAnswer:
@@ -126,32 +142,36 @@ class Backend:
 
     def update(self, session: str, changes: Changes) -> UpdateAnswer:
         """Stores traits of the session's identity; what is rejected is named in the answer and does not stop the rest."""
-        with self._request("update", session) as (db, found):
+        with self.request("update", session) as (db, found):
             rejected = profiles.apply(db, owner_key(found.identity), changes, user_id=found.user_id, refused=self.faults.rejected_paths)
         self._note("updated", found.ref, found.identity, *changes)
         return UpdateAnswer(rejected)
 
-    def send(self, session: str, message: Outgoing) -> Message:
+    def send(self, session: str, message: Outgoing, details: Details | None = None) -> Message:
         """Stores a message of the session's identity and delivers it to their other links; the same client id does so once.
+
+        `details` describe the conversation that it begins.
 
         Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for somebody else's).
         """
-        with self._request("send", session) as (db, found):
+        with self.request("send", session) as (db, found):
             author = "visitor" if found.user_id is None else "user"
             stored, new = conversations.send(db, owner_key(found.identity), found.number, author, message, self._clock())
+            if new and details is not None:
+                listings.describe(db, stored.conversation_id, details)
         self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
         if new:
-            self._deliver(owner_key(found.identity), stored, but=found.number)
+            self.deliver_news()
         return stored
 
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
-        with self._request("conversations", session) as (db, found):
+        with self.request("conversations", session) as (db, found):
             return conversations.listed(db, owner_key(found.identity))
 
     def mark_read(self, session: str, conversation_id: str) -> None:
         """Counts a conversation as read up to now; raises BackendRejectedError (`conversation_not_found`)."""
-        with self._request("conversations", session) as (db, found):
+        with self.request("conversations", session) as (db, found):
             conversations.mark_read(db, owner_key(found.identity), conversation_id)
 
     def revoke(self, session: str) -> None:
@@ -161,21 +181,13 @@ class Backend:
         if ended is not None:
             self._revoked(ended, "revoked")
 
-    def close(self) -> None:
-        """Closes every link and the database."""
-        for connection in self._switchboard.all():
-            connection.close("backend_closed")
-        self._store.close()
-
-    def __enter__(self) -> Backend:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
-
     @contextmanager
-    def _request(self, operation: Operation, session: str) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
-        """One transaction of a session that is in force; a session whose token has expired is told so, once."""
+    def request(self, operation: Operation, session: str) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
+        """One transaction of a session that is in force, for requests that are more than the methods here; see `listings`.
+
+        Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`) for one whose token has
+        expired, which is told so once.
+        """
         with self._refusals(operation, session), self._store.transaction() as db:
             found = sessions.find(db, session)
             try:
@@ -184,6 +196,48 @@ class Backend:
                 self._tell_expired(found)
                 raise
             yield db, sessions.succeeded(db, found, self._clock())
+
+    def deliver_news(self) -> None:
+        """Tells live links of the messages stored since the last time, whichever process on this file has stored them."""
+        with self._store.transaction() as db:
+            news = conversations.since(db, self._delivered)
+        for number, addressees, event in news:
+            self._delivered = number
+            for connection in self._switchboard.of(addressees):
+                connection.push(event)
+
+    def look_around(self) -> None:
+        """What a server does now and then: delivers what other processes wrote, and tells sessions whose token has expired."""
+        if self._store.others_wrote():
+            self.deliver_news()
+        for connection in self._switchboard.all():
+            self.tell_expired(connection)
+
+    def tell_expired(self, connection: Connection) -> None:
+        """Tells a link that its session's token has expired, once, if it has."""
+        if connection.expiry_told:
+            return
+        with self._store.transaction() as db:
+            expired = sessions.has_expired(db, connection.session.number, self._clock())
+        if expired:
+            connection.expiry_told = True
+            connection.push(TokenExpired())
+
+    def hang_up(self) -> None:
+        """Closes every link; the backend goes on."""
+        for connection in self._switchboard.all():
+            connection.close("backend_closed")
+
+    def close(self) -> None:
+        """Closes every link and the database."""
+        self.hang_up()
+        self._store.close()
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
 
     @contextmanager
     def _refusals(self, operation: Operation, session: str | None) -> Generator[None, None, None]:
@@ -204,16 +258,9 @@ class Backend:
         self._switchboard.unplug(connection)
         self._note("closed", connection.session.ref, None, why)
 
-    def _replied(self, owner: str, message: Message) -> None:
+    def _replied(self, message: Message) -> None:
         self._note("replied", None, None, message.id)
-        self._deliver(owner, message)
-
-    def _deliver(self, owner: str, message: Message, *, but: int | None = None) -> None:
-        with self._store.transaction() as db:
-            event = conversations.arrival(db, owner, message)
-            numbers = [number for number in sessions.of_owner(db, owner) if number != but]
-        for connection in self._switchboard.of(numbers):
-            connection.push(event)
+        self.deliver_news()
 
     def _revoke(self, session: str, reason: str) -> None:
         with self._store.transaction() as db:

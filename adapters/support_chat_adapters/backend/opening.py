@@ -12,7 +12,7 @@ import sqlite3
 import attrs
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError
-from support_chat.ports import Credentials, MessageArrived, Welcome
+from support_chat.ports import Credentials, IdentifyAnswer, MessageArrived, Welcome
 
 from . import conversations, identifying, sessions
 from .sessions import Session, owner_key
@@ -58,13 +58,30 @@ def open_session(db: sqlite3.Connection, widget: Widget, credentials: Credential
         if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
             raise _other_identity()
     session = sessions.succeeded(db, session, now) if user_id is None else sessions.sign_in(db, session, user_id, claims, now)
+    return _opened(db, session, visitor_id, credential, credentials.cursor, claim=remembered)
+
+
+def reopen_session(db: sqlite3.Connection, credential: str, cursor: str | None, now: float) -> Opened:
+    """The session of a credential as it is, with what it missed after `cursor`; raises BackendRejectedError if it has ended."""
+    session = sessions.succeeded(db, sessions.find(db, credential), now)
+    return _opened(db, session, session.visitor_id, credential, cursor)
+
+
+def _opened(
+    db: sqlite3.Connection,
+    session: Session,
+    visitor_id: str,
+    credential: str,
+    cursor: str | None,
+    claim: IdentifyAnswer | None = None,
+) -> Opened:
     owner = owner_key(session.identity)
-    missed = conversations.missed(db, owner, session.number, credentials.cursor)
+    missed = conversations.missed(db, owner, session.number, cursor)
     welcome = Welcome(
         session=credential,
         visitor_id=visitor_id,
-        user_id=user_id,
-        claim=remembered,
+        user_id=session.user_id,
+        claim=claim,
         cursor=missed.cursor,
         gap=missed.gap,
         unread=conversations.unread(db, owner),

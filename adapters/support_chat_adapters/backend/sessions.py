@@ -89,6 +89,12 @@ def require_fresh_token(session: Session, now: float) -> None:
         raise AuthRefusedError("The session's token has expired; present a fresh one.", code="auth_expired", recoverable=True)
 
 
+def has_expired(db: sqlite3.Connection, number: int, now: float) -> bool:
+    """Whether the token that this session was signed in with last has expired."""
+    row = db.execute("SELECT token_expires FROM sessions WHERE id = ?", (number,)).fetchone()
+    return row["token_expires"] is not None and row["token_expires"] <= now
+
+
 def succeeded(db: sqlite3.Connection, session: Session, now: float) -> Session:
     """The same session with the successor of a retired visitor in their place; unchanged for everybody else.
 

@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS conversations (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
   read_up_to INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id), details TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS conversations_of_owner ON conversations(owner);
 CREATE TABLE IF NOT EXISTS messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL REFERENCES conversations(id),
@@ -68,6 +71,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
+        self._version = 0
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
@@ -79,6 +83,12 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def others_wrote(self) -> bool:
+        """Whether another connection, of another process, has changed the file since this was asked last; cheap to ask often."""
+        version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        before, self._version = self._version, version
+        return version != before
 
     def close(self) -> None:
         """Closes the database; a second call does nothing."""
