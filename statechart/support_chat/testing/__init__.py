@@ -1,6 +1,11 @@
-"""What the library's own tests use, shipped for yours: a loop with virtual time, and doubles for the ports.
+"""What the library's own tests use, shipped for yours: suites for adapters, a loop with virtual time, doubles and faults for the ports.
 
-Import it in tests only. `run(main())` runs a coroutine in virtual time; `RecordingStorage`, `RecordingTransport` and
+Import it in tests only. *Of an adapter that you write*, `check_storage`, `check_token_provider` and `check_transport` find out whether
+it keeps its port, and name the clause that it breaks; no test runner is needed:
+
+    check_storage(lambda: MyStorage(path))
+
+*Of a frontend that you write*, `run(main())` runs a coroutine in virtual time; `RecordingStorage`, `RecordingTransport` and
 `ScriptedTokens` stand in for the outside world, share one `CallLog`, and answer what the test says:
 
     log = CallLog()
@@ -8,27 +13,71 @@ Import it in tests only. `run(main())` runs a coroutine in virtual time; `Record
     transport.hold("open")                              # the next dials wait...
     transport.waiting("open")[0].fail(NetworkError("No route.")) # ... until the test decides
     transport.link.emit(TokenExpired())                 # the backend speaks
+
+`FaultyStorage`, `FaultyTransport` and `FaultyTokens` make any adapter misbehave by seed, and log what they did:
+
+    transport = FaultyTransport(transport, Faults(seed=7, drop=0.1, delay=0.2))
+
+`support_chat.testing.strategies`, which needs hypothesis, makes up options, steps of a chart and whole lives of a session.
 """
 
+from .arrangement import Arrangement, FullArrangement
+from .checks import (
+    STORAGE_CLAUSES,
+    TOKEN_CLAUSES,
+    TRANSPORT_CLAUSES,
+    check_storage,
+    check_token_provider,
+    check_transport,
+)
+from .conformance import Clause, ConformanceError, Failure, Report
+from .faults import Fault, FaultLog, Faults, Injected
+from .faulty_storage import FaultyStorage
+from .faulty_tokens import FaultyTokens
+from .faulty_transport import FaultyLink, FaultyTransport
 from .recording_storage import RecordingStorage
 from .recording_transport import RecordingTransport
 from .script import CallLog, Pending, PortCall, Script
 from .scripted_link import ScriptedLink
 from .scripted_tokens import ScriptedTokens, unsigned_token
+from .storage_place import StoragePlace
+from .token_source import TokenSource
 from .virtual_loop import DeadlockError, VirtualLoop, Waiter, run
 
 __all__ = [
+    "STORAGE_CLAUSES",
+    "TOKEN_CLAUSES",
+    "TRANSPORT_CLAUSES",
+    "Arrangement",
     "CallLog",
+    "Clause",
+    "ConformanceError",
     "DeadlockError",
+    "Failure",
+    "Fault",
+    "FaultLog",
+    "Faults",
+    "FaultyLink",
+    "FaultyStorage",
+    "FaultyTokens",
+    "FaultyTransport",
+    "FullArrangement",
+    "Injected",
     "Pending",
     "PortCall",
     "RecordingStorage",
     "RecordingTransport",
+    "Report",
     "Script",
     "ScriptedLink",
     "ScriptedTokens",
+    "StoragePlace",
+    "TokenSource",
     "VirtualLoop",
     "Waiter",
+    "check_storage",
+    "check_token_provider",
+    "check_transport",
     "run",
     "unsigned_token",
 ]
