@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import attrs
 
@@ -15,6 +16,9 @@ from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, MessageArrived, Welcome
 
 from .sessions import Session
+
+MAX_BEHIND: Final = 1000
+"""How many events a client may be behind, beyond what is replayed to it; one that is slower is cut, and gets the rest by a replay."""
 
 
 class Connection:
@@ -33,9 +37,12 @@ class Connection:
         """The client knows that the token has expired, and need not be told again until it renews."""
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[LinkEvent] = deque(replay)
+        self._room = len(self._outbox) + MAX_BEHIND
         self._replayed_up_to = int(welcome.cursor or 0)
         self._news = asyncio.Event()
         self._on_close = on_close
+        self.closed_because = ""
+        """Why the connection is over (`revoked`, `backend_closed`, `slow_reader`...); empty while it is not."""
         self._quiet_since: float | None = None
         self._silent = False
 
@@ -57,7 +64,9 @@ class Connection:
     def push(self, event: LinkEvent) -> None:
         """Puts an event into the outbox; lost if the connection is silent, or if it is a message that the replay has brought."""
         replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
-        if not self._silent and not replayed:
+        if len(self._outbox) >= self._room:
+            self.close("slow_reader")
+        elif not self._silent and not replayed:
             self._outbox.append(event)
             self._news.set()
 
@@ -94,6 +103,7 @@ class Connection:
     def _end(self, why: str) -> None:
         if not self.is_closed:
             self._be_quiet()
+            self.closed_because = why
             self.closed.set_result(None)
             self._news.set()
             self._on_close(self, why)

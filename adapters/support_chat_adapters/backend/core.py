@@ -56,12 +56,13 @@ class Backend:
         rules: WidgetRules | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._widget = Widget(
+        self.widget = Widget(
             workspace_id=workspace_id,
             widget_id=widget_id,
             keys=tuple(keys),
             rules=rules if rules is not None else WidgetRules(),
         )
+        """The widget that is served."""
         self._clock = clock
         self._store = Store(db)
         self._switchboard = Switchboard()
@@ -87,7 +88,7 @@ class Backend:
         revoked or a widget that is not served.
         """
         with self._refusals("dial", credentials.session), self._store.transaction() as db:
-            return opening.open_session(db, self._widget, credentials, self._clock())
+            return opening.open_session(db, self.widget, credentials, self._clock())
 
     def connect(self, credentials: Credentials) -> Connection:
         """As `open`, with a live link on the running event loop; its outbox begins with what was missed."""
@@ -101,7 +102,7 @@ class Backend:
         A session whose token has expired meanwhile is told so, unless it is said that it knows. Raises BackendRejectedError
         for a session that has ended.
         """
-        with self._refusals("dial", session), self._store.transaction() as db:
+        with self._refusals("listen", session), self._store.transaction() as db:
             opened = opening.reopen_session(db, session, cursor, self._clock())
         connection = self._connected(opened, "attached")
         connection.expiry_told = expiry_told
@@ -118,7 +119,7 @@ class Backend:
         """Turns the session's visitor into a user, all or nothing, once for each `identify_id`; raises AuthRefusedError."""
         with self._refusals("identify", session), self._store.transaction() as db:
             found = sessions.find(db, session)
-            done = identifying.identify(db, self._widget, found, request, self.faults.rejected_paths, self._clock())
+            done = identifying.identify(db, self.widget, found, request, self.faults.rejected_paths, self._clock())
         self._fresh_token(done.session)
         outcome = "merged" if done.answer.merged else str(done.answer.not_merged_because)
         again = ("again",) if done.again else ()
@@ -135,7 +136,7 @@ class Backend:
                     code="auth_required",
                     reason="not_signed_in",
                 )
-            claims = self._widget.authenticate(found.user_id, token, self._clock())
+            claims = self.widget.authenticate(found.user_id, token, self._clock())
             renewed = sessions.sign_in(db, found, found.user_id, claims, self._clock())
         self._fresh_token(renewed)
         self._note("renewed", renewed.ref, renewed.identity)

@@ -41,7 +41,7 @@ _LIMIT: Final = Parameter(
 _ID: Final[Mapping[str, object]] = {"type": "string", "minLength": 1, "maxLength": 255}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Endpoint:
     """One method of one path: what it takes and answers, and who may ask."""
 

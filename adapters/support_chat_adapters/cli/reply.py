@@ -1,0 +1,69 @@
+"""`support-chat reply`: the agent's side of a conversation, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any, Final
+
+from .served import add_backend_options
+from .terminal import Misuse
+
+_MORE: Final = """\
+It writes into the backend's database, so it works while `support-chat serve` runs (which delivers it at once) and while it is stopped
+(then it is delivered as a missed message).
+
+examples:
+  support-chat reply "Hello, how can I help?"            in the newest conversation of all
+  support-chat reply --user ada "It is fixed."           to a signed-in user
+  support-chat reply --visitor visitor-3f2a "Hello"      to a visitor, by their public id
+
+exit status: 0, or 2 if there is nobody to write to.
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "reply",
+        help="answer as an agent of a served backend",
+        description="Writes a message of an agent, to whoever wrote last or to somebody you name.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("text", help="what to say")
+    whom = parser.add_mutually_exclusive_group()
+    whom.add_argument("--user", metavar="ID", help="to this signed-in user")
+    whom.add_argument("--visitor", metavar="ID", help="to this visitor")
+    whom.add_argument("--conversation", metavar="ID", help="in this conversation")
+    add_backend_options(parser)
+    parser.add_argument("--json", action="store_true", help="what was stored, as a line of JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Stores the message."""
+    from support_chat.values import Identity, SignedIn, Visitor
+
+    from ..backend import Backend
+
+    if not os.path.exists(arguments.db):
+        raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+    with Backend(arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget) as backend:
+        to: str | Identity
+        if arguments.user is not None:
+            to = SignedIn(arguments.user)
+        elif arguments.visitor is not None:
+            to = Visitor(arguments.visitor)
+        elif arguments.conversation is not None:
+            to = arguments.conversation
+        else:
+            newest = backend.agent.conversations()
+            if not newest:
+                raise Misuse("nobody has written yet; name somebody with --user or --visitor.")
+            to = newest[0].id
+        message = backend.agent.reply(to, arguments.text)
+    stored = {"id": message.id, "conversation": message.conversation_id}
+    print(json.dumps(stored) if arguments.json else f"{message.id} in {message.conversation_id}")
+    return 0

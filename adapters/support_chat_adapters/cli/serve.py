@@ -1,0 +1,116 @@
+"""`support-chat serve`: the reference backend on the network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from .served import DEFAULT_PORT, add_backend_options, key_file
+from .terminal import Misuse, coloured
+
+_INSTALL: Final = 'pip install "support-chat[serve]"'
+_MORE: Final = """\
+It is meant for development, tests and small installations: one process, one SQLite file, no TLS of its own (put a reverse proxy in
+front of it). What it has answered is on disk: killing it loses nothing.
+
+examples:
+  support-chat serve                                     on this machine, data in ./support-chat.db
+  support-chat serve --db /srv/chat.db --port 9000
+  support-chat serve --allow-origin https://app.example.com --allow-origin 'https://*.example.com'
+
+then, in another terminal:
+  support-chat chat --url http://127.0.0.1:8787          a visitor
+  support-chat chat --url http://127.0.0.1:8787 --user ada
+  support-chat reply "Hello, how can I help?"            an agent's answer, also while the server is stopped
+  support-chat token --user ada                          an identity token for tests
+
+exit status: 0 once it is told to end (Ctrl-C), 2 if it cannot begin.
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="a backend to develop and test against, on this machine",
+        description="Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine only)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"the port to listen on, 0 for a free one (default: {DEFAULT_PORT})"
+    )
+    add_backend_options(parser)
+    rules = parser.add_argument_group("who may come in")
+    rules.add_argument(
+        "--allow-origin", metavar="ORIGIN", action="append", default=[],
+        help="web pages that may use the widget: https://app.example.com, or https://*.example.com for one more label; may be repeated",
+    )  # fmt: skip
+    rules.add_argument("--no-visitors", action="store_true", help="serve signed-in users only")
+    rules.add_argument("--no-merge", action="store_true", help="a visitor who signs in keeps their conversations to themselves")
+    rules.add_argument(
+        "--opens-per-minute", metavar="N", type=float, default=120, help="sessions begun by one address (default: 120, 0: no limit)"
+    )
+    rules.add_argument(
+        "--requests-per-minute", metavar="N", type=float, default=600, help="requests of one session (default: 600, 0: no limit)"
+    )
+    told = parser.add_argument_group("what it says")
+    told.add_argument("--json", action="store_true", help="its address as a line of JSON, for programs")
+    told.add_argument("--verbose", action="store_true", help="a line for each request on standard error: no secrets, no bodies")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until it is told to end."""
+    missing = [name for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec") if find_spec(name) is None]
+    if missing:
+        print(_INSTALL, file=sys.stderr)
+        return 2
+    import asyncio
+
+    from ..backend import Backend, IdentityKey, WidgetRules
+    from ..server.key_file import identity_secret
+    from ..server.limits import RateLimits
+    from ..server.origins import AllowedOrigins
+    from ..server.run import bound, serve
+
+    if arguments.verbose:
+        logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+        logging.getLogger("support_chat.server").setLevel(logging.INFO)
+    origins = AllowedOrigins(arguments.allow_origin)
+    limits = RateLimits(opens_per_minute=arguments.opens_per_minute, requests_per_minute=arguments.requests_per_minute)
+    secret = identity_secret(key_file(arguments))
+    try:
+        listener = bound(arguments.host, arguments.port)
+    except OSError as error:
+        raise Misuse(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; choose another --port.") from None
+    rules = WidgetRules(anonymous_allowed=not arguments.no_visitors, allow_merge=not arguments.no_merge)
+    with listener, Backend(
+        arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, keys=[IdentityKey("HS256", secret)], rules=rules
+    ) as backend:  # fmt: skip
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        try:
+            asyncio.run(serve(backend, listener, origins=origins, limits=limits, started=lambda: _say(arguments, url)))
+        except KeyboardInterrupt:
+            if not arguments.json:
+                print("\nstopped; everything it answered is on disk", flush=True)
+    return 0
+
+
+def _say(arguments: argparse.Namespace, url: str) -> None:
+    if arguments.json:
+        print(json.dumps({"url": url, "workspace": arguments.workspace, "widget": arguments.widget, "db": arguments.db}), flush=True)
+        return
+    here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
+    print(f"support-chat backend for development, tests and small installations: {coloured(url, 'bold', sys.stdout)}")
+    print(f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret lies beside it, for your eyes only")
+    print(f"  a client   support-chat chat --url {url}{here} [--user ada]")
+    print(f'  an answer  support-chat reply{here} "Hello, how can I help?"')
+    print("  Ctrl-C stops it", flush=True)

@@ -1,0 +1,61 @@
+"""`support-chat token`: an identity token for tests, signed with the secret of a served backend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any, Final
+
+from .served import add_backend_options, key_file
+from .terminal import Misuse
+
+_MORE: Final = """\
+For tests and development: in production your own server mints tokens for the people it has signed in, in the same six lines
+(README, "Tokens"). The token is all that goes to standard output, so that it can be piped:
+
+  support-chat token --user ada
+  support-chat token --user ada --lifetime 20 --json
+  curl -d "$(support-chat token --user ada)" ...
+
+exit status: 0, or 2 if the token cannot be made as it was asked for.
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "token",
+        help="mint an identity token for tests",
+        description="Prints an identity token (a JWT, HS256) that `support-chat serve` on the same database accepts.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--user", metavar="ID", required=True, help="who the token is for")
+    parser.add_argument("--name", help="their name, for a user who is new to the backend")
+    parser.add_argument("--email", help="their e-mail address, likewise")
+    parser.add_argument("--lifetime", metavar="SECONDS", type=float, default=900.0, help="how long it lives (default: 900)")
+    add_backend_options(parser)
+    parser.add_argument("--json", action="store_true", help='{"token": ...} instead of the token alone')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the token."""
+    from support_chat.values import User
+
+    from ..backend import sign_identity_token
+    from ..server.key_file import identity_secret
+
+    user = User(arguments.user, **{key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None})
+    try:
+        token = sign_identity_token(
+            user,
+            identity_secret(key_file(arguments)),
+            workspace_id=arguments.workspace,
+            widget_id=arguments.widget,
+            lifetime=arguments.lifetime,
+        )
+    except ModuleNotFoundError as error:
+        raise Misuse(str(error)) from None
+    print(json.dumps({"token": token}) if arguments.json else token)
+    return 0

@@ -1,0 +1,130 @@
+"""The application: the table of endpoints becomes routes, and every error leaves as an envelope.
+
+Each request gets an id, which its answer, its error and its line in the log carry. A line in the log names method, path, status
+and id; no query, no header and no body is ever logged, for they hold credentials and personal data.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from support_chat.errors import BackendRejectedError, SupportChatError
+
+from ..backend import Backend
+from ..backend.store import hashed
+from ..wire.endpoints import BASE, ENDPOINTS, OPEN, Endpoint
+from ..wire.problems import response_to
+from .gateway import gateway
+from .handlers import HANDLERS, Site
+from .limits import Buckets, RateLimits
+from .origins import AllowedOrigins
+from .realtime_tokens import RealtimeTokens
+
+LOG: Final = logging.getLogger("support_chat.server")
+
+
+def create_app(backend: Backend, *, origins: AllowedOrigins | None = None, limits: RateLimits | None = None) -> Starlette:
+    """The Widget API of `backend` as an ASGI application, which does not close it.
+
+    `origins` are the pages that may use the widget: without it none may, only programs that are no browser. Serve it with one
+    worker: the live links are in this process. Call `backend.look_around()` several times a second beside it.
+    """
+    allowed, rates = origins or AllowedOrigins(), limits or RateLimits()
+    site = Site(
+        backend,
+        allowed,
+        RealtimeTokens(time.monotonic),
+        opens=Buckets(rates.opens_per_minute, time.monotonic),
+        requests=Buckets(rates.requests_per_minute, time.monotonic),
+    )
+
+    async def realtime(socket: WebSocket) -> None:
+        await gateway(site, socket)
+
+    routes: list[BaseRoute] = [Route(BASE + one.path, _route(site, one), methods=[one.method], name=one.name) for one in ENDPOINTS]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origin_regex=allowed.expression,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["retry-after", "x-request-id"],
+        max_age=600,
+    )
+    return Starlette(
+        routes=[*routes, WebSocketRoute(f"{BASE}/realtime", realtime)],
+        middleware=[cors],
+        exception_handlers={HTTPException: _no_such_thing},
+    )
+
+
+def _route(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    handler = HANDLERS[endpoint]
+
+    async def answer(request: Request) -> Response:
+        began, request_id = time.perf_counter(), uuid.uuid4().hex
+        try:
+            _admit(site, endpoint, request)
+            payload = await handler(site, request)
+            response = _answer(payload, request_id)
+        except SupportChatError as error:
+            response = _error(error, request_id)
+        except Exception:
+            LOG.exception("%s failed (%s)", endpoint.name, request_id)
+            response = _error(SupportChatError("The backend failed; its log has more under this request id."), request_id)
+        took = (time.perf_counter() - began) * 1000
+        LOG.info("%s %s %d %.1f ms %s", endpoint.method, endpoint.path, response.status_code, took, request_id)
+        return response
+
+    return answer
+
+
+def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
+    """The checks that every endpoint shares: the page's origin, and how often its caller asks."""
+    if endpoint.mutates:
+        site.origins.check(request.headers.get("origin"))
+    address = request.client.host if request.client else "unknown"
+    if endpoint is OPEN:
+        site.opens.take(address)
+    else:
+        site.requests.take(hashed(request.headers.get("authorization", address)))
+
+
+def _answer(payload: msgspec.Struct | None, request_id: str) -> Response:
+    headers = {"x-request-id": request_id, "cache-control": "no-store"}
+    if payload is None:
+        return Response(status_code=204, headers=headers)
+    return Response(msgspec.json.encode(payload), 200, headers, "application/json")
+
+
+def _error(error: SupportChatError, request_id: str) -> Response:
+    answer = response_to(error, request_id)
+    return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
+
+
+async def _no_such_thing(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: a path that is none, a method that a path does not have."""
+    if not isinstance(error, HTTPException):
+        raise error
+    what = BackendRejectedError(
+        f"{error.detail}: see the OpenAPI document for the paths and methods there are.",
+        code="validation_error",
+        reason=error.detail.lower().replace(" ", "_"),
+    )
+    response = _error(what, uuid.uuid4().hex)
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,77 @@
+"""Serving: one uvicorn server, and beside it what a backend looks after several times a second."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+
+from ..backend import Backend
+from .app import create_app
+from .limits import RateLimits
+from .origins import AllowedOrigins
+
+LOOKS: Final = 0.1
+"""Seconds between two looks around: how late a message is that another process has stored."""
+MAX_CLIENT_FRAME: Final = 4 * 1024
+"""The longest WebSocket frame that a client may send, in bytes; a longer one ends its connection with 1009."""
+
+
+async def serve(
+    backend: Backend,
+    listener: socket.socket,
+    *,
+    origins: AllowedOrigins | None = None,
+    limits: RateLimits | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves `backend` on a bound socket until the process is asked to end (SIGINT or SIGTERM); `started` is called once it answers.
+
+    Clients are told to come back, and their polls answered, before it returns. The backend stays open.
+    """
+    config = uvicorn.Config(
+        create_app(backend, origins=origins, limits=limits),
+        log_config=None,
+        access_log=False,  # it would log the query, and with it realtime tokens; so does uvicorn's own word on a WebSocket
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=MAX_CLIENT_FRAME,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    beside = asyncio.ensure_future(_look_around(backend, server, started))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        beside.cancel()
+        await asyncio.gather(beside, return_exceptions=True)
+
+
+async def _look_around(backend: Backend, server: uvicorn.Server, started: Callable[[], None]) -> None:
+    while not server.started:  # uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    started()
+    while not server.should_exit:
+        backend.look_around()
+        await asyncio.sleep(LOOKS)
+    backend.hang_up()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket on this address; port 0 takes a free one. Raises OSError if the address cannot be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,52 @@
+"""The seam between a link and the way its news comes: a WebSocket where one gets through, else long polls."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from support_chat.ports import LinkEvent
+
+
+@attrs.frozen
+class Attached:
+    """What the backend says when a channel begins: where the replay ends, whether something before it is lost, what is unread."""
+
+    cursor: str
+    gap: bool
+    unread: int
+
+
+class Channel(Protocol):
+    """The realtime half of one link, open already. After `abort()` it delivers nothing."""
+
+    @property
+    def attached(self) -> Attached:
+        """What the backend said when the channel began."""
+        ...
+
+    @property
+    def heard_at(self) -> float:
+        """When the last sign of life came, in the running loop's `time()`."""
+        ...
+
+    async def next(self) -> LinkEvent:
+        """The next event, in order; raises NetworkError when there will be none."""
+        ...
+
+    def renewed(self) -> None:
+        """The session has a fresh token: its expiry is news again."""
+        ...
+
+    async def aclose(self) -> None:
+        """Says goodbye and closes."""
+        ...
+
+    def abort(self) -> None:
+        """Closes at once, without a goodbye; a second call does nothing."""
+        ...
+
+
+class ChannelBlocked(Exception):
+    """No WebSocket gets through here, though the backend can be reached: a proxy or a firewall is in the way."""

@@ -1,0 +1,114 @@
+"""News by long polls, for networks that let no WebSocket through: the same events, each poll going on where the last one ended.
+
+A poll that fails ends the channel, as a broken connection would: when to dial again is not an adapter's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
+from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
+
+from ..wire.frames import Polled, event_of
+from .channels import Attached
+
+Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
+"""Asks for what came after a cursor: the cursor, how many seconds to wait, whether the token is known to have expired."""
+
+
+async def open_polls(poll: Poll, cursor: str | None, *, wait: float) -> PollChannel:
+    """Polls once without waiting, to see that polls get through, and begins a channel with what that brought."""
+    return PollChannel(poll, await poll(cursor, 0.0, False), wait)
+
+
+class PollChannel:
+    """Polls one after the other, each waiting up to `wait` seconds for news; made by `open_polls`."""
+
+    def __init__(self, poll: Poll, first: Polled, wait: float) -> None:
+        self._poll = poll
+        self._wait = wait
+        self._loop = asyncio.get_running_loop()
+        self._attached = Attached(first.cursor, first.gap, first.unread)
+        self._events: deque[LinkEvent] = deque()
+        self._news = asyncio.Event()
+        self._failure: SupportChatError | None = None
+        self._expired = False
+        self._cursor = first.cursor
+        self._heard_at = self._loop.time()
+        self._take(first)
+        self._polling = self._loop.create_task(self._go_on(), name="support-chat poll")
+
+    @property
+    def attached(self) -> Attached:
+        """What the first poll said."""
+        return self._attached
+
+    @property
+    def heard_at(self) -> float:
+        """When the last poll was answered."""
+        return self._heard_at
+
+    async def next(self) -> LinkEvent:
+        """The next event; raises NetworkError when a poll has failed, after what came before it."""
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            self._news.clear()
+            await self._news.wait()
+        return self._events.popleft()
+
+    def renewed(self) -> None:
+        """The token's expiry is news again."""
+        self._expired = False
+
+    async def aclose(self) -> None:
+        """Ends the poll under way: the backend sees the connection close."""
+        self.abort()
+        await asyncio.gather(self._polling, return_exceptions=True)
+
+    def abort(self) -> None:
+        """Ends the poll under way and forgets what it brought."""
+        self._events.clear()
+        self._end(NetworkError("The link is over; the session dials again."))
+        self._polling.cancel()
+
+    async def _go_on(self) -> None:
+        try:
+            while self._failure is None:
+                self._take(await self._poll(self._cursor, self._wait, self._expired))
+        except BackendRejectedError as error:
+            if error.code == "auth_required":
+                self._tell(SessionRevoked(error.reason or "revoked"))
+            self._end(NetworkError("The backend has ended the link; the session dials again.", reason=error.reason))
+        except AuthRefusedError as error:
+            self._end(NetworkError("The backend does not accept this link any more; the session dials again.", reason=error.reason))
+        except NetworkError as error:
+            self._end(error)
+
+    def _take(self, polled: Polled) -> None:
+        self._heard_at = self._loop.time()
+        if self._failure is not None:
+            return
+        self._cursor = polled.cursor
+        for frame in polled.frames:
+            event = event_of(frame)
+            if event is not None:
+                self._tell(event)
+            if isinstance(event, SessionRevoked):
+                self._end(NetworkError("The backend has ended this session."))
+        if polled.token_expired and not self._expired:
+            self._tell(TokenExpired())
+        self._expired = polled.token_expired
+
+    def _tell(self, event: LinkEvent) -> None:
+        self._events.append(event)
+        self._news.set()
+
+    def _end(self, failure: SupportChatError) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self._news.set()

@@ -1,0 +1,148 @@
+"""News over a WebSocket: frames become link events, pings prove that the other end is alive, close codes become what they mean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, cast
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from support_chat.errors import NetworkError
+from support_chat.ports import LinkEvent, SessionRevoked
+
+from ..wire.closing import meaning_of
+from ..wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
+from ..wire.problems import Response, error_of
+from .channels import Attached, ChannelBlocked
+
+Connect: TypeAlias = Callable[..., Any]
+"""`websockets.asyncio.client.connect`, or something that takes the same arguments and is awaited for a `ClientConnection`."""
+
+_OURS: Final = 4000
+"""Close codes from here on were sent by a gateway, not by something in between."""
+
+
+async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, ping_every: float, patience: float) -> SocketChannel:
+    """Opens the gateway at `url` and waits for its hello, `patience` seconds for both together.
+
+    Raises ChannelBlocked if no WebSocket gets through, NetworkError and its kin for what the backend itself says.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            socket = cast(
+                ClientConnection,
+                await connect(url, open_timeout=None, ping_interval=None, close_timeout=1.0, max_size=MAX_FRAME_BYTES, **options),
+            )
+            try:
+                hello = await _hello(socket)
+            except BaseException:
+                socket.transport.abort()
+                raise
+    except InvalidStatus as refusal:
+        answer = refusal.response
+        headers = {name.lower(): value for name, value in answer.headers.raw_items()}
+        error = error_of(Response(answer.status_code, headers, bytes(answer.body or b"")))
+        if error.code == "network_error":  # a proxy's page, or an old server: polling may still work
+            raise ChannelBlocked from None
+        raise error from None
+    except (WebSocketException, OSError, TimeoutError) as failure:
+        if isinstance(failure, NetworkError):  # what the gateway itself has said
+            raise
+        raise ChannelBlocked from None
+    return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
+
+
+async def _hello(socket: ClientConnection) -> Hello:
+    try:
+        while True:
+            frame = decode_frame(await socket.recv())
+            if isinstance(frame, Hello):
+                return frame
+            if frame is not None:
+                raise NetworkError("The gateway did not begin with a hello; check that base_url is a backend of the Widget API.")
+    except ConnectionClosed as closed:
+        if closed.rcvd is None or closed.rcvd.code < _OURS:
+            raise ChannelBlocked from None
+        meaning = meaning_of(closed.rcvd.code, closed.rcvd.reason)
+        if isinstance(meaning, SessionRevoked):
+            raise NetworkError("The session ended while its link was opened; the session dials again.", reason=meaning.reason) from None
+        raise meaning from None
+
+
+class SocketChannel:
+    """An open WebSocket of which the hello has been read; made by `open_socket`."""
+
+    def __init__(self, socket: ClientConnection, attached: Attached, ping_every: float) -> None:
+        self._socket = socket
+        self._attached = attached
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._over = False
+        self._pinging = self._loop.create_task(self._ping(ping_every), name="support-chat ping")
+
+    @property
+    def attached(self) -> Attached:
+        """What the hello said."""
+        return self._attached
+
+    @property
+    def heard_at(self) -> float:
+        """When the last frame or the answer to a ping came."""
+        return self._heard_at
+
+    async def next(self) -> LinkEvent:
+        """The next event; raises what the end of the connection means."""
+        while True:
+            try:
+                text = await self._socket.recv()
+            except ConnectionClosed as closed:
+                if self._over:
+                    raise _over() from None
+                self._over = True
+                code = closed.rcvd
+                meaning = meaning_of(None if code is None else code.code, "" if code is None else code.reason)
+                if isinstance(meaning, SessionRevoked):
+                    return meaning
+                raise meaning from None
+            if self._over:
+                raise _over()
+            self._heard_at = self._loop.time()
+            try:
+                frame = decode_frame(text)
+            except NetworkError:
+                self.abort()
+                raise
+            event = None if frame is None else event_of(frame)
+            if isinstance(event, SessionRevoked):
+                self._over = True
+            if event is not None:
+                return event
+
+    def renewed(self) -> None:
+        """Nothing to do: the gateway remembers what it has told."""
+
+    async def aclose(self) -> None:
+        """Closes with 1000."""
+        self._over = True
+        self._pinging.cancel()
+        await self._socket.close()
+
+    def abort(self) -> None:
+        """Drops the connection."""
+        self._over = True
+        self._pinging.cancel()
+        self._socket.transport.abort()
+
+    async def _ping(self, every: float) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(every)
+                await (await self._socket.ping())
+                self._heard_at = self._loop.time()
+
+
+def _over() -> NetworkError:
+    return NetworkError("The link is over; the session dials again.")

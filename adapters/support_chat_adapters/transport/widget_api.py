@@ -1,0 +1,156 @@
+"""The transport to a backend on the network: the Widget API over HTTP, its realtime gateway over WebSocket, or long polls without one.
+
+Dialling is two round trips: the session is opened over HTTP, which says who we are, then the channel is opened that brings news. A
+dial that is cancelled leaves no connection behind. What is asked goes over HTTP, each request on its own, so an answer cannot be
+taken for another's. Nothing is retried here, and nothing is decided: the session has its chart for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import attrs
+import httpx2
+from websockets.asyncio.client import connect
+
+from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.ports import Credentials
+from support_chat.values import UNSET, Unset
+
+from ..wire import codec, endpoints, payloads, translation
+from ..wire.frames import Polled
+from .channels import Channel, ChannelBlocked
+from .http_exchange import HTTPExchange, new_client
+from .poll_channel import open_polls
+from .socket_channel import Connect, open_socket
+from .widget_link import WidgetLink
+
+PING_EVERY: Final = 10.0
+"""Seconds between two pings: three of them fit into the session's `silence_timeout` of 35 s."""
+POLL_WAIT: Final = 20.0
+"""Seconds that one long poll waits for news; it has to be below the session's `silence_timeout`, too."""
+SOCKET_PATIENCE: Final = 4.0
+"""Seconds that a WebSocket has to open before polls are used instead: below the session's `connect_timeout` of 10 s."""
+BLOCKED_FOR: Final = 300.0
+"""Seconds for which a network that blocked a WebSocket is not tried with another one."""
+
+
+class WidgetAPITransport:
+    """Opens links to the backend at `base_url` (`https://chat.example.com`, or with a path in front of `/widget/v1`).
+
+    Use it wherever the backend is not in this process. Many sessions may share one; call `aclose()` when the last has ended.
+
+    - `tls`: an `ssl.SSLContext` for a private certificate authority or client certificates; the system's trust otherwise.
+    - `proxy`: the address of a proxy; without it the environment decides (`HTTPS_PROXY`, `NO_PROXY`...).
+    - `origin`: sent as Origin, for a backend that asks for one of this client.
+    - `ping_every`, `poll_wait`: seconds; both must be below the session's `silence_timeout`, which judges by their answers.
+    - `http`: an `httpx2.AsyncClient` of yours instead of our own; you close it, and `tls` and `proxy` are then its business.
+    - `websocket`: what opens a WebSocket instead of `websockets.asyncio.client.connect`, called with the same arguments; None for a
+      network that is known to block them, so that polls are used from the beginning.
+
+    Raises InvalidInputError for a `base_url` that is no http(s) address.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        origin: str | None = None,
+        ping_every: float = PING_EVERY,
+        poll_wait: float = POLL_WAIT,
+        http: httpx2.AsyncClient | None = None,
+        websocket: Connect | Unset | None = UNSET,
+    ) -> None:
+        self._base_url = _checked(base_url)
+        self._tls = tls
+        self._proxy = proxy
+        self._origin = origin
+        self._ping_every = ping_every
+        self._poll_wait = poll_wait
+        self._given = http
+        self._own: httpx2.AsyncClient | None = None
+        self._connect: Connect | None = connect if isinstance(websocket, Unset) else websocket
+        self._blocked_until = 0.0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<WidgetAPITransport {urlsplit(self._base_url).hostname}>"
+
+    async def open(self, credentials: Credentials) -> WidgetLink:
+        """Dials: opens or resumes the session, then its channel."""
+        exchange = self._exchange()
+        request = codec.request_to(endpoints.OPEN, translation.opening_of(credentials))
+        opened = codec.answer_of(endpoints.OPEN, await exchange.send(request), payloads.SessionOpened)
+        channel = await self._channel(exchange, opened, credentials.cursor or opened.cursor)
+        attached = channel.attached
+        welcome = attrs.evolve(
+            translation.welcome_of(opened), cursor=attached.cursor, gap=opened.gap or attached.gap, unread=attached.unread
+        )
+        return WidgetLink(exchange, welcome, channel)
+
+    async def revoke(self, session: str) -> None:
+        """Ends the named backend session and no other; needs no open link, and an unknown session is no error."""
+        response = await self._exchange().send(codec.request_to(endpoints.SHUTDOWN, session=session))
+        codec.done_of(endpoints.SHUTDOWN, response)
+
+    async def aclose(self) -> None:
+        """Closes the connections that are kept for later requests; links stay, but ask nothing any more. A second call does nothing."""
+        self._closed = True
+        client, self._own = self._own, None
+        if client is not None:
+            await client.aclose()
+
+    def _exchange(self) -> HTTPExchange:
+        if self._closed:
+            raise NetworkError("This WidgetAPITransport is closed; make a new one.", reason="closed", recoverable=False)
+        client = self._given or self._own
+        if client is None:
+            client = self._own = new_client(tls=self._tls, proxy=self._proxy)
+        return HTTPExchange(self._base_url, client, {} if self._origin is None else {"origin": self._origin})
+
+    async def _channel(self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None) -> Channel:
+        now = asyncio.get_running_loop().time()
+        if self._connect is not None and now >= self._blocked_until:
+            try:
+                return await open_socket(
+                    self._connect,
+                    self._gateway(opened.realtime_token, cursor),
+                    self._socket_options(),
+                    ping_every=self._ping_every,
+                    patience=SOCKET_PATIENCE,
+                )
+            except ChannelBlocked:
+                self._blocked_until = now + BLOCKED_FOR
+        return await self._polls(exchange, opened.session, cursor)
+
+    async def _polls(self, exchange: HTTPExchange, session: str, cursor: str | None) -> Channel:
+        async def poll(cursor: str | None, wait: float, token_expired: bool) -> Polled:
+            query = {"wait": f"{wait:g}", "token_expired": "true" if token_expired else "false"}
+            if cursor is not None:
+                query["cursor"] = cursor
+            request = codec.request_to(endpoints.POLL, session=session, query=query)
+            return codec.answer_of(endpoints.POLL, await exchange.send(request, patience=wait), Polled)
+
+        return await open_polls(poll, cursor, wait=self._poll_wait)
+
+    def _gateway(self, realtime_token: str, cursor: str | None) -> str:
+        query = {"session_token": realtime_token, **({} if cursor is None else {"cursor": cursor})}
+        return f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime?{urlencode(query)}"
+
+    def _socket_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"proxy": True if self._proxy is None else self._proxy, "origin": self._origin}
+        if self._tls is not None:
+            options["ssl"] = self._tls
+        return options
+
+
+def _checked(base_url: str) -> str:
+    parts = urlsplit(base_url) if isinstance(base_url, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidInputError("base_url must be the http(s) address of a backend, such as https://chat.example.com.")
+    return base_url.rstrip("/")

@@ -1,0 +1,160 @@
+"""One link to a backend on the network: requests over HTTP, news over its channel, and one end for both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from support_chat.errors import NetworkError
+from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, UpdateAnswer, Welcome
+from support_chat.values import Changes, Conversation, Message
+
+from ..wire import codec, endpoints, payloads, translation
+from ..wire.endpoints import Endpoint
+from ..wire.problems import Response
+from .channels import Channel
+from .http_exchange import HTTPExchange
+
+T = TypeVar("T")
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+class WidgetLink:
+    """An open session and its channel; made by `WidgetAPITransport.open`."""
+
+    def __init__(self, exchange: HTTPExchange, welcome: Welcome, channel: Channel) -> None:
+        self._exchange = exchange
+        self._welcome = welcome
+        self._channel = channel
+        self._over = False
+        self._under: set[asyncio.Task[Any]] = set()
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the backend answered when this link was opened."""
+        return self._welcome
+
+    @property
+    def heard_at(self) -> float:
+        """When the last frame, the answer to a ping or the answer to a poll came, in the running loop's `time()`."""
+        return self._channel.heard_at
+
+    def events(self) -> AsyncIterator[LinkEvent]:
+        """What the backend sends, in order, once; raises NetworkError when the link is over."""
+        return _Events(self._channel)
+
+    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
+        answer = await self._ask(endpoints.IDENTIFY, payloads.Identified, translation.identify_of(request))
+        self._channel.renewed()
+        return translation.identify_answer_of(answer)
+
+    async def renew(self, token: str) -> None:
+        """Presents a fresh token for the same user."""
+        codec.done_of(endpoints.REFRESH, await self._carry(self._sent(endpoints.REFRESH, payloads.Refresh(token=token))))
+        self._channel.renewed()
+
+    async def update(self, changes: Changes) -> UpdateAnswer:
+        """Stores changed traits; paths that the backend rejects are named in the answer."""
+        answer = await self._ask(endpoints.EVENTS, payloads.EventTaken, payloads.ClientEvent(changes=dict(changes)))
+        return UpdateAnswer(translation.rejections_of(answer.rejected))
+
+    async def send(self, message: Outgoing) -> Message:
+        """Sends a message; returns it as the backend stored it."""
+        if message.conversation_id is None:
+            begins = payloads.StartConversation(message=message.text, client_message_id=message.client_message_id)
+            return translation.message_to((await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message)
+        sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
+        stored = await self._ask(endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id)
+        return translation.message_to(stored)
+
+    async def conversations(self) -> Sequence[Conversation]:
+        """Lists the conversations of the session's identity, newest first: all pages."""
+        found: list[Conversation] = []
+        cursor: str | None = None
+        while True:
+            query = {"limit": str(endpoints.LARGEST_PAGE), **({} if cursor is None else {"cursor": cursor})}
+            page = await self._ask(endpoints.CONVERSATIONS, payloads.ConversationsPage, query=query)
+            found.extend(translation.conversation_to(item) for item in page.conversations)
+            cursor = page.next_cursor
+            if cursor is None:
+                return tuple(found)
+
+    async def aclose(self) -> None:
+        """Says goodbye and closes."""
+        self._end()
+        await self._channel.aclose()
+
+    def abort(self) -> None:
+        """Closes at once, without a goodbye; a second call does nothing."""
+        self._end()
+        self._channel.abort()
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        kind: type[P],
+        payload: msgspec.Struct | None = None,
+        *,
+        conversation_id: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> P:
+        return codec.answer_of(endpoint, await self._carry(self._sent(endpoint, payload, conversation_id, query)), kind)
+
+    async def _sent(
+        self,
+        endpoint: Endpoint,
+        payload: msgspec.Struct | None = None,
+        conversation_id: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Response:
+        request = codec.request_to(endpoint, payload, session=self._welcome.session, conversation_id=conversation_id, query=query)
+        return await self._exchange.send(request)
+
+    async def _carry(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does the work unless the link is over; when it ends meanwhile, so does the work."""
+        if self._over:
+            work.close()
+            raise _lost()
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_seen)
+        self._under.add(task)
+        try:
+            await asyncio.wait((task,))
+        finally:
+            self._under.discard(task)
+            task.cancel()
+        if self._over:
+            raise _lost()
+        return task.result()
+
+    def _end(self) -> None:
+        self._over = True
+        for task in self._under:
+            task.cancel()
+
+
+class _Events:
+    """An iterator over a channel; unlike an async generator it leaves nothing to finalise."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> LinkEvent:
+        return await self._channel.next()
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _lost() -> NetworkError:
+    return NetworkError("The link to the backend is over; what was asked may have happened. The session dials again.")

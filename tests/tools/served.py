@@ -1,0 +1,113 @@
+"""A real `support-chat serve` in a process of its own, for tests: started on a free port, killed, and started again on the same one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
+from support_chat_adapters.server.key_file import identity_secret
+
+WORKSPACE = "demo"
+WIDGET = "web"
+_PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
+
+
+class Served:
+    """One served backend; its data stays in `db` whatever becomes of the process. Made by `served`."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        self.db = folder / "chat.db"
+        self.log = folder / "serve.log"
+        self.url = ""
+        self._options = options
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Starts the process and waits until it answers; the port is the same each time."""
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    _PROGRAM,
+                    "serve",
+                    "--json",
+                    "--verbose",
+                    f"--db={self.db}",
+                    f"--port={self._port}",
+                    *self._options,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"serve did not start: {self.log.read_text()[-2000:]}"
+        self.url = json.loads(line)["url"]
+        self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of the process runs any more when this returns."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ctrl-C: it says goodbye to its clients."""
+        self._end(signal.SIGINT)
+
+    def restart(self) -> None:
+        """Killed, and started again."""
+        self.kill()
+        self.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def token(self, user_id: str, *, lifetime: float = 900.0) -> str:
+        """An identity token that it accepts."""
+        return sign_identity_token(user_id, self._secret(), workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime)
+
+    @contextmanager
+    def backend(self) -> Generator[Backend, None, None]:
+        """Its data, opened in this process: what an agent or a judge looks at. Works while it runs and while it does not."""
+        keys = [IdentityKey("HS256", self._secret())]
+        with Backend(self.db, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
+            yield backend
+
+    def _secret(self) -> str:
+        return identity_secret(Path(f"{self.db}.key"))
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            os.kill(process.pid, how)
+            process.wait(timeout=20)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@contextmanager
+def served(folder: Path, *options: str) -> Generator[Served, None, None]:
+    """A backend served from this folder, started; it is killed at the end. `options` are those of `support-chat serve`."""
+    one = Served(folder, options)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.kill()
