@@ -209,18 +209,15 @@ def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_pat
 # --- what goes wrong -----------------------------------------------------------------------------------------------------
 
 
-def no_database(folder: Path) -> Path:
+def a_damaged_database_of_others(folder: Path) -> Path:
+    """One that holds another program's table, and whose second page is gone."""
     path = folder / "chat.db"
-    path.write_text("Dear diary")
-    return path
-
-
-def a_damaged_database(folder: Path) -> Path:
-    path = folder / "chat.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (something_else)")
     using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(b"\xa5" * 4096)
+        file.write(b"\xa5" * 8192)
     return path
 
 
@@ -256,8 +253,7 @@ def a_folder_itself(folder: Path) -> Path:
 
 
 FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
-    (no_database, "not a SQLite database. Nothing in it was changed; move it away", "SQLITE_NOTADB"),
-    (a_damaged_database, "damaged. It was not repaired or removed; move it away", "SQLITE_CORRUPT"),
+    (a_damaged_database_of_others, "damaged, and holds tables of another program. It was not moved; repair it", "SQLITE_CORRUPT"),
     (another_programs_table, "another program's data. Give the storage a file of its own", "SQLITE_ERROR"),
     (a_read_only_file, "cannot be written. Give this process write permission", "SQLITE_READONLY"),
     (a_missing_folder, "cannot be created: No such file or directory. Create its folder", "FileNotFoundError"),
@@ -321,7 +317,7 @@ def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path:
     using(SQLiteStorage(path, timeout=0.01), use)
 
 
-@pytest.mark.parametrize("fault", [no_database, a_damaged_database, a_folder_itself], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", [a_damaged_database_of_others, a_folder_itself], ids=lambda fault: fault.__name__)
 def test_moving_a_bad_file_away_helps_without_a_restart(tmp_path: Path, fault: Callable[[Path], Path]) -> None:
     async def use(storage: SQLiteStorage) -> None:
         with pytest.raises(StorageError):
@@ -492,5 +488,5 @@ def test_virtual_time_stands_still_while_the_file_is_used(tmp_path: Path) -> Non
 def test_sqlite_is_imported_only_by_those_who_use_it() -> None:
     code = "import sys, support_chat_adapters.storage as s; s.MemoryStorage(); assert 'sqlite3' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-    with pytest.raises(AttributeError, match="no attribute 'RedisStorage'"):
-        _ = support_chat_adapters.storage.RedisStorage  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match="no attribute 'SQLightStorage'"):
+        _ = support_chat_adapters.storage.SQLightStorage  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

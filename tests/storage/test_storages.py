@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support_chat.errors import StorageError
 from support_chat.ports import Storage
 from support_chat.testing import run
-from support_chat_adapters.storage import MemoryStorage, SQLiteStorage
+
+if TYPE_CHECKING:
+    from tests.storage.conftest import Place
 
 Case = Callable[[Storage], Awaitable[None]]
 KEY = "support-chat/acme/help/default/visitor"
@@ -176,14 +178,26 @@ CASES: Sequence[Case] = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return MemoryStorage() if request.param == "memory" else SQLiteStorage(tmp_path / "chat.db")
+KINDS = ["memory", "file", "sqlite", "redis", "keyring", "mapping", "shelf"]
+RUNNERS: dict[str, Callable[..., Any]] = {"real time": asyncio.run, "virtual time": run}
+SOCKETS = {"redis"}
+"""What waits for bytes on a socket, which a loop with virtual time does not."""
+
+every_storage = pytest.mark.parametrize("place", KINDS, indirect=True)
 
 
-@pytest.mark.parametrize("runner", [asyncio.run, run], ids=["real time", "virtual time"])
+@pytest.fixture
+def storage(place: Place) -> Storage:
+    return place.open()
+
+
+@pytest.mark.parametrize(
+    ("place", "time"),
+    [(kind, time) for kind in KINDS for time in RUNNERS if time == "real time" or kind not in SOCKETS],
+    indirect=["place"],
+)
 @pytest.mark.parametrize("case", CASES)
-def test_a_storage(case: Case, storage: Storage, runner: Callable[..., None]) -> None:
+def test_a_storage(case: Case, storage: Storage, time: str) -> None:
     async def main() -> None:
         try:
             async with asyncio.timeout(60.0):
@@ -191,10 +205,11 @@ def test_a_storage(case: Case, storage: Storage, runner: Callable[..., None]) ->
         finally:
             await storage.aclose()
 
-    runner(main())
+    RUNNERS[time](main())
 
 
-def test_one_storage_serves_one_loop_after_the_other(storage: Storage) -> None:
+@every_storage
+def test_one_storage_serves_one_loop_after_the_other(place: Place, storage: Storage) -> None:
     async def first() -> None:
         await storage.create(KEY, "one")
 
@@ -205,9 +220,10 @@ def test_one_storage_serves_one_loop_after_the_other(storage: Storage) -> None:
             await storage.aclose()
 
     asyncio.run(first())
-    assert run(second()) == "one"
+    assert (asyncio.run if place.kind in SOCKETS else run)(second()) == "one"
 
 
+@every_storage
 def test_one_storage_serves_loops_on_many_threads_at_once(storage: Storage) -> None:
     async def prepare() -> None:
         for i in range(50):

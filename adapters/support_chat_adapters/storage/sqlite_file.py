@@ -3,8 +3,10 @@
 - Two processes may share a file: what reads and then writes begins with `BEGIN IMMEDIATE`, so it is one atomic step.
 - A rollback journal, which is deleted at each commit, rather than a write-ahead log, which keeps old pages for long; and
   `secure_delete`, which writes zeros over what is deleted: after a clear, no byte of a value is left in the folder.
-- A failed operation closes the file and the next one opens it again, so that a cause that was removed (a lock, a full disk,
-  a damaged file moved away) stays removed.
+- A failed operation closes the file and the next one opens it again, so that a cause that was removed (a lock, a full disk)
+  stays removed.
+- A damaged file is set aside. Another process may have it open and not have met the damage: so every operation looks, when it is
+  done, whether the file is still the one at `path`, and is done again there if it is not.
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Generator, Sequence
-from typing import Final
+from collections.abc import Callable, Generator, Sequence
+from typing import Final, TypeVar
 
 from support_chat.errors import StorageError
+
+from .damage import DamagedError, report, set_aside
+from .file_errors import file_error
+from .file_lock import FileLock
+from .sqlite_damage import COMPANIONS, MARK, address, check, damage, holds_other_tables, text
+
+_T = TypeVar("_T")
 
 _CREATING: Final = threading.Lock()
 """POSIX drops *all* locks of a process on a file when it closes *any* descriptor of it, and creating the file closes one."""
 
 _WAYS_OUT: Final = {
-    sqlite3.SQLITE_NOTADB: "it is not a SQLite database. Nothing in it was changed; move it away, or choose another path",
-    sqlite3.SQLITE_CORRUPT: "it is damaged. It was not repaired or removed; move it away (the visitor starts anew)",
+    sqlite3.SQLITE_CORRUPT: "it is damaged, and holds tables of another program. It was not moved; repair it, or choose another path",
     sqlite3.SQLITE_READONLY: "it cannot be written. Give this process write permission to the file and to its folder",
     sqlite3.SQLITE_PERM: "it cannot be written. Give this process write permission to the file and to its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened. The folder must exist, and this process must be allowed to write to it",
@@ -33,6 +41,8 @@ _WAYS_OUT: Final = {
 }
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING: Final = (*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_ATTEMPTS: Final = 5
+"""How often an operation begins anew on another file. More are due only where a drive's files do not keep their numbers."""
 
 
 class SQLiteFile:
@@ -43,37 +53,53 @@ class SQLiteFile:
 
     def __init__(self, path: str, timeout: float) -> None:
         self._path = path
+        self._name = os.path.basename(path)
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None  # which file it was when it was opened
 
     def get(self, key: str) -> str | None:
         """The value under `key`, or None."""
-        with self._opened() as connection:
-            return _value(connection, key)
+        return self._done(lambda connection: _value(connection, key))
 
     def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent; returns what is stored."""
-        with self._opened() as connection, _transaction(connection):
-            connection.execute("INSERT INTO support_chat VALUES (?, ?) ON CONFLICT DO NOTHING", (key, value))
-            stored = _value(connection, key)
-        return value if stored is None else stored
+
+        def create(connection: sqlite3.Connection) -> str:
+            with _transaction(connection):
+                connection.execute("INSERT INTO support_chat VALUES (?, ?) ON CONFLICT DO NOTHING", (key, value))
+                stored = _value(connection, key)
+            return value if stored is None else stored
+
+        return self._done(create)
 
     def replace(self, key: str, old: str, new: str) -> str:
         """Stores `new` if `old` is stored; returns what is stored, or `old` for an absent key."""
-        with self._opened() as connection, _transaction(connection):
-            connection.execute("UPDATE support_chat SET value = ? WHERE key = ? AND value = ?", (new, key, old))
-            stored = _value(connection, key)
-        return old if stored is None else stored
+
+        def replace(connection: sqlite3.Connection) -> str:
+            with _transaction(connection):
+                connection.execute("UPDATE support_chat SET value = ? WHERE key = ? AND value = ?", (new, key, old))
+                stored = _value(connection, key)
+            return old if stored is None else stored
+
+        return self._done(replace)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Removes the keys and overwrites their values with zeros."""
-        with self._opened() as connection, _transaction(connection):
-            connection.executemany("DELETE FROM support_chat WHERE key = ?", [(key,) for key in keys])
+
+        def delete(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.executemany("DELETE FROM support_chat WHERE key = ?", [(key,) for key in keys])
+
+        self._done(delete)
 
     def keys(self) -> tuple[str, ...]:
         """Every key, sorted."""
-        with self._opened() as connection:
-            return tuple(key for (key,) in connection.execute("SELECT key FROM support_chat ORDER BY key"))
+
+        def keys(connection: sqlite3.Connection) -> tuple[str, ...]:
+            return tuple(text(key) for (key,) in connection.execute("SELECT CAST(key AS BLOB) FROM support_chat ORDER BY key"))
+
+        return self._done(keys)
 
     def close(self) -> None:
         """Closes the file if it is open."""
@@ -81,28 +107,56 @@ class SQLiteFile:
         if connection is not None:
             connection.close()
 
-    @contextlib.contextmanager
-    def _opened(self) -> Generator[sqlite3.Connection, None, None]:
+    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
+            try:
+                result = work(self._open())
+            except (sqlite3.Error, OSError, UnicodeError, DamagedError) as error:
+                self.close()  # which also rolls back
+                if last or (self._in_place() and not self._set_aside(error)):
+                    raise storage_error(error, self._name, self._timeout) from error
+            else:
+                if last or self._in_place():
+                    return result
+                self.close()
+        raise AssertionError("the last attempt ends it")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._opened = None
+            self._opened = _private(self._path)
+            self._connection = sqlite3.connect(address(self._path), uri=True, timeout=self._timeout, isolation_level=None)
+            _prepare(self._connection)
+        return self._connection
+
+    def _in_place(self) -> bool:
+        """Whether the file that was opened, if one was, is the one that is found at the path now."""
+        if self._opened is None:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(self._opened, os.stat(self._path))
+        return False
+
+    def _set_aside(self, error: Exception) -> bool:
+        """Moves the file away if the error means that it is damaged, unless another process did; says whether it is gone."""
+        why = damage(error, self._path)
+        if why is None or self._opened is None or holds_other_tables(self._path):
+            return False
         try:
-            if self._connection is None:
-                _create_private(self._path)
-                self._connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
-                _prepare(self._connection)
-            yield self._connection
-        except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
-            self.close()  # which also rolls back
-            raise storage_error(error, os.path.basename(self._path), self._timeout) from error
+            with FileLock(f"{self._path}.lock", timeout=self._timeout).held():
+                if self._in_place():
+                    aside = set_aside(self._path, COMPANIONS)
+                    report(f"The storage file {self._name!r}", why, f"it was set aside as {aside!r}")
+        except OSError as refusal:
+            raise file_error(refusal, self._name, "set aside") from error
+        return True
 
 
 def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
     """What went wrong with the file called `name`, and the way out; `reason` is SQLite's own name of the error."""
     if isinstance(error, OSError):
-        remedy = "Make its folder writable" if isinstance(error, PermissionError) else "Create its folder"
-        return StorageError(
-            f"The storage file {name!r} cannot be created: {error.strerror}. {remedy}, or choose another path.",
-            reason=type(error).__name__,
-            recoverable=False,
-        )
+        return file_error(error, name, "created")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell variants of one cause apart
     if code in _LOCKED:
         fault = f"another process kept it locked for {timeout:g} s. Try again, or allow more with SQLiteStorage(timeout=...)"
@@ -115,17 +169,27 @@ def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
     )
 
 
-def _create_private(path: str) -> None:
-    """Makes an absent file readable by its owner alone; SQLite gives its journal the same mode. Leaves others as they are."""
-    with _CREATING, contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+def _private(path: str) -> os.stat_result:
+    """Makes an absent file readable by its owner alone; SQLite gives its journal the same mode. Says which file it is."""
+    while True:
+        with _CREATING, contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.suppress(FileNotFoundError):  # then another process has just set it aside
+            return os.stat(path)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = DELETE")
     with _transaction(connection):  # also shows at once, rather than at the first write, that a file is read-only
-        connection.execute("CREATE TABLE IF NOT EXISTS support_chat (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+        if "support_chat" not in tables:
+            if connection.execute("PRAGMA application_id").fetchone() == (MARK,):
+                raise DamagedError("the table that was made there is missing")
+            if not tables:
+                connection.execute(f"PRAGMA application_id = {MARK}")
+            connection.execute("CREATE TABLE support_chat (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    check(connection)
 
 
 @contextlib.contextmanager
@@ -137,5 +201,6 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
-    rows = connection.execute("SELECT value FROM support_chat WHERE key = ?", (key,)).fetchall()  # all: an open cursor locks
-    return str(rows[0][0]) if rows else None
+    query = "SELECT CASE typeof(value) WHEN 'text' THEN CAST(value AS BLOB) END FROM support_chat WHERE key = ?"
+    rows = connection.execute(query, (key,)).fetchall()  # all: an open cursor locks
+    return text(rows[0][0]) if rows else None
