@@ -55,7 +55,7 @@ async def serve(
 
 
 async def _look_around(backend: Backend, server: uvicorn.Server, started: Callable[[], None]) -> None:
-    while not server.started:  # uvicorn has no event for it
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     started()
     while not server.should_exit:
