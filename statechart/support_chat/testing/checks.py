@@ -23,6 +23,7 @@ from .storage_place import StorageFactory, StorageTrial, storage_trial
 from .token_clauses import TOKENS
 from .token_source import TokenFactory, TokenTrial, token_trial
 from .transport_clauses_calls import CALLS
+from .transport_clauses_ending import ENDING
 from .transport_clauses_events import EVENTS
 from .transport_clauses_opening import OPENING
 
@@ -30,7 +31,7 @@ STORAGE_CLAUSES: Final[Sequence[Clause[StorageTrial]]] = (*ONE_OBJECT, *TOGETHER
 """Every clause of the `Storage` port."""
 TOKEN_CLAUSES: Final[Sequence[Clause[TokenTrial]]] = TOKENS
 """Every clause of a `TokenProvider`."""
-TRANSPORT_CLAUSES: Final[Sequence[Clause[TransportTrial]]] = (*OPENING, *CALLS, *EVENTS)
+TRANSPORT_CLAUSES: Final[Sequence[Clause[TransportTrial]]] = (*OPENING, *CALLS, *EVENTS, *ENDING)
 """Every clause of the `Transport` port and of its links."""
 
 

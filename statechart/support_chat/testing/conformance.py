@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
@@ -40,11 +41,11 @@ class Clause(Generic[_Trial]):
     body: Callable[[_Trial], Awaitable[None]] = attrs.field(repr=False)
 
 
-def clause(id: str, sentence: str) -> Callable[[Callable[[_Trial], Awaitable[None]]], Clause[_Trial]]:
-    """Makes an async function the clause of this id, for suites of your own."""
+def clause(id: str) -> Callable[[Callable[[_Trial], Awaitable[None]]], Clause[_Trial]]:
+    """Makes an async function the clause of this id; its docstring is the sentence. For suites of your own, too."""
 
     def made(body: Callable[[_Trial], Awaitable[None]]) -> Clause[_Trial]:
-        return Clause(id, sentence, body)
+        return Clause(id, inspect.getdoc(body) or id, body)  # `python -OO` leaves no docstring
 
     return made
 

@@ -19,8 +19,9 @@ _Answers: TypeAlias = "list[tuple[str, str]]"
 """For each round what a create() and a replace() answered."""
 
 
-@clause("storage.one-place", "Two objects on one place see what the other has stored, replaced and deleted.")
+@clause("storage.one-place")
 async def one_place(tried: StorageTrial) -> None:
+    """Two objects on one place see what the other has stored, replaced and deleted."""
     first, second, key = tried.storage, await tried.another(), tried.key()
     await first.create(key, "one")
     expect(await second.get(key), "one", "get() by the object that did not store it")
@@ -32,8 +33,9 @@ async def one_place(tried: StorageTrial) -> None:
     expect(await first.get(key), None, "get() after the other object has deleted it")
 
 
-@clause("storage.one-winner-of-two", "Of create() and replace() by two objects on one place at once one wins, and all learn which.")
+@clause("storage.one-winner-of-two")
 async def one_winner_of_two(tried: StorageTrial) -> None:
+    """Of create() and replace() by two objects on one place at once one wins, and all learn which."""
     first, second = tried.storage, await tried.another()
     for n in range(_ROUNDS):
         key = tried.key(f"{n}")
@@ -48,8 +50,9 @@ async def one_winner_of_two(tried: StorageTrial) -> None:
         expect_that(replaced[0] != old, "replace() by two objects at once left the old value stored")
 
 
-@clause("storage.closing-one", "aclose() of one object leaves the others on its place at work.")
+@clause("storage.closing-one")
 async def closing_one(tried: StorageTrial) -> None:
+    """aclose() of one object leaves the others on its place at work."""
     second = await tried.another()
     await tried.storage.create(tried.key(), "one")
     await tried.storage.aclose()
@@ -57,8 +60,9 @@ async def closing_one(tried: StorageTrial) -> None:
     expect(await second.replace(tried.key(), "one", "two"), "two", "replace() after it")
 
 
-@clause("storage.one-winner-of-threads", "Of objects on one place, each on the loop of its own thread, one wins, and all learn which.")
+@clause("storage.one-winner-of-threads")
 async def one_winner_of_threads(tried: StorageTrial) -> None:
+    """Of objects on one place, each on the loop of its own thread, one wins, and all learn which."""
     await tried.another()
 
     async def use(work: Callable[[Storage], Coroutine[Any, Any, _Answers]]) -> _Answers:
@@ -71,8 +75,9 @@ async def one_winner_of_threads(tried: StorageTrial) -> None:
     await _compete(tried, use)
 
 
-@clause("storage.many-loops", "One object serves the loops of several threads at once; one wins, and all learn which.")
+@clause("storage.many-loops")
 async def many_loops(tried: StorageTrial) -> None:
+    """One object serves the loops of several threads at once; one wins, and all learn which."""
     if tried.place is None or not tried.place.many_loops:
         raise NotApplicable("the factory's StoragePlace does not say that one object serves many_loops")
 

@@ -22,24 +22,28 @@ async def _token(tried: TokenTrial, what: str) -> str:
     return answer
 
 
-@clause("tokens.text", "A call comes to a str, by itself or awaited.")
+@clause("tokens.text")
 async def text(tried: TokenTrial) -> None:
+    """A call comes to a str, by itself or awaited."""
     await _token(tried, "the first call")
 
 
-@clause("tokens.not-empty", "The token is not empty.")
+@clause("tokens.not-empty")
 async def not_empty(tried: TokenTrial) -> None:
+    """The token is not empty."""
     expect_that((await _token(tried, "the first call")).strip() != "", "the token is empty")
 
 
-@clause("tokens.short-enough", "The token has at most 16 KiB.")
+@clause("tokens.short-enough")
 async def short_enough(tried: TokenTrial) -> None:
+    """The token has at most 16 KiB."""
     size = len((await _token(tried, "the first call")).encode(errors="replace"))
     expect_that(size <= LONGEST, f"the token has {size} bytes")
 
 
-@clause("tokens.clean-text", "The token can be sent as UTF-8, and has no line break or blank around it.")
+@clause("tokens.clean-text")
 async def clean_text(tried: TokenTrial) -> None:
+    """The token can be sent as UTF-8, and has no line break or blank around it."""
     token = await _token(tried, "the first call")
     try:
         token.encode()
@@ -48,8 +52,9 @@ async def clean_text(tried: TokenTrial) -> None:
     expect_that(token == token.strip(), "the token has blanks or line breaks around it")
 
 
-@clause("tokens.repeats", "It can be called as often as a token is needed, one call at a time.")
+@clause("tokens.repeats")
 async def repeats(tried: TokenTrial) -> None:
+    """It can be called as often as a token is needed, one call at a time."""
     for number in range(1, 6):
         try:
             await _token(tried, f"call {number}")
@@ -59,14 +64,16 @@ async def repeats(tried: TokenTrial) -> None:
             raise Unmet(f"call {number} raised {described(error)}") from error
 
 
-@clause("tokens.ends-when-cancelled", "A call that is cancelled ends.")
+@clause("tokens.ends-when-cancelled")
 async def ends_when_cancelled(tried: TokenTrial) -> None:
+    """A call that is cancelled ends."""
     for moment in (0.0, 0.001, 0.01):
         await _cancelled(tried, moment)
 
 
-@clause("tokens.cancelled", "A call that was cancelled harms no later one.")
+@clause("tokens.cancelled")
 async def cancelled(tried: TokenTrial) -> None:
+    """A call that was cancelled harms no later one."""
     for moment in (0.0, 0.001, 0.01):
         await _cancelled(tried, moment)
         await in_time(_token(tried, "a call after a cancelled one"), "a call after a cancelled one does not end")
@@ -80,21 +87,24 @@ async def _cancelled(tried: TokenTrial, moment: float) -> None:
     expect_that(bool(done), "a cancelled call goes on")
 
 
-@clause("tokens.refuses", "A user who gets no token is refused with TokenRefusedError, and with nothing else.")
+@clause("tokens.refuses")
 async def refuses(tried: TokenTrial) -> None:
+    """A user who gets no token is refused with TokenRefusedError, and with nothing else."""
     await tried.refuse()
     await raised(TokenRefusedError, tried.ask(), "a call for a user who gets no token")
 
 
-@clause("tokens.fails", "A failure is told by an exception that is not TokenRefusedError, since the session survives it.")
+@clause("tokens.fails")
 async def fails(tried: TokenTrial) -> None:
+    """A failure is told by an exception that is not TokenRefusedError, since the session survives it."""
     await tried.fail()
     error = await raised(Exception, tried.ask(), "a call that cannot succeed")
     expect_that(not isinstance(error, TokenRefusedError), f"a failure was told as a refusal: {described(error)}")
 
 
-@clause("tokens.errors-hide-secrets", "No error shows a token or what is presented to get one.")
+@clause("tokens.errors-hide-secrets")
 async def errors_hide_secrets(tried: TokenTrial) -> None:
+    """No error shows a token or what is presented to get one."""
     if tried.source.refuse is None and tried.source.fail is None:
         raise NotApplicable("the factory gives no TokenSource with refuse= or fail=")
     secrets = (await _token(tried, "the first call"), *tried.source.secrets)
@@ -113,8 +123,9 @@ def _told(error: BaseException | None) -> Iterator[str]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-@clause("tokens.repr-hides-secrets", "The repr of the provider shows no token, nor what is presented to get one.")
+@clause("tokens.repr-hides-secrets")
 async def repr_hides_secrets(tried: TokenTrial) -> None:
+    """The repr of the provider shows no token, nor what is presented to get one."""
     secrets = (await _token(tried, "the first call"), *tried.source.secrets)
     expect_that(not any(secret in repr(tried.provider) for secret in secrets), "the repr of the provider shows a secret")
 

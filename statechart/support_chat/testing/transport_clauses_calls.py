@@ -18,8 +18,9 @@ UNKNOWN: Final = "nonsense"
 """A path that no backend stores."""
 
 
-@clause("link.identify-merges", "identify() makes the visitor the user, and the visitor's conversations theirs, each once.")
+@clause("link.identify-merges")
 async def identify_merges(tried: TransportTrial) -> None:
+    """identify() makes the visitor the user, and the visitor's conversations theirs, each once."""
     link = await tried.open()
     message = await link.send(Outgoing("m-1", "hello"))
     answer = await link.identify(await tried.request())
@@ -30,8 +31,9 @@ async def identify_merges(tried: TransportTrial) -> None:
     expect((await link.send(Outgoing("m-2", "me again"))).author, "user", "the author of a message after it")
 
 
-@clause("link.identify-once", "identify() with the same identify_id is answered as the first time, and nothing is done twice.")
+@clause("link.identify-once")
 async def identify_once(tried: TransportTrial) -> None:
+    """identify() with the same identify_id is answered as the first time, and nothing is done twice."""
     link = await tried.open()
     await link.send(Outgoing("m-1", "hello"))
     request = await tried.request()
@@ -40,8 +42,9 @@ async def identify_once(tried: TransportTrial) -> None:
     expect(len(await link.conversations()), 1, "the number of conversations after it")
 
 
-@clause("link.identify-refused", "A refused identify() raises AuthRefusedError and leaves the visitor exactly as they were.")
+@clause("link.identify-refused")
 async def identify_refused(tried: TransportTrial) -> None:
+    """A refused identify() raises AuthRefusedError and leaves the visitor exactly as they were."""
     link = await tried.open()
     message = await link.send(Outgoing("m-1", "hello"))
     await raised(AuthRefusedError, link.identify(await tried.request(token="this-is-no-token")), "identify() with a bad token")
@@ -52,14 +55,16 @@ async def identify_refused(tried: TransportTrial) -> None:
     expect((await tried.open()).welcome.visitor_id, link.welcome.visitor_id, "the id of the visitor who dials again")
 
 
-@clause("link.identify-needs-the-visitor", "identify() without the visitor's own secret is refused: it authorises the merge.")
+@clause("link.identify-needs-the-visitor")
 async def identify_needs_the_visitor(tried: TransportTrial) -> None:
+    """identify() without the visitor's own secret is refused: it authorises the merge."""
     link = await tried.open()
     await raised(AuthRefusedError, link.identify(await tried.request(visitor=tried.visitor("guess"))), "identify() with a guess")
 
 
-@clause("link.identify-carries-changes", "What travels with an identify() is stored for the user, and what is rejected is named.")
+@clause("link.identify-carries-changes")
 async def identify_carries_changes(tried: TransportTrial) -> None:
+    """What travels with an identify() is stored for the user, and what is rejected is named."""
     link = await tried.open()
     request = await tried.request(visitor_changes={"user.name": "V", UNKNOWN: 1}, user_changes={"user.traits.role": "admin"})
     answer = await link.identify(request)
@@ -68,8 +73,9 @@ async def identify_carries_changes(tried: TransportTrial) -> None:
     expect(stored.get("user.traits.role"), "admin", "what is stored of the user")
 
 
-@clause("link.retired-visitor", "After a merge the visitor's secret alone is a new visitor's, who sees nothing of what was merged.")
+@clause("link.retired-visitor")
 async def retired_visitor(tried: TransportTrial) -> None:
+    """After a merge the visitor's secret alone is a new visitor's, who sees nothing of what was merged."""
     link = await tried.open()
     await link.send(Outgoing("m-1", "hello"))
     await link.identify(await tried.request())
@@ -78,8 +84,9 @@ async def retired_visitor(tried: TransportTrial) -> None:
     expect(list(await successor.conversations()), [], "the conversations of a new visitor")
 
 
-@clause("link.renew", "renew() presents a fresh token, also after the backend has told that the old one expired.")
+@clause("link.renew")
 async def renew(tried: TransportTrial) -> None:
+    """renew() presents a fresh token, also after the backend has told that the old one expired."""
     link = await tried.open(await tried.as_user())
     await link.renew(await tried.arrangement.token(tried.user()))
     other, events = tried.hands("expire_tokens"), tried.reader(link)
@@ -91,22 +98,25 @@ async def renew(tried: TransportTrial) -> None:
     expect(list(await link.conversations()), [], "conversations() with the fresh token")
 
 
-@clause("link.renew-refused", "renew() with a token that is bad or another user's is refused with AuthRefusedError.")
+@clause("link.renew-refused")
 async def renew_refused(tried: TransportTrial) -> None:
+    """renew() with a token that is bad or another user's is refused with AuthRefusedError."""
     link = await tried.open(await tried.as_user())
     await raised(AuthRefusedError, link.renew("this-is-no-token"), "renew() with a bad token")
     await raised(AuthRefusedError, link.renew(await tried.arrangement.token(tried.user("bob"))), "renew() with another user's token")
 
 
-@clause("link.token-expired", "A call after the token has expired raises AuthRefusedError, no NetworkError: a dial would not help.")
+@clause("link.token-expired")
 async def token_expired(tried: TransportTrial) -> None:
+    """A call after the token has expired raises AuthRefusedError, no NetworkError: a dial would not help."""
     link = await tried.open(await tried.as_user())
     await tried.hands("expire_tokens").expire_tokens(tried.user())
     await raised(AuthRefusedError, link.conversations(), "conversations() with an expired token")
 
 
-@clause("link.update", "update() stores what is changed.")
+@clause("link.update")
 async def update(tried: TransportTrial) -> None:
+    """update() stores what is changed."""
     link = await tried.open()
     expect(await link.update({"user.name": "V", "context.page": "/é"}), UpdateAnswer(), "update() of what can be stored")
     stored = await tried.hands("traits").traits(Visitor(link.welcome.visitor_id))
@@ -116,16 +126,18 @@ async def update(tried: TransportTrial) -> None:
     expect(dict(stored), {"context.page": "/é"}, "what is stored once a value was erased")
 
 
-@clause("link.update-rejected", "update() names the paths that were rejected, each with a reason, and stores the rest.")
+@clause("link.update-rejected")
 async def update_rejected(tried: TransportTrial) -> None:
+    """update() names the paths that were rejected, each with a reason, and stores the rest."""
     link = await tried.open()
     answer = await link.update({UNKNOWN: 1, "user.name": "V"})
     expect([path for path, _ in answer.rejected], [UNKNOWN], "the paths that an update() names as rejected")
     expect(all(isinstance(reason, str) and reason for _, reason in answer.rejected), True, "whether each has a reason")
 
 
-@clause("link.send", "send() returns the message as it was stored, in a conversation of its own or the one that it names.")
+@clause("link.send")
 async def send(tried: TransportTrial) -> None:
+    """send() returns the message as it was stored, in a conversation of its own or the one that it names."""
     link = await tried.open()
     text = "Héllo,\n🎈 " + "x" * 4000
     first = await link.send(Outgoing("m-1", text))
@@ -137,16 +149,18 @@ async def send(tried: TransportTrial) -> None:
     expect_that(second.id != first.id, "two messages have one id")
 
 
-@clause("link.send-once", "send() with the same client id stores one message, and answers with it again.")
+@clause("link.send-once")
 async def send_once(tried: TransportTrial) -> None:
+    """send() with the same client id stores one message, and answers with it again."""
     link = await tried.open()
     first = await link.send(Outgoing("m-1", "hello"))
     expect(await link.send(Outgoing("m-1", "hello")), first, "the same send again")
     expect([one.messages for one in await link.conversations()], [1], "how many messages the conversation holds")
 
 
-@clause("link.send-once-over-links", "A send that is repeated over another link, since the first one broke, stores one message.")
+@clause("link.send-once-over-links")
 async def send_once_over_links(tried: TransportTrial) -> None:
+    """A send that is repeated over another link, since the first one broke, stores one message."""
     link = await tried.open()
     for number, moment in enumerate((0.0, 0.0, 0.001, 0.005)):
         sending = asyncio.ensure_future(link.send(Outgoing(f"m-{number}", "hello")))
@@ -161,8 +175,9 @@ async def send_once_over_links(tried: TransportTrial) -> None:
     expect(counted, [1, 1, 1, 1], "how many messages the conversations hold")
 
 
-@clause("link.send-rejected", "send() to a conversation that is not theirs raises BackendRejectedError, and the link lives on.")
+@clause("link.send-rejected")
 async def send_rejected(tried: TransportTrial) -> None:
+    """send() to a conversation that is not theirs raises BackendRejectedError, and the link lives on."""
     link, other = await tried.open(), await tried.open(tried.credentials("other"))
     theirs = await other.send(Outgoing("m-1", "private"))
     for conversation_id in ("no-such-conversation", theirs.conversation_id):
@@ -170,8 +185,9 @@ async def send_rejected(tried: TransportTrial) -> None:
     expect((await link.send(Outgoing("m-3", "hi"))).text, "hi", "the text of a message after it")
 
 
-@clause("link.conversations", "conversations() lists those of the session's identity, newest first, with what they hold.")
+@clause("link.conversations")
 async def conversations(tried: TransportTrial) -> None:
+    """conversations() lists those of the session's identity, newest first, with what they hold."""
     link = await tried.open()
     expect(list(await link.conversations()), [], "the conversations of a new visitor")
     older, newer = await link.send(Outgoing("m-1", "one")), await link.send(Outgoing("m-2", "two"))
@@ -181,8 +197,9 @@ async def conversations(tried: TransportTrial) -> None:
     expect([(one.messages, one.unread) for one in listed], [(2, 0), (1, 0)], "how many messages they hold, and how many unread")
 
 
-@clause("link.cancelled-call", "A call that is cancelled ends, and leaves the link as it was.")
+@clause("link.cancelled-call")
 async def cancelled_call(tried: TransportTrial) -> None:
+    """A call that is cancelled ends, and leaves the link as it was."""
     link = await tried.open()
     for number, moment in enumerate((0.0, 0.0, 0.0005, 0.002, 0.01)):
         sending = asyncio.ensure_future(link.send(Outgoing(f"m-{number}", "hello")))
@@ -193,8 +210,9 @@ async def cancelled_call(tried: TransportTrial) -> None:
         expect((await link.send(Outgoing(f"n-{number}", f"{number}"))).text, f"{number}", "the text of a message after it")
 
 
-@clause("transport.revoke", "revoke() ends the session that it names and no other, also when its link is gone.")
+@clause("transport.revoke")
 async def revoke(tried: TransportTrial) -> None:
+    """revoke() ends the session that it names and no other, also when its link is gone."""
     gone, other, anothers = await tried.open(), await tried.open(), await tried.open(tried.credentials("other"))
     gone.abort()
     await tried.transport.revoke(gone.welcome.session)
@@ -206,8 +224,9 @@ async def revoke(tried: TransportTrial) -> None:
     expect(again.welcome.session, other.welcome.session, "the session of another link, resumed")
 
 
-@clause("transport.revoke-unknown", "revoke() of a session that is unknown, or revoked already, is no error.")
+@clause("transport.revoke-unknown")
 async def revoke_unknown(tried: TransportTrial) -> None:
+    """revoke() of a session that is unknown, or revoked already, is no error."""
     await tried.transport.revoke(f"unknown-{tried.mark}")
     link = await tried.open()
     await tried.transport.revoke(link.welcome.session)

@@ -16,8 +16,9 @@ from .conformance import Clause, clause
 from .expecting import MOMENT, Unmet, expect, expect_that, raised, until
 
 
-@clause("transport.welcomes-visitor", "A visitor is welcomed as one: with a session, an id, and no user.")
+@clause("transport.welcomes-visitor")
 async def welcomes_visitor(tried: TransportTrial) -> None:
+    """A visitor is welcomed as one: with a session, an id, and no user."""
     welcome = (await tried.open()).welcome
     expect(type(welcome), Welcome, "the type of the welcome")
     expect(welcome.user_id, None, "the user of a visitor's welcome")
@@ -26,34 +27,39 @@ async def welcomes_visitor(tried: TransportTrial) -> None:
     expect((welcome.claim, welcome.gap), (None, False), "claim and gap of a first welcome")
 
 
-@clause("transport.welcomes-user", "A user with a genuine token is welcomed as this user.")
+@clause("transport.welcomes-user")
 async def welcomes_user(tried: TransportTrial) -> None:
+    """A user with a genuine token is welcomed as this user."""
     welcome = (await tried.open(await tried.as_user())).welcome
     expect(welcome.user_id, tried.user(), "the user of the welcome")
 
 
-@clause("transport.same-visitor", "The same visitor's secret is the same visitor, in a session of its own each time.")
+@clause("transport.same-visitor")
 async def same_visitor(tried: TransportTrial) -> None:
+    """The same visitor's secret is the same visitor, in a session of its own each time."""
     first, second = (await tried.open()).welcome, (await tried.open()).welcome
     expect(second.visitor_id, first.visitor_id, "the id of the same visitor")
     expect_that(first.session != second.session, "a dial that resumes nothing was given the session of another dial")
 
 
-@clause("transport.another-visitor", "Another visitor's secret is another visitor, who sees nothing of the first.")
+@clause("transport.another-visitor")
 async def another_visitor(tried: TransportTrial) -> None:
+    """Another visitor's secret is another visitor, who sees nothing of the first."""
     first, other = await tried.open(), await tried.open(tried.credentials("other"))
     expect_that(first.welcome.visitor_id != other.welcome.visitor_id, "two visitors were given one id")
     await first.send(Outgoing("m-1", "hello"))
     expect(list(await other.conversations()), [], "the conversations of another visitor")
 
 
-@clause("transport.resumes-visitor", "A visitor's session that is named is resumed.")
+@clause("transport.resumes-visitor")
 async def resumes_visitor(tried: TransportTrial) -> None:
+    """A visitor's session that is named is resumed."""
     await _resumes(tried, tried.credentials())
 
 
-@clause("transport.resumes-user", "A user's session that is named is resumed, also with another token.")
+@clause("transport.resumes-user")
 async def resumes_user(tried: TransportTrial) -> None:
+    """A user's session that is named is resumed, also with another token."""
     await _resumes(tried, await tried.as_user())
 
 
@@ -66,73 +72,84 @@ async def _resumes(tried: TransportTrial, credentials: Credentials) -> None:
     expect(seen, (first.welcome.session, first.welcome.visitor_id, credentials.user_id), "session and identity of what was resumed")
 
 
-@clause("transport.unknown-session", "A session that the backend does not know is rejected with BackendRejectedError.")
+@clause("transport.unknown-session")
 async def unknown_session(tried: TransportTrial) -> None:
+    """A session that the backend does not know is rejected with BackendRejectedError."""
     await raised(BackendRejectedError, tried.open(tried.credentials(session=f"unknown-{tried.mark}")), "resuming an unknown session")
 
 
-@clause("transport.revoked-session", "A session that was revoked is rejected with BackendRejectedError.")
+@clause("transport.revoked-session")
 async def revoked_session(tried: TransportTrial) -> None:
+    """A session that was revoked is rejected with BackendRejectedError."""
     link = await tried.open()
     await tried.transport.revoke(link.welcome.session)
     link.abort()
     await raised(BackendRejectedError, tried.open(tried.credentials(session=link.welcome.session)), "resuming a revoked session")
 
 
-@clause("transport.refuses-no-token", "A user without a token is refused with AuthRefusedError.")
+@clause("transport.refuses-no-token")
 async def refuses_no_token(tried: TransportTrial) -> None:
+    """A user without a token is refused with AuthRefusedError."""
     await raised(AuthRefusedError, tried.open(tried.credentials(user_id=tried.user())), "a dial without a token")
 
 
-@clause("transport.refuses-bad-token", "A token that is none is refused with AuthRefusedError.")
+@clause("transport.refuses-bad-token")
 async def refuses_bad_token(tried: TransportTrial) -> None:
+    """A token that is none is refused with AuthRefusedError."""
     credentials = tried.credentials(user_id=tried.user(), token="this-is-no-token")
     await raised(AuthRefusedError, tried.open(credentials), "a dial with a bad token")
 
 
-@clause("transport.refuses-token-of-another", "Another user's token is refused with AuthRefusedError.")
+@clause("transport.refuses-token-of-another")
 async def refuses_token_of_another(tried: TransportTrial) -> None:
+    """Another user's token is refused with AuthRefusedError."""
     credentials = tried.credentials(user_id=tried.user(), token=await tried.arrangement.token(tried.user("bob")))
     await raised(AuthRefusedError, tried.open(credentials), "a dial with another user's token")
 
 
-@clause("transport.refuses-expired-token", "An expired token is refused with AuthRefusedError.")
+@clause("transport.refuses-expired-token")
 async def refuses_expired_token(tried: TransportTrial) -> None:
+    """An expired token is refused with AuthRefusedError."""
     expired = await tried.hands("expired_token").expired_token(tried.user())
     await raised(AuthRefusedError, tried.open(tried.credentials(user_id=tried.user(), token=expired)), "a dial with an expired token")
 
 
-@clause("transport.errors-hide-secrets", "No error of a dial shows the token or the visitor's secret.")
+@clause("transport.errors-hide-secrets")
 async def errors_hide_secrets(tried: TransportTrial) -> None:
+    """No error of a dial shows the token or the visitor's secret."""
     token, secret = await tried.arrangement.token(tried.user("bob")), tried.visitor()
     for credentials in (tried.credentials(user_id=tried.user(), token=token), tried.credentials(session=f"unknown-{tried.mark}")):
         error = await raised(SupportChatError, tried.open(credentials), "a dial that is refused")
         expect_that(not any(hidden in f"{error} {error!r}" for hidden in (token, secret)), "the error of a dial shows a secret")
 
 
-@clause("transport.other-widget", "A widget that the backend does not serve is rejected with BackendRejectedError.")
+@clause("transport.other-widget")
 async def other_widget(tried: TransportTrial) -> None:
+    """A widget that the backend does not serve is rejected with BackendRejectedError."""
     await raised(BackendRejectedError, tried.open(attrs.evolve(tried.credentials(), widget_id="no-such-widget")), "a dial to no widget")
 
 
-@clause("transport.rate-limited", "A dial that has to wait raises RateLimitedError with the seconds; the next one is welcome.")
+@clause("transport.rate-limited")
 async def rate_limited(tried: TransportTrial) -> None:
+    """A dial that has to wait raises RateLimitedError with the seconds; the next one is welcome."""
     await tried.hands("rate_limit").rate_limit(7.0)
     error = await raised(RateLimitedError, tried.open(), "a dial that has to wait")
     expect(error.retry_after, 7.0, "retry_after")
     await tried.open()
 
 
-@clause("transport.unreachable", "When the backend cannot be reached, a dial and a revocation raise NetworkError.")
+@clause("transport.unreachable")
 async def unreachable(tried: TransportTrial) -> None:
+    """When the backend cannot be reached, a dial and a revocation raise NetworkError."""
     link = await tried.open()
     await tried.hands("go_away").go_away()
     await raised(NetworkError, tried.open(), "a dial to nobody")
     await raised(NetworkError, tried.transport.revoke(link.welcome.session), "a revocation at nobody")
 
 
-@clause("transport.claim-answered", "A claim of an identify that was committed is answered with its answer, as the user.")
+@clause("transport.claim-answered")
 async def claim_answered(tried: TransportTrial) -> None:
+    """A claim of an identify that was committed is answered with its answer, as the user."""
     link = await tried.open()
     await link.send(Outgoing("m-1", "hello"))
     request = await tried.request()
@@ -143,8 +160,9 @@ async def claim_answered(tried: TransportTrial) -> None:
     expect((welcome.user_id, welcome.session), (tried.user(), link.welcome.session), "user and session of the welcome")
 
 
-@clause("transport.claim-closed", "A claim of an identify that was not committed is answered with None, and closes it for good.")
+@clause("transport.claim-closed")
 async def claim_closed(tried: TransportTrial) -> None:
+    """A claim of an identify that was not committed is answered with None, and closes it for good."""
     first, request = await tried.open(), await tried.request()
     first.abort()
     link = await tried.open(await _claiming(tried, first.welcome, request.identify_id))
@@ -153,8 +171,9 @@ async def claim_closed(tried: TransportTrial) -> None:
     expect((await link.send(Outgoing("m-1", "hello"))).author, "visitor", "the author of a message after it")
 
 
-@clause("transport.lost-reply", "What became of an identify whose reply was lost is learnt by its claim, and stays so.")
+@clause("transport.lost-reply")
 async def lost_reply(tried: TransportTrial) -> None:
+    """What became of an identify whose reply was lost is learnt by its claim, and stays so."""
     for number, moment in enumerate((0.0, 0.0005, 0.002, 0.01, 0.05)):
         visitor, name = f"visitor{number}", f"ann{number}"
         first = await tried.open(tried.credentials(visitor))
@@ -185,8 +204,9 @@ async def _claiming(
     return await tried.as_user(name, visitor, session=before.session, claim=Claim(identify_id, tried.user(name)))
 
 
-@clause("transport.cancelled-open", "A dial that is cancelled leaves nothing open.")
+@clause("transport.cancelled-open")
 async def cancelled_open(tried: TransportTrial) -> None:
+    """A dial that is cancelled leaves nothing open."""
     other = tried.hands("open_links")
     await tried.open()
     before = await other.open_links()
@@ -207,8 +227,9 @@ async def cancelled_open(tried: TransportTrial) -> None:
     await until(none_more, "links of cancelled dials are open at the backend")
 
 
-@clause("transport.many-links", "One transport serves many sessions at once, each as who it is.")
+@clause("transport.many-links")
 async def many_links(tried: TransportTrial) -> None:
+    """One transport serves many sessions at once, each as who it is."""
     names = [f"visitor{n}" for n in range(8)]
     links = await asyncio.gather(*(tried.open(tried.credentials(name)) for name in names))
     sent = await asyncio.gather(*(link.send(Outgoing("m-1", name)) for name, link in zip(names, links, strict=True)))
