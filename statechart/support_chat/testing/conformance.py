@@ -156,17 +156,17 @@ def _on_a_loop_of_its_own(one: Clause[_Trial], trial: Callable[[], AbstractAsync
 
 
 async def _attempt(one: Clause[_Trial], trial: Callable[[], AbstractAsyncContextManager[_Trial]], limit: float) -> str:
-    begun = False
+    seen: str | None = None
     try:
         async with trial() as tried:
-            begun = True
-            return await _seen(one, tried, limit)
+            seen = await _seen(one, tried, limit)
     except NotApplicable:
         raise
     except asyncio.CancelledError as error:
-        return f"CancelledError, though nobody cancelled ({where(error)})"
+        return seen or f"CancelledError, though nobody cancelled ({where(error)})"
     except Exception as error:
-        return f"{'cleaning up' if begun else 'the factory'} failed with {described(error)}"
+        return seen or f"{'the factory' if seen is None else 'cleaning up'} failed with {described(error)}"
+    return seen
 
 
 async def _seen(one: Clause[_Trial], tried: _Trial, limit: float) -> str:

@@ -37,17 +37,14 @@ async def one_place(tried: StorageTrial) -> None:
 async def one_winner_of_two(tried: StorageTrial) -> None:
     """Of create() and replace() by two objects on one place at once one wins, and all learn which."""
     first, second = tried.storage, await tried.another()
+    callers = [(storage, f"{who} {n}") for n in range(4) for who, storage in (("first", first), ("second", second))]
     for n in range(_ROUNDS):
         key = tried.key(f"{n}")
-        created = await asyncio.gather(*(storage.create(key, name) for name in "abcd" for storage in (first, second)))
+        created = await asyncio.gather(*(storage.create(key, value) for storage, value in callers))
         expect(set(created), {await first.get(key)}, "what create() by two objects at once answered")
-        old = created[0]
-        swaps = [
-            storage.replace(key, old, f"{name} {who}") for name in "efgh" for who, storage in (("first", first), ("second", second))
-        ]
-        replaced = await asyncio.gather(*swaps)
+        replaced = await asyncio.gather(*(storage.replace(key, created[0], f"{value}!") for storage, value in callers))
         expect(set(replaced), {await second.get(key)}, "what replace() by two objects at once answered")
-        expect_that(replaced[0] != old, "replace() by two objects at once left the old value stored")
+        expect_that(replaced[0] != created[0], "replace() by two objects at once left the old value stored")
 
 
 @clause("storage.closing-one")
