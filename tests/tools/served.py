@@ -31,7 +31,9 @@ class Served:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Starts the process and waits until it answers; the port is the same each time."""
+        """Starts the process, unless it runs, and waits until it answers; the port is the same each time."""
+        if self._process is not None:
+            return
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [
@@ -79,19 +81,21 @@ class Served:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def secret(self) -> str:
+        """What its identity tokens are signed with."""
+        return identity_secret(Path(f"{self.db}.key"))
+
     def token(self, user_id: str, *, lifetime: float = 900.0) -> str:
         """An identity token that it accepts."""
-        return sign_identity_token(user_id, self._secret(), workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime)
+        return sign_identity_token(user_id, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime)
 
     @contextmanager
     def backend(self) -> Generator[Backend, None, None]:
         """Its data, opened in this process: what an agent or a judge looks at. Works while it runs and while it does not."""
-        keys = [IdentityKey("HS256", self._secret())]
+        keys = [IdentityKey("HS256", self.secret)]
         with Backend(self.db, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
             yield backend
-
-    def _secret(self) -> str:
-        return identity_secret(Path(f"{self.db}.key"))
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
