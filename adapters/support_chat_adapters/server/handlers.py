@@ -175,7 +175,7 @@ async def poll(site: Site, request: Request) -> Polled:
 async def _news(request: Request, connection: Connection, wait: float) -> list[LinkEvent]:
     """What comes while the caller waits; nothing if the time is over, the link is closed, or the caller has gone."""
     coming = asyncio.ensure_future(connection.next())
-    gone = asyncio.ensure_future(request.receive())
+    gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((coming, gone), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         first: list[LinkEvent] = []
@@ -185,6 +185,12 @@ async def _news(request: Request, connection: Connection, wait: float) -> list[L
     finally:
         coming.cancel()
         gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Returns once the caller has hung up; what comes before that is the request's body, also if it is empty."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _conversation(conversation: Conversation, details: Details) -> p.ConversationPayload:
