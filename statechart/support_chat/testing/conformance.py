@@ -179,7 +179,9 @@ async def _seen(one: Clause[_Trial], tried: _Trial, limit: float) -> str:
     except TimeoutError as error:
         if not time.expired():
             return described(error)
-        return f"no end within {limit:g} s ({where(error.__context__ or error)})"
+        waiting = error.__cause__ or error
+        told = "".join(f": {note}" for note in getattr(waiting, "__notes__", ()))
+        return f"no end within {limit:g} s{told} ({where(waiting)})"
     except Unmet as error:
         return str(error)
     except Exception as error:

@@ -6,8 +6,8 @@ They do not use `assert`: a suite that is shipped must also find faults where Py
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar, cast
 
 _T = TypeVar("_T")
@@ -79,11 +79,13 @@ async def raised(kind: type[_Error], asked: Awaitable[object], what: str) -> _Er
 
 async def until(holds: Callable[[], object], otherwise: str, patience: float = PATIENCE) -> None:
     """Waits until `holds()` (whose answer may be awaitable) is true; Unmet, saying what was seen `otherwise`, after `patience` s."""
-    deadline = asyncio.get_running_loop().time() + patience
-    while not await resolved(holds()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise Unmet(f"{otherwise} (waited {patience:g} s)")
-        await asyncio.sleep(0.005)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    with _noted(otherwise):
+        while not await resolved(holds()):
+            if loop.time() > deadline:
+                raise Unmet(f"{otherwise} (waited {patience:g} s)")
+            await asyncio.sleep(0.005)
 
 
 async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIENCE) -> _T:
@@ -91,11 +93,22 @@ async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIEN
     limit = asyncio.timeout(patience)
     try:
         async with limit:
-            return await asked
+            with _noted(otherwise):
+                return await asked
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise Unmet(f"{otherwise} (waited {patience:g} s)") from error
+
+
+@contextmanager
+def _noted(otherwise: str) -> Generator[None, None, None]:
+    """If the limit of the clause is shorter than this wait, what was waited for is told by it."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        error.add_note(otherwise)
+        raise
 
 
 async def resolved(answer: object) -> object:

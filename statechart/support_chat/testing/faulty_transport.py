@@ -16,6 +16,7 @@ from ..ports import (
     Link,
     LinkEvent,
     Outgoing,
+    ReadAnswer,
     Transport,
     UpdateAnswer,
     Welcome,
@@ -29,8 +30,8 @@ _T = TypeVar("_T")
 class FaultyTransport:
     """Passes every call on to `inner`, with faults, and gives links that do so; what happened is in `log`.
 
-    The operations are `open` and `revoke` here, and `identify`, `renew`, `update`, `send`, `conversations`, `close` (a link's
-    `aclose`) and `events` on links. What *fails* or is *dropped* raises NetworkError, and what is dropped was done: a message is
+    The operations are `open` and `revoke` here, and `identify`, `renew`, `update`, `send`, `conversations`, `messages`,
+    `mark_read`, `close` (a link's `aclose`) and `events` on links. What *fails* or is *dropped* raises NetworkError, and what is dropped was done: a message is
     stored, a user identified, a session begun whose link is gone. A *duplicate* is asked twice: a dial begins two sessions, of whose
     links the second is given. A *reordered* call is asked after the next one on any link.
 
@@ -117,6 +118,14 @@ class FaultyLink:
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations."""
         return await self._call("conversations", self.inner.conversations)
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        """Lists the messages of a conversation."""
+        return await self._call("messages", lambda: self.inner.messages(conversation_id))
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        """Counts a conversation as read."""
+        return await self._call("mark_read", lambda: self.inner.mark_read(conversation_id))
 
     async def aclose(self) -> None:
         """Says goodbye and closes; if that goes wrong, the link is as it was, for whoever aborts it."""

@@ -16,7 +16,8 @@ class RecordingTransport:
     opened, oldest first.
 
     `hold`, `release`, `waiting`, `answer_next` and `fail_next` are those of `Script`, for the operations `open`, `revoke` and
-    `aclose` and for those of its links: `identify`, `renew`, `update`, `send`, `conversations` and `close` (a link's `aclose`).
+    `aclose` and for those of its links: `identify`, `renew`, `update`, `send`, `conversations`, `messages`, `mark_read` and
+    `close` (a link's `aclose`).
     For `open` an answer is the `Welcome` of the link; anything else is returned in the link's place.
     """
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
 from ..errors import NetworkError
-from ..ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, UpdateAnswer, Welcome
+from ..ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, ReadAnswer, UpdateAnswer, Welcome
 from ..values import Changes, Conversation, Message
 from .script import PortCall, Script
 
 _T = TypeVar("_T")
 
-_WORK: Final = ("identify", "renew", "update", "send", "conversations")
+_WORK: Final = ("identify", "renew", "update", "send", "conversations", "messages", "mark_read")
 LINK_OPERATIONS: Final = (*_WORK, "close")
 """What a script can hold on links; `close` is `aclose()`, by another name than that of the transport."""
 
@@ -145,6 +145,14 @@ class ScriptedLink:
     async def conversations(self) -> Sequence[Conversation]:
         """Lists none."""
         return await self._perform(self._call("conversations"), lambda: ())
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        """Lists none."""
+        return await self._perform(self._call("messages", conversation_id=conversation_id), lambda: ())
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        """Leaves nothing unread."""
+        return await self._perform(self._call("mark_read", conversation_id=conversation_id), lambda: ReadAnswer(0))
 
     async def aclose(self) -> None:
         """Closes, also a link that is lost; recorded as `link.close`."""

@@ -12,7 +12,7 @@ from ..ports import Link, Outgoing
 from ..values import Visitor
 from .arrangement import TransportTrial
 from .conformance import Clause, clause
-from .expecting import MOMENT, PATIENCE, Unmet, expect, in_time, raised, until
+from .expecting import MOMENT, PATIENCE, Unmet, expect, expect_that, in_time, raised, until
 
 
 def _who(link: Link) -> Visitor:
@@ -140,7 +140,7 @@ async def abort_keeps_session(tried: TransportTrial) -> None:
         else:
             link.abort()
         again = await tried.open(tried.credentials(session=link.welcome.session))
-        expect(again.welcome.session, link.welcome.session, "the session of the next link")
+        expect_that(again.welcome.session == link.welcome.session, "the next link has another session than the one that it names")
 
 
 @clause("link.closed")
