@@ -11,8 +11,9 @@ from .terminal import Misuse
 
 _MORE: Final = """\
 For tests and development: in production your own server mints tokens for the people it has signed in, in the same six lines
-(README, "Tokens"). The token is all that goes to standard output, so that it can be piped:
+(README, "Tokens"). The token is all that goes to standard output, so that it can be piped.
 
+examples:
   support-chat token --user ada
   support-chat token --user ada --lifetime 20 --json
   curl -d "$(support-chat token --user ada)" ...

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
 
 import msgspec
 from starlette.applications import Starlette
@@ -36,6 +36,9 @@ from .realtime_tokens import RealtimeTokens
 
 LOG: Final = logging.getLogger("support_chat.server")
 
+Answering: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""Answers a request that the router has let through."""
+
 
 def create_app(backend: Backend, *, origins: AllowedOrigins | None = None, limits: RateLimits | None = None) -> Starlette:
     """The Widget API of `backend` as an ASGI application, which does not close it.
@@ -55,7 +58,10 @@ def create_app(backend: Backend, *, origins: AllowedOrigins | None = None, limit
     async def realtime(socket: WebSocket) -> None:
         await gateway(site, socket)
 
-    routes: list[BaseRoute] = [Route(BASE + one.path, _route(site, one), methods=[one.method], name=one.name) for one in ENDPOINTS]
+    methods: dict[str, dict[str, Answering]] = {}
+    for one in ENDPOINTS:
+        methods.setdefault(BASE + one.path, {})[one.method] = _answering(site, one)
+    routes: list[BaseRoute] = [Route(path, _by_method(ways), methods=list(ways)) for path, ways in methods.items()]
     cors = Middleware(
         CORSMiddleware,
         allow_origin_regex=allowed.expression,
@@ -71,7 +77,16 @@ def create_app(backend: Backend, *, origins: AllowedOrigins | None = None, limit
     )
 
 
-def _route(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+def _by_method(ways: Mapping[str, Answering]) -> Answering:
+    """One route for all methods of a path, so that a refusal of others names every one that there is."""
+
+    async def answer(request: Request) -> Response:
+        return await ways["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
+
+
+def _answering(site: Site, endpoint: Endpoint) -> Answering:
     handler = HANDLERS[endpoint]
 
     async def answer(request: Request) -> Response:
@@ -124,7 +139,9 @@ async def _no_such_thing(request: Request, error: Exception) -> Response:
         code="validation_error",
         reason=error.detail.lower().replace(" ", "_"),
     )
-    response = _error(what, uuid.uuid4().hex)
+    request_id = uuid.uuid4().hex
+    response = _error(what, request_id)
     response.status_code = error.status_code
+    LOG.info("%s (unknown) %d %s", request.method, response.status_code, request_id)
     response.headers.update(error.headers or {})
     return response

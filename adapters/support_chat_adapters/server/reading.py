@@ -13,6 +13,7 @@ from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidI
 from support_chat.values import check_id
 
 from ..wire.endpoints import LARGEST_PAGE, LONGEST_POLL, MAX_BODY_BYTES, PAGE
+from ..wire.problems import BODY_TOO_LARGE
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -57,7 +58,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise _invalid(f"The body is longer than {MAX_BODY_BYTES} bytes; send less at once.", reason="too_large")
+            raise _invalid(f"The body is longer than {MAX_BODY_BYTES} bytes; send less at once.", reason=BODY_TOO_LARGE)
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -10,14 +10,13 @@ from typing import Final
 import uvicorn
 
 from ..backend import Backend
+from ..wire.frames import MAX_CLIENT_FRAME_BYTES
 from .app import create_app
 from .limits import RateLimits
 from .origins import AllowedOrigins
 
 LOOKS: Final = 0.1
 """Seconds between two looks around: how late a message is that another process has stored."""
-MAX_CLIENT_FRAME: Final = 4 * 1024
-"""The longest WebSocket frame that a client may send, in bytes; a longer one ends its connection with 1009."""
 
 
 async def serve(
@@ -40,7 +39,7 @@ async def serve(
         server_header=False,
         lifespan="off",
         ws="websockets-sansio",
-        ws_max_size=MAX_CLIENT_FRAME,
+        ws_max_size=MAX_CLIENT_FRAME_BYTES,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=5,

@@ -19,24 +19,25 @@ DEFAULT_STAY: Final = 5.0
 
 
 class CloseCode(enum.IntEnum):
-    """The codes that our gateway closes with."""
+    """The codes that our gateway closes with, each with its `meaning` to the client, which the documents say too."""
 
-    GOODBYE = 1000
-    """Both sides are done."""
-    GOING_AWAY = 1001
-    """The backend stops; another one, or the same, will be there soon."""
-    RESTART = 1012
-    """The backend restarts."""
-    TRY_LATER = 1013
-    """The backend has too much to do."""
-    DIAL_AGAIN = 4401
-    """The realtime token is used up or too old: dial anew for another one."""
-    SESSION_ENDED = 4403
-    """The session has ended for good; the close reason says why. Terminal."""
-    SLOW_READER = 4408
-    """The client did not read what was sent."""
-    RATE_LIMITED = 4429
-    """Too many connections; the close reason is the number of seconds to stay away."""
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str = "") -> CloseCode:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    GOODBYE = 1000, "Both sides are done."
+    GOING_AWAY = 1001, "The backend stops; another one, or the same, will be there soon."
+    TOO_LONG = 1009, "The client sent a frame that is longer than the gateway takes."
+    RESTART = 1012, "The backend restarts."
+    TRY_LATER = 1013, "The backend has too much to do; the close reason is the number of seconds to stay away."
+    DIAL_AGAIN = 4401, "The realtime token is unknown, used up or too old: dial anew for another one."
+    SESSION_ENDED = 4403, "The session has ended for good; the close reason says why."
+    SLOW_READER = 4408, "The client did not read what was sent."
+    RATE_LIMITED = 4429, "Too many connections; the close reason is the number of seconds to stay away."
 
 
 TERMINAL: Final = frozenset({CloseCode.SESSION_ENDED})

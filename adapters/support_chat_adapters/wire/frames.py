@@ -20,6 +20,8 @@ from .translation import message_from, message_to
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 """The longest frame that a client reads, in bytes; a message of 16 Ki characters takes at most 96 KiB of it."""
+MAX_CLIENT_FRAME_BYTES: Final = 4 * 1024
+"""The longest frame that a client may send, in bytes; the gateway reads none of them, and closes with 1009 at a longer one."""
 
 
 class Hello(Payload, frozen=True, tag_field="type", tag="hello"):

@@ -7,7 +7,7 @@ personal data.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -20,7 +20,10 @@ Secret: TypeAlias = Annotated[
 Credential: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512, description="A credential that the backend has given out.")]
 Token: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16 * 1024, description="An identity token: a JWT of at most 16 KiB.")]
 Cursor: TypeAlias = Annotated[str, Meta(max_length=64, description="Where a replay or a listing goes on; opaque.")]
-Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16 * 1024, description="The text of a message.")]
+_NOT_BLANK: Final[dict[str, object]] = {"pattern": r"\S"}  # documented here; the backend says `message_invalid`
+Text: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=16 * 1024, description="The text of a message.", extra_json_schema=_NOT_BLANK)
+]
 Label: TypeAlias = Annotated[str, Meta(max_length=255)]
 Details: TypeAlias = Annotated[dict[str, Any], Meta(max_length=64, description="Names to JSON values.")]
 Paths: TypeAlias = Annotated[
@@ -196,6 +199,12 @@ class SendMessage(Payload, frozen=True):
 
     text: Text
     client_message_id: Id
+
+
+class ReadUpToNow(Payload, frozen=True, omit_defaults=False):
+    """What is left to read, over all conversations."""
+
+    unread: Count
 
 
 class IdentityRules(Payload, frozen=True, omit_defaults=False):

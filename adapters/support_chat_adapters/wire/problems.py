@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
@@ -65,7 +66,12 @@ _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
         "validation_error": 422,
     }
 )
+BODY_TOO_LARGE: Final = "body_too_large"
+"""The reason of a `validation_error` that is told by status 413."""
+_REASON_STATUSES: Final[Mapping[str, int]] = MappingProxyType({BODY_TOO_LARGE: 413, "not_found": 404, "method_not_allowed": 405})
 _LONGEST_MESSAGE: Final = 500
+_FROM_ELSEWHERE: Final = frozenset({407, 408, 425})
+"""Statuses of the 4xx family that say something of the way or of the moment, and nothing of the request."""
 _DECODER: Final = msgspec.json.Decoder(ErrorEnvelope)
 
 
@@ -89,6 +95,8 @@ def response_to(error: SupportChatError, request_id: str) -> Response:
         headers["www-authenticate"] = "Bearer"
     elif isinstance(error, BackendRejectedError | InvalidInputError):
         status, code = _STATUSES.get(error.code, 422), error.code
+        if code == "validation_error":
+            status = _REASON_STATUSES.get(error.reason or "", status)
     else:
         status, code = 500, "internal_error"
     problem = Problem(
@@ -99,6 +107,15 @@ def response_to(error: SupportChatError, request_id: str) -> Response:
         request_id=request_id,
     )
     return Response(status, headers, msgspec.json.encode(ErrorEnvelope(error=problem)))
+
+
+def codes_of(status: int) -> tuple[str, ...]:
+    """The codes that an answer of this status may carry, as `response_to` gives them out."""
+    special = {401: ("auth_required", "auth_expired", "invalid_token"), 429: ("rate_limited",), 500: ("internal_error",)}
+    codes = {code for code, its in _STATUSES.items() if its == status}
+    if status in _REASON_STATUSES.values():
+        codes.add("validation_error")
+    return special.get(status, tuple(sorted(codes)))
 
 
 def error_of(response: Response) -> SupportChatError:
@@ -123,7 +140,7 @@ def error_of(response: Response) -> SupportChatError:
     told = {"code": problem.code, "reason": problem.reason, "request_id": problem.request_id, "recoverable": problem.recoverable}
     if response.status == 401:
         return AuthRefusedError(message, **told)  # type: ignore[arg-type]  # one mapping of the four keywords
-    if 400 <= response.status < 500 and response.status not in (408, 425):
+    if 400 <= response.status < 500 and response.status not in _FROM_ELSEWHERE:
         return BackendRejectedError(message, **told)  # type: ignore[arg-type]
     return NetworkError(
         f"The backend failed: {message}", reason=problem.reason or f"status_{response.status}", request_id=problem.request_id
@@ -138,8 +155,9 @@ def retry_after(value: str | None) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError):
+            date = parsedate_to_datetime(value)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+        except (ValueError, OverflowError, TypeError, IndexError):  # the last two are email's, for some garbage
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
