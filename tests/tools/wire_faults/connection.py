@@ -95,7 +95,7 @@ class Connection:
         match claim and claim.fault:
             case Status() as fault:
                 self._took(claim, request, 0)
-                await self.client.send(_answer(fault.code, fault.headers, fault.body))
+                await self.client.send(_answer(fault.code, fault.headers, fault.body if request.method != "HEAD" else b""))
                 return _Then.CLOSE if request.upgrade else _Then.KEEP
             case BlockUpgrade(code=code):
                 self._took(claim, request, 0)

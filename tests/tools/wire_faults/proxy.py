@@ -1,6 +1,6 @@
 """The proxy: a port in front of one upstream, and the switches of everything that can go wrong between the two.
 
-It runs in a thread with an event loop of its own, so that it works for whatever the client is: in the test's loop, in a loop with
+It speaks no TLS, and shows nothing of what it carries. It runs in a thread with an event loop of its own, so that it works for whatever the client is: in the test's loop, in a loop with
 virtual time, in a thread, in another process. Its delays are real time.
 """
 
@@ -65,7 +65,7 @@ class FaultProxy:
         return self.__enter__()
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        self.__exit__(kind, error, trace)
 
     @property
     def port(self) -> int:
