@@ -208,11 +208,16 @@ class Backend:
                 connection.push(event)
 
     def look_around(self) -> None:
-        """What a server does now and then: delivers what other processes wrote, and tells sessions whose token has expired."""
+        """What a server does now and then: live links are told what other processes wrote or ended, and whose token has expired."""
         if self._store.others_wrote():
             self.deliver_news()
-        for connection in self._switchboard.all():
-            self.tell_expired(connection)
+            self._end_what_others_revoked()
+        unaware = {connection.session.number for connection in self._switchboard.all() if not connection.expiry_told}
+        if unaware:
+            with self._store.transaction() as db:
+                expired = sessions.expired_among(db, unaware, self._clock())
+            for session in expired:
+                self._tell_expired(session)
 
     def tell_expired(self, connection: Connection) -> None:
         """Tells a link that its session's token has expired, once, if it has."""
@@ -273,6 +278,13 @@ class Backend:
         self._note("revoked", session.ref, session.identity, reason)
         for connection in self._switchboard.of([session.number]):
             connection.finish(SessionRevoked(reason))
+
+    def _end_what_others_revoked(self) -> None:
+        live = {connection.session.number for connection in self._switchboard.all()}
+        with self._store.transaction() as db:
+            ended = sessions.revoked_among(db, live)
+        for session in ended:
+            self._revoked(session, "revoked")
 
     def _expire_tokens(self, user_id: str | None) -> None:
         with self._store.transaction() as db:

@@ -7,8 +7,10 @@ visitor, so nobody who finds an old secret reads what the user wrote. Each funct
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
+from collections.abc import Collection
 
 import attrs
 
@@ -93,6 +95,21 @@ def has_expired(db: sqlite3.Connection, number: int, now: float) -> bool:
     """Whether the token that this session was signed in with last has expired."""
     row = db.execute("SELECT token_expires FROM sessions WHERE id = ?", (number,)).fetchone()
     return row["token_expires"] is not None and row["token_expires"] <= now
+
+
+def expired_among(db: sqlite3.Connection, numbers: Collection[int], now: float) -> list[Session]:
+    """Those of the numbered sessions whose token has expired."""
+    return _among(db, numbers, "token_expires <= ?", now)
+
+
+def revoked_among(db: sqlite3.Connection, numbers: Collection[int]) -> list[Session]:
+    """Those of the numbered sessions that have ended."""
+    return _among(db, numbers, "revoked = 1")
+
+
+def _among(db: sqlite3.Connection, numbers: Collection[int], which: str, *values: float) -> list[Session]:
+    named = f"SELECT * FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND {which}"
+    return [_session(row) for row in db.execute(named, (json.dumps(sorted(numbers)), *values))]
 
 
 def succeeded(db: sqlite3.Connection, session: Session, now: float) -> Session:

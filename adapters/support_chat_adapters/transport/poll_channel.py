@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
@@ -18,6 +18,9 @@ from .channels import Attached
 
 Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
 """Asks for what came after a cursor: the cursor, how many seconds to wait, whether the token is known to have expired."""
+PAUSE: Final = 1.0
+"""Seconds between a poll that was answered before its time though it brought nothing, and the next one: a cache on the way, or a
+backend in trouble, may answer so for ever."""
 
 
 async def open_polls(poll: Poll, cursor: str | None, *, wait: float) -> PollChannel:
@@ -79,7 +82,10 @@ class PollChannel:
     async def _go_on(self) -> None:
         try:
             while self._failure is None:
+                began, before = self._loop.time(), (self._cursor, self._expired)
                 self._take(await self._poll(self._cursor, self._wait, self._expired))
+                if (self._cursor, self._expired) == before:
+                    await asyncio.sleep(min(PAUSE, began + self._wait - self._loop.time()))
         except BackendRejectedError as error:
             if error.code == "auth_required":
                 self._tell(SessionRevoked(error.reason or "revoked"))

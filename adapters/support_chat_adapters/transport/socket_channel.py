@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, cast
 
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from ..wire.closing import meaning_of
+from ..wire.closing import CloseCode, meaning_of
 from ..wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
 from ..wire.problems import Response, error_of
 from .channels import Attached, ChannelBlocked
@@ -21,8 +22,23 @@ from .channels import Attached, ChannelBlocked
 Connect: TypeAlias = Callable[..., Any]
 """`websockets.asyncio.client.connect`, or something that takes the same arguments and is awaited for a `ClientConnection`."""
 
+LOG: Final = logging.getLogger("support_chat.socket")
+"""What websockets has to say goes here. It would log the gateway's address and every frame, so its DEBUG lines are off unless this
+logger itself is turned on: realtime tokens and what people write have no place in a log."""
+LOG.setLevel(logging.INFO)
+
 _OURS: Final = 4000
-"""Close codes from here on were sent by a gateway, not by something in between."""
+"""Close codes from here on were sent by a gateway, not by something in between..."""
+_SERVERS: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.RESTART, CloseCode.TRY_LATER})
+"""... and so were these, which say that the way is free and the gateway is not."""
+
+
+class ConnectDirectly(connect):
+    """`connect()` that follows no redirect, which is what `process_redirect` is there to decide."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """What was answered is the answer."""
+        return exc
 
 
 async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, ping_every: float, patience: float) -> SocketChannel:
@@ -34,7 +50,9 @@ async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, pi
         async with asyncio.timeout(patience):
             socket = cast(
                 ClientConnection,
-                await connect(url, open_timeout=None, ping_interval=None, close_timeout=1.0, max_size=MAX_FRAME_BYTES, **options),
+                await connect(
+                    url, open_timeout=None, ping_interval=None, close_timeout=1.0, max_size=MAX_FRAME_BYTES, logger=LOG, **options
+                ),
             )
             try:
                 hello = await _hello(socket)
@@ -48,9 +66,9 @@ async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, pi
         if error.code == "network_error":  # a proxy's page, or an old server: polling may still work
             raise ChannelBlocked from None
         raise error from None
-    except (WebSocketException, OSError, TimeoutError) as failure:
-        if isinstance(failure, NetworkError):  # what the gateway itself has said
-            raise
+    except NetworkError:  # what the gateway itself has said
+        raise
+    except (WebSocketException, OSError, TimeoutError, ImportError):  # ImportError: SOCKS, which is another library's
         raise ChannelBlocked from None
     return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
 
@@ -64,7 +82,7 @@ async def _hello(socket: ClientConnection) -> Hello:
             if frame is not None:
                 raise NetworkError("The gateway did not begin with a hello; check that base_url is a backend of the Widget API.")
     except ConnectionClosed as closed:
-        if closed.rcvd is None or closed.rcvd.code < _OURS:
+        if closed.rcvd is None or (closed.rcvd.code < _OURS and closed.rcvd.code not in _SERVERS):
             raise ChannelBlocked from None
         meaning = meaning_of(closed.rcvd.code, closed.rcvd.reason)
         if isinstance(meaning, SessionRevoked):

@@ -14,7 +14,6 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 import httpx2
-from websockets.asyncio.client import connect
 
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.ports import Credentials
@@ -25,7 +24,7 @@ from ..wire.frames import Polled
 from .channels import Channel, ChannelBlocked
 from .http_exchange import HTTPExchange, new_client
 from .poll_channel import open_polls
-from .socket_channel import Connect, open_socket
+from .socket_channel import Connect, ConnectDirectly, open_socket
 from .widget_link import WidgetLink
 
 PING_EVERY: Final = 10.0
@@ -51,7 +50,8 @@ class WidgetAPITransport:
     - `websocket`: what opens a WebSocket instead of `websockets.asyncio.client.connect`, called with the same arguments; None for a
       network that is known to block them, so that polls are used from the beginning.
 
-    Raises InvalidInputError for a `base_url` that is no http(s) address.
+    Raises InvalidInputError for a `base_url` that is no http(s) address, or one with a user and password in it, and for a
+    `ping_every` or `poll_wait` that cannot be.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class WidgetAPITransport:
         websocket: Connect | Unset | None = UNSET,
     ) -> None:
         self._base_url = _checked(base_url)
+        if not ping_every > 0 or not 0 < poll_wait <= endpoints.LONGEST_POLL:
+            raise InvalidInputError(f"ping_every must be above 0 s, and poll_wait above 0 s and at most {endpoints.LONGEST_POLL:g} s.")
         self._tls = tls
         self._proxy = proxy
         self._origin = origin
@@ -74,7 +76,7 @@ class WidgetAPITransport:
         self._poll_wait = poll_wait
         self._given = http
         self._own: httpx2.AsyncClient | None = None
-        self._connect: Connect | None = connect if isinstance(websocket, Unset) else websocket
+        self._connect: Connect | None = ConnectDirectly if isinstance(websocket, Unset) else websocket
         self._blocked_until = 0.0
         self._closed = False
 
@@ -114,8 +116,9 @@ class WidgetAPITransport:
         return HTTPExchange(self._base_url, client, {} if self._origin is None else {"origin": self._origin})
 
     async def _channel(self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None) -> Channel:
-        now = asyncio.get_running_loop().time()
-        if self._connect is not None and now >= self._blocked_until:
+        loop = asyncio.get_running_loop()
+        blocked = False
+        if self._connect is not None and loop.time() >= self._blocked_until:
             try:
                 return await open_socket(
                     self._connect,
@@ -125,8 +128,11 @@ class WidgetAPITransport:
                     patience=SOCKET_PATIENCE,
                 )
             except ChannelBlocked:
-                self._blocked_until = now + BLOCKED_FOR
-        return await self._polls(exchange, opened.session, cursor)
+                blocked = True
+        polls = await self._polls(exchange, opened.session, cursor)
+        if blocked:  # and not merely the backend gone, which no poll would have reached either
+            self._blocked_until = loop.time() + BLOCKED_FOR
+        return polls
 
     async def _polls(self, exchange: HTTPExchange, session: str, cursor: str | None) -> Channel:
         async def poll(cursor: str | None, wait: float, token_expired: bool) -> Polled:
@@ -144,13 +150,20 @@ class WidgetAPITransport:
 
     def _socket_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"proxy": True if self._proxy is None else self._proxy, "origin": self._origin}
-        if self._tls is not None:
+        if self._tls is not None and self._base_url.startswith("https:"):
             options["ssl"] = self._tls
         return options
 
 
 def _checked(base_url: str) -> str:
-    parts = urlsplit(base_url) if isinstance(base_url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    """The address without a slash at its end."""
+    try:
+        parts = urlsplit(base_url if isinstance(base_url, str) else "")
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
         raise InvalidInputError("base_url must be the http(s) address of a backend, such as https://chat.example.com.")
-    return base_url.rstrip("/")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInputError("base_url must hold no user or password: requests carry the session's credential in their place.")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

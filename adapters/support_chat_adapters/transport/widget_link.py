@@ -44,7 +44,7 @@ class WidgetLink:
 
     def events(self) -> AsyncIterator[LinkEvent]:
         """What the backend sends, in order, once; raises NetworkError when the link is over."""
-        return _Events(self._channel)
+        return _Events(self)
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
         """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
@@ -93,6 +93,14 @@ class WidgetLink:
         self._end()
         self._channel.abort()
 
+    async def next(self) -> LinkEvent:
+        """The next event; when there will be none any more, the whole link is over, and so is what is asked over it."""
+        try:
+            return await self._channel.next()
+        except NetworkError:
+            self._end()
+            raise
+
     async def _ask(
         self,
         endpoint: Endpoint,
@@ -138,16 +146,16 @@ class WidgetLink:
 
 
 class _Events:
-    """An iterator over a channel; unlike an async generator it leaves nothing to finalise."""
+    """An iterator over a link's events; unlike an async generator it leaves nothing to finalise."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, link: WidgetLink) -> None:
+        self._link = link
 
     def __aiter__(self) -> _Events:
         return self
 
     async def __anext__(self) -> LinkEvent:
-        return await self._channel.next()
+        return await self._link.next()
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

@@ -42,22 +42,29 @@ def request_to(
 ) -> Request:
     """The request to an endpoint, in the name of `session` (its credential).
 
-    Raises InvalidInputError for what JSON cannot carry, such as half of a surrogate pair.
+    Raises InvalidInputError for what neither JSON nor HTTP can carry, such as half of a surrogate pair.
     """
-    path = BASE + endpoint.path.replace("{conversation_id}", quote(conversation_id or "", safe=""))
-    if query:
-        path = f"{path}?{urlencode(query)}"
-    headers = {"accept": "application/json"}
+    headers = {"accept": "application/json", "accept-encoding": "identity"}  # what is compressed has no size until it is unpacked
     if session is not None:
-        headers["authorization"] = f"Bearer {session}"
+        headers["authorization"] = f"Bearer {_visible(session)}"
     body = None
-    if payload is not None:
-        headers["content-type"] = "application/json"
-        try:
+    try:
+        path = BASE + endpoint.path.replace("{conversation_id}", quote(conversation_id or "", safe=""))
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        if payload is not None:
+            headers["content-type"] = "application/json"
             body = _ENCODER.encode(payload)
-        except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-            raise InvalidInputError(f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values.") from None
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        raise InvalidInputError(f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values.") from None
     return Request(endpoint.method, path, headers, body)
+
+
+def _visible(session: str) -> str:
+    """The credential, if a header can carry it."""
+    if not session or any(not "!" <= character <= "~" for character in session):
+        raise InvalidInputError("A session's credential is made of visible ASCII characters; pass one that the backend has given out.")
+    return session
 
 
 def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:
@@ -65,21 +72,34 @@ def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:
 
     An answer that is neither counts as a NetworkError: it did not come from a backend of this API.
     """
-    done_of(endpoint, response)
+    _accepted(response)
     decoder = _DECODERS.get(kind)
     if decoder is None:
         decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
         answer: P = decoder.decode(response.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise NetworkError(
-            f"The answer to {endpoint.name} cannot be read: check that base_url is a backend of the Widget API, and its version.",
-            reason="unreadable_answer",
-        ) from None
+        raise _unreadable(endpoint) from None
     return answer
 
 
 def done_of(endpoint: Endpoint, response: Response) -> None:
-    """Returns if the request was done; raises the error that the answer tells of."""
+    """Returns if a request that is answered with 204 was done; raises the error that the answer tells of.
+
+    Another answer counts as a NetworkError, so that nobody takes a sign-in page, which comes with 200, for a revocation.
+    """
+    _accepted(response)
+    if response.status != 204:
+        raise _unreadable(endpoint)
+
+
+def _accepted(response: Response) -> None:
     if not 200 <= response.status < 300:
         raise error_of(response)
+
+
+def _unreadable(endpoint: Endpoint) -> NetworkError:
+    return NetworkError(
+        f"The answer to {endpoint.name} cannot be read: check that base_url is a backend of the Widget API, and its version.",
+        reason="unreadable_answer",
+    )

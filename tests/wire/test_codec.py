@@ -1,0 +1,192 @@
+"""Requests as bytes and answers from bytes: what goes in comes out, and what is no answer is told as what it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support_chat.errors import InvalidInputError, NetworkError, RateLimitedError, SupportChatError
+from support_chat_adapters.wire import codec, endpoints, payloads, translation
+from support_chat_adapters.wire.problems import Response
+from wire_values import (
+    PAYLOADS,
+    credentials,
+    identify_answers,
+    identify_requests,
+    instances,
+    messages,
+    rejections,
+    secrets,
+    welcomes,
+)
+
+CAPTIVE_PORTAL = b"<!DOCTYPE html><html><body>Please sign in to Hotel-WLAN</body></html>"
+
+
+def over_the_wire(payload: msgspec.Struct) -> Any:
+    """The payload as the other side decodes it."""
+    return msgspec.json.decode(msgspec.json.encode(payload), type=type(payload))
+
+
+@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
+def test_every_payload_arrives_as_it_was_sent(kind: type[msgspec.Struct]) -> None:
+    @given(instances(kind))
+    def arrives(payload: msgspec.Struct) -> None:
+        assert over_the_wire(payload) == payload
+
+    arrives()
+
+
+@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
+def test_keys_that_a_reader_does_not_know_are_ignored(kind: type[msgspec.Struct]) -> None:
+    @given(instances(kind))
+    def ignored(payload: msgspec.Struct) -> None:
+        newer = {**json.loads(msgspec.json.encode(payload)), "addedInAYear": {"of": ["anything"]}}
+        assert msgspec.json.decode(json.dumps(newer).encode(), type=kind) == payload
+
+    ignored()
+
+
+@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
+def test_no_payload_shows_what_it_holds(kind: type[msgspec.Struct]) -> None:
+    @given(instances(kind))
+    def hidden(payload: msgspec.Struct) -> None:
+        assert repr(payload) == f"<{kind.__name__}>" == str(payload)
+
+    hidden()
+
+
+@given(credentials)
+def test_credentials_arrive_as_they_were_presented(presented: Any) -> None:
+    assert translation.credentials_of(over_the_wire(translation.opening_of(presented))) == presented
+
+
+@given(identify_requests)
+def test_an_identify_arrives_as_it_was_asked(asked: Any) -> None:
+    assert translation.identify_request_of(over_the_wire(translation.identify_of(asked))) == asked
+
+
+@given(identify_answers)
+def test_the_answer_of_an_identify_arrives_as_it_was_given(answer: Any) -> None:
+    assert translation.identify_answer_of(over_the_wire(translation.identified_of(answer))) == answer
+
+
+@given(welcomes)
+def test_a_welcome_arrives_as_it_was_said(welcome: Any) -> None:
+    assert translation.welcome_of(over_the_wire(translation.opened_of(welcome, "realtime"))) == welcome
+
+
+@given(messages)
+def test_a_message_arrives_as_it_was_stored(message: Any) -> None:
+    assert translation.message_to(over_the_wire(translation.message_from(message))) == message
+
+
+@given(rejections)
+def test_rejected_paths_arrive_with_their_reasons(rejected: Any) -> None:
+    taken = payloads.EventTaken(rejected=translation.rejected_of(rejected))
+    assert translation.rejections_of(over_the_wire(taken).rejected) == rejected
+
+
+def test_a_request_names_its_endpoint_its_session_and_its_type() -> None:
+    sent = payloads.SendMessage(text="hi", client_message_id="m-1")
+    request = codec.request_to(endpoints.SEND, sent, session="session-1.abc", conversation_id="a/b ?#é", query={"x": "ü&="})
+    assert (request.method, request.path) == ("POST", "/widget/v1/conversations/a%2Fb%20%3F%23%C3%A9/messages?x=%C3%BC%26%3D")
+    assert request.headers == {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "authorization": "Bearer session-1.abc",
+        "content-type": "application/json",
+    }
+    assert request.body == b'{"text":"hi","clientMessageId":"m-1"}'
+    assert "authorization" not in codec.request_to(endpoints.CONFIG).headers
+
+
+@pytest.mark.parametrize(
+    "unsendable",
+    [
+        {"payload": payloads.SendMessage(text="\ud800", client_message_id="m")},
+        {"payload": payloads.ClientEvent(changes={"user.name": object()})},
+        {"conversation_id": "\ud800"},
+        {"query": {"cursor": "\ud800"}},
+        {"session": "two words"},
+        {"session": "line\r\nx-injected: 1"},
+        {"session": "sëssion"},
+        {"session": ""},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_cannot_be_sent_is_the_callers_fault_and_not_shown(unsendable: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        codec.request_to(endpoints.SEND, **unsendable)
+    assert not any(str(value) in str(caught.value) for value in unsendable.values() if value)
+
+
+@given(secrets, secrets.filter(lambda text: text.isascii() and text.isprintable() and " " not in text) | st.just("s" * 30), secrets)
+def test_a_request_shows_no_secret(visitor: str, session: str, token: str) -> None:
+    asked = payloads.Identify(identify_id="i", user_id="ann", visitor=visitor, token=token)
+    request = codec.request_to(endpoints.IDENTIFY, asked, session=session, query={"cursor": token})
+    assert repr(request) == "Request(method='POST', path=/widget/v1/sessions/identify)"
+
+
+@given(instances(payloads.SessionOpened))
+def test_an_answer_is_read_as_its_payload(opened: payloads.SessionOpened) -> None:
+    answer = Response(200, body=msgspec.json.encode(opened))
+    assert codec.answer_of(endpoints.OPEN, answer, payloads.SessionOpened) == opened
+
+
+WRONG_ANSWERS = {
+    "a sign-in page": CAPTIVE_PORTAL,
+    "nothing": b"",
+    "another API": b'{"ok": true}',
+    "a list": b"[]",
+    "a wrong type": b'{"session": 1, "visitorId": "v", "realtimeToken": "t"}',
+    "an empty session": b'{"session": "", "visitorId": "v", "realtimeToken": "t"}',
+    "half of it": b'{"session": "s", "visitorId": "v", "real',
+    "no UTF-8": b'{"session": "\xff", "visitorId": "v", "realtimeToken": "t"}',
+    "a deep one": b'{"session": "s", "visitorId": "v", "realtimeToken": "t", "x": ' + b"[" * 100_000,
+    "noise": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("body", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS.keys())
+def test_what_is_no_answer_of_this_api_may_be_one_later(body: bytes) -> None:
+    for status in (200, 201, 299):
+        with pytest.raises(NetworkError, match="base_url") as caught:
+            codec.answer_of(endpoints.OPEN, Response(status, body=body), payloads.SessionOpened)
+        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (NetworkError, "unreadable_answer", True)
+
+
+@given(st.binary(max_size=200), st.integers(100, 599))
+def test_whatever_comes_is_an_answer_or_an_error_of_this_library(body: bytes, status: int) -> None:
+    with pytest.raises(SupportChatError) as caught:  # no noise is a payload
+        codec.answer_of(endpoints.OPEN, Response(status, body=body), payloads.SessionOpened)
+    assert not isinstance(caught.value, InvalidInputError)
+
+
+def test_an_empty_answer_is_a_204_and_a_sign_in_page_is_none() -> None:
+    codec.done_of(endpoints.SHUTDOWN, Response(204))
+    for elsewhere in (
+        Response(200, body=CAPTIVE_PORTAL),
+        Response(200),
+        Response(202),
+        Response(302),
+        Response(511, body=CAPTIVE_PORTAL),
+    ):
+        with pytest.raises(NetworkError, match="base_url"):
+            codec.done_of(endpoints.SHUTDOWN, elsewhere)
+
+
+def test_an_error_is_told_whatever_answer_was_expected() -> None:
+    busy = Response(429, {"retry-after": "3"})
+    for ask in (
+        lambda: codec.done_of(endpoints.SHUTDOWN, busy),
+        lambda: codec.answer_of(endpoints.OPEN, busy, payloads.SessionOpened),
+    ):
+        with pytest.raises(RateLimitedError) as caught:
+            ask()
+        assert caught.value.retry_after == 3.0
