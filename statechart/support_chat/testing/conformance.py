@@ -156,26 +156,26 @@ def _on_a_loop_of_its_own(one: Clause[_Trial], trial: Callable[[], AbstractAsync
 
 
 async def _attempt(one: Clause[_Trial], trial: Callable[[], AbstractAsyncContextManager[_Trial]], limit: float) -> str:
-    seen: str | None = None
+    seen: str | NotApplicable | None = None
     try:
         async with trial() as tried:
             seen = await _seen(one, tried, limit)
-    except NotApplicable:
-        raise
     except asyncio.CancelledError as error:
-        return seen or f"CancelledError, though nobody cancelled ({where(error)})"
+        seen = seen or f"CancelledError, though nobody cancelled ({where(error)})"
     except Exception as error:
-        return seen or f"{'the factory' if seen is None else 'cleaning up'} failed with {described(error)}"
+        seen = seen or f"{'the factory' if seen is None else 'cleaning up'} failed with {described(error)}"
+    if isinstance(seen, NotApplicable):
+        raise seen
     return seen
 
 
-async def _seen(one: Clause[_Trial], tried: _Trial, limit: float) -> str:
+async def _seen(one: Clause[_Trial], tried: _Trial, limit: float) -> str | NotApplicable:
     time = asyncio.timeout(limit)
     try:
         async with time:
             await one.body(tried)
-    except NotApplicable:
-        raise
+    except NotApplicable as reason:
+        return reason
     except TimeoutError as error:
         if not time.expired():
             return described(error)
