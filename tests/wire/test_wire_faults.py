@@ -329,6 +329,8 @@ def test_a_message_is_cut_where_the_plan_says(upstream: str, fault: Cut, error: 
                     came += piece
         assert came == (text[:3].encode() if fault.part == "body" and fault.of == "server" else b"")
         assert (told(proxy), await heard(upstream, text)) == (["Cut"], reached)
+        passed = proxy.applied()[0].bytes
+        assert passed == fault.after if fault.part == "message" else passed > fault.after
         assert (await client.post("/v1/echo", content=text)).text == text
 
     through_a_proxy(upstream, scenario)
@@ -498,6 +500,22 @@ def test_a_stalled_websocket_lets_nothing_pass_not_even_a_ping(upstream: str) ->
             assert await ws.recv() == text
             await pong
         assert told(proxy) == ["StallFrames"]
+
+    through_a_proxy(upstream, scenario)
+
+
+def test_a_plan_for_always_meets_every_websocket_once_until_it_is_healed(upstream: str) -> None:
+    async def scenario(proxy: FaultProxy, _: httpx2.AsyncClient) -> None:
+        async with websocket(proxy) as first:
+            proxy.plan(StallFrames(seconds=0.05), CloseWith(code=4006, after=1), times=None)
+            async with websocket(proxy) as second:
+                for ws in (first, second):
+                    await ws.send("a")
+                    assert await closed(ws) == 4006
+        assert sorted(told(proxy)) == ["CloseWith"] * 2 + ["StallFrames"] * 2
+        proxy.heal()
+        async with websocket(proxy) as third:
+            await echoed(third, "a")
 
     through_a_proxy(upstream, scenario)
 

@@ -1,7 +1,7 @@
 """The proxy: a port in front of one upstream, and the switches of everything that can go wrong between the two.
 
-It speaks no TLS, and shows nothing of what it carries. It runs in a thread with an event loop of its own, so that it works for whatever the client is: in the test's loop, in a loop with
-virtual time, in a thread, in another process. Its delays are real time.
+It runs in a thread with an event loop of its own, so that it works for whatever the client is: in the test's loop, in a loop with
+virtual time, in a thread, in another process. Its delays are real time. It speaks no TLS.
 """
 
 from __future__ import annotations
