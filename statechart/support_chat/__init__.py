@@ -47,13 +47,14 @@ if TYPE_CHECKING:
     )
     from .lifecycle.alphabet import Effect, Fact, Phase, Register, Trigger
     from .lifecycle.chart import CHART
-    from .ports import Storage, TokenProvider, Transport
+    from .ports import ReadAnswer, Storage, TokenProvider, Transport
     from .session.calls import Call
     from .session.listeners import EventStream, Subscription
     from .session.session import SupportChat
     from .settings import Settings
     from .values import (
         UNSET,
+        About,
         Company,
         CompanyDict,
         Conversation,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHART",
     "UNSET",
+    "About",
     "AnyEvent",
     "AuthChanged",
     "AuthExpired",
@@ -102,6 +104,7 @@ __all__ = [
     "Phase",
     "PhaseChanged",
     "RateLimitedError",
+    "ReadAnswer",
     "Ready",
     "Register",
     "SessionDestroyedError",
@@ -178,6 +181,7 @@ _HOMES = {
     ),
     "lifecycle.chart": ("CHART",),
     "ports": (
+        "ReadAnswer",
         "Storage",
         "TokenProvider",
         "Transport",
@@ -190,6 +194,7 @@ _HOMES = {
     "session.session": ("SupportChat",),
     "settings": ("Settings",),
     "values": (
+        "About",
         "Company",
         "CompanyDict",
         "Conversation",

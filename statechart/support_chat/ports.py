@@ -13,11 +13,11 @@ cancelled at any await, may be slow or hang (the session has a limit for each), 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from .values import JSON, Changes, Conversation, Message, NotMergedBecause
+from .values import JSON, NOTHING_SAID, About, Changes, Conversation, Message, NotMergedBecause
 
 TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 """Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable of it.
@@ -143,11 +143,47 @@ class UpdateAnswer:
 
 @attrs.frozen
 class Outgoing:
-    """A message to send; `client_message_id` makes a retry harmless. `conversation_id` None starts a conversation."""
+    """A message to send; `client_message_id` makes retries harmless. Without `conversation_id` it begins one, told of by `about`."""
 
+    call: ClassVar = "send_message"
     client_message_id: str
     text: str = attrs.field(repr=False)
     conversation_id: str | None = None
+    about: About = NOTHING_SAID
+
+
+@attrs.frozen
+class ListConversations:
+    """Asks for the conversations of the session's identity."""
+
+    call: ClassVar = "conversations"
+
+
+@attrs.frozen
+class ListMessages:
+    """Asks for the messages of a conversation."""
+
+    call: ClassVar = "messages"
+    conversation_id: str
+
+
+@attrs.frozen
+class MarkRead:
+    """Asks to count the messages of a conversation so far as read."""
+
+    call: ClassVar = "mark_read"
+    conversation_id: str
+
+
+@attrs.frozen
+class ReadAnswer:
+    """The backend's answer to a `MarkRead`: how many messages are unread now, over all conversations."""
+
+    unread: int
+
+
+Use: TypeAlias = "Outgoing | ListConversations | ListMessages | MarkRead"
+"""What a call asks of an open link; `call` is the name of the method that users know it by."""
 
 
 @attrs.frozen
@@ -210,6 +246,14 @@ class Link(Protocol):
 
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first."""
+        ...
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        """Lists the messages of a conversation, oldest first; BackendRejectedError if it is not the identity's."""
+        ...
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        """Counts the messages of a conversation so far as read; BackendRejectedError if it is not the identity's."""
         ...
 
     async def aclose(self) -> None:

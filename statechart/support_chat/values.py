@@ -177,6 +177,20 @@ class Message:
     client_message_id: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class About:
+    """What a frontend says of a conversation when it begins one: a subject, tags, and JSON of its own; personal data, so not shown."""
+
+    subject: str | None = attrs.field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
+    custom_fields: Changes = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
+    metadata: Changes = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
+
+
+NOTHING_SAID: Final = About()
+"""Of a conversation that began with its message alone."""
+
+
 @attrs.frozen
 class Conversation:
     """A conversation of the session's identity: how many messages it holds and how many of the agents' are unread."""
@@ -186,3 +200,5 @@ class Conversation:
     unread: int
     created_at: float
     """Seconds since the epoch."""
+    about: About = NOTHING_SAID
+    """What was said of it when it began."""

@@ -15,16 +15,19 @@ from typing import Any
 import pytest
 
 from support_chat import (
+    About,
     AuthChanged,
     BackendRejectedError,
     ConnectionChanged,
     IdentityConflictError,
     MessageReceived,
     Phase,
+    ReadAnswer,
     SessionEndedError,
     SignedIn,
     SupportChat,
     TokenRefusedError,
+    UnreadChanged,
     User,
     Visitor,
 )
@@ -47,6 +50,37 @@ async def a_visitor_writes_and_is_answered(world: Any) -> None:
         ("agent", "Yes."),
     ]
     assert world.backend.agent.conversations(visitor)[0].id == sent.conversation_id
+
+
+async def a_conversation_is_begun_read_and_counted(world: Any) -> None:
+    chat = world.chat()
+    await chat.boot()
+    begun = await chat.start_conversation(
+        "It does not print.", subject="Printer", tags=["urgent", "hardware"], custom_fields={"model": "X1"}, metadata={"page": 7}
+    )
+    await chat.send_message("At all.", begun.conversation_id)
+    world.backend.agent.reply(begun.conversation_id, "Is it on?")
+    await world.until(lambda: [event.unread for event in world.of(UnreadChanged)] == [1])
+    [conversation] = await chat.conversations()
+    assert (conversation.id, conversation.messages, conversation.unread) == (begun.conversation_id, 3, 1)
+    assert conversation.about == About(
+        subject="Printer", tags=("urgent", "hardware"), custom_fields={"model": "X1"}, metadata={"page": 7}
+    )
+    assert [message.text for message in await chat.messages(begun.conversation_id)] == ["It does not print.", "At all.", "Is it on?"]
+    assert await chat.mark_read(begun.conversation_id) == ReadAnswer(0)
+    await world.until(lambda: [event.unread for event in world.of(UnreadChanged)] == [1, 0])
+    assert (await chat.conversations())[0].unread == 0
+
+
+async def nobody_reads_what_is_not_theirs(world: Any) -> None:
+    theirs, mine = world.chat(scope="theirs-" + world.scope), world.chat()
+    await theirs.boot()
+    sent = await theirs.send_message("Between us.")
+    await mine.boot()
+    for call in (mine.messages, mine.mark_read, lambda conversation: mine.send_message("Let me in.", conversation)):
+        with pytest.raises(BackendRejectedError) as refused:
+            await call(sent.conversation_id)
+        assert refused.value.code == "conversation_not_found"
 
 
 async def a_visitor_is_known_again_after_a_shutdown(world: Any) -> None:

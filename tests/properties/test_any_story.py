@@ -53,6 +53,7 @@ from support_chat.ports import (
     Link,
     LinkEvent,
     Outgoing,
+    ReadAnswer,
     Transport,
     UpdateAnswer,
     Welcome,
@@ -402,6 +403,16 @@ class WatchedLink:
         if await self._lies():
             return 42  # type: ignore[return-value]
         return await self.inner.conversations()
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        if await self._lies():
+            return 42  # type: ignore[return-value]
+        return await self.inner.messages(conversation_id)
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        if await self._lies():
+            return 42  # type: ignore[return-value]
+        return await self.inner.mark_read(conversation_id)
 
     async def aclose(self) -> None:
         await self.inner.aclose()

@@ -27,6 +27,7 @@ from support_chat.ports import (
     IdentifyRequest,
     LinkEvent,
     Outgoing,
+    ReadAnswer,
     UpdateAnswer,
     Welcome,
 )
@@ -129,6 +130,14 @@ class StagedLink:
     async def conversations(self) -> Sequence[Conversation]:
         await self._asked("conversations")
         return ()
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        await self._asked("messages")
+        return ()
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        await self._asked("mark_read")
+        return ReadAnswer(0)
 
     async def aclose(self) -> None:
         await self.stage.gates.through("goodbye")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
@@ -314,12 +315,19 @@ def test_a_static_token_that_expires_ends_the_session_clearly_and_never_in_anony
 
 
 def unusable(tmp_path: Path, kind: str) -> SQLiteStorage:
-    file = tmp_path / "notes.txt"
-    file.write_text("Dear diary, this is no database. " * 100)
-    return SQLiteStorage(file if kind == "not a database" else file / "chat.db")
+    file = tmp_path / "notes.db"
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE support_chat (diary TEXT)")
+        db.execute("INSERT INTO support_chat VALUES ('Dear diary')")
+    return SQLiteStorage(file if kind == "another program's" else file / "chat.db")
 
 
-@pytest.mark.parametrize("kind", ["not a database", "under a regular file"])
+def diary(tmp_path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(tmp_path / "notes.db")) as db:
+        return str(db.execute("SELECT diary FROM support_chat").fetchone()[0])
+
+
+@pytest.mark.parametrize("kind", ["another program's", "under a regular file"])
 @pytest.mark.parametrize("call", ["load", "boot", "async with"])
 def test_a_storage_file_that_cannot_be_used_is_a_storage_error(stage: Stage, tmp_path: Path, kind: str, call: str) -> None:
     async def scenario() -> None:
@@ -329,25 +337,25 @@ def test_a_storage_file_that_cannot_be_used_is_a_storage_error(stage: Stage, tmp
         try:
             with pytest.raises(StorageError) as caught:
                 await (chat.__aenter__() if call == "async with" else getattr(chat, call)())
-            assert ("notes.txt" if kind == "not a database" else "chat.db") in str(caught.value)
+            assert ("notes.db" if kind == "another program's" else "chat.db") in str(caught.value)
             assert str(tmp_path) not in str(caught.value)
             assert chat.is_in(Phase.DESTROYED if call == "async with" else Phase.NOT_INITIALIZED)
             assert "dial" not in stage.log
         finally:
             await chat.destroy()
             await storage.aclose()
-        assert (tmp_path / "notes.txt").read_text().startswith("Dear diary"), "a file of somebody else's is left as it is"
+        assert diary(tmp_path) == "Dear diary", "a file of somebody else's is left as it is"
 
     run(scenario())
 
 
 def test_once_the_file_is_mended_the_same_session_boots(stage: Stage, tmp_path: Path) -> None:
     async def scenario() -> None:
-        storage = unusable(tmp_path, "not a database")
+        storage = unusable(tmp_path, "another program's")
         chat = SupportChat(**WIDGET, transport=stage.transport, storage=storage)
         with pytest.raises(StorageError):
             await chat.boot()
-        (tmp_path / "notes.txt").unlink()
+        (tmp_path / "notes.db").unlink()
         assert await chat.boot() == chat.identity
         await chat.destroy()
         await storage.aclose()

@@ -19,6 +19,7 @@ from support_chat.ports import (
     IdentifyAnswer,
     IdentifyRequest,
     Outgoing,
+    ReadAnswer,
     SessionRevoked,
     TokenExpired,
     UpdateAnswer,
@@ -30,7 +31,6 @@ from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
 from .identity_keys import IdentityKey
-from .listings import Details
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
 from .sessions import Session, owner_key, session_ref
@@ -148,18 +148,16 @@ class Backend:
         self._note("updated", found.ref, found.identity, *changes)
         return UpdateAnswer(rejected)
 
-    def send(self, session: str, message: Outgoing, details: Details | None = None) -> Message:
+    def send(self, session: str, message: Outgoing) -> Message:
         """Stores a message of the session's identity and delivers it to their other links; the same client id does so once.
-
-        `details` describe the conversation that it begins.
 
         Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for somebody else's).
         """
         with self.request("send", session) as (db, found):
             author = "visitor" if found.user_id is None else "user"
             stored, new = conversations.send(db, owner_key(found.identity), found.number, author, message, self._clock())
-            if new and details is not None:
-                listings.describe(db, stored.conversation_id, details)
+            if new and message.conversation_id is None:
+                listings.describe(db, stored.conversation_id, message.about)
         self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
         if new:
             self.deliver_news()
@@ -168,12 +166,19 @@ class Backend:
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
         with self.request("conversations", session) as (db, found):
-            return conversations.listed(db, owner_key(found.identity))
+            return tuple(listings.described(db, one) for one in conversations.listed(db, owner_key(found.identity)))
 
-    def mark_read(self, session: str, conversation_id: str) -> None:
+    def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
+        """The messages of a conversation, oldest first; raises BackendRejectedError (`conversation_not_found`)."""
+        with self.request("messages", session) as (db, found):
+            return tuple(listings.message_page(db, owner_key(found.identity), conversation_id, None, -1).items)
+
+    def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
         """Counts a conversation as read up to now; raises BackendRejectedError (`conversation_not_found`)."""
-        with self.request("conversations", session) as (db, found):
-            conversations.mark_read(db, owner_key(found.identity), conversation_id)
+        with self.request("mark_read", session) as (db, found):
+            owner = owner_key(found.identity)
+            conversations.mark_read(db, owner, conversation_id)
+            return ReadAnswer(conversations.unread(db, owner))
 
     def revoke(self, session: str) -> None:
         """Ends this session and no other, on behalf of its holder; an unknown or ended one is no error."""

@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import attrs
 
 from support_chat.errors import BackendRejectedError
-from support_chat.values import JSON, Conversation, Message
+from support_chat.values import NOTHING_SAID, About, Conversation, Message
 
 from . import conversations
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class Details:
-    """What a client says of a conversation when it begins one."""
-
-    subject: str | None = None
-    tags: tuple[str, ...] = ()
-    custom_fields: Mapping[str, JSON] = attrs.field(factory=dict[str, JSON], repr=False)
-    metadata: Mapping[str, JSON] = attrs.field(factory=dict[str, JSON], repr=False)
 
 
 @attrs.frozen
@@ -39,30 +29,33 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def describe(db: sqlite3.Connection, conversation_id: str, details: Details) -> None:
+def describe(db: sqlite3.Connection, conversation_id: str, about: About) -> None:
     """Keeps what is said of a conversation that has just begun."""
-    db.execute("INSERT OR IGNORE INTO conversation_details VALUES (?, ?)", (conversation_id, json.dumps(attrs.asdict(details))))
+    if about != NOTHING_SAID:
+        db.execute("INSERT OR IGNORE INTO conversation_details VALUES (?, ?)", (conversation_id, json.dumps(attrs.asdict(about))))
 
 
-def conversation(db: sqlite3.Connection, owner: str, conversation_id: str) -> tuple[Conversation, Details]:
+def conversation(db: sqlite3.Connection, owner: str, conversation_id: str) -> Conversation:
     """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody else's."""
     _of(db, owner, conversation_id)
-    return _described(db, conversations.listed(db, owner, only=conversation_id)[0])
+    return described(db, conversations.listed(db, owner, only=conversation_id)[0])
 
 
-def conversation_page(db: sqlite3.Connection, owner: str, cursor: str | None, limit: int) -> Page[tuple[Conversation, Details]]:
+def conversation_page(db: sqlite3.Connection, owner: str, cursor: str | None, limit: int) -> Page[Conversation]:
     """Conversations of `owner`, the newest first."""
     rows = db.execute(
         "SELECT number, id FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
         (owner, _number(cursor, 2**62), limit + 1),
     ).fetchall()
-    items = [_described(db, conversations.listed(db, owner, only=row["id"])[0]) for row in rows[:limit]]
+    items = [described(db, conversations.listed(db, owner, only=row["id"])[0]) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
 def message_page(db: sqlite3.Connection, owner: str, conversation_id: str, cursor: str | None, limit: int) -> Page[Message]:
-    """Messages of a conversation of `owner`, the oldest first; raises as `conversation`."""
+    """Messages of a conversation of `owner`, the oldest first, a negative `limit` for all; raises as `conversation`."""
     _of(db, owner, conversation_id)
+    if limit < 0:
+        return Page(conversations.history(db, conversation_id, after=_number(cursor, 0)), None)
     items = conversations.history(db, conversation_id, after=_number(cursor, 0), limit=limit + 1)
     more = len(items) > limit
     return Page(items[:limit], items[limit - 1].id.removeprefix("message-") if more else None)
@@ -80,9 +73,10 @@ def _number(cursor: str | None, otherwise: int) -> int:
     return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else otherwise
 
 
-def _described(db: sqlite3.Connection, found: Conversation) -> tuple[Conversation, Details]:
+def described(db: sqlite3.Connection, found: Conversation) -> Conversation:
+    """The conversation with what was said of it when it began."""
     row = db.execute("SELECT details FROM conversation_details WHERE conversation_id = ?", (found.id,)).fetchone()
     if row is None:
-        return found, Details()
+        return found
     stored = json.loads(row["details"])
-    return found, Details(stored["subject"], tuple(stored["tags"]), stored["custom_fields"], stored["metadata"])
+    return attrs.evolve(found, about=About(**stored | {"tags": tuple(stored["tags"])}))

@@ -12,7 +12,9 @@ from support_chat.values import Identity
 
 from .sessions import session_ref
 
-Operation: TypeAlias = Literal["dial", "identify", "renew", "update", "send", "conversations", "listen", "revoke", "close"]
+Operation: TypeAlias = Literal[
+    "dial", "identify", "renew", "update", "send", "conversations", "messages", "mark_read", "listen", "revoke", "close"
+]
 """What a client asks for. Logged when it leaves the client, whatever becomes of it."""
 Happening: TypeAlias = Literal["opened", "closed", "identified", "renewed", "updated", "sent", "replied", "revoked", "refused"]
 """What the backend did about it."""

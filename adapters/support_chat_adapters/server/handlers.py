@@ -16,20 +16,20 @@ from starlette.requests import Request
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, Outgoing, TokenExpired
-from support_chat.values import Conversation
 
 from ..backend import Backend, Connection, listings
-from ..backend.listings import Details
 from ..backend.sessions import owner_key
 from ..wire import endpoints
 from ..wire import payloads as p
 from ..wire.frames import MessageCreated, Polled, SessionEnded, frame_of
 from ..wire.translation import (
+    conversation_from,
     credentials_of,
     identified_of,
     identify_request_of,
     message_from,
     opened_of,
+    outgoing_of,
     rejected_of,
 )
 from . import reading
@@ -103,30 +103,28 @@ async def list_conversations(site: Site, request: Request) -> p.ConversationsPag
     cursor, limit = reading.cursor_of(request), reading.limit_of(request)
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
         page = listings.conversation_page(db, owner_key(session.identity), cursor, limit)
-    return p.ConversationsPage(conversations=tuple(_conversation(*item) for item in page.items), next_cursor=page.next_cursor)
+    return p.ConversationsPage(conversations=tuple(conversation_from(item) for item in page.items), next_cursor=page.next_cursor)
 
 
 async def start_conversation(site: Site, request: Request) -> p.ConversationStarted:
     """A new conversation with its first message."""
     session = reading.session_of(request)
-    begun = await reading.payload_of(request, p.StartConversation)
-    details = Details(begun.subject, begun.tags, begun.custom_fields, begun.metadata)
-    message = site.backend.send(session, Outgoing(begun.client_message_id, begun.message), details)
+    message = site.backend.send(session, outgoing_of(await reading.payload_of(request, p.StartConversation)))
     with site.backend.request("conversations", session) as (db, found):
         conversation = listings.conversation(db, owner_key(found.identity), message.conversation_id)
-    return p.ConversationStarted(conversation=_conversation(*conversation), message=message_from(message))
+    return p.ConversationStarted(conversation=conversation_from(conversation), message=message_from(message))
 
 
 async def get_conversation(site: Site, request: Request) -> p.ConversationPayload:
     """One conversation."""
     conversation_id = reading.conversation_id_of(request)
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        return _conversation(*listings.conversation(db, owner_key(session.identity), conversation_id))
+        return conversation_from(listings.conversation(db, owner_key(session.identity), conversation_id))
 
 
-async def mark_read(site: Site, request: Request) -> None:
+async def mark_read(site: Site, request: Request) -> p.ReadUpToNow:
     """Counts a conversation as read."""
-    site.backend.mark_read(reading.session_of(request), reading.conversation_id_of(request))
+    return p.ReadUpToNow(unread=site.backend.mark_read(reading.session_of(request), reading.conversation_id_of(request)).unread)
 
 
 async def list_messages(site: Site, request: Request) -> p.MessagesPage:
@@ -191,19 +189,6 @@ async def _gone(request: Request) -> None:
     """Returns once the caller has hung up; what comes before that is the request's body, also if it is empty."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _conversation(conversation: Conversation, details: Details) -> p.ConversationPayload:
-    return p.ConversationPayload(
-        id=conversation.id,
-        messages=conversation.messages,
-        unread=conversation.unread,
-        created_at=conversation.created_at,
-        subject=details.subject,
-        tags=details.tags,
-        custom_fields=dict(details.custom_fields),
-        metadata=dict(details.metadata),
-    )
 
 
 HANDLERS: Final[Mapping[endpoints.Endpoint, Handler]] = {

@@ -19,6 +19,7 @@ from support_chat.ports import (
     IdentifyRequest,
     LinkEvent,
     Outgoing,
+    ReadAnswer,
     UpdateAnswer,
     Welcome,
 )
@@ -93,6 +94,14 @@ class LoopbackLink:
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first."""
         return await self._call("conversations", self._backend.conversations)
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        """Lists the messages of a conversation, oldest first."""
+        return await self._call("messages", lambda session: self._backend.messages(session, conversation_id))
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        """Counts the messages of a conversation so far as read."""
+        return await self._call("mark_read", lambda session: self._backend.mark_read(session, conversation_id))
 
     async def aclose(self) -> None:
         """Says goodbye and closes."""

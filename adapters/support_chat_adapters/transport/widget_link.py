@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from support_chat.errors import NetworkError
-from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, UpdateAnswer, Welcome
+from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, ReadAnswer, UpdateAnswer, Welcome
 from support_chat.values import Changes, Conversation, Message
 
 from ..wire import codec, endpoints, payloads, translation
@@ -65,7 +65,7 @@ class WidgetLink:
     async def send(self, message: Outgoing) -> Message:
         """Sends a message; returns it as the backend stored it."""
         if message.conversation_id is None:
-            begins = payloads.StartConversation(message=message.text, client_message_id=message.client_message_id)
+            begins = translation.beginning_of(message)
             return translation.message_to((await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message)
         sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
         stored = await self._ask(endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id)
@@ -74,14 +74,27 @@ class WidgetLink:
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first: all pages."""
         found: list[Conversation] = []
-        cursor: str | None = None
-        while True:
-            query = {"limit": str(endpoints.LARGEST_PAGE), **({} if cursor is None else {"cursor": cursor})}
-            page = await self._ask(endpoints.CONVERSATIONS, payloads.ConversationsPage, query=query)
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await self._ask(endpoints.CONVERSATIONS, payloads.ConversationsPage, query=_page(cursor))
             found.extend(translation.conversation_to(item) for item in page.conversations)
             cursor = page.next_cursor
-            if cursor is None:
-                return tuple(found)
+        return tuple(found)
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        """Lists the messages of a conversation, oldest first: all pages."""
+        found: list[Message] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await self._ask(endpoints.MESSAGES, payloads.MessagesPage, conversation_id=conversation_id, query=_page(cursor))
+            found.extend(translation.message_to(item) for item in page.messages)
+            cursor = page.next_cursor
+        return tuple(found)
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        """Counts the messages of a conversation so far as read."""
+        answer = await self._ask(endpoints.MARK_READ, payloads.ReadUpToNow, conversation_id=conversation_id)
+        return ReadAnswer(answer.unread)
 
     async def aclose(self) -> None:
         """Says goodbye and closes."""
@@ -162,6 +175,11 @@ def _seen(task: asyncio.Task[Any]) -> None:
     """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
     if not task.cancelled():
         task.exception()
+
+
+def _page(cursor: str) -> Mapping[str, str]:
+    """The query for the page at a cursor, the empty one for the first."""
+    return {"limit": str(endpoints.LARGEST_PAGE), **({"cursor": cursor} if cursor else {})}
 
 
 def _lost() -> NetworkError:

@@ -106,8 +106,9 @@ CONVERSATION: Final = Endpoint(
     answers=p.ConversationPayload,
 )
 MARK_READ: Final = Endpoint(
-    "markConversationRead", "POST", "/conversations/{conversation_id}/read", "Counts the messages of a conversation so far as read."
-)
+    "markConversationRead", "POST", "/conversations/{conversation_id}/read", "Counts the messages of a conversation so far as read.",
+    answers=p.ReadUpToNow,
+)  # fmt: skip
 MESSAGES: Final = Endpoint(
     "listMessages", "GET", "/conversations/{conversation_id}/messages", "The messages of a conversation, the oldest first.",
     answers=p.MessagesPage, query={"cursor": _CURSOR, "limit": _LIMIT},

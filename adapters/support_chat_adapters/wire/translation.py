@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from support_chat.ports import Claim, Credentials, IdentifyAnswer, IdentifyRequest, Welcome
-from support_chat.values import Conversation, Message
+from support_chat.ports import Claim, Credentials, IdentifyAnswer, IdentifyRequest, Outgoing, Welcome
+from support_chat.values import About, Conversation, Message
 
 from .payloads import (
     ConversationPayload,
@@ -17,6 +17,7 @@ from .payloads import (
     OpenSession,
     Rejected,
     SessionOpened,
+    StartConversation,
 )
 
 
@@ -149,6 +150,41 @@ def message_to(payload: MessagePayload) -> Message:
     return Message(payload.id, payload.conversation_id, payload.author, payload.text, payload.created_at, payload.client_message_id)
 
 
+def conversation_from(conversation: Conversation) -> ConversationPayload:
+    """A conversation, for the wire."""
+    about = conversation.about
+    return ConversationPayload(
+        id=conversation.id,
+        messages=conversation.messages,
+        unread=conversation.unread,
+        created_at=conversation.created_at,
+        subject=about.subject,
+        tags=about.tags,
+        custom_fields=dict(about.custom_fields),
+        metadata=dict(about.metadata),
+    )
+
+
 def conversation_to(payload: ConversationPayload) -> Conversation:
     """A conversation, from the wire."""
-    return Conversation(payload.id, payload.messages, payload.unread, payload.created_at)
+    about = About(subject=payload.subject, tags=payload.tags, custom_fields=payload.custom_fields, metadata=payload.metadata)
+    return Conversation(payload.id, payload.messages, payload.unread, payload.created_at, about)
+
+
+def beginning_of(message: Outgoing) -> StartConversation:
+    """A message that begins a conversation, as a request."""
+    about = message.about
+    return StartConversation(
+        message=message.text,
+        client_message_id=message.client_message_id,
+        subject=about.subject,
+        tags=about.tags,
+        custom_fields=dict(about.custom_fields),
+        metadata=dict(about.metadata),
+    )
+
+
+def outgoing_of(request: StartConversation) -> Outgoing:
+    """A request to begin a conversation, as the message that does."""
+    about = About(subject=request.subject, tags=request.tags, custom_fields=request.custom_fields, metadata=request.metadata)
+    return Outgoing(request.client_message_id, request.message, about=about)

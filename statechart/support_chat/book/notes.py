@@ -12,6 +12,7 @@ from ..chart.model import Abandon, Ask, Detach
 from ..lifecycle.alphabet import Effect as E
 from ..lifecycle.alphabet import Lane
 from ..lifecycle.effects import EFFECTS
+from ..ports import ReadAnswer
 from ..settings import Settings
 from ..values import SignedIn, Visitor
 from . import updates as u
@@ -163,6 +164,11 @@ def _forget_target(book: Book, occasion: Occasion, settings: Settings) -> Book:
     return attrs.evolve(book, target=None, token=None, spent=None, updates=u.forget_target(book.updates))
 
 
+def _answer(book: Book, occasion: Occasion, settings: Settings) -> Book:
+    answer = occasion.result
+    return attrs.evolve(book, unread=answer.unread) if isinstance(answer, ReadAnswer) else book
+
+
 def _forget(book: Book, occasion: Occasion, settings: Settings) -> Book:
     """Keeps what is nobody's: tags, the distance of dials and the limit of updates, which hold across boots."""
     return Book(
@@ -215,6 +221,7 @@ _WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
         E.UNCLAIM: _unclaim,
         E.FORGET_TARGET: _forget_target,
         E.DROP_HELD: lambda book, occasion, settings: attrs.evolve(book, updates=u.drop_held(book.updates)),
+        E.ANSWER: _answer,
         E.FORGET: _forget,
         E.RECORD: lambda book, occasion, settings: attrs.evolve(book, updates=u.record(book.updates, occasion.changes)),
         E.HOLD: lambda book, occasion, settings: attrs.evolve(book, updates=u.hold(book.updates, occasion.changes)),

@@ -8,7 +8,7 @@ import attrs
 
 from ..errors import RateLimitedError
 from ..lifecycle.alphabet import Lane, Trigger
-from ..ports import IdentifyAnswer, Link, MessageArrived, Outgoing, TokenProvider, UpdateAnswer, Welcome
+from ..ports import IdentifyAnswer, Link, MessageArrived, Outgoing, TokenProvider, UpdateAnswer, Use, Welcome
 from ..values import JSON, Changes
 from .tokens import Token
 
@@ -25,8 +25,17 @@ class Asked:
     fallback: TokenProvider | None = attrs.field(default=None, repr=False)
     timeout: float | None = None
     clear_storage: bool = False
-    message: Outgoing | None = None
-    """What to send over the link; None lists conversations."""
+    use: Use | None = None
+    """What to ask of the link."""
+
+    def called(self, trigger: Trigger) -> str:
+        """What users call the call that this trigger stands for."""
+        return trigger if self.use is None else self.use.call
+
+    @property
+    def message(self) -> Outgoing | None:
+        """The message to send, if this is about one."""
+        return self.use if isinstance(self.use, Outgoing) else None
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
@@ -11,7 +11,19 @@ import attrs
 from ..book.occasion import Asked
 from ..errors import InvalidInputError
 from ..ports import Outgoing, TokenProvider
-from ..values import UNSET, Changes, Company, CompanyDict, User, UserDict, check_id, check_json
+from ..values import (
+    MAX_ID_LENGTH,
+    NOTHING_SAID,
+    UNSET,
+    About,
+    Changes,
+    Company,
+    CompanyDict,
+    User,
+    UserDict,
+    check_id,
+    check_json,
+)
 
 UserLike: TypeAlias = "User | UserDict | Mapping[str, Any]"
 """A `User`, or a mapping of its keys."""
@@ -21,6 +33,8 @@ CompanyLike: TypeAlias = "Company | CompanyDict | Mapping[str, Any]"
 _ANYBODY: Final = "-"  # stands for the id that an update may leave out, while the rest of the mapping is checked
 MAX_TEXT: Final = 16 * 1024
 """Longest message, in characters."""
+MAX_TAGS: Final = 64
+"""Most tags of a conversation."""
 
 Kind = TypeVar("Kind", User, Company)
 
@@ -64,15 +78,35 @@ def asked_to_update(user: UserLike | None, company: CompanyLike | None, context:
     return Asked(user_id=user_id, changes=_own({**_user_changes(named), **_company_changes(company), **paths}))
 
 
-def asked_to_send(text: str, conversation_id: str | None, client_message_id: str) -> Asked:
-    """The arguments of send_message(). Raises InvalidInputError."""
+def asked_to_send(text: str, conversation_id: str | None, client_message_id: str, about: About = NOTHING_SAID) -> Asked:
+    """The arguments of send_message() and start_conversation(). Raises InvalidInputError."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidInputError("text must be a str that is not blank; there is nothing to send.")
     if len(text) > MAX_TEXT:
         raise InvalidInputError(f"text has {len(text)} characters; at most {MAX_TEXT} are allowed. Send it in parts.")
     if conversation_id is not None:
         check_id("conversation_id", conversation_id)
-    return Asked(message=Outgoing(check_id("client_message_id", client_message_id), text, conversation_id))
+    return Asked(use=Outgoing(check_id("client_message_id", client_message_id), text, conversation_id, about))
+
+
+def said_of(
+    subject: str | None, tags: Iterable[str], custom_fields: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None
+) -> About:
+    """What start_conversation() says of the conversation. Raises InvalidInputError."""
+    if subject is not None and (not isinstance(subject, str) or len(subject) > MAX_ID_LENGTH):
+        raise InvalidInputError(f"subject must be a str of at most {MAX_ID_LENGTH} characters, or None.")
+    labels = () if isinstance(tags, str) else tuple(tags)
+    if isinstance(tags, str) or len(labels) > MAX_TAGS:
+        raise InvalidInputError(f"tags must be a list of at most {MAX_TAGS} texts.")
+    for name, value in (("custom_fields", custom_fields), ("metadata", metadata)):
+        if value is not None:
+            check_json(name, value)
+    return About(
+        subject=subject,
+        tags=tuple(check_id("tag", label) for label in labels),
+        custom_fields=_own(custom_fields or {}),
+        metadata=_own(metadata or {}),
+    )
 
 
 def _own(changes: Changes) -> Changes:

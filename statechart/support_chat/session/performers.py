@@ -27,6 +27,10 @@ from ..ports import (
     IdentifyAnswer,
     IdentifyRequest,
     Link,
+    ListMessages,
+    MarkRead,
+    Outgoing,
+    ReadAnswer,
     Storage,
     TokenProvider,
     Transport,
@@ -188,10 +192,18 @@ async def send_token(work: Work) -> None:
     await _open(work).renew(work.book.token.value if work.book.token else "")
 
 
-async def use_link(work: Work) -> Message | Sequence[Conversation]:
-    """Sends the call's message, or lists conversations if it brings none."""
-    message = work.asked.message if work.asked else None
-    return await (_open(work).conversations() if message is None else _open(work).send(message))
+async def use_link(work: Work) -> Message | Sequence[Conversation] | Sequence[Message] | ReadAnswer:
+    """Asks of the link what the call is for."""
+    link = _open(work)
+    match work.asked.use if work.asked else None:
+        case Outgoing() as message:
+            return await link.send(message)
+        case ListMessages(conversation_id):
+            return await link.messages(conversation_id)
+        case MarkRead(conversation_id):
+            return await link.mark_read(conversation_id)
+        case _:
+            return await link.conversations()
 
 
 async def part(work: Work) -> None:
@@ -229,7 +241,7 @@ PERFORMERS: Final[Mapping[str, tuple[Callable[[Work], Awaitable[object]], tuple[
         E.SEND_IDENTIFY: (send_identify, (IdentifyAnswer,)),
         E.SEND_UPDATE: (send_update, (UpdateAnswer,)),
         E.SEND_TOKEN: (send_token, (type(None),)),
-        E.USE_LINK: (use_link, (Message, Sequence)),
+        E.USE_LINK: (use_link, (Message, Sequence, ReadAnswer)),
         E.PART: (part, (type(None),)),
         E.RELEASE: (release, (type(None),)),
     }

@@ -52,7 +52,6 @@ def shipped() -> Compiled:
 
 _ABANDONS: Final = {Slot.BOOT: Trigger.ABANDON_BOOT, Slot.IDENTIFY: Trigger.ABANDON_IDENTIFY}
 _CUT_LANES: Final = CHART.effects[E.CUT].lanes  # type: ignore[union-attr]  # it is an Abandon
-_CALL_NAMES: Final = {Trigger.USE: "send_message"}
 
 
 @attrs.frozen
@@ -113,7 +112,7 @@ class Runner:
 
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more."""
-        LOG.warning("%s() failed and nobody awaited it: %s", _CALL_NAMES.get(call.trigger, call.trigger), error)
+        LOG.warning("%s() failed and nobody awaited it: %s", call.asked.called(call.trigger), error)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens either
             self.loop.call_soon_threadsafe(self._emit, (ErrorOccurred(error),))  # a call may be dropped on any thread
 
@@ -158,7 +157,8 @@ class Runner:
     def _error(self, row: Transition, occasion: Occasion) -> Exception | None:
         if row.error is None:
             return occasion.error
-        error = row.error.make(_CALL_NAMES.get(occasion.trigger, occasion.trigger), self.state.phase)
+        called = occasion.trigger if occasion.asked is None else occasion.asked.called(occasion.trigger)
+        error = row.error.make(called, self.state.phase)
         if isinstance(error, RateLimitedError):
             error.retry_after = max(0.0, self.book.not_before - occasion.now)
         error.__cause__ = occasion.error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,10 +17,10 @@ from ..errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from ..events import PhaseChanged
 from ..lifecycle.alphabet import Phase, Trigger
 from ..lifecycle.chart import CHART
-from ..ports import Storage, TokenProvider, Transport
+from ..ports import ListConversations, ListMessages, MarkRead, ReadAnswer, Storage, TokenProvider, Transport
 from ..settings import Settings
 from ..values import Conversation, IdentifyResult, Identity, Message, check_id
-from .arguments import CompanyLike, UserLike, asked_to_boot, asked_to_send, asked_to_update
+from .arguments import CompanyLike, UserLike, asked_to_boot, asked_to_send, asked_to_update, said_of
 from .calls import Call
 from .listeners import EventStream, Listeners, Subscription
 from .performers import Place
@@ -193,7 +193,36 @@ class SupportChat:
 
     def conversations(self) -> Call[Sequence[Conversation]]:
         """Lists the conversations of whoever is live, the newest first. Raises as send_message()."""
-        return self._call(Trigger.USE, Asked())
+        return self._call(Trigger.USE, Asked(use=ListConversations()))
+
+    def start_conversation(
+        self,
+        text: str,
+        *,
+        subject: str | None = None,
+        tags: Iterable[str] = (),
+        custom_fields: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        client_message_id: str | None = None,
+    ) -> Call[Message]:
+        """Begins a conversation with its first message and with what is to be said of it; returns the message, which names it.
+
+        `subject` has at most 255 characters, `tags` are at most 64 of them, the mappings take at most 16 KiB of JSON each. Raises as
+        send_message().
+        """
+        about = said_of(subject, tags, custom_fields, metadata)
+        return self._call(Trigger.USE, asked_to_send(text, None, client_message_id or uuid.uuid4().hex, about))
+
+    def messages(self, conversation_id: str) -> Call[Sequence[Message]]:
+        """Lists the messages of a conversation of whoever is live, the oldest first. Raises as send_message()."""
+        return self._call(Trigger.USE, Asked(use=ListMessages(check_id("conversation_id", conversation_id))))
+
+    def mark_read(self, conversation_id: str) -> Call[ReadAnswer]:
+        """Counts the messages of a conversation so far as read; the answer says how many are unread now, as `UnreadChanged` does.
+
+        Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
+        """
+        return self._call(Trigger.USE, Asked(use=MarkRead(check_id("conversation_id", conversation_id))))
 
     # --- events ---------------------------------------------------------------------------------------------------------
 

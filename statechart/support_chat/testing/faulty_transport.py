@@ -31,9 +31,9 @@ class FaultyTransport:
     """Passes every call on to `inner`, with faults, and gives links that do so; what happened is in `log`.
 
     The operations are `open` and `revoke` here, and `identify`, `renew`, `update`, `send`, `conversations`, `messages`,
-    `mark_read`, `close` (a link's `aclose`) and `events` on links. What *fails* or is *dropped* raises NetworkError, and what is dropped was done: a message is
-    stored, a user identified, a session begun whose link is gone. A *duplicate* is asked twice: a dial begins two sessions, of whose
-    links the second is given. A *reordered* call is asked after the next one on any link.
+    `mark_read`, `close` (a link's `aclose`) and `events` on links. What *fails* or is *dropped* raises NetworkError, and what is
+    dropped was done: a message is stored, a user identified, a session begun whose link is gone. A *duplicate* is asked twice: a
+    dial begins two sessions, of whose links the second is given. A *reordered* call is asked after the next one on any link.
 
     An event is *delayed* with those behind it; it *fails* by the link's being lost in its place; *hanging*, it and all later ones
     never come; it comes twice (*duplicate*), not at all (*drop*), or after the next one (*reorder*). Whatever waits here ends when
