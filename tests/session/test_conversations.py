@@ -83,7 +83,7 @@ def test_without_a_session_or_a_link_the_error_names_the_call(name: str, call: A
             await chat.boot()
             transport.hold("open")
             transport.link.lose()
-            async with chat.events() as events:
+            async with chat.events(PhaseChanged) as events:
                 await anext(aiter(events))
             with pytest.raises(NetworkError):
                 await call(chat)
