@@ -12,6 +12,7 @@ from support_chat import (
     InvalidInputError,
     NetworkError,
     NotBootedError,
+    PhaseChanged,
     ReadAnswer,
     SupportChat,
     UnreadChanged,
