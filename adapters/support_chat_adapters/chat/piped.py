@@ -1,0 +1,63 @@
+"""The shell for pipes and logs: lines of text or of JSON out, a message or a command a line in, one after the other.
+
+Lines are read on a daemon thread of their own, since a pipe, a file and a terminal have no way of waiting in common on every
+platform. The next line is taken when the one before it is done, so that a script means the same each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
+from typing import TextIO
+
+from .desk import Desk
+from .lines import Line, plain
+from .told import Told, as_json
+
+
+class PipedShell:
+    """Reads `source` and writes to `out` until the source ends or says /quit; `as_data` writes JSON instead of text."""
+
+    def __init__(self, source: TextIO, out: TextIO, *, as_data: bool) -> None:
+        self._source = source
+        self._out = out
+        self._as_data = as_data
+
+    def show(self, told: Told, lines: Sequence[Line]) -> None:
+        """Writes at once, and flushes, so that a reader sees it as it happens."""
+        for text in [json.dumps(as_json(told))] if self._as_data else [plain(line) for line in lines]:
+            print(text, file=self._out, flush=True)
+
+    async def run(self, desk: Desk) -> None:
+        """Waits for the first boot, then does line after line."""
+        lines = self._lines()
+        await desk.begun.wait()
+        while not desk.done.is_set():
+            line = await lines.get()
+            if line is None or not await desk.do(line):
+                return
+
+    def _lines(self) -> asyncio.Queue[str | None]:
+        """The lines of the source as they come, and None at its end."""
+        loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+
+        def put(line: str | None) -> bool:
+            try:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            except RuntimeError:  # the loop is closed: the client has left while the source was being waited for
+                return False
+            return True
+
+        def read() -> None:
+            try:
+                for line in iter(self._source.readline, ""):
+                    if not put(line):
+                        return
+            except ValueError:  # bytes that are no text, or a source closed under us: there is nothing more to read
+                pass
+            put(None)
+
+        threading.Thread(target=read, name="support-chat input", daemon=True).start()
+        return lines

@@ -1,0 +1,70 @@
+"""A client from beginning to end: a session, a desk before it, a shell before that, and what is left to say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Generator
+
+from support_chat import Storage, SupportChat, Transport
+
+from .desk import Desk, Person, Shell
+
+
+async def chat(
+    shell: Shell,
+    person: Person,
+    *,
+    transport: Transport,
+    storage: Storage,
+    url: str,
+    workspace_id: str,
+    widget_id: str,
+    scope: str,
+) -> str | None:
+    """Runs until the person leaves, and returns None, or until the session is over by itself, and returns why.
+
+    SIGTERM, and Ctrl-C where the shell does not take it as a key, are ways of leaving. Transport and storage stay open.
+    """
+    async with SupportChat(
+        workspace_id=workspace_id,
+        widget_id=widget_id,
+        transport=transport,
+        storage=storage,
+        scope=scope,
+    ) as session:
+        desk = Desk(session, person, url, shell.show)
+        beginning = asyncio.create_task(desk.begin())
+        running = asyncio.create_task(shell.run(desk))
+        over = asyncio.create_task(desk.done.wait())
+        tasks = (beginning, running, over)
+        try:
+            with _told_to_leave(running):
+                await asyncio.wait((running, over), return_when=asyncio.FIRST_COMPLETED)
+                if over.done():  # the shell may be in the middle of showing why
+                    await asyncio.wait((running,), timeout=1.0)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
+        return desk.failure
+
+
+@contextlib.contextmanager
+def _told_to_leave(running: asyncio.Task[None]) -> Generator[None, None, None]:
+    """While this lasts, signals that ask the program to end end the shell, in order and with the terminal put right."""
+    loop = asyncio.get_running_loop()
+    handled: list[signal.Signals] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, and threads other than the first
+            loop.add_signal_handler(number, running.cancel)
+            handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,154 @@
+"""`support-chat chat`: a client in the terminal, which shows the session's phase live."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from .served import DEFAULT_PORT, add_backend_options, key_file
+from .terminal import Misuse, complain
+
+if TYPE_CHECKING:
+    from ..chat.desk import Person, Shell
+    from ..chat.person import Providers
+
+_INSTALL: Final = 'pip install "support-chat[chat]"'
+_DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
+_PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
+_MORE: Final = f"""\
+examples:
+  support-chat chat --url {_DEFAULT_URL}            a visitor, the same one each time
+  support-chat chat --url {_DEFAULT_URL} --user ada --db chat.db
+                                                         a user, by a token minted with the key of this backend
+  support-chat chat --url https://chat.example.com --user ada --token-url https://app.example.com/chat-token
+  echo "Hello" | support-chat chat --memory --json       one message, and what comes of it as lines of JSON
+
+try this, with `support-chat serve` in another terminal: write something, stop the server with Ctrl-C, watch the phase become
+reconnecting, answer with `support-chat reply "It is fixed."`, start the server again, and see the answer arrive.
+
+Type a message and press Enter (Alt-Enter for another line in it). /help lists the commands: /identify, /update, /retry, /list,
+/shutdown, /boot, /quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain or --json, each line of
+standard input is a message or a command, and the end of the input leaves; for one that only listens: tail -f /dev/null | ...
+
+Visitors are told apart by --scope, which is the address of the backend unless you name another: what one backend knows as the
+visitor's secret is never shown to a second. Two clients with the same scope are one visitor; --memory is a new one each time.
+NO_COLOR is respected.
+
+exit status: 0 once you leave, 1 if the first boot fails or the session ends by itself (a token refused, a session revoked),
+2 if the client cannot begin as it was asked to.
+"""
+
+
+def register(commands: Any) -> None:
+    """Adds the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "chat",
+        help="a chat client in the terminal that shows the phase live",
+        description="Chats with a backend on the network, as a visitor or as a user, and shows the phase of the session live.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--url", default=_DEFAULT_URL, help=f"the address of the backend (default: {_DEFAULT_URL})")
+    person = parser.add_argument_group("who you are")
+    person.add_argument("--user", metavar="ID", help="a signed-in user (default: a visitor)")
+    person.add_argument("--name", help="a name that the backend is told")
+    person.add_argument("--email", help="an e-mail address that the backend is told")
+    token = person.add_mutually_exclusive_group()
+    token.add_argument("--token-url", metavar="URL", help="a server that answers with an identity token for the user")
+    token.add_argument("--token", metavar="TOKEN", help="an identity token; for tests, since it cannot be renewed")
+    visitor = parser.add_argument_group("where the visitor is kept")
+    where = visitor.add_mutually_exclusive_group()
+    where.add_argument("--storage", metavar="FILE", help="a JSON file (default: one in your data folder)")
+    where.add_argument("--memory", action="store_true", help="nowhere: a new visitor each time")
+    visitor.add_argument("--scope", metavar="NAME", help="which of the visitors in there (default: that of this backend's address)")
+    add_backend_options(parser)
+    form = parser.add_argument_group("how it shows things").add_mutually_exclusive_group()
+    form.add_argument("--plain", action="store_true", help="lines of text (the default where there is no terminal)")
+    form.add_argument("--json", action="store_true", help="lines of JSON: the session's events, and what came of each command")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Chats."""
+    on_screen = not (arguments.plain or arguments.json) and _is_terminal()
+    parts = (*_PARTS, "prompt_toolkit") if on_screen else _PARTS
+    if any(find_spec(name) is None for name in parts):
+        print(_INSTALL, file=sys.stderr)
+        return 2
+    import asyncio
+
+    try:
+        failure = asyncio.run(_chat(arguments, on_screen))
+    except KeyboardInterrupt:  # before there was anything to leave
+        return 0
+    if failure is not None:
+        complain(failure)
+        return 1
+    return 0
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+async def _chat(arguments: argparse.Namespace, on_screen: bool) -> str | None:
+    from contextlib import aclosing
+
+    from ..chat.run import chat
+    from ..storage import FileStorage, MemoryStorage
+    from ..transport import WidgetAPITransport
+
+    person = _person(arguments)
+    async with (
+        aclosing(WidgetAPITransport(arguments.url)) as transport,
+        aclosing(MemoryStorage() if arguments.memory else FileStorage(arguments.storage)) as storage,
+    ):
+        return await chat(
+            _shell(arguments, on_screen),
+            person,
+            transport=transport,
+            storage=storage,
+            url=arguments.url,
+            workspace_id=arguments.workspace,
+            widget_id=arguments.widget,
+            scope=str(arguments.scope or urlsplit(str(arguments.url)).netloc),
+        )
+
+
+def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
+    if on_screen:
+        from ..chat.screen import Screen
+
+        return Screen()
+    from ..chat.piped import PipedShell
+
+    return PipedShell(sys.stdin, sys.stdout, as_data=arguments.json)
+
+
+def _person(arguments: argparse.Namespace) -> Person:
+    from support_chat.values import User
+
+    from ..chat.desk import Person
+
+    known = {key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None}
+    providers = _providers(arguments)
+    if arguments.user is None:
+        if arguments.token is not None or arguments.token_url is not None:
+            raise Misuse("a token is for a user: say which one with --user.")
+        return Person(None, known, providers)
+    providers(arguments.user)  # what is missing is known before anything begins
+    return Person(User(arguments.user, **known), {}, providers)
+
+
+def _providers(arguments: argparse.Namespace) -> Providers:
+    from ..chat.person import from_key, from_server, from_text
+
+    if arguments.token_url is not None:
+        return from_server(arguments.token_url)
+    if arguments.token is not None:
+        return from_text(arguments.token)
+    return from_key(key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget)
