@@ -118,7 +118,7 @@ class Place:
             with self.redis.client() as client:
                 client.save()
                 found["dump.rdb"] = (self.redis.folder / "dump.rdb").read_bytes()
-                found |= {repr(key): key + client.dump(key) for key in client.keys()}
+                found |= {repr(key): key + client.dump(key) for key in client.scan_iter()}
         return found
 
 

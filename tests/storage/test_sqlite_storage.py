@@ -61,7 +61,7 @@ def test_the_file_appears_with_the_first_operation_not_before(tmp_path: Path) ->
     storage = SQLiteStorage(tmp_path / "chat.db")
     assert list(tmp_path.iterdir()) == []
     using(storage, lambda storage: storage.get("key"))
-    assert names(tmp_path) == ["chat.db"]
+    assert names(tmp_path) == ["chat.db", "chat.db.lock"]
 
 
 def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_only_the_owner_can_read_a_file_it_creates_and_its_journal(tmp_path: Pat
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     finally:
         os.umask(before)
-    assert modes == {"chat.db": 0o600, "chat.db-journal": 0o600}
+    assert modes == {"chat.db": 0o600, "chat.db-journal": 0o600, "chat.db.lock": 0o600}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
@@ -130,7 +130,7 @@ def test_what_is_removed_leaves_no_byte_in_the_folder(tmp_path: Path, remove: Ca
         assert leftovers(tmp_path) == ["chat.db"]
         await remove(storage)
         assert leftovers(tmp_path) == []
-        assert names(tmp_path) == ["chat.db"]
+        assert names(tmp_path) == ["chat.db", "chat.db.lock"]
 
     using(SQLiteStorage(tmp_path / "chat.db"), use)
     assert leftovers(tmp_path) == []
@@ -256,8 +256,8 @@ FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
     (a_damaged_database_of_others, "damaged, and holds tables of another program. It was not moved; repair it", "SQLITE_CORRUPT"),
     (another_programs_table, "another program's data. Give the storage a file of its own", "SQLITE_ERROR"),
     (a_read_only_file, "cannot be written. Give this process write permission", "SQLITE_READONLY"),
-    (a_missing_folder, "cannot be created: No such file or directory. Create its folder", "FileNotFoundError"),
-    (a_folder_that_is_a_file, "cannot be created: Not a directory. Create its folder", "NotADirectoryError"),
+    (a_missing_folder, "cannot be locked: No such file or directory. Create its folder", "FileNotFoundError"),
+    (a_folder_that_is_a_file, "cannot be locked: Not a directory. Create its folder", "NotADirectoryError"),
     (a_folder_itself, "cannot be opened. The folder must exist", "SQLITE_CANTOPEN"),
 ]
 
@@ -274,17 +274,20 @@ def test_an_unusable_file_is_named_with_the_way_out_and_left_as_it_is(
         assert words in caught.value.message
         assert caught.value.reason == reason
         assert not caught.value.recoverable
-        assert "'chat.db'" in caught.value.message
+        assert "'chat.db" in caught.value.message
         assert str(tmp_path) not in repr(caught.value)  # a folder's name may be a person's
         assert SECRET not in repr(caught.value)
     assert (path.read_bytes() if path.is_file() else None) == before
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_is_told_and_may_pass() -> None:
-    with pytest.raises(StorageError, match=r"disk is full\. Free some space") as caught:
-        using(SQLiteStorage("/dev/full"), lambda storage: storage.create("key", "one"))
-    assert caught.value.recoverable
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            connection.execute("CREATE TABLE more (than_one_page)")
+    error = storage_error(full.value, "chat.db", 3.0)
+    assert "disk is full. Free some space" in error.message
+    assert error.recoverable
 
 
 def test_an_error_of_sqlite_without_a_name_is_told_in_its_words() -> None:

@@ -33,6 +33,7 @@ def redis_server(folder: Path | None = None, *, port: int | None = None, passwor
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redis-")))
         port = free_port() if port is None else port
         options = {"--port": port, "--bind": "127.0.0.1", "--dir": folder, "--save": "", "--appendonly": "no"}
+        options["--rdbcompression"] = "no"  # so that whoever looks for bytes in a snapshot can find them
         if password is not None:
             options["--requirepass"] = password
         command = [COMMAND, *(str(word) for option in options.items() for word in option)]

@@ -43,11 +43,14 @@ class FileLock:
         self._timeout = timeout
 
     @contextlib.contextmanager
-    def held(self) -> Generator[None, None, None]:
-        """Holds the lock in this block; blocks until then. Raises StorageError when others keep it, or it cannot be made."""
+    def held(self, *, shared: bool = False) -> Generator[None, None, None]:
+        """Holds the lock in this block; blocks until then. Raises StorageError when others keep it, or it cannot be made.
+
+        `shared`: beside others who hold it shared, where the system has such locks (not on Windows).
+        """
         name = os.path.basename(self._path)
         try:
-            descriptor = self._acquire(time.monotonic() + self._timeout)
+            descriptor = self._acquire(time.monotonic() + self._timeout, shared)
         except OSError as error:
             raise file_error(error, name, "locked") from error
         if descriptor is None:
@@ -61,12 +64,12 @@ class FileLock:
             _unlock(descriptor)
             os.close(descriptor)
 
-    def _acquire(self, until: float) -> int | None:
+    def _acquire(self, until: float, shared: bool) -> int | None:
         attempt = 0
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             try:
-                while not _locks(descriptor):
+                while not _locks(descriptor, shared):
                     if time.monotonic() >= until:
                         os.close(descriptor)
                         return None
@@ -87,7 +90,7 @@ class FileLock:
 
 if sys.platform == "win32":
 
-    def _locks(descriptor: int) -> bool:
+    def _locks(descriptor: int, shared: bool) -> bool:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError:
@@ -100,9 +103,9 @@ if sys.platform == "win32":
 
 else:
 
-    def _locks(descriptor: int) -> bool:
+    def _locks(descriptor: int, shared: bool) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

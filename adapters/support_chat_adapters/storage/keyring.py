@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from support_chat.errors import InvalidInputError
 from support_chat_adapters.extras import require
@@ -18,10 +19,12 @@ from .file_lock import FileLock
 from .keyring_entries import Keyring, KeyringEntries
 from .own_thread import OwnThread
 
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
 
 class KeyringStorage:
-    """Keeps each value as an entry of `service` in the system's keyring, or in `keyring`, a backend of the keyring library
-    (or what stands in for one).
+    """Keeps each value as an entry of `service` in the system's keyring, or in `keyring`, a backend of the keyring library.
 
     Use it when a visitor's secret must not lie readable on the disk. The first operation, which a session does when it is loaded,
     stores, reads and removes an entry, so that a keyring which is missing, locked or forgetful is found then, and not in the
@@ -44,13 +47,13 @@ class KeyringStorage:
     Raises InvalidInputError for an empty service or a negative timeout, and ModuleNotFoundError without the extra `keyring`.
     """
 
-    def __init__(self, service: str = "support-chat", *, keyring: Keyring | None = None, timeout: float = 3.0) -> None:
+    def __init__(self, service: str = "support-chat", *, keyring: KeyringBackend | None = None, timeout: float = 3.0) -> None:
         require("keyring", extra="keyring", purpose="KeyringStorage reaches the system's keyring with the keyring library")
         if not service:
             raise InvalidInputError("KeyringStorage needs the name of a service, under which the keyring shows its entries.")
         if timeout < 0:
             raise InvalidInputError("KeyringStorage(timeout=...) must be zero or more seconds.")
-        self._entries = KeyringEntries(service, keyring, FileLock(_lock_path(service), timeout=timeout))
+        self._entries = KeyringEntries(service, cast("Keyring | None", keyring), FileLock(_lock_path(service), timeout=timeout))
         self._thread = OwnThread("KeyringStorage", service, self._entries.close)
 
     async def get(self, key: str) -> str | None:

@@ -24,7 +24,7 @@ _PROBE: Final = "%probe"
 
 
 class Keyring(Protocol):
-    """What is asked of a backend of the keyring library, or of anything else that can stand in for one."""
+    """What is asked of a backend of the keyring library, which leaves its own methods without types."""
 
     def get_password(self, service: str, username: str) -> str | None:
         """The secret of this name, or None."""

@@ -152,7 +152,7 @@ class RedisStorage:
             raise InvalidInputError("RedisStorage needs a URL like redis://:password@host:6379/0, or a client.") from None
 
     def __repr__(self) -> str:
-        return f"<RedisStorage {self._name}{' closed' if self._closed else ''}>"
+        return f"<RedisStorage: {self._name}{', closed' if self._closed else ''}>"
 
 
 def _name(client: Redis) -> str:
@@ -163,8 +163,19 @@ def _name(client: Redis) -> str:
 
 
 async def _raw(client: Redis, *command: object) -> Any:
-    """The answer as bytes, also from a client that decodes: what is not text must be seen, not raise."""
-    return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]  # redis-py leaves it so
+    """The answer as bytes, also from a client that decodes: what is not text must be seen, not raise.
+
+    A pooled connection may have died with the server that was restarted, which shows only when it is used: so a command is sent
+    again once. Each of ours may be done twice: its second answer is what its first one was.
+    """
+    from redis.exceptions import AuthenticationError, ConnectionError
+
+    try:
+        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]  # redis-py leaves it so
+    except ConnectionError as error:
+        if isinstance(error, AuthenticationError):
+            raise
+        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
 
 
 def _storage_error(error: Exception, name: str) -> StorageError:

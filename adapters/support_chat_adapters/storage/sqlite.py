@@ -17,13 +17,14 @@ from .sqlite_file import SQLiteFile
 
 class SQLiteStorage:
     """Keeps everything in the SQLite file at `path`, created with mode 0600 at the first operation; its folder must exist.
+    Beside it lies `<name>.lock`, which is empty and stays, and during a change `<name>-journal`.
 
     Use it when a visitor should be recognised at the next start, or by several processes: all of them may use one file at
     once. `timeout` is how many seconds an operation waits while another process keeps the file locked; it should be below
     `Settings.storage_timeout`, which would otherwise end the waiting with a less telling error.
 
     A damaged file, or one that is no database, is renamed to `<name>.corrupt-<n>`, with a warning in the log `support_chat`, and
-    the storage begins anew (an empty `<name>.lock` stays beside it). It is never deleted, so delete it yourself: it may hold a
+    the storage begins anew. It is never deleted, so delete it yourself: it may hold a
     visitor's secret. A file with another program's tables in it is never moved.
 
     It implements the `Storage` port. Every method raises StorageError, which names the file (not its folder) and the way

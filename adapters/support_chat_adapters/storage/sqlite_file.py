@@ -5,8 +5,8 @@
   `secure_delete`, which writes zeros over what is deleted: after a clear, no byte of a value is left in the folder.
 - A failed operation closes the file and the next one opens it again, so that a cause that was removed (a lock, a full disk)
   stays removed.
-- A damaged file is set aside. Another process may have it open and not have met the damage: so every operation looks, when it is
-  done, whether the file is still the one at `path`, and is done again there if it is not.
+- A damaged file is set aside, under a lock on a file beside it (`<name>.lock`, empty, stays) that every operation shares: a process
+  that has the file open and has not met the damage must not write meanwhile, and afterwards opens what is at the path then.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _WAYS_OUT: Final = {
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING: Final = (*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _ATTEMPTS: Final = 5
-"""How often an operation begins anew on another file. More are due only where a drive's files do not keep their numbers."""
+"""How often an operation begins anew on a fresh file. More than two are due only if somebody keeps damaging it."""
 
 
 class SQLiteFile:
@@ -55,6 +55,7 @@ class SQLiteFile:
         self._path = path
         self._name = os.path.basename(path)
         self._timeout = timeout
+        self._lock = FileLock(f"{path}.lock", timeout=timeout)
         self._connection: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None  # which file it was when it was opened
 
@@ -108,21 +109,22 @@ class SQLiteFile:
             connection.close()
 
     def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        for attempt in range(_ATTEMPTS):
-            last = attempt == _ATTEMPTS - 1
-            try:
-                result = work(self._open())
-            except (sqlite3.Error, OSError, UnicodeError, DamagedError) as error:
-                self.close()  # which also rolls back
-                if last or (self._in_place() and not self._set_aside(error)):
-                    raise storage_error(error, self._name, self._timeout) from error
-            else:
-                if last or self._in_place():
-                    return result
-                self.close()
-        raise AssertionError("the last attempt ends it")
+        failure: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            with self._lock.held(shared=True):
+                try:
+                    return work(self._open())
+                except (sqlite3.Error, OSError, UnicodeError, DamagedError) as error:
+                    self.close()  # which also rolls back
+                    failure = error
+            if not self._set_aside(failure):
+                break
+        assert failure is not None
+        raise storage_error(failure, self._name, self._timeout) from failure
 
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and not self._is_in_place():
+            self.close()
         if self._connection is None:
             self._opened = None
             self._opened = _private(self._path)
@@ -130,26 +132,27 @@ class SQLiteFile:
             _prepare(self._connection)
         return self._connection
 
-    def _in_place(self) -> bool:
-        """Whether the file that was opened, if one was, is the one that is found at the path now."""
-        if self._opened is None:
-            return True
+    def _is_in_place(self) -> bool:
+        """Whether the file that was opened is the one that is found at the path now."""
         with contextlib.suppress(FileNotFoundError):
-            return os.path.samestat(self._opened, os.stat(self._path))
+            return self._opened is not None and os.path.samestat(self._opened, os.stat(self._path))
         return False
 
     def _set_aside(self, error: Exception) -> bool:
         """Moves the file away if the error means that it is damaged, unless another process did; says whether it is gone."""
-        why = damage(error, self._path)
-        if why is None or self._opened is None or holds_other_tables(self._path):
+        if self._opened is None:
             return False
-        try:
-            with FileLock(f"{self._path}.lock", timeout=self._timeout).held():
-                if self._in_place():
-                    aside = set_aside(self._path, COMPANIONS)
-                    report(f"The storage file {self._name!r}", why, f"it was set aside as {aside!r}")
-        except OSError as refusal:
-            raise file_error(refusal, self._name, "set aside") from error
+        with self._lock.held():  # alone: to rename a database under a writer is to give its journal to the next one
+            if not self._is_in_place():
+                return True
+            why = damage(error, self._path)
+            if why is None or holds_other_tables(self._path):
+                return False
+            try:
+                aside = set_aside(self._path, COMPANIONS)
+            except OSError as refusal:
+                raise file_error(refusal, self._name, "set aside") from error
+        report(f"The storage file {self._name!r}", why, f"it was set aside as {aside!r}")
         return True
 
 
@@ -171,11 +174,9 @@ def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
 
 def _private(path: str) -> os.stat_result:
     """Makes an absent file readable by its owner alone; SQLite gives its journal the same mode. Says which file it is."""
-    while True:
-        with _CREATING, contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with contextlib.suppress(FileNotFoundError):  # then another process has just set it aside
-            return os.stat(path)
+    with _CREATING, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    return os.stat(path)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,345 @@
+"""A damaged file is reported, set aside under a name of its own, and survived: `FileStorage` and `SQLiteStorage`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeVar
+
+import pytest
+
+from support_chat.errors import StorageError
+from support_chat.ports import Storage
+from support_chat_adapters.storage import FileStorage, SQLiteStorage
+from support_chat_adapters.storage.damage import set_aside
+from support_chat_adapters.storage.sqlite_damage import COMPANIONS
+
+if TYPE_CHECKING:
+    from tests.storage.conftest import Place
+
+T = TypeVar("T")
+Warned = Callable[[], list[str]]
+NAMES = {"file": "chat.json", "sqlite": "chat.db"}
+
+on_both = pytest.mark.parametrize("place", list(NAMES), indirect=True)
+
+
+def using(place: Place, use: Callable[[Storage], Awaitable[T]]) -> T:
+    async def main() -> T:
+        storage = place.open()
+        try:
+            return await use(storage)
+        finally:
+            await storage.aclose()
+
+    return asyncio.run(main())
+
+
+def file_of(place: Place) -> Path:
+    return place.folder / NAMES[place.kind]
+
+
+def aside(place: Place) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(place.folder.iterdir()) if ".corrupt-" in path.name}
+
+
+def filled(place: Place) -> bytes:
+    """What the file holds when it holds a few values."""
+
+    async def fill(storage: Storage) -> None:
+        for i in range(60):
+            await storage.create(f"key {i}", f"value {i} " + "é" * 100)
+
+    using(place, fill)
+    return file_of(place).read_bytes()
+
+
+def first_half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def all_but_the_last_byte(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def garbage(content: bytes) -> bytes:
+    return random.Random(len(content)).randbytes(len(content))
+
+
+def a_diary(content: bytes) -> bytes:
+    return b"Dear diary"
+
+
+def zeros(content: bytes) -> bytes:
+    return b"\0" * len(content)
+
+
+def another_second_page(content: bytes) -> bytes:
+    return content[:4096] + b"\xa5" * 4096 + content[8192:]
+
+
+def is_json(text: str) -> Callable[[bytes], bytes]:
+    def shape(content: bytes) -> bytes:
+        return text.encode("utf-8", "surrogatepass")
+
+    shape.__name__ = text[:24]
+    return shape
+
+
+SHAPES = [
+    "null",
+    "7",
+    '"text"',
+    "[]",
+    '[["key", "value"]]',
+    '{"key": 7}',
+    '{"key": null}',
+    '{"key": {"key": "value"}}',
+    '{"key": "\\ud800"}',
+]
+BROKEN = ['{"key": "value"', '{"key": "value"}}', "\ufeff{}", '{"key": "\ud800"}', "[" * 100_000, "NaN", "{'key': 'value'}", " "]
+EITHER: list[Callable[[bytes], bytes]] = [first_half, garbage, a_diary, zeros]
+DAMAGES = [
+    *((kind, damage) for kind in NAMES for damage in EITHER),
+    *(("file", damage) for damage in [all_but_the_last_byte, *map(is_json, SHAPES + BROKEN)]),
+    ("sqlite", another_second_page),
+]
+
+
+@pytest.mark.parametrize(("place", "damage"), DAMAGES, indirect=["place"], ids=lambda value: getattr(value, "__name__", value))
+def test_a_damaged_file_is_reported_set_aside_and_survived(place: Place, damage: Callable[[bytes], bytes], warned: Warned) -> None:
+    async def use(storage: Storage) -> None:
+        assert await storage.get("key 1") is None
+        (warning,) = warned()
+        assert f"file '{name}' is damaged" in warning
+        assert f"set aside as '{name}.corrupt-1'" in warning
+        assert str(place.folder) not in warning
+        assert list(await storage.keys()) == []
+        assert await storage.create("key 1", "new") == "new"
+        assert await storage.replace("key 1", "new", "newer") == "newer"
+        await storage.delete("key 2")
+
+    name = NAMES[place.kind]
+    damaged = damage(filled(place))
+    file_of(place).write_bytes(damaged)
+    using(place, use)
+    assert using(place, lambda storage: storage.get("key 1")) == "newer"
+    assert aside(place) == {f"{name}.corrupt-1": damaged}
+    assert warned() == []
+
+
+OPERATIONS: list[Callable[[Storage], Awaitable[object]]] = [
+    lambda storage: storage.get("key 1"),
+    lambda storage: storage.create("key 1", "new"),
+    lambda storage: storage.replace("key 1", "value 1", "new"),
+    lambda storage: storage.delete("key 1"),
+    lambda storage: storage.keys(),
+]
+
+
+@on_both
+@pytest.mark.parametrize("operation", range(len(OPERATIONS)), ids=["get", "create", "replace", "delete", "keys"])
+def test_whichever_operation_meets_the_damage_survives_it(place: Place, operation: int, warned: Warned) -> None:
+    async def use(storage: Storage) -> None:
+        if place.kind == "sqlite":
+            await storage.keys()  # a file that is damaged while it is open, too
+        file_of(place).write_bytes(garbage(file_of(place).read_bytes()))
+        await OPERATIONS[operation](storage)
+        assert len(warned()) == 1
+
+    filled(place)
+    using(place, use)
+
+
+@on_both
+def test_what_was_set_aside_before_is_never_overwritten(place: Place, warned: Warned) -> None:
+    name = NAMES[place.kind]
+    (place.folder / f"{name}.corrupt-2").write_text("of long ago")
+    for i in range(3):
+        file_of(place).write_text(f"damaged {i}")
+        using(place, lambda storage: storage.keys())
+    assert aside(place) == {
+        f"{name}.corrupt-1": b"damaged 0",
+        f"{name}.corrupt-2": b"of long ago",
+        f"{name}.corrupt-3": b"damaged 1",
+        f"{name}.corrupt-4": b"damaged 2",
+    }
+    assert len(warned()) == 3
+
+
+@on_both
+def test_an_empty_file_is_an_empty_storage(place: Place, warned: Warned) -> None:
+    file_of(place).touch()
+    assert using(place, lambda storage: storage.create("key", "one")) == "one"
+    assert aside(place) == {}
+    assert warned() == []
+
+
+READ_ONLY = 18
+"""The byte of a SQLite file that says who may write it; a higher one than this SQLite's is refused, not damaged."""
+
+
+@on_both
+def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(place: Place, warned: Warned) -> None:
+    async def use(storage: Storage) -> None:
+        found = await storage.get("key 7")
+        assert found is None or isinstance(found, str)
+        assert await storage.create("key 7", "new") in (found, "new")
+        await storage.create("another", "new")
+        assert "another" in await storage.keys()
+
+    content = filled(place)
+    chance = random.Random(7)
+    flips = [*range(100 if place.kind == "sqlite" else 0), *chance.sample(range(len(content)), 150)]
+    noticed = 0
+    for at in flips:
+        for path in place.folder.iterdir():
+            path.unlink()
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << chance.randrange(8)
+        file_of(place).write_bytes(damaged)
+        try:
+            using(place, use)
+        except StorageError as error:
+            if (place.kind, at, error.reason) != ("sqlite", READ_ONLY, "SQLITE_READONLY"):
+                raise
+            continue
+        warnings = warned()
+        assert list(aside(place).values()) == [bytes(damaged)] * len(warnings)
+        noticed += len(warnings)
+    assert noticed > 10
+
+
+FINDER = """
+import asyncio
+
+async def find(name):
+    for i, _ in enumerate(sys.stdin):
+        print(await storage.create("key", f"{name} {i}"), flush=True)
+    await storage.aclose()
+
+asyncio.run(find(*sys.argv[1:]))
+"""
+
+
+@on_both
+def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_on_with_one_file(place: Place) -> None:
+    rounds = 25
+    with contextlib.ExitStack() as stack:
+        pipes: list[tuple[IO[str], IO[str]]] = []
+        for name in ("ada", "bob", "cyd", "dan"):
+            finder = stack.enter_context(
+                place.child(FINDER, name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            )
+            assert finder.stdin is not None
+            assert finder.stdout is not None
+            pipes.append((finder.stdin, finder.stdout))
+        for i in range(rounds):
+            file_of(place).unlink(missing_ok=True)
+            file_of(place).write_bytes(b"damaged %d" % i)
+            for orders, _ in pipes:
+                orders.write("go\n")
+                orders.flush()
+            answers = {reports.readline().strip() for _, reports in pipes}
+            assert answers == {using(place, lambda storage: storage.get("key"))}
+            assert len(aside(place)) == i + 1, "only what was damaged is set aside, once"
+    assert sorted(aside(place).values()) == sorted(b"damaged %d" % i for i in range(rounds))
+
+
+def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(tmp_path: Path, warned: Warned) -> None:
+    async def main() -> None:
+        unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
+        for i in range(60):
+            await unaware.create(f"key {i}", "x" * 200)
+        content = bytearray(path.read_bytes())
+        content[-4096:] = b"\xa5" * 4096
+        path.write_bytes(content)
+        await finder.keys()
+        assert len(warned()) == 1
+        assert await finder.create("key 0", "the finder's") == "the finder's"
+        assert await unaware.create("key 0", "the unaware's") == "the finder's"
+        assert await unaware.replace("key 0", "the finder's", "ours") == "ours"
+        assert await finder.get("key 0") == "ours"
+        await unaware.aclose()
+        await finder.aclose()
+
+    path = tmp_path / "chat.db"
+    asyncio.run(main())
+
+
+def test_the_journals_of_a_database_are_set_aside_with_it(tmp_path: Path) -> None:
+    """SQLite mostly has removed them by then; one that is left would be taken for the next database's."""
+    for suffix in ("", "-journal", "-wal"):
+        (tmp_path / f"chat.db{suffix}").write_text(f"damaged{suffix}")
+    assert set_aside(str(tmp_path / "chat.db"), COMPANIONS) == "chat.db.corrupt-1"
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "chat.db.corrupt-1": b"damaged",
+        "chat.db.corrupt-1-journal": b"damaged-journal",
+        "chat.db.corrupt-1-wal": b"damaged-wal",
+    }
+
+
+def a_value_that_is_no_text(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE support_chat SET value = x'ff00'")
+
+
+def a_value_that_is_no_utf8(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE support_chat SET value = CAST(x'fffe41' AS TEXT)")
+
+
+def a_key_that_is_no_utf8(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO support_chat VALUES (CAST(x'fffe41' AS TEXT), 'value')")
+
+
+def no_table(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP TABLE support_chat")
+
+
+def a_column_of_another_name(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE support_chat RENAME COLUMN value TO walue")
+
+
+WRONG = [a_value_that_is_no_text, a_value_that_is_no_utf8, a_key_that_is_no_utf8, no_table, a_column_of_another_name]
+
+
+@pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
+def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
+    tmp_path: Path, damage: Callable[[sqlite3.Connection], None], warned: Warned
+) -> None:
+    async def main() -> None:
+        storage = SQLiteStorage(path)
+        await storage.create("key", "one")
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            damage(connection)
+        await storage.aclose()
+        storage = SQLiteStorage(path)
+        await storage.keys()
+        assert await storage.get("key") is None
+        assert len(warned()) == 1
+        assert await storage.create("key", "two") == "two"
+        await storage.aclose()
+
+    path = tmp_path / "chat.db"
+    asyncio.run(main())
+
+
+def test_a_folder_where_nothing_can_be_set_aside_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    async def main() -> None:
+        for storage in (FileStorage(tmp_path / "chat"), SQLiteStorage(tmp_path / "chat")):
+            with pytest.raises(StorageError, match=r"'chat' cannot be .*: Permission denied\. Make its folder writable"):
+                await storage.get("key")
+            await storage.aclose()
+
+    (tmp_path / "chat").write_text("damaged")
+    monkeypatch.setattr("os.replace", refuse)
+    asyncio.run(main())
+    assert (tmp_path / "chat").read_text() == "damaged"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chat", "chat.lock"]

@@ -1,0 +1,261 @@
+"""What FileStorage owes beyond the port: a private file that people can read, in the right place, and words when it cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from support_chat.errors import InvalidInputError, StorageError
+from support_chat.testing import run
+from support_chat_adapters.storage import FileLock, FileStorage
+
+T = TypeVar("T")
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes and links are POSIX")
+
+
+def using(storage: FileStorage, use: Callable[[FileStorage], Awaitable[T]]) -> T:
+    async def main() -> T:
+        try:
+            return await use(storage)
+        finally:
+            await storage.aclose()
+
+    return run(main())
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# --- the file ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
+    path = tmp_path / "chat.json"
+    assert using(FileStorage(path), lambda storage: storage.create("key", "one")) == "one"
+    assert using(FileStorage(str(path)), lambda storage: storage.get("key")) == "one"
+
+
+def test_it_is_a_json_object_that_people_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "chat.json"
+    using(FileStorage(path), lambda storage: storage.create("key", "日本語"))
+    assert json.loads(path.read_text("utf-8")) == {"key": "日本語"}
+    assert "日本語" in path.read_text("utf-8")
+
+
+def test_only_a_change_makes_the_file_and_beside_it_stays_an_empty_lock(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "chat.json")
+    assert names(tmp_path) == []
+    using(storage, lambda storage: storage.get("key"))
+    assert names(tmp_path) == ["chat.json.lock"]
+    using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.create("key", "one"))
+    assert names(tmp_path) == ["chat.json", "chat.json.lock"]
+    assert (tmp_path / "chat.json.lock").read_bytes() == b""
+
+
+@posix
+def test_only_the_owner_can_read_it_whatever_it_was_before(tmp_path: Path) -> None:
+    path = tmp_path / "chat.json"
+    path.touch()
+    path.chmod(0o666)
+    before = os.umask(0)
+    try:
+        using(FileStorage(path), lambda storage: storage.create("key", "one"))
+    finally:
+        os.umask(before)
+    assert {file.name: mode(file) for file in tmp_path.iterdir()} == {"chat.json": 0o600, "chat.json.lock": 0o600}
+
+
+@posix
+def test_what_somebody_put_where_it_writes_is_neither_followed_nor_kept(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("precious")
+    (tmp_path / "chat.json.new").symlink_to(tmp_path / "theirs")
+    using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.create("key", "one"))
+    assert (tmp_path / "theirs").read_text() == "precious"
+    assert not (tmp_path / "chat.json").is_symlink()
+    (tmp_path / "other.json.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError):
+        using(FileStorage(tmp_path / "other.json"), lambda storage: storage.create("key", "one"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@posix
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("chat.json")
+    using(FileStorage(tmp_path / "link.json"), lambda storage: storage.create("key", "one"))
+    assert (tmp_path / "link.json").is_symlink()
+    assert using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.get("key")) == "one"
+
+
+def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    storage = FileStorage("chat.json")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    using(storage, lambda storage: storage.create("key", "one"))
+    assert (tmp_path / "chat.json").exists()
+
+
+DEFAULT = """
+import asyncio
+from support_chat_adapters.storage import FileStorage
+
+async def main():
+    storage = FileStorage()
+    print(storage, await storage.create("key", "one"))
+    await storage.aclose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="where the data folder is taken from the environment")
+def test_without_a_path_it_is_in_the_users_own_data_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "share")}
+    said = subprocess.run([sys.executable, "-c", DEFAULT], env=environment, capture_output=True, text=True, check=True).stdout
+    assert said == "<FileStorage 'storage.json'> one\n"
+    folder = tmp_path / "share" / "support-chat"
+    assert names(folder) == ["storage.json", "storage.json.lock"]
+    assert mode(folder) == 0o700
+    assert mode(folder / "storage.json") == 0o600
+
+
+@pytest.mark.parametrize(("arguments", "installed"), [("", False), ("'chat.json'", True)])
+def test_the_extra_is_asked_for_only_without_a_path(tmp_path: Path, arguments: str, installed: bool) -> None:
+    hidden = "import sys; sys.modules['platformdirs'] = None"
+    code = f"{hidden}; from support_chat_adapters.storage import FileStorage; FileStorage({arguments})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == installed
+    assert installed or 'pip install "support-chat[file]"' in done.stderr
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------------
+
+
+def a_missing_folder(folder: Path) -> Path:
+    return folder / "missing" / "chat.json"
+
+
+def a_folder_that_is_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "chat.json"
+
+
+def a_folder_itself(folder: Path) -> Path:
+    (folder / "chat.json").mkdir()
+    return folder / "chat.json"
+
+
+FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
+    (a_missing_folder, "No such file or directory. Create its folder", "FileNotFoundError"),
+    (a_folder_that_is_a_file, "Not a directory. Create its folder", "NotADirectoryError"),
+    (a_folder_itself, "Is a directory. Check the file", "IsADirectoryError"),
+]
+
+
+@pytest.mark.parametrize(("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS])
+def test_an_unusable_file_is_named_with_the_way_out(tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        using(FileStorage(fault(tmp_path)), lambda storage: storage.create("key", "a secret"))
+    assert words in caught.value.message
+    assert "'chat.json" in caught.value.message
+    assert str(tmp_path) not in repr(caught.value)  # a folder's name may be a person's
+    assert "a secret" not in repr(caught.value)
+    assert caught.value.reason == reason
+    assert not caught.value.recoverable
+
+
+def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(storage: FileStorage) -> None:
+        await storage.create("key", "one")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full)
+            with pytest.raises(StorageError, match="Free some space") as caught:
+                await storage.replace("key", "one", "two")
+            assert caught.value.recoverable
+        assert await storage.get("key") == "one"
+        assert names(tmp_path) == ["chat.json", "chat.json.lock"]
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    using(FileStorage(tmp_path / "chat.json"), use)
+
+
+def test_text_that_utf8_cannot_carry_is_a_storage_error_and_changes_nothing(tmp_path: Path) -> None:
+    async def use(storage: FileStorage) -> None:
+        await storage.create("key", "one")
+        with pytest.raises(StorageError, match="pass clean text"):
+            await storage.create("another key", "\ud800")
+        assert list(await storage.keys()) == ["key"]
+
+    using(FileStorage(tmp_path / "chat.json"), use)
+
+
+def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path: Path) -> None:
+    async def use(storage: FileStorage) -> None:
+        with FileLock(tmp_path / "chat.json.lock").held():
+            with pytest.raises(StorageError, match=r"kept by another process for 0\.01 s\. Try again") as caught:
+                await storage.create("key", "one")
+            assert caught.value.recoverable
+        assert await storage.create("key", "two") == "two"
+
+    using(FileStorage(tmp_path / "chat.json", timeout=0.01), use)
+
+
+def test_arguments_that_cannot_be_are_refused_at_once() -> None:
+    with pytest.raises(InvalidInputError, match="needs the path of a file"):
+        FileStorage("")
+    with pytest.raises(InvalidInputError, match="zero or more seconds"):
+        FileStorage("chat.json", timeout=-1.0)
+
+
+# --- its thread ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
+    async def main() -> None:
+        storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
+        with FileLock(tmp_path / "chat.json.lock").held():
+            waiting = asyncio.create_task(storage.create("key", "one"))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert await storage.create("key", "two") in {"one", "two"}
+        await storage.aclose()
+
+    asyncio.run(main())
+
+
+def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "dropped.json")
+    asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "FileStorage dropped.json"]
+    assert thread.daemon
+    with pytest.warns(ResourceWarning, match=r"unclosed <FileStorage 'dropped.json'>; call its aclose\(\)"):
+        del storage
+    thread.join()
+
+
+def test_dropping_an_unused_or_closed_storage_is_silent(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        FileStorage(tmp_path / "chat.json")
+        using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.keys())
+    assert caught == []
