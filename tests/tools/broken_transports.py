@@ -25,13 +25,14 @@ from support_chat.ports import (
     Link,
     LinkEvent,
     Outgoing,
+    ReadAnswer,
     SessionRevoked,
     TokenExpired,
     Transport,
     UpdateAnswer,
     Welcome,
 )
-from support_chat.values import Changes, Conversation, Message
+from support_chat.values import About, Changes, Conversation, Message
 
 BROKEN: dict[str, type[Healthy] | type[HealthyLink]] = {}
 _Kind = TypeVar("_Kind", bound="type[Healthy] | type[HealthyLink]")
@@ -90,6 +91,12 @@ class HealthyLink:
 
     async def conversations(self) -> Sequence[Conversation]:
         return await self.inner.conversations()
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        return await self.inner.messages(conversation_id)
+
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        return await self.inner.mark_read(conversation_id)
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -417,6 +424,24 @@ class TakesA404ForALoss(HealthyLink):
 class ListsOldestFirst(HealthyLink):
     async def conversations(self) -> Sequence[Conversation]:
         return tuple(reversed(await super().conversations()))
+
+
+@breaks("link.describes")
+class SaysNothingOfIt(HealthyLink):
+    async def send(self, message: Outgoing) -> Message:
+        return await super().send(attrs.evolve(message, about=About()))
+
+
+@breaks("link.messages")
+class ListsOnePage(HealthyLink):
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        return (await super().messages(conversation_id))[:3]
+
+
+@breaks("link.mark-read")
+class MarksNothing(HealthyLink):
+    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+        return ReadAnswer(1)
 
 
 @breaks("link.cancelled-call")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
-from ..ports import IdentifyAnswer, Outgoing, TokenExpired, UpdateAnswer
-from ..values import Message, SignedIn, Visitor
+from ..ports import IdentifyAnswer, Outgoing, ReadAnswer, TokenExpired, UpdateAnswer
+from ..values import About, Message, SignedIn, Visitor
 from .arrangement import TransportTrial
 from .conformance import Clause, clause
 from .expecting import expect, expect_that, raised
@@ -197,6 +197,45 @@ async def conversations(tried: TransportTrial) -> None:
     expect([(one.messages, one.unread) for one in listed], [(2, 0), (1, 0)], "how many messages they hold, and how many unread")
 
 
+@clause("link.describes")
+async def describes(tried: TransportTrial) -> None:
+    """What is said of a conversation when it begins is listed with it, and is told to nobody else."""
+    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    about = About(subject="Export é", tags=("data", "csv"), custom_fields={"plan": "pro"}, metadata={"page": ["/", 1, None]})
+    await link.send(Outgoing("m-1", "How?", about=about))
+    await other.send(Outgoing("m-1", "hello"))
+    expect([one.about for one in await link.conversations()], [about], "what is listed of the conversation")
+    expect([one.about for one in await other.conversations()], [About()], "what is listed of somebody else's")
+
+
+@clause("link.messages")
+async def messages(tried: TransportTrial) -> None:
+    """messages() lists those of a conversation, oldest first, and rejects a conversation that is not theirs."""
+    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    sent = [await link.send(Outgoing("m-0", "0"))]
+    for number in range(1, 4):
+        sent.append(await link.send(Outgoing(f"m-{number}", f"{number}", sent[0].conversation_id)))
+    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello")
+    listed = await link.messages(sent[0].conversation_id)
+    expect(list(listed[:4]), sent, "the messages that were sent")
+    expect([(message.author, message.text) for message in listed[4:]], [("agent", "hello")], "the messages after them")
+    await raised(BackendRejectedError, other.messages(sent[0].conversation_id), "messages() of somebody else's conversation")
+
+
+@clause("link.mark-read")
+async def mark_read(tried: TransportTrial) -> None:
+    """mark_read() counts the messages of one conversation as read, answers how many are unread now, and rejects another's."""
+    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    first = await link.send(Outgoing("m-1", "one"))
+    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello")
+    second = await link.send(Outgoing("m-2", "two"))
+    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello again")
+    expect([one.unread for one in await link.conversations()], [1, 1], "how many messages are unread in each conversation")
+    expect(await link.mark_read(second.conversation_id), ReadAnswer(1), "mark_read() of one of the two")
+    expect([one.unread for one in await link.conversations()], [0, 1], "how many messages are unread in each conversation then")
+    await raised(BackendRejectedError, other.mark_read(first.conversation_id), "mark_read() of somebody else's conversation")
+
+
 @clause("link.cancelled-call")
 async def cancelled_call(tried: TransportTrial) -> None:
     """A call that is cancelled ends, and leaves the link as it was."""
@@ -250,6 +289,9 @@ CALLS: Final[Sequence[Clause[TransportTrial]]] = (
     send_once_over_links,
     send_rejected,
     conversations,
+    describes,
+    messages,
+    mark_read,
     cancelled_call,
     revoke,
     revoke_unknown,
