@@ -60,10 +60,14 @@ class Identity(Payload, frozen=True):
 
 
 class LostIdentify(Payload, frozen=True):
-    """An identify whose answer was lost: the backend says what became of it, and closes its id."""
+    """An identify whose answer was lost: the backend says what became of it, and closes its id.
+
+    The session is the user's if it was committed, so the user's token comes along.
+    """
 
     identify_id: Id
     user_id: Id
+    token: Token | None = None
 
 
 class OpenSession(Payload, frozen=True):

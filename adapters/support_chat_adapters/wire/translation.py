@@ -23,14 +23,14 @@ from .payloads import (
 
 def opening_of(credentials: Credentials) -> OpenSession:
     """What a dial presents, as a request."""
-    claim = credentials.claim
+    claim, user_id, token = credentials.claim, credentials.user_id, credentials.token
     return OpenSession(
         workspace_id=credentials.workspace_id,
         widget_id=credentials.widget_id,
         visitor=credentials.visitor,
         session=credentials.session,
-        identity=None if credentials.user_id is None else Identity(user_id=credentials.user_id, token=credentials.token),
-        claim=None if claim is None else LostIdentify(identify_id=claim.identify_id, user_id=claim.user_id),
+        identity=None if user_id is None else Identity(user_id=user_id, token=token),
+        claim=None if claim is None else LostIdentify(identify_id=claim.identify_id, user_id=claim.user_id, token=token),
         cursor=credentials.cursor,
     )
 
@@ -38,13 +38,14 @@ def opening_of(credentials: Credentials) -> OpenSession:
 def credentials_of(request: OpenSession) -> Credentials:
     """What a dial presented, as the backend takes it."""
     identity, claim = request.identity, request.claim
+    proven = identity or claim
     return Credentials(
         workspace_id=request.workspace_id,
         widget_id=request.widget_id,
         visitor=request.visitor,
         session=request.session,
         user_id=None if identity is None else identity.user_id,
-        token=None if identity is None else identity.token,
+        token=None if proven is None else proven.token,
         claim=None if claim is None else Claim(claim.identify_id, claim.user_id),
         cursor=request.cursor,
     )
