@@ -117,6 +117,7 @@ class SocketChannel:
             try:
                 text = await self._socket.recv()
             except ConnectionClosed as closed:
+                self._pinging.cancel()
                 if self._over:
                     raise _over() from None
                 self._over = True

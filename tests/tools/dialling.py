@@ -1,0 +1,96 @@
+"""People who dial a served backend, and a loop that tells what a scenario has left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from served import WIDGET, WORKSPACE, Served
+from support_chat.ports import Credentials, Link, LinkEvent, MessageArrived
+
+T = TypeVar("T")
+
+PATIENCE: Final = 10.0
+"""How many seconds a test waits for what must come."""
+
+
+def visitor(**more: Any) -> Credentials:
+    """What a visitor presents whom nobody has seen before."""
+    return Credentials(WORKSPACE, WIDGET, f"visitor-{uuid.uuid4().hex}", **more)
+
+
+def user(served: Served, **more: Any) -> Credentials:
+    """What a user presents whom nobody has seen before."""
+    user_id = f"user-{uuid.uuid4().hex[:8]}"
+    return visitor(user_id=user_id, token=served.token(user_id), **more)
+
+
+def texts_of(*events: LinkEvent) -> list[str]:
+    """The texts of messages that arrived."""
+    return [event.message.text for event in events if isinstance(event, MessageArrived)]
+
+
+async def soon(awaited: Awaitable[T]) -> T:
+    """What comes, before patience is over."""
+    async with asyncio.timeout(PATIENCE):
+        return await awaited
+
+
+async def upcoming(link: Link) -> LinkEvent:
+    """The next event of a link."""
+    events: AsyncIterator[LinkEvent] = link.events()
+    return await soon(anext(events))
+
+
+async def until(holds: Callable[[], object], what: str = "it") -> None:
+    """Waits until `holds()`; AssertionError when patience is over."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not holds():
+        assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen"
+        await asyncio.sleep(0.01)
+
+
+@contextmanager
+def suspended(served: Served) -> Generator[None, None, None]:
+    """The backend's process is stopped: its connections stay open, and nothing is answered."""
+    os.kill(served.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(served.pid, signal.SIGCONT)
+
+
+def sockets() -> set[str]:
+    """The sockets that this process has open, but for those of the loop itself and of whatever else was open before."""
+    found: set[str] = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:  # the listing itself
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+def on_loop(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a scenario, after which no task, no socket and no unseen failure may be left."""
+    unseen: list[str] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(repr(context)))
+        before = sockets()
+        await scenario()
+        this = {asyncio.current_task()}
+        await until(lambda: asyncio.all_tasks() == this, f"the end of {asyncio.all_tasks() - this}")
+        await until(lambda: sockets() <= before, "the closing of every socket")
+
+    asyncio.run(main())
+    gc.collect()
+    assert unseen == []
