@@ -48,11 +48,11 @@ def send(db: sqlite3.Connection, owner: str, session: int, author: str, outgoing
 
     Raises BackendRejectedError: `message_invalid` for an empty text, `conversation_not_found` for one that is not theirs.
     """
+    if not outgoing.text.strip():
+        raise BackendRejectedError("The message is empty; send some text.", code="message_invalid")
     known = db.execute(f"{_MESSAGE} WHERE client_message_id = ? AND owner = ?", (outgoing.client_message_id, owner)).fetchone()
     if known is not None:
         return _message(known), False
-    if not outgoing.text.strip():
-        raise BackendRejectedError("The message is empty; send some text.", code="message_invalid")
     if outgoing.conversation_id is None:
         conversation_id = start(db, owner, now)
     elif owner_of(db, outgoing.conversation_id) == owner:

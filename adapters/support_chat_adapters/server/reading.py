@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, Final, TypeVar
 
 import msgspec
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
 from support_chat.values import check_id
@@ -19,11 +18,14 @@ P = TypeVar("P", bound=msgspec.Struct)
 
 _PLACE: Final = re.compile(r"at `([^`]*)`$")
 _DECODERS: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
+_CREDENTIAL: Final = re.compile(r"session-\d{1,19}\.[\w-]{32}", re.ASCII)
+"""What a session's credential looks like. One that looks so and is unknown has ended, as all had if the database was lost."""
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_CURSOR: Final = 64
 
 
 def session_of(connection: HTTPConnection) -> str:
-    """The session's credential; raises AuthRefusedError if there is none."""
+    """The session's credential; raises AuthRefusedError if there is none, or one that no backend of ours has ever given out."""
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
         raise AuthRefusedError(
@@ -31,6 +33,8 @@ def session_of(connection: HTTPConnection) -> str:
             code="auth_required",
             reason="session_missing",
         )
+    if not _CREDENTIAL.fullmatch(credential.strip()):
+        raise AuthRefusedError("This is no session's credential; send the `session` that opening one has answered.")
     return credential.strip()
 
 
@@ -55,11 +59,14 @@ async def _body(request: Request) -> bytes:
     """The body as long as it is not too long; what is beyond that is not read."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _invalid(f"The body is longer than {MAX_BODY_BYTES} bytes; send less at once.", reason=BODY_TOO_LARGE)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise _invalid(f"The body is longer than {MAX_BODY_BYTES} bytes; send less at once.", reason=BODY_TOO_LARGE)
+            chunks.append(chunk)
+    except ClientDisconnect:  # nobody reads this, but it is the caller's doing and no failure of ours
+        raise _invalid("The caller has gone before the body was complete; send it again.") from None
     return b"".join(chunks)
 
 
@@ -101,11 +108,9 @@ def limit_of(request: Request) -> int:
 
 def wait_of(request: Request) -> float:
     """How many seconds a poll may wait; raises BackendRejectedError for what is no number from 0 to the longest."""
-    try:
-        wait = float(request.query_params.get("wait", "0"))
-    except ValueError:
-        wait = math.nan
-    if not 0 <= wait <= LONGEST_POLL:
+    text = request.query_params.get("wait", "0")
+    wait = float(text) if _NUMBER.fullmatch(text) else LONGEST_POLL + 1
+    if not wait <= LONGEST_POLL:
         raise _invalid(f"wait must be a number of seconds from 0 to {LONGEST_POLL:g}.")
     return wait
 
