@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import struct
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -54,6 +55,17 @@ async def until(holds: Callable[[], object], what: str = "it") -> None:
     while not holds():
         assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen"
         await asyncio.sleep(0.01)
+
+
+def frame(content: bytes, opcode: int = 1) -> bytes:
+    """A WebSocket frame as a server sends it; text by default."""
+    return bytes([0x80 | opcode, 127]) + struct.pack(">Q", len(content)) + content
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """The frame that closes a WebSocket with this code."""
+    content = struct.pack(">H", code) + reason.encode()
+    return bytes([0x88, len(content)]) + content
 
 
 @contextmanager

@@ -1,0 +1,193 @@
+"""How an open link ends: close codes and what they mean, frames that are none or too long, connections cut in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from dialling import close_frame, frame, on_loop, soon, texts_of, upcoming, visitor
+from served import Served
+from support_chat.errors import NetworkError, RateLimitedError
+from support_chat.ports import Credentials, Link, SessionRevoked
+from support_chat.values import Visitor
+from support_chat_adapters.transport import WidgetAPITransport
+from support_chat_adapters.wire.frames import MAX_FRAME_BYTES
+from wire_faults import CloseWith, CutFrame, DropAfter, Fault, FaultProxy, GarbageFrame, RepeatFrame
+
+
+def with_link(served: Served, fault: Fault, then: Callable[[FaultProxy, Link], Awaitable[None]]) -> None:
+    """Opens a link over a proxy whose fault it meets later; afterwards the session can be resumed, and nothing was missed."""
+
+    async def scenario() -> None:
+        async with FaultProxy(served.url) as proxy:
+            transport = WidgetAPITransport(proxy.url)
+            who = visitor()
+            link = await transport.open(who)
+            proxy.plan(fault)
+            await then(proxy, link)
+            assert len(proxy.applied(type(fault))) == 1
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def say(served: Served, link: Link, text: str = "news") -> None:
+    """An agent writes."""
+    with served.backend() as backend:
+        backend.agent.reply(Visitor(link.welcome.visitor_id), text)
+
+
+RECOVERABLE = (1000, 1001, 1011, 1012, 3000, 4000, 4401, 4408, 4999)
+
+
+@pytest.mark.parametrize("code", RECOVERABLE)
+def test_a_recoverable_close_is_a_network_error_that_names_the_code(backend: Served, code: int) -> None:
+    async def then(_: FaultProxy, link: Link) -> None:
+        with pytest.raises(NetworkError) as caught:
+            await upcoming(link)
+        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (NetworkError, f"close_{code}", True)
+        with pytest.raises(NetworkError):
+            await link.conversations()
+
+    with_link(backend, CloseWith("/realtime", code, "secret words"), then)
+
+
+@pytest.mark.parametrize(("code", "reason", "seconds"), [(4429, "7", 7.0), (1013, "2.5", 2.5), (4429, "", 5.0), (1013, "later", 5.0)])
+def test_a_close_may_ask_to_stay_away(backend: Served, code: int, reason: str, seconds: float) -> None:
+    async def then(_: FaultProxy, link: Link) -> None:
+        with pytest.raises(RateLimitedError) as caught:
+            await upcoming(link)
+        assert caught.value.retry_after == seconds
+
+    with_link(backend, CloseWith("/realtime", code, reason), then)
+
+
+@pytest.mark.parametrize(("reason", "told"), [("blocked", "blocked"), ("", "revoked")])
+def test_the_terminal_close_is_the_end_of_the_session(backend: Served, reason: str, told: str) -> None:
+    async def then(_: FaultProxy, link: Link) -> None:
+        assert await upcoming(link) == SessionRevoked(told)
+        with pytest.raises(NetworkError):
+            await upcoming(link)
+
+    with_link(backend, CloseWith("/realtime", 4403, reason), then)
+
+
+INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
+    4429: RateLimitedError,
+    1013: RateLimitedError,
+    1001: NetworkError,
+    1012: NetworkError,
+    4401: NetworkError,
+    4403: NetworkError,
+}
+
+
+@pytest.mark.parametrize(("code", "kind"), INSTEAD_OF_A_HELLO.items())
+def test_a_close_instead_of_a_hello_is_the_gateways_word(backend: Served, code: int, kind: type[NetworkError]) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            proxy.plan(GarbageFrame("/realtime", 1, close_frame(code, "7")))
+            transport = WidgetAPITransport(proxy.url)
+            with pytest.raises(kind) as caught:
+                await soon(transport.open(visitor()))
+            assert (type(caught.value), getattr(caught.value, "retry_after", 7.0)) == (kind, 7.0)
+            (await soon(transport.open(visitor()))).abort()
+            assert sum(entry.event == "upgraded" for entry in proxy.log) == 2
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+NO_FRAMES = {
+    "no JSON": frame(b"hello"),
+    "a message without an author": frame(b'{"type": "message.created", "cursor": "1", "message": {"id": "m"}}'),
+    "no UTF-8": frame(b'{"type": "\xff"}'),
+    "bytes": frame(b"\x00\x01", opcode=2),
+    "noise": b"\xff\xff\xff\xff",
+    "a frame that a server may not send": b"\x81\x85\x00\x00\x00\x00hello",
+    "more than a frame may hold": frame(b'{"type": "agent.typing", "x": "' + b"x" * MAX_FRAME_BYTES + b'"}'),
+    "a frame that says it is endless": bytes([0x81, 127]) + (2**62).to_bytes(8, "big"),
+    "nested too deeply": frame(b'{"type": "hello", "cursor": ' + b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("data", NO_FRAMES.values(), ids=NO_FRAMES.keys())
+def test_a_frame_that_is_none_ends_the_link_and_the_message_comes_with_the_next(backend: Served, data: bytes) -> None:
+    _loses_and_recovers(backend, GarbageFrame("/realtime", 1, data))
+
+
+@pytest.mark.parametrize("fault", [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), DropAfter("/realtime")])
+def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(backend: Served, fault: Fault) -> None:
+    _loses_and_recovers(backend, fault)
+
+
+def _loses_and_recovers(served: Served, fault: Fault) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(served.url) as proxy:
+            transport = WidgetAPITransport(proxy.url)
+            who: Credentials = visitor()
+            link = await transport.open(who)
+            proxy.plan(fault)
+            say(served, link)
+            with pytest.raises(NetworkError):
+                await upcoming(link)
+            await proxy.until_applied(type(fault))
+            again = await transport.open(attrs.evolve(who, session=link.welcome.session, cursor=link.welcome.cursor))
+            assert texts_of(await upcoming(again)) == ["news"]
+            link.abort()
+            again.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
+    async def then(_: FaultProxy, link: Link) -> None:
+        say(backend, link, "replaced by what nobody knows yet")
+        say(backend, link, "known")
+        assert texts_of(await upcoming(link)) == ["known"]
+
+    with_link(backend, GarbageFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')), then)
+
+
+def test_a_frame_that_comes_twice_is_delivered_as_it_comes(backend: Served) -> None:
+    async def then(_: FaultProxy, link: Link) -> None:
+        say(backend, link)
+        assert await upcoming(link) == await upcoming(link)  # which of them is news, the session knows
+
+    with_link(backend, RepeatFrame("/realtime", 1), then)
+
+
+def test_a_link_that_says_goodbye_closes_with_1000(backend: Served) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            transport = WidgetAPITransport(proxy.url)
+            link = await transport.open(visitor())
+            await soon(link.aclose())
+            await proxy.until(lambda log: any(entry.event == "close" and entry.of == "client" for entry in log))
+            assert [entry.status for entry in proxy.log if entry.event == "close" and entry.of == "client"] == [1000]
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_backend_that_stops_says_goodbye_and_the_link_is_lost_not_revoked(fresh: Served) -> None:
+    async def scenario() -> None:
+        ways: list[dict[str, Any]] = [{}, {"websocket": None}]
+        for options in ways:
+            fresh.start()
+            transport = WidgetAPITransport(fresh.url, **options)
+            link = await transport.open(visitor())
+            waiting = asyncio.ensure_future(anext(link.events()))
+            await asyncio.to_thread(fresh.stop)
+            with pytest.raises(NetworkError):
+                await soon(waiting)
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)

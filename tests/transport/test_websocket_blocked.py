@@ -1,0 +1,203 @@
+"""A network that lets no WebSocket through: polls are used instead, it is remembered for a while, and a free way is used again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dialling import close_frame, on_loop, soon, texts_of, until, upcoming, visitor
+from served import Served
+from support_chat.errors import BackendRejectedError, NetworkError, RateLimitedError
+from support_chat.ports import Link, Outgoing
+from support_chat.values import Visitor
+from support_chat_adapters.transport import WidgetAPITransport, widget_api
+from support_chat_adapters.wire.problems import response_to
+from wire_faults import (
+    BlockUpgrade,
+    CutFrame,
+    DelayFrame,
+    Fault,
+    FaultProxy,
+    GarbageFrame,
+    Status,
+    Swallow,
+)
+
+PORTAL = b"<html><body>Sign in to the network</body></html>"
+BLOCKED: dict[str, Fault] = {
+    "forbidden": BlockUpgrade("/realtime", 403),
+    "an upgrade is required": BlockUpgrade("/realtime", 426),
+    "an old proxy": BlockUpgrade("/realtime", 400),
+    "a proxy without an answer": BlockUpgrade("/realtime", 502),
+    "no end": BlockUpgrade("/realtime", None),
+    "a sign-in page with 200": Status("GET", "/realtime", 200, PORTAL, (("content-type", "text/html"),)),
+    "a sign-in page elsewhere": Status("GET", "/realtime", 302, b"", (("location", "https://portal.example/sign-in"),)),
+    "a redirect to another gateway": Status("GET", "/realtime", 307, b"", (("location", "ws://127.0.0.1:1/realtime"),)),
+    "a reset instead of an answer": Swallow("GET", "/realtime", "reset"),
+    "a reset after the handshake": CutFrame("/realtime", 1, 0),
+    "a close after the handshake": GarbageFrame("/realtime", 1, close_frame(1002, "")),
+    "nothing after the handshake": DelayFrame("/realtime", 1, 30.0),
+    "half of a hello": CutFrame("/realtime", 1, 3),
+    "noise instead of a hello": GarbageFrame("/realtime", 1, b"\xff\xff\xff\xff"),
+}
+
+
+@asynccontextmanager
+async def proxied(served: Served, *faults: Fault) -> AsyncGenerator[tuple[FaultProxy, WidgetAPITransport], None]:
+    """A transport to the backend, and the proxy on its way, whose faults must have been met in the end."""
+    async with FaultProxy(served.url) as proxy:
+        proxy.plan(*faults)
+        transport = WidgetAPITransport(proxy.url)
+        try:
+            yield proxy, transport
+        finally:
+            await transport.aclose()
+
+
+async def works(served: Served, link: Link) -> None:
+    """Calls are answered, and news comes."""
+    assert (await soon(link.send(Outgoing("m-1", "hello")))).text == "hello"
+    with served.backend() as backend:
+        backend.agent.reply(Visitor(link.welcome.visitor_id), "news")
+    assert texts_of(await upcoming(link)) == ["news"]
+
+
+def websockets(proxy: FaultProxy) -> int:
+    """How many upgrades were asked for so far, and polls not counted."""
+    return sum(entry.event == "upgraded" for entry in proxy.log)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hangs is given up soon: the shipped patience is seconds."""
+    monkeypatch.setattr(widget_api, "SOCKET_PATIENCE", 0.6)
+
+
+@pytest.mark.parametrize("fault", BLOCKED.values(), ids=BLOCKED.keys())
+def test_polls_are_used_where_no_websocket_gets_through(backend: Served, fault: Fault) -> None:
+    async def scenario() -> None:
+        async with proxied(backend, fault) as (proxy, transport):
+            link = await soon(transport.open(visitor()))
+            await works(backend, link)
+            assert len(proxy.applied(type(fault))) == 1
+            link.abort()
+
+    on_loop(scenario)
+
+
+def test_a_blocked_way_is_remembered_and_tried_again_after_a_while(backend: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widget_api, "BLOCKED_FOR", 1.0)
+
+    async def scenario() -> None:
+        async with proxied(backend, BlockUpgrade("/realtime", 403)) as (proxy, transport):
+            (await soon(transport.open(visitor()))).abort()
+            began = asyncio.get_running_loop().time()
+            while asyncio.get_running_loop().time() < began + 0.5:
+                (await soon(transport.open(visitor()))).abort()
+                assert websockets(proxy) == 0
+            await asyncio.sleep(began + 1.0 - asyncio.get_running_loop().time())
+            link = await soon(transport.open(visitor()))
+            assert websockets(proxy) == 1
+            await works(backend, link)
+            link.abort()
+
+    on_loop(scenario)
+
+
+def test_a_backend_that_is_gone_is_no_blocked_way(backend: Served) -> None:
+    async def scenario() -> None:
+        async with proxied(backend) as (proxy, transport):
+            proxy.plan(BlockUpgrade("/realtime", 502), Status("GET", "/realtime", 502))
+            with pytest.raises(NetworkError):
+                await soon(transport.open(visitor()))
+            link = await soon(transport.open(visitor()))
+            assert websockets(proxy) == 1
+            link.abort()
+
+    on_loop(scenario)
+
+
+def test_a_network_that_is_known_to_block_is_not_asked_for_a_websocket(backend: Served) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            transport = WidgetAPITransport(proxy.url, websocket=None)
+            link = await transport.open(visitor())
+            await works(backend, link)
+            assert websockets(proxy) == 0
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_dial_that_is_cancelled_while_the_gateway_is_silent_closes_its_socket(backend: Served) -> None:
+    async def scenario() -> None:
+        async with proxied(backend, DelayFrame("/realtime", 1, 30.0)) as (proxy, transport):
+            dialling = asyncio.ensure_future(transport.open(visitor()))
+            await proxy.until(lambda log: any(entry.event == "upgraded" for entry in log))
+            dialling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await dialling
+            [upgraded] = [entry.connection for entry in proxy.log if entry.event == "upgraded"]
+            await proxy.until(lambda log: any(entry.event == "closed" and entry.connection == upgraded for entry in log))
+            await proxy.until_applied(DelayFrame)
+
+    on_loop(scenario)
+
+
+def test_a_gateway_that_refuses_is_heard_and_not_taken_for_a_network_that_blocks(backend: Served) -> None:
+    refusals = (
+        (BackendRejectedError("No such page.", code="invalid_origin"), BackendRejectedError),
+        (RateLimitedError("Busy.", retry_after=7.0), RateLimitedError),
+    )
+
+    async def scenario() -> None:
+        for said, heard in refusals:
+            answer = response_to(said, "request-1")
+            async with proxied(backend, Status("GET", "/realtime", answer.status, answer.body, tuple(answer.headers.items()))) as (
+                proxy,
+                transport,
+            ):
+                with pytest.raises(heard) as caught:
+                    await soon(transport.open(visitor()))
+                assert getattr(caught.value, "retry_after", 7.0) == 7.0
+                link = await soon(transport.open(visitor()))
+                assert websockets(proxy) == 1
+                link.abort()
+
+    on_loop(scenario)
+
+
+def test_polls_that_bring_nothing_before_their_time_do_not_follow_each_other_at_once(backend: Served) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            transport = WidgetAPITransport(proxy.url, websocket=None)
+            proxy.plan(Status("GET", "/realtime", 200, b'{"cursor": "0"}', (("content-type", "application/json"),)), times=None)
+            link = await transport.open(visitor())
+            await asyncio.sleep(1.5)
+            assert 2 <= len(proxy.applied(Status)) <= 3
+            link.abort()
+            proxy.heal()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_polls_that_bring_something_follow_each_other_at_once(backend: Served) -> None:
+    async def scenario() -> None:
+        transport = WidgetAPITransport(backend.url, websocket=None)
+        link = await transport.open(visitor())
+        began = asyncio.get_running_loop().time()
+        for number in range(5):
+            with backend.backend() as operator:
+                operator.agent.reply(Visitor(link.welcome.visitor_id), f"{number}")
+            assert texts_of(await upcoming(link)) == [f"{number}"]
+        assert asyncio.get_running_loop().time() - began < 2.5
+        await until(lambda: True)
+        link.abort()
+        await transport.aclose()
+
+    on_loop(scenario)
