@@ -25,14 +25,14 @@ OLD = "the old secret, 3f9c1d8e7b5a"
 NEW = "the new secret, 81be0c6d2f94"
 
 DYING = '''
-import asyncio, json
+import asyncio, builtins, json
 from base64 import b64encode  # as a keyring on a file writes it
 
 CODE, OPERATION, OLD, NEW, FOLDER = sys.argv[1:]
 
 
 def dying_before(n):
-    """Lets this process die before the nth of the calls by which the storage changes something."""
+    """Lets this process die before the nth of the calls by which the storage changes something, or once a file is open."""
     seen, synced = 0, set()
 
     def guarded(name, call):
@@ -45,7 +45,10 @@ def dying_before(n):
                 synced.add(os.fstat(arguments[0]).st_ino)
             if name == "replace" and not {os.stat(arguments[0]).st_ino} & synced and "corrupt" not in arguments[1]:
                 os.truncate(arguments[0], os.path.getsize(arguments[0]) // 2)
-            return call(*arguments, **options)
+            answer = call(*arguments, **options)
+            if name == "open" and (seen := seen + 1) == n:
+                os._exit(9)  # opened, and emptied if it was opened for that, but not written
+            return answer
         return guard
 
     if "keyring" in CODE:
@@ -53,6 +56,7 @@ def dying_before(n):
         names = ("get_password", "set_password", "delete_password")
     else:
         place, names = os, ("open", "close", "unlink", "fsync", "replace")
+        builtins.open = guarded("open", open)
     for name in names:
         setattr(place, name, guarded(name, getattr(place, name)))
 
@@ -158,6 +162,11 @@ def test_a_process_killed_at_random_leaves_what_it_wrote_last_or_was_writing(pla
         assert list(keys) == ["secret"]
         return int(number)
 
+    async def cleared() -> None:
+        storage = place.open()
+        await storage.delete(*await storage.keys())
+        await storage.aclose()
+
     chance, reported = random.Random(20), ""
     for _ in range(KILLS):
         with place.child(ENDLESS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
@@ -170,3 +179,5 @@ def test_a_process_killed_at_random_leaves_what_it_wrote_last_or_was_writing(pla
             reported = ([reported, *child.stdout.read().splitlines(keepends=True)])[-1]
         assert asyncio.run(stored()) in (int(reported), int(reported) + 1)
     assert int(reported) > KILLS
+    asyncio.run(cleared())
+    assert [name for name, content in place.left().items() if b"x" * 20 in content] == []

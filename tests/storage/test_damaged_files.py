@@ -251,6 +251,18 @@ def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_
     assert sorted(aside(place).values()) == sorted(b"damaged %d" % i for i in range(rounds))
 
 
+def test_damage_anywhere_in_the_table_is_found_when_the_file_is_opened_not_when_it_is_met(
+    place_of: Callable[[str], Place], warned: Warned
+) -> None:
+    place = place_of("sqlite")
+    content = filled(place)
+    assert len(content) > 5 * 4096
+    for page in range(1, len(content) // 4096):
+        file_of(place).write_bytes(content[: page * 4096] + b"\xa5" * 4096 + content[(page + 1) * 4096 :])
+        assert using(place, lambda storage: storage.get("key 0")) is None
+        assert len(warned()) == 1
+
+
 def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(tmp_path: Path, warned: Warned) -> None:
     async def main() -> None:
         unaware, finder = SQLiteStorage(path), SQLiteStorage(path)

@@ -263,7 +263,7 @@ def test_no_word_holds_the_password_or_a_value() -> None:
                 await right.create("key", "a secret")
             await client.aclose()
             said += [repr(caught.value), repr(right), str(caught.value)]
-        assert caught.value.__suppress_context__, "the server's own words may quote the command"
+        assert caught.value.__cause__ is None, "the server's own words may quote the command"
         assert not [words for words in said if "pa55word" in words or "a secret" in words]
 
     asyncio.run(main())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -256,3 +258,30 @@ def test_one_storage_serves_loops_on_many_threads_at_once(storage: Storage) -> N
     outcome = asyncio.run(stored())
     for name in names:
         assert [answers[name, i] for i in range(50)] == outcome
+
+
+MODULES = {
+    "FileStorage": "file",
+    "SQLiteStorage": "sqlite",
+    "RedisStorage": "redis",
+    "KeyringStorage": "keyring",
+    "MappingStorage": "mapping",
+    "FileLock": "file_lock",
+}
+
+
+@pytest.mark.parametrize("name", ["MemoryStorage", *MODULES])
+def test_each_is_imported_only_when_it_is_asked_for_and_no_library_before_it_is_made(name: str) -> None:
+    code = f"""
+import sys
+import support_chat_adapters.storage as storage
+storage.{name}
+package = storage.__name__ + "."
+print(sorted(module for module in {sorted(set(MODULES.values()) - {"file_lock"})} if package + module in sys.modules))
+print([library for library in ("redis", "keyring", "platformdirs") if library in sys.modules])
+print("sqlite3" in sys.modules, sorted(set(storage.__all__)) == storage.__all__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    module = MODULES.get(name, "memory")
+    imported = [module] if module not in ("memory", "file_lock") else []
+    assert done.stdout == f"{imported}\n[]\n{name == 'SQLiteStorage'} True\n"
