@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from typing import Final
+from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import httpx2
@@ -44,6 +45,19 @@ def new_client(*, tls: ssl.SSLContext | None, proxy: str | None) -> httpx2.Async
             "The proxy given as proxy=, or by the environment (HTTPS_PROXY, ALL_PROXY...), cannot be used: name an http(s) proxy, or "
             "install httpx2[socks] and python-socks for a SOCKS proxy."
         ) from None
+
+
+def environment_proxy(base_url: str) -> str | None:
+    """The proxy through which such a client asks `base_url` if none was given, so that a WebSocket takes the same way.
+
+    Left to itself, `connect()` chooses otherwise: it leaves ALL_PROXY out, and takes HTTPS_PROXY for plain http.
+    """
+    address = httpx2.URL(base_url)
+    named = getproxies()
+    proxy = named.get(address.scheme) or named.get("all")
+    if not proxy or proxy_bypass(address.netloc.decode("ascii")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @attrs.frozen

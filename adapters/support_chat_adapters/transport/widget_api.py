@@ -22,7 +22,7 @@ from support_chat.values import UNSET, Unset
 from ..wire import codec, endpoints, payloads, translation
 from ..wire.frames import Polled
 from .channels import Channel, ChannelBlocked
-from .http_exchange import HTTPExchange, new_client
+from .http_exchange import HTTPExchange, environment_proxy, new_client
 from .poll_channel import open_polls
 from .socket_channel import Connect, ConnectDirectly, open_socket
 from .widget_link import WidgetLink
@@ -149,7 +149,8 @@ class WidgetAPITransport:
         return f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime?{urlencode(query)}"
 
     def _socket_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"proxy": True if self._proxy is None else self._proxy, "origin": self._origin}
+        proxy = environment_proxy(self._base_url) if self._proxy is None else self._proxy
+        options: dict[str, Any] = {"proxy": proxy, "origin": self._origin}
         if self._tls is not None and self._base_url.startswith("https:"):
             options["ssl"] = self._tls
         return options

@@ -1,0 +1,125 @@
+"""TLS: an authority of one's own, a certificate that is not trusted, one of another host, and certificates of clients."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+import pytest
+import trustme
+
+from dialling import on_loop, soon, texts_of, upcoming, visitor
+from served import Served
+from support_chat.errors import NetworkError
+from support_chat.ports import Outgoing
+from support_chat.values import Visitor
+from support_chat_adapters.transport import WidgetAPITransport
+from tls_relay import certify, tls_relay, trust
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that only these tests know."""
+    return trustme.CA()
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's context that trusts this authority."""
+    context = ssl.create_default_context()
+    trust(context, authority)
+    return context
+
+
+@pytest.mark.parametrize("way", ["websocket", "polls"])
+def test_requests_and_websockets_trust_the_authority_that_is_given(backend: Served, authority: trustme.CA, way: str) -> None:
+    async def scenario() -> None:
+        async with tls_relay(backend.url, authority) as url:
+            given = {} if way == "websocket" else {"websocket": None}
+            transport = WidgetAPITransport(url, tls=trusting(authority), **given)  # type: ignore[arg-type]  # None is one of its values
+            link = await soon(transport.open(visitor()))
+            assert (await link.send(Outgoing("m-1", "hello"))).text == "hello"
+            with backend.backend() as operator:
+                operator.agent.reply(Visitor(link.welcome.visitor_id), "news")
+            assert texts_of(await upcoming(link)) == ["news"]
+            await link.aclose()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_websocket_goes_through_tls_too(backend: Served, authority: trustme.CA) -> None:
+    from websockets.asyncio.client import connect
+
+    opened: list[str] = []
+
+    def watched(url: str, **options: object) -> connect:
+        opened.append(url.partition("?")[0])
+        return connect(url, **options)  # type: ignore[arg-type]  # what it was given by the transport
+
+    async def scenario() -> None:
+        async with tls_relay(backend.url, authority) as url:
+            transport = WidgetAPITransport(url, tls=trusting(authority), websocket=watched)
+            (await soon(transport.open(visitor()))).abort()
+            (await soon(transport.open(visitor()))).abort()
+            assert opened == [f"wss{url[5:]}/widget/v1/realtime"] * 2  # the second time, since the first was not blocked
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+NOT_TRUSTED: dict[str, tuple[Callable[[trustme.CA], ssl.SSLContext | None], tuple[str, ...]]] = {
+    "an authority that nobody knows": (lambda _: None, ("127.0.0.1",)),
+    "another authority than the given one": (lambda _: trusting(trustme.CA()), ("127.0.0.1",)),
+    "the certificate of another host": (trusting, ("elsewhere.example",)),
+}
+
+
+@pytest.mark.parametrize(("context", "names"), NOT_TRUSTED.values(), ids=NOT_TRUSTED.keys())
+def test_a_certificate_that_is_not_trusted_is_a_network_error_that_says_what_to_pass(
+    backend: Served, authority: trustme.CA, context: Callable[[trustme.CA], ssl.SSLContext | None], names: tuple[str, ...]
+) -> None:
+    async def scenario() -> None:
+        async with tls_relay(backend.url, authority, *names) as url:
+            transport = WidgetAPITransport(url, tls=context(authority))
+            for asked in (transport.open(visitor()), transport.revoke("session-1.x")):
+                with pytest.raises(NetworkError, match=r"certificate.*tls=") as caught:
+                    await soon(asked)
+                assert (type(caught.value), caught.value.reason) == (NetworkError, "ConnectError")
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_server_may_want_a_certificate_of_its_client(backend: Served, authority: trustme.CA) -> None:
+    async def scenario() -> None:
+        async with tls_relay(backend.url, authority, client_certificates=True) as url:
+            stranger = WidgetAPITransport(url, tls=trusting(authority))
+            with pytest.raises(NetworkError):
+                await soon(stranger.open(visitor()))
+            await stranger.aclose()
+            context = trusting(authority)
+            certify(context, authority, "client@example.com")
+            known = WidgetAPITransport(url, tls=context)
+            (await soon(known.open(visitor()))).abort()
+            await known.aclose()
+
+    on_loop(scenario)
+
+
+def test_plain_http_needs_no_tls_though_it_is_given(backend: Served, authority: trustme.CA) -> None:
+    async def scenario() -> None:
+        transport = WidgetAPITransport(backend.url, tls=trusting(authority))
+        (await soon(transport.open(visitor()))).abort()
+        await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_server_that_speaks_no_tls_is_a_network_error(backend: Served) -> None:
+    async def scenario() -> None:
+        transport = WidgetAPITransport(f"https{backend.url[4:]}")
+        with pytest.raises(NetworkError, match="base_url"):
+            await soon(transport.open(visitor()))
+        await transport.aclose()
+
+    on_loop(scenario)
