@@ -73,14 +73,14 @@ class Quit:
 Command: TypeAlias = Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | Help | Quit
 
 HELP: Final = (
-    "type a message and press Enter; //word sends a message that begins with a slash",
-    "/retry                send again what could not be sent; nothing arrives twice",
-    "/list                 the conversations",
-    "/identify USER        become a user; what you wrote as a visitor comes along",
-    "/update KEY=VALUE     tell the backend more: role=admin, user.name=Ada, context.page=billing",
-    "/shutdown [--clear]   end the session; --clear forgets the visitor as well",
-    "/boot [USER]          begin again, as USER or as at the start",
-    "/quit                 leave, as Ctrl-D does",
+    "a line is a message; //word is one that begins with a slash",
+    "/retry              send again what could not be sent",
+    "/list               your conversations",
+    "/identify USER      become a user, with what you wrote",
+    "/update KEY=VALUE   tell more: role=admin context.page=billing",
+    "/shutdown [--clear] end the session; --clear forgets you",
+    "/boot [USER]        begin again, as USER or as before",
+    "/quit               leave, as Ctrl-D does",
 )
 """What /help says, a line each."""
 _PARTS: Final = ("user", "company", "context")

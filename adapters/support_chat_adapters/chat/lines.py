@@ -28,7 +28,7 @@ from support_chat.lifecycle.alphabet import Phase
 from support_chat.values import SignedIn
 
 from .status import Fragments, Status, lasted, who
-from .told import Done, Failed, Sending, Told
+from .told import Done, Failed, Sending, Told, Warned
 
 Style: TypeAlias = Literal["mine", "agent", "quiet", "good", "warning", "error"]
 """What a line is; `class:line.<style>` in the terminal."""
@@ -96,6 +96,8 @@ def lines_of(told: Told, status: Status) -> tuple[Line, ...]:
             return tuple(_quiet(told, says) for says in told.says)
         case Failed():
             return (Line(told.created_at, "!", clean(_in_here(told.error)), "error"),)
+        case Warned():
+            return (Line(told.created_at, "!", clean(told.text), "warning"),)
         case _:
             return ()
 

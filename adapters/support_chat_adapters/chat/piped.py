@@ -24,28 +24,42 @@ class PipedShell:
         self._source = source
         self._out = out
         self._as_data = as_data
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._broken: BrokenPipeError | None = None
 
     def show(self, told: Told, lines: Sequence[Line]) -> None:
         """Writes at once, and flushes, so that a reader sees it as it happens."""
-        for text in [json.dumps(as_json(told))] if self._as_data else [plain(line) for line in lines]:
-            print(text, file=self._out, flush=True)
+        if self._broken is None:
+            try:
+                for text in [json.dumps(as_json(told))] if self._as_data else [plain(line) for line in lines]:
+                    print(text, file=self._out, flush=True)
+            except BrokenPipeError as error:  # the reader has gone: there is nobody to do anything for
+                self._broken = error
+                self._lines.put_nowait(None)
 
     async def run(self, desk: Desk) -> None:
-        """Waits for the first boot, then does line after line."""
-        lines = self._lines()
-        await desk.begun.wait()
-        while not desk.done.is_set():
-            line = await lines.get()
-            if line is None or not await desk.do(line):
-                return
+        """Waits for the first boot, then does line after line. Raises BrokenPipeError when nobody reads any more."""
+        self._read()
+        over = asyncio.create_task(desk.done.wait())
+        over.add_done_callback(lambda _: self._lines.put_nowait(None))  # who waits for a line is told
+        try:
+            await desk.begun.wait()
+            while not desk.done.is_set() and self._broken is None:
+                line = await self._lines.get()
+                if line is None or not await desk.do(line):
+                    break
+        finally:
+            over.cancel()
+        if self._broken is not None:
+            raise self._broken
 
-    def _lines(self) -> asyncio.Queue[str | None]:
-        """The lines of the source as they come, and None at its end."""
-        loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    def _read(self) -> None:
+        """Begins to collect the lines of the source as they come, and None at its end."""
+        loop = asyncio.get_running_loop()
 
         def put(line: str | None) -> bool:
             try:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
+                loop.call_soon_threadsafe(self._lines.put_nowait, line)
             except RuntimeError:  # the loop is closed: the client has left while the source was being waited for
                 return False
             return True
@@ -60,4 +74,3 @@ class PipedShell:
             put(None)
 
         threading.Thread(target=read, name="support-chat input", daemon=True).start()
-        return lines

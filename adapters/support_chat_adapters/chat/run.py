@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Generator
 
 from support_chat import Storage, SupportChat, Transport
 
 from .desk import Desk, Person, Shell
+from .told import Warned
 
 
 async def chat(
@@ -40,7 +42,7 @@ async def chat(
         over = asyncio.create_task(desk.done.wait())
         tasks = (beginning, running, over)
         try:
-            with _told_to_leave(running):
+            with _told_to_leave(running), _warnings_to(desk):
                 await asyncio.wait((running, over), return_when=asyncio.FIRST_COMPLETED)
                 if over.done():  # the shell may be in the middle of showing why
                     await asyncio.wait((running,), timeout=1.0)
@@ -52,6 +54,28 @@ async def chat(
             if isinstance(result, Exception):
                 raise result
         return desk.failure
+
+
+@contextlib.contextmanager
+def _warnings_to(desk: Desk) -> Generator[None, None, None]:
+    """While this lasts, the library's warnings go where everything goes, and not across the prompt."""
+    log, handler = logging.getLogger("support_chat"), _Warnings(desk, asyncio.get_running_loop())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(logging.WARNING)
+        self._desk = desk
+        self._loop = loop
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Storages warn on threads of their own."""
+        self._loop.call_soon_threadsafe(self._desk.tell, Warned(record.getMessage()))
 
 
 @contextlib.contextmanager

@@ -44,7 +44,15 @@ class Failed:
     created_at: float = _now()
 
 
-Told: TypeAlias = AnyEvent | Sending | Done | Failed
+@attrs.frozen
+class Warned:
+    """The library has written a warning to its log, which nobody would see under a prompt."""
+
+    text: str
+    created_at: float = _now()
+
+
+Told: TypeAlias = AnyEvent | Sending | Done | Failed | Warned
 """Everything that a shell shows."""
 
 EVENTS: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
@@ -61,5 +69,7 @@ def as_json(told: Told) -> dict[str, Any]:
         case Failed():
             error = {"code": told.error.code, "message": told.error.message}
             return {"type": "command_failed", "command": told.command, "error": error, "created_at": told.created_at}
+        case Warned():
+            return {"type": "warning", "message": told.text, "created_at": told.created_at}
         case _:
             return to_json(told)

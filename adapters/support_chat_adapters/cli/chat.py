@@ -140,8 +140,9 @@ def _person(arguments: argparse.Namespace) -> Person:
         if arguments.token is not None or arguments.token_url is not None:
             raise Misuse("a token is for a user: say which one with --user.")
         return Person(None, known, providers)
-    providers(arguments.user)  # what is missing is known before anything begins
-    return Person(User(arguments.user, **known), {}, providers)
+    user = User(arguments.user, **known)
+    providers(user.id)  # what is missing is known before anything begins
+    return Person(user, {}, providers)
 
 
 def _providers(arguments: argparse.Namespace) -> Providers:
