@@ -87,7 +87,7 @@ class WidgetAPITransport:
         """Dials: opens or resumes the session, then its channel."""
         exchange = self._exchange()
         request = codec.request_to(endpoints.OPEN, translation.opening_of(credentials))
-        opened = codec.answer_of(endpoints.OPEN, await exchange.send(request), payloads.SessionOpened)
+        opened = codec.opened_of(await exchange.send(request))
         channel = await self._channel(exchange, opened, credentials.cursor or opened.cursor)
         attached = channel.attached
         welcome = attrs.evolve(

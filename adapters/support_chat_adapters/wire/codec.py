@@ -11,7 +11,8 @@ import msgspec
 
 from support_chat.errors import InvalidInputError, NetworkError
 
-from .endpoints import BASE, Endpoint
+from .endpoints import BASE, OPEN, Endpoint
+from .payloads import SessionOpened
 from .problems import Response, error_of
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -62,9 +63,21 @@ def request_to(
 
 def _visible(session: str) -> str:
     """The credential, if a header can carry it."""
-    if not session or any(not "!" <= character <= "~" for character in session):
+    if not _is_visible(session):
         raise InvalidInputError("A session's credential is made of visible ASCII characters; pass one that the backend has given out.")
     return session
+
+
+def _is_visible(session: str) -> bool:
+    return bool(session) and all("!" <= character <= "~" for character in session)
+
+
+def opened_of(response: Response) -> SessionOpened:
+    """The answer to a dial; raises as `answer_of` does, also for a credential that no header could carry."""
+    opened = answer_of(OPEN, response, SessionOpened)
+    if not _is_visible(opened.session):
+        raise _unreadable(OPEN)
+    return opened
 
 
 def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:

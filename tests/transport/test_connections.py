@@ -1,0 +1,188 @@
+"""Connections that are kept: reused while they are fresh, given up before the other end closes them, replaced when it has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dialling import on_loop, sockets, soon, until, visitor
+from piping import listening, relayed
+from served import Served
+from support_chat.errors import InvalidInputError
+from support_chat.ports import Outgoing
+from support_chat_adapters.transport import WidgetAPITransport, http_exchange
+
+
+@pytest.fixture
+def kept_for(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long idle connections are kept in this test, in seconds."""
+    monkeypatch.setattr(http_exchange, "KEPT_FOR", 0.3)
+    return 0.3
+
+
+def test_idle_connections_are_closed_by_us_before_the_backend_closes_them() -> None:
+    from uvicorn import Config
+
+    assert Config("app").timeout_keep_alive > http_exchange.KEPT_FOR
+
+
+def test_a_call_after_an_idle_while_gets_a_new_connection(backend: Served, kept_for: float) -> None:
+    async def scenario() -> None:
+        accepted: list[int] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.append(len(accepted))
+            await relayed(reader, writer, "127.0.0.1", backend.port)
+
+        async with listening(serve) as port:
+            transport = WidgetAPITransport(f"http://127.0.0.1:{port}")
+            link = await transport.open(visitor())
+            await link.send(Outgoing("m-1", "hello"))
+            before = len(accepted)
+            await asyncio.sleep(2 * kept_for)
+            await link.send(Outgoing("m-2", "hello"))
+            assert len(accepted) == before + 1
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_connection_that_the_backend_has_closed_meanwhile_fails_no_call(backend: Served) -> None:
+    async def scenario() -> None:
+        hang_up: list[asyncio.StreamWriter] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            hang_up.append(writer)
+            await relayed(reader, writer, "127.0.0.1", backend.port)
+
+        async with listening(serve) as port:
+            transport = WidgetAPITransport(f"http://127.0.0.1:{port}", websocket=None)
+            link = await transport.open(visitor())
+            for number in range(3):
+                assert (await soon(link.send(Outgoing(f"m-{number}", "hello")))).text == "hello"
+                open_before = len(hang_up)
+                for writer in hang_up[-1:]:  # the one that has just been used
+                    writer.close()
+                await asyncio.sleep(0.05)
+                assert (await soon(link.update({"user.name": "V"}))).rejected == ()
+                assert len(hang_up) == open_before + 1
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_backend_that_was_restarted_is_asked_over_new_connections(backend: Served) -> None:
+    async def scenario() -> None:
+        transport = WidgetAPITransport(backend.url)
+        for _ in range(3):
+            link = await soon(transport.open(visitor()))
+            await asyncio.to_thread(backend.restart)
+            link.abort()
+        (await soon(transport.open(visitor()))).abort()
+        await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
+    async def scenario() -> None:
+        transport = WidgetAPITransport(backend.url)
+        link = await transport.open(visitor())
+        await link.conversations()
+        before = len(sockets())
+        for step in range(20):
+            call = asyncio.ensure_future(link.conversations())
+            await asyncio.sleep(0.0004 * step)
+            call.cancel()
+            await asyncio.wait((call,))
+        await until(lambda: len(sockets()) <= before, "the closing of what was cancelled")
+        assert list(await link.conversations()) == []
+        link.abort()
+        await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_a_path_in_front_of_the_api_and_a_slash_at_the_end_are_kept_and_left_out(backend: Served) -> None:
+    async def scenario() -> None:
+        asked: list[str] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            asked.append(head.split(b" ")[1].partition(b"?")[0].decode())
+            await relayed(reader, writer, "127.0.0.1", backend.port, head.replace(b" /chat/eu/", b" /", 1))
+
+        async with listening(serve) as port:
+            transport = WidgetAPITransport(f"HTTP://127.0.0.1:{port}/chat/eu/")
+            link = await soon(transport.open(visitor()))
+            assert asked == ["/chat/eu/widget/v1/sessions/anonymous", "/chat/eu/widget/v1/realtime"]
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
+def test_ipv6_addresses_are_addresses(backend: Served) -> None:
+    async def scenario() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await relayed(reader, writer, "127.0.0.1", backend.port)
+
+        try:
+            async with listening(serve, host="::1") as port:
+                transport = WidgetAPITransport(f"http://[::1]:{port}")
+                link = await soon(transport.open(visitor()))
+                assert list(await link.conversations()) == []
+                link.abort()
+                await transport.aclose()
+        except OSError as error:
+            if type(error) is OSError:
+                pytest.skip("this machine has no IPv6")
+            raise
+
+    on_loop(scenario)
+
+
+NO_ADDRESSES: list[Any] = [
+    "",
+    "chat.example.com",
+    "ws://chat.example.com",
+    "ftp://chat.example.com",
+    "http://",
+    "http:///widget",
+    "https://chat.example.com?x=1",
+    "https://chat.example.com#top",
+    "https://chat.example.com:99999",
+    "https://chat.example.com:0",
+    "https://chat.example.com:port",
+    "http://[::1",
+    None,
+    5,
+    b"https://chat.example.com",
+]
+
+
+@pytest.mark.parametrize("base_url", NO_ADDRESSES, ids=repr)
+def test_what_is_no_address_of_a_backend_is_refused_at_once(base_url: Any) -> None:
+    with pytest.raises(InvalidInputError, match="base_url"):
+        WidgetAPITransport(base_url)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        WidgetAPITransport("https://user:hunter2@chat.example.com")
+    assert "hunter2" not in f"{caught.value!r}"
+
+
+@pytest.mark.parametrize("times", [{"ping_every": 0.0}, {"ping_every": -1.0}, {"poll_wait": 0.0}, {"poll_wait": 31.0}])
+def test_times_that_cannot_be_are_refused_at_once(times: dict[str, float]) -> None:
+    with pytest.raises(InvalidInputError, match="poll_wait"):
+        WidgetAPITransport("https://chat.example.com", **times)  # type: ignore[arg-type]  # a mapping of its floats
+
+
+def test_a_transport_shows_its_host_and_nothing_else() -> None:
+    transport = WidgetAPITransport("https://chat.example.com/eu", proxy="http://user:hunter2@proxy.example.com:3128")
+    assert repr(transport) == "<WidgetAPITransport chat.example.com>"
