@@ -74,7 +74,10 @@ def test_a_module_that_slips_through_breaks_its_contract(file: str, line: str, c
 def test_the_library_stands_on_attrs_transitions_and_the_standard_library_alone() -> None:
     graph = grimp.build_graph("support_chat", include_external_packages=True, cache_dir=None)
     outside = {module.split(".")[0] for module in graph.modules} - {"support_chat", "__future__"}
-    assert outside - sys.stdlib_module_names == {"attrs", "transitions"}
+    assert outside - sys.stdlib_module_names == {"attrs", "transitions", "hypothesis"}
+    strategies = "support_chat.testing.strategies"
+    assert graph.find_modules_that_directly_import("hypothesis") == {strategies}, "the one exception, for tests of users"
+    assert graph.find_modules_that_directly_import(strategies) == set(), "whoever wants it imports it"
 
 
 def test_importing_the_library_imports_no_adapter_no_drawing_no_checker_and_no_test_tool() -> None:

@@ -1,0 +1,197 @@
+"""What the strategies make up: always valid, of every kind, and lived through by the real session as the model says."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
+from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.session.arguments import asked_to_boot, asked_to_update
+from support_chat.testing import run
+from support_chat.testing import strategies as chats
+from support_chat.testing.following import follow
+from support_chat.testing.lives import (
+    Abandoned,
+    Arrived,
+    Called,
+    Elapsed,
+    Life,
+    LinkLost,
+    MintedTokens,
+    Move,
+    NetworkChanged,
+    NextFails,
+    play,
+)
+from support_chat.values import Company, User
+from support_chat.verify import Model
+
+COMPILED = Compiled(CHART)
+MODEL = Model(CHART)
+
+
+# --- options ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.one_of(chats.boot_options(), chats.identify_options()))
+def test_options_of_boot_and_identify_are_taken(options: dict[str, Any]) -> None:
+    asked = asked_to_boot(options.get("user"), options.get("company"), options.get("token_provider"), None, options.get("timeout"))
+    assert (asked.user_id is None) == ("user" not in options)
+
+
+@given(chats.identify_options())
+def test_options_of_identify_always_name_a_user(options: dict[str, Any]) -> None:
+    assert "user" in options
+
+
+@given(chats.update_options())
+def test_options_of_update_are_taken(options: dict[str, Any]) -> None:
+    asked_to_update(options.get("user"), options.get("company"), options.get("context"))
+
+
+@given(chats.settings())
+def test_settings_are_valid_and_each_of_their_limits_varies(drawn: Settings) -> None:
+    assert attrs.evolve(drawn) == drawn
+    assert all(getattr(drawn, field.name) > 0 for field in attrs.fields(Settings))
+
+
+def test_options_come_in_every_form() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=150)
+    @given(chats.boot_options())
+    def look(options: dict[str, Any]) -> None:
+        user = options.get("user")
+        seen.update(options.keys())
+        seen["a visitor"] += user is None
+        seen["a User"] += isinstance(user, User)
+        seen["a mapping"] += isinstance(user, dict)
+        seen["a Company"] += isinstance(options.get("company"), Company)
+
+    look()
+    wanted = ("user", "token_provider", "company", "timeout", "a visitor", "a User", "a mapping", "a Company")
+    assert all(seen[each] >= 5 for each in wanted), seen
+
+
+def test_a_minted_token_is_a_new_one_each_time_and_its_users() -> None:
+    async def main() -> None:
+        provide = MintedTokens("ann", 300)
+        assert len({await provide() for _ in range(3)}) == 3
+        assert repr(provide) == "MintedTokens(user_id='ann', lifetime=300)"
+
+    asyncio.run(main())
+
+
+# --- steps of a chart ---------------------------------------------------------------------------------------------------
+
+
+@given(chats.steps(COMPILED))
+def test_a_step_can_be_taken(step: tuple[State, Input]) -> None:
+    state, happening = step
+    after, _ = COMPILED.step(state, happening)
+    assert after.phase in CHART.phases
+    assert state.facts & ~COMPILED.mask(chats.stored_facts(COMPILED)) == 0
+    assert happening.facts & COMPILED.mask(chats.stored_facts(COMPILED)) == 0
+
+
+@pytest.mark.parametrize("row", CHART.transitions, ids=lambda row: row.name)
+def test_a_row_that_is_aimed_at_fires(row: Transition) -> None:
+    @settings(max_examples=10)
+    @given(chats.firing(COMPILED, row))
+    def fire(step: tuple[State, Input]) -> None:
+        assert COMPILED.fire(*step)[1] == row
+
+    fire()
+
+
+# --- lives --------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80)
+@given(chats.lives())
+def test_whatever_happens_a_life_ends_with_every_call_settled_and_every_step_one_of_the_model(moves: list[Move]) -> None:
+    life = play(moves)
+    assert life.chat.is_in(Phase.DESTROYED)
+    assert [made.name for made in life.calls if made.call is not None and not made.call.done] == []
+    assert not any(isinstance(made.refused, InvalidInputError) for made in life.calls)
+    assert life.transport.open_links == []
+    assert follow(life.trace, MODEL) == ""
+
+
+@settings(max_examples=30)
+@given(chats.lives(max_size=10), chats.settings())
+def test_a_life_may_have_any_settings(moves: list[Move], drawn: Settings) -> None:
+    assert play(moves, drawn).chat.is_in(Phase.DESTROYED)
+
+
+def test_lives_are_made_of_every_move_and_reach_every_phase() -> None:
+    moves: Counter[object] = Counter()
+    phases: Counter[str] = Counter()
+
+    @settings(max_examples=100)
+    @given(chats.lives())
+    def look(life: list[Move]) -> None:
+        moves.update(type(move) for move in life)
+        phases.update({step.phase for step in play(life).trace.steps})
+
+    look()
+    assert set(moves) == {Called, Abandoned, Elapsed, Arrived, LinkLost, NextFails, NetworkChanged}
+    assert set(phases) >= set(Phase) - {Phase.NOT_INITIALIZED}, phases
+
+
+def test_each_move_happens_to_the_session() -> None:
+    async def main() -> None:
+        life = Life()
+        await life.do(NextFails("transport.open", NetworkError("Not yet.")))
+        await life.do(Called("boot", {"user": {"id": "ann"}, "token_provider": MintedTokens("ann")}))
+        await life.do(Elapsed(30.0))
+        assert life.chat.is_in(Phase.AUTHENTICATED)
+        await life.do(LinkLost())
+        assert life.chat.is_in(Phase.RECONNECTING)
+        await life.do(NetworkChanged(False))
+        assert life.chat.is_in(Phase.DISCONNECTED)
+        await life.do(Called("boot", {"timeout": -1.0}))
+        assert isinstance(life.calls[-1].refused, InvalidInputError)
+        await life.do(NetworkChanged(True))
+        await life.do(Elapsed(1.0))
+        life.transport.hold("send")
+        await life.do(Called("send_message", {"text": "hello"}))
+        await life.do(Abandoned())
+        assert life.calls[-1].awaiter is not None
+        assert life.calls[-1].awaiter.cancelled()
+        await life.end()
+        assert life.chat.is_in(Phase.DESTROYED)
+
+    run(main())
+
+
+# --- without hypothesis -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("module", "told"), [("support_chat.testing", "fine"), ("support_chat.testing.strategies", "[testing]")])
+def test_what_is_missing_is_asked_for_by_the_line_that_installs_it(module: str, told: str) -> None:
+    program = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'hypothesis':\n"
+        "            raise ModuleNotFoundError(\"No module named 'hypothesis'\", name='hypothesis')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "try:\n"
+        f"    import {module}\n"
+        "    print('fine')\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error.name, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told in done.stdout
+    assert (told == "fine") or 'pip install "support-chat[testing]"' in done.stdout
