@@ -1,0 +1,32 @@
+"""The rounds can fail: against a backend that is broken in one place, they do, and they say what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from killing import judge, stored
+from killing.plans import plan_of
+from killing.rounds import play
+from killing.sabotage import SABOTAGES, Sabotage
+from served import served
+
+ROUNDS = 5
+"""How many rounds that aim at the broken place are enough to come upon it; each of them nearly always does."""
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=[sabotage.what.replace(" ", "-") for sabotage in SABOTAGES])
+def test_rounds_against_a_broken_backend_are_judged_as_violations(
+    sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("served._PROGRAM", sabotage.program)
+    seen: list[str] = []
+    with served(tmp_path, "--opens-per-minute=0", "--requests-per-minute=0") as backend:
+        for number in sabotage.rounds(ROUNDS):
+            evidence = asyncio.run(play(plan_of(number), backend, tmp_path))
+            seen += judge.judge(evidence, stored.read(backend.db, look_for_damage=True))
+            if any(sabotage.seen_as in violation for violation in seen):
+                return
+    pytest.fail(f"{sabotage.what}, and all that was seen of it is {seen}")

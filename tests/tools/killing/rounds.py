@@ -1,0 +1,122 @@
+"""One round from its seed to its evidence: the clients play, the blow falls, the backend comes back, everything settles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from served import Served
+from support_chat_adapters.wire.endpoints import BASE, CONVERSATIONS
+
+from . import judge, stored
+from .clients import SETTLES_WITHIN, Player, playing
+from .evidence import Evidence
+from .plans import Plan
+from .strikes import Hammer
+
+_QUIET_WITHIN: Final = 5.0
+"""Seconds within which what was recorded has left and what was missed has arrived, from when everybody is live."""
+
+
+class _Complaints(logging.Handler):
+    """Whatever the library finds worth a warning is worth a look here."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(logging.WARNING)
+        self._evidence = evidence
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._evidence.complain(f"logged by {record.name}: {record.getMessage()} {record.exc_info or ''}")
+
+
+async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
+    """Plays the round against `served`, which runs before and afterwards; `folder` takes the clients' files."""
+    evidence = Evidence(plan.seed, plan.kind, plan.moment, plan.users)
+    read_up_to = served.log.stat().st_size
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: evidence.complain(f"the loop: {_told(context)}"))
+    handler = _Complaints(evidence)
+    logging.getLogger("support_chat").addHandler(handler)
+    try:
+        hammer = Hammer(served, plan.kind, plan.moment, plan.nth, plan.lag, evidence.blow)
+        async with AsyncExitStack() as clients:
+            players: list[Player] = [
+                await clients.enter_async_context(playing(one, evidence, served, folder, hammer if number == 0 else None))
+                for number, one in enumerate(plan.clients)
+            ]
+            await asyncio.gather(_keep(plan, served, hammer, players, evidence), *(player.play() for player in players))
+            await _settle(served, players, evidence)
+            await _leave(plan, served, players, evidence)
+        await _look_for_tasks(evidence)
+    finally:
+        logging.getLogger("support_chat").removeHandler(handler)
+    said = served.log.read_bytes()[read_up_to:].decode()
+    if "Traceback" in said or "ERROR" in said:
+        evidence.complain(f"the backend's log: {said[-1500:]}")
+    return evidence
+
+
+async def _keep(plan: Plan, served: Served, hammer: Hammer, players: list[Player], evidence: Evidence) -> None:
+    """Waits for the blow, lets the agent write to those who cannot hear it, and starts the backend again."""
+    try:
+        async with asyncio.timeout(SETTLES_WITHIN):
+            await hammer.landed()
+    except TimeoutError:
+        evidence.complain("the blow has not fallen: its request was never sent")
+        return
+    evidence.blow.committed = hammer.committed()
+    await _return(plan.lull, served, players, evidence)
+    if plan.again is not None:
+        await asyncio.sleep(plan.again)
+        await asyncio.to_thread(served.kill)
+        await _return(0.0, served, players, evidence)
+
+
+async def _return(lull: float, served: Served, players: list[Player], evidence: Evidence) -> None:
+    evidence.kills += 1
+    evidence.tell("the backend is dead")
+    await asyncio.sleep(lull)
+    for player in players:
+        player.written_to(while_dead=True)
+    await asyncio.to_thread(served.start)
+    evidence.tell("the backend is back")
+
+
+async def _settle(served: Served, players: list[Player], evidence: Evidence) -> None:
+    """Everybody is live by themselves, sends again what may be lost, and waits for what is on its way."""
+    for player in players:
+        await player.live_again()
+    await asyncio.gather(*(player.send_again() for player in players))
+    until = time.monotonic() + _QUIET_WITHIN
+    while time.monotonic() < until and judge.is_on_its_way(evidence, stored.read(served.db)):  # noqa: ASYNC110 - a file tells nobody
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*(player.list_conversations() for player in players))
+
+
+async def _leave(plan: Plan, served: Served, players: list[Player], evidence: Evidence) -> None:
+    """Everybody who is still live shuts down, this time with a backend that hears it; ended sessions are tried again."""
+    for player in players:
+        await player.leave(clear=plan.seed % 2 == 0)
+    async with httpx2.AsyncClient(verify=False, trust_env=False) as stranger:
+        for client in evidence.clients:
+            for session in judge.ended_sessions(client):
+                answer = await stranger.get(f"{served.url}{BASE}{CONVERSATIONS.path}", headers={"authorization": f"Bearer {session}"})
+                evidence.refused[session] = answer.status_code
+
+
+async def _look_for_tasks(evidence: Evidence) -> None:
+    me = asyncio.current_task()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for task in asyncio.all_tasks():
+        if task is not me:
+            evidence.complain(f"a task is left: {task.get_name()}")
+
+
+def _told(context: dict[str, Any]) -> str:
+    return f"{context.get('message')} {context.get('exception')!r}"

@@ -1,0 +1,107 @@
+"""Backends that are broken on purpose, each in one place: a program text that breaks it and then serves as `support-chat serve` does.
+
+A round against such a backend must be judged as a violation; else the rounds that pass would show nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from .evidence import Kind
+from .plans import KINDS, MOMENTS, Moment
+
+_SERVE: Final = "\nfrom support_chat_adapters.cli import main\nraise SystemExit(main())\n"
+
+
+@attrs.frozen
+class Sabotage:
+    """What is broken, the rounds that come upon it, and words of the violation that they are judged as."""
+
+    what: str
+    kind: Kind
+    moment: Moment
+    seen_as: str
+    breaks: str = attrs.field(repr=False)
+
+    @property
+    def program(self) -> str:
+        """The broken backend's program."""
+        return self.breaks + _SERVE
+
+    def rounds(self, count: int) -> range:
+        """The numbers of the first rounds of its kind and moment."""
+        turn = len(KINDS) * len(MOMENTS)
+        first = KINDS.index(self.kind) + len(KINDS) * MOMENTS.index(self.moment)
+        return range(first, first + count * turn, turn)
+
+
+SABOTAGES: Final = (
+    Sabotage("the same client id makes two messages", "send", Moment.AT_COMMIT, "is stored 2 times", """
+from support_chat_adapters.backend import conversations as c
+
+def send(db, owner, session, author, outgoing, now):
+    conversation_id = outgoing.conversation_id or c.start(db, owner, now)
+    return c.append(db, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id), True
+
+c.send = send
+"""),
+    Sabotage("what an identify came to is not remembered", "merge", Moment.AT_COMMIT, "identify(", """
+from support_chat_adapters.backend import identifying
+identifying._remembered = lambda *_: None
+identifying._close = lambda *_: None
+"""),
+    Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "what was answered is not on disk", """
+import asyncio
+from contextlib import contextmanager
+from support_chat_adapters.backend.store import Store
+
+@contextmanager
+def transaction(self):
+    if not self._db.in_transaction:
+        self._db.execute("BEGIN IMMEDIATE")
+    try:
+        yield self._db
+    except BaseException:
+        self._db.execute("ROLLBACK")
+        raise
+    try:
+        asyncio.get_running_loop().call_later(0.03, commit, self)
+    except RuntimeError:
+        commit(self)
+
+def commit(self):
+    if self._db.in_transaction:
+        self._db.execute("COMMIT")
+
+Store.transaction = transaction
+"""),
+    Sabotage("a session that was revoked lives on", "shutdown", Moment.DURING, "is not revoked", """
+from support_chat_adapters.backend import sessions
+really = sessions._revoke
+
+def revoke(db, which, value):
+    session = really(db, which, value)
+    db.execute("UPDATE sessions SET revoked = 0")
+    return session
+
+sessions._revoke = revoke
+"""),
+    Sabotage("what was missed is not replayed", "send", Moment.BEFORE, "never arrived", """
+import attrs
+from support_chat_adapters.backend import conversations
+really = conversations.missed
+conversations.missed = lambda *given: attrs.evolve(really(*given), messages=())
+"""),
+    Sabotage("a merge leaves the conversations behind", "merge", Moment.BEFORE, "was left with visitor:", """
+from support_chat_adapters.backend import conversations
+conversations.move = lambda db, owner, new_owner: 0
+"""),
+    Sabotage("an update is half stored", "update", Moment.BEFORE, "is None, not one of", """
+from support_chat_adapters.backend import profiles
+really = profiles._store
+profiles._store = lambda db, owner, path, value: path.startswith("user.") or really(db, owner, path, value)
+"""),
+)  # fmt: skip
+"""Those that the tests run."""
