@@ -22,7 +22,10 @@ class Tap(httpx2.AsyncBaseTransport):
     """Passes requests on to the network; `heard` is told of each one when it is over, `hammer` of each one before it leaves."""
 
     def __init__(self, evidence: Evidence, exchanges: list[Exchange], heard: Callable[[Exchange], None], hammer: Hammer | None) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False)  # there is no TLS here, and a context takes long
+        # There is no TLS here, and a context takes long. One connection is kept: of several that have died with the backend, httpcore2
+        # closes but the first if the request that finds them is cancelled meanwhile, and the others warn when they are collected.
+        limits = httpx2.Limits(max_keepalive_connections=1)
+        self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
         self._evidence = evidence
         self._exchanges = exchanges
         self._heard = heard
