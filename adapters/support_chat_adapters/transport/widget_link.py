@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from support_chat.errors import NetworkError
-from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, Outgoing, ReadAnswer, UpdateAnswer, Welcome
+from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, MessageArrived, Outgoing, ReadAnswer, UpdateAnswer, Welcome
 from support_chat.values import Changes, Conversation, Message
 
 from ..wire import codec, endpoints, payloads, translation
@@ -30,6 +30,7 @@ class WidgetLink:
         self._welcome = welcome
         self._channel = channel
         self._over = False
+        self._cursor: str | None = None
         self._under: set[asyncio.Task[Any]] = set()
 
     @property
@@ -107,12 +108,21 @@ class WidgetLink:
         self._channel.abort()
 
     async def next(self) -> LinkEvent:
-        """The next event; when there will be none any more, the whole link is over, and so is what is asked over it."""
-        try:
-            return await self._channel.next()
-        except NetworkError:
-            self._end()
-            raise
+        """The next event; when there will be none any more, the whole link is over, and so is what is asked over it.
+
+        A message that is sent twice in a row, which its cursor tells, comes once.
+        """
+        while True:
+            try:
+                event = await self._channel.next()
+            except NetworkError:
+                self._end()
+                raise
+            if not isinstance(event, MessageArrived):
+                return event
+            if event.cursor != self._cursor:
+                self._cursor = event.cursor
+                return event
 
     async def _ask(
         self,
