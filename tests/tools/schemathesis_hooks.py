@@ -63,7 +63,8 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
     query = cast("dict[str, Any]", case.query)
-    body = cast("dict[str, Any] | None", case.body if isinstance(case.body, dict) else None)
+    sent: object = case.body
+    body = cast("dict[str, Any]", sent) if isinstance(sent, dict) else None
     if _is(case, "poll") and float(query.get("wait", 0)) > _WAIT:
         query["wait"] = _WAIT
     if _is(case, "refresh") and body is not None:

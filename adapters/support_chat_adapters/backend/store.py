@@ -10,6 +10,7 @@ companies shared by everybody would let any visitor rewrite what another one's c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -66,6 +67,7 @@ class Store:
     """An open database and its transactions; `path` is a file or `":memory:"`. Use it from the thread that made it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        _make_private(path)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -93,6 +95,14 @@ class Store:
     def close(self) -> None:
         """Closes the database; a second call does nothing."""
         self._db.close()
+
+
+def _make_private(path: str | os.PathLike[str]) -> None:
+    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it the same mode. An old one keeps its."""
+    if os.fspath(path) == ":memory:":
+        return
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def hashed(secret: str) -> str:
