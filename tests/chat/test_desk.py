@@ -17,7 +17,7 @@ from support_chat.values import SignedIn, User, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.chat.desk import Desk, Person
 from support_chat_adapters.chat.lines import Line
-from support_chat_adapters.chat.told import Done, Failed, Sending, Told
+from support_chat_adapters.chat.told import Done, Failed, Said, Sending, Told
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -112,7 +112,7 @@ def test_a_visitor_who_comes_back_goes_on_where_they_were() -> None:
     run(story())
 
 
-def test_a_conversation_begun_in_another_window_is_gone_on_with() -> None:
+def test_it_goes_on_in_the_conversation_in_which_something_was_said_last() -> None:
     async def story() -> None:
         async with room() as r:
             await r.desk.do("one")
@@ -121,7 +121,10 @@ def test_a_conversation_begun_in_another_window_is_gone_on_with() -> None:
                 await other.send_message("I begin anew")
                 await until(lambda: r.of(MessageReceived))
                 await r.desk.do("and go on")
-            assert r.texts() == [["one"], ["I begin anew", "and go on"]]
+                r.backend.agent.reply(r.backend.agent.conversations()[-1].id, "About the first")
+                await until(lambda: len(r.of(MessageReceived)) == 2)
+                await r.desk.do("yes?")
+            assert r.texts() == [["one", "About the first", "yes?"], ["I begin anew", "and go on"]]
 
     run(story())
 
@@ -184,6 +187,18 @@ def test_a_visitor_becomes_a_user_and_their_conversation_comes_along() -> None:
     run(story())
 
 
+def test_another_user_does_not_go_on_in_the_conversation_of_the_one_before() -> None:
+    async def story() -> None:
+        async with room() as r:
+            await r.desk.do("one")
+            await r.desk.do("/shutdown")
+            await r.desk.do("/boot ada")
+            await r.desk.do("two")
+            assert r.texts() == [["one"], ["two"]]
+
+    run(story())
+
+
 def test_updates_reach_the_backend() -> None:
     async def story() -> None:
         async with room() as r:
@@ -220,6 +235,21 @@ def test_the_conversations_are_listed() -> None:
             (says,) = r.of(Done)[-1].says
             assert ": 1 message, 0 unread, since " in says
             assert [each["messages"] for each in r.of(Done)[-1].data["conversations"]] == [1]
+
+    run(story())
+
+
+def test_the_history_is_shown_and_counts_as_read() -> None:
+    async def story() -> None:
+        async with room() as r:
+            await r.desk.do("/history")
+            assert r.of(Said)[-1].messages == ()
+            await r.desk.do("one")
+            r.backend.agent.reply(r.backend.agent.conversations()[0].id, "two")
+            await until(lambda: r.desk.status.unread == 1)
+            await r.desk.do("/history")
+            assert [(each.author, each.text) for each in r.of(Said)[-1].messages] == [("visitor", "one"), ("agent", "two")]
+            await until(lambda: r.desk.status.unread == 0)
 
     run(story())
 

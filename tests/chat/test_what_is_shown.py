@@ -25,7 +25,7 @@ from support_chat.lifecycle.alphabet import Phase
 from support_chat.values import Message, SignedIn, Visitor
 from support_chat_adapters.chat.lines import Line, clean, fragments, lines_of, plain, wrapped
 from support_chat_adapters.chat.status import KINDS, Status, after, bar, lasted
-from support_chat_adapters.chat.told import Done, Failed, Sending, Told, Warned, as_json
+from support_chat_adapters.chat.told import Done, Failed, Said, Sending, Told, Warned, as_json
 
 P = Phase
 AT = 1_000.0
@@ -80,7 +80,7 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         ConnectionChanged(True, gap=True),
         LIVE,
-        (("!", "some messages were missed that cannot be replayed; /list shows the numbers", "warning"),),
+        (("!", "some messages were missed that cannot be replayed; /history shows them", "warning"),),
     ),
     (ErrorOccurred(NetworkError("Mend it.")), LIVE, (("!", "Mend it.", "error"),)),
     (ErrorOccurred(NetworkError("Mend it."), ("user.role",)), LIVE, (("!", "Mend it. (given up: user.role)", "error"),)),
@@ -110,6 +110,12 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (UnreadChanged(3), LIVE, ()),
     (Done("list", ("one", "two")), LIVE, (("·", "one", "quiet"), ("·", "two", "quiet"))),
+    (Said(()), LIVE, (("·", "nothing was said yet", "quiet"),)),
+    (
+        Said((message("visitor", "Hi\x07"), message("agent", "Hello"))),
+        BACK,
+        (("·", "what was said:", "quiet"), ("you", "Hi�", "mine"), ("agent", "Hello", "agent")),
+    ),
     (Failed("identify", NotBootedError("call boot() first.")), LIVE, (("!", "there is no session now: /boot begins one.", "error"),)),
     (Warned("a file was set aside"), LIVE, (("!", "a file was set aside", "warning"),)),
 )
@@ -258,6 +264,15 @@ def test_lengths_of_time_are_told_in_words(seconds: float, words: str) -> None:
 
 
 DATA: tuple[tuple[Told, dict[str, object]], ...] = (
+    (
+        Said((message("agent", "Hi"),), created_at=AT),
+        {
+            "type": "command_done",
+            "command": "history",
+            "messages": [attrs.asdict(message("agent", "Hi"))],
+            "created_at": AT,
+        },
+    ),
     (Sending("Hello", "c1", created_at=AT), {"type": "message_sending", "text": "Hello", "client_message_id": "c1", "created_at": AT}),
     (
         Done("retry", ("sent",), {"sent": 1, "of": 2}, created_at=AT),

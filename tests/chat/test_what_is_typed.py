@@ -10,6 +10,7 @@ from support_chat_adapters.chat.commands import (
     Boot,
     Command,
     Help,
+    History,
     Identify,
     ListConversations,
     Quit,
@@ -37,6 +38,7 @@ MEANINGS: tuple[tuple[str, Command | None], ...] = (
     ("/shutdown --clear", Shutdown(clear=True)),
     ("/retry", Retry()),
     ("/list", ListConversations()),
+    ("/history", History()),
     ("/help", Help()),
     ("/quit ", Quit()),
     ("/update role=admin", Update(user={"traits": {"role": "admin"}})),
@@ -94,5 +96,5 @@ def test_a_command_that_is_begun_is_completed(typed: str, rest: str) -> None:
 
 def test_help_fits_beside_the_time_on_eighty_columns_and_names_every_command() -> None:
     assert max(map(len, HELP)) <= 80 - 18
-    for command in ("/retry", "/list", "/identify", "/update", "/shutdown", "/boot", "/quit"):
+    for command in ("/retry", "/list", "/history", "/identify", "/update", "/shutdown", "/boot", "/quit"):
         assert any(line.startswith(command) for line in HELP)

@@ -61,6 +61,11 @@ class ListConversations:
 
 
 @attrs.frozen
+class History:
+    """Show what was said in the conversation that goes on, and count it as read."""
+
+
+@attrs.frozen
 class Help:
     """Say what can be typed."""
 
@@ -70,12 +75,13 @@ class Quit:
     """Leave."""
 
 
-Command: TypeAlias = Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | Help | Quit
+Command: TypeAlias = Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | History | Help | Quit
 
 HELP: Final = (
     "a line is a message; //word is one that begins with a slash",
     "/retry              send again what could not be sent",
     "/list               your conversations",
+    "/history            what was said; it counts as read",
     "/identify USER      become a user, with what you wrote",
     "/update KEY=VALUE   tell more: role=admin context.page=billing",
     "/shutdown [--clear] end the session; --clear forgets you",
@@ -181,8 +187,9 @@ _MAKERS: Final[Mapping[str, Callable[[list[str]], Command]]] = MappingProxyType(
         "/update": _update,
         "/shutdown": _shutdown,
         "/boot": _boot,
+        "/history": _none("/history", History()),
         "/help": _none("/help", Help()),
         "/quit": _none("/quit", Quit()),
     }
 )
-_FORMS: Final = ("/identify ", "/update ", "/shutdown --clear", "/shutdown", "/boot", "/list", "/retry", "/help", "/quit")
+_FORMS: Final = ("/identify ", "/update ", "/shutdown --clear", "/shutdown", "/boot", "/list", "/retry", "/history", "/help", "/quit")

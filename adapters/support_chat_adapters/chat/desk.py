@@ -17,11 +17,26 @@ from support_chat import SupportChat, SupportChatError, TokenProvider, User
 from support_chat.events import AuthChanged, MessageReceived, MessageSent, PhaseChanged
 from support_chat.lifecycle.alphabet import Phase
 
-from .commands import HELP, Boot, Command, Help, Identify, ListConversations, Quit, Retry, Say, Shutdown, Update, command_of, word_of
+from .commands import (
+    HELP,
+    Boot,
+    Command,
+    Help,
+    History,
+    Identify,
+    ListConversations,
+    Quit,
+    Retry,
+    Say,
+    Shutdown,
+    Update,
+    command_of,
+    word_of,
+)
 from .lines import Line, lines_of
 from .outbox import Outbox
 from .status import Status, after
-from .told import EVENTS, Done, Failed, Told
+from .told import EVENTS, Done, Failed, Said, Told
 
 Show = Callable[[Told, Sequence[Line]], None]
 """What a shell does with what is told: the thing itself, and the lines that it is worth for people."""
@@ -130,6 +145,8 @@ class Desk:
                 self.tell(Done("shutdown", forgotten, {"clear": command.clear}))
             case ListConversations():
                 await self._list()
+            case History():
+                await self._history()
             case Help() | Quit():
                 self.tell(Done("help", HELP, {"help": list(HELP)}))
 
@@ -157,6 +174,13 @@ class Desk:
         ]
         data = {"conversations": [attrs.asdict(each) for each in conversations]}
         self.tell(Done("list", tuple(says) or ("no conversation yet",), data))
+
+    async def _history(self) -> None:
+        conversation_id = await self._outbox.newest()
+        messages = () if conversation_id is None else await self._chat.messages(conversation_id)
+        if conversation_id is not None:
+            await self._chat.mark_read(conversation_id)
+        self.tell(Said(tuple(messages)))
 
     def _over(self, why: str) -> None:
         if self.failure is None:

@@ -25,10 +25,10 @@ from support_chat.events import (
     PhaseChanged,
 )
 from support_chat.lifecycle.alphabet import Phase
-from support_chat.values import SignedIn
+from support_chat.values import Message, SignedIn
 
 from .status import Fragments, Status, lasted, who
-from .told import Done, Failed, Sending, Told, Warned
+from .told import Done, Failed, Said, Sending, Told, Warned
 
 Style: TypeAlias = Literal["mine", "agent", "quiet", "good", "warning", "error"]
 """What a line is; `class:line.<style>` in the terminal."""
@@ -82,9 +82,7 @@ def lines_of(told: Told, status: Status) -> tuple[Line, ...]:
             words = "signed in as" if isinstance(told.identity, SignedIn) else "you are"
             return (_quiet(told, f"{words} {who(told.identity)}"),)
         case ConnectionChanged(gap=True):
-            return (
-                Line(told.created_at, "!", "some messages were missed that cannot be replayed; /list shows the numbers", "warning"),
-            )
+            return (Line(told.created_at, "!", "some messages were missed that cannot be replayed; /history shows them", "warning"),)
         case AuthExpired():
             return (_quiet(told, "the backend asks for a fresh token"),)
         case ErrorOccurred():
@@ -94,6 +92,9 @@ def lines_of(told: Told, status: Status) -> tuple[Line, ...]:
             return (Line(told.created_at, "!", clean(_unsent(told, status)), "warning"),)
         case Done():
             return tuple(_quiet(told, says) for says in told.says)
+        case Said():
+            first = _quiet(told, "what was said:" if told.messages else "nothing was said yet")
+            return (first, *(_spoken(message) for message in told.messages))
         case Failed():
             return (Line(told.created_at, "!", clean(_in_here(told.error)), "error"),)
         case Warned():
@@ -110,9 +111,13 @@ def _message(told: MessageReceived, status: Status) -> tuple[Line, ...]:
     message = told.message
     if message.client_message_id in status.sending | status.unsent:
         return (_quiet(told, "the message that was in doubt has arrived"),)
-    agent = message.author == "agent"
     missed = "missed while away" if status.away[0] <= message.created_at < status.away[1] else ""
-    return (Line(message.created_at, "agent" if agent else "you", clean(message.text), "agent" if agent else "mine", missed),)
+    return (_spoken(message, missed),)
+
+
+def _spoken(message: Message, remark: str = "") -> Line:
+    agent = message.author == "agent"
+    return Line(message.created_at, "agent" if agent else "you", clean(message.text), "agent" if agent else "mine", remark)
 
 
 def _unsent(told: MessageFailed, status: Status) -> str:

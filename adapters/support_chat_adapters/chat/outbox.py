@@ -69,7 +69,7 @@ class Outbox:
             await self._begun.wait()
             with self._chat.on(MessageFailed, hears):
                 try:
-                    await self._chat.send_message(text, await self._newest(), client_message_id)
+                    await self._chat.send_message(text, await self.newest(), client_message_id)
                 except SupportChatError as error:
                     self._unsent[client_message_id] = text
                     if not told:
@@ -78,7 +78,7 @@ class Outbox:
         self._unsent.pop(client_message_id, None)
         return True
 
-    async def _newest(self) -> str | None:
+    async def newest(self) -> str | None:
         """Where the conversation goes on; None to begin one."""
         if self._conversation is None:
             conversations = await self._chat.conversations()

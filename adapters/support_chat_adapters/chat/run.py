@@ -39,13 +39,10 @@ async def chat(
         desk = Desk(session, person, url, shell.show)
         beginning = asyncio.create_task(desk.begin())
         running = asyncio.create_task(shell.run(desk))
-        over = asyncio.create_task(desk.done.wait())
-        tasks = (beginning, running, over)
+        tasks = (beginning, running)
         try:
             with _told_to_leave(running), _warnings_to(desk):
-                await asyncio.wait((running, over), return_when=asyncio.FIRST_COMPLETED)
-                if over.done():  # the shell may be in the middle of showing why
-                    await asyncio.wait((running,), timeout=1.0)
+                await asyncio.wait((running,))
         finally:
             for task in tasks:
                 task.cancel()

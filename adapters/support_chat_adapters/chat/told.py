@@ -10,6 +10,7 @@ import attrs
 
 from support_chat.errors import SupportChatError
 from support_chat.events import AnyEvent, to_json
+from support_chat.values import Message
 
 
 def _now() -> Any:
@@ -36,6 +37,14 @@ class Done:
 
 
 @attrs.frozen
+class Said:
+    """What was said so far in a conversation, the oldest first."""
+
+    messages: tuple[Message, ...]
+    created_at: float = _now()
+
+
+@attrs.frozen
 class Failed:
     """A command has failed, or was no command; the error's message ends with the way out."""
 
@@ -52,7 +61,7 @@ class Warned:
     created_at: float = _now()
 
 
-Told: TypeAlias = AnyEvent | Sending | Done | Failed | Warned
+Told: TypeAlias = AnyEvent | Sending | Done | Said | Failed | Warned
 """Everything that a shell shows."""
 
 EVENTS: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
@@ -66,6 +75,9 @@ def as_json(told: Told) -> dict[str, Any]:
             return {"type": "message_sending", **attrs.asdict(told)}
         case Done():
             return {"type": "command_done", "command": told.command, **told.data, "created_at": told.created_at}
+        case Said():
+            said = [attrs.asdict(message) for message in told.messages]
+            return {"type": "command_done", "command": "history", "messages": said, "created_at": told.created_at}
         case Failed():
             error = {"code": told.error.code, "message": told.error.message}
             return {"type": "command_failed", "command": told.command, "error": error, "created_at": told.created_at}

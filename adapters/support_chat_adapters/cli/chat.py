@@ -30,9 +30,9 @@ examples:
 try this, with `support-chat serve` in another terminal: write something, stop the server with Ctrl-C, watch the phase become
 reconnecting, answer with `support-chat reply "It is fixed."`, start the server again, and see the answer arrive.
 
-Type a message and press Enter (Alt-Enter for another line in it). /help lists the commands: /identify, /update, /retry, /list,
-/shutdown, /boot, /quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain or --json, each line of
-standard input is a message or a command, and the end of the input leaves; for one that only listens: tail -f /dev/null | ...
+Type a message and press Enter (Alt-Enter for another line in it). /help lists the commands: /retry, /list, /history, /identify,
+/update, /shutdown, /boot, /quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain or --json, each
+line of standard input is a message or a command, and the end of the input leaves; for one that only listens: tail -f /dev/null | ...
 
 Visitors are told apart by --scope, which is the address of the backend unless you name another: what one backend knows as the
 visitor's secret is never shown to a second. Two clients with the same scope are one visitor; --memory is a new one each time.
