@@ -109,6 +109,12 @@ def test_chances_that_are_none_are_refused(chances: dict[str, float]) -> None:
         Faults(**chances)  # type: ignore[arg-type]  # they are chances
 
 
+@pytest.mark.parametrize("named", [{"only": "creat"}, {"script": {"aclose": ["fail"]}}])
+def test_an_operation_that_no_port_has_is_refused(named: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="there are: close, conversations, create"):
+        Faults(**named)
+
+
 def test_a_script_of_no_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="explode"):
         script("get", "explode")

@@ -522,6 +522,12 @@ class WelcomesWithoutACursor(AnotherWelcome):
         return attrs.evolve(welcome, cursor=None)
 
 
+@breaks("link.unread")
+class CountsNothing(AnotherWelcome):
+    def changed(self, welcome: Welcome) -> Welcome:
+        return attrs.evolve(welcome, unread=0)
+
+
 @breaks("link.gap")
 class HidesTheGap(AnotherWelcome):
     def changed(self, welcome: Welcome) -> Welcome:

@@ -13,7 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -39,6 +39,13 @@ class Fault(enum.StrEnum):
     """It is done after the call that follows it, or after `Faults.longest` seconds if none does."""
 
 
+OPERATIONS: Final = {
+    "storage": ("get", "create", "replace", "delete", "keys"),
+    "tokens": ("fetch",),
+    "transport": ("open", "revoke"),
+    "link": ("identify", "renew", "update", "send", "conversations", "messages", "mark_read", "close", "events"),
+}
+"""The operations that can meet a fault, by their port; `close` is a link's `aclose()`, `events` what arrives on it."""
 _Scripts: TypeAlias = "Mapping[str, Sequence[Fault | str | None]]"
 
 
@@ -66,7 +73,8 @@ class Faults:
     `seed` decides the chances, a number from 0 to 1 for each kind of fault, 1 in all at most. `longest` is the longest delay, in
     seconds. `only` names the operations that faults happen to (`"create"`, `"open"`, `"events"`), all by default. `script` lists for
     an operation what its calls meet one by one, None for nothing, whatever the chances are; afterwards nothing happens to it any
-    more: `Faults(script={"create": [None, "drop"]})`. Raises InvalidInputError for chances that are none.
+    more: `Faults(script={"create": [None, "drop"]})`. Raises InvalidInputError for chances that are none, and for operations that no
+    port has (`OPERATIONS`).
     """
 
     seed: int = 0
@@ -83,6 +91,10 @@ class Faults:
     )
 
     def __attrs_post_init__(self) -> None:
+        known = {operation for operations in OPERATIONS.values() for operation in operations}
+        for named in (*self.only, *self.script):
+            if named not in known:
+                raise InvalidInputError(f"Faults(...) names an operation {named!r}; there are: {', '.join(sorted(known))}.")
         if sum(chance for _, chance in self._chances()) > 1 + 1e-9:
             raise InvalidInputError("The chances of Faults(...) add up to more than 1; a call meets one fault at most.")
 

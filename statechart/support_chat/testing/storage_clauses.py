@@ -9,7 +9,7 @@ from typing import Final
 from ..errors import StorageError
 from ..ports import Storage
 from .conformance import Clause, clause
-from .expecting import PATIENCE, expect, expect_that, raised, until
+from .expecting import expect, expect_that, raised, until
 from .storage_place import StorageTrial
 
 TEXTS: Final = ("", "v", " ", "it's", 'say "hi"', "a\nb\r\nc", "%_*?[a]\\", "é ü 日本語 🎈", "x" * 100_000)
@@ -246,7 +246,7 @@ async def closed_leaves_no_task(tried: StorageTrial) -> None:
     before = asyncio.all_tasks()
     await tried.storage.get(tried.key())
     await tried.storage.aclose()
-    await until(lambda: asyncio.all_tasks() <= before, "a task still runs after aclose()", PATIENCE / 5)
+    await until(lambda: asyncio.all_tasks() <= before, "a task still runs after aclose()")
 
 
 @clause("storage.only-storage-errors")

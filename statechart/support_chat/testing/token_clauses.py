@@ -83,7 +83,7 @@ async def _cancelled(tried: TokenTrial, moment: float) -> None:
     calling = asyncio.ensure_future(tried.ask())
     await asyncio.sleep(moment)
     calling.cancel()
-    done, _ = await asyncio.wait({calling}, timeout=PATIENCE / 5)
+    done, _ = await asyncio.wait({calling}, timeout=PATIENCE / 2)
     expect_that(bool(done), "a cancelled call goes on")
 
 

@@ -12,7 +12,7 @@ from ..ports import Link, Outgoing
 from ..values import Visitor
 from .arrangement import TransportTrial
 from .conformance import Clause, clause
-from .expecting import MOMENT, PATIENCE, Unmet, expect, expect_that, in_time, raised, until
+from .expecting import MOMENT, Unmet, expect, expect_that, in_time, raised, until
 
 
 def _who(link: Link) -> Visitor:
@@ -129,7 +129,7 @@ async def abort_leaves_no_task(tried: TransportTrial) -> None:
     link = await tried.open()
     await link.conversations()
     link.abort()
-    await until(lambda: asyncio.all_tasks() <= before, "a task still runs after abort()", PATIENCE / 5)
+    await until(lambda: asyncio.all_tasks() <= before, "a task still runs after abort()")
 
 
 @clause("link.abort-keeps-session")

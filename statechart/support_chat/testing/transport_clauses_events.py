@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from ..ports import Link, MessageArrived, SessionRevoked, TokenExpired
+from ..ports import Link, MessageArrived, Outgoing, SessionRevoked, TokenExpired
 from ..values import SignedIn, Visitor
 from .arrangement import TransportTrial
 from .conformance import Clause, clause
@@ -83,6 +83,21 @@ async def replay_from_welcome(tried: TransportTrial) -> None:
     expect(await tried.reader(again).texts(1), ["missed"], "the texts of what arrived")
 
 
+@clause("link.unread")
+async def unread(tried: TransportTrial) -> None:
+    """What arrives says how many messages are unread then, over all conversations, and so does a welcome."""
+    link = await tried.open()
+    reader = tried.reader(link)
+    await link.send(Outgoing("m-1", "what they write themselves does not count"))
+    for number in (1, 2):
+        await tried.arrangement.say(_who(link), f"{number}")
+        arrived = await reader.next(MessageArrived, f"message {number}")
+        expect(arrived.unread, number, "how many are unread when it arrives")
+    link.abort()
+    again = await tried.open(tried.credentials(session=link.welcome.session))
+    expect(again.welcome.unread, 2, "how many are unread by the welcome")
+
+
 @clause("link.gap")
 async def gap(tried: TransportTrial) -> None:
     """A welcome says so if not all that was missed can be replayed."""
@@ -151,6 +166,7 @@ EVENTS: Final[Sequence[Clause[TransportTrial]]] = (
     events_of_nobody_else,
     replay,
     replay_from_welcome,
+    unread,
     gap,
     token_expired_event,
     revoked_event,
