@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from dialling import close_frame, frame, on_loop
-from served import Served
-from story import PING_EVERY, POLL_WAIT, Story
+from dialling import close_frame, frame, on_loop, suspended
+from served import WIDGET, WORKSPACE, Served
+from story import IMPATIENT, PING_EVERY, POLL_WAIT, Story
+from support_chat import Phase, SupportChat
+from support_chat.events import MessageReceived
+from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import WidgetAPITransport, widget_api
 from wire_faults import (
     BlockUpgrade,
@@ -145,13 +148,33 @@ def test_polls_may_meet_the_fault(backend: Served, faults: tuple[Fault | Plan, .
     assert len(proxy.applied()) == sum(plan.times or 0 if isinstance(plan, Plan) else 1 for plan in faults)
 
 
+@pytest.mark.parametrize("way", ["websocket", "polls"])
+def test_a_backend_that_falls_silent_is_noticed_and_waited_for(backend: Served, way: str) -> None:
+    async def scenario() -> None:
+        polls: dict[str, Any] = {"websocket": None} if way == "polls" else {}
+        transport = WidgetAPITransport(backend.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, **polls)
+        chat = SupportChat(workspace_id=WORKSPACE, widget_id=WIDGET, transport=transport, storage=MemoryStorage(), settings=IMPATIENT)
+        async with asyncio.timeout(30), chat:
+            visitor = await chat.boot()
+            async with chat.events(MessageReceived) as arrived:
+                with suspended(backend):
+                    assert await chat.wait_for(Phase.RECONNECTING) is Phase.RECONNECTING
+                assert await chat.wait_for(Phase.ANONYMOUS) is Phase.ANONYMOUS
+                with backend.backend() as operator:
+                    operator.agent.reply(visitor, "back again")
+                assert (await anext(arrived)).message.text == "back again"
+        await transport.aclose()
+
+    on_loop(scenario)
+
+
 STORMS = 12 if settings().max_examples < 1000 else 200
 """How many seeds: more with `--hypothesis-profile=nightly`."""
 
 
 @pytest.mark.parametrize("seed", range(STORMS))
 def test_a_storm_of_faults_is_survived(backend: Served, seed: int) -> None:
-    faults = random_faults(seed, 14, requests=list(OPERATIONS.values()), realtime="/realtime")
+    faults = random_faults(seed, 40, requests=list(OPERATIONS.values()), realtime="/realtime")
     faults = tuple(plan for plan in faults if not isinstance(plan.fault, LoseFrame))  # which no network does: TCP loses all or nothing
     polls: dict[str, Any] = {"websocket": None} if seed % 3 == 0 else {}
-    assert len(told(backend, *faults, **polls).applied()) >= 2
+    assert len(told(backend, *faults, **polls).applied()) >= 3

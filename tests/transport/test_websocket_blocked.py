@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dialling import close_frame, on_loop, soon, texts_of, until, upcoming, visitor
+from piping import listening
 from served import Served
 from support_chat.errors import BackendRejectedError, NetworkError, RateLimitedError
 from support_chat.ports import Link, Outgoing
@@ -35,7 +36,6 @@ BLOCKED: dict[str, Fault] = {
     "no end": BlockUpgrade("/realtime", None),
     "a sign-in page with 200": Status("GET", "/realtime", 200, PORTAL, (("content-type", "text/html"),)),
     "a sign-in page elsewhere": Status("GET", "/realtime", 302, b"", (("location", "https://portal.example/sign-in"),)),
-    "a redirect to another gateway": Status("GET", "/realtime", 307, b"", (("location", "ws://127.0.0.1:1/realtime"),)),
     "a reset instead of an answer": Swallow("GET", "/realtime", "reset"),
     "a reset after the handshake": CutFrame("/realtime", 1, 0),
     "a close after the handshake": GarbageFrame("/realtime", 1, close_frame(1002, "")),
@@ -84,6 +84,24 @@ def test_polls_are_used_where_no_websocket_gets_through(backend: Served, fault: 
             await works(backend, link)
             assert len(proxy.applied(type(fault))) == 1
             link.abort()
+
+    on_loop(scenario)
+
+
+def test_a_redirect_is_not_followed_to_another_gateway(backend: Served) -> None:
+    async def scenario() -> None:
+        visits: list[str] = []
+
+        async def elsewhere(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+            visits.append("followed")
+
+        async with listening(elsewhere) as port:
+            to = (("location", f"ws://127.0.0.1:{port}/widget/v1/realtime?session_token=x"),)
+            async with proxied(backend, Status("GET", "/realtime", 307, b"", to)) as (_, transport):
+                link = await soon(transport.open(visitor()))
+                await works(backend, link)
+                link.abort()
+            assert visits == []
 
     on_loop(scenario)
 
