@@ -8,6 +8,7 @@ taken for another's. Nothing is retried here, and nothing is decided: the sessio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import attrs
 import httpx2
 
-from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.errors import AuthRefusedError, InvalidInputError, NetworkError
 from support_chat.ports import Credentials
 from support_chat.values import UNSET, Unset
 
@@ -46,12 +47,14 @@ class WidgetAPITransport:
     - `proxy`: the address of a proxy; without it the environment decides (`HTTPS_PROXY`, `NO_PROXY`...).
     - `origin`: sent as Origin, for a backend that asks for one of this client.
     - `ping_every`, `poll_wait`: seconds; both must be below the session's `silence_timeout`, which judges by their answers.
+    - `socket_patience`: seconds that a WebSocket has to open before polls are used instead; well below the session's
+      `connect_timeout`, else a network that swallows WebSockets leaves no time for the polls.
     - `http`: an `httpx2.AsyncClient` of yours instead of our own; you close it, and `tls` and `proxy` are then its business.
     - `websocket`: what opens a WebSocket instead of `websockets.asyncio.client.connect`, called with the same arguments; None for a
       network that is known to block them, so that polls are used from the beginning.
 
     Raises InvalidInputError for a `base_url` that is no http(s) address, or one with a user and password in it, and for a
-    `ping_every` or `poll_wait` that cannot be.
+    `ping_every`, `poll_wait` or `socket_patience` that cannot be.
     """
 
     def __init__(
@@ -63,17 +66,21 @@ class WidgetAPITransport:
         origin: str | None = None,
         ping_every: float = PING_EVERY,
         poll_wait: float = POLL_WAIT,
+        socket_patience: float = SOCKET_PATIENCE,
         http: httpx2.AsyncClient | None = None,
         websocket: Connect | Unset | None = UNSET,
     ) -> None:
         self._base_url = _checked(base_url)
-        if not ping_every > 0 or not 0 < poll_wait <= endpoints.LONGEST_POLL:
-            raise InvalidInputError(f"ping_every must be above 0 s, and poll_wait above 0 s and at most {endpoints.LONGEST_POLL:g} s.")
+        if not (ping_every > 0 and socket_patience > 0 and 0 < poll_wait <= endpoints.LONGEST_POLL):
+            raise InvalidInputError(
+                f"ping_every, socket_patience and poll_wait must be above 0 s, and poll_wait at most {endpoints.LONGEST_POLL:g} s."
+            )
         self._tls = tls
         self._proxy = proxy
         self._origin = origin
         self._ping_every = ping_every
         self._poll_wait = poll_wait
+        self._socket_patience = socket_patience
         self._given = http
         self._own: httpx2.AsyncClient | None = None
         self._connect: Connect | None = ConnectDirectly if isinstance(websocket, Unset) else websocket
@@ -98,7 +105,8 @@ class WidgetAPITransport:
     async def revoke(self, session: str) -> None:
         """Ends the named backend session and no other; needs no open link, and an unknown session is no error."""
         response = await self._exchange().send(codec.request_to(endpoints.SHUTDOWN, session=session))
-        codec.done_of(endpoints.SHUTDOWN, response)
+        with contextlib.suppress(AuthRefusedError):  # the backend knows of no such session
+            codec.done_of(endpoints.SHUTDOWN, response)
 
     async def aclose(self) -> None:
         """Closes the connections that are kept for later requests; links stay, but ask nothing any more. A second call does nothing."""
@@ -125,7 +133,7 @@ class WidgetAPITransport:
                     self._gateway(opened.realtime_token, cursor),
                     self._socket_options(),
                     ping_every=self._ping_every,
-                    patience=SOCKET_PATIENCE,
+                    patience=self._socket_patience,
                 )
             except ChannelBlocked:
                 blocked = True

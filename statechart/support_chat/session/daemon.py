@@ -22,7 +22,7 @@ class DaemonThreads(Executor):
         """Starts `fn` on a new daemon thread and returns the future of its result."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        threading.Thread(target=_work, args=(future, fn, args, kwargs), name="support-chat-token", daemon=True).start()
+        threading.Thread(target=_work, args=(future, fn, args, kwargs), name="support-chat blocking call", daemon=True).start()
         return future
 
 
