@@ -166,6 +166,22 @@ def test_an_answer_that_is_too_long_is_not_read(backend: Served) -> None:
     on_loop(scenario)
 
 
+def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Served) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            transport = WidgetAPITransport(proxy.url)
+            link = await transport.open(visitor())
+            packed = gzip.compress(b'{"conversations": [], "nextCursor": null}')
+            proxy.plan(Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),)))
+            with pytest.raises(NetworkError) as caught:
+                await link.conversations()
+            assert caught.value.reason == "unreadable_answer"
+            link.abort()
+            await transport.aclose()
+
+    on_loop(scenario)
+
+
 @pytest.mark.parametrize("fault", [Delay(*SEND, seconds=0.5), Slow(*SEND, rate=600.0), Stall(*SEND, after=30, seconds=0.5)])
 def test_an_answer_that_takes_its_time_is_waited_for(backend: Served, fault: Fault) -> None:
     async def scenario() -> None:

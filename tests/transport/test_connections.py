@@ -177,7 +177,9 @@ def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
     assert "hunter2" not in f"{caught.value!r}"
 
 
-@pytest.mark.parametrize("times", [{"ping_every": 0.0}, {"ping_every": -1.0}, {"poll_wait": 0.0}, {"poll_wait": 31.0}])
+@pytest.mark.parametrize(
+    "times", [{"ping_every": 0.0}, {"ping_every": -1.0}, {"poll_wait": 0.0}, {"poll_wait": 31.0}, {"socket_patience": 0.0}]
+)
 def test_times_that_cannot_be_are_refused_at_once(times: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="poll_wait"):
         WidgetAPITransport("https://chat.example.com", **times)  # type: ignore[arg-type]  # a mapping of its floats

@@ -103,7 +103,6 @@ AT_POLLS: dict[str, tuple[Fault | Plan, ...]] = {
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(widget_api, "SOCKET_PATIENCE", 0.5)
     monkeypatch.setattr(widget_api, "BLOCKED_FOR", 0.5)
 
 
@@ -114,7 +113,7 @@ def told(served: Served, *faults: Fault | Plan, **options: Any) -> FaultProxy:
     async def scenario() -> None:
         async with proxy:
             proxy.plan(*faults)
-            transport = WidgetAPITransport(proxy.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, **options)
+            transport = WidgetAPITransport(proxy.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, socket_patience=0.5, **options)
             story = Story(served, transport)
 
             async def calmed() -> None:

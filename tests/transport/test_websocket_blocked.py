@@ -27,6 +27,8 @@ from wire_faults import (
     Swallow,
 )
 
+PATIENCE = 0.6
+"""What hangs is given up soon, in seconds."""
 PORTAL = b"<html><body>Sign in to the network</body></html>"
 BLOCKED: dict[str, Fault] = {
     "forbidden": BlockUpgrade("/realtime", 403),
@@ -50,7 +52,7 @@ async def proxied(served: Served, *faults: Fault) -> AsyncGenerator[tuple[FaultP
     """A transport to the backend, and the proxy on its way, whose faults must have been met in the end."""
     async with FaultProxy(served.url) as proxy:
         proxy.plan(*faults)
-        transport = WidgetAPITransport(proxy.url)
+        transport = WidgetAPITransport(proxy.url, socket_patience=PATIENCE)
         try:
             yield proxy, transport
         finally:
@@ -68,12 +70,6 @@ async def works(served: Served, link: Link) -> None:
 def websockets(proxy: FaultProxy) -> int:
     """How many upgrades were asked for so far, and polls not counted."""
     return sum(entry.event == "upgraded" for entry in proxy.log)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hangs is given up soon: the shipped patience is seconds."""
-    monkeypatch.setattr(widget_api, "SOCKET_PATIENCE", 0.6)
 
 
 @pytest.mark.parametrize("fault", BLOCKED.values(), ids=BLOCKED.keys())
