@@ -22,11 +22,11 @@ from support_chat.testing import RecordingStorage, RecordingTransport, run
 from support_chat.values import Message
 
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
-CALLS: list[tuple[str, Any]] = [
-    ("start_conversation", lambda chat: chat.start_conversation("Hello")),
-    ("messages", lambda chat: chat.messages("c1")),
-    ("mark_read", lambda chat: chat.mark_read("c1")),
-    ("conversations", lambda chat: chat.conversations()),
+CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("start_conversation", "send_message", ("Hello",)),
+    ("messages", "messages", ("c1",)),
+    ("mark_read", "mark_read", ("c1",)),
+    ("conversations", "conversations", ()),
 ]
 
 
@@ -74,20 +74,20 @@ def test_what_is_said_of_a_conversation_travels_with_its_first_message_and_belon
     run(scenario())
 
 
-@pytest.mark.parametrize(("name", "call"), CALLS, ids=[name for name, _ in CALLS])
-def test_without_a_session_or_a_link_the_error_names_the_call(name: str, call: Any) -> None:
+@pytest.mark.parametrize(("call", "named", "arguments"), CALLS)
+def test_without_a_session_or_a_link_the_error_names_the_call(call: str, named: str, arguments: tuple[Any, ...]) -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
-            with pytest.raises(NotBootedError, match="send_message" if name == "start_conversation" else name):
-                await call(chat)
+            with pytest.raises(NotBootedError, match=named):
+                await getattr(chat, call)(*arguments)
             await chat.boot()
             transport.hold("open")
             transport.link.lose()
             async with chat.events(PhaseChanged) as events:
                 await anext(aiter(events))
             with pytest.raises(NetworkError):
-                await call(chat)
+                await getattr(chat, call)(*arguments)
 
     run(scenario())
 
@@ -118,26 +118,26 @@ def test_a_conversation_of_somebody_else_is_the_callers_error_and_the_session_li
     run(scenario())
 
 
-WRONG: list[Any] = [
-    lambda chat: chat.messages(""),
-    lambda chat: chat.messages(7),
-    lambda chat: chat.mark_read("x" * 256),
-    lambda chat: chat.start_conversation(" "),
-    lambda chat: chat.start_conversation("Hello", subject="x" * 256),
-    lambda chat: chat.start_conversation("Hello", subject=7),
-    lambda chat: chat.start_conversation("Hello", tags="urgent"),
-    lambda chat: chat.start_conversation("Hello", tags=[""]),
-    lambda chat: chat.start_conversation("Hello", tags=["t"] * 65),
-    lambda chat: chat.start_conversation("Hello", custom_fields={"x": object()}),
-    lambda chat: chat.start_conversation("Hello", metadata={"x": "y" * 17_000}),
+WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("messages", ("",), {}),
+    ("messages", (7,), {}),
+    ("mark_read", ("x" * 256,), {}),
+    ("start_conversation", (" ",), {}),
+    ("start_conversation", ("Hello",), {"subject": "x" * 256}),
+    ("start_conversation", ("Hello",), {"subject": 7}),
+    ("start_conversation", ("Hello",), {"tags": "urgent"}),
+    ("start_conversation", ("Hello",), {"tags": [""]}),
+    ("start_conversation", ("Hello",), {"tags": ["t"] * 65}),
+    ("start_conversation", ("Hello",), {"custom_fields": {"x": object()}}),
+    ("start_conversation", ("Hello",), {"metadata": {"x": "y" * 17_000}}),
 ]
 
 
-@pytest.mark.parametrize("call", WRONG)
-def test_what_cannot_be_is_refused_on_the_line_of_the_call(call: Any) -> None:
+@pytest.mark.parametrize(("call", "arguments", "options"), WRONG)
+def test_what_cannot_be_is_refused_on_the_line_of_the_call(call: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
     async def scenario() -> None:
         async with SupportChat(**WIDGET, transport=RecordingTransport(), storage=RecordingStorage()) as chat:
             with pytest.raises(InvalidInputError):
-                call(chat)
+                getattr(chat, call)(*arguments, **options)
 
     run(scenario())
