@@ -77,9 +77,9 @@ async def nobody_reads_what_is_not_theirs(world: Any) -> None:
     await theirs.boot()
     sent = await theirs.send_message("Between us.")
     await mine.boot()
-    for call in (mine.messages, mine.mark_read, lambda conversation: mine.send_message("Let me in.", conversation)):
+    for call, arguments in (("messages", ()), ("mark_read", ()), ("send_message", ("Let me in.",))):
         with pytest.raises(BackendRejectedError) as refused:
-            await call(sent.conversation_id)
+            await getattr(mine, call)(*arguments, sent.conversation_id)
         assert refused.value.code == "conversation_not_found"
 
 
