@@ -138,6 +138,16 @@ def test_a_message_by_pipe_is_sent_before_the_client_leaves(backend: Served, tmp
     assert "\x1b" not in done.stdout
 
 
+def test_letters_that_a_pipe_does_not_know_end_nothing(backend: Served, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--memory"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, input="caf\xe9\nbye\n".encode(), capture_output=True, timeout=60, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode("ascii").splitlines()
+    assert "caf??" in shown[-2]
+    assert shown[-1].endswith("you    bye")
+
+
 def test_a_visitor_kept_in_a_file_is_the_same_at_the_next_start_and_another_in_another_scope(backend: Served, tmp_path: Path) -> None:
     def identity(*options: str) -> object:
         done = once(tmp_path, "", f"--url={backend.url}", "--json", "--storage=visitor.json", *options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -227,5 +228,25 @@ def test_a_terminal_that_goes_away_is_a_way_of_leaving() -> None:
             await s.shows(" anonymous ")
             s.keys.close()
             assert await s.left() is None
+
+    asyncio.run(story())
+
+
+def test_the_terminal_is_not_given_back_while_something_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with sitting() as s:
+            await s.shows(" anonymous ")
+            given_back: list[PipeInput] = []
+
+            def give_back(keys: PipeInput) -> contextlib.nullcontext[None]:
+                given_back.append(keys)
+                return contextlib.nullcontext()
+
+            for way in ("cooked_mode", "detach"):  # the system would take a Ctrl-D that is pressed in that moment
+                monkeypatch.setattr(type(s.keys), way, give_back)
+            s.types("Hello\r")
+            await s.shows("you    Hello")
+            await s.shows("> a message, or /help")
+            assert given_back == []
 
     asyncio.run(story())

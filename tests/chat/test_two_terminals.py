@@ -69,7 +69,7 @@ def test_the_client_is_reconnecting_while_the_server_is_gone_and_comes_back_with
     client.until(lambda: client.foot.startswith(" reconnecting "))
     client.shows("reconnecting: the connection is lost; trying again")
     client.types("Hello?")
-    client.shows("not sent, there is no connection")
+    client.shows("not sent, no connection: /retry")
     client.until(lambda: "1 unsent: /retry" in client.foot)
     reply(tmp_path, "Under Settings.", *to)
 

@@ -101,7 +101,7 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         MessageFailed("c1", NetworkError("No link."), False),
         GONE,
-        (("!", "not sent, there is no connection: /retry sends it when it is back", "warning"),),
+        (("!", "not sent, no connection: /retry sends it when it is back", "warning"),),
     ),
     (
         MessageFailed("c1", NotBootedError("call boot() first."), False),

@@ -30,6 +30,7 @@ MEANINGS: tuple[tuple[str, Command | None], ...] = (
     ("   ", None),
     ("//etc/hosts is empty", Say("/etc/hosts is empty")),
     ("two\nlines", Say("two\nlines")),
+    ("caf\udce9", Say("caf?")),
     ("/identify ada", Identify("ada")),
     ("/identify 'ada lovelace'", Identify("ada lovelace")),
     ("/boot", Boot()),

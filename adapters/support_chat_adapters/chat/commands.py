@@ -95,7 +95,7 @@ _ATTRIBUTES: Final = {"user": ("id", "email", "name"), "company": ("id", "name",
 
 def command_of(line: str) -> Command | None:
     """The command that a line is, None for a blank one. Raises InvalidInputError, which says how it is written, for a wrong one."""
-    text = line.strip()
+    text = line.strip().encode(errors="replace").decode()  # bytes that are no text come from a terminal as lone surrogates
     if not text.startswith("/"):
         return Say(text) if text else None
     if text.startswith("//"):

@@ -124,7 +124,7 @@ def _unsent(told: MessageFailed, status: Status) -> str:
     if told.outcome_unknown:
         return f"perhaps not sent: {told.error} /retry makes sure; it arrives once."
     if status.lost_at is not None:
-        return "not sent, there is no connection: /retry sends it when it is back"
+        return "not sent, no connection: /retry sends it when it is back"
     return f"not sent: {_in_here(told.error)} /retry sends it again."
 
 

@@ -2,6 +2,9 @@
 
 One prompt-toolkit application runs from beginning to end; what is told is printed above it. So scrolling, selecting and searching
 are the terminal's, and what was said is still there after the client has left. Colours are those of the terminal's own palette.
+
+Printing takes the prompt away, prints and has the prompt drawn again, in one step of the event loop. `run_in_terminal` would do that
+with the terminal given back to the system meanwhile, and a Ctrl-D or Ctrl-C pressed in that moment would be the system's, not ours.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.application import Application
 from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
@@ -43,22 +46,23 @@ STYLE: Final = Style(
         ("bar.unsent", "bold"),
         ("time", "dim"),
         ("label", "bold"),
-        ("label.mine", "fg:ansiblue"),
         ("label.agent", "fg:ansimagenta"),
         ("label.good", "fg:ansigreen"),
         ("label.warning", "fg:ansiyellow"),
         ("label.error", "fg:ansired"),
         ("label.quiet", "nobold dim"),
         ("line.quiet", "dim"),
-        ("line.good", "fg:ansigreen"),
-        ("line.warning", "fg:ansiyellow"),
-        ("line.error", "fg:ansired"),
+        ("line.warning", "bold"),
+        ("line.error", "bold"),
         ("prompt", "bold"),
         ("placeholder", "dim"),
         ("auto-suggestion", "dim"),
     ]
 )
-"""Colours that are legible on light and on dark; with NO_COLOR prompt-toolkit leaves bold, dim and reverse."""
+"""Sentences keep the terminal's own colour, which is legible on light and on dark alike; labels and phases are coloured.
+
+With NO_COLOR prompt-toolkit leaves bold, dim and reverse.
+"""
 _REFRESH: Final = 0.125
 _ASKING: Final = 3.0
 _PROMPT: Final = "> "
@@ -71,7 +75,6 @@ class Screen:
     def __init__(self, *, input: Input | None = None, output: Output | None = None) -> None:
         self._desk: Desk | None = None
         self._unprinted: list[Line] = []
-        self._news = asyncio.Event()
         self._doing: set[asyncio.Task[None]] = set()
         self._asked_at = -_ASKING
         self._typed = Buffer(accept_handler=self._accept, auto_suggest=_Suggest(), multiline=False)
@@ -86,9 +89,10 @@ class Screen:
         )
 
     def show(self, told: Told, lines: Sequence[Line]) -> None:
-        """Puts the lines where the next printing takes them, and the status on the bar."""
+        """Has the lines printed and the status drawn, once this step is over."""
+        if lines and not self._unprinted:
+            asyncio.get_running_loop().call_soon(self._print)
         self._unprinted.extend(lines)
-        self._news.set()
         self._app.invalidate()
 
     async def run(self, desk: Desk) -> None:
@@ -96,14 +100,14 @@ class Screen:
         self._desk = desk
         ending = asyncio.create_task(self._leave_when_done(desk))
         try:
-            await self._app.run_async(pre_run=self._begin_printing)
+            await self._app.run_async(pre_run=self._print)
         except EOFError:  # the terminal has gone
             pass
         finally:
             for task in (ending, *self._doing):
                 task.cancel()
             await asyncio.gather(ending, *self._doing, return_exceptions=True)
-            self._print()
+            self._write()
 
     async def _leave_when_done(self, desk: Desk) -> None:
         await desk.done.wait()
@@ -133,16 +137,15 @@ class Screen:
         hint = "Ctrl-C again to leave" if asking else "/help"
         return [*bar(self._desk.status, time.time(), self._app.output.get_size().columns, hint)]
 
-    def _begin_printing(self) -> None:
-        self._app.create_background_task(self._print_news())
-
-    async def _print_news(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await run_in_terminal(self._print)
-
     def _print(self) -> None:
+        """Prints above the prompt; what is told before there is one, or after, waits for the beginning or the end of `run`."""
+        if self._unprinted and self._app.is_running and not self._app.is_done:
+            self._app.renderer.erase()
+            self._write()
+            self._app.renderer.request_absolute_cursor_position()  # how much room there is below, to put the status at the foot
+            self._app.invalidate()
+
+    def _write(self) -> None:
         width = self._app.output.get_size().columns
         lines, self._unprinted = self._unprinted, []
         for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib.util import find_spec
@@ -126,6 +127,9 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
         return Screen()
     from ..chat.piped import PipedShell
 
+    for stream in (sys.stdin, sys.stdout):  # a message in letters that a pipe does not know ends nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     return PipedShell(sys.stdin, sys.stdout, as_data=arguments.json)
 
 
