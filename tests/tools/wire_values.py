@@ -16,11 +16,12 @@ from support_chat.ports import (
     IdentifyRequest,
     LinkEvent,
     MessageArrived,
+    Outgoing,
     SessionRevoked,
     TokenExpired,
     Welcome,
 )
-from support_chat.values import Conversation, Message
+from support_chat.values import About, Conversation, Message
 from support_chat_adapters.wire import frames, payloads
 
 ALPHABET: Final = st.characters(exclude_categories=["Cs"])
@@ -125,7 +126,16 @@ welcomes: Final = st.builds(
 messages: Final = st.builds(
     Message, ids, ids, st.sampled_from(["visitor", "user", "agent"]), texts(), st.floats(0, 1e12), st.none() | ids
 )
-conversations: Final = st.builds(Conversation, ids, st.integers(0, 99), st.integers(0, 99), st.floats(0, 1e12))
+abouts: Final = st.builds(
+    About,
+    subject=st.none() | texts(),
+    tags=st.lists(texts(), max_size=3).map(tuple),
+    custom_fields=changes,
+    metadata=changes,
+)
+conversations: Final = st.builds(Conversation, ids, st.integers(0, 99), st.integers(0, 99), st.floats(0, 1e12), abouts)
+beginnings: Final = st.builds(Outgoing, ids, texts(1), about=abouts)
+"""Messages that begin a conversation."""
 link_events: Final[st.SearchStrategy[LinkEvent]] = st.one_of(
     st.builds(MessageArrived, messages, texts(), st.integers(0, 99)), st.builds(TokenExpired), st.builds(SessionRevoked, texts())
 )

@@ -15,6 +15,8 @@ from support_chat_adapters.wire import codec, endpoints, payloads, translation
 from support_chat_adapters.wire.problems import Response
 from wire_values import (
     PAYLOADS,
+    beginnings,
+    conversations,
     credentials,
     identify_answers,
     identify_requests,
@@ -84,6 +86,16 @@ def test_a_welcome_arrives_as_it_was_said(welcome: Any) -> None:
 @given(messages)
 def test_a_message_arrives_as_it_was_stored(message: Any) -> None:
     assert translation.message_to(over_the_wire(translation.message_from(message))) == message
+
+
+@given(conversations)
+def test_a_conversation_arrives_with_what_is_said_of_it(conversation: Any) -> None:
+    assert translation.conversation_to(over_the_wire(translation.conversation_from(conversation))) == conversation
+
+
+@given(beginnings)
+def test_a_message_that_begins_a_conversation_arrives_as_it_was_written(message: Any) -> None:
+    assert translation.outgoing_of(over_the_wire(translation.beginning_of(message))) == message
 
 
 @given(rejections)
