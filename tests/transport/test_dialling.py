@@ -259,6 +259,26 @@ def test_a_client_of_the_users_is_used_and_stays_open(backend: Served) -> None:
     on_loop(scenario)
 
 
+def test_what_a_client_of_the_users_raises_ends_the_link(backend: Served) -> None:
+    async def scenario() -> None:
+        polls: list[str] = []
+
+        async def fail(request: httpx2.Request) -> None:
+            if request.url.path.endswith("/realtime"):
+                polls.append(str(request.url))
+                if len(polls) > 1:
+                    raise ZeroDivisionError
+
+        async with httpx2.AsyncClient(event_hooks={"request": [fail]}) as client:
+            transport = WidgetAPITransport(backend.url, http=client, websocket=None)
+            link = await transport.open(visitor())
+            with pytest.raises(ZeroDivisionError):
+                await upcoming(link)
+            link.abort()
+
+    on_loop(scenario)
+
+
 def test_what_opens_websockets_may_be_the_users(backend: Served) -> None:
     async def scenario() -> None:
         from websockets.asyncio.client import connect

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
+from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
 
 from ..wire.frames import Polled, event_of
@@ -38,7 +38,7 @@ class PollChannel:
         self._attached = Attached(first.cursor, first.gap, first.unread)
         self._events: deque[LinkEvent] = deque()
         self._news = asyncio.Event()
-        self._failure: SupportChatError | None = None
+        self._failure: Exception | None = None
         self._expired = False
         self._cursor = first.cursor
         self._heard_at = self._loop.time()
@@ -92,7 +92,7 @@ class PollChannel:
             self._end(NetworkError("The backend has ended the link; the session dials again.", reason=error.reason))
         except AuthRefusedError as error:
             self._end(NetworkError("The backend does not accept this link any more; the session dials again.", reason=error.reason))
-        except NetworkError as error:
+        except Exception as error:  # a client of the user's may raise what it likes; whoever listens has to hear of it
             self._end(error)
 
     def _take(self, polled: Polled) -> None:
@@ -114,7 +114,7 @@ class PollChannel:
         self._events.append(event)
         self._news.set()
 
-    def _end(self, failure: SupportChatError) -> None:
+    def _end(self, failure: Exception) -> None:
         if self._failure is None:
             self._failure = failure
         self._news.set()
