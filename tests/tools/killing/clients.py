@@ -40,6 +40,8 @@ SETTINGS: Final = Settings(
 """As short as tests want delays, and with no limit of updates that a round could reach."""
 SETTLES_WITHIN: Final = 15.0
 """Seconds within which every call settles and every client is live again, from when the backend is back."""
+_LONG: Final = 8000
+"""How long each of many messages is, in characters: so long that their replay takes a while."""
 LIVE: Final = (Phase.ANONYMOUS, Phase.AUTHENTICATED)
 
 
@@ -123,6 +125,9 @@ class Player:
                 self.written_to(while_dead=False)
             case "pause":
                 await asyncio.sleep(step.seconds)
+            case "until_aimed":
+                if self._hammer is not None:
+                    await self._within("the request to be struck", self._hammer.aimed.wait())
 
     async def _send(self, sent: Sent, *, again: bool) -> None:
         """Sends, and sends again under the same id once the session is live, as long as nobody knows what became of it."""
@@ -137,7 +142,7 @@ class Player:
 
     async def _update(self, life: Life) -> None:
         value = None if self._rng.random() < 0.1 and life.recorded else self._mint("value")
-        name = self._rng.choice(("plan", "role", "colour"))
+        name = self._rng.choice(("plan", "role"))
         owner = life.owner_of_updates
         if self._rng.random() < 0.3:
             path, call = f"context.{self.plan.name}-{name}", self.chat.update(context={f"{self.plan.name}-{name}": value})
@@ -191,22 +196,25 @@ class Player:
 
     # --- the agent ----------------------------------------------------------------------------------------------------------
 
-    def written_to(self, *, while_dead: bool) -> None:
+    def written_to(self, *, while_dead: bool, times: int = 1) -> None:
         """An agent writes to this client, if there is anybody to write to."""
         life, identity = self._life, self.chat.identity
         if identity is None or not life.owners:
             return
         own = [sent.answers[0].conversation_id for sent in life.sent if sent.answers]
+        to = self._rng.choice(own) if own else identity
         with self._served.backend() as backend:
             try:
-                message = backend.agent.reply(self._rng.choice(own) if own else identity, self._mint("reply"))
+                messages = [backend.agent.reply(to, self._mint("reply") + " " * _LONG * (times > 1)) for _ in range(times)]
             except InvalidInputError:  # a visitor who was merged a moment ago
                 return
-        after = stored.read(self._served.db)
-        owner = dict(after.conversations)[message.conversation_id]
-        number = int(message.id.removeprefix("message-"))
-        self._evidence.replies.append(Reply(number, message.conversation_id, owner, while_dead))
-        self._tell(f"an agent writes {message.id} to {owner}{' while the backend is dead' if while_dead else ''}")
+        owners = dict(stored.read(self._served.db).conversations)
+        for message in messages:
+            number, owner = int(message.id.removeprefix("message-")), owners[message.conversation_id]
+            self._evidence.replies.append(Reply(number, message.conversation_id, owner, while_dead))
+        last = self._evidence.replies[-1]
+        dead = " while the backend is dead" if while_dead else ""
+        self._tell(f"an agent writes {len(messages)} up to message-{last.number} to {last.owner}{dead}")
 
     # --- how things are written down ----------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ class Moment(enum.StrEnum):
     """Before the request leaves."""
     DURING = "during"
     """A few milliseconds after it has left, wherever that is."""
+    AT_WRITE = "at_write"
+    """As soon as anything at all is written to the database; that is a commit, unless the backend writes by halves."""
     AT_COMMIT = "at_commit"
     """As soon as its commit can be seen in the database; the answer is lost."""
     AFTER = "after"
@@ -32,7 +34,8 @@ class Moment(enum.StrEnum):
 
 MOMENTS: Final = tuple(Moment)
 
-Act: TypeAlias = Literal["send", "update", "identify", "reply", "pause"]
+Act: TypeAlias = Literal["send", "update", "identify", "reply", "pause", "until_aimed"]
+"""What a client does; `until_aimed` waits until the request that the blow is aimed at is on its way."""
 
 
 @attrs.frozen
@@ -80,6 +83,8 @@ class Plan:
     lull: float
     again: float | None
     """Seconds after its return when it is killed once more; None: it is not."""
+    flood: int
+    """How many messages an agent writes to the first client meanwhile; if any, it is killed once more as soon as that is live again."""
     clients: tuple[ClientPlan, ...]
     users: tuple[str, ...]
 
@@ -101,9 +106,17 @@ def plan_of(number: int) -> Plan:
         for name in ("second", "third")[: rng.choice((0, 1, 1, 2))]
     )
     return Plan(
-        number, kind, moment, nth, lag=rng.uniform(0.0, 0.004), lull=rng.choice((0.0, rng.uniform(0.0, 0.15))),
-        again=rng.uniform(0.0, 0.1) if rng.random() < 0.25 else None, clients=(first, *others), users=users,
-    )  # fmt: skip
+        seed=number,
+        kind=kind,
+        moment=moment,
+        nth=nth,
+        lag=rng.uniform(0.0, 0.004),
+        lull=rng.choice((0.0, rng.uniform(0.0, 0.15))),
+        again=rng.uniform(0.0, 0.1) if rng.random() < 0.2 else None,
+        flood=80 if rng.random() < 0.1 else 0,
+        clients=(first, *others),
+        users=users,
+    )
 
 
 def _aimed(kind: Kind, user: str, rng: random.Random) -> tuple[int, tuple[LifePlan, ...]]:
@@ -119,7 +132,8 @@ def _aimed(kind: Kind, user: str, rng: random.Random) -> tuple[int, tuple[LifePl
             replies = [Step("reply")] if rng.random() < 0.6 else []
             return 1, _and_then(_life(user, [*sends, *_before(rng), *replies, _identify(rng), *_tail(rng)], rng), user, rng)
         case "update":
-            return 1, _and_then(_life(user, [Step("update"), *_tail(rng)], rng, as_user=rng.random() < 0.5), user, rng)
+            newer = [Step("until_aimed"), *(Step("update") for _ in range(rng.randint(0, 3)))]
+            return 1, _and_then(_life(user, [Step("update"), *newer, *_tail(rng)], rng, as_user=rng.random() < 0.5), user, rng)
         case "send":
             count = rng.randint(1, 4)
             sends = [Step("send", rng.random() < 0.5, rng.random() < 0.5) for _ in range(count)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, Final
 import httpx2
 
 from served import Served
+from support_chat import Phase
 from support_chat_adapters.wire.endpoints import BASE, CONVERSATIONS
 
 from . import judge, stored
@@ -70,19 +73,26 @@ async def _keep(plan: Plan, served: Served, hammer: Hammer, players: list[Player
         evidence.complain("the blow has not fallen: its request was never sent")
         return
     evidence.blow.committed = hammer.committed()
-    await _return(plan.lull, served, players, evidence)
-    if plan.again is not None:
-        await asyncio.sleep(plan.again)
-        await asyncio.to_thread(served.kill)
-        await _return(0.0, served, players, evidence)
-
-
-async def _return(lull: float, served: Served, players: list[Player], evidence: Evidence) -> None:
     evidence.kills += 1
     evidence.tell("the backend is dead")
-    await asyncio.sleep(lull)
-    for player in players:
-        player.written_to(while_dead=True)
+    await asyncio.sleep(plan.lull)
+    for number, player in enumerate(players):
+        player.written_to(while_dead=True, times=plan.flood if plan.flood and number == 0 else 1)
+    await _back(served, evidence)
+    if plan.flood and not players[0].chat.is_in(Phase.SHUTDOWN):
+        await players[0].live_again()
+        os.kill(served.pid, signal.SIGKILL)  # now, in the middle of the replay
+    elif plan.again is not None:
+        await asyncio.sleep(plan.again)
+    else:
+        return
+    await asyncio.to_thread(served.kill)
+    evidence.kills += 1
+    evidence.tell("the backend is dead again")
+    await _back(served, evidence)
+
+
+async def _back(served: Served, evidence: Evidence) -> None:
     await asyncio.to_thread(served.start)
     evidence.tell("the backend is back")
 

@@ -77,6 +77,16 @@ def commit(self):
 
 Store.transaction = transaction
 """),
+    Sabotage("a request is written by halves", "merge", Moment.AT_WRITE, "identify(", """
+from contextlib import contextmanager
+from support_chat_adapters.backend.store import Store
+
+@contextmanager
+def transaction(self):
+    yield self._db
+
+Store.transaction = transaction
+"""),
     Sabotage("a session that was revoked lives on", "shutdown", Moment.DURING, "is not revoked", """
 from support_chat_adapters.backend import sessions
 really = sessions._revoke

@@ -66,9 +66,13 @@ def trace_of(exchange: Exchange, db: sqlite3.Connection) -> Trace:
 
 
 class Hammer:
-    """Kills the process of `served` once, at the `moment` of the `nth` request of this kind; `fallen` is set when it has."""
+    """Kills the process of `served` once, at the `moment` of the `nth` request of this kind.
+
+    `aimed` is set when that request is about to leave, `fallen` when the process has been killed.
+    """
 
     def __init__(self, served: Served, kind: Kind, moment: Moment, nth: int, lag: float, blow: Blow) -> None:
+        self.aimed = asyncio.Event()
         self.fallen = asyncio.Event()
         self.trace: Trace | None = None
         self._served = served
@@ -95,6 +99,7 @@ class Hammer:
 
     def leaving(self, exchange: Exchange) -> None:
         """The request leaves now."""
+        self.aimed.set()
         with closing(sqlite3.connect(self._served.db)) as db:
             self.trace = trace_of(exchange, db)
         match self._moment:
@@ -102,6 +107,9 @@ class Hammer:
                 self._fall()
             case Moment.DURING:
                 self._in_thread(self._fall_late)
+            case Moment.AT_WRITE:
+                watch = sqlite3.connect(self._served.db, check_same_thread=False)
+                self._in_thread(self._fall_at_write, watch, _version(watch))
             case Moment.AT_COMMIT:
                 self._in_thread(self._fall_at_commit, self._served.db, self.trace)
             case Moment.AFTER:
@@ -140,9 +148,21 @@ class Hammer:
                 pass
         self._fall()
 
+    def _fall_at_write(self, db: sqlite3.Connection, before: int) -> None:
+        until = time.monotonic() + _PATIENCE
+        with closing(db):
+            while _version(db) == before and time.monotonic() < until:
+                pass
+        self._fall()
+
     def _fall(self) -> None:
         os.kill(self._served.pid, signal.SIGKILL)
         self._dead.set()
         self._blow.fell = True
         with contextlib.suppress(RuntimeError):  # the round has failed meanwhile, and its loop is closed
             self._loop.call_soon_threadsafe(self.fallen.set)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """A number that changes with every commit of another connection."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
