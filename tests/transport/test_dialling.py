@@ -17,6 +17,7 @@ from support_chat.errors import NetworkError
 from support_chat.ports import IdentifyRequest, Link, Outgoing, SessionRevoked, TokenExpired
 from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.transport import WidgetAPITransport
+from wire_faults import FaultProxy, Stall
 
 WAYS: dict[str, dict[str, Any]] = {"websocket": {}, "polls": {"websocket": None}}
 both_ways = pytest.mark.parametrize("options", WAYS.values(), ids=WAYS.keys())
@@ -234,6 +235,29 @@ def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Served) -
                 await asked
             assert (caught.value.reason, caught.value.recoverable) == ("closed", False)
         link.abort()
+
+    on_loop(scenario)
+
+
+def test_what_is_under_way_when_the_transport_is_closed_ends(backend: Served) -> None:
+    async def scenario() -> None:
+        async with FaultProxy(backend.url) as proxy:
+            asking, polling = WidgetAPITransport(proxy.url), WidgetAPITransport(proxy.url, websocket=None)
+            link, polled = await asking.open(visitor()), await polling.open(visitor())
+            proxy.plan(Stall("GET", "/conversations", of="server"), Stall("POST", "/sessions/anonymous", of="server"))
+            pending = [
+                asyncio.ensure_future(link.conversations()),
+                asyncio.ensure_future(asking.open(visitor())),
+                asyncio.ensure_future(anext(polled.events())),
+            ]
+            await proxy.until_applied(Stall, times=2)
+            await asking.aclose()
+            await polling.aclose()
+            for call in pending:
+                with pytest.raises(NetworkError):
+                    await soon(call)
+            link.abort()
+            polled.abort()
 
     on_loop(scenario)
 
