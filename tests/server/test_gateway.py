@@ -209,13 +209,10 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
 
 def test_a_gateway_that_cannot_be_opened_answers_with_the_envelope(client: WidgetClient) -> None:
     client.begin()
-    refusals: tuple[tuple[dict[str, str], tuple[int, str]], ...] = (
-        ({"origin": "https://evil.example"}, (403, "invalid_origin")),
-        ({"cursor": "x" * 65}, (422, "validation_error")),
-    )
-    for how, expected in refusals:
-        with pytest.raises(InvalidStatus) as refused:
-            client.gateway(token=client.realtime_token, **how)
+    refusals = (("https://evil.example", None, (403, "invalid_origin")), (None, "x" * 65, (422, "validation_error")))
+    for origin, cursor, expected in refusals:
+        with pytest.raises(InvalidStatus) as refused, client.gateway(token=client.realtime_token, origin=origin, cursor=cursor):
+            pass
         assert refused.value.response.status_code == expected[0]
         assert f'"code":"{expected[1]}"'.encode() in refused.value.response.body
     with client.gateway(token=client.realtime_token) as socket:

@@ -1,4 +1,4 @@
-"""The arrangement that `check_transport` needs for a real `serve`: the transport to it, and the hands of its operator and of the network.
+"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and the hands of its operator and the network.
 
 What the backend does, it does because of what another process has written into its database, as an operator's command would; what
 the network does, a fault proxy on the way does, and the rest is killing the process.

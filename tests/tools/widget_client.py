@@ -42,9 +42,9 @@ class WidgetClient:
         self.session, self.realtime_token = answer["session"], answer["realtimeToken"]
         return dict(answer)
 
-    def get(self, path: str, *, headers: Mapping[str, str] | None = None, **query: str | int | float) -> httpx2.Response:
+    def get(self, path: str, **query: str | int | float) -> httpx2.Response:
         """A GET below the API's base path."""
-        return self.http.get(BASE + path, params=query, headers=self._headers(headers))
+        return self.http.get(BASE + path, params=query, headers=self._headers(None))
 
     def post(self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """A POST of a JSON body, or of none."""
@@ -81,7 +81,7 @@ class WidgetClient:
         if not reads:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         own.connect((host, int(port)))
-        queue = 16 if reads else 1
+        queue = None if reads else 1
         return connect(
             address, sock=own, origin=said, open_timeout=PATIENCE, close_timeout=PATIENCE, max_queue=queue, proxy=None, compression=None
         )

@@ -98,7 +98,7 @@ class Store:
 
 
 def _make_private(path: str | os.PathLike[str]) -> None:
-    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it the same mode. An old one keeps its."""
+    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it the same mode."""
     if os.fspath(path) == ":memory:":
         return
     with contextlib.suppress(FileExistsError):
