@@ -296,3 +296,16 @@ def test_events_are_told_to_programs_as_the_library_has_them() -> None:
 
     event: AnyEvent = UnreadChanged(3)
     assert as_json(event) == to_json(event)
+
+
+def test_a_message_of_one_long_word_is_measured_once_or_it_would_hold_up_the_screen_for_minutes() -> None:
+    measured = 0
+
+    def measure(text: str) -> int:
+        nonlocal measured
+        measured += len(text)
+        return len(text)
+
+    word = "x" * 16 * 1024
+    assert "".join(wrapped(word, 60, measure)) == word
+    assert measured <= 4 * len(word)

@@ -194,14 +194,23 @@ def wrapped(text: str, width: int, measure: Callable[[str], int] = len) -> list[
             if row:
                 rows.append(row)
             row = word
-            while measure(row) > width:
-                end = len(row)
-                while end > 1 and measure(row[:end]) > width:
-                    end -= 1
-                rows.append(row[:end])
-                row = row[end:]
+            if measure(row) > width:
+                *whole, row = _chopped(row, width, measure)
+                rows += whole
         rows.append(row)
     return rows
+
+
+def _chopped(word: str, width: int, measure: Callable[[str], int]) -> list[str]:
+    """A word that is wider than a row in pieces that are not; each character is measured once, as it may be a whole message long."""
+    pieces, begin, taken = list[str](), 0, 0
+    for at, character in enumerate(word):
+        columns = measure(character)
+        if taken + columns > width and at > begin:
+            pieces.append(word[begin:at])
+            begin, taken = at, 0
+        taken += columns
+    return [*pieces, word[begin:]]
 
 
 def _clock(at: float) -> str:
