@@ -8,6 +8,7 @@ import pytest
 
 from served import Served
 from support_chat.values import Visitor
+from support_chat_adapters.wire.codec import MAX_ANSWER_BYTES
 from widget_client import WidgetClient, problem
 
 Clients = Callable[[Served], WidgetClient]
@@ -144,3 +145,22 @@ def test_an_event_stores_what_is_right_and_names_what_is_not(client: WidgetClien
     with shared.backend() as backend:
         assert backend.agent.traits(Visitor(visitor)) == {"user.name": "Ada", "context.page": {"path": "/billing"}}
     assert problem(client.post("/events", {"type": "unknown", "changes": {}}))[:2] == (422, "validation_error")
+
+
+def test_a_page_ends_before_it_is_longer_than_a_client_reads(shared: Served, client: WidgetClient) -> None:
+    client.begin()
+    conversation = client.say("0")["conversationId"]
+    with shared.backend() as backend:
+        for number in range(1, 150):
+            backend.agent.reply(conversation, f"{number}" + "ж" * (16 * 1024 - 3))
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        response = client.get(f"/conversations/{conversation}/messages", limit=200, **cursor).raise_for_status()
+        assert len(response.content) <= MAX_ANSWER_BYTES
+        page = response.json()
+        seen += [message["text"].rstrip("ж") for message in page["messages"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    assert seen == [str(number) for number in range(150)]

@@ -15,6 +15,7 @@ import pytest
 
 from served import Served
 from support_chat.values import SignedIn
+from support_chat_adapters.wire.codec import MAX_ANSWER_BYTES
 from widget_client import BASE, PATIENCE, WidgetClient, problem
 
 Clients = Callable[[Served], WidgetClient]
@@ -73,6 +74,23 @@ def test_what_was_missed_comes_at_once_and_the_next_poll_goes_on_after_it(shared
     assert messages(answer) == ["one", "two"]
     assert answer["unread"] == 2
     assert polled(client, cursor=answer["cursor"]) == {"cursor": answer["cursor"], "unread": 2}
+
+
+def test_what_was_missed_comes_in_answers_that_a_client_reads_however_much_it_is(shared: Served, client: WidgetClient) -> None:
+    cursor = client.begin()["cursor"]
+    conversation = client.say("help")["conversationId"]
+    with shared.backend() as backend:
+        for number in range(150):
+            backend.agent.reply(conversation, f"{number}" + "ж" * (16 * 1024 - 3))
+    found: list[str] = []
+    while len(found) < 150:
+        response = client.get("/realtime", cursor=cursor).raise_for_status()
+        assert len(response.content) <= MAX_ANSWER_BYTES
+        answer = response.json()
+        assert messages(answer), "each answer goes on"
+        found += messages(answer)
+        cursor = answer["cursor"]
+    assert [text.rstrip("ж") for text in found] == [str(number) for number in range(150)]
 
 
 def test_a_poll_without_news_waits_as_long_as_it_was_told_and_no_longer(client: WidgetClient) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any, Final
 
-from .served import add_backend_options
+from .served import add_backend_options, open_backend
 from .terminal import Misuse
 
 _MORE: Final = """\
@@ -28,7 +28,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "reply",
         help="answer as an agent of a served backend",
-        description="Writes a message of an agent, to whoever wrote last or to somebody you name.",
+        description="Writes a message of an agent, in the newest conversation or to somebody you name.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,13 +44,12 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stores the message."""
+    from support_chat.errors import InvalidInputError
     from support_chat.values import Identity, SignedIn, Visitor
-
-    from ..backend import Backend
 
     if not os.path.exists(arguments.db):
         raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
-    with Backend(arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget) as backend:
+    with open_backend(arguments) as backend:
         to: str | Identity
         if arguments.user is not None:
             to = SignedIn(arguments.user)
@@ -63,7 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
             if not newest:
                 raise Misuse("nobody has written yet; name somebody with --user or --visitor.")
             to = newest[0].id
-        message = backend.agent.reply(to, arguments.text)
+        try:
+            message = backend.agent.reply(to, arguments.text)
+        except InvalidInputError:
+            kind = next(kind for kind in ("user", "visitor", "conversation") if getattr(arguments, kind) is not None)
+            raise Misuse(f"there is no {kind} {getattr(arguments, kind)!r} to write to; leave --{kind} out for the newest.") from None
     stored = {"id": message.id, "conversation": message.conversation_id}
     print(json.dumps(stored) if arguments.json else f"{message.id} in {message.conversation_id}")
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from .served import DEFAULT_PORT, add_backend_options, key_file
+from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
 from .terminal import Misuse, coloured
 
 _INSTALL: Final = 'pip install "support-chat[serve]"'
@@ -29,7 +30,7 @@ then, in another terminal:
   support-chat reply "Hello, how can I help?"            an agent's answer, also while the server is stopped
   support-chat token --user ada                          an identity token for tests
 
-exit status: 0 once it is told to end (Ctrl-C), 2 if it cannot begin.
+exit status: 0 once it is told to end (Ctrl-C or SIGTERM), 2 if it cannot begin.
 """
 
 
@@ -74,8 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     import asyncio
 
-    from ..backend import Backend, IdentityKey, WidgetRules
-    from ..server.key_file import identity_secret
+    from ..backend import IdentityKey, WidgetRules
     from ..server.limits import RateLimits
     from ..server.origins import AllowedOrigins
     from ..server.run import bound, serve
@@ -85,22 +85,24 @@ def run(arguments: argparse.Namespace) -> int:
         logging.getLogger("support_chat.server").setLevel(logging.INFO)
     origins = AllowedOrigins(arguments.allow_origin)
     limits = RateLimits(opens_per_minute=arguments.opens_per_minute, requests_per_minute=arguments.requests_per_minute)
-    secret = identity_secret(key_file(arguments))
+    secret = key_secret(arguments)
     try:
         listener = bound(arguments.host, arguments.port)
-    except OSError as error:
-        raise Misuse(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; choose another --port.") from None
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise Misuse(f"cannot listen on {arguments.host}:{arguments.port}: {why}; choose another --host or --port.") from None
     rules = WidgetRules(anonymous_allowed=not arguments.no_visitors, allow_merge=not arguments.no_merge)
-    with listener, Backend(
-        arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, keys=[IdentityKey("HS256", secret)], rules=rules
-    ) as backend:  # fmt: skip
+    with listener, open_backend(arguments, keys=[IdentityKey("HS256", secret)], rules=rules) as backend:
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same goodbye; the database is closed in order
         try:
             asyncio.run(serve(backend, listener, origins=origins, limits=limits, started=lambda: _say(arguments, url)))
         except KeyboardInterrupt:
             if not arguments.json:
                 print("\nstopped; everything it answered is on disk", flush=True)
+        finally:
+            signal.signal(signal.SIGTERM, terminated)
     return 0
 
 

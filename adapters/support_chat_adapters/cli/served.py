@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+from .terminal import Misuse
+
+if TYPE_CHECKING:
+    from ..backend import Backend
 
 DEFAULT_DB: Final = "support-chat.db"
 """The database when none is named, in the current folder."""
@@ -26,3 +32,29 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
 def key_file(arguments: argparse.Namespace) -> Path:
     """Where the secret of the backend is that the options name."""
     return Path(arguments.key_file or f"{arguments.db}.key")
+
+
+def key_secret(arguments: argparse.Namespace) -> str:
+    """The secret of the backend that the options name, made if there is none; raises Misuse if it can be neither read nor made."""
+    from ..server.key_file import identity_secret
+
+    folder = Path(arguments.db).parent
+    if not folder.is_dir():
+        raise Misuse(f"there is no folder {folder}; make it, or name a database elsewhere with --db.")
+    path = key_file(arguments)
+    try:
+        return identity_secret(path)
+    except OSError as error:
+        raise Misuse(f"cannot use the key file {path}: {error.strerror}; name another with --key-file.") from None
+
+
+def open_backend(arguments: argparse.Namespace, **more: Any) -> Backend:
+    """The backend that the options name, to be closed by the caller; raises Misuse for a file that cannot be its database."""
+    from ..backend import Backend
+
+    try:
+        return Backend(arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, **more)
+    except sqlite3.Error as error:
+        raise Misuse(f"cannot use {arguments.db} as the database: {error}; name another with --db.") from None
+    except OSError as error:
+        raise Misuse(f"cannot use {arguments.db} as the database: {error.strerror}; name another with --db.") from None

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, Final
 
-from .served import add_backend_options, key_file
+from .served import add_backend_options, key_secret
 from .terminal import Misuse
 
 _MORE: Final = """\
@@ -45,13 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     from support_chat.values import User
 
     from ..backend import sign_identity_token
-    from ..server.key_file import identity_secret
 
     user = User(arguments.user, **{key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None})
     try:
         token = sign_identity_token(
             user,
-            identity_secret(key_file(arguments)),
+            key_secret(arguments),
             workspace_id=arguments.workspace,
             widget_id=arguments.widget,
             lifetime=arguments.lifetime,

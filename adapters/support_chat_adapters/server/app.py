@@ -70,11 +70,13 @@ def create_app(backend: Backend, *, origins: AllowedOrigins | None = None, limit
         expose_headers=["retry-after", "x-request-id"],
         max_age=600,
     )
-    return Starlette(
+    app = Starlette(
         routes=[*routes, WebSocketRoute(f"{BASE}/realtime", realtime)],
         middleware=[cors],
         exception_handlers={HTTPException: _no_such_thing},
     )
+    app.router.redirect_slashes = False  # a redirect is no answer of ours, and repeats the query, credentials included
+    return app
 
 
 def _by_method(ways: Mapping[str, Answering]) -> Answering:
@@ -101,7 +103,7 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
             LOG.exception("%s failed (%s)", endpoint.name, request_id)
             response = _error(SupportChatError("The backend failed; its log has more under this request id."), request_id)
         took = (time.perf_counter() - began) * 1000
-        LOG.info("%s %s %d %.1f ms %s", endpoint.method, endpoint.path, response.status_code, took, request_id)
+        LOG.info("%s %s %d %.1f ms %s", request.method, endpoint.path, response.status_code, took, request_id)
         return response
 
     return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -27,6 +28,7 @@ from .reading import cursor_of
 _CODES: Final[Mapping[str, CloseCode]] = MappingProxyType(
     {"revoked": CloseCode.SESSION_ENDED, "slow_reader": CloseCode.SLOW_READER, "backend_closed": CloseCode.RESTART}
 )
+_LOG: Final = logging.getLogger("support_chat.server")
 _LAST_WORDS: Final = 2.0
 """How many seconds a client has to take what was sent before its connection ended."""
 
@@ -41,6 +43,7 @@ async def gateway(site: Site, socket: WebSocket) -> None:
         return
     session = site.realtime_tokens.redeem(socket.query_params.get("session_token", ""))
     await socket.accept()
+    _LOG.info("GET /realtime 101 %s", uuid.uuid4().hex)
     if session is None:
         await socket.close(CloseCode.DIAL_AGAIN, "realtime_token_unknown")
         return
@@ -87,5 +90,7 @@ async def _listen(socket: WebSocket) -> None:
 
 
 async def _deny(socket: WebSocket, error: SupportChatError) -> None:
-    answer = response_to(error, uuid.uuid4().hex)
+    request_id = uuid.uuid4().hex
+    answer = response_to(error, request_id)
+    _LOG.info("GET /realtime %d %s", answer.status, request_id)
     await socket.send_denial_response(Response(answer.body, answer.status, dict(answer.headers)))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 import msgspec
@@ -21,6 +21,7 @@ from ..backend import Backend, Connection, listings
 from ..backend.sessions import owner_key
 from ..wire import endpoints
 from ..wire import payloads as p
+from ..wire.codec import MAX_ANSWER_BYTES
 from ..wire.frames import MessageCreated, Polled, SessionEnded, frame_of
 from ..wire.translation import (
     conversation_from,
@@ -36,6 +37,12 @@ from . import reading
 from .limits import Buckets
 from .origins import AllowedOrigins
 from .realtime_tokens import LIFETIME, RealtimeTokens
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+ENOUGH: Final = MAX_ANSWER_BYTES // 2
+"""Bytes of items after which an answer ends, though more were asked for: a client reads no longer one than `MAX_ANSWER_BYTES`."""
 
 
 @attrs.frozen
@@ -102,8 +109,9 @@ async def list_conversations(site: Site, request: Request) -> p.ConversationsPag
     """A page of conversations."""
     cursor, limit = reading.cursor_of(request), reading.limit_of(request)
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        page = listings.conversation_page(db, owner_key(session.identity), cursor, limit)
-    return p.ConversationsPage(conversations=tuple(conversation_from(item) for item in page.items), next_cursor=page.next_cursor)
+        owner = owner_key(session.identity)
+        items, following = _page(lambda most: listings.conversation_page(db, owner, cursor, most), limit, conversation_from)
+    return p.ConversationsPage(conversations=items, next_cursor=following)
 
 
 async def start_conversation(site: Site, request: Request) -> p.ConversationStarted:
@@ -131,8 +139,28 @@ async def list_messages(site: Site, request: Request) -> p.MessagesPage:
     """A page of messages."""
     conversation_id, cursor, limit = reading.conversation_id_of(request), reading.cursor_of(request), reading.limit_of(request)
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        page = listings.message_page(db, owner_key(session.identity), conversation_id, cursor, limit)
-    return p.MessagesPage(messages=tuple(message_from(message) for message in page.items), next_cursor=page.next_cursor)
+        owner = owner_key(session.identity)
+        items, following = _page(lambda most: listings.message_page(db, owner, conversation_id, cursor, most), limit, message_from)
+    return p.MessagesPage(messages=items, next_cursor=following)
+
+
+def _page(fetch: Callable[[int], listings.Page[T]], limit: int, as_payload: Callable[[T], S]) -> tuple[tuple[S, ...], str | None]:
+    """Up to `limit` items and the next cursor; fewer where that many would be more than a client reads."""
+    page = fetch(limit)
+    items = tuple(as_payload(item) for item in page.items)
+    fitting = _fitting(items)
+    return (items, page.next_cursor) if fitting == len(items) else (items[:fitting], fetch(fitting).next_cursor)
+
+
+def _fitting(items: Iterable[msgspec.Struct]) -> int:
+    """How many of these an answer has room for; one at the least, which always fits."""
+    count, size = 0, 0
+    for item in items:
+        size += len(msgspec.json.encode(item))
+        if count and size > ENOUGH:
+            break
+        count += 1
+    return count
 
 
 async def send_message(site: Site, request: Request) -> p.MessagePayload:
@@ -159,6 +187,7 @@ async def poll(site: Site, request: Request) -> Polled:
     finally:
         connection.close("polled")
     frames = [cast("MessageCreated | SessionEnded", frame_of(event)) for event in events if not isinstance(event, TokenExpired)]
+    frames = frames[: _fitting(frames)]  # the next poll brings the rest
     messages = [frame for frame in frames if isinstance(frame, MessageCreated)]
     welcome = connection.welcome
     return Polled(

@@ -23,7 +23,10 @@ def identity_secret(path: Path) -> str:
     """
     if not path.exists():
         _make(path)
-    secret = path.read_text("utf-8").strip()
+    try:
+        secret = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        secret = ""
     if len(secret.encode()) < _LEAST:
         raise InvalidInputError(f"{path.name} holds no secret of at least {_LEAST} bytes; remove it, and a new one is made.")
     return secret

@@ -6,6 +6,7 @@ people behind one address do not take each other's share.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +18,7 @@ _PRUNE_ABOVE: Final = 10_000
 
 
 def _not_negative(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if value < 0:
+    if not 0 <= value < math.inf:
         raise InvalidInputError(f"{attribute.name} must be zero (no limit) or more, not {value}.")
 
 

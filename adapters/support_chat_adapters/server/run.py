@@ -71,7 +71,8 @@ def bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+        listener.listen()  # until then a second server could bind the same port, and fail later with less to say
+    except (OSError, OverflowError, UnicodeError):
         listener.close()
         raise
     return listener
