@@ -34,20 +34,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI nothing is skipped."""
     report = yield
-    return _insisted(report)
+    _insist(report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Nor is a whole module."""
     report = yield
-    return _insisted(report)
+    _insist(report)
+    return report
 
 
-def _insisted(report: Any) -> Any:
+def _insist(report: Any) -> None:
     if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail") and "IPv6" not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"skipped in CI, where everything is there: {report.longrepr}"
-    return report
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -29,4 +30,7 @@ def schemas_of(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     if "Problem" in schemas:  # a client takes words that it does not know; a server says none of its own
         schemas["Problem"]["properties"]["code"] = {"enum": sorted(CODES)}
+    for schema in schemas.values():
+        if "description" in schema:  # a docstring, which is indented from its second line on
+            schema["description"] = inspect.cleandoc(schema["description"])
     return dict(sorted(schemas.items()))
