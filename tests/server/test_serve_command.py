@@ -88,7 +88,7 @@ def test_a_key_file_that_cannot_be_read_is_named(complaint: Callable[..., str], 
     assert f"cannot use the key file {key}: Is a directory" in complaint(f"--key-file={key}")
 
 
-def test_a_port_in_use_is_named_also_if_its_owner_has_only_just_bound_it(complaint: Callable[..., str], shared: Served) -> None:
+def test_a_port_in_use_is_named(complaint: Callable[..., str], shared: Served) -> None:
     assert f"127.0.0.1:{shared.port}: Address already in use; choose another" in complaint(f"--port={shared.port}")
 
 
