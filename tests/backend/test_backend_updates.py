@@ -9,6 +9,7 @@ import pytest
 from support_chat.ports import Credentials
 from support_chat.values import JSON, Identity, SignedIn, Visitor
 from support_chat_adapters.backend import Backend, WidgetRules
+from support_chat_adapters.backend.log import LONGEST_DETAIL, short
 
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
 
@@ -112,3 +113,10 @@ def test_a_backend_may_reject_paths_on_principle() -> None:
         b.faults.heal()
         assert b.update(session, {"user.traits.x": 1}).rejected == ()
         assert b.agent.traits(identity) == {"user.traits.x": 1, "user.traits.y": 2}
+
+
+def test_what_the_log_keeps_of_an_update_is_bounded_whatever_paths_a_client_makes_up() -> None:
+    assert short(("user.name", "context.page")) == ("user.name", "context.page")
+    long = short(tuple(f"context.{number}.{'x' * 300}" for number in range(100)))
+    assert sum(map(len, long)) <= LONGEST_DETAIL + len("...")
+    assert long[-1] == "..."

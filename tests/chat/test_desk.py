@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -15,9 +16,9 @@ from support_chat.events import MessageFailed, MessageReceived
 from support_chat.testing import run
 from support_chat.values import SignedIn, User, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
-from support_chat_adapters.chat.desk import Desk, Person
+from support_chat_adapters.chat.desk import SILENT_FOR, Desk, Person
 from support_chat_adapters.chat.lines import Line
-from support_chat_adapters.chat.told import Done, Failed, Said, Sending, Told
+from support_chat_adapters.chat.told import Done, Failed, Said, Sending, Told, Warned
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -330,3 +331,26 @@ def test_no_error_of_a_call_is_lost() -> None:
             assert not failed.outcome_unknown
 
     run(story())
+
+
+def test_a_backend_that_does_not_answer_is_spoken_of_before_the_boot_gives_up() -> None:
+    async def scenario() -> None:
+        async with room(begin=False) as r:
+            r.backend.faults.refuse_dials()
+            beginning = asyncio.create_task(r.desk.begin())
+            await asyncio.sleep(SILENT_FOR + 0.1)
+            assert [warned.text.partition(" yet")[0] for warned in r.of(Warned)] == [f"no answer from {r.desk.status.url}"]
+            await beginning
+            assert r.desk.done.is_set()
+            assert len(r.of(Warned)) == 1
+
+    run(scenario())
+
+
+def test_a_backend_that_answers_is_not() -> None:
+    async def scenario() -> None:
+        async with room() as r:
+            await asyncio.sleep(SILENT_FOR + 0.1)
+            assert r.of(Warned) == []
+
+    run(scenario())

@@ -112,3 +112,12 @@ def test_a_body_that_is_too_long_is_refused_however_it_is_sent(client: WidgetCli
             refused = client.http.post(f"{BASE}/events", content=content(length), headers=headers)
             assert problem(refused) == (413, "validation_error", "body_too_large")
     assert client.get("/conversations").status_code == 200
+
+
+def test_a_session_has_one_share_however_its_header_is_written(tmp_path: Path, client_of: Clients) -> None:
+    with served(tmp_path, "--requests-per-minute=2") as server:
+        client = client_of(server)
+        client.begin()
+        ways = (f"Bearer {client.session}", f"bearer {client.session}", f"BEARER {client.session}", f"Bearer  {client.session}")
+        answers = [client.http.get(f"{BASE}/conversations", headers={"authorization": way}).status_code for way in ways]
+        assert answers == [200, 200, 429, 429]

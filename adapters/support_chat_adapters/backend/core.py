@@ -31,7 +31,7 @@ from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
 from .identity_keys import IdentityKey
-from .log import Entry, Happening, Log, Operation
+from .log import Entry, Happening, Log, Operation, short
 from .opening import Opened
 from .sessions import Session, owner_key, session_ref
 from .store import Store
@@ -260,7 +260,7 @@ class Backend:
             raise
 
     def _note(self, kind: Operation | Happening, ref: str | None, identity: Identity | None, *detail: str) -> None:
-        self.log.add(Entry(self._clock(), kind, ref, identity, detail))
+        self.log.add(Entry(self._clock(), kind, ref, identity, short(detail)))
 
     def _asked(self, operation: Operation, connection: Connection | None) -> None:
         self._note(operation, None if connection is None else connection.session.ref, None)

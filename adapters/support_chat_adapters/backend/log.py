@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,6 +12,8 @@ from support_chat.values import Identity
 
 from .sessions import session_ref
 
+LONGEST_DETAIL: Final = 1000
+"""Most characters that an entry's words have together."""
 Operation: TypeAlias = Literal[
     "dial", "identify", "renew", "update", "send", "conversations", "messages", "mark_read", "listen", "revoke", "close"
 ]
@@ -34,6 +36,20 @@ class Entry:
     session: str | None = None
     identity: Identity | None = None
     detail: tuple[str, ...] = ()
+
+
+def short(detail: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of an entry, 1,000 characters of them at the most: clients choose some, and the log is kept in memory."""
+    if sum(map(len, detail)) <= LONGEST_DETAIL:
+        return detail
+    kept: list[str] = []
+    room = LONGEST_DETAIL
+    for word in detail:
+        if room <= 0:
+            break
+        kept.append(word[:room])
+        room -= len(word)
+    return (*kept, "...")
 
 
 class Log:

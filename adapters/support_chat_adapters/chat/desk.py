@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -36,8 +36,10 @@ from .commands import (
 from .lines import Line, lines_of
 from .outbox import Outbox
 from .status import Status, after
-from .told import EVENTS, Done, Failed, Said, Told
+from .told import EVENTS, Done, Failed, Said, Told, Warned
 
+SILENT_FOR: Final = 3.0
+"""Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
 Show = Callable[[Told, Sequence[Line]], None]
 """What a shell does with what is told: the thing itself, and the lines that it is worth for people."""
 
@@ -97,7 +99,8 @@ class Desk:
         self._show(told, lines)
 
     async def begin(self) -> None:
-        """Boots for the first time; if that fails, the desk is done."""
+        """Boots for the first time, and says so if that takes long; if it fails, the desk is done."""
+        looking = asyncio.get_running_loop().call_later(SILENT_FOR, self._still_looking)
         try:
             await self._boot(self._person.user)
             if self._person.known:
@@ -105,7 +108,11 @@ class Desk:
         except SupportChatError as error:
             self._over(error.message)
         finally:
+            looking.cancel()
             self.begun.set()
+
+    def _still_looking(self) -> None:
+        self.tell(Warned(f"no answer from {self.status.url} yet, still trying; is `support-chat serve` running there, is --url right?"))
 
     async def do(self, line: str) -> bool:
         """Does what a line asks for, and tells what came of it; False if it asks to leave."""

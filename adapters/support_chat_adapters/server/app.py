@@ -32,6 +32,7 @@ from .gateway import gateway
 from .handlers import HANDLERS, Site
 from .limits import Buckets, RateLimits
 from .origins import AllowedOrigins
+from .reading import session_of
 from .realtime_tokens import RealtimeTokens
 
 LOG: Final = logging.getLogger("support_chat.server")
@@ -116,8 +117,10 @@ def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
     address = request.client.host if request.client else "unknown"
     if endpoint is OPEN:
         site.opens.take(address)
+    elif endpoint.open:
+        site.requests.take(address)
     else:
-        site.requests.take(hashed(request.headers.get("authorization", address)))
+        site.requests.take(hashed(session_of(request)))
 
 
 def _answer(payload: msgspec.Struct | None, request_id: str) -> Response:

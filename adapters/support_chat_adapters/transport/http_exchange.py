@@ -20,7 +20,7 @@ from ..wire.codec import MAX_ANSWER_BYTES, Request
 from ..wire.problems import Response
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds until a connection must be open, and again until the answer must go on."""
+"""Seconds until a connection must be open; an answer may pause three times as long."""
 KEPT_FOR: Final = 4.0
 """Seconds for which an idle connection is kept: below the 5 s after which uvicorn, and with it `support-chat serve`, closes it.
 
