@@ -182,7 +182,7 @@ class About:
     """What a frontend says of a conversation when it begins one: a subject, tags, and JSON of its own; personal data, so not shown."""
 
     subject: str | None = attrs.field(default=None, repr=False)
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = attrs.field(default=(), repr=False)
     custom_fields: Changes = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
     metadata: Changes = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
 

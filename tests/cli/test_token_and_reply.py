@@ -32,7 +32,8 @@ def run(capsys: Printed) -> Run:
 
     def once(*arguments: object) -> tuple[int, str, str]:
         status = main([str(argument) for argument in arguments])
-        return status, *capsys.readouterr()
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
 
     return once
 

@@ -137,7 +137,8 @@ def test_a_session_that_ends_is_told_so_and_its_connections_close_for_good(clien
     client.begin()
     with client.gateway() as one, client.gateway() as another:
         token = client.fresh_realtime_token()
-        frame(one), frame(another)
+        frame(one)
+        frame(another)
         client.post("/sessions/shutdown").raise_for_status()
         for socket in (one, another):
             assert frame(socket)["type"] == "session.revoked"

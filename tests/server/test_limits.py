@@ -105,7 +105,11 @@ def test_a_body_that_is_too_long_is_refused_however_it_is_sent(client: WidgetCli
         frame = b'{"changes":{"context.x":"%s"}}'
         return frame % (b"x" * (length - len(frame) + 2))
 
-    for content in (body, lambda length: chunks(body(length))):
+    def drip(length: int) -> Iterator[bytes]:
+        return chunks(body(length))
+
+    ways: tuple[Callable[[int], bytes | Iterator[bytes]], ...] = (body, drip)
+    for content in ways:
         fits = client.http.post(f"{BASE}/events", content=content(MAX_BODY_BYTES), headers=headers)
         assert fits.status_code == 200
         for length in (MAX_BODY_BYTES + 1, 20 * MAX_BODY_BYTES):

@@ -62,7 +62,8 @@ def test_what_other_processes_write_reaches_every_live_client_once_and_in_order(
     client.begin()
     conversation = client.say("help")["conversationId"]
     with client.gateway() as one, client.gateway() as another:
-        frame(one), frame(another)
+        frame(one)
+        frame(another)
         writers = [writer(shared, conversation, name, 100) for name in ("a", "b")]
         came = texts(one, 200)
         assert came == texts(another, 200)
@@ -136,7 +137,8 @@ def test_two_servers_on_one_database_serve_the_same_and_harm_nothing(tmp_path: P
             conversation = (here.begin(), here.say("help"))[1]["conversationId"]
             there.begin()
             with here.gateway() as near, there.gateway() as far, ThreadPoolExecutor(2) as threads:
-                frame(near), frame(far)
+                frame(near)
+                frame(far)
                 sent = threads.submit(lambda: [here.say(f"here-{number}", conversation) for number in range(50)])
                 also = threads.submit(lambda: [there.say(f"there-{number}", conversation) for number in range(50)])
                 assert texts(near, 50) == [f"there-{number}" for number in range(50)]

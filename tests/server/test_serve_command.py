@@ -138,9 +138,11 @@ def test_told_to_end_it_says_goodbye_to_its_clients_closes_the_database_and_exit
         assert running.stdout is not None
         url = running.stdout.readline().rpartition(" ")[2].strip()
         with widget_client(url) as one, widget_client(url) as another:
-            one.begin(), another.begin()
+            one.begin()
+            another.begin()
             with one.gateway() as first, another.gateway() as second:
-                frame(first), frame(second)
+                frame(first)
+                frame(second)
                 began = time.monotonic()
                 running.send_signal(how)
                 assert closed_with(first)[0] == closed_with(second)[0] == 1012

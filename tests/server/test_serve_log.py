@@ -27,7 +27,7 @@ _UVICORNS = " ASGI callable returned without completing handshake."
 def lines_of(backend: Served) -> list[tuple[str, str, int]]:
     """What the log says of each request, once it has been checked that it says nothing else; ids occur once."""
     lines = [(_LINE.fullmatch(line), line) for line in backend.log.read_text().splitlines() if not line.endswith(_UVICORNS)]
-    found = []
+    found: list[tuple[str, str, int]] = []
     ids: set[str] = set()
     for match, line in lines:
         assert match is not None, line
