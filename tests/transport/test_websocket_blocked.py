@@ -151,13 +151,12 @@ def test_a_dial_that_is_cancelled_while_the_gateway_is_silent_closes_its_socket(
     async def scenario() -> None:
         async with proxied(backend, DelayFrame("/realtime", 1, 30.0)) as (proxy, transport):
             dialling = asyncio.ensure_future(transport.open(visitor()))
-            await proxy.until(lambda log: any(entry.event == "upgraded" for entry in log))
+            await proxy.until_applied(DelayFrame)  # the hello is on its way, and will be for long
             dialling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await dialling
             [upgraded] = [entry.connection for entry in proxy.log if entry.event == "upgraded"]
             await proxy.until(lambda log: any(entry.event == "closed" and entry.connection == upgraded for entry in log))
-            await proxy.until_applied(DelayFrame)
 
     on_loop(scenario)
 

@@ -5,4 +5,5 @@ from __future__ import annotations
 from support_chat.testing import check_storage
 from support_chat_adapters.storage import KeyringStorage
 
-print(check_storage(KeyringStorage))
+# A call of a Secret Service takes tens of milliseconds, and the suite has many threads wait for one lock.
+print(check_storage(lambda: KeyringStorage(timeout=15.0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,21 @@ def check(options: dict[str, object]) -> None:
 
 
 check()
-Path("test_coverage.py").write_text("def test_nothing():\n    pass\n")
+TEST = """
+from support_chat import SupportChat
+from support_chat.testing import RecordingStorage, RecordingTransport, run
+
+def test_a_boot():
+    async def main():
+        async with SupportChat(workspace_id="w", widget_id="w", transport=RecordingTransport(), storage=RecordingStorage()) as chat:
+            await chat.boot()
+    run(main())
+"""
+Path("test_coverage.py").write_text(TEST)
 said = subprocess.run(
     [sys.executable, "-m", "pytest", "-q", "--chart-cov"], capture_output=True, text=True, check=False, env=os.environ
 )
-assert "boot.begin" in said.stdout, said
+fired = re.search(r"(\d+) of \d+ transitions fired", said.stdout)
+assert fired is not None, said
+assert int(fired[1]) > 5, said
 print(f"{boots} boots of options that a strategy made, and a chart's coverage")
