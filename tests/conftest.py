@@ -1,9 +1,12 @@
-"""How hard the random tests look: `ci` replays the same examples everywhere, `nightly` looks for new ones.
+"""How hard the random tests look: `ci` replays the same examples everywhere, `nightly` looks for
+new ones.
 
-`pytest --hypothesis-profile=nightly` chooses; what it finds it prints as a blob that `@reproduce_failure` replays.
-`--kill-rounds` says how many times a served backend is killed, `--kill-seed` with which round that begins.
+`pytest --hypothesis-profile=nightly` chooses; what it finds it prints as a blob that
+`@reproduce_failure` replays. `--kill-rounds` says how many times a served backend is killed,
+`--kill-seed` with which round that begins.
 
-Where `CI` is set, a test that would be skipped has failed: everything that can be installed is there. (IPv6 cannot.)
+Where `CI` is set, a test that would be skipped has failed: everything that can be installed is
+there. (IPv6 cannot.)
 """
 
 from __future__ import annotations
@@ -18,16 +21,36 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False, max_examples=2000, stateful_step_count=60)
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "nightly",
+    settings.get_profile("ci"),
+    derandomize=False,
+    max_examples=2000,
+    stateful_step_count=60,
+)
 settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `tests/killing`; they must be known before its own conftest is."""
     group = parser.getgroup("killing", "rounds in which a served backend is killed (tests/killing)")
-    group.addoption("--kill-rounds", type=int, default=200, metavar="N", help="how many rounds (default: 200)")
-    group.addoption("--kill-seed", type=int, default=0, metavar="S", help="the first round (default: 0); S with N=1 replays one")
+    group.addoption(
+        "--kill-rounds", type=int, default=200, metavar="N", help="how many rounds (default: 200)"
+    )
+    group.addoption(
+        "--kill-seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="the first round (default: 0); S with N=1 replays one",
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -47,14 +70,31 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _insist(report: Any) -> None:
-    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail") and "IPv6" not in str(report.longrepr):
-        report.outcome, report.longrepr = "failed", f"skipped in CI, where everything is there: {report.longrepr}"
+    if (
+        os.environ.get("CI")
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+        and "IPv6" not in str(report.longrepr)
+    ):
+        report.outcome, report.longrepr = (
+            "failed",
+            f"skipped in CI, where everything is there: {report.longrepr}",
+        )
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """What the rounds have come upon; with xdist it is only here that all of them are seen."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
-    tallies = [tuple(value) for report in reports for name, value in report.user_properties if name == "killed"]
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+    ]
+    tallies = [
+        tuple(value)
+        for report in reports
+        for name, value in report.user_properties
+        if name == "killed"
+    ]
     if tallies:
         from killing.summary import lines
 

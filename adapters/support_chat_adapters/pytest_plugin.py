@@ -1,8 +1,9 @@
 """A pytest plugin: which transitions and guard values of a chart your suite never exercised.
 
-`pytest --chart-cov` prints them after the run, `--chart-cov-fail-under=N` fails a run that exercised less than N per cent. It sees the
-steps of every session in the process of the tests and, under pytest-xdist, in its workers; not those in processes that a test starts.
-Nothing is watched, and nothing of the library imported, unless one of the options is given.
+`pytest --chart-cov` prints them after the run, `--chart-cov-fail-under=N` fails a run that
+exercised less than N per cent. It sees the steps of every session in the process of the tests and,
+under pytest-xdist, in its workers; not those in processes that a test starts. Nothing is watched,
+and nothing of the library imported, unless one of the options is given.
 """
 
 from __future__ import annotations
@@ -28,10 +29,19 @@ _SENT: Final = "support_chat_sightings"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
     group = parser.getgroup("support-chat", "coverage of a support-chat chart")
-    group.addoption("--chart-cov", action="store_true", help="print the transitions and guard values that no test exercised")
-    group.addoption("--chart-cov-chart", metavar="MODULE:NAME", help=f"the chart to watch (default: {_DEFAULT})")
     group.addoption(
-        "--chart-cov-fail-under", metavar="N", type=_per_cent, help="fail if less than N per cent of the chart is exercised"
+        "--chart-cov",
+        action="store_true",
+        help="print the transitions and guard values that no test exercised",
+    )
+    group.addoption(
+        "--chart-cov-chart", metavar="MODULE:NAME", help=f"the chart to watch (default: {_DEFAULT})"
+    )
+    group.addoption(
+        "--chart-cov-fail-under",
+        metavar="N",
+        type=_per_cent,
+        help="fail if less than N per cent of the chart is exercised",
     )
 
 
@@ -39,7 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Watches if it is asked to."""
     named, least = config.getoption("--chart-cov-chart"), config.getoption("--chart-cov-fail-under")
     if config.getoption("--chart-cov") or named is not None or least is not None:
-        config.pluginmanager.register(_ChartCoverage(config, named or _DEFAULT, least), "support-chat-coverage")
+        config.pluginmanager.register(
+            _ChartCoverage(config, named or _DEFAULT, least), "support-chat-coverage"
+        )
 
 
 class _ChartCoverage:
@@ -91,24 +103,37 @@ class _ChartCoverage:
         for line in report(found):
             terminalreporter.write_line(line)
         if self._short:
-            terminalreporter.write_line(f"FAIL: {found.percent:.1f} % is less than the {self._least:g} % required", red=True)
+            terminalreporter.write_line(
+                f"FAIL: {found.percent:.1f} % is less than the {self._least:g} % required", red=True
+            )
 
     @property
     def _short(self) -> bool:
-        return self._least is not None and self._found is not None and self._found.percent < self._least
+        return (
+            self._least is not None
+            and self._found is not None
+            and self._found.percent < self._least
+        )
 
 
 def report(found: Coverage) -> Iterator[str]:
-    """What was not exercised, an entry a line: rows whose trigger never came, that never fired, guard values; then how much was."""
+    """What was not exercised, an entry a line: rows whose trigger never came, that never fired,
+    guard values; then how much was.
+    """
     untried = found.untried
     if not found.fired:
-        yield "no step of this chart was seen: do the tests run a session, and of the very Chart that --chart-cov-chart names?"
+        yield (
+            "no step of this chart was seen: do the tests run a session, and of the very Chart "
+            "that --chart-cov-chart names?"
+        )
     else:
         yield from (f"never tried: {row}" for row in untried)
         yield from (f"never fired: {row}" for row in found.unfired if row not in untried)
         for row, values in groupby(found.unseen, key=lambda value: value.row):
             if row not in untried:
-                told = ", ".join(f"{value.fact} {'true' if value.value else 'false'}" for value in values)
+                told = ", ".join(
+                    f"{value.fact} {'true' if value.value else 'false'}" for value in values
+                )
                 yield f"never seen:  {row}: {told}"
     yield (
         f"{len(found.fired)} of {len(found.transitions)} transitions fired, "
@@ -121,20 +146,27 @@ def _load(named: str, directory: str) -> Chart:
 
     module, _, name = named.partition(":")
     if not (module and name):
-        raise pytest.UsageError(f"--chart-cov-chart {named}: write it as package.module:NAME, for example {_DEFAULT}")
+        raise pytest.UsageError(
+            f"--chart-cov-chart {named}: write it as package.module:NAME, for example {_DEFAULT}"
+        )
     try:
         with _importable(directory):
             found: object = getattr(import_module(module), name)
     except (ImportError, AttributeError, SupportChatError) as error:
         raise pytest.UsageError(f"--chart-cov-chart {named}: {error}") from error
     if not isinstance(found, Chart):
-        raise pytest.UsageError(f"--chart-cov-chart {named}: {name} is of type {type(found).__name__}, not a support_chat.Chart")
+        raise pytest.UsageError(
+            f"--chart-cov-chart {named}: {name} is of type {type(found).__name__}, not a "
+            "support_chat.Chart"
+        )
     return found
 
 
 @contextmanager
 def _importable(directory: str) -> Generator[None]:
-    """The directory can be imported from, as for the command line, but for this moment only: the tests' own path is theirs."""
+    """The directory can be imported from, as for the command line, but for this moment only: the
+    tests' own path is theirs.
+    """
     sys.path.append(directory)
     try:
         yield

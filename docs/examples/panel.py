@@ -1,7 +1,9 @@
-"""A chat panel as a chart: it opens, closes and is minimised, has the focus or not, and may hold messages that nobody has read.
+"""A chat panel as a chart: it opens, closes and is minimised, has the focus or not, and may hold
+messages that nobody has read.
 
-`AT_FIRST` is the chart as it was first written, `CHART` with the fault mended that model checking found in it, `PROPERTIES` are what is
-to hold. The page that walks through them is docs/check-your-own-chart.md.
+`AT_FIRST` is the chart as it was first written, `CHART` with the fault mended that model checking
+found in it, `PROPERTIES` are what is to hold. The page that walks through them is
+docs/check-your-own-chart.md.
 """
 
 from __future__ import annotations
@@ -9,7 +11,17 @@ from __future__ import annotations
 from typing import Final
 
 from support_chat import Chart, Transition
-from support_chat.chart.model import Abandon, Ask, EffectSpec, Fail, Ignored, Join, Note, Settle, Stored
+from support_chat.chart.model import (
+    Abandon,
+    Ask,
+    EffectSpec,
+    Fail,
+    Ignored,
+    Join,
+    Note,
+    Settle,
+    Stored,
+)
 from support_chat.verify import Always, CanReach, EachStep, Eventually
 
 PHASES: Final = ("closed", "opening", "open", "minimised")
@@ -24,7 +36,14 @@ EFFECTS: Final[dict[str, EffectSpec]] = {
     "done": Note(doc="show() is done at once"),
     "settle": Settle(doc="every show() that waits is done", slot="show"),
     "fail": Fail(doc="every show() that waits fails", slot="show"),
-    "load": Ask(doc="load the conversation", success="loaded", failure="load_failed", limit="load", dispose="drop", lane="load"),
+    "load": Ask(
+        doc="load the conversation",
+        success="loaded",
+        failure="load_failed",
+        limit="load",
+        dispose="drop",
+        lane="load",
+    ),
     "drop": Abandon(doc="what is loading is not wanted any more", lanes="load"),
     "badge": Note(doc="show the badge"),
 }
@@ -56,7 +75,14 @@ ROWS: Final = (
 )  # fmt: skip
 
 OPENED_AT_FIRST: Final = (
-    Transition(name="panel.opened", group="panel", trigger="loaded", sources="opening", target="open", effects="settle"),
+    Transition(
+        name="panel.opened",
+        group="panel",
+        trigger="loaded",
+        sources="opening",
+        target="open",
+        effects="settle",
+    ),
 )
 
 OPENED: Final = (
@@ -84,8 +110,16 @@ def panel(*opened: Transition) -> Chart:
         transitions=(*ROWS, *opened),
         ignored=(
             Ignored(triggers="hide", phases="closed", because="it is closed"),
-            Ignored(triggers="minimise", phases=("closed", "opening", "minimised"), because="only what is open gets smaller"),
-            Ignored(triggers=("loaded", "load_failed"), phases=("closed", "open", "minimised"), because="nothing is loading"),
+            Ignored(
+                triggers="minimise",
+                phases=("closed", "opening", "minimised"),
+                because="only what is open gets smaller",
+            ),
+            Ignored(
+                triggers=("loaded", "load_failed"),
+                phases=("closed", "open", "minimised"),
+                because="nothing is loading",
+            ),
         ),
     )
 
@@ -94,8 +128,26 @@ AT_FIRST: Final = panel(*OPENED_AT_FIRST)
 CHART: Final = panel(*OPENED)
 
 PROPERTIES: Final = (
-    Always("P1", "What is open and has the focus is read.", lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread"))),
-    EachStep("P2", "Only show() opens.", lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening")),
-    Eventually("P3", "Opening comes to an end, and so does every show().", lambda v: v.phase == "opening" or v.waiting("show")),
-    CanReach("P4", "From everywhere the panel can be opened.", lambda v: True, lambda v: v.phase == "open", calls=True),
+    Always(
+        "P1",
+        "What is open and has the focus is read.",
+        lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread")),
+    ),
+    EachStep(
+        "P2",
+        "Only show() opens.",
+        lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening"),
+    ),
+    Eventually(
+        "P3",
+        "Opening comes to an end, and so does every show().",
+        lambda v: v.phase == "opening" or v.waiting("show"),
+    ),
+    CanReach(
+        "P4",
+        "From everywhere the panel can be opened.",
+        lambda v: True,
+        lambda v: v.phase == "open",
+        calls=True,
+    ),
 )

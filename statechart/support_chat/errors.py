@@ -1,9 +1,12 @@
-"""The errors of the library: each says whose fault it is, where the session stands and what the way out is.
+"""The errors of the library: each says whose fault it is, where the session stands and what the way
+out is.
 
 Three parties can be at fault, and the classes fall into three families:
 
-- *the caller*: `NotBootedError`, `IdentityConflictError`, `InvalidInputError`, `SessionDestroyedError`;
-- *the world*: `NetworkError`, `RateLimitedError`, `StorageError`, `TokenProviderError`, `CallTimeoutError`;
+- *the caller*: `NotBootedError`, `IdentityConflictError`, `InvalidInputError`,
+  `SessionDestroyedError`;
+- *the world*: `NetworkError`, `RateLimitedError`, `StorageError`, `TokenProviderError`,
+  `CallTimeoutError`;
 - *the answer is no*: `AuthRefusedError`, `TokenRefusedError`, `SessionEndedError`.
 
 No message, and no `repr`, ever holds a token, a credential or the value of a trait.
@@ -17,9 +20,10 @@ from typing import Any, ClassVar
 class SupportChatError(Exception):
     """The base of every error this library raises; catch it when you want them all.
 
-    `code` is a stable word for programs, `message` a sentence for people that ends with the way out, `reason` a short
-    word from the one who refused (the backend, a storage), `request_id` the backend's reference for its support,
-    `recoverable` whether the same call may succeed later without a change by the caller.
+    `code` is a stable word for programs, `message` a sentence for people that ends with the way
+    out, `reason` a short word from the one who refused (the backend, a storage), `request_id` the
+    backend's reference for its support, `recoverable` whether the same call may succeed later
+    without a change by the caller.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -43,14 +47,19 @@ class SupportChatError(Exception):
         self.recoverable = self.recoverable_by_default if recoverable is None else recoverable
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.message!r}, code={self.code!r}, recoverable={self.recoverable})"
+        return (
+            f"{type(self).__name__}({self.message!r}, code={self.code!r}, "
+            f"recoverable={self.recoverable})"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, self.__dict__.copy()))
 
 
 def _rebuild(kind: type[SupportChatError], message: str, state: dict[str, Any]) -> SupportChatError:
-    """Errors travel between processes (a test runner, a worker); keyword-only options need this to be pickled."""
+    """Errors travel between processes (a test runner, a worker); keyword-only options need this to
+    be pickled.
+    """
     error = kind.__new__(kind)
     Exception.__init__(error, message)
     error.__dict__.update(state)
@@ -64,19 +73,25 @@ class NotBootedError(SupportChatError):
 
 
 class IdentityConflictError(SupportChatError):
-    """The call names another identity than the session's; the message says which call changes identities."""
+    """The call names another identity than the session's; the message says which call changes
+    identities.
+    """
 
     code = "identity_conflict"
 
 
 class InvalidInputError(SupportChatError, ValueError):
-    """An argument cannot be what it is: wrong type, too long, not JSON. Raised on the line of the call."""
+    """An argument cannot be what it is: wrong type, too long, not JSON. Raised on the line of the
+    call.
+    """
 
     code = "validation_error"
 
 
 class WrongThreadError(SupportChatError, RuntimeError):
-    """The call came from another thread or event loop than the session's; the message names the bridge to use."""
+    """The call came from another thread or event loop than the session's; the message names the
+    bridge to use.
+    """
 
     code = "wrong_thread"
 
@@ -88,21 +103,27 @@ class SessionDestroyedError(SupportChatError):
 
 
 class SessionEndedError(SupportChatError):
-    """The session that the call waited for was ended: by shutdown(), or by the backend (`reason` says which)."""
+    """The session that the call waited for was ended: by shutdown(), or by the backend (`reason`
+    says which).
+    """
 
     code = "session_ended"
     recoverable_by_default = True
 
 
 class CallTimeoutError(SupportChatError, TimeoutError):
-    """The call's time is over. Of an identify() that was sent the outcome is unknown; the session finds out by itself."""
+    """The call's time is over. Of an identify() that was sent the outcome is unknown; the session
+    finds out by itself.
+    """
 
     code = "timeout"
     recoverable_by_default = True
 
 
 class NetworkError(SupportChatError, ConnectionError):
-    """The backend could not be reached or the link broke; what was asked may or may not have happened."""
+    """The backend could not be reached or the link broke; what was asked may or may not have
+    happened.
+    """
 
     code = "network_error"
     recoverable_by_default = True
@@ -119,33 +140,43 @@ class RateLimitedError(NetworkError):
 
 
 class StorageError(SupportChatError):
-    """The storage failed or did not answer in time; the message names the storage and what was tried."""
+    """The storage failed or did not answer in time; the message names the storage and what was
+    tried.
+    """
 
     code = "storage_error"
     recoverable_by_default = True
 
 
 class TokenProviderError(SupportChatError):
-    """The token provider failed (raised, timed out, returned no token): a fault, not a refusal; it may be tried again."""
+    """The token provider failed (raised, timed out, returned no token): a fault, not a refusal; it
+    may be tried again.
+    """
 
     code = "token_provider_error"
     recoverable_by_default = True
 
 
 class TokenRefusedError(SupportChatError):
-    """Raise this in a token provider to say that this user gets no token: the session ends instead of trying again."""
+    """Raise this in a token provider to say that this user gets no token: the session ends instead
+    of trying again.
+    """
 
     code = "auth_required"
 
 
 class AuthRefusedError(SupportChatError):
-    """The backend does not accept this token, visitor or user. `code` is the backend's (`auth_expired`, `invalid_token`...)."""
+    """The backend does not accept this token, visitor or user. `code` is the backend's
+    (`auth_expired`, `invalid_token`...).
+    """
 
     code = "invalid_token"
 
 
 class BackendRejectedError(SupportChatError):
-    """The backend will not do this, now or later (`widget_disabled`, `session_revoked`, `message_invalid`): no retry helps."""
+    """The backend will not do this, now or later (`widget_disabled`, `session_revoked`,
+    `message_invalid`): no retry helps.
+    """
 
     code = "widget_disabled"
 

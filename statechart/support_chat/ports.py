@@ -1,13 +1,16 @@
 """The ports: what a storage, a token provider and a transport must do for a session, as Protocols.
 
-An adapter implements a port without inheriting from it. It moves bytes and translates failures; it decides nothing:
-when to call, how often, what a late answer means and when to give up are the chart's business. Every call here may be
-cancelled at any await, may be slow or hang (the session has a limit for each), and raises only this library's errors:
+An adapter implements a port without inheriting from it. It moves bytes and translates failures; it
+decides nothing: when to call, how often, what a late answer means and when to give up are the
+chart's business. Every call here may be cancelled at any await, may be slow or hang (the session
+has a limit for each), and raises only this library's errors:
 
-- `NetworkError` (or `RateLimitedError`): it may work later; what was asked may or may not have happened;
+- `NetworkError` (or `RateLimitedError`): it may work later; what was asked may or may not have
+  happened;
 - `AuthRefusedError`: this token or visitor is not accepted;
 - `BackendRejectedError`: no retry will help;
-- `StorageError`: the storage could not do it. Anything else that is raised counts as a failure of the adapter.
+- `StorageError`: the storage could not do it. Anything else that is raised counts as a failure of
+  the adapter.
 """
 
 from __future__ import annotations
@@ -20,34 +23,43 @@ import attrs
 from .values import JSON, NOTHING_SAID, About, Changes, Conversation, Message, NotMergedBecause
 
 TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
-"""Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable of it.
+"""Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable
+of it.
 
-Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is a failure, which the
-session survives and retries. A plain function runs on a daemon thread, so it may block.
+Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is
+a failure, which the session survives and retries. A plain function runs on a daemon thread, so it
+may block.
 """
 
 
 @runtime_checkable
 class Storage(Protocol):
-    """A small key-value store of text, shared by processes; every method raises StorageError when it cannot do its work."""
+    """A small key-value store of text, shared by processes; every method raises StorageError when
+    it cannot do its work.
+    """
 
     async def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
         ...
 
     async def create(self, key: str, value: str) -> str:
-        """Stores `value` if `key` is absent, in one atomic step between processes; returns what is stored afterwards."""
+        """Stores `value` if `key` is absent, in one atomic step between processes; returns what is
+        stored afterwards.
+        """
         ...
 
     async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is stored afterwards.
+        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
+        stored afterwards.
 
         An absent key is left absent and answers `old`: nothing was stored that could be adopted.
         """
         ...
 
     async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Afterwards no byte of their values is left."""
+        """Removes the keys; absent ones are no error. Afterwards no byte of their values is
+        left.
+        """
         ...
 
     async def keys(self) -> Sequence[str]:
@@ -55,15 +67,19 @@ class Storage(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Releases files, threads and connections; later calls raise StorageError. A second call does nothing."""
+        """Releases files, threads and connections; later calls raise StorageError. A second call
+        does nothing.
+        """
         ...
 
 
 @attrs.frozen
 class Claim:
-    """An identify whose reply was lost: presented on the next dial so that its outcome is learnt, not guessed.
+    """An identify whose reply was lost: presented on the next dial so that its outcome is learnt,
+    not guessed.
 
-    Presenting it closes it: if the backend has not committed this `identify_id` by now, it never will.
+    Presenting it closes it: if the backend has not committed this `identify_id` by now, it never
+    will.
     """
 
     identify_id: str
@@ -74,8 +90,8 @@ class Claim:
 class Credentials:
     """What one dial presents. `visitor` and `token` are secrets.
 
-    `session` names the backend session to resume (None: begin a new one), `user_id` is who we ask to be (None: the visitor),
-    `cursor` the last message seen, so that what was missed is replayed.
+    `session` names the backend session to resume (None: begin a new one), `user_id` is who we ask
+    to be (None: the visitor), `cursor` the last message seen, so that what was missed is replayed.
     """
 
     workspace_id: str
@@ -104,10 +120,11 @@ class IdentifyAnswer:
 class Welcome:
     """The backend's answer to a dial: who we are and under which session.
 
-    `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None for a visitor.
-    `claim` is the remembered answer of the `Claim` presented, None if that identify was not committed. `gap` says that
-    messages after `cursor` could not all be replayed. `cursor` is where the replay will end: a
-    session moves there message by message, since a jump would lose what is still to be replayed if the link broke.
+    `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
+    for a visitor. `claim` is the remembered answer of the `Claim` presented, None if that identify
+    was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
+    is where the replay will end: a session moves there message by message, since a jump would lose
+    what is still to be replayed if the link broke.
     """
 
     session: str = attrs.field(repr=False)
@@ -121,9 +138,11 @@ class Welcome:
 
 @attrs.frozen
 class IdentifyRequest:
-    """Turns the visitor of this link into `user_id`, in one transaction at the backend; idempotent by `identify_id`.
+    """Turns the visitor of this link into `user_id`, in one transaction at the backend; idempotent
+    by `identify_id`.
 
-    `visitor` authorises the merge. `visitor_changes` were recorded for the visitor, `user_changes` for the user.
+    `visitor` authorises the merge. `visitor_changes` were recorded for the visitor, `user_changes`
+    for the user.
     """
 
     identify_id: str
@@ -136,14 +155,18 @@ class IdentifyRequest:
 
 @attrs.frozen
 class UpdateAnswer:
-    """The backend's answer to an update: the dotted paths it rejected, each with its reason; the rest is stored."""
+    """The backend's answer to an update: the dotted paths it rejected, each with its reason; the
+    rest is stored.
+    """
 
     rejected: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen
 class Outgoing:
-    """A message to send; `client_message_id` makes retries harmless. Without `conversation_id` it begins one, told of by `about`."""
+    """A message to send; `client_message_id` makes retries harmless. Without `conversation_id` it
+    begins one, told of by `about`.
+    """
 
     call: ClassVar = "send_message"
     client_message_id: str
@@ -177,7 +200,9 @@ class MarkRead:
 
 @attrs.frozen
 class ReadAnswer:
-    """The backend's answer to a `MarkRead`: how many messages are unread now, over all conversations."""
+    """The backend's answer to a `MarkRead`: how many messages are unread now, over all
+    conversations.
+    """
 
     unread: int
 
@@ -188,7 +213,9 @@ Use: TypeAlias = "Outgoing | ListConversations | ListMessages | MarkRead"
 
 @attrs.frozen
 class MessageArrived:
-    """A link event: a message for this session, replayed or new; `cursor` is where a reconnect would go on."""
+    """A link event: a message for this session, replayed or new; `cursor` is where a reconnect
+    would go on.
+    """
 
     message: Message
     cursor: str
@@ -197,7 +224,9 @@ class MessageArrived:
 
 @attrs.frozen
 class TokenExpired:
-    """A link event: the backend no longer accepts the token this link was opened with (an HTTP 401 counts too)."""
+    """A link event: the backend no longer accepts the token this link was opened with (an HTTP 401
+    counts too).
+    """
 
 
 @attrs.frozen
@@ -212,7 +241,9 @@ LinkEvent: TypeAlias = "MessageArrived | TokenExpired | SessionRevoked"
 
 
 class Link(Protocol):
-    """One open connection of one session. After `abort()` it delivers nothing and every pending call raises NetworkError."""
+    """One open connection of one session. After `abort()` it delivers nothing and every pending
+    call raises NetworkError.
+    """
 
     @property
     def welcome(self) -> Welcome:
@@ -221,15 +252,21 @@ class Link(Protocol):
 
     @property
     def heard_at(self) -> float:
-        """When the last sign of life came (any frame, a ping's answer), in the running loop's `time()`."""
+        """When the last sign of life came (any frame, a ping's answer), in the running loop's
+        `time()`.
+        """
         ...
 
     def events(self) -> AsyncIterator[LinkEvent]:
-        """Yields what the backend sends, in order, once; raises NetworkError (or just ends) when the link is lost."""
+        """Yields what the backend sends, in order, once; raises NetworkError (or just ends) when
+        the link is lost.
+        """
         ...
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
-        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they
+        were.
+        """
         ...
 
     async def renew(self, token: str) -> None:
@@ -249,11 +286,15 @@ class Link(Protocol):
         ...
 
     async def messages(self, conversation_id: str) -> Sequence[Message]:
-        """Lists the messages of a conversation, oldest first; BackendRejectedError if it is not the identity's."""
+        """Lists the messages of a conversation, oldest first; BackendRejectedError if it is not the
+        identity's.
+        """
         ...
 
     async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        """Counts the messages of a conversation so far as read; BackendRejectedError if it is not the identity's."""
+        """Counts the messages of a conversation so far as read; BackendRejectedError if it is not
+        the identity's.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -271,15 +312,19 @@ class Transport(Protocol):
     async def open(self, credentials: Credentials) -> Link:
         """Dials, presents the credentials and returns once the backend has said who we are.
 
-        Raises NetworkError, RateLimitedError, AuthRefusedError or BackendRejectedError. When cancelled it leaves
-        nothing open.
+        Raises NetworkError, RateLimitedError, AuthRefusedError or BackendRejectedError. When
+        cancelled it leaves nothing open.
         """
         ...
 
     async def revoke(self, session: str) -> None:
-        """Ends the named backend session and no other; needs no open link, and an unknown session is no error."""
+        """Ends the named backend session and no other; needs no open link, and an unknown session
+        is no error.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Releases pools and sockets of the transport itself; links are closed by their sessions."""
+        """Releases pools and sockets of the transport itself; links are closed by their
+        sessions.
+        """
         ...

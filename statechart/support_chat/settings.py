@@ -1,4 +1,6 @@
-"""Every limit and every delay of a session, in seconds unless its name says otherwise, checked when the object is made."""
+"""Every limit and every delay of a session, in seconds unless its name says otherwise, checked when
+the object is made.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,17 @@ LONGEST: Final = 1e9
 
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-        raise InvalidInputError(f"Settings.{attribute.name} must be a number of seconds above 0 and at most 1e9, not {value!r}.")
+        raise InvalidInputError(
+            f"Settings.{attribute.name} must be a number of seconds above 0 and at most 1e9, not "
+            f"{value!r}."
+        )
 
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInputError(f"Settings.{attribute.name} must be an int of at least 1, not {value!r}.")
+        raise InvalidInputError(
+            f"Settings.{attribute.name} must be an int of at least 1, not {value!r}."
+        )
 
 
 def _time(default: float) -> Any:
@@ -28,9 +35,11 @@ def _time(default: float) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Limits and delays of a session; the defaults suit a person in front of a chat panel. `attrs.evolve` makes variants.
+    """Limits and delays of a session; the defaults suit a person in front of a chat panel.
+    `attrs.evolve` makes variants.
 
-    Raises InvalidInputError for a value that is not positive, or for limits that contradict each other.
+    Raises InvalidInputError for a value that is not positive, or for limits that contradict each
+    other.
     """
 
     connect_timeout: float = _time(10.0)
@@ -46,7 +55,9 @@ class Settings:
     backoff_base: float = _time(0.5)
     """Attempt n waits at most `backoff_base * 2**n`..."""
     backoff_min: float = _time(0.1)
-    """... at least this long; dials of one session start at least this far apart, whatever causes them."""
+    """... at least this long; dials of one session start at least this far apart, whatever causes
+    them.
+    """
     backoff_max: float = _time(20.0)
     """... and never longer than this."""
     stable_after: float = _time(10.0)
@@ -58,7 +69,9 @@ class Settings:
     silence_timeout: float = _time(35.0)
     """A link from which nothing was heard for this long is lost."""
     refresh_before: float = _time(60.0)
-    """How long before its expiry a token is renewed (half its life if it lives less than twice this)."""
+    """How long before its expiry a token is renewed (half its life if it lives less than twice
+    this).
+    """
     min_refresh_interval: float = _time(5.0)
     """Two calls of the token provider for renewals start at least this far apart."""
     update_burst: int = attrs.field(default=20, validator=_count)
@@ -70,10 +83,13 @@ class Settings:
     revoke_timeout: float = _time(5.0)
     """The revocation that a shutdown() asks for, and again the goodbye of its link."""
     destroy_timeout: float = _time(5.0)
-    """What destroy() lets a clear or a revocation under way take, and again the release of the adapters."""
+    """What destroy() lets a clear or a revocation under way take, and again the release of the
+    adapters.
+    """
 
     def __attrs_post_init__(self) -> None:
         if self.backoff_min >= min(self.backoff_base, self.backoff_max):
             raise InvalidInputError(
-                "Settings.backoff_min must be smaller than backoff_base and backoff_max, else the first wait has no width."
+                "Settings.backoff_min must be smaller than backoff_base and backoff_max, else the "
+                "first wait has no width."
             )

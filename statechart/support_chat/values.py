@@ -1,7 +1,8 @@
 """The values a caller passes in and gets back: who is who, and what came of it.
 
-All are frozen. A `repr` shows ids only, since traits are personal data and end up in logs. Mappings of the same keys are
-accepted wherever a `User` or a `Company` is, so that a frontend may pass on the JSON it has.
+All are frozen. A `repr` shows ids only, since traits are personal data and end up in logs. Mappings
+of the same keys are accepted wherever a `User` or a `Company` is, so that a frontend may pass on
+the JSON it has.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON
 """What JSON can hold: the type of a trait or of a context value."""
 
 Changes: TypeAlias = Mapping[str, JSON]
-"""A flat update: dotted path (`user.email`, `user.traits.role`, `company.plan`, `context.page`) to value; None erases."""
+"""A flat update: dotted path (`user.email`, `user.traits.role`, `company.plan`, `context.page`) to
+value; None erases.
+"""
 
 MAX_ID_LENGTH: Final = 255
 """Longest user, company, workspace, widget or scope id, in characters."""
@@ -28,7 +31,9 @@ MAX_TRAITS_BYTES: Final = 16 * 1024
 
 
 class Unset(enum.Enum):
-    """The type of `UNSET`, so that `email: str | None | Unset` can be told apart by a type checker."""
+    """The type of `UNSET`, so that `email: str | None | Unset` can be told apart by a type
+    checker.
+    """
 
     UNSET = "UNSET"
 
@@ -45,34 +50,51 @@ def _checked_id(_: object, attribute: attrs.Attribute[str], value: object) -> No
 
 
 def check_id(name: str, value: object) -> str:
-    """Returns `value` if it can be an id (a non-empty str of at most 255 characters), else raises InvalidInputError."""
+    """Returns `value` if it can be an id (a non-empty str of at most 255 characters), else raises
+    InvalidInputError.
+    """
     if not isinstance(value, str):
-        raise InvalidInputError(f"{name} must be a str, not {type(value).__name__}; pass the id as a string.")
+        raise InvalidInputError(
+            f"{name} must be a str, not {type(value).__name__}; pass the id as a string."
+        )
     if not value:
         raise InvalidInputError(f"{name} is empty; pass the id that your own system knows this by.")
     if len(value) > MAX_ID_LENGTH:
-        raise InvalidInputError(f"{name} has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed.")
+        raise InvalidInputError(
+            f"{name} has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed."
+        )
     if any(0xD800 <= ord(c) <= 0xDFFF or c == "\0" for c in value):
-        raise InvalidInputError(f"{name} holds a character that UTF-8 cannot carry; pass clean text.")
+        raise InvalidInputError(
+            f"{name} holds a character that UTF-8 cannot carry; pass clean text."
+        )
     return value
 
 
 def check_json(name: str, value: Mapping[str, object]) -> None:
-    """Raises InvalidInputError unless `value` is a mapping of str to JSON of at most 16 KiB (the value is not shown)."""
+    """Raises InvalidInputError unless `value` is a mapping of str to JSON of at most 16 KiB (the
+    value is not shown).
+    """
     if not isinstance(value, Mapping):
-        raise InvalidInputError(f"{name} must be a mapping of names to JSON values, not {type(value).__name__}.")
+        raise InvalidInputError(
+            f"{name} must be a mapping of names to JSON values, not {type(value).__name__}."
+        )
     size = 0
     for key, item in value.items():
         if not isinstance(key, str) or not key:
-            raise InvalidInputError(f"{name} has a key that is not a non-empty str; name every trait with a string.")
+            raise InvalidInputError(
+                f"{name} has a key that is not a non-empty str; name every trait with a string."
+            )
         try:
             size += len(json.dumps({key: item}, allow_nan=False, ensure_ascii=False).encode())
         except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
             raise InvalidInputError(
-                f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict); convert it first."
+                f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict); "
+                "convert it first."
             ) from None
     if size > MAX_TRAITS_BYTES:
-        raise InvalidInputError(f"{name} takes {size} bytes as JSON; at most {MAX_TRAITS_BYTES} are allowed.")
+        raise InvalidInputError(
+            f"{name} takes {size} bytes as JSON; at most {MAX_TRAITS_BYTES} are allowed."
+        )
 
 
 def _frozen_traits(value: Mapping[str, JSON]) -> Mapping[str, JSON]:
@@ -85,40 +107,66 @@ def _checked_traits(instance: object, attribute: attrs.Attribute[Any], value: An
 
 def _checked_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not UNSET and value is not None and not isinstance(value, str):
-        raise InvalidInputError(f"{type(instance).__name__}.{attribute.name} must be a str or None.")
+        raise InvalidInputError(
+            f"{type(instance).__name__}.{attribute.name} must be a str or None."
+        )
     check_json(f"{type(instance).__name__}", {attribute.name: None if value is UNSET else value})
 
 
 @attrs.frozen
 class User:
-    """A user of yours, as boot(), identify() and update() take it: `id` is who it is, the rest describes them.
+    """A user of yours, as boot(), identify() and update() take it: `id` is who it is, the rest
+    describes them.
 
-    `email`, `name`: text, None erases, UNSET leaves as it is. `traits`: names to JSON values, at most 16 KiB.
-    Raises InvalidInputError for an id that is not a non-empty str of at most 255 characters, or traits that are not JSON.
+    `email`, `name`: text, None erases, UNSET leaves as it is. `traits`: names to JSON values, at
+    most 16 KiB. Raises InvalidInputError for an id that is not a non-empty str of at most 255
+    characters, or traits that are not JSON.
     """
 
     id: str = attrs.field(validator=_checked_id)
-    email: str | Unset | None = attrs.field(default=UNSET, kw_only=True, repr=False, validator=_checked_text)
-    name: str | Unset | None = attrs.field(default=UNSET, kw_only=True, repr=False, validator=_checked_text)
+    email: str | Unset | None = attrs.field(
+        default=UNSET, kw_only=True, repr=False, validator=_checked_text
+    )
+    name: str | Unset | None = attrs.field(
+        default=UNSET, kw_only=True, repr=False, validator=_checked_text
+    )
     traits: Mapping[str, JSON] = attrs.field(
-        factory=dict, kw_only=True, repr=False, converter=_frozen_traits, validator=_checked_traits, hash=False
+        factory=dict,
+        kw_only=True,
+        repr=False,
+        converter=_frozen_traits,
+        validator=_checked_traits,
+        hash=False,
     )
 
 
 @attrs.frozen
 class Company:
-    """The company a user acts for: `id` is which one it is, `name`, `plan` and `traits` describe it; rules as `User`."""
+    """The company a user acts for: `id` is which one it is, `name`, `plan` and `traits` describe
+    it; rules as `User`.
+    """
 
     id: str = attrs.field(validator=_checked_id)
-    name: str | Unset | None = attrs.field(default=UNSET, kw_only=True, repr=False, validator=_checked_text)
-    plan: str | Unset | None = attrs.field(default=UNSET, kw_only=True, repr=False, validator=_checked_text)
+    name: str | Unset | None = attrs.field(
+        default=UNSET, kw_only=True, repr=False, validator=_checked_text
+    )
+    plan: str | Unset | None = attrs.field(
+        default=UNSET, kw_only=True, repr=False, validator=_checked_text
+    )
     traits: Mapping[str, JSON] = attrs.field(
-        factory=dict, kw_only=True, repr=False, converter=_frozen_traits, validator=_checked_traits, hash=False
+        factory=dict,
+        kw_only=True,
+        repr=False,
+        converter=_frozen_traits,
+        validator=_checked_traits,
+        hash=False,
     )
 
 
 class UserDict(TypedDict, total=False):
-    """The keys of a mapping that may stand for a `User` (`id` is required where a user is named)."""
+    """The keys of a mapping that may stand for a `User` (`id` is required where a user is
+    named).
+    """
 
     id: str
     email: str | None
@@ -137,7 +185,9 @@ class CompanyDict(TypedDict, total=False):
 
 @attrs.frozen
 class Visitor:
-    """Somebody without a sign-in, known to the backend as `id` (which is no secret: the credential is not in here)."""
+    """Somebody without a sign-in, known to the backend as `id` (which is no secret: the credential
+    is not in here).
+    """
 
     id: str
 
@@ -152,13 +202,17 @@ class SignedIn:
 Identity: TypeAlias = "Visitor | SignedIn"
 """Who a live session belongs to."""
 
-NotMergedBecause: TypeAlias = Literal["already_signed_in", "merged_into_another_user", "merge_forbidden", "nothing_to_merge"]
+NotMergedBecause: TypeAlias = Literal[
+    "already_signed_in", "merged_into_another_user", "merge_forbidden", "nothing_to_merge"
+]
 """Why an identify() signed the user in without moving the visitor's conversations."""
 
 
 @attrs.frozen
 class IdentifyResult:
-    """What identify() did: whether the visitor became the user, how many conversations moved, and if not, why."""
+    """What identify() did: whether the visitor became the user, how many conversations moved, and
+    if not, why.
+    """
 
     merged: bool
     conversations_moved: int = 0
@@ -167,7 +221,9 @@ class IdentifyResult:
 
 @attrs.frozen
 class Message:
-    """A message of a conversation; `author` is `visitor`, `user` or `agent`, `created_at` seconds since the epoch."""
+    """A message of a conversation; `author` is `visitor`, `user` or `agent`, `created_at` seconds
+    since the epoch.
+    """
 
     id: str
     conversation_id: str
@@ -179,7 +235,9 @@ class Message:
 
 @attrs.frozen(kw_only=True)
 class About:
-    """What a frontend says of a conversation when it begins one: a subject, tags, and JSON of its own; personal data, so not shown."""
+    """What a frontend says of a conversation when it begins one: a subject, tags, and JSON of its
+    own; personal data, so not shown.
+    """
 
     subject: str | None = attrs.field(default=None, repr=False)
     tags: tuple[str, ...] = attrs.field(default=(), repr=False)
@@ -193,7 +251,9 @@ NOTHING_SAID: Final = About()
 
 @attrs.frozen
 class Conversation:
-    """A conversation of the session's identity: how many messages it holds and how many of the agents' are unread."""
+    """A conversation of the session's identity: how many messages it holds and how many of the
+    agents' are unread.
+    """
 
     id: str
     messages: int

@@ -1,7 +1,8 @@
-"""Who may import whom: the contracts in `pyproject.toml`, kept, and each of them seen to break when a module slips through.
+"""Who may import whom: the contracts in `pyproject.toml`, kept, and each of them seen to break when
+a module slips through.
 
-The contracts are written inverted (everything is forbidden, with the exceptions named), so that a new module is forbidden from its
-first line on. The planted modules below are such new modules.
+The contracts are written inverted (everything is forbidden, with the exceptions named), so that a
+new module is forbidden from its first line on. The planted modules below are such new modules.
 """
 
 from __future__ import annotations
@@ -47,23 +48,51 @@ def test_the_contracts_are_kept() -> None:
 
 
 PLANTED = (
-    ("support_chat/book/planted.py", "import asyncio", "know of event loops and threads"),
-    ("support_chat/chart/planted.py", "def f():\n    import threading", "know of event loops and threads"),
-    ("support_chat/planted.py", "from concurrent.futures import Future", "know of event loops and threads"),
-    ("support_chat/lifecycle/planted.py", "from ..session.timers import Clock", "the book below the session"),
+    ("support_chat/lifecycle/planted.py", "import asyncio", "know of event loops and threads"),
+    (
+        "support_chat/chart/planted.py",
+        "def f():\n    import threading",
+        "know of event loops and threads",
+    ),
+    (
+        "support_chat/planted.py",
+        "from concurrent.futures import Future",
+        "know of event loops and threads",
+    ),
+    (
+        "support_chat/lifecycle/planted.py",
+        "from ..runtime.timers import Clock",
+        "the lifecycle below the session",
+    ),
     ("support_chat/chart/planted.py", "from transitions import Machine", "knows transitions"),
-    ("support_chat/session/planted.py", "import transitions.extensions", "knows transitions"),
+    ("support_chat/runtime/planted.py", "import transitions.extensions", "knows transitions"),
     ("support_chat_adapters/planted.py", "import transitions", "knows transitions"),
-    ("support_chat/session/planted.py", "import support_chat_adapters.storage", "never imports its adapters"),
-    ("support_chat/chart/planted.py", "from ..lifecycle.chart import CHART", "the chart below the book"),
-    ("support_chat/book/planted.py", "from ..session.calls import Call", "the book below the session"),
+    (
+        "support_chat/runtime/planted.py",
+        "import support_chat_adapters.storage",
+        "never imports its adapters",
+    ),
+    (
+        "support_chat/chart/planted.py",
+        "from ..lifecycle.chart import CHART",
+        "the chart below the lifecycle",
+    ),
+    (
+        "support_chat/lifecycle/planted.py",
+        "from ..runtime.calls import Call",
+        "the lifecycle below the session",
+    ),
 )
 
 
 @pytest.mark.parametrize(("file", "line", "contract"), PLANTED)
-def test_a_module_that_slips_through_breaks_its_contract(file: str, line: str, contract: str, tmp_path: Path) -> None:
+def test_a_module_that_slips_through_breaks_its_contract(
+    file: str, line: str, contract: str, tmp_path: Path
+) -> None:
     for package, folder in PACKAGES.items():
-        shutil.copytree(folder / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            folder / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     (tmp_path / file).write_text(f'"""Planted by a test."""\n{line}\n', "utf-8")
     result = lint_imports([tmp_path])
     assert result.returncode == 1, result.stdout + result.stderr
@@ -76,12 +105,29 @@ def test_the_library_stands_on_attrs_transitions_and_the_standard_library_alone(
     outside = {module.split(".")[0] for module in graph.modules} - {"support_chat", "__future__"}
     assert outside - sys.stdlib_module_names == {"attrs", "transitions", "hypothesis"}
     strategies = "support_chat.testing.strategies"
-    assert graph.find_modules_that_directly_import("hypothesis") == {strategies}, "the one exception, for tests of users"
-    assert graph.find_modules_that_directly_import(strategies) == set(), "whoever wants it imports it"
+    assert graph.find_modules_that_directly_import("hypothesis") == {strategies}, (
+        "the one exception, for tests of users"
+    )
+    assert graph.find_modules_that_directly_import(strategies) == set(), (
+        "whoever wants it imports it"
+    )
 
 
 def test_importing_the_library_imports_no_adapter_no_drawing_no_checker_and_no_test_tool() -> None:
-    unwanted = ("support_chat_adapters", "support_chat.testing", "support_chat.verify", "hypothesis", "pytest", "argparse", "sqlite3")
-    code = f"import sys, support_chat; print([name for name in sys.modules if name.startswith({unwanted!r})])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    unwanted = (
+        "support_chat_adapters",
+        "support_chat.testing",
+        "support_chat.verify",
+        "hypothesis",
+        "pytest",
+        "argparse",
+        "sqlite3",
+    )
+    code = (
+        "import sys, support_chat; print([name for name in sys.modules if "
+        f"name.startswith({unwanted!r})])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""Each switch of `backend.faults`, as a client behind the loopback feels it, and the log in which a test counts."""
+"""Each switch of `backend.faults`, as a client behind the loopback feels it, and the log in which a
+test counts.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,22 @@ from typing import Any
 
 import pytest
 
-from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
-from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing, SessionRevoked, TokenExpired, Transport
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+    SupportChatError,
+)
+from support_chat.ports import (
+    Claim,
+    Credentials,
+    IdentifyRequest,
+    Outgoing,
+    SessionRevoked,
+    TokenExpired,
+    Transport,
+)
 from support_chat.testing import run
 from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, WidgetRules, sign_identity_token
@@ -77,7 +93,9 @@ def test_plans_are_met_in_the_order_they_were_made() -> None:
         b.faults.rate_limit(7.5)
         await fails(transport.open(VISITOR), NetworkError)
         assert (await fails(transport.open(VISITOR), AuthRefusedError)).code == "auth_expired"
-        assert (await fails(transport.open(VISITOR), BackendRejectedError)).code == "widget_disabled"
+        assert (
+            await fails(transport.open(VISITOR), BackendRejectedError)
+        ).code == "widget_disabled"
         limited = await fails(transport.open(VISITOR), RateLimitedError)
         assert isinstance(limited, RateLimitedError)
         assert limited.retry_after == 7.5
@@ -143,7 +161,13 @@ def test_a_swallowed_reply_was_carried_out_and_is_learnt_by_the_claim() -> None:
         assert b.log.count("identified") == 1
         claim = Claim("identify-1", "ann")
         back = await transport.open(
-            Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session, token=token("ann"), claim=claim)
+            Credentials(
+                **WIDGET,
+                visitor="secret-1",
+                session=link.welcome.session,
+                token=token("ann"),
+                claim=claim,
+            )
         )
         assert back.welcome.claim is not None
         assert (back.welcome.user_id, back.welcome.claim.conversations_moved) == ("ann", 1)
@@ -239,7 +263,9 @@ def test_the_backend_ends_a_session_by_credential_or_public_name_with_a_reason()
             assert await anext(link.events()) == SessionRevoked("banned")
             assert await other.conversations() == ()
             again = Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session)
-            assert (await fails(transport.open(again), BackendRejectedError)).reason == "session_revoked"
+            assert (
+                await fails(transport.open(again), BackendRejectedError)
+            ).reason == "session_revoked"
         b.faults.revoke("session-99")
 
     on_loop(scenario)
@@ -266,7 +292,9 @@ def test_tokens_expire_for_one_user_or_for_all_and_never_for_visitors() -> None:
 def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
     async def main() -> None:
         with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
-            link = await LoopbackTransport(b).open(Credentials(**WIDGET, visitor="secret-1", user_id="ann"))
+            link = await LoopbackTransport(b).open(
+                Credentials(**WIDGET, visitor="secret-1", user_id="ann")
+            )
             b.faults.expire_tokens()
             assert await link.conversations() == ()
             await hangs(anext(link.events()))
@@ -294,7 +322,9 @@ def test_the_log_tells_what_was_asked_what_was_done_and_for_whom() -> None:
         await link.update({"context.page": "/x"})
         message = await link.send(Outgoing("m", "hello"))
         await link.send(Outgoing("m", "hello"))
-        await fails(link.identify(IdentifyRequest("i", "ann", "secret-1", "rubbish")), AuthRefusedError)
+        await fails(
+            link.identify(IdentifyRequest("i", "ann", "secret-1", "rubbish")), AuthRefusedError
+        )
         await link.identify(IDENTIFY)
         b.agent.reply(SignedIn("ann"), "coming")
         await transport.revoke(link.welcome.session)

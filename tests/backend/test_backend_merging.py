@@ -1,4 +1,6 @@
-"""identify(): merging a visitor into a user exactly once, refusing without a trace, and learning a lost reply."""
+"""identify(): merging a visitor into a user exactly once, refusing without a trace, and learning a
+lost reply.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,14 @@ from typing import Any
 import pytest
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError
-from support_chat.ports import Claim, Credentials, IdentifyAnswer, IdentifyRequest, Outgoing, Welcome
+from support_chat.ports import (
+    Claim,
+    Credentials,
+    IdentifyAnswer,
+    IdentifyRequest,
+    Outgoing,
+    Welcome,
+)
 from support_chat.values import Identity, SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, WidgetRules, sign_identity_token
 
@@ -17,14 +26,18 @@ WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
 
 
 def backend(**rules: bool) -> Backend:
-    return Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], rules=WidgetRules(**rules), clock=lambda: NOW)
+    return Backend(
+        **WIDGET, keys=[IdentityKey("HS256", SECRET)], rules=WidgetRules(**rules), clock=lambda: NOW
+    )
 
 
 def token(user: str, now: float = NOW) -> str:
     return sign_identity_token(user, SECRET, **WIDGET, now=now)
 
 
-def visitor(b: Backend, secret: str = "secret-1", *, conversations: int = 0, **more: Any) -> Welcome:
+def visitor(
+    b: Backend, secret: str = "secret-1", *, conversations: int = 0, **more: Any
+) -> Welcome:
     welcome = b.open(Credentials(**WIDGET, visitor=secret, **more)).welcome
     for number in range(conversations):
         b.send(welcome.session, Outgoing(f"{welcome.session}-{number}", f"question {number}"))
@@ -32,17 +45,27 @@ def visitor(b: Backend, secret: str = "secret-1", *, conversations: int = 0, **m
 
 
 def request(user: str = "ann", **changed: Any) -> IdentifyRequest:
-    good: dict[str, Any] = {"identify_id": "identify-1", "user_id": user, "visitor": "secret-1", "token": token(user)}
+    good: dict[str, Any] = {
+        "identify_id": "identify-1",
+        "user_id": user,
+        "visitor": "secret-1",
+        "token": token(user),
+    }
     return IdentifyRequest(**(good | changed))
 
 
 def everything(b: Backend) -> list[object]:
     """What an identify could change."""
     people: list[Identity] = [*b.agent.users(), *b.agent.visitors()]
-    return [[(person, b.agent.conversations(person), b.agent.traits(person)) for person in people], b.agent.duplicates()]
+    return [
+        [(person, b.agent.conversations(person), b.agent.traits(person)) for person in people],
+        b.agent.duplicates(),
+    ]
 
 
-def claimed(b: Backend, *, user: str = "ann", identify_id: str = "identify-1", **more: Any) -> Welcome:
+def claimed(
+    b: Backend, *, user: str = "ann", identify_id: str = "identify-1", **more: Any
+) -> Welcome:
     credentials: dict[str, Any] = {"visitor": "secret-1", "claim": Claim(identify_id, user)} | more
     return b.open(Credentials(**WIDGET, **credentials)).welcome
 
@@ -51,7 +74,9 @@ def test_the_visitors_conversations_become_the_users_and_the_session_too() -> No
     with backend() as b:
         welcome = visitor(b, conversations=2)
         before = b.conversations(welcome.session)
-        assert b.identify(welcome.session, request()) == IdentifyAnswer("ann", merged=True, conversations_moved=2)
+        assert b.identify(welcome.session, request()) == IdentifyAnswer(
+            "ann", merged=True, conversations_moved=2
+        )
         assert b.conversations(welcome.session) == before == b.agent.conversations(SignedIn("ann"))
         assert b.agent.conversations(Visitor(welcome.visitor_id)) == ()
         assert b.agent.merged_into(Visitor(welcome.visitor_id)) == SignedIn("ann")
@@ -61,7 +86,9 @@ def test_the_visitors_conversations_become_the_users_and_the_session_too() -> No
 def test_a_visitor_with_nothing_is_merged_too() -> None:
     with backend() as b:
         welcome = visitor(b)
-        assert b.identify(welcome.session, request()) == IdentifyAnswer("ann", merged=True, conversations_moved=0)
+        assert b.identify(welcome.session, request()) == IdentifyAnswer(
+            "ann", merged=True, conversations_moved=0
+        )
         assert visitor(b).visitor_id != welcome.visitor_id
 
 
@@ -75,7 +102,12 @@ def test_the_same_identify_again_gives_the_same_answer_and_does_nothing_twice() 
         for _ in range(3):
             assert b.identify(welcome.session, asked) == first
         assert everything(b) == before
-        assert [entry.detail[2:] for entry in b.log.of("identified")] == [(), ("again",), ("again",), ("again",)]
+        assert [entry.detail[2:] for entry in b.log.of("identified")] == [
+            (),
+            ("again",),
+            ("again",),
+            ("again",),
+        ]
 
 
 def test_the_same_identify_from_another_session_of_the_visitor_signs_that_one_in_as_well() -> None:
@@ -100,7 +132,9 @@ def test_an_identify_id_means_something_only_with_its_visitors_secret() -> None:
     with backend() as b:
         b.identify(visitor(b, conversations=1).session, request("ann"))
         other = visitor(b, "secret-2", conversations=2)
-        assert b.identify(other.session, request("bob", visitor="secret-2")).conversations_moved == 2
+        assert (
+            b.identify(other.session, request("bob", visitor="secret-2")).conversations_moved == 2
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,18 +148,25 @@ def test_an_identify_id_means_something_only_with_its_visitors_secret() -> None:
         ({"visitor": "secret-2"}, ("auth_required", "wrong_visitor")),
     ],
 )
-def test_a_refused_identify_changes_nothing(changed: dict[str, Any], expected: tuple[str, str | None]) -> None:
+def test_a_refused_identify_changes_nothing(
+    changed: dict[str, Any], expected: tuple[str, str | None]
+) -> None:
     with backend() as b:
         welcome = visitor(b, conversations=2)
         visitor(b, "secret-2", conversations=1)
         before = everything(b)
-        changes: dict[str, Any] = {"visitor_changes": {"user.name": "V"}, "user_changes": {"user.name": "U"}}
+        changes: dict[str, Any] = {
+            "visitor_changes": {"user.name": "V"},
+            "user_changes": {"user.name": "U"},
+        }
         with pytest.raises(AuthRefusedError) as caught:
             b.identify(welcome.session, request(**(changes | changed)))
         assert (caught.value.code, caught.value.reason) == expected
         assert everything(b) == before
         assert b.send(welcome.session, Outgoing("m", "still here")).author == "visitor"
-        assert b.identify(welcome.session, request()).merged, "and the same identify_id may still be used"
+        assert b.identify(welcome.session, request()).merged, (
+            "and the same identify_id may still be used"
+        )
 
 
 def test_a_fault_in_the_middle_rolls_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,14 +180,19 @@ def test_a_fault_in_the_middle_rolls_everything_back(monkeypatch: pytest.MonkeyP
         with monkeypatch.context() as patched:
             patched.setattr("support_chat_adapters.backend.identifying._remember", torn)
             with pytest.raises(RuntimeError, match="power cut"):
-                b.identify(welcome.session, request(visitor_changes={"user.name": "V"}, user_changes={"user.name": "U"}))
+                b.identify(
+                    welcome.session,
+                    request(visitor_changes={"user.name": "V"}, user_changes={"user.name": "U"}),
+                )
         assert everything(b) == before
         assert b.identify(welcome.session, request()).conversations_moved == 2
 
 
 def test_two_users_are_never_merged() -> None:
     with backend() as b:
-        session = b.open(Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))).welcome.session
+        session = b.open(
+            Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))
+        ).welcome.session
         b.send(session, Outgoing("m", "ann's"))
         before = everything(b)
         with pytest.raises(AuthRefusedError) as caught:
@@ -157,8 +203,12 @@ def test_two_users_are_never_merged() -> None:
 
 def test_a_user_who_is_signed_in_already_stays_so_without_a_merge() -> None:
     with backend() as b:
-        session = b.open(Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))).welcome.session
-        answer = b.identify(session, request(visitor="another-visitor", user_changes={"user.name": "Ann"}))
+        session = b.open(
+            Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))
+        ).welcome.session
+        answer = b.identify(
+            session, request(visitor="another-visitor", user_changes={"user.name": "Ann"})
+        )
         assert answer == IdentifyAnswer("ann", merged=False, not_merged_because="already_signed_in")
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
 
@@ -167,8 +217,13 @@ def test_a_visitor_merged_into_another_user_is_not_merged_again() -> None:
     with backend() as b:
         first, second = visitor(b, conversations=2), visitor(b)
         b.identify(first.session, request("ann"))
-        answer = b.identify(second.session, request("bob", identify_id="identify-2", visitor_changes={"user.name": "V"}))
-        assert answer == IdentifyAnswer("bob", merged=False, not_merged_because="merged_into_another_user")
+        answer = b.identify(
+            second.session,
+            request("bob", identify_id="identify-2", visitor_changes={"user.name": "V"}),
+        )
+        assert answer == IdentifyAnswer(
+            "bob", merged=False, not_merged_because="merged_into_another_user"
+        )
         assert b.conversations(second.session) == ()
         assert len(b.conversations(first.session)) == 2
         assert b.agent.merged_into(Visitor(first.visitor_id)) == SignedIn("ann")
@@ -179,14 +234,19 @@ def test_a_visitor_whom_another_session_merged_into_this_user_counts_as_merged()
     with backend() as b:
         first, second = visitor(b, conversations=2), visitor(b)
         b.identify(first.session, request("ann"))
-        assert b.identify(second.session, request("ann", identify_id="identify-2")) == IdentifyAnswer("ann", merged=True)
+        assert b.identify(
+            second.session, request("ann", identify_id="identify-2")
+        ) == IdentifyAnswer("ann", merged=True)
         assert b.conversations(first.session) == b.conversations(second.session)
 
 
 def test_where_merging_is_forbidden_the_user_is_signed_in_without_it() -> None:
     with backend(allow_merge=False) as b:
         welcome = visitor(b, conversations=2)
-        answer = b.identify(welcome.session, request(visitor_changes={"user.name": "V"}, user_changes={"user.name": "U"}))
+        answer = b.identify(
+            welcome.session,
+            request(visitor_changes={"user.name": "V"}, user_changes={"user.name": "U"}),
+        )
         assert answer == IdentifyAnswer("ann", merged=False, not_merged_because="merge_forbidden")
         assert b.conversations(welcome.session) == ()
         assert len(b.conversations(visitor(b).session)) == 2, "the visitor is not retired"
@@ -199,7 +259,10 @@ def test_what_was_recorded_for_the_visitor_and_for_the_user_goes_to_each() -> No
         welcome = visitor(b)
         b.identify(
             welcome.session,
-            request(visitor_changes={"context.page": "/pricing"}, user_changes={"user.id": "ann", "user.name": "Ann"}),
+            request(
+                visitor_changes={"context.page": "/pricing"},
+                user_changes={"user.id": "ann", "user.name": "Ann"},
+            ),
         )
         assert b.agent.traits(Visitor(welcome.visitor_id)) == {"context.page": "/pricing"}
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
@@ -260,7 +323,9 @@ def test_a_claim_of_another_users_identify_is_refused() -> None:
 def test_a_claim_never_takes_over_another_users_session() -> None:
     with backend() as b:
         b.identify(visitor(b, conversations=1).session, request())
-        of_bob = b.open(Credentials(**WIDGET, visitor="secret-1", user_id="bob", token=token("bob"))).welcome.session
+        of_bob = b.open(
+            Credentials(**WIDGET, visitor="secret-1", user_id="bob", token=token("bob"))
+        ).welcome.session
         with pytest.raises(AuthRefusedError) as caught:
             claimed(b, token=token("ann"), session=of_bob)
         assert caught.value.reason == "other_identity"
@@ -273,7 +338,11 @@ def test_a_claim_that_was_not_committed_opens_the_visitor_without_a_token() -> N
             with backend() as b:
                 welcome = visitor(b, conversations=1)
                 back = claimed(b, token=bad, user_id=user_id, session=welcome.session)
-                assert (back.user_id, back.claim, back.visitor_id) == (None, None, welcome.visitor_id)
+                assert (back.user_id, back.claim, back.visitor_id) == (
+                    None,
+                    None,
+                    welcome.visitor_id,
+                )
                 assert back.session == welcome.session
                 assert len(b.conversations(back.session)) == 1
 
@@ -290,7 +359,9 @@ def test_a_claim_that_was_not_committed_closes_its_identify_for_good() -> None:
         assert everything(b) == before
         again = claimed(b, session=welcome.session, token=token("ann"))
         assert (again.user_id, again.claim) == (None, None)
-        assert b.identify(welcome.session, request(identify_id="identify-2")).merged, "a new identify is not affected"
+        assert b.identify(welcome.session, request(identify_id="identify-2")).merged, (
+            "a new identify is not affected"
+        )
 
 
 def test_a_closed_claim_closes_nothing_of_another_visitor() -> None:

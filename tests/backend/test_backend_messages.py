@@ -26,10 +26,19 @@ def token(user: str) -> str:
 
 
 def opened(
-    b: Backend, secret: str = "secret-1", *, user: str | None = None, session: str | None = None, cursor: str | None = None
+    b: Backend,
+    secret: str = "secret-1",
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    cursor: str | None = None,
 ) -> Opened:
     signed = None if user is None else token(user)
-    return b.open(Credentials(**WIDGET, visitor=secret, session=session, user_id=user, token=signed, cursor=cursor))
+    return b.open(
+        Credentials(
+            **WIDGET, visitor=secret, session=session, user_id=user, token=signed, cursor=cursor
+        )
+    )
 
 
 def session(b: Backend, secret: str = "secret-1", *, user: str | None = None) -> str:
@@ -45,7 +54,12 @@ def test_a_message_without_a_conversation_starts_one_and_the_next_may_join_it() 
         s = session(b)
         first = b.send(s, Outgoing("m1", "hello"))
         second = b.send(s, Outgoing("m2", "anybody?", first.conversation_id))
-        assert (first.author, first.text, first.created_at, first.client_message_id) == ("visitor", "hello", NOW, "m1")
+        assert (first.author, first.text, first.created_at, first.client_message_id) == (
+            "visitor",
+            "hello",
+            NOW,
+            "m1",
+        )
         assert second.conversation_id == first.conversation_id
         assert [c.messages for c in b.conversations(s)] == [2]
         assert b.agent.messages(first.conversation_id) == (first, second)
@@ -64,7 +78,9 @@ def test_the_same_client_id_never_makes_a_second_message() -> None:
         first = b.send(s, Outgoing("m1", "hello"))
         assert b.send(s, Outgoing("m1", "hello")) == first
         assert b.send(s, Outgoing("m1", "another text", first.conversation_id)) == first
-        assert b.send(session(b), Outgoing("m1", "hello")) == first, "also from another session of theirs"
+        assert b.send(session(b), Outgoing("m1", "hello")) == first, (
+            "also from another session of theirs"
+        )
         assert b.agent.messages(first.conversation_id) == (first,)
         assert b.agent.duplicates() == 0
 
@@ -79,7 +95,10 @@ def test_a_retry_after_the_merge_finds_what_the_visitor_sent() -> None:
 
 def test_two_people_may_use_the_same_client_id() -> None:
     with backend() as b:
-        one, other = b.send(session(b), Outgoing("m1", "one")), b.send(session(b, "secret-2"), Outgoing("m1", "other"))
+        one, other = (
+            b.send(session(b), Outgoing("m1", "one")),
+            b.send(session(b, "secret-2"), Outgoing("m1", "other")),
+        )
         assert (one.text, other.text) == ("one", "other")
         assert b.agent.duplicates() == 0
 
@@ -95,8 +114,16 @@ def test_an_empty_message_is_rejected(text: str) -> None:
 
 def test_nobody_sees_or_touches_the_conversations_of_somebody_else() -> None:
     with backend() as b:
-        people = [session(b), session(b, "secret-2"), session(b, user="ann"), session(b, user="bob")]
-        own = [b.send(s, Outgoing(f"m{n}", f"private {n}")).conversation_id for n, s in enumerate(people)]
+        people = [
+            session(b),
+            session(b, "secret-2"),
+            session(b, user="ann"),
+            session(b, user="bob"),
+        ]
+        own = [
+            b.send(s, Outgoing(f"m{n}", f"private {n}")).conversation_id
+            for n, s in enumerate(people)
+        ]
         for n, s in enumerate(people):
             assert [c.id for c in b.conversations(s)] == [own[n]]
             for other in own[:n] + own[n + 1 :] + ["conversation-x"]:
@@ -139,7 +166,10 @@ def test_an_agent_writes_to_a_conversation_or_to_a_person() -> None:
         first = b.agent.reply(SignedIn("ann"), "welcome")
         assert (first.author, first.client_message_id) == ("agent", None)
         assert b.agent.reply(SignedIn("ann"), "more").conversation_id == first.conversation_id
-        assert b.agent.reply(first.conversation_id, "and more").conversation_id == first.conversation_id
+        assert (
+            b.agent.reply(first.conversation_id, "and more").conversation_id
+            == first.conversation_id
+        )
         assert [c.messages for c in b.conversations(ann)] == [3]
 
 
@@ -147,7 +177,12 @@ def test_an_agent_cannot_write_to_nobody() -> None:
     with backend() as b:
         old = opened(b)
         b.identify(old.welcome.session, IdentifyRequest("i", "ann", "secret-1", token("ann")))
-        for nobody in ("conversation-x", SignedIn("bob"), Visitor("visitor-x"), Visitor(old.welcome.visitor_id)):
+        for nobody in (
+            "conversation-x",
+            SignedIn("bob"),
+            Visitor("visitor-x"),
+            Visitor(old.welcome.visitor_id),
+        ):
             with pytest.raises(InvalidInputError):
                 b.agent.reply(nobody, "hello?")
 
@@ -162,9 +197,14 @@ def test_a_reconnect_is_told_what_it_missed_once_and_in_order() -> None:
         back = opened(b, session=s, cursor=first.welcome.cursor)
         assert texts(back) == ["one", "two", "three"]
         assert (back.welcome.gap, back.welcome.unread) == (False, 3)
-        assert [int(event.cursor) for event in back.replay] == sorted(int(event.cursor) for event in back.replay)
+        assert [int(event.cursor) for event in back.replay] == sorted(
+            int(event.cursor) for event in back.replay
+        )
         for seen in range(3):
-            assert texts(opened(b, session=s, cursor=back.replay[seen].cursor)) == ["one", "two", "three"][seen + 1 :]
+            assert (
+                texts(opened(b, session=s, cursor=back.replay[seen].cursor))
+                == ["one", "two", "three"][seen + 1 :]
+            )
         assert texts(opened(b, session=s, cursor=back.welcome.cursor)) == []
 
 
@@ -183,7 +223,9 @@ def test_a_session_is_not_told_its_own_messages_but_those_of_its_other_tab() -> 
         b.send(first.welcome.session, Outgoing("m1", "from the first"))
         b.send(second.welcome.session, Outgoing("m2", "from the second"))
         for back, expected in ((first, "from the second"), (second, "from the first")):
-            assert texts(opened(b, session=back.welcome.session, cursor=back.welcome.cursor)) == [expected]
+            assert texts(opened(b, session=back.welcome.session, cursor=back.welcome.cursor)) == [
+                expected
+            ]
 
 
 def test_nothing_of_anybody_else_is_replayed() -> None:
@@ -220,7 +262,9 @@ def test_what_can_no_longer_be_replayed_is_a_gap() -> None:
         assert (old.welcome.gap, texts(old)) == (True, ["kept"])
         new = opened(b, session=s, cursor=kept)
         assert (new.welcome.gap, texts(new)) == (False, ["kept"])
-        assert [c.messages for c in b.conversations(s)] == [3], "the conversation itself forgets nothing"
+        assert [c.messages for c in b.conversations(s)] == [3], (
+            "the conversation itself forgets nothing"
+        )
 
 
 @pytest.mark.parametrize("cursor", ["99", "-1", "x", "", "9" * 40, "١"])

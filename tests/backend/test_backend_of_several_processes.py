@@ -1,4 +1,6 @@
-"""Two backends on one file, as a server and an operator's command are: what either does, the live links of the other hear of."""
+"""Two backends on one file, as a server and an operator's command are: what either does, the live
+links of the other hear of.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def with_two(db: Path, scenario: Callable[[Backend, Backend], Coroutine[Any, Any
 def connected(backend: Backend, user: str = "ann") -> Connection:
     """A live link of a user."""
     return backend.connect(
-        Credentials(**WIDGET, visitor=f"secret-of-{user}", user_id=user, token=sign_identity_token(user, SECRET, **WIDGET, now=NOW))
+        Credentials(
+            **WIDGET,
+            visitor=f"secret-of-{user}",
+            user_id=user,
+            token=sign_identity_token(user, SECRET, **WIDGET, now=NOW),
+        )
     )
 
 
@@ -46,7 +53,9 @@ async def is_quiet(connection: Connection) -> bool:
     return not connection.is_closed
 
 
-def test_a_session_that_an_operator_revokes_is_told_after_what_was_written_before(tmp_path: Path) -> None:
+def test_a_session_that_an_operator_revokes_is_told_after_what_was_written_before(
+    tmp_path: Path,
+) -> None:
     async def scenario(serving: Backend, operator: Backend) -> None:
         revoked, other = connected(serving), connected(serving, "bob")
         operator.agent.reply(SignedIn("ann"), "goodbye")
@@ -65,7 +74,9 @@ def test_a_session_that_an_operator_revokes_is_told_after_what_was_written_befor
     with_two(tmp_path / "chat.db", scenario)
 
 
-def test_tokens_that_an_operator_expires_are_told_once_and_again_after_a_renewal(tmp_path: Path) -> None:
+def test_tokens_that_an_operator_expires_are_told_once_and_again_after_a_renewal(
+    tmp_path: Path,
+) -> None:
     async def scenario(serving: Backend, operator: Backend) -> None:
         expired, other = connected(serving), connected(serving, "bob")
         for _ in range(2):
@@ -74,7 +85,9 @@ def test_tokens_that_an_operator_expires_are_told_once_and_again_after_a_renewal
             serving.look_around()
             assert await expired.next() == TokenExpired()
             assert await is_quiet(expired)
-            serving.renew(expired.welcome.session, sign_identity_token("ann", SECRET, **WIDGET, now=NOW))
+            serving.renew(
+                expired.welcome.session, sign_identity_token("ann", SECRET, **WIDGET, now=NOW)
+            )
             serving.look_around()
             assert await is_quiet(expired)
         assert await is_quiet(other)

@@ -1,4 +1,6 @@
-"""What a file remembers, what several backends on one file agree on, and what neither file nor log gives away."""
+"""What a file remembers, what several backends on one file agree on, and what neither file nor log
+gives away.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,23 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         revoked = b.open(Credentials(**WIDGET, visitor="secret-1")).welcome.session
         b.revoke(revoked)
         sent = b.send(first.session, Outgoing("m1", "hello"))
-        asked = IdentifyRequest("identify-1", "ann", "secret-1", token("ann"), user_changes={"user.name": "Ann"})
+        asked = IdentifyRequest(
+            "identify-1", "ann", "secret-1", token("ann"), user_changes={"user.name": "Ann"}
+        )
         answer = b.identify(first.session, asked)
         b.agent.reply(SignedIn("ann"), "coming")
         b.open(Credentials(**WIDGET, visitor="secret-2", claim=Claim("identify-2", "bob")))
         listed = b.conversations(first.session)
     with backend(file) as b:
         back = b.open(
-            Credentials(**WIDGET, visitor="secret-1", session=first.session, user_id="ann", token=token("ann"), cursor=first.cursor)
+            Credentials(
+                **WIDGET,
+                visitor="secret-1",
+                session=first.session,
+                user_id="ann",
+                token=token("ann"),
+                cursor=first.cursor,
+            )
         )
         assert [event.message.text for event in back.replay] == ["coming"]
         assert b.conversations(first.session) == listed
@@ -49,12 +60,16 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert b.identify(first.session, asked) == answer
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
         assert b.agent.merged_into(Visitor(first.visitor_id)) == SignedIn("ann")
-        assert b.open(Credentials(**WIDGET, visitor="secret-1")).welcome.visitor_id != first.visitor_id
+        assert (
+            b.open(Credentials(**WIDGET, visitor="secret-1")).welcome.visitor_id != first.visitor_id
+        )
         with pytest.raises(BackendRejectedError):
             b.conversations(revoked)
         second = b.open(Credentials(**WIDGET, visitor="secret-2")).welcome
         with pytest.raises(AuthRefusedError) as caught:
-            b.identify(second.session, IdentifyRequest("identify-2", "bob", "secret-2", token("bob")))
+            b.identify(
+                second.session, IdentifyRequest("identify-2", "bob", "secret-2", token("bob"))
+            )
         assert caught.value.reason == "superseded"
 
 
@@ -66,7 +81,9 @@ def test_a_backend_in_memory_forgets() -> None:
     assert len(seen) == 2
 
 
-def test_several_backends_on_one_file_make_one_visitor_one_user_and_one_merge(tmp_path: Path) -> None:
+def test_several_backends_on_one_file_make_one_visitor_one_user_and_one_merge(
+    tmp_path: Path,
+) -> None:
     """The rules hold between connections, as they must where a server has several workers."""
     file, workers = tmp_path / "backend.db", 4
     together = Barrier(workers, timeout=30)
@@ -97,7 +114,12 @@ def test_neither_the_file_nor_the_log_nor_an_error_gives_a_secret_away(tmp_path:
     errors: list[str] = []
     with backend(file) as b:
         welcome = b.open(Credentials(**WIDGET, visitor="visitor-secret-1")).welcome
-        b.identify(welcome.session, IdentifyRequest("i", "ann", "visitor-secret-1", signed, user_changes={"user.name": "Ann"}))
+        b.identify(
+            welcome.session,
+            IdentifyRequest(
+                "i", "ann", "visitor-secret-1", signed, user_changes={"user.name": "Ann"}
+            ),
+        )
         b.renew(welcome.session, signed)
         b.update(welcome.session, {"user.traits.diagnosis": "trait-value"})
         for bad in (

@@ -1,4 +1,6 @@
-"""Who a dial becomes: visitors by their secret, users by their token, resumed sessions, revocation."""
+"""Who a dial becomes: visitors by their secret, users by their token, resumed sessions,
+revocation.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,31 @@ def visitor(b: Backend, secret: str = "secret-1", **more: Any) -> Welcome:
 
 
 def user(b: Backend, name: str, secret: str = "secret-1", **more: Any) -> Welcome:
-    return b.open(Credentials(**WIDGET, visitor=secret, user_id=name, token=token(name), **more)).welcome
+    return b.open(
+        Credentials(**WIDGET, visitor=secret, user_id=name, token=token(name), **more)
+    ).welcome
 
 
-def identify(b: Backend, welcome: Welcome, name: str, secret: str = "secret-1", identify_id: str = "identify-1") -> None:
+def identify(
+    b: Backend,
+    welcome: Welcome,
+    name: str,
+    secret: str = "secret-1",
+    identify_id: str = "identify-1",
+) -> None:
     b.identify(welcome.session, IdentifyRequest(identify_id, name, secret, token(name)))
 
 
-def refused(b: Backend, kind: type[SupportChatError] = AuthRefusedError, **changed: Any) -> tuple[str, str | None]:
+def refused(
+    b: Backend, kind: type[SupportChatError] = AuthRefusedError, **changed: Any
+) -> tuple[str, str | None]:
     """Code and reason with which a dial is refused that is ann's but for what is changed."""
-    good: dict[str, Any] = {**WIDGET, "visitor": "secret-1", "user_id": "ann", "token": token("ann")}
+    good: dict[str, Any] = {
+        **WIDGET,
+        "visitor": "secret-1",
+        "user_id": "ann",
+        "token": token("ann"),
+    }
     with pytest.raises(kind) as caught:
         b.open(Credentials(**(good | changed)))
     return caught.value.code, caught.value.reason
@@ -83,12 +100,17 @@ def test_without_a_token_a_user_is_believed_only_where_the_rule_is_waived() -> N
         assert strict.agent.users() == ()
     with backend(jwt_required_for_identified_users=False) as lax:
         assert lax.open(Credentials(**WIDGET, visitor="s", user_id="ann")).welcome.user_id == "ann"
-        assert refused(lax, token=token("bob")) == ("invalid_token", "wrong_sub"), "a token that is given must be good"
+        assert refused(lax, token=token("bob")) == ("invalid_token", "wrong_sub"), (
+            "a token that is given must be good"
+        )
 
 
 def test_visitors_come_in_only_where_the_rule_allows_them() -> None:
     with backend(anonymous_allowed=False) as b:
-        assert refused(b, BackendRejectedError, user_id=None) == ("auth_required", "anonymous_not_allowed")
+        assert refused(b, BackendRejectedError, user_id=None) == (
+            "auth_required",
+            "anonymous_not_allowed",
+        )
         assert user(b, "ann").user_id == "ann"
 
 
@@ -104,7 +126,9 @@ def test_visitors_come_in_only_where_the_rule_allows_them() -> None:
         ({"session": ""}, ("auth_required", "session_unknown")),
     ],
 )
-def test_a_dial_that_no_retry_would_help_is_rejected(changed: dict[str, Any], expected: tuple[str, str | None]) -> None:
+def test_a_dial_that_no_retry_would_help_is_rejected(
+    changed: dict[str, Any], expected: tuple[str, str | None]
+) -> None:
     with backend() as b:
         user(b, "ann")
         assert refused(b, BackendRejectedError, **changed) == expected
@@ -127,7 +151,10 @@ def test_resuming_a_users_session_takes_a_good_token() -> None:
     with backend() as b:
         session = user(b, "ann").session
         assert refused(b, session=session, token=None) == ("auth_required", "token_missing")
-        assert refused(b, session=session, token=token("ann", now=NOW - 900)) == ("auth_expired", None)
+        assert refused(b, session=session, token=token("ann", now=NOW - 900)) == (
+            "auth_expired",
+            None,
+        )
         assert user(b, "ann", "quite-another-visitor", session=session).session == session
 
 
@@ -147,7 +174,9 @@ def test_the_secret_of_a_retired_visitor_shows_a_new_empty_one() -> None:
         new = visitor(b)
         assert new.visitor_id != old.visitor_id
         assert b.conversations(new.session) == ()
-        assert visitor(b).visitor_id == new.visitor_id, "one successor, however often it is asked for"
+        assert visitor(b).visitor_id == new.visitor_id, (
+            "one successor, however often it is asked for"
+        )
         assert b.open(Credentials(**WIDGET, visitor="secret-1", cursor="0")).replay == ()
 
 
@@ -172,7 +201,10 @@ def test_revoking_ends_one_session_and_no_other() -> None:
     with backend() as b:
         first, second = user(b, "ann"), user(b, "ann")
         b.revoke(first.session)
-        assert refused(b, BackendRejectedError, session=first.session) == ("auth_required", "session_revoked")
+        assert refused(b, BackendRejectedError, session=first.session) == (
+            "auth_required",
+            "session_revoked",
+        )
         requests: list[Callable[[], object]] = [
             lambda: b.update(first.session, {}),
             lambda: b.send(first.session, Outgoing("m", "x")),
@@ -250,7 +282,9 @@ def test_the_first_token_describes_a_new_user_and_later_ones_do_not_undo_what_up
     described = {"id": "ann", "name": "Ann", "email": "ann@example.com"}
     with backend() as b:
         signed = sign_identity_token(described, SECRET, **WIDGET, now=NOW, company_id="acme-gmbh")  # type: ignore[arg-type]
-        session = b.open(Credentials(**WIDGET, visitor="s", user_id="ann", token=signed)).welcome.session
+        session = b.open(
+            Credentials(**WIDGET, visitor="s", user_id="ann", token=signed)
+        ).welcome.session
         assert b.agent.traits(SignedIn("ann")) == {
             "user.name": "Ann",
             "user.email": "ann@example.com",

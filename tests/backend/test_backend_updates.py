@@ -1,4 +1,6 @@
-"""update(): dotted paths stored for whom the session belongs to, each rejected or accepted by itself."""
+"""update(): dotted paths stored for whom the session belongs to, each rejected or accepted by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_every_kind_of_path_is_stored_for_the_sessions_identity(user: str | None
         assert b.agent.traits(identity) == EVERY_KIND
         other, _ = open_as(b, "bob", "secret-2")
         b.update(other, {"user.name": "Bob", "company.id": "acme-gmbh", "company.name": "Not Acme"})
-        assert b.agent.traits(identity) == EVERY_KIND, "what somebody else says about the same company changes nothing here"
+        assert b.agent.traits(identity) == EVERY_KIND, (
+            "what somebody else says about the same company changes nothing here"
+        )
 
 
 def test_the_last_value_counts_and_none_erases() -> None:
@@ -78,7 +82,9 @@ def test_the_last_value_counts_and_none_erases() -> None:
         ("user.id", None, "other_user"),
     ],
 )
-def test_a_wrong_path_is_rejected_by_itself_and_the_rest_is_stored(path: str, value: Any, reason: str) -> None:
+def test_a_wrong_path_is_rejected_by_itself_and_the_rest_is_stored(
+    path: str, value: Any, reason: str
+) -> None:
     with backend() as b:
         session, identity = open_as(b, "ann")
         answer = b.update(session, {"context.before": 1, path: value, "user.traits.after": 2})
@@ -98,7 +104,12 @@ def test_naming_another_company_forgets_the_description_of_the_former() -> None:
         session, identity = open_as(b)
         b.update(session, {"company.id": "one", "company.plan": "pro", "company.traits.seats": 1})
         b.update(session, {"company.id": "one", "company.name": "One"})
-        assert set(b.agent.traits(identity)) == {"company.id", "company.plan", "company.traits.seats", "company.name"}
+        assert set(b.agent.traits(identity)) == {
+            "company.id",
+            "company.plan",
+            "company.traits.seats",
+            "company.name",
+        }
         b.update(session, {"company.name": "Two", "company.id": "two"})
         assert b.agent.traits(identity) == {"company.id": "two", "company.name": "Two"}
         b.update(session, {"company.id": None})
@@ -109,7 +120,9 @@ def test_a_backend_may_reject_paths_on_principle() -> None:
     with backend() as b:
         session, identity = open_as(b)
         b.faults.reject_paths({"user.traits.x": "too_long"})
-        assert b.update(session, {"user.traits.x": 1, "user.traits.y": 2}).rejected == (("user.traits.x", "too_long"),)
+        assert b.update(session, {"user.traits.x": 1, "user.traits.y": 2}).rejected == (
+            ("user.traits.x", "too_long"),
+        )
         b.faults.heal()
         assert b.update(session, {"user.traits.x": 1}).rejected == ()
         assert b.agent.traits(identity) == {"user.traits.x": 1, "user.traits.y": 2}

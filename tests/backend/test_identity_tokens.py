@@ -14,7 +14,12 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from support_chat.errors import AuthRefusedError, InvalidInputError
 from support_chat.ports import Credentials
@@ -44,7 +49,9 @@ def backend(*keys: IdentityKey, now: float = NOW) -> Backend:
 def dial(token: str, *keys: IdentityKey, now: float = NOW) -> str | None:
     """Who the backend takes the holder of `token`, who asks to be ann, for."""
     with backend(*keys, now=now) as b:
-        return b.open(Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)).welcome.user_id
+        return b.open(
+            Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)
+        ).welcome.user_id
 
 
 def refusal(token: str, *keys: IdentityKey, now: float = NOW) -> tuple[str, str | None]:
@@ -62,7 +69,10 @@ def claims(**changed: object) -> dict[str, Any]:
 
 
 def raw_token(header: dict[str, object], payload: dict[str, object], signature: str = "") -> str:
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, payload)]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in (header, payload)
+    ]
     return ".".join([*parts, signature])
 
 
@@ -79,8 +89,15 @@ def test_a_signed_token_opens_a_session_of_its_user_with_each_algorithm() -> Non
 
 def test_a_signed_token_says_who_for_which_widget_until_when_and_what_is_known() -> None:
     user = User("ann", email="ann@example.com", name="Ann")
-    token = sign_identity_token(user, SECRET, **WIDGET, now=NOW, lifetime=60, company_id="acme-gmbh")
-    read = jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False, "verify_aud": False})
+    token = sign_identity_token(
+        user, SECRET, **WIDGET, now=NOW, lifetime=60, company_id="acme-gmbh"
+    )
+    read = jwt.decode(
+        token,
+        SECRET,
+        algorithms=["HS256"],
+        options={"verify_exp": False, "verify_iat": False, "verify_aud": False},
+    )
     assert len(read.pop("jti")) >= 16
     assert read == {
         "sub": "ann",
@@ -96,7 +113,9 @@ def test_a_signed_token_says_who_for_which_widget_until_when_and_what_is_known()
 
 
 def test_no_two_tokens_are_the_same() -> None:
-    assert sign_identity_token("ann", SECRET, **WIDGET, now=NOW) != sign_identity_token("ann", SECRET, **WIDGET, now=NOW)
+    assert sign_identity_token("ann", SECRET, **WIDGET, now=NOW) != sign_identity_token(
+        "ann", SECRET, **WIDGET, now=NOW
+    )
 
 
 def test_what_is_not_known_of_a_user_is_not_in_the_token() -> None:
@@ -130,16 +149,27 @@ def test_what_is_not_known_of_a_user_is_not_in_the_token() -> None:
         ({"nbf": NOW + 1}, ("invalid_token", "not_yet_valid")),
     ],
 )
-def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, object], expected: tuple[str, str]) -> None:
+def test_a_token_with_a_wrong_claim_is_refused(
+    changed: dict[str, object], expected: tuple[str, str]
+) -> None:
     token = jwt.api_jws.encode(json.dumps(claims(**changed)).encode(), SECRET, algorithm="HS256")
     assert refusal(token) == expected
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"aud": None}, {"aud": ["x", "clad_support_chat"]}, {"nbf": NOW}, {"iat": NOW + 3600}, {"exp": NOW + 0.5}],
+    [
+        {},
+        {"aud": None},
+        {"aud": ["x", "clad_support_chat"]},
+        {"nbf": NOW},
+        {"iat": NOW + 3600},
+        {"exp": NOW + 0.5},
+    ],
 )
-def test_a_token_may_have_no_audience_and_an_issuer_whose_clock_is_ahead(changed: dict[str, object]) -> None:
+def test_a_token_may_have_no_audience_and_an_issuer_whose_clock_is_ahead(
+    changed: dict[str, object],
+) -> None:
     assert dial(jwt.encode(claims(**changed), SECRET, algorithm="HS256")) == "ann"
 
 
@@ -151,10 +181,16 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "right alg, no signature": lambda: raw_token({"alg": "HS256"}, claims()),
     "another secret": lambda: jwt.encode(claims(), OTHER_SECRET, algorithm="HS256"),
     "an algorithm without a key": lambda: jwt.encode(claims(), SECRET * 2, algorithm="HS512"),
-    "another's key pair": lambda: jwt.encode(claims(), _pem_pair(ec.generate_private_key(ec.SECP256R1()))[0], algorithm="ES256"),
+    "another's key pair": lambda: jwt.encode(
+        claims(), _pem_pair(ec.generate_private_key(ec.SECP256R1()))[0], algorithm="ES256"
+    ),
     "two parts": lambda: jwt.encode(claims(), SECRET, algorithm="HS256").rpartition(".")[0],
-    "a changed payload": lambda: _with_payload(jwt.encode(claims(sub="bob"), SECRET, algorithm="HS256"), claims()),
-    "a payload that is no mapping": lambda: jwt.api_jws.encode(b'["ann"]', SECRET, algorithm="HS256"),
+    "a changed payload": lambda: _with_payload(
+        jwt.encode(claims(sub="bob"), SECRET, algorithm="HS256"), claims()
+    ),
+    "a payload that is no mapping": lambda: jwt.api_jws.encode(
+        b'["ann"]', SECRET, algorithm="HS256"
+    ),
     "a payload that is no JSON": lambda: jwt.api_jws.encode(b"ann", SECRET, algorithm="HS256"),
     "bytes beyond ASCII": lambda: "ü.ü.ü",
     "a lone surrogate": lambda: "\ud800.e30.e30",
@@ -170,13 +206,20 @@ def _with_payload(token: str, payload: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
 def test_a_forged_or_broken_token_is_refused(forge: Callable[[], str]) -> None:
-    assert refusal(forge(), IdentityKey("HS256", SECRET), IdentityKey("ES256", EC_PUBLIC))[0] == "invalid_token"
+    assert (
+        refusal(forge(), IdentityKey("HS256", SECRET), IdentityKey("ES256", EC_PUBLIC))[0]
+        == "invalid_token"
+    )
 
 
 def test_a_public_key_is_no_shared_secret() -> None:
-    """The classic confusion: an HMAC made with the public key, where both algorithms are trusted."""
+    """The classic confusion: an HMAC made with the public key, where both algorithms are
+    trusted.
+    """
     header, payload = raw_token({"alg": "HS256", "typ": "JWT"}, claims()).split(".")[:2]
-    signature = jwt.get_algorithm_by_name("HS256").sign(f"{header}.{payload}".encode(), RSA_PUBLIC.encode())
+    signature = jwt.get_algorithm_by_name("HS256").sign(
+        f"{header}.{payload}".encode(), RSA_PUBLIC.encode()
+    )
     forged = f"{header}.{payload}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
     assert refusal(forged, IdentityKey("RS256", RSA_PUBLIC)) == ("invalid_token", "wrong_alg")
     keys = (IdentityKey("RS256", RSA_PUBLIC), IdentityKey("HS256", SECRET))
@@ -185,8 +228,16 @@ def test_a_public_key_is_no_shared_secret() -> None:
 
 def test_while_keys_change_a_token_of_either_key_is_good_and_kid_picks_one() -> None:
     old, new = IdentityKey("HS256", SECRET, "old"), IdentityKey("HS256", OTHER_SECRET, "new")
-    for secret, key_id in ((SECRET, None), (OTHER_SECRET, None), (SECRET, "old"), (OTHER_SECRET, "new")):
-        assert dial(sign_identity_token("ann", secret, **WIDGET, now=NOW, key_id=key_id), old, new) == "ann"
+    for secret, key_id in (
+        (SECRET, None),
+        (OTHER_SECRET, None),
+        (SECRET, "old"),
+        (OTHER_SECRET, "new"),
+    ):
+        assert (
+            dial(sign_identity_token("ann", secret, **WIDGET, now=NOW, key_id=key_id), old, new)
+            == "ann"
+        )
     crossed = sign_identity_token("ann", SECRET, **WIDGET, now=NOW, key_id="new")
     assert refusal(crossed, old, new) == ("invalid_token", "wrong_signature")
 
@@ -215,8 +266,13 @@ def test_expiry_is_judged_by_the_backends_clock() -> None:
         ("RS256", EC_PUBLIC),
     ],
 )
-def test_a_key_that_cannot_serve_is_refused_when_it_is_given_and_not_shown(algorithm: Any, key: str) -> None:
-    for make in (lambda: IdentityKey(algorithm, key), lambda: sign_identity_token("ann", key, **WIDGET, algorithm=algorithm)):
+def test_a_key_that_cannot_serve_is_refused_when_it_is_given_and_not_shown(
+    algorithm: Any, key: str
+) -> None:
+    for make in (
+        lambda: IdentityKey(algorithm, key),
+        lambda: sign_identity_token("ann", key, **WIDGET, algorithm=algorithm),
+    ):
         with pytest.raises(InvalidInputError) as caught:
             make()
         assert key not in str(caught.value)
@@ -227,7 +283,15 @@ def test_keys_hide_their_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"user": ""}, {"user": {}}, {"user": {"id": 7}}, {"lifetime": 0.0}, {"lifetime": float("nan")}, {"widget_id": ""}]
+    "wrong",
+    [
+        {"user": ""},
+        {"user": {}},
+        {"user": {"id": 7}},
+        {"lifetime": 0.0},
+        {"lifetime": float("nan")},
+        {"widget_id": ""},
+    ],
 )
 def test_nothing_is_signed_for_nobody_or_for_no_time(wrong: dict[str, Any]) -> None:
     good: dict[str, Any] = {"user": "ann", "secret": SECRET, **WIDGET}
@@ -240,4 +304,6 @@ def test_without_pyjwt_the_error_says_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(ModuleNotFoundError, match=r'pip install "support-chat\[backend\]"'):
         sign_identity_token("ann", SECRET, **WIDGET)
     with Backend(**WIDGET) as b:
-        assert b.open(Credentials(**WIDGET, visitor="v")).welcome.user_id is None, "visitors need no PyJWT"
+        assert b.open(Credentials(**WIDGET, visitor="v")).welcome.user_id is None, (
+            "visitors need no PyJWT"
+        )

@@ -57,7 +57,9 @@ async def is_lost(waiting: Awaitable[object]) -> None:
 
 
 REQUESTS: dict[str, Callable[[Link], Coroutine[Any, Any, object]]] = {
-    "identify": lambda link: link.identify(IdentifyRequest("identify-1", "ann", "secret-1", token("ann"))),
+    "identify": lambda link: link.identify(
+        IdentifyRequest("identify-1", "ann", "secret-1", token("ann"))
+    ),
     "update": lambda link: link.update({"user.name": "Ann"}),
     "send": lambda link: link.send(Outgoing("m1", "hello")),
     "conversations": lambda link: link.conversations(),
@@ -73,7 +75,9 @@ def test_a_whole_life_of_a_link() -> None:
         link: Link = await transport.open(VISITOR)
         assert link.welcome.user_id is None
         message = await link.send(Outgoing("m1", "hello"))
-        assert (await link.update({"user.name": "V", "nonsense": 1})).rejected == (("nonsense", "unknown_path"),)
+        assert (await link.update({"user.name": "V", "nonsense": 1})).rejected == (
+            ("nonsense", "unknown_path"),
+        )
         answer = await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
         assert (answer.user_id, answer.conversations_moved) == ("ann", 1)
         await link.renew(token("ann"))
@@ -105,7 +109,12 @@ def test_events_come_in_order_and_each_once_whoever_asks() -> None:
         await asyncio.sleep(1)
         b.agent.reply(SignedIn("ann"), "3")
         seen.append(await later)
-        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == ["0", "1", "2", "3"]
+        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
+            "0",
+            "1",
+            "2",
+            "3",
+        ]
 
     on_loop(scenario)
 
@@ -115,25 +124,35 @@ def test_what_was_missed_comes_before_what_is_new() -> None:
         first = await transport.open(as_user())
         first.abort()
         b.agent.reply(SignedIn("ann"), "missed")
-        back = await transport.open(as_user(session=first.welcome.session, cursor=first.welcome.cursor))
+        back = await transport.open(
+            as_user(session=first.welcome.session, cursor=first.welcome.cursor)
+        )
         b.agent.reply(SignedIn("ann"), "new")
         events = back.events()
         seen = [await anext(events), await anext(events)]
-        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == ["missed", "new"]
+        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
+            "missed",
+            "new",
+        ]
 
     on_loop(scenario)
 
 
 def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobody_else() -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
-        mine, tab, bob = [await transport.open(credentials) for credentials in (as_user(), as_user(), as_user("bob"))]
+        mine, tab, bob = [
+            await transport.open(credentials)
+            for credentials in (as_user(), as_user(), as_user("bob"))
+        ]
         visitor = await transport.open(VISITOR)
         await mine.send(Outgoing("m1", "hello"))
         event = await anext(tab.events())
         assert isinstance(event, MessageArrived)
         assert event.message.text == "hello"
         await mine.send(Outgoing("m1", "hello"))
-        b.agent.reply(Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here")
+        b.agent.reply(
+            Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here"
+        )
         assert isinstance(await anext(visitor.events()), MessageArrived)
         for link in (mine, tab, bob, visitor):
             with pytest.raises(TimeoutError):
@@ -161,7 +180,9 @@ def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_successor
         first, second = await transport.open(VISITOR), await transport.open(VISITOR)
         await first.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
         second.abort()
-        back = await transport.open(Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session))
+        back = await transport.open(
+            Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session)
+        )
         b.agent.reply(Visitor(back.welcome.visitor_id), "to the successor")
         assert isinstance(await anext(back.events()), MessageArrived)
 
@@ -171,7 +192,9 @@ def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_successor
 def test_a_refusal_crosses_as_it_is() -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
         with pytest.raises(AuthRefusedError) as caught:
-            await transport.open(Credentials(**WIDGET, visitor="s", user_id="ann", token=token("bob")))
+            await transport.open(
+                Credentials(**WIDGET, visitor="s", user_id="ann", token=token("bob"))
+            )
         assert caught.value.reason == "wrong_sub"
         link = await transport.open(VISITOR)
         with pytest.raises(AuthRefusedError):
@@ -207,7 +230,9 @@ def test_a_request_crosses_by_value_as_it_was_when_it_was_made() -> None:
 
 
 @requests
-def test_nothing_is_done_in_the_step_that_asks_for_it(request_of: Callable[[Link], Coroutine[Any, Any, object]]) -> None:
+def test_nothing_is_done_in_the_step_that_asks_for_it(
+    request_of: Callable[[Link], Coroutine[Any, Any, object]],
+) -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
         link = await transport.open(as_user())
         before = len(b.log)
@@ -243,7 +268,9 @@ def test_an_aborted_link_fails_pending_and_later_calls_and_delivers_nothing(
         b.faults.heal()
         await is_lost(request_of(link))
         await asyncio.sleep(60)
-        done = [entry for entry in b.log if entry.kind in ("identified", "updated", "sent", "renewed")]
+        done = [
+            entry for entry in b.log if entry.kind in ("identified", "updated", "sent", "renewed")
+        ]
         assert done == [], "what had not arrived is not carried out"
 
     on_loop(scenario)
@@ -302,7 +329,9 @@ def test_a_dial_whose_link_breaks_before_its_answer_arrives_fails() -> None:
 def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_by_asyncio() -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
         reported: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context)
+        )
         link = await transport.open(VISITOR)
         b.faults.swallow("send")
         await is_lost(link.send(Outgoing("m", "hello")))
@@ -314,7 +343,9 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_by_asyncio() -
 
 
 @requests
-def test_a_cancelled_call_that_has_not_arrived_does_nothing(request_of: Callable[[Link], Coroutine[Any, Any, object]]) -> None:
+def test_a_cancelled_call_that_has_not_arrived_does_nothing(
+    request_of: Callable[[Link], Coroutine[Any, Any, object]],
+) -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
         link = await transport.open(as_user())
         b.faults.delay(5)
@@ -347,11 +378,16 @@ def test_a_call_cancelled_on_the_way_back_was_carried_out() -> None:
 
 
 @requests
-def test_a_dropped_link_fails_pending_calls_and_its_reader(request_of: Callable[[Link], Coroutine[Any, Any, object]]) -> None:
+def test_a_dropped_link_fails_pending_calls_and_its_reader(
+    request_of: Callable[[Link], Coroutine[Any, Any, object]],
+) -> None:
     async def scenario(b: Backend, transport: Transport) -> None:
         link = await transport.open(as_user())
         b.faults.delay(5)
-        reading, calling = asyncio.ensure_future(anext(link.events())), asyncio.ensure_future(request_of(link))
+        reading, calling = (
+            asyncio.ensure_future(anext(link.events())),
+            asyncio.ensure_future(request_of(link)),
+        )
         await asyncio.sleep(1)
         b.faults.drop_links()
         await is_lost(reading)
@@ -369,7 +405,9 @@ def test_what_a_dropped_link_had_not_delivered_is_replayed() -> None:
         b.agent.reply(SignedIn("ann"), "on its way")
         b.faults.drop_links()
         await is_lost(anext(link.events()))
-        back = await transport.open(as_user(session=link.welcome.session, cursor=link.welcome.cursor))
+        back = await transport.open(
+            as_user(session=link.welcome.session, cursor=link.welcome.cursor)
+        )
         event = await anext(back.events())
         assert isinstance(event, MessageArrived)
         assert event.message.text == "on its way"
@@ -437,7 +475,9 @@ def test_many_sessions_share_one_transport() -> None:
         assert b.log.open_links == b.log.max_open_links == 50
         for link in links:
             b.agent.reply((await link.conversations())[0].id, "hello")
-        assert [isinstance(await anext(link.events()), MessageArrived) for link in links] == [True] * 50
+        assert [isinstance(await anext(link.events()), MessageArrived) for link in links] == [
+            True
+        ] * 50
         for link in links:
             link.abort()
         assert (b.log.open_links, b.log.max_open_links) == (0, 50)
@@ -450,7 +490,10 @@ def test_concurrent_identifies_of_two_tabs_make_one_user_and_one_merge() -> None
         tabs = [await transport.open(VISITOR) for _ in range(2)]
         await tabs[0].send(Outgoing("m", "hello"))
         answers = await asyncio.gather(
-            *(tab.identify(IdentifyRequest(f"i-{n}", "ann", "secret-1", token("ann"))) for n, tab in enumerate(tabs))
+            *(
+                tab.identify(IdentifyRequest(f"i-{n}", "ann", "secret-1", token("ann")))
+                for n, tab in enumerate(tabs)
+            )
         )
         assert sorted(answer.conversations_moved for answer in answers) == [0, 1]
         assert b.agent.users() == (SignedIn("ann"),)

@@ -1,8 +1,10 @@
-"""What the network costs: `python tests/benchmarks/network.py`. Medians and ratios of one run, never a test with a stop-watch.
+"""What the network costs: `python tests/benchmarks/network.py`. Medians and ratios of one run,
+never a test with a stop-watch.
 
-A real `support-chat serve` runs in its own process. Beside each thing that the library does stands the least that it could cost:
-the same request made with httpx2 alone, the same frame read with the standard library's json. The rounds are interleaved, so that a
-busy machine slows all of them alike; the ratios are what to look at.
+A real `support-chat serve` runs in its own process. Beside each thing that the library does stands
+the least that it could cost: the same request made with httpx2 alone, the same frame read with the
+standard library's json. The rounds are interleaved, so that a busy machine slows all of them alike;
+the ratios are what to look at.
 """
 
 from __future__ import annotations
@@ -31,7 +33,12 @@ from support_chat.values import Message
 from support_chat_adapters.backend import Backend
 from support_chat_adapters.storage import FileStorage, MemoryStorage, SQLiteStorage
 from support_chat_adapters.transport import LoopbackTransport, WidgetAPITransport
-from support_chat_adapters.wire.frames import decode_frame, encode_frame, event_of, frame_of
+from support_chat_adapters.transport.wire.frames import (
+    decode_frame,
+    encode_frame,
+    event_of,
+    frame_of,
+)
 
 Deed = Callable[[], Awaitable[object]]
 
@@ -61,7 +68,10 @@ def show(title: str, lines: list[Line], taken: dict[str, float]) -> None:
     """Prints one part of the table."""
     print(f"\n{title}")
     for line in lines:
-        print(f"  {line.name:<52} {taken[line.name] * 1e6:>12,.0f} us   {taken[line.name] / taken[line.against]:>7.2f}x {line.against}")
+        print(
+            f"  {line.name:<52} {taken[line.name] * 1e6:>12,.0f} us   "
+            f"{taken[line.name] / taken[line.against]:>7.2f}x {line.against}"
+        )
 
 
 def credentials() -> Credentials:
@@ -71,12 +81,20 @@ def credentials() -> Credentials:
 
 async def on_the_network(server: Served, rounds: int) -> None:
     """Messages and dials."""
-    transport, polls = WidgetAPITransport(server.url), WidgetAPITransport(server.url, websocket=None)
+    transport, polls = (
+        WidgetAPITransport(server.url),
+        WidgetAPITransport(server.url, websocket=None),
+    )
     with Backend(workspace_id=WORKSPACE, widget_id=WIDGET) as backend:
         loopback = LoopbackTransport(backend)
         async with (
             httpx2.AsyncClient(base_url=f"{server.url}/widget/v1") as bare,
-            SupportChat(workspace_id=WORKSPACE, widget_id=WIDGET, transport=transport, storage=MemoryStorage()) as chat,
+            SupportChat(
+                workspace_id=WORKSPACE,
+                widget_id=WIDGET,
+                transport=transport,
+                storage=MemoryStorage(),
+            ) as chat,
         ):
             await chat.boot()
             link, near = await transport.open(credentials()), await loopback.open(credentials())
@@ -87,7 +105,11 @@ async def on_the_network(server: Served, rounds: int) -> None:
             headers = {"authorization": f"Bearer {link.welcome.session}"}
 
             async def post() -> None:
-                await bare.post(path, json={"text": "Hello", "clientMessageId": uuid.uuid4().hex}, headers=headers)
+                await bare.post(
+                    path,
+                    json={"text": "Hello", "clientMessageId": uuid.uuid4().hex},
+                    headers=headers,
+                )
 
             async def open_bare() -> None:
                 asked = credentials()
@@ -105,13 +127,27 @@ async def on_the_network(server: Served, rounds: int) -> None:
 
             sending = [
                 Line("httpx2 alone, one POST", post, "httpx2 alone, one POST"),
-                Line("a message over a link of WidgetAPITransport", send(link, begun.conversation_id), "httpx2 alone, one POST"),
-                Line("... through a session", lambda: chat.send_message("Hello", chat_begun.conversation_id), "httpx2 alone, one POST"),
-                Line("... over the loopback, no network", send(near, near_begun.conversation_id), "httpx2 alone, one POST"),
+                Line(
+                    "a message over a link of WidgetAPITransport",
+                    send(link, begun.conversation_id),
+                    "httpx2 alone, one POST",
+                ),
+                Line(
+                    "... through a session",
+                    lambda: chat.send_message("Hello", chat_begun.conversation_id),
+                    "httpx2 alone, one POST",
+                ),
+                Line(
+                    "... over the loopback, no network",
+                    send(near, near_begun.conversation_id),
+                    "httpx2 alone, one POST",
+                ),
             ]
             show("a message", sending, await medians(sending, rounds))
             dialling = [
-                Line("httpx2 alone, opening a session", open_bare, "httpx2 alone, opening a session"),
+                Line(
+                    "httpx2 alone, opening a session", open_bare, "httpx2 alone, opening a session"
+                ),
                 Line("a dial with a WebSocket", dial(transport), "httpx2 alone, opening a session"),
                 Line("a dial with polls", dial(polls), "httpx2 alone, opening a session"),
             ]
@@ -123,9 +159,20 @@ async def on_the_network(server: Served, rounds: int) -> None:
 
 
 async def in_the_codec(rounds: int) -> None:
-    """A frame, a thousand times: written and read by ours, and by the standard library without a check of anything."""
-    event = MessageArrived(Message("message-1", "conversation-1", "agent", "Hello, how can I help? " * 4, 1.5, None), "17", 3)
-    plain: dict[str, Any] = {"type": "message.created", "message": attrs.asdict(event.message), "cursor": "17", "unread": 3}
+    """A frame, a thousand times: written and read by ours, and by the standard library without a
+    check of anything.
+    """
+    event = MessageArrived(
+        Message("message-1", "conversation-1", "agent", "Hello, how can I help? " * 4, 1.5, None),
+        "17",
+        3,
+    )
+    plain: dict[str, Any] = {
+        "type": "message.created",
+        "message": attrs.asdict(event.message),
+        "cursor": "17",
+        "unread": 3,
+    }
 
     async def ours() -> None:
         for _ in range(1000):
@@ -138,7 +185,10 @@ async def in_the_codec(rounds: int) -> None:
             read = json.loads(json.dumps(plain))
             MessageArrived(Message(**read["message"]), read["cursor"], read["unread"])
 
-    lines = [Line("json, without any check", theirs, "json, without any check"), Line("the codec", ours, "json, without any check")]
+    lines = [
+        Line("json, without any check", theirs, "json, without any check"),
+        Line("the codec", ours, "json, without any check"),
+    ]
     show("a thousand frames", lines, await medians(lines, rounds))
 
 
@@ -167,9 +217,14 @@ async def in_storages(folder: Path, rounds: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few rounds only, to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few rounds only, to see that it runs"
+    )
     rounds = 3 if parser.parse_args(arguments).quick else 300
-    with tempfile.TemporaryDirectory() as name, served(Path(name), "--opens-per-minute=0", "--requests-per-minute=0") as server:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        served(Path(name), "--opens-per-minute=0", "--requests-per-minute=0") as server,
+    ):
         asyncio.run(on_the_network(server, rounds))
         asyncio.run(in_the_codec(min(rounds, 50)))
         asyncio.run(in_storages(Path(name), rounds))

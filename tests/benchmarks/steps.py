@@ -1,12 +1,16 @@
-"""What a step, a session and an import cost: `python tests/benchmarks/steps.py`. A table of ratios, never a test with a stop-watch.
+"""What a step, a session and an import cost: `python tests/benchmarks/steps.py`. A table of ratios,
+never a test with a stop-watch.
 
-The same rows of the shipped chart run side by side: by `Compiled.step`, by a stock `transitions.Machine` (with a registered model,
-and with an unregistered one through `machine.events`), and, as the least that a dispatch can cost, by an equally small machine of
-`automat` that has no guards, no facts and no data. The rounds are interleaved and the medians compared, so that a busy machine slows
-all of them alike; the ratios are what to look at, and they are those of one run.
+The same rows of the shipped chart run side by side: by `Compiled.step`, by a stock
+`transitions.Machine` (with a registered model, and with an unregistered one through
+`machine.events`), and, as the least that a dispatch can cost, by an equally small machine of
+`automat` that has no guards, no facts and no data. The rounds are interleaved and the medians
+compared, so that a busy machine slows all of them alike; the ratios are what to look at, and they
+are those of one run.
 
-Memory is counted by `tracemalloc` over ten thousand states, and by adding up what each object itself takes. Imports are measured in
-fresh interpreters with compiled bytecode, as CPU time, over `attrs`, `transitions` and `asyncio`, which a user has anyway.
+Memory is counted by `tracemalloc` over ten thousand states, and by adding up what each object
+itself takes. Imports are measured in fresh interpreters with compiled bytecode, as CPU time, over
+`attrs`, `transitions` and `asyncio`, which a user has anyway.
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ from automat import TypeMachineBuilder
 from transitions import Machine
 
 from support_chat import CHART, Chart, Compiled, Fact, Input, Phase, SignedIn, State, Trigger
-from support_chat.book.book import Book
-from support_chat.book.tokens import Token
-from support_chat.book.updates import Updates
 from support_chat.chart.model import Present, Same, Transition
+from support_chat.lifecycle.context import Book
+from support_chat.lifecycle.tokens import Token
+from support_chat.lifecycle.updates import Updates
 
 Value = str | None
 Moment = tuple[str, Trigger, tuple[Fact, ...], Value]
@@ -56,11 +60,15 @@ CYCLE: tuple[Moment, ...] = (
     ("part.done", Trigger.PARTED, (), None),
     ("shutdown.done", Trigger.PROCEED, (), None),
 )
-"""A whole life of a session: the row that fires, its trigger, the facts that hold from outside, and whom the trigger names."""
+"""A whole life of a session: the row that fires, its trigger, the facts that hold from outside, and
+whom the trigger names.
+"""
 
 
 def moments(compiled: Compiled) -> list[tuple[State, Input]]:
-    """The states and inputs of the cycle; checks that it fires the rows that it says, since it would measure nothing otherwise."""
+    """The states and inputs of the cycle; checks that it fires the rows that it says, since it
+    would measure nothing otherwise.
+    """
     state = compiled.initial
     cycle: list[tuple[State, Input]] = []
     for name, trigger, facts, named in CYCLE:
@@ -68,11 +76,13 @@ def moments(compiled: Compiled) -> list[tuple[State, Input]]:
         cycle.append((state, happening))
         state, row = compiled.fire(state, happening)
         if row.name != name:
-            raise SystemExit(f"the cycle expected {name} and {row.name} fired; mend CYCLE in this file")
+            raise SystemExit(
+                f"the cycle expected {name} and {row.name} fired; mend CYCLE in this file"
+            )
     return cycle
 
 
-# --- the competitors ----------------------------------------------------------------------------------------------------
+# --- the competitors ------------------------------------------------------------------------------
 
 
 class Model:
@@ -94,7 +104,9 @@ class Model:
 
 
 def stock(chart: Chart, model: Model, *, registered: bool) -> Machine:
-    """The rows of the chart in a `transitions.Machine`, with a condition a fact and a callback that does what the row declares."""
+    """The rows of the chart in a `transitions.Machine`, with a condition a fact and a callback that
+    does what the row declares.
+    """
     machine = Machine(
         model=model if registered else None,
         states=[str(phase) for phase in chart.phases],
@@ -110,7 +122,12 @@ def stock(chart: Chart, model: Model, *, registered: bool) -> Machine:
         def apply() -> None:
             model.facts -= clears
             model.facts |= sets
-            model.value.update({name: None if source is None else model.value[source] for name, source in assigns.items()})
+            model.value.update(
+                {
+                    name: None if source is None else model.value[source]
+                    for name, source in assigns.items()
+                }
+            )
 
         return apply
 
@@ -146,7 +163,7 @@ def automat_door() -> Door:
     return builder.build()(object())
 
 
-# --- what is measured ---------------------------------------------------------------------------------------------------
+# --- what is measured -----------------------------------------------------------------------------
 
 
 def runners() -> dict[str, tuple[int, Callable[[int], None]]]:
@@ -167,7 +184,10 @@ def runners() -> dict[str, tuple[int, Callable[[int], None]]]:
         model.value = dict.fromkeys((*CHART.registers, str(CHART.named)))
         machine = stock(CHART, model, registered=registered)
         start = [
-            (set(compiled.names(s.facts | h.facts)), dict(zip((*CHART.registers, CHART.named), (*s.registers, h.named), strict=True)))
+            (
+                set(compiled.names(s.facts | h.facts)),
+                dict(zip((*CHART.registers, CHART.named), (*s.registers, h.named), strict=True)),
+            )
             for s, h in cycle
         ]
         by_name = [str(happening.trigger) for _, happening in cycle]
@@ -213,9 +233,16 @@ def nanoseconds(steps: int, rounds: int, repeat: int) -> dict[str, float]:
 
 
 def deep_size(value: Any, seen: set[int] | None = None) -> int:
-    """What an object and everything that only it holds take, in bytes; enum members, types and functions belong to everybody."""
+    """What an object and everything that only it holds take, in bytes; enum members, types and
+    functions belong to everybody.
+    """
     seen = set() if seen is None else seen
-    if id(value) in seen or value is None or isinstance(value, bool | type | Phase) or callable(value):
+    if (
+        id(value) in seen
+        or value is None
+        or isinstance(value, bool | type | Phase)
+        or callable(value)
+    ):
         return 0
     seen.add(id(value))
     size: int = sys.getsizeof(value)
@@ -230,7 +257,9 @@ def deep_size(value: Any, seen: set[int] | None = None) -> int:
 
 def full_book() -> Book:
     """A book of a signed-in user in the middle of a session."""
-    traits = {f"user.traits.{name}": f"value of {name}" for name in ("role", "plan", "team", "locale")}
+    traits = {
+        f"user.traits.{name}": f"value of {name}" for name in ("role", "plan", "team", "locale")
+    }
     return Book(
         serial=40,
         tags=tuple(range(30, 41)),
@@ -252,7 +281,10 @@ def bytes_of_a_state(count: int) -> float:
     facts = compiled.mask((Fact.BOOTED, Fact.SENDING))
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    states = [State(Phase.AUTHENTICATED.value, facts, (f"user_{number:08}", None)) for number in range(count)]
+    states = [
+        State(Phase.AUTHENTICATED.value, facts, (f"user_{number:08}", None))
+        for number in range(count)
+    ]
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return (after - before) / len(states)
@@ -267,19 +299,27 @@ print(time.process_time() - before)
 
 
 def import_milliseconds(repeat: int) -> float:
-    """The best of `repeat` fresh interpreters: the CPU time of `import support_chat` over that of what it stands on."""
+    """The best of `repeat` fresh interpreters: the CPU time of `import support_chat` over that of
+    what it stands on.
+    """
     with tempfile.TemporaryDirectory() as cache:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
         environment["PYTHONPYCACHEPREFIX"] = cache
         command = [sys.executable, "-c", _TIMED_IMPORT]
         times = [
-            float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+            float(
+                subprocess.run(
+                    command, env=environment, check=True, capture_output=True, text=True
+                ).stdout
+            )
             for _ in range(repeat + 1)
         ]
     return 1000 * min(times[1:])  # the first one has compiled
 
 
-# --- the table ----------------------------------------------------------------------------------------------------------
+# --- the table ------------------------------------------------------------------------------------
 
 
 def verdict(value: float, target: float) -> str:
@@ -290,7 +330,11 @@ def verdict(value: float, target: float) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description="What a step, a session and an import cost.")
-    parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not what it costs")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one short round: to see that it runs, not what it costs",
+    )
     quick: bool = parser.parse_args(arguments).quick
     rounds, repeat, states, interpreters = (1, 1, 100, 1) if quick else (400, 15, 10_000, 11)
 
@@ -315,7 +359,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     took = import_milliseconds(interpreters)
     print(f"\n{'import support_chat':<40}{'ms':>10}{'':>12}{'target':>10}")
-    print(f"{'over attrs + transitions + asyncio':<40}{took:>10.1f}{'':>12}{'20 ms':>10}  {verdict(took, 20.0)}")
+    print(
+        f"{'over attrs + transitions + asyncio':<40}{took:>10.1f}{'':>12}{'20 ms':>10}  "
+        f"{verdict(took, 20.0)}"
+    )
 
 
 if __name__ == "__main__":

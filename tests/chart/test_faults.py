@@ -1,7 +1,9 @@
-"""What is wrong with a chart is said when it is built: tiny charts with one fault each, and the shipped chart with one row spoilt.
+"""What is wrong with a chart is said when it is built: tiny charts with one fault each, and the
+shipped chart with one row spoilt.
 
-`chart()` below makes a chart without a fault: a door that opens and closes, a lock that somebody owns. Every row of the table
-changes one thing and names the one sentence that is expected of it, so that a check cannot be lost, nor cry wolf.
+`chart()` below makes a chart without a fault: a door that opens and closes, a lock that somebody
+owns. Every row of the table changes one thing and names the one sentence that is expected of it, so
+that a check cannot be lost, nor cry wolf.
 """
 
 from __future__ import annotations
@@ -13,13 +15,27 @@ import attrs
 import pytest
 
 from support_chat import CHART, Chart, ChartError
-from support_chat.chart.model import Arm, Ask, Carried, Disarm, Ignored, Note, Present, Raise, Same, Stored, Transition
+from support_chat.chart.model import (
+    Arm,
+    Ask,
+    Carried,
+    Disarm,
+    Ignored,
+    Note,
+    Present,
+    Raise,
+    Same,
+    Stored,
+    Transition,
+)
 from support_chat.errors import NotBootedError
-from support_chat.lifecycle.alphabet import Fact, Phase
+from support_chat.lifecycle.names import Fact, Phase
 from support_chat.lifecycle.refusals import NOT_BOOTED
 
 
-def row(name: str, trigger: str | tuple[str, ...], sources: str | tuple[str, ...], **rest: Any) -> Transition:
+def row(
+    name: str, trigger: str | tuple[str, ...], sources: str | tuple[str, ...], **rest: Any
+) -> Transition:
     return Transition(name=name, group="door", trigger=trigger, sources=sources, **rest)
 
 
@@ -27,7 +43,14 @@ OPEN = row("open", "open", "closed", target="opened", unless="locked", effects=(
 LOCKED_OUT = row("open.locked", "open", "closed", when="locked", effects="ring")
 OPENED = row("opened", "pushed", "opened", when="gently")
 SLAMMED = row("slammed", "pushed", "opened", unless="gently", effects="hush")
-CLOSE = row("close", ("close", "time_over"), "opened", target="closed", clears="locked", effects=("wait", "settle"))
+CLOSE = row(
+    "close",
+    ("close", "time_over"),
+    "opened",
+    target="closed",
+    clears="locked",
+    effects=("wait", "settle"),
+)
 LOCK = row("lock", "lock", "closed", when="mine", sets="locked", assigns={"owner": "who"})
 LOCK_REFUSED = row("lock.refused", "lock", "closed", when="owned", unless="mine", effects="ring")
 LOCK_UNOWNED = row("lock.unowned", "lock", "closed", unless=("owned", "mine"), effects="ring")
@@ -37,7 +60,14 @@ NOTHING = (
     Ignored(triggers=("open", "lock", "settled"), phases="opened", because="it is open"),
     Ignored(triggers=("close", "time_over", "pushed"), phases="closed", because="it is closed"),
 )
-PUSH = Ask(doc="push it", lane="arm", success="pushed", failure="pushed", limit="patience", dispose="drop it")
+PUSH = Ask(
+    doc="push it",
+    lane="arm",
+    success="pushed",
+    failure="pushed",
+    limit="patience",
+    dispose="drop it",
+)
 
 
 def chart(**changes: Any) -> Chart:
@@ -90,24 +120,72 @@ def ignoring(*more: Ignored) -> dict[str, Any]:
 
 ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
     # names that are in no alphabet
-    ("the initial phase is unknown", {"initial": "ajar"}, "the initial phase 'ajar' is not a phase"),
-    ("a source is unknown", rows(attrs.evolve(SETTLED, sources=("closed", "ajar"))), "settled: unknown phase 'ajar'"),
+    (
+        "the initial phase is unknown",
+        {"initial": "ajar"},
+        "the initial phase 'ajar' is not a phase",
+    ),
+    (
+        "a source is unknown",
+        rows(attrs.evolve(SETTLED, sources=("closed", "ajar"))),
+        "settled: unknown phase 'ajar'",
+    ),
     ("a target is unknown", rows(attrs.evolve(OPEN, target="ajar")), "open: unknown phase 'ajar'"),
-    ("a trigger is unknown", rows(attrs.evolve(CLOSE, trigger=("close", "time_over", "kick"))), "close: unknown trigger 'kick'"),
+    (
+        "a trigger is unknown",
+        rows(attrs.evolve(CLOSE, trigger=("close", "time_over", "kick"))),
+        "close: unknown trigger 'kick'",
+    ),
     (
         "an external trigger is unknown",
         {"external": ("open", "close", "lock", "kick")},
         "the external trigger 'kick' is not a trigger",
     ),
-    ("a wanted fact is unknown", rows(attrs.evolve(OPENED, when=("gently", "loudly"))), "opened: unknown fact 'loudly'"),
-    ("an unwanted fact is unknown", rows(attrs.evolve(SLAMMED, unless=("gently", "loudly"))), "slammed: unknown fact 'loudly'"),
-    ("a set fact is unknown", rows(attrs.evolve(LOCK, sets=("locked", "loud"))), "lock: unknown fact 'loud'"),
-    ("a cleared fact is unknown", rows(attrs.evolve(CLOSE, clears=("locked", "loud"))), "close: unknown fact 'loud'"),
-    ("an effect is unknown", rows(attrs.evolve(SETTLED, effects="sing")), "settled: unknown effect 'sing'"),
-    ("an assigned register is unknown", rows(attrs.evolve(LOCK, assigns={"heir": "who"})), "lock: unknown register 'heir'"),
-    ("a register read is unknown", rows(attrs.evolve(LOCK, assigns={"owner": "heir"})), "lock: unknown register 'heir'"),
-    ("an equality's register is unknown", facts(mine=Same("", "who", "heir")), "fact 'mine': unknown register 'heir'"),
-    ("a presence's register is unknown", facts(owned=Present("", "heir")), "fact 'owned': unknown register 'heir'"),
+    (
+        "a wanted fact is unknown",
+        rows(attrs.evolve(OPENED, when=("gently", "loudly"))),
+        "opened: unknown fact 'loudly'",
+    ),
+    (
+        "an unwanted fact is unknown",
+        rows(attrs.evolve(SLAMMED, unless=("gently", "loudly"))),
+        "slammed: unknown fact 'loudly'",
+    ),
+    (
+        "a set fact is unknown",
+        rows(attrs.evolve(LOCK, sets=("locked", "loud"))),
+        "lock: unknown fact 'loud'",
+    ),
+    (
+        "a cleared fact is unknown",
+        rows(attrs.evolve(CLOSE, clears=("locked", "loud"))),
+        "close: unknown fact 'loud'",
+    ),
+    (
+        "an effect is unknown",
+        rows(attrs.evolve(SETTLED, effects="sing")),
+        "settled: unknown effect 'sing'",
+    ),
+    (
+        "an assigned register is unknown",
+        rows(attrs.evolve(LOCK, assigns={"heir": "who"})),
+        "lock: unknown register 'heir'",
+    ),
+    (
+        "a register read is unknown",
+        rows(attrs.evolve(LOCK, assigns={"owner": "heir"})),
+        "lock: unknown register 'heir'",
+    ),
+    (
+        "an equality's register is unknown",
+        facts(mine=Same("", "who", "heir")),
+        "fact 'mine': unknown register 'heir'",
+    ),
+    (
+        "a presence's register is unknown",
+        facts(owned=Present("", "heir")),
+        "fact 'owned': unknown register 'heir'",
+    ),
     (
         "an outcome of an effect is unknown",
         effects(push=attrs.evolve(PUSH, refusal="repelled")),
@@ -133,7 +211,11 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
         ignoring(Ignored(triggers="open", phases="ajar", because="mere noise")),
         "ignored (mere noise): unknown name 'ajar'",
     ),
-    ("a composite's phase is unknown", {"composites": {"any": ("closed", "ajar")}}, "composite 'any': unknown phase 'ajar'"),
+    (
+        "a composite's phase is unknown",
+        {"composites": {"any": ("closed", "ajar")}},
+        "composite 'any': unknown phase 'ajar'",
+    ),
     # what a row may not do
     (
         "the trigger's own register is assigned",
@@ -150,7 +232,11 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
         rows(attrs.evolve(CLOSE, clears=("locked", "mine"))),
         "close: sets or clears 'mine', which is not a stored fact",
     ),
-    ("one fact is set and cleared", rows(attrs.evolve(LOCK, clears="locked")), "lock: both sets and clears 'locked'"),
+    (
+        "one fact is set and cleared",
+        rows(attrs.evolve(LOCK, clears="locked")),
+        "lock: both sets and clears 'locked'",
+    ),
     (
         "two rows share a name",
         {"transitions": (*ROWS, attrs.evolve(SETTLED, sources="opened"))},
@@ -168,8 +254,16 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
         rows(row("lock.never", "lock", "closed", when=("owned", "mine"), unless=("owned", "mine"))),
         "lock.never: can never fire, it wants mine, owned to be both true and false",
     ),
-    ("a row has no source", rows(row("nowhere", "open", ())), "nowhere: can never fire, it has no source or no trigger"),
-    ("a row has no trigger", rows(row("never", (), "closed")), "never: can never fire, it has no source or no trigger"),
+    (
+        "a row has no source",
+        rows(row("nowhere", "open", ())),
+        "nowhere: can never fire, it has no source or no trigger",
+    ),
+    (
+        "a row has no trigger",
+        rows(row("never", (), "closed")),
+        "never: can never fire, it has no source or no trigger",
+    ),
     (
         "a row starts where nobody arrives",
         {
@@ -180,13 +274,20 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     (
         "nothing leads to a phase",
-        {"phases": ("closed", "opened", "ajar"), **ignoring(Ignored(triggers=chart().triggers, phases="ajar", because="never"))},
+        {
+            "phases": ("closed", "opened", "ajar"),
+            **ignoring(Ignored(triggers=chart().triggers, phases="ajar", because="never")),
+        },
         "no transitions lead to the phase 'ajar'",
     ),
     # what is declared and not used, used and not produced
     ("a fact is never read", facts(loud=Carried("noise")), "fact 'loud' is never read by a guard"),
     ("a stored fact is never set", rows(attrs.evolve(LOCK, sets=())), "fact 'locked' is never set"),
-    ("an effect is never used", effects(sing=Note(doc="sing")), "effect 'sing' is used by no transition"),
+    (
+        "an effect is never used",
+        effects(sing=Note(doc="sing")),
+        "effect 'sing' is used by no transition",
+    ),
     (
         "nothing produces a trigger",
         {"external": ("open", "close")},
@@ -207,7 +308,9 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 MORE_BY_NATURE = {
     "a row starts where nobody arrives": {"no transitions lead to the phase 'ajar'"},
-    "two rows can both fire": {"open and open.always can both fire on open in closed: no fact tells them apart"},
+    "two rows can both fire": {
+        "open and open.always can both fire on open in closed: no fact tells them apart"
+    },
     "a pair is neither handled nor ignored": {
         "lock in opened is neither handled, refused nor ignored on purpose",
         "settled in opened is neither handled, refused nor ignored on purpose",
@@ -226,7 +329,9 @@ def test_the_chart_that_the_table_spoils_has_no_fault() -> None:
     assert chart().name == "door"
 
 
-@pytest.mark.parametrize(("case", "changes", "sentence"), ONE_FAULT, ids=[case for case, _, _ in ONE_FAULT])
+@pytest.mark.parametrize(
+    ("case", "changes", "sentence"), ONE_FAULT, ids=[case for case, _, _ in ONE_FAULT]
+)
 def test_one_fault_is_one_sentence(case: str, changes: dict[str, Any], sentence: str) -> None:
     assert set(faults(**changes)) == {sentence, *MORE_BY_NATURE.get(case, set())}
 
@@ -236,7 +341,10 @@ def test_every_fault_is_named_in_one_error_once_with_the_rows_to_mend() -> None:
         chart(
             initial="ajar",
             external=("open", "close", "lock", "kick"),
-            **rows(attrs.evolve(OPEN, target="ajar", sets="loud"), attrs.evolve(LOCK, clears="locked", effects="sing")),
+            **rows(
+                attrs.evolve(OPEN, target="ajar", sets="loud"),
+                attrs.evolve(LOCK, clears="locked", effects="sing"),
+            ),
         )
     expected = {
         "the initial phase 'ajar' is not a phase",
@@ -279,7 +387,7 @@ def test_the_facts_of_a_guard_exclude_each_other_in_both_directions() -> None:
         assert chart(**rows(attrs.evolve(one), attrs.evolve(other))).rows("closed", "open")
 
 
-# --- the shipped chart, spoilt ------------------------------------------------------------------------------------------
+# --- the shipped chart, spoilt --------------------------------------------------------------------
 
 
 def shipped(name: str) -> Transition:
@@ -287,7 +395,9 @@ def shipped(name: str) -> Transition:
 
 
 def spoilt(name: str, **changes: Any) -> tuple[Transition, ...]:
-    return tuple(attrs.evolve(one, **changes) if one.name == name else one for one in CHART.transitions)
+    return tuple(
+        attrs.evolve(one, **changes) if one.name == name else one for one in CHART.transitions
+    )
 
 
 def without(*names: str) -> tuple[Transition, ...]:
@@ -301,18 +411,29 @@ def shipped_faults(**changes: Any) -> str:
 
 
 def test_a_row_of_the_shipped_chart_that_answered_alone_is_missed_when_it_is_gone() -> None:
-    """Where a row was alone on its (phase, trigger) the hole is seen; where it was not, only an exploration can tell."""
+    """Where a row was alone on its (phase, trigger) the hole is seen; where it was not, only an
+    exploration can tell.
+    """
     for one in CHART.transitions:
-        alone = [(phase, trigger) for phase in one.sources for trigger in one.trigger if len(CHART.rows(phase, trigger)) == 1]
+        alone = [
+            (phase, trigger)
+            for phase in one.sources
+            for trigger in one.trigger
+            if len(CHART.rows(phase, trigger)) == 1
+        ]
         if not alone:
             continue
         found = shipped_faults(transitions=without(one.name))
         for phase, trigger in alone:
-            assert f"{trigger} in {phase} is neither handled, refused nor ignored on purpose" in found
+            assert (
+                f"{trigger} in {phase} is neither handled, refused nor ignored on purpose" in found
+            )
 
 
 def test_a_guard_of_the_shipped_chart_cannot_lose_a_fact_that_keeps_two_rows_apart() -> None:
-    """For each pair of rows that one fact alone keeps apart: take it away, and the pair is named."""
+    """For each pair of rows that one fact alone keeps apart: take it away, and the pair is
+    named.
+    """
     pairs = {
         (one, other)
         for phase in CHART.phases
@@ -323,8 +444,15 @@ def test_a_guard_of_the_shipped_chart_cannot_lose_a_fact_that_keeps_two_rows_apa
     assert len(pairs) > 100
     for one, other in pairs:
         (fact,) = set(one.when) & set(other.unless)
-        found = shipped_faults(transitions=spoilt(one.name, when=tuple(wanted for wanted in one.when if wanted != fact)))
-        assert f"{one.name} and {other.name} can both" in found or f"{other.name} and {one.name} can both" in found
+        found = shipped_faults(
+            transitions=spoilt(
+                one.name, when=tuple(wanted for wanted in one.when if wanted != fact)
+            )
+        )
+        assert (
+            f"{one.name} and {other.name} can both" in found
+            or f"{other.name} and {one.name} can both" in found
+        )
 
 
 def test_an_outcome_that_forgets_that_it_may_be_late_is_found_in_every_row() -> None:
@@ -332,24 +460,36 @@ def test_an_outcome_that_forgets_that_it_may_be_late_is_found_in_every_row() -> 
         if Fact.LATE in one.unless:
             unguarded = tuple(fact for fact in one.unless if fact != Fact.LATE)
             late = "part.done_earlier" if one.name == "part.done" else "late.dispose"
-            assert f"{one.name} and {late} can both fire" in shipped_faults(transitions=spoilt(one.name, unless=unguarded))
+            assert f"{one.name} and {late} can both fire" in shipped_faults(
+                transitions=spoilt(one.name, unless=unguarded)
+            )
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase != Phase.NOT_INITIALIZED])
 def test_a_phase_of_the_shipped_chart_that_nothing_leads_to_is_found(phase: Phase) -> None:
-    rerouted = tuple(attrs.evolve(one, target=None) if one.target == phase else one for one in CHART.transitions)
+    rerouted = tuple(
+        attrs.evolve(one, target=None) if one.target == phase else one for one in CHART.transitions
+    )
     assert f"no transitions lead to the phase {phase!r}" in shipped_faults(transitions=rerouted)
 
 
-@pytest.mark.parametrize("fact", [fact for fact, kind in CHART.facts.items() if isinstance(kind, Stored)])
+@pytest.mark.parametrize(
+    "fact", [fact for fact, kind in CHART.facts.items() if isinstance(kind, Stored)]
+)
 def test_a_fact_of_the_shipped_chart_that_is_never_set_is_found(fact: str) -> None:
-    never = tuple(attrs.evolve(one, sets=tuple(name for name in one.sets if name != fact)) for one in CHART.transitions)
+    never = tuple(
+        attrs.evolve(one, sets=tuple(name for name in one.sets if name != fact))
+        for one in CHART.transitions
+    )
     assert f"fact {fact!r} is never set" in shipped_faults(transitions=never)
 
 
 @pytest.mark.parametrize("effect", list(CHART.effects))
 def test_an_effect_of_the_shipped_chart_that_no_row_uses_is_found(effect: str) -> None:
-    unused = tuple(attrs.evolve(one, effects=tuple(name for name in one.effects if name != effect)) for one in CHART.transitions)
+    unused = tuple(
+        attrs.evolve(one, effects=tuple(name for name in one.effects if name != effect))
+        for one in CHART.transitions
+    )
     assert f"effect {effect!r} is used by no transition" in shipped_faults(transitions=unused)
 
 

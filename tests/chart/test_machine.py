@@ -1,9 +1,11 @@
-"""The machine against an oracle: the same rows in a stock `transitions.Machine`, compared in every case that guards can tell apart.
+"""The machine against an oracle: the same rows in a stock `transitions.Machine`, compared in every
+case that guards can tell apart.
 
-What is enumerated for each (phase, trigger): every combination of the facts that its rows read, and every way in which the
-registers can be equal or empty. A fact that no row of the pair reads need not vary by itself: a guard is a conjunction of the facts
-it names, so the others cannot change which row fires. They must only come through unchanged, unless the row sets or clears them;
-so each case runs twice, with all of them false and with all of them true.
+What is enumerated for each (phase, trigger): every combination of the facts that its rows read, and
+every way in which the registers can be equal or empty. A fact that no row of the pair reads need
+not vary by itself: a guard is a conjunction of the facts it names, so the others cannot change
+which row fires. They must only come through unchanged, unless the row sets or clears them; so each
+case runs twice, with all of them false and with all of them true.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ from support_chat.chart.model import Booked, Carried, Chart, Present, Same, Stor
 
 COMPILED = Compiled(CHART)
 STORED = frozenset(fact for fact, kind in CHART.facts.items() if isinstance(kind, Stored))
-WITH_THE_TRIGGER = frozenset(fact for fact, kind in CHART.facts.items() if isinstance(kind, Carried | Booked))
+WITH_THE_TRIGGER = frozenset(
+    fact for fact, kind in CHART.facts.items() if isinstance(kind, Carried | Booked)
+)
 REGISTERS = (*CHART.registers, str(CHART.named))
 
 
 def who_is_who(count: int) -> Iterator[tuple[str | None, ...]]:
-    """Every way in which `count` registers can be empty, equal or different: the names themselves do not matter."""
+    """Every way in which `count` registers can be empty, equal or different: the names themselves
+    do not matter.
+    """
 
     def go_on(taken: tuple[str | None, ...], names: int) -> Iterator[tuple[str | None, ...]]:
         if len(taken) == count:
@@ -48,13 +54,16 @@ class Somebody:
 
 
 class Oracle:
-    """The rows of a chart as `transitions` alone would run them: one callable a fact, in `conditions` and `unless`."""
+    """The rows of a chart as `transitions` alone would run them: one callable a fact, in
+    `conditions` and `unless`.
+    """
 
     def __init__(self, chart: Chart) -> None:
         self.model = Somebody()
         self.machine = Machine(
             model=self.model,
-            states=[str(phase) for phase in chart.phases],  # a StrEnum's member would be taken by its name, not its value
+            # a StrEnum's member would be taken by its name, not its value
+            states=[str(phase) for phase in chart.phases],
             initial=str(chart.initial),
             auto_transitions=False,
             ignore_invalid_triggers=True,
@@ -85,7 +94,8 @@ class Oracle:
         self.machine.set_state(str(phase), self.model)
         self.model.facts, self.model.fired = facts, None
         if str(trigger) in self.machine.events:
-            self.model.trigger(str(trigger))  # type: ignore[attr-defined]  # `transitions` gives the model this method
+            # `transitions` gives the model this method
+            self.model.trigger(str(trigger))  # type: ignore[attr-defined]
         return self.model.state, self.model.fired or UNHANDLED.name
 
 
@@ -104,11 +114,15 @@ class Case:
 
     @property
     def happening(self) -> Input:
-        return Input(str(self.trigger), COMPILED.mask(self.facts & WITH_THE_TRIGGER), self.values[-1])
+        return Input(
+            str(self.trigger), COMPILED.mask(self.facts & WITH_THE_TRIGGER), self.values[-1]
+        )
 
     @property
     def true(self) -> set[str]:
-        """Every fact that holds, those of the registers included, worked out from their declaration."""
+        """Every fact that holds, those of the registers included, worked out from their
+        declaration.
+        """
         value = dict(zip(REGISTERS, self.values, strict=True))
         true = set(self.facts)
         for fact, kind in CHART.facts.items():
@@ -125,7 +139,9 @@ def cases(phase: str, trigger: str) -> Iterator[Case]:
     free = sorted(read & (STORED | WITH_THE_TRIGGER))
     derived = read - STORED - WITH_THE_TRIGGER
     assigned = any(row.assigns for row in rows)
-    people = tuple(who_is_who(len(REGISTERS))) if derived or assigned else (("user_0", None, "user_1"),)
+    people = (
+        tuple(who_is_who(len(REGISTERS))) if derived or assigned else (("user_0", None, "user_1"),)
+    )
     for rest in (frozenset[str](), STORED - read):
         for chosen in product((False, True), repeat=len(free)):
             facts = rest | {fact for fact, holds in zip(free, chosen, strict=True) if holds}
@@ -133,7 +149,9 @@ def cases(phase: str, trigger: str) -> Iterator[Case]:
                 yield Case(phase, trigger, facts, values)
 
 
-def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_the_row_declares() -> None:
+def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_the_row_declares() -> (
+    None
+):
     oracle = Oracle(CHART)
     by_name = {row.name: row for row in CHART.transitions}
     compared, fired = 0, set[str]()
@@ -154,7 +172,9 @@ def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_th
                     else value[name]
                     for name in CHART.registers
                 )
-                assert after == State(str(declared.target or phase), COMPILED.mask(facts), registers), case
+                assert after == State(
+                    str(declared.target or phase), COMPILED.mask(facts), registers
+                ), case
                 assert row.effects == declared.effects
             compared += 1
             fired.add(row.name)
@@ -164,16 +184,20 @@ def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_th
 
 def test_registers_are_equal_or_empty_in_fifteen_ways() -> None:
     ways = list(who_is_who(3))
-    assert len(ways) == len(set(ways)) == 15  # the partitions of three registers and "nobody": Bell(4)
+    # the partitions of three registers and "nobody": Bell(4)
+    assert len(ways) == len(set(ways)) == 15
 
 
 def test_a_step_is_pure_the_same_input_gives_the_same_output_and_the_state_is_not_touched() -> None:
-    again = Compiled(CHART)  # and it does not depend on which compiled copy is asked, or on what was asked before
+    # and it does not depend on which compiled copy is asked, or on what was asked before
+    again = Compiled(CHART)
     for phase, trigger in product(CHART.phases, CHART.triggers):
         for case in list(cases(phase, trigger))[::7]:
             state, happening = case.state, case.happening
             first = COMPILED.step(state, happening)
-            assert first == COMPILED.step(state, happening) == again.step(case.state, case.happening)
+            assert (
+                first == COMPILED.step(state, happening) == again.step(case.state, case.happening)
+            )
             assert (state, happening) == (case.state, case.happening)
 
 
@@ -192,7 +216,12 @@ def test_a_step_is_total_every_trigger_in_every_phase_leads_to_a_phase_of_the_ch
 
 
 def test_what_no_row_wants_leaves_the_very_same_state() -> None:
-    ignored = [(phase, trigger) for entry in CHART.ignored for phase in entry.phases for trigger in entry.triggers]
+    ignored = [
+        (phase, trigger)
+        for entry in CHART.ignored
+        for phase in entry.phases
+        for trigger in entry.triggers
+    ]
     assert ignored
     for phase, trigger in ignored:
         state = State(str(phase), COMPILED.mask(STORED), ("user_0", None))
@@ -200,9 +229,17 @@ def test_what_no_row_wants_leaves_the_very_same_state() -> None:
 
 
 def test_all_registers_are_read_before_any_is_written() -> None:
-    swap = Transition(name="swap", group="g", trigger="swap", sources="here", assigns={"one": "two", "two": "one"})
+    swap = Transition(
+        name="swap", group="g", trigger="swap", sources="here", assigns={"one": "two", "two": "one"}
+    )
     chart = Chart(
-        name="swap", initial="here", phases="here", triggers="swap", external="swap", registers=("one", "two"), transitions=[swap]
+        name="swap",
+        initial="here",
+        phases="here",
+        triggers="swap",
+        external="swap",
+        registers=("one", "two"),
+        transitions=[swap],
     )
     after, _ = Compiled(chart).step(State("here", 0, ("a", "b")), Input("swap"))
     assert after.registers == ("b", "a")
@@ -212,7 +249,9 @@ def test_the_order_of_the_rows_means_nothing() -> None:
     backwards = Compiled(attrs.evolve(CHART, transitions=CHART.transitions[::-1]))
     for phase, trigger in product(CHART.phases, CHART.triggers):
         for case in list(cases(phase, trigger))[::5]:
-            assert backwards.fire(case.state, case.happening) == COMPILED.fire(case.state, case.happening), case
+            assert backwards.fire(case.state, case.happening) == COMPILED.fire(
+                case.state, case.happening
+            ), case
 
 
 def test_an_unknown_trigger_is_a_mistake_of_the_caller() -> None:

@@ -1,4 +1,6 @@
-"""What the chat tests share: a terminal with a screen to read, a free port for two of them, and a client in this process."""
+"""What the chat tests share: a terminal with a screen to read, a free port for two of them, and a
+client in this process.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,13 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """`support-chat` with these arguments on a terminal of 80 x 24, whose screen is kept by a terminal emulator."""
+    """`support-chat` with these arguments on a terminal of 80 x 24, whose screen is kept by a
+    terminal emulator.
+    """
 
-    def __init__(self, arguments: tuple[str, ...], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, arguments: tuple[str, ...], folder: Path, environment: dict[str, str]
+    ) -> None:
         self._screen = _Screen(COLUMNS, ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self._child: Any = pexpect.spawn(
@@ -58,7 +64,9 @@ class Terminal:
         return self.lines[-1]
 
     def until(self, seen: Callable[[], object], *, seconds: float = 30.0) -> None:
-        """Follows the screen until this is so; fails with the screen after so many seconds, or if the program ends first."""
+        """Follows the screen until this is so; fails with the screen after so many seconds, or if
+        the program ends first.
+        """
         end = time.monotonic() + seconds
         while not seen():
             left = end - time.monotonic()
@@ -93,7 +101,9 @@ class Terminal:
         self._child.close(force=True)
 
     def _read(self, seconds: float) -> bool:
-        """Feeds what the program writes next to the screen, waiting for it; False if it has ended."""
+        """Feeds what the program writes next to the screen, waiting for it; False if it has
+        ended.
+        """
         try:
             data: bytes = self._child.read_nonblocking(65536, timeout=seconds)
         except pexpect.TIMEOUT:
@@ -107,12 +117,15 @@ class Terminal:
     def _rest(self) -> None:
         end = time.monotonic() + 20
         while self._read(end - time.monotonic()):
-            assert time.monotonic() < end, "the program does not end; the screen:\n" + "\n".join(self.lines)
+            assert time.monotonic() < end, "the program does not end; the screen:\n" + "\n".join(
+                self.lines
+            )
         self._child.wait()
 
 
 Open = Callable[..., Terminal]
-"""Opens a terminal: `terminal("serve", "--port=0")`, with variables of its environment as keywords."""
+"""Opens a terminal: `terminal("serve", "--port=0")`, with variables of its environment as keywords.
+"""
 
 
 @pytest.fixture
@@ -135,7 +148,9 @@ Serve = Callable[[], Terminal]
 
 @pytest.fixture
 def serve(terminal: Open) -> Serve:
-    """Starts `support-chat serve` in a terminal of its own, on the same port each time, and waits until it answers."""
+    """Starts `support-chat serve` in a terminal of its own, on the same port each time, and waits
+    until it answers.
+    """
     port = ["0"]
 
     def start() -> Terminal:

@@ -1,4 +1,6 @@
-"""`support-chat chat` before anything begins: what is missing or wrong is told in a line, with status 2."""
+"""`support-chat chat` before anything begins: what is missing or wrong is told in a line, with
+status 2.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ MISUSES = (
     (("--token", "x"), "say which one with --user"),
     (("--token-url", "https://app.example.com/token"), "say which one with --user"),
     (("--memory", "--storage", "x.json"), "not allowed with argument"),
-    (("--user", "ada", "--token", "x", "--token-url", "https://app.example.com"), "not allowed with argument"),
+    (
+        ("--user", "ada", "--token", "x", "--token-url", "https://app.example.com"),
+        "not allowed with argument",
+    ),
     (("--plain", "--json"), "not allowed with argument"),
     (("--memory", "--scope", "x" * 300), "at most 255"),
 )
@@ -30,7 +35,11 @@ MISUSES = (
 
 @pytest.mark.parametrize(("options", "complaint"), MISUSES)
 def test_a_misuse_is_told_in_a_line(
-    options: tuple[str, ...], complaint: str, capsys: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    options: tuple[str, ...],
+    complaint: str,
+    capsys: Printed,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -40,7 +49,9 @@ def test_a_misuse_is_told_in_a_line(
     assert "Traceback" not in said
 
 
-def test_no_key_is_made_where_there_is_none(capsys: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_key_is_made_where_there_is_none(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["chat", "--memory", "--user", "ada"]) == 2
     assert list(tmp_path.iterdir()) == []
@@ -48,10 +59,19 @@ def test_no_key_is_made_where_there_is_none(capsys: Printed, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("missing", "on_terminal", "complains"),
-    [("prompt_toolkit", True, True), ("prompt_toolkit", False, False), ("httpx2", False, True), ("msgspec", True, True)],
+    [
+        ("prompt_toolkit", True, True),
+        ("prompt_toolkit", False, False),
+        ("httpx2", False, True),
+        ("msgspec", True, True),
+    ],
 )
 def test_a_missing_part_is_told_by_the_line_that_installs_it(
-    missing: str, on_terminal: bool, complains: bool, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+    missing: str,
+    on_terminal: bool,
+    complains: bool,
+    capsys: Printed,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     find: Callable[[str], ModuleSpec | None] = importlib.util.find_spec
 
@@ -68,6 +88,13 @@ def test_a_missing_part_is_told_by_the_line_that_installs_it(
 def test_help_teaches_the_two_terminals(capsys: Printed) -> None:
     assert main(["chat", "--help"]) == 0
     said = capsys.readouterr().out
-    for word in ("reconnecting", "support-chat reply", "/identify", "--token-url", "NO_COLOR", "exit status"):
+    for word in (
+        "reconnecting",
+        "support-chat reply",
+        "/identify",
+        "--token-url",
+        "NO_COLOR",
+        "exit status",
+    ):
         assert word in said
     assert max(map(len, said.splitlines())) <= 140

@@ -12,7 +12,7 @@ import attrs
 from loopback_arrangement import SECRET, WIDGET
 from support_chat import Phase, SupportChat
 from support_chat.errors import BackendRejectedError, NetworkError
-from support_chat.events import MessageFailed, MessageReceived
+from support_chat.lifecycle.events import MessageFailed, MessageReceived
 from support_chat.testing import run
 from support_chat.values import SignedIn, User, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
@@ -42,7 +42,9 @@ class Room:
 
     def another_window(self) -> SupportChat:
         """A second session of the same visitor."""
-        return SupportChat(**WIDGET, transport=LoopbackTransport(self.backend), storage=self.storage)
+        return SupportChat(
+            **WIDGET, transport=LoopbackTransport(self.backend), storage=self.storage
+        )
 
     def texts(self) -> list[list[str]]:
         """The texts of each conversation, the oldest first."""
@@ -59,7 +61,9 @@ async def room(person: Person = VISITOR, *, begin: bool = True) -> AsyncGenerato
 
     with Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)]) as backend:
         storage = MemoryStorage()
-        async with SupportChat(**WIDGET, transport=LoopbackTransport(backend), storage=storage) as chat:
+        async with SupportChat(
+            **WIDGET, transport=LoopbackTransport(backend), storage=storage
+        ) as chat:
             desk = Desk(chat, person, "http://here", show)
             if begin:
                 await desk.begin()
@@ -146,7 +150,9 @@ def test_a_message_that_meets_no_connection_is_kept_and_sent_again_once() -> Non
             assert r.of(Done)[-1].data == {"sent": 1, "of": 1}
             assert r.texts() == [["one", "two"]]
             assert r.desk.status.unsent == frozenset()
-            assert [told.client_message_id for told in r.of(Sending)][-1] == failed.client_message_id
+            assert [told.client_message_id for told in r.of(Sending)][
+                -1
+            ] == failed.client_message_id
             await r.desk.do("/retry")
             assert r.of(Done)[-1].says == ("there is nothing to send again",)
 
@@ -207,7 +213,10 @@ def test_updates_reach_the_backend() -> None:
             assert r.of(Done)[-1].says == ("update noted: on its way",)
             assert r.chat.identity is not None
             await until(lambda: r.backend.agent.traits(r.chat.identity or Visitor("-")))
-            assert r.backend.agent.traits(r.chat.identity) == {"user.traits.role": "admin", "context.page": "billing"}
+            assert r.backend.agent.traits(r.chat.identity) == {
+                "user.traits.role": "admin",
+                "context.page": "billing",
+            }
 
     run(story())
 
@@ -249,7 +258,10 @@ def test_the_history_is_shown_and_counts_as_read() -> None:
             r.backend.agent.reply(r.backend.agent.conversations()[0].id, "two")
             await until(lambda: r.desk.status.unread == 1)
             await r.desk.do("/history")
-            assert [(each.author, each.text) for each in r.of(Said)[-1].messages] == [("visitor", "one"), ("agent", "two")]
+            assert [(each.author, each.text) for each in r.of(Said)[-1].messages] == [
+                ("visitor", "one"),
+                ("agent", "two"),
+            ]
             await until(lambda: r.desk.status.unread == 0)
 
     run(story())
@@ -271,7 +283,12 @@ def test_what_is_refused_is_told_with_its_way_out_and_ends_nothing() -> None:
     async def story() -> None:
         async with room() as r:
             await r.desk.do("/shutdown")
-            for line, command in (("/identify ada", "identify"), ("/update a=1", "update"), ("/list", "list"), ("/huh", "line")):
+            for line, command in (
+                ("/identify ada", "identify"),
+                ("/update a=1", "update"),
+                ("/list", "list"),
+                ("/huh", "line"),
+            ):
                 assert await r.desk.do(line)
                 assert r.of(Failed)[-1].command == command
             await r.desk.do("Hello")
@@ -339,7 +356,9 @@ def test_a_backend_that_does_not_answer_is_spoken_of_before_the_boot_gives_up() 
             r.backend.faults.refuse_dials()
             beginning = asyncio.create_task(r.desk.begin())
             await asyncio.sleep(SILENT_FOR + 0.1)
-            assert [warned.text.partition(" yet")[0] for warned in r.of(Warned)] == [f"no answer from {r.desk.status.url}"]
+            assert [warned.text.partition(" yet")[0] for warned in r.of(Warned)] == [
+                f"no answer from {r.desk.status.url}"
+            ]
             await beginning
             assert r.desk.done.is_set()
             assert len(r.of(Warned)) == 1

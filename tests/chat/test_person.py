@@ -14,8 +14,8 @@ import pytest
 
 from support_chat import TokenProvider, TokenProviderError
 from support_chat.errors import InvalidInputError
+from support_chat_adapters.backend.server.key_file import identity_secret
 from support_chat_adapters.chat.person import from_key, from_text
-from support_chat_adapters.server.key_file import identity_secret
 
 
 def token_of(provider: TokenProvider) -> str:
@@ -31,13 +31,21 @@ def claims(token: str) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))))
 
 
-def test_a_token_is_minted_anew_for_each_renewal_and_for_the_user_who_is_asked_for(tmp_path: Path) -> None:
+def test_a_token_is_minted_anew_for_each_renewal_and_for_the_user_who_is_asked_for(
+    tmp_path: Path,
+) -> None:
     identity_secret(tmp_path / "chat.db.key")
-    provider_for: Callable[[str], TokenProvider] = from_key(tmp_path / "chat.db.key", workspace_id="demo", widget_id="web")
+    provider_for: Callable[[str], TokenProvider] = from_key(
+        tmp_path / "chat.db.key", workspace_id="demo", widget_id="web"
+    )
     ada = provider_for("ada")
     first, second = token_of(ada), token_of(ada)
     assert first != second
-    assert [claims(token)["sub"] for token in (first, second, token_of(provider_for("bob")))] == ["ada", "ada", "bob"]
+    assert [claims(token)["sub"] for token in (first, second, token_of(provider_for("bob")))] == [
+        "ada",
+        "ada",
+        "bob",
+    ]
     assert {claims(first)["workspace_id"], claims(first)["widget_id"]} == {"demo", "web"}
 
 

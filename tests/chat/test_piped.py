@@ -1,4 +1,6 @@
-"""`support-chat chat` for pipes: a line in is a message or a command, lines of text or of JSON come out; real processes."""
+"""`support-chat chat` for pipes: a line in is a message or a command, lines of text or of JSON come
+out; real processes.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +68,15 @@ class Client:
 
 @contextmanager
 def client(folder: Path, *options: str) -> Generator[Client, None, None]:
-    """A client that is killed at the end, and after a minute: a test that waits for what never comes fails then."""
+    """A client that is killed at the end, and after a minute: a test that waits for what never
+    comes fails then.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "chat", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        [sys.executable, "-c", PROGRAM, "chat", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
     )
     watchdog = threading.Timer(60, process.kill)
     watchdog.start()
@@ -87,7 +95,9 @@ def client(folder: Path, *options: str) -> Generator[Client, None, None]:
 def once(folder: Path, said: str, *options: str) -> subprocess.CompletedProcess[str]:
     """A client that is given all its input at once."""
     command = [sys.executable, "-c", PROGRAM, "chat", *options]
-    return subprocess.run(command, input=said, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    return subprocess.run(
+        command, input=said, capture_output=True, text=True, timeout=60, cwd=folder, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,9 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None,
 
 
 @pytest.mark.parametrize("user", [None, "ada"])
-def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(user: str | None, tmp_path: Path) -> None:
+def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(
+    user: str | None, tmp_path: Path
+) -> None:
     with served(tmp_path) as server:
         identity = [] if user is None else [f"--user={user}", f"--db={server.db}"]
         phase = "anonymous" if user is None else "authenticated"
@@ -128,7 +140,9 @@ def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(user: s
         assert texts == ["Where do I export?", "Under Settings.", "Hello?"]
 
 
-def test_a_message_by_pipe_is_sent_before_the_client_leaves(backend: Served, tmp_path: Path) -> None:
+def test_a_message_by_pipe_is_sent_before_the_client_leaves(
+    backend: Served, tmp_path: Path
+) -> None:
     done = once(tmp_path, "one\ntwo\n/list\n", f"--url={backend.url}", "--memory")
     assert (done.returncode, done.stderr) == (0, "")
     shown = [line[10:] for line in done.stdout.splitlines()]
@@ -141,18 +155,33 @@ def test_a_message_by_pipe_is_sent_before_the_client_leaves(backend: Served, tmp
 def test_letters_that_a_pipe_does_not_know_end_nothing(backend: Served, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--memory"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, input="caf\xe9\nbye\n".encode(), capture_output=True, timeout=60, env=environment, check=False)
+    done = subprocess.run(
+        command,
+        input="caf\xe9\nbye\n".encode(),
+        capture_output=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     shown = done.stdout.decode("ascii").splitlines()
     assert "caf??" in shown[-2]
     assert shown[-1].endswith("you    bye")
 
 
-def test_a_visitor_kept_in_a_file_is_the_same_at_the_next_start_and_another_in_another_scope(backend: Served, tmp_path: Path) -> None:
+def test_a_visitor_kept_in_a_file_is_the_same_at_the_next_start_and_another_in_another_scope(
+    backend: Served, tmp_path: Path
+) -> None:
     def identity(*options: str) -> object:
-        done = once(tmp_path, "", f"--url={backend.url}", "--json", "--storage=visitor.json", *options)
+        done = once(
+            tmp_path, "", f"--url={backend.url}", "--json", "--storage=visitor.json", *options
+        )
         assert (done.returncode, done.stderr) == (0, "")
-        return next(told["identity"] for line in done.stdout.splitlines() if (told := json.loads(line))["type"] == "ready")
+        return next(
+            told["identity"]
+            for line in done.stdout.splitlines()
+            if (told := json.loads(line))["type"] == "ready"
+        )
 
     first = identity()
     assert identity() == first
@@ -165,17 +194,32 @@ def test_the_default_scope_keeps_backends_apart(backend: Served, tmp_path: Path)
     assert all(f"/127.0.0.1:{backend.port}/" in key for key in kept)
 
 
-def test_the_visitor_is_kept_in_the_data_folder_of_the_user(backend: Served, tmp_path: Path) -> None:
+def test_the_visitor_is_kept_in_the_data_folder_of_the_user(
+    backend: Served, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}"]
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
-    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60, env=environment, check=False)
+    done = subprocess.run(
+        command, input="", capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.rglob("storage.json"))
 
 
 def test_a_visitor_becomes_a_user_by_a_token_minted_here(backend: Served, tmp_path: Path) -> None:
-    done = once(tmp_path, "one\n/identify bob\n", f"--url={backend.url}", "--json", "--memory", f"--db={backend.db}")
-    (result,) = [told for line in done.stdout.splitlines() if (told := json.loads(line))["type"] == "command_done"]
+    done = once(
+        tmp_path,
+        "one\n/identify bob\n",
+        f"--url={backend.url}",
+        "--json",
+        "--memory",
+        f"--db={backend.db}",
+    )
+    (result,) = [
+        told
+        for line in done.stdout.splitlines()
+        if (told := json.loads(line))["type"] == "command_done"
+    ]
     assert (result["merged"], result["conversations_moved"]) == (True, 1)
 
 
@@ -186,10 +230,14 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize(("option", "user"), REFUSALS)
-def test_a_first_boot_that_is_refused_ends_with_one_and_shows_no_token(option: str, user: str, backend: Served, tmp_path: Path) -> None:
+def test_a_first_boot_that_is_refused_ends_with_one_and_shows_no_token(
+    option: str, user: str, backend: Served, tmp_path: Path
+) -> None:
     option = option.format(bob=backend.token("bob"))
     for form in ("--json", "--plain"):
-        done = once(tmp_path, "Hello\n", f"--url={backend.url}", "--memory", f"--user={user}", option, form)
+        done = once(
+            tmp_path, "Hello\n", f"--url={backend.url}", "--memory", f"--user={user}", option, form
+        )
         assert done.returncode == 1
         assert done.stderr.startswith("support-chat: error: ")
         assert len(done.stderr.splitlines()) == 1
@@ -224,20 +272,28 @@ def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_li
 
     with open(reading) as source:
         assert "rejected" in (asyncio.run(story(source)) or "")
-    assert [json.loads(line)["type"] for line in out.getvalue().splitlines()].count("error_occurred") == 1
+    assert [json.loads(line)["type"] for line in out.getvalue().splitlines()].count(
+        "error_occurred"
+    ) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_a_way_of_leaving(number: signal.Signals, backend: Served, tmp_path: Path) -> None:
+def test_a_signal_is_a_way_of_leaving(
+    number: signal.Signals, backend: Served, tmp_path: Path
+) -> None:
     with client(tmp_path, f"--url={backend.url}", "--json", "--memory") as c:
         c.until("ready")
         c.process.send_signal(number)
         assert c.process.wait(timeout=60) == 0
 
 
-def test_a_reader_that_goes_away_ends_the_client_without_a_word(backend: Served, tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_ends_the_client_without_a_word(
+    backend: Served, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--json", "--memory"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -1,4 +1,6 @@
-"""The shell for a terminal, in this process: keys go in by a pipe, and what is drawn is read off an emulated screen."""
+"""The shell for a terminal, in this process: keys go in by a pipe, and what is drawn is read off an
+emulated screen.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class Sitting:
         try:
             await self.until(lambda lines: any(text in line for line in lines))
         except TimeoutError:
-            raise AssertionError(f"{text!r} is not on the screen:\n" + "\n".join(self.drawn.lines)) from None
+            raise AssertionError(
+                f"{text!r} is not on the screen:\n" + "\n".join(self.drawn.lines)
+            ) from None
 
     async def left(self) -> str | None:
         return await asyncio.wait_for(self.running, 20)
@@ -81,11 +85,22 @@ class Sitting:
 async def sitting(person: Person = VISITOR) -> AsyncGenerator[Sitting, None]:
     drawn = Drawn()
     output = Vt100_Output(drawn, lambda: Size(rows=ROWS, columns=COLUMNS), term="xterm-256color")
-    with create_pipe_input() as keys, Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)]) as backend:
+    with (
+        create_pipe_input() as keys,
+        Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)]) as backend,
+    ):
         transport, storage = LoopbackTransport(backend), MemoryStorage()
         screen = Screen(input=keys, output=output)
         running = asyncio.create_task(
-            chat(screen, person, transport=transport, storage=storage, url="http://here", **WIDGET, scope="default")
+            chat(
+                screen,
+                person,
+                transport=transport,
+                storage=storage,
+                url="http://here",
+                **WIDGET,
+                scope="default",
+            )
         )
         try:
             yield Sitting(backend, keys, drawn, running)
@@ -149,7 +164,14 @@ def test_the_bar_follows_the_phase_and_moves_while_reconnecting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "leaves"), [("/quit\r", True), (CTRL_D, True), (CTRL_C * 2, True), (CTRL_C, False), ("x" + CTRL_C * 2, False)]
+    ("keys", "leaves"),
+    [
+        ("/quit\r", True),
+        (CTRL_D, True),
+        (CTRL_C * 2, True),
+        (CTRL_C, False),
+        ("x" + CTRL_C * 2, False),
+    ],
 )
 def test_ways_of_leaving(keys: str, leaves: bool) -> None:
     async def story() -> None:
@@ -190,7 +212,9 @@ def test_a_command_is_completed_by_tab_and_alt_enter_makes_a_second_line() -> No
             await s.until(lambda lines: any(line.strip() == "two" for line in lines))
             await s.until(lambda _: s.backend.agent.conversations())
             (conversation,) = s.backend.agent.conversations()
-            assert [message.text for message in s.backend.agent.messages(conversation.id)] == ["one\ntwo"]
+            assert [message.text for message in s.backend.agent.messages(conversation.id)] == [
+                "one\ntwo"
+            ]
 
     asyncio.run(story())
 
@@ -201,7 +225,9 @@ def test_a_session_that_ends_by_itself_ends_the_screen_and_what_was_told_stays()
             await s.shows(" anonymous ")
             from support_chat.errors import BackendRejectedError
 
-            s.backend.faults.fail("dial", BackendRejectedError("The widget is disabled; ask who runs it."))
+            s.backend.faults.fail(
+                "dial", BackendRejectedError("The widget is disabled; ask who runs it.")
+            )
             s.backend.faults.drop_links()
             assert "rejected" in (await s.left() or "")
             assert any("The widget is disabled; ask who runs it." in line for line in s.drawn.lines)
@@ -232,7 +258,9 @@ def test_a_terminal_that_goes_away_is_a_way_of_leaving() -> None:
     asyncio.run(story())
 
 
-def test_the_terminal_is_not_given_back_while_something_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminal_is_not_given_back_while_something_is_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def story() -> None:
         async with sitting() as s:
             await s.shows(" anonymous ")
@@ -242,7 +270,8 @@ def test_the_terminal_is_not_given_back_while_something_is_printed(monkeypatch: 
                 given_back.append(keys)
                 return contextlib.nullcontext()
 
-            for way in ("cooked_mode", "detach"):  # the system would take a Ctrl-D that is pressed in that moment
+            # the system would take a Ctrl-D that is pressed in that moment
+            for way in ("cooked_mode", "detach"):
                 monkeypatch.setattr(type(s.keys), way, give_back)
             s.types("Hello\r")
             await s.shows("you    Hello")

@@ -1,4 +1,5 @@
-"""Two terminals, `support-chat serve` and `support-chat chat`: the server goes and comes back, and so does the client.
+"""Two terminals, `support-chat serve` and `support-chat chat`: the server goes and comes back, and
+so does the client.
 
 Real programs on real terminals; what a person would see is read off the screen.
 """
@@ -13,14 +14,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("pexpect.pty_spawn", reason="terminals are made with pexpect, which knows none on Windows")
+pytest.importorskip(
+    "pexpect.pty_spawn", reason="terminals are made with pexpect, which knows none on Windows"
+)
 
 if TYPE_CHECKING:
     from .conftest import Open, Serve, Terminal
 
 PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
-# Making a terminal forks, of which newer Pythons warn when other tests have left threads behind; the child executes at once.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+# Making a terminal forks, of which newer Pythons warn when other tests have left threads behind;
+# the child executes at once.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)
 
 
 def reply(folder: Path, text: str, *options: str) -> None:
@@ -98,7 +104,11 @@ def test_what_was_typed_arrived_once_and_in_one_conversation(
     client.until(lambda: client.foot.startswith(" anonymous "))
     client.types("one")
     client.types("two")
-    client.until(lambda: sum("you    " in line for line in client.lines) == 2 and "sending" not in client.foot)
+    client.until(
+        lambda: (
+            sum("you    " in line for line in client.lines) == 2 and "sending" not in client.foot
+        )
+    )
     server.kill()
     client.until(lambda: client.foot.startswith(" reconnecting "))
     client.types("three")
@@ -112,26 +122,37 @@ def test_what_was_typed_arrived_once_and_in_one_conversation(
 
     with Backend(tmp_path / "chat.db", workspace_id="demo", widget_id="web") as backend:
         (conversation,) = backend.agent.conversations()
-        assert [message.text for message in backend.agent.messages(conversation.id)] == ["one", "two", "three"]
+        assert [message.text for message in backend.agent.messages(conversation.id)] == [
+            "one",
+            "two",
+            "three",
+        ]
         assert backend.agent.duplicates() == 0
 
 
-def test_control_c_asks_first_and_the_terminal_is_left_as_it_was(terminal: Open, serve: Serve, url: Callable[[Terminal], str]) -> None:
+def test_control_c_asks_first_and_the_terminal_is_left_as_it_was(
+    terminal: Open, serve: Serve, url: Callable[[Terminal], str]
+) -> None:
     client = terminal("chat", f"--url={url(serve())}", "--memory")
     client.until(lambda: client.foot.startswith(" anonymous "))
     client.presses("c")
     client.shows("Ctrl-C again to leave")
     client.presses("c")
     assert client.left() == 0
-    assert not any(line.startswith((" anonymous ", "> ")) for line in client.lines), "the status and the prompt are gone"
+    assert not any(line.startswith((" anonymous ", "> ")) for line in client.lines), (
+        "the status and the prompt are gone"
+    )
     assert any("you are visitor-" in line for line in client.lines), "what was said stays"
 
 
-def test_without_colour_nothing_is_coloured(terminal: Open, serve: Serve, url: Callable[[Terminal], str]) -> None:
+def test_without_colour_nothing_is_coloured(
+    terminal: Open, serve: Serve, url: Callable[[Terminal], str]
+) -> None:
     server = serve()
     for environment, coloured in (({"NO_COLOR": "1"}, False), ({}, True)):
         client = terminal("chat", f"--url={url(server)}", "--memory", **environment)
-        client.until(lambda client=client: client.foot.startswith(" anonymous "))  # type: ignore[misc]  # bound for each turn
+        # bound for each turn
+        client.until(lambda client=client: client.foot.startswith(" anonymous "))  # type: ignore[misc]
         client.presses("d")
         assert client.left() == 0
         assert (b"\x1b[0;30;42" in client.written or b";42m" in client.written) is coloured
@@ -141,7 +162,7 @@ def test_a_session_that_ends_by_itself_ends_the_client_and_says_why(
     terminal: Open, serve: Serve, url: Callable[[Terminal], str], tmp_path: Path
 ) -> None:
     from support_chat_adapters.backend import sign_identity_token
-    from support_chat_adapters.server.key_file import identity_secret
+    from support_chat_adapters.backend.server.key_file import identity_secret
 
     server = serve()
     secret = identity_secret(tmp_path / "chat.db.key")
@@ -149,5 +170,7 @@ def test_a_session_that_ends_by_itself_ends_the_client_and_says_why(
     client = terminal("chat", f"--url={url(server)}", "--memory", "--user=ada", f"--token={token}")
     client.until(lambda: client.foot.startswith(" authenticated "))
     assert client.left() == 1
-    assert any("The session ended by itself (auth_refused)" in line for line in client.lines), client.lines
+    assert any("The session ended by itself (auth_refused)" in line for line in client.lines), (
+        client.lines
+    )
     assert token.encode() not in client.written

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from support_chat.errors import NetworkError, NotBootedError
-from support_chat.events import (
+from support_chat.lifecycle.events import (
     AnyEvent,
     AuthChanged,
     AuthExpired,
@@ -21,7 +21,7 @@ from support_chat.events import (
     Ready,
     UnreadChanged,
 )
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.names import Phase
 from support_chat.values import Message, SignedIn, Visitor
 from support_chat_adapters.chat.lines import Line, clean, fragments, lines_of, plain, wrapped
 from support_chat_adapters.chat.status import KINDS, Status, after, bar, lasted
@@ -38,27 +38,51 @@ def phase(previous: Phase, current: Phase, reason: str) -> PhaseChanged:
     return PhaseChanged(previous, current, reason, created_at=AT)
 
 
-def message(author: str, text: str, *, at: float = AT, client_message_id: str | None = None) -> Message:
+def message(
+    author: str, text: str, *, at: float = AT, client_message_id: str | None = None
+) -> Message:
     return Message("message-1", "conversation-1", author, text, at, client_message_id)
 
 
 LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (phase(P.NOT_INITIALIZED, P.LOADING, ""), LIVE, ()),
     (phase(P.LOADING, P.READY, ""), LIVE, ()),
-    (phase(P.READY, P.BOOTING, ""), LIVE, (("·", "booting: looking for http://127.0.0.1:8787", "quiet"),)),
+    (
+        phase(P.READY, P.BOOTING, ""),
+        LIVE,
+        (("·", "booting: looking for http://127.0.0.1:8787", "quiet"),),
+    ),
     (phase(P.BOOTING, P.ANONYMOUS, ""), LIVE, (("·", "anonymous: live", "good"),)),
-    (phase(P.ANONYMOUS, P.AUTHENTICATED, "identified"), LIVE, (("·", "authenticated: identified", "good"),)),
+    (
+        phase(P.ANONYMOUS, P.AUTHENTICATED, "identified"),
+        LIVE,
+        (("·", "authenticated: identified", "good"),),
+    ),
     (
         phase(P.ANONYMOUS, P.RECONNECTING, "link_lost"),
         LIVE,
         (("·", "reconnecting: the connection is lost; trying again", "warning"),),
     ),
-    (phase(P.ANONYMOUS, P.RECONNECTING, "reply_lost"), LIVE, (("·", "reconnecting: reply lost; trying again", "warning"),)),
-    (phase(P.RECONNECTING, P.ANONYMOUS, "connected"), GONE, (("·", "anonymous: back after 6 s", "good"),)),
+    (
+        phase(P.ANONYMOUS, P.RECONNECTING, "reply_lost"),
+        LIVE,
+        (("·", "reconnecting: reply lost; trying again", "warning"),),
+    ),
+    (
+        phase(P.RECONNECTING, P.ANONYMOUS, "connected"),
+        GONE,
+        (("·", "anonymous: back after 6 s", "good"),),
+    ),
     (
         phase(P.RECONNECTING, P.DISCONNECTED, "attempts_spent"),
         GONE,
-        (("·", "disconnected: given up for now, looking every half minute; /boot tries at once", "warning"),),
+        (
+            (
+                "·",
+                "disconnected: given up for now, looking every half minute; /boot tries at once",
+                "warning",
+            ),
+        ),
     ),
     (
         phase(P.ANONYMOUS, P.SHUTDOWN, "shutdown"),
@@ -80,12 +104,26 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         ConnectionChanged(True, gap=True),
         LIVE,
-        (("!", "some messages were missed that cannot be replayed; /history shows them", "warning"),),
+        (
+            (
+                "!",
+                "some messages were missed that cannot be replayed; /history shows them",
+                "warning",
+            ),
+        ),
     ),
     (ErrorOccurred(NetworkError("Mend it.")), LIVE, (("!", "Mend it.", "error"),)),
-    (ErrorOccurred(NetworkError("Mend it."), ("user.role",)), LIVE, (("!", "Mend it. (given up: user.role)", "error"),)),
+    (
+        ErrorOccurred(NetworkError("Mend it."), ("user.role",)),
+        LIVE,
+        (("!", "Mend it. (given up: user.role)", "error"),),
+    ),
     (MessageReceived(message("agent", "Hello")), LIVE, (("agent", "Hello", "agent"),)),
-    (MessageReceived(message("visitor", "from my other window")), LIVE, (("you", "from my other window", "mine"),)),
+    (
+        MessageReceived(message("visitor", "from my other window")),
+        LIVE,
+        (("you", "from my other window", "mine"),),
+    ),
     (
         MessageReceived(message("visitor", "in doubt", client_message_id="c1")),
         attrs.evolve(LIVE, unsent=frozenset({"c1"})),
@@ -96,7 +134,13 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         MessageFailed("c1", NetworkError("The link closed."), True),
         LIVE,
-        (("!", "perhaps not sent: The link closed. /retry makes sure; it arrives once.", "warning"),),
+        (
+            (
+                "!",
+                "perhaps not sent: The link closed. /retry makes sure; it arrives once.",
+                "warning",
+            ),
+        ),
     ),
     (
         MessageFailed("c1", NetworkError("No link."), False),
@@ -106,7 +150,13 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         MessageFailed("c1", NotBootedError("call boot() first."), False),
         LIVE,
-        (("!", "not sent: there is no session now: /boot begins one. /retry sends it again.", "warning"),),
+        (
+            (
+                "!",
+                "not sent: there is no session now: /boot begins one. /retry sends it again.",
+                "warning",
+            ),
+        ),
     ),
     (UnreadChanged(3), LIVE, ()),
     (Done("list", ("one", "two")), LIVE, (("·", "one", "quiet"), ("·", "two", "quiet"))),
@@ -116,17 +166,26 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
         BACK,
         (("·", "what was said:", "quiet"), ("you", "Hi�", "mine"), ("agent", "Hello", "agent")),
     ),
-    (Failed("identify", NotBootedError("call boot() first.")), LIVE, (("!", "there is no session now: /boot begins one.", "error"),)),
+    (
+        Failed("identify", NotBootedError("call boot() first.")),
+        LIVE,
+        (("!", "there is no session now: /boot begins one.", "error"),),
+    ),
     (Warned("a file was set aside"), LIVE, (("!", "a file was set aside", "warning"),)),
 )
 
 
 @pytest.mark.parametrize(("told", "status", "lines"), LINES)
-def test_each_thing_is_worth_these_lines(told: Told, status: Status, lines: tuple[tuple[str, str, str], ...]) -> None:
+def test_each_thing_is_worth_these_lines(
+    told: Told, status: Status, lines: tuple[tuple[str, str, str], ...]
+) -> None:
     assert tuple((line.label, line.text, line.style) for line in lines_of(told, status)) == lines
 
 
-@pytest.mark.parametrize(("at", "remark"), [(AT - 7, ""), (AT - 6, "missed while away"), (AT - 1, "missed while away"), (AT, "")])
+@pytest.mark.parametrize(
+    ("at", "remark"),
+    [(AT - 7, ""), (AT - 6, "missed while away"), (AT - 1, "missed while away"), (AT, "")],
+)
 def test_a_message_written_while_the_link_was_gone_is_marked(at: float, remark: str) -> None:
     (line,) = lines_of(MessageReceived(message("agent", "Hello", at=at)), BACK)
     assert line.remark == remark
@@ -162,7 +221,9 @@ def test_a_line_as_text_has_its_time_and_keeps_its_shape() -> None:
 
 @pytest.mark.parametrize("width", [10, 40, 80])
 def test_a_line_is_wrapped_under_its_text_and_no_wider_than_the_terminal(width: int) -> None:
-    line = Line(AT, "agent", "some words, then averyveryverylongwordwithoutanyspaceinit and more", "agent")
+    line = Line(
+        AT, "agent", "some words, then averyveryverylongwordwithoutanyspaceinit and more", "agent"
+    )
     rows = "".join(text for _, text in fragments(line, width)).splitlines()
     assert all(len(row) < max(width, 35) for row in rows)
     assert all(row.startswith(" " * 17) for row in rows[1:])
@@ -196,7 +257,11 @@ STATUSES: tuple[tuple[Told, Status, dict[str, object]], ...] = (
     (ConnectionChanged(False, created_at=AT), GONE, {}),
     (ConnectionChanged(True, created_at=AT), GONE, {"lost_at": None, "away": (AT - 6, AT)}),
     (ConnectionChanged(True, created_at=AT), LIVE, {}),
-    (Sending("Hello", "c1"), attrs.evolve(LIVE, unsent=frozenset({"c1"})), {"sending": frozenset({"c1"}), "unsent": frozenset[str]()}),
+    (
+        Sending("Hello", "c1"),
+        attrs.evolve(LIVE, unsent=frozenset({"c1"})),
+        {"sending": frozenset({"c1"}), "unsent": frozenset[str]()},
+    ),
     (
         MessageFailed("c1", NetworkError("x"), True),
         attrs.evolve(LIVE, sending=frozenset({"c1"})),
@@ -217,8 +282,11 @@ STATUSES: tuple[tuple[Told, Status, dict[str, object]], ...] = (
 
 
 @pytest.mark.parametrize(("told", "status", "changes"), STATUSES)
-def test_what_is_told_changes_the_status(told: Told, status: Status, changes: dict[str, object]) -> None:
-    assert after(status, told) == attrs.evolve(status, **changes)  # type: ignore[arg-type]  # a table of fields of all types
+def test_what_is_told_changes_the_status(
+    told: Told, status: Status, changes: dict[str, object]
+) -> None:
+    # a table of fields of all types
+    assert after(status, told) == attrs.evolve(status, **changes)  # type: ignore[arg-type]
 
 
 BARS = (
@@ -229,10 +297,25 @@ BARS = (
         " anonymous   visitor-1  127.0.0.1:8787  2 unread  1 unsent: /retry",
         "  /help ",
     ),
-    (attrs.evolve(LIVE, sending=frozenset({"c1", "c2"})), 80, " anonymous   visitor-1  127.0.0.1:8787  sending 2", "  /help "),
+    (
+        attrs.evolve(LIVE, sending=frozenset({"c1", "c2"})),
+        80,
+        " anonymous   visitor-1  127.0.0.1:8787  sending 2",
+        "  /help ",
+    ),
     (GONE, 80, " reconnecting ⠋ 6 s   visitor-1  127.0.0.1:8787", "  /help "),
-    (attrs.evolve(GONE, phase=P.DISCONNECTED, lost_at=AT - 125), 50, " disconnected 2 min 5 s   visitor-1", "  /help "),
-    (attrs.evolve(LIVE, unread=2, unsent=frozenset({"c1"})), 50, " anonymous   visitor-1  1 unsent: /retry", "  /help "),
+    (
+        attrs.evolve(GONE, phase=P.DISCONNECTED, lost_at=AT - 125),
+        50,
+        " disconnected 2 min 5 s   visitor-1",
+        "  /help ",
+    ),
+    (
+        attrs.evolve(LIVE, unread=2, unsent=frozenset({"c1"})),
+        50,
+        " anonymous   visitor-1  1 unsent: /retry",
+        "  /help ",
+    ),
     (LIVE, 32, " anonymous   visitor-1", "  /help "),
     (LIVE, 22, " anonymous ", "  /help "),
     (LIVE, 12, " anonymous ", " "),
@@ -241,7 +324,9 @@ BARS = (
 
 
 @pytest.mark.parametrize(("status", "width", "left", "right"), BARS)
-def test_the_bar_shows_what_there_is_room_for_and_the_phase_always(status: Status, width: int, left: str, right: str) -> None:
+def test_the_bar_shows_what_there_is_room_for_and_the_phase_always(
+    status: Status, width: int, left: str, right: str
+) -> None:
     text = "".join(text for _, text in bar(status, AT, width))
     assert text == left.ljust(width - len(right)) + right
     assert len(text) == width
@@ -255,10 +340,16 @@ def test_the_bar_moves_while_the_phase_moves_by_itself() -> None:
 
 def test_every_phase_has_a_look() -> None:
     assert set(KINDS) == set(Phase)
-    assert {phase for phase, kind in KINDS.items() if kind == "live"} == {P.ANONYMOUS, P.AUTHENTICATED}
+    assert {phase for phase, kind in KINDS.items() if kind == "live"} == {
+        P.ANONYMOUS,
+        P.AUTHENTICATED,
+    }
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(-1, "0 s"), (0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3661, "61 min 1 s")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0 s"), (0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3661, "61 min 1 s")],
+)
 def test_lengths_of_time_are_told_in_words(seconds: float, words: str) -> None:
     assert lasted(seconds) == words
 
@@ -273,14 +364,22 @@ DATA: tuple[tuple[Told, dict[str, object]], ...] = (
             "created_at": AT,
         },
     ),
-    (Sending("Hello", "c1", created_at=AT), {"type": "message_sending", "text": "Hello", "client_message_id": "c1", "created_at": AT}),
+    (
+        Sending("Hello", "c1", created_at=AT),
+        {"type": "message_sending", "text": "Hello", "client_message_id": "c1", "created_at": AT},
+    ),
     (
         Done("retry", ("sent",), {"sent": 1, "of": 2}, created_at=AT),
         {"type": "command_done", "command": "retry", "sent": 1, "of": 2, "created_at": AT},
     ),
     (
         Failed("boot", NotBootedError("No."), created_at=AT),
-        {"type": "command_failed", "command": "boot", "error": {"code": "not_booted", "message": "No."}, "created_at": AT},
+        {
+            "type": "command_failed",
+            "command": "boot",
+            "error": {"code": "not_booted", "message": "No."},
+            "created_at": AT,
+        },
     ),
     (Warned("Hm.", created_at=AT), {"type": "warning", "message": "Hm.", "created_at": AT}),
 )
@@ -292,13 +391,15 @@ def test_programs_are_told_the_same_as_data(told: Told, data: dict[str, object])
 
 
 def test_events_are_told_to_programs_as_the_library_has_them() -> None:
-    from support_chat.events import to_json
+    from support_chat.lifecycle.events import to_json
 
     event: AnyEvent = UnreadChanged(3)
     assert as_json(event) == to_json(event)
 
 
-def test_a_message_of_one_long_word_is_measured_once_or_it_would_hold_up_the_screen_for_minutes() -> None:
+def test_a_message_of_one_long_word_is_measured_once_or_it_would_hold_up_the_screen_for_minutes() -> (
+    None
+):
     measured = 0
 
     def measure(text: str) -> int:

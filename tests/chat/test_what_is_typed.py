@@ -43,10 +43,19 @@ MEANINGS: tuple[tuple[str, Command | None], ...] = (
     ("/help", Help()),
     ("/quit ", Quit()),
     ("/update role=admin", Update(user={"traits": {"role": "admin"}})),
-    ("/update user.name='Ada Lovelace' email=null", Update(user={"name": "Ada Lovelace", "email": None})),
-    ("/update user.traits.seats=3 user.vip=true", Update(user={"traits": {"seats": 3, "vip": True}})),
+    (
+        "/update user.name='Ada Lovelace' email=null",
+        Update(user={"name": "Ada Lovelace", "email": None}),
+    ),
+    (
+        "/update user.traits.seats=3 user.vip=true",
+        Update(user={"traits": {"seats": 3, "vip": True}}),
+    ),
     ("/update company.id=acme company.plan=pro", Update(company={"id": "acme", "plan": "pro"})),
-    ("/update context.page=billing context.depth=2", Update(context={"page": "billing", "depth": 2})),
+    (
+        "/update context.page=billing context.depth=2",
+        Update(context={"page": "billing", "depth": 2}),
+    ),
     ("/update last.seen=today", Update(user={"traits": {"last.seen": "today"}})),
     ("/update equation=a=b", Update(user={"traits": {"equation": "a=b"}})),
 )
@@ -81,7 +90,13 @@ def test_a_wrong_command_is_told_how_it_is_written(line: str, way_out: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "word"), [("/identify ada", "identify"), ("Hello", "send"), ("/etc/hosts", "line"), ("/update a=1", "update")]
+    ("line", "word"),
+    [
+        ("/identify ada", "identify"),
+        ("Hello", "send"),
+        ("/etc/hosts", "line"),
+        ("/update a=1", "update"),
+    ],
 )
 def test_reports_name_the_command_that_was_meant(line: str, word: str) -> None:
     assert word_of(line) == word
@@ -89,7 +104,16 @@ def test_reports_name_the_command_that_was_meant(line: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "rest"),
-    [("/i", "dentify "), ("/sh", "utdown --clear"), ("/b", "oot"), ("/", ""), ("/zzz", ""), ("h", ""), ("", ""), ("/list", "")],
+    [
+        ("/i", "dentify "),
+        ("/sh", "utdown --clear"),
+        ("/b", "oot"),
+        ("/", ""),
+        ("/zzz", ""),
+        ("h", ""),
+        ("", ""),
+        ("/list", ""),
+    ],
 )
 def test_a_command_that_is_begun_is_completed(typed: str, rest: str) -> None:
     assert suggestion(typed) == rest
@@ -97,5 +121,14 @@ def test_a_command_that_is_begun_is_completed(typed: str, rest: str) -> None:
 
 def test_help_fits_beside_the_time_on_eighty_columns_and_names_every_command() -> None:
     assert max(map(len, HELP)) <= 80 - 18
-    for command in ("/retry", "/list", "/history", "/identify", "/update", "/shutdown", "/boot", "/quit"):
+    for command in (
+        "/retry",
+        "/list",
+        "/history",
+        "/identify",
+        "/update",
+        "/shutdown",
+        "/boot",
+        "/quit",
+    ):
         assert any(line.startswith(command) for line in HELP)

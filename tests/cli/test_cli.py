@@ -14,7 +14,7 @@ import pytest
 from support_chat import CHART
 from support_chat_adapters.cli import COMMANDS, main
 from support_chat_adapters.cli.terminal import coloured
-from support_chat_adapters.drawing.exported import from_json
+from support_chat_adapters.diagrams.exported import from_json
 
 Printed = pytest.CaptureFixture[str]
 Module = Callable[[str, str], None]
@@ -65,7 +65,8 @@ def test_the_version_is_the_installed_one(capsys: Printed) -> None:
 def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
     check = (
         "import sys; from support_chat_adapters.cli import main; main(['--help']); "
-        "heavy = {'asyncio', 'support_chat', 'attrs', 'transitions', 'rich', 'jwt'} & set(sys.modules); sys.exit(bool(heavy))"
+        "heavy = {'asyncio', 'support_chat', 'attrs', 'transitions', 'rich', 'jwt'} & "
+        "set(sys.modules); sys.exit(bool(heavy))"
     )
     assert subprocess.run([sys.executable, "-c", check], stdout=subprocess.DEVNULL).returncode == 0
 
@@ -84,14 +85,22 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
         (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 1,\n'),
     ],
 )
-def test_draw_prints_what_was_asked_for(arguments: list[str], beginning: str, capsys: Printed) -> None:
+def test_draw_prints_what_was_asked_for(
+    arguments: list[str], beginning: str, capsys: Printed
+) -> None:
     assert main(["draw", *arguments]) == 0
     assert capsys.readouterr().out.startswith(beginning)
 
 
 def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
-    command = [sys.executable, "-c", "from support_chat_adapters.cli import main; main(['draw', '--format', 'calls'])"]
-    printed = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True).stdout
+    command = [
+        sys.executable,
+        "-c",
+        "from support_chat_adapters.cli import main; main(['draw', '--format', 'calls'])",
+    ]
+    printed = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True
+    ).stdout
 
     assert "→ booting" in printed.decode("utf-8")
     assert b"\r" not in printed
@@ -108,7 +117,9 @@ def test_export_prints_the_whole_chart(capsys: Printed) -> None:
     assert from_json(capsys.readouterr().out) == CHART
 
 
-def test_check_names_each_difference_and_the_one_command_that_mends_it(module: Module, tmp_path: Path, capsys: Printed) -> None:
+def test_check_names_each_difference_and_the_one_command_that_mends_it(
+    module: Module, tmp_path: Path, capsys: Printed
+) -> None:
     module("lamps", LAMP.replace("{off}", "off"))
     chart = ["--chart", "lamps:LAMP"]
     assert main(["draw", *chart, "--write", "my diagrams"]) == 0
@@ -129,11 +140,17 @@ def test_check_names_each_difference_and_the_one_command_that_mends_it(module: M
     ]
 
     assert main(["draw", *chart, "--write", "my diagrams"]) == 0
-    assert capsys.readouterr().out.splitlines()[:3] == ["rewritten: table.md", "new: chart.json", "removed: old.mmd"]
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "rewritten: table.md",
+        "new: chart.json",
+        "removed: old.mmd",
+    ]
     assert main(["draw", *chart, "--check", "my diagrams"]) == 0
 
 
-def test_a_chart_of_one_s_own_is_found_in_the_working_directory(module: Module, capsys: Printed) -> None:
+def test_a_chart_of_one_s_own_is_found_in_the_working_directory(
+    module: Module, capsys: Printed
+) -> None:
     module("lamps", LAMP.replace("{off}", "off"))
 
     assert main(["export", "--chart", "lamps:LAMP"]) == 0
@@ -153,7 +170,9 @@ def test_a_chart_of_one_s_own_is_found_in_the_working_directory(module: Module, 
         ("broken:LAMP", "importing broken raised ZeroDivisionError: division by zero"),
     ],
 )
-def test_a_chart_that_cannot_be_loaded_is_a_misuse_that_says_why(chart: str, complaint: str, module: Module, capsys: Printed) -> None:
+def test_a_chart_that_cannot_be_loaded_is_a_misuse_that_says_why(
+    chart: str, complaint: str, module: Module, capsys: Printed
+) -> None:
     module("lamps", LAMP.replace("{off}", "off"))
     module("needy", "import not_installed_anywhere")
     module("broken", "1 / 0")
@@ -172,7 +191,9 @@ def test_a_faulty_chart_is_told_fault_by_fault(module: Module, capsys: Printed) 
     assert "  - switch.off: unknown phase 'dark'" in capsys.readouterr().err.splitlines()
 
 
-def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(module: Module, capsys: Printed) -> None:
+def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(
+    module: Module, capsys: Printed
+) -> None:
     rows = "*(Transition(name=f'r{i}', group='g', trigger='t', sources='s') for i in range(99)),"
     module("faulty", LAMP.replace("    ),\n)", f"    {rows}\n    ),\n)"))
 
@@ -185,27 +206,49 @@ def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(module: Module, ca
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["draw", "--view", "everything"], "--view is `overview` or `group NAME`, NAME one of: loading, booting"),
+        (
+            ["draw", "--view", "everything"],
+            "--view is `overview` or `group NAME`, NAME one of: loading, booting",
+        ),
         (["draw", "--view", "group"], "--view is `overview` or `group NAME`"),
-        (["draw", "--view", "group", "dancing"], "has no group 'dancing'; it has: loading, booting"),
-        (["draw", "--view", "overview", "--format", "table"], "--format table is always of the whole chart: leave out --view"),
-        (["draw", "--view", "group", "booting", "--format", "svg"], "for a group use --format mermaid"),
-        (["draw", "--check", "diagrams", "--format", "svg"], "--write and --check are about every file"),
+        (
+            ["draw", "--view", "group", "dancing"],
+            "has no group 'dancing'; it has: loading, booting",
+        ),
+        (
+            ["draw", "--view", "overview", "--format", "table"],
+            "--format table is always of the whole chart: leave out --view",
+        ),
+        (
+            ["draw", "--view", "group", "booting", "--format", "svg"],
+            "for a group use --format mermaid",
+        ),
+        (
+            ["draw", "--check", "diagrams", "--format", "svg"],
+            "--write and --check are about every file",
+        ),
         (["draw", "--check", __file__], "is not a directory"),
-        (["draw", "-o", "no/such/directory/file.svg"], "no/such/directory/file.svg: No such file or directory"),
+        (
+            ["draw", "-o", "no/such/directory/file.svg"],
+            "no/such/directory/file.svg: No such file or directory",
+        ),
         (["draw", "--format", "painting"], "invalid choice: 'painting'"),
         (["dance"], "invalid choice: 'dance'"),
         ([], "the following arguments are required: COMMAND"),
     ],
 )
-def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(arguments: list[str], complaint: str, capsys: Printed) -> None:
+def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(
+    arguments: list[str], complaint: str, capsys: Printed
+) -> None:
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert complaint in printed.err
     assert printed.out == ""
 
 
-def test_the_demo_says_what_to_install_when_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+def test_the_demo_says_what_to_install_when_a_part_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
     for missing, arguments in (("rich", []), ("jwt", []), ("jwt", ["--plain"])):
 
         def find(name: str, absent: str = missing) -> object:
@@ -236,7 +279,9 @@ class Terminal:
         return True
 
 
-def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+def test_colours_are_for_terminals_that_want_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal: object = Terminal()

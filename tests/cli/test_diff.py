@@ -1,4 +1,5 @@
-"""`support-chat diff`: what it says of two charts that differ, in Markdown and as JSON, and its exit status.
+"""`support-chat diff`: what it says of two charts that differ, in Markdown and as JSON, and its
+exit status.
 
 The charts are a user's own, a door that opens and closes, and the shipped one with a fault.
 """
@@ -18,8 +19,8 @@ import pytest
 from support_chat import CHART, Chart, Effect, Fact, Transition
 from support_chat.chart.model import Carried
 from support_chat_adapters.cli import main
-from support_chat_adapters.drawing.difference import Pair, answers, difference
-from support_chat_adapters.drawing.exported import to_json
+from support_chat_adapters.diagrams.difference import Pair, answers, difference
+from support_chat_adapters.diagrams.exported import to_json
 
 Printed = pytest.CaptureFixture[str]
 Diff = Callable[..., int]
@@ -64,7 +65,8 @@ AS_IT_IS = AS_IT_WAS | {
     "because": "it is open, or will be", "ignored": "",
 }  # fmt: skip
 RESTLESS = AS_IT_WAS | {
-    "close": 'Transition(name="door.slam", group="door", trigger="close", sources="closed", effects="again"),',
+    "close": 'Transition(name="door.slam", group="door", trigger="close", sources="closed", '
+    'effects="again"),',
     "effects": '"again": Raise(doc="again", trigger="close"),',
     "ignored": 'Ignored(triggers="close", phases="opening", because="it is not open"),',
 }
@@ -72,10 +74,17 @@ RESTLESS = AS_IT_WAS | {
 
 @pytest.fixture
 def diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Diff:
-    """Runs the command in a directory with the modules `was`, `is_now`, `more`, `restless` and `faulty`."""
+    """Runs the command in a directory with the modules `was`, `is_now`, `more`, `restless` and
+    `faulty`.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    texts = {"was": AS_IT_WAS, "is_now": AS_IT_IS, "restless": RESTLESS, "faulty": AS_IT_WAS | {"open": '"wait"'}}
+    texts = {
+        "was": AS_IT_WAS,
+        "is_now": AS_IT_IS,
+        "restless": RESTLESS,
+        "faulty": AS_IT_WAS | {"open": '"wait"'},
+    }
     texts["more"] = AS_IT_WAS | {"open": '"wait", "turn", "settle"'}
     for name, parts in texts.items():
         (tmp_path / f"{name}.py").write_text(DOOR.format(**parts), encoding="utf-8")
@@ -92,7 +101,9 @@ def edited(name: str, **values: Any) -> str:
     return to_json(attrs.evolve(CHART, transitions=tuple(row(one) for one in CHART.transitions)))
 
 
-def test_a_chart_does_not_differ_from_its_export(diff: Diff, tmp_path: Path, capsys: Printed) -> None:
+def test_a_chart_does_not_differ_from_its_export(
+    diff: Diff, tmp_path: Path, capsys: Printed
+) -> None:
     (tmp_path / "chart.json").write_text(to_json(CHART), encoding="utf-8")
     assert diff("chart.json", "support_chat:CHART") == 0
     assert "The charts do not differ." in capsys.readouterr().out
@@ -103,7 +114,10 @@ def test_a_chart_does_not_differ_from_its_export(diff: Diff, tmp_path: Path, cap
 def test_the_order_of_rows_and_of_names_is_no_difference() -> None:
     turned = attrs.evolve(
         CHART,
-        transitions=tuple(attrs.evolve(row, sources=row.sources[::-1], when=row.when[::-1]) for row in CHART.transitions[::-1]),
+        transitions=tuple(
+            attrs.evolve(row, sources=row.sources[::-1], when=row.when[::-1])
+            for row in CHART.transitions[::-1]
+        ),
         phases=CHART.phases[::-1],
         facts=dict(reversed([*CHART.facts.items()])),
     )
@@ -112,7 +126,9 @@ def test_the_order_of_rows_and_of_names_is_no_difference() -> None:
 
 
 def test_a_pair_is_accepted_if_a_row_does_anything_at_all_but_refuse() -> None:
-    """Also one that only changes who is who; and a row for superseded outcomes alone answers nothing."""
+    """Also one that only changes who is who; and a row for superseded outcomes alone answers
+    nothing.
+    """
     chart = Chart(
         name="gate",
         initial="shut",
@@ -124,7 +140,13 @@ def test_a_pair_is_accepted_if_a_row_does_anything_at_all_but_refuse() -> None:
         registers="by",
         named="who",
         transitions=(
-            Transition(name="gate.knock", group="gate", trigger="knock", sources="shut", assigns={"by": "who"}),
+            Transition(
+                name="gate.knock",
+                group="gate",
+                trigger="knock",
+                sources="shut",
+                assigns={"by": "who"},
+            ),
             Transition(name="gate.leave", group="gate", trigger="leave", sources="shut"),
             Transition(name="gate.ring", group="gate", trigger="ring", sources="shut", when="late"),
         ),
@@ -206,24 +228,35 @@ def test_the_other_way_round_what_was_refused_is_ignored(diff: Diff, capsys: Pri
     assert "```" not in out
 
 
-def test_a_row_more_or_less_is_a_pair_newly_accepted_or_no_longer(diff: Diff, capsys: Printed) -> None:
+def test_a_row_more_or_less_is_a_pair_newly_accepted_or_no_longer(
+    diff: Diff, capsys: Printed
+) -> None:
     assert diff("was:CHART", "restless:CHART") == 1
     assert "## Newly accepted\n\n- `close` in closed\n" in capsys.readouterr().out
     assert diff("restless:CHART", "was:CHART") == 1
     assert "## No longer accepted\n\n- `close` in closed\n" in capsys.readouterr().out
 
 
-def test_a_chart_that_cannot_be_explored_is_compared_all_the_same(diff: Diff, capsys: Printed) -> None:
+def test_a_chart_that_cannot_be_explored_is_compared_all_the_same(
+    diff: Diff, capsys: Printed
+) -> None:
     assert diff("was:CHART", "restless:CHART") == 1
-    assert "| states | 3 | not explored: On close the internal triggers never come to rest" in capsys.readouterr().out
+    assert (
+        "| states | 3 | not explored: On close the internal triggers never come to rest"
+        in capsys.readouterr().out
+    )
     assert diff("was:CHART", "restless:CHART", "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert found["new"]["states"] is None
     assert "never come to rest" in found["new"]["trouble"]
 
 
-def test_of_the_shipped_chart_the_verdicts_of_its_catalogue_are_compared(diff: Diff, tmp_path: Path, capsys: Printed) -> None:
-    (tmp_path / "new.json").write_text(edited("boot.timed_out", effects=(Effect.CUT,)), encoding="utf-8")
+def test_of_the_shipped_chart_the_verdicts_of_its_catalogue_are_compared(
+    diff: Diff, tmp_path: Path, capsys: Printed
+) -> None:
+    (tmp_path / "new.json").write_text(
+        edited("boot.timed_out", effects=(Effect.CUT,)), encoding="utf-8"
+    )
     assert diff("support_chat:CHART", "new.json", "--max-states", "2000") == 1
     out = capsys.readouterr().out
     assert "| L1 boot | Every call that waits for boot settles. | held | failed |" in out
@@ -233,7 +266,9 @@ def test_a_limit_that_is_hit_is_told(diff: Diff, capsys: Printed) -> None:
     assert diff("was:CHART", "is_now:CHART", "--max-states", "3") == 1
     out = capsys.readouterr().out
     assert "| 3 | 4 and more (--max-states) |" in out
-    assert out.endswith("\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open.\n")
+    assert out.endswith(
+        "\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open.\n"
+    )
     assert "| property |" not in out
 
 
@@ -241,19 +276,32 @@ def test_as_json_each_difference_is_an_entry(diff: Diff, capsys: Printed) -> Non
     assert diff("was:CHART", "is_now:CHART", "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert found["differ"] is True
-    assert found["old"] == {"chart": "was:CHART", "states": 3, "steps": 4, "complete": True, "trouble": None}
+    assert found["old"] == {
+        "chart": "was:CHART",
+        "states": 3,
+        "steps": 4,
+        "complete": True,
+        "trouble": None,
+    }
     assert found["transitions"]["added"] == ["door.refuse", "door.stop"]
     assert found["transitions"]["changed"][1] == {
         "name": "door.failed",
         "changes": [{"what": "effects", "before": ["settle"], "after": []}],
     }
     assert found["declared"]["effects"]["added"] == ["refuse"]
-    assert found["refused"] == [{"phase": "closed", "trigger": "close"}, {"phase": "opening", "trigger": "close"}]
+    assert found["refused"] == [
+        {"phase": "closed", "trigger": "close"},
+        {"phase": "opening", "trigger": "close"},
+    ]
     assert found["accepted"] == found["ignored"] == found["dropped"] == []
-    assert [(turn["id"], turn["before"], turn["after"]) for turn in found["verdicts"]] == [("G5 open", "held", "failed")]
+    assert [(turn["id"], turn["before"], turn["after"]) for turn in found["verdicts"]] == [
+        ("G5 open", "held", "failed")
+    ]
 
 
-def test_a_chart_may_come_from_standard_input(diff: Diff, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+def test_a_chart_may_come_from_standard_input(
+    diff: Diff, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(to_json(CHART)))
     assert diff("-", "support_chat:CHART") == 0
     assert capsys.readouterr().err == ""
@@ -270,7 +318,9 @@ def test_a_chart_may_come_from_standard_input(diff: Diff, monkeypatch: pytest.Mo
         (".", ".: Is a directory"),
     ],
 )
-def test_what_is_no_chart_is_a_misuse(old: str, complaint: str, diff: Diff, capsys: Printed) -> None:
+def test_what_is_no_chart_is_a_misuse(
+    old: str, complaint: str, diff: Diff, capsys: Printed
+) -> None:
     assert diff(old, "was:CHART") == 2
     printed = capsys.readouterr()
     assert complaint in printed.err

@@ -1,4 +1,6 @@
-"""`support-chat token` and `support-chat reply`: what they make is what a served backend takes and delivers."""
+"""`support-chat token` and `support-chat reply`: what they make is what a served backend takes and
+delivers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ from widget_client import WidgetClient, frame, problem, widget_client
 
 Printed = pytest.CaptureFixture[str]
 Run = Callable[..., tuple[int, str, str]]
-_PROGRAM = [sys.executable, "-c", "from support_chat_adapters.cli import main; raise SystemExit(main())"]
+_PROGRAM = [
+    sys.executable,
+    "-c",
+    "from support_chat_adapters.cli import main; raise SystemExit(main())",
+]
 
 
 @pytest.fixture
@@ -54,15 +60,24 @@ def client(backend: Served) -> Generator[WidgetClient, None, None]:
 
 def signed_in(client: WidgetClient, token: str, user_id: str = "ada") -> httpx2.Response:
     """The answer to a user who begins a session."""
-    return client.post("/sessions/anonymous", client.opening(identity={"userId": user_id, "token": token}))
+    return client.post(
+        "/sessions/anonymous", client.opening(identity={"userId": user_id, "token": token})
+    )
 
 
-def test_a_token_is_accepted_and_describes_a_user_who_is_new(run: Run, backend: Served, client: WidgetClient) -> None:
-    status, token, complaint = run("token", "--user=ada", "--name=Ada L.", "--email=ada@example.com", f"--db={backend.db}")
+def test_a_token_is_accepted_and_describes_a_user_who_is_new(
+    run: Run, backend: Served, client: WidgetClient
+) -> None:
+    status, token, complaint = run(
+        "token", "--user=ada", "--name=Ada L.", "--email=ada@example.com", f"--db={backend.db}"
+    )
     assert (status, complaint) == (0, "")
     assert signed_in(client, token.strip()).status_code == 200
     with backend.backend() as data:
-        assert data.agent.traits(SignedIn("ada")) == {"user.name": "Ada L.", "user.email": "ada@example.com"}
+        assert data.agent.traits(SignedIn("ada")) == {
+            "user.name": "Ada L.",
+            "user.email": "ada@example.com",
+        }
 
     status, printed, _ = run("token", "--user=bob", "--json", f"--db={backend.db}")
     assert status == 0
@@ -70,20 +85,30 @@ def test_a_token_is_accepted_and_describes_a_user_who_is_new(run: Run, backend: 
     assert signed_in(client, json.loads(printed)["token"], "bob").status_code == 200
 
 
-def test_a_token_is_for_one_widget_of_one_backend(run: Run, backend: Served, client: WidgetClient, tmp_path: Path) -> None:
-    for other in ([f"--db={backend.db}", "--widget=other"], [f"--db={backend.db}", "--workspace=other"], [f"--db={tmp_path}/other.db"]):
+def test_a_token_is_for_one_widget_of_one_backend(
+    run: Run, backend: Served, client: WidgetClient, tmp_path: Path
+) -> None:
+    for other in (
+        [f"--db={backend.db}", "--widget=other"],
+        [f"--db={backend.db}", "--workspace=other"],
+        [f"--db={tmp_path}/other.db"],
+    ):
         _, token, _ = run("token", "--user=ada", *other)
         assert problem(signed_in(client, token.strip()))[:2] == (401, "invalid_token"), other
 
 
-def test_a_token_lives_as_long_as_it_was_asked_for(run: Run, backend: Served, client: WidgetClient) -> None:
+def test_a_token_lives_as_long_as_it_was_asked_for(
+    run: Run, backend: Served, client: WidgetClient
+) -> None:
     for options, lifetime in (([], 900.0), (["--lifetime=20"], 20.0), (["--lifetime=0.5"], 0.5)):
         _, token, _ = run("token", "--user=ada", f"--db={backend.db}", *options)
         claims = jwt.decode(token.strip(), options={"verify_signature": False})
         assert claims["exp"] - claims["iat"] == pytest.approx(lifetime, abs=0.001)
         assert abs(claims["iat"] - time.time()) < 5
     for wrong_lifetime in ("0", "-1", "nan", "inf"):
-        status, token, complaint = run("token", "--user=ada", f"--lifetime={wrong_lifetime}", f"--db={backend.db}")
+        status, token, complaint = run(
+            "token", "--user=ada", f"--lifetime={wrong_lifetime}", f"--db={backend.db}"
+        )
         assert (status, token) == (2, "")
         assert "lifetime must be a positive number of seconds" in complaint
     for wrong in (["--user="], ["--user=ada", "--lifetime=soon"], []):
@@ -92,7 +117,9 @@ def test_a_token_lives_as_long_as_it_was_asked_for(run: Run, backend: Served, cl
         assert complaint
 
 
-def test_whichever_command_comes_first_makes_the_key_for_its_owner_alone(tmp_path: Path, run: Run) -> None:
+def test_whichever_command_comes_first_makes_the_key_for_its_owner_alone(
+    tmp_path: Path, run: Run
+) -> None:
     before = os.umask(0)
     try:
         assert run("token", "--user=ada", f"--db={tmp_path / 'first.db'}")[0] == 0
@@ -101,33 +128,54 @@ def test_whichever_command_comes_first_makes_the_key_for_its_owner_alone(tmp_pat
     with served(tmp_path) as second:
         for key in (tmp_path / "first.db.key", Path(f"{second.db}.key")):
             assert stat.S_IMODE(key.stat().st_mode) == 0o600, key
-    assert sorted(path.name for path in tmp_path.glob("*.key*")) == ["chat.db.key", "first.db.key"], "and no draft of it is left"
+    assert sorted(path.name for path in tmp_path.glob("*.key*")) == [
+        "chat.db.key",
+        "first.db.key",
+    ], "and no draft of it is left"
 
 
 def test_processes_that_come_at_once_make_one_key(tmp_path: Path) -> None:
     command = [*_PROGRAM, "token", "--user=ada", f"--db={tmp_path / 'chat.db'}"]
     with ExitStack() as stack:
-        processes = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) for _ in range(4)]
+        processes = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            for _ in range(4)
+        ]
         tokens = [process.communicate(timeout=60)[0].strip() for process in processes]
     key = (tmp_path / "chat.db.key").read_text().strip()
     for token in tokens:
-        assert jwt.decode(token, key, algorithms=["HS256"], audience="clad_support_chat", leeway=60)["sub"] == "ada"
+        assert (
+            jwt.decode(token, key, algorithms=["HS256"], audience="clad_support_chat", leeway=60)[
+                "sub"
+            ]
+            == "ada"
+        )
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_reply_goes_to_the_newest_conversation_or_to_whom_it_names(run: Run, backend: Served, client: WidgetClient) -> None:
+def test_a_reply_goes_to_the_newest_conversation_or_to_whom_it_names(
+    run: Run, backend: Served, client: WidgetClient
+) -> None:
     visitor = client.begin()["visitorId"]
     older = client.say("first")["conversationId"]
     newest = client.say("second")["conversationId"]
     with widget_client(backend.url) as another:
         assert signed_in(another, backend.token("ada")).status_code == 200
-    for options, conversation in (([], newest), ([f"--conversation={older}"], older), ([f"--visitor={visitor}"], newest)):
+    for options, conversation in (
+        ([], newest),
+        ([f"--conversation={older}"], older),
+        ([f"--visitor={visitor}"], newest),
+    ):
         status, printed, _ = run("reply", f"to {options}", "--json", f"--db={backend.db}", *options)
         assert status == 0
         stored = json.loads(printed)
         assert stored["conversation"] == conversation, options
         said = client.get(f"/conversations/{conversation}/messages").json()["messages"][-1]
-        assert (said["id"], said["text"], said["author"]) == (stored["id"], f"to {options}", "agent")
+        assert (said["id"], said["text"], said["author"]) == (
+            stored["id"],
+            f"to {options}",
+            "agent",
+        )
     status, printed, _ = run("reply", "to ada", "--user=ada", f"--db={backend.db}")
     assert status == 0
     with backend.backend() as data:
@@ -137,7 +185,9 @@ def test_a_reply_goes_to_the_newest_conversation_or_to_whom_it_names(run: Run, b
     assert printed == f"{message.id} in {conversation.id}\n"
 
 
-def test_a_reply_is_delivered_at_once_or_as_missed(run: Run, backend: Served, client: WidgetClient) -> None:
+def test_a_reply_is_delivered_at_once_or_as_missed(
+    run: Run, backend: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     client.say("help")
     with client.gateway(cursor=cursor) as gateway:
@@ -153,7 +203,9 @@ def test_a_reply_is_delivered_at_once_or_as_missed(run: Run, backend: Served, cl
         assert frame(gateway)["message"]["text"] == "while it is stopped"
 
 
-def test_a_reply_to_nobody_is_a_line_and_stores_nothing(run: Run, backend: Served, client: WidgetClient, tmp_path: Path) -> None:
+def test_a_reply_to_nobody_is_a_line_and_stores_nothing(
+    run: Run, backend: Served, client: WidgetClient, tmp_path: Path
+) -> None:
     db = f"--db={backend.db}"
     garbage = tmp_path / "garbage.db"
     garbage.write_text("this is no database, and it is long enough to be taken for a header")
@@ -162,9 +214,15 @@ def test_a_reply_to_nobody_is_a_line_and_stores_nothing(run: Run, backend: Serve
         (["reply", "hello", db, "--user=nobody"], "there is no user 'nobody'"),
         (["reply", "hello", db, "--visitor=nobody"], "there is no visitor 'nobody'"),
         (["reply", "hello", db, "--conversation=none"], "there is no conversation 'none'"),
-        (["reply", "hello", f"--db={tmp_path / 'none.db'}"], "name the database of your backend with --db"),
+        (
+            ["reply", "hello", f"--db={tmp_path / 'none.db'}"],
+            "name the database of your backend with --db",
+        ),
         (["reply", "hello", f"--db={garbage}"], "file is not a database; name another with --db"),
-        (["reply", "hello", f"--db={tmp_path}"], "unable to open database file; name another with --db"),
+        (
+            ["reply", "hello", f"--db={tmp_path}"],
+            "unable to open database file; name another with --db",
+        ),
         (["reply", "hello", db, "--user=a", "--visitor=b"], "not allowed with argument --user"),
     ):
         status, printed, complained = run(*arguments)

@@ -1,4 +1,6 @@
-"""Every adapter and every double that ships passes the suites: one row each, which is all that another one needs."""
+"""Every adapter and every double that ships passes the suites: one row each, which is all that
+another one needs.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +55,17 @@ from support_chat_adapters.storage import (
 )
 from support_chat_adapters.tokens import HTTPTokenProvider, StaticToken
 
-# --- storages -----------------------------------------------------------------------------------------------------------
+# --- storages -------------------------------------------------------------------------------------
 
 Opens: TypeAlias = Callable[[Path], StoragePlace]
 """Makes a place in an empty folder."""
 
-PLACE = ("storage.one-place", "storage.one-winner-of-two", "storage.closing-one", "storage.one-winner-of-threads")
+PLACE = (
+    "storage.one-place",
+    "storage.one-winner-of-two",
+    "storage.closing-one",
+    "storage.one-winner-of-threads",
+)
 """The clauses of what several objects share."""
 SPOILT = ("storage.only-storage-errors", "storage.errors-hide-values")
 RESIDUE = ("storage.no-residue",)
@@ -132,7 +139,8 @@ def on_a_server(folder: Path) -> StoragePlace:
     prefix, url = f"{secrets.token_hex(8)}:", (folder.parent / "redis-url").read_text()
 
     def raw_bytes() -> bytes:
-        with contextlib.closing(cast("Any", Redis).from_url(url)) as client:  # redis-py leaves much of it without types
+        # redis-py leaves much of it without types
+        with contextlib.closing(cast("Any", Redis).from_url(url)) as client:
             return b"".join(key + client.dump(key) for key in client.scan_iter(f"{prefix}*"))
 
     return StoragePlace(lambda: RedisStorage(url, prefix=prefix), raw_bytes)
@@ -170,7 +178,9 @@ STORAGES: dict[str, tuple[Opens, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_a_storage_keeps_its_port(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_storage_keeps_its_port(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     if kind == "redis":
         request.getfixturevalue("redis")
     opens, left_out = STORAGES[kind]
@@ -181,11 +191,13 @@ def test_a_storage_keeps_its_port(kind: str, tmp_path: Path, request: pytest.Fix
         folder.mkdir()
         return opens(folder)
 
-    report = check_storage(factory, only=[clause.id for clause in STORAGE_CLAUSES if clause.id not in left_out])
+    report = check_storage(
+        factory, only=[clause.id for clause in STORAGE_CLAUSES if clause.id not in left_out]
+    )
     assert report.not_applicable == {}
 
 
-# --- token providers ----------------------------------------------------------------------------------------------------
+# --- token providers ------------------------------------------------------------------------------
 
 TOKEN = "a-token-9b71d224bd62f378"
 API_KEY = "the-key-of-the-provider"
@@ -197,7 +209,11 @@ def scripted() -> TokenSource:
     def fail_next_with(error: Exception) -> Callable[[], None]:
         return lambda: tokens.fail_next("fetch", error)
 
-    return TokenSource(tokens, fail_next_with(TokenRefusedError("No.")), fail_next_with(TokenProviderError("Later.")))
+    return TokenSource(
+        tokens,
+        fail_next_with(TokenRefusedError("No.")),
+        fail_next_with(TokenProviderError("Later.")),
+    )
 
 
 @asynccontextmanager
@@ -208,7 +224,9 @@ async def over_http() -> AsyncGenerator[TokenSource, None]:
         return httpx2.Response(statuses[-1], stream=httpx2.ByteStream(TOKEN.encode()))
 
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handler), headers=headers) as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(handler), headers=headers
+    ) as client:
         yield TokenSource(
             HTTPTokenProvider(f"https://shop.example/token?key={API_KEY}", client),
             refuse=lambda: statuses.append(403),
@@ -238,9 +256,14 @@ TOKENS: dict[str, tuple[Callable[[], Any], int]] = {
     "http": (over_http, 0),
     "a plain function": (function, 0),
     "faulty, without faults": (lambda: FaultyTokens(StaticToken(TOKEN), Faults()), 3),
-    "faulty, late and twice": (lambda: FaultyTokens(StaticToken(TOKEN), Faults(delay=0.5, duplicate=0.5, longest=0.01)), 3),
+    "faulty, late and twice": (
+        lambda: FaultyTokens(StaticToken(TOKEN), Faults(delay=0.5, duplicate=0.5, longest=0.01)),
+        3,
+    ),
 }
-"""For each provider how it is made, and how many clauses cannot be tried since it neither refuses nor fails."""
+"""For each provider how it is made, and how many clauses cannot be tried since it neither refuses
+nor fails.
+"""
 
 
 @pytest.mark.parametrize("kind", TOKENS)
@@ -256,14 +279,18 @@ def test_a_token_provider_needs_no_more_than_to_be_given() -> None:
     assert "tokens.text" in check_token_provider(lambda: provider).passed
 
 
-# --- transports ---------------------------------------------------------------------------------------------------------
+# --- transports -----------------------------------------------------------------------------------
 
 
-def faulty_loopback(faults: Faults) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
+def faulty_loopback(
+    faults: Faults,
+) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
     @asynccontextmanager
     async def made() -> AsyncGenerator[LoopbackArrangement, None]:
         async with loopback() as arrangement:
-            yield attrs.evolve(arrangement, transport=FaultyTransport(arrangement.transport, faults))
+            yield attrs.evolve(
+                arrangement, transport=FaultyTransport(arrangement.transport, faults)
+            )
 
     return made
 
@@ -292,7 +319,9 @@ def test_a_transport_keeps_its_port(kind: str) -> None:
 
 @attrs.define(eq=False)
 class DoubledBackend:
-    """What a test plays at the other end of a `RecordingTransport`: enough for what a link promises, without a backend's memory."""
+    """What a test plays at the other end of a `RecordingTransport`: enough for what a link
+    promises, without a backend's memory.
+    """
 
     transport: RecordingTransport = attrs.field(factory=RecordingTransport)
     workspace_id: str = "acme"
@@ -305,7 +334,11 @@ class DoubledBackend:
     def of(self, identity: Identity) -> list[ScriptedLink]:
         is_user = isinstance(identity, SignedIn)
         welcomes = [(link, link.welcome) for link in self.transport.open_links]
-        return [link for link, to in welcomes if identity == (SignedIn(to.user_id or "") if is_user else Visitor(to.visitor_id))]
+        return [
+            link
+            for link, to in welcomes
+            if identity == (SignedIn(to.user_id or "") if is_user else Visitor(to.visitor_id))
+        ]
 
     async def say(self, identity: Identity, text: str) -> None:
         number = str(next(self.numbers))
@@ -332,11 +365,38 @@ class DoubledBackend:
 
 def test_the_double_of_a_transport_keeps_what_its_port_says_of_links() -> None:
     """What a backend remembers or refuses is what a test tells the double to answer."""
-    of_dials = ("welcomes-visitor", "welcomes-user", "same-visitor", "another-visitor", "resumes-visitor", "resumes-user")
-    of_links = ("events", "events-of-nobody-else", "token-expired-event", "revoked-event", "heard-at", "heard-no-more", "cut", "closed")
-    of_aborts = ("is-synchronous", "ends-pending", "delivers-nothing", "twice", "closes", "leaves-no-task", "keeps-session")
+    of_dials = (
+        "welcomes-visitor",
+        "welcomes-user",
+        "same-visitor",
+        "another-visitor",
+        "resumes-visitor",
+        "resumes-user",
+    )
+    of_links = (
+        "events",
+        "events-of-nobody-else",
+        "token-expired-event",
+        "revoked-event",
+        "heard-at",
+        "heard-no-more",
+        "cut",
+        "closed",
+    )
+    of_aborts = (
+        "is-synchronous",
+        "ends-pending",
+        "delivers-nothing",
+        "twice",
+        "closes",
+        "leaves-no-task",
+        "keeps-session",
+    )
     only = [
-        *(f"transport.{name}" for name in (*of_dials, "cancelled-open", "revoke-unknown", "closed")),
+        *(
+            f"transport.{name}"
+            for name in (*of_dials, "cancelled-open", "revoke-unknown", "closed")
+        ),
         *(f"link.{name}" for name in (*of_links, "renew", "send", "cancelled-call")),
         *(f"link.abort-{name}" for name in of_aborts),
     ]

@@ -1,10 +1,14 @@
-"""How a suite is run: clause by clause, on loops of their own, with limits, and everything that fails told together."""
+"""How a suite is run: clause by clause, on loops of their own, with limits, and everything that
+fails told together.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import pickle
+import pkgutil
 import subprocess
 import sys
 import time
@@ -46,19 +50,29 @@ def test_all_clauses_that_fail_are_told_together_by_id_sentence_and_what_was_see
     with pytest.raises(ConformanceError) as told:
         check_storage(Careless)
     report = told.value.report
-    assert {"storage.create-keeps", "storage.delete-removes", "storage.keys"} <= {failure.id for failure in report.failures}
+    assert {"storage.create-keeps", "storage.delete-removes", "storage.keys"} <= {
+        failure.id for failure in report.failures
+    }
     for failure in report.failures:
         assert f"{failure.id}: {failure.sentence}\n    seen: {failure.seen}" in str(told.value)
     assert "create() of a stored key came to 'two' instead of 'one'" in str(told.value)
     assert f"{len(report.passed)} passed, {len(report.failures)} failed" in str(told.value)
-    assert len(report.passed) + len(report.failures) + len(report.not_applicable) == len(STORAGE_CLAUSES)
+    assert len(report.passed) + len(report.failures) + len(report.not_applicable) == len(
+        STORAGE_CLAUSES
+    )
 
 
 def test_a_report_says_what_passed_and_why_something_could_not_be_tried() -> None:
     report = check_storage(MemoryStorage)
     assert "storage.create-keeps" in report.passed
-    assert report.not_applicable["storage.no-residue"] == "the factory's StoragePlace has no raw_bytes()"
-    assert report.not_applicable["storage.one-place"] == "each storage that the factory makes is a place of its own"
+    assert (
+        report.not_applicable["storage.no-residue"]
+        == "the factory's StoragePlace has no raw_bytes()"
+    )
+    assert (
+        report.not_applicable["storage.one-place"]
+        == "each storage that the factory makes is a place of its own"
+    )
     assert "storage.no-residue: not applicable, since the factory's" in str(report)
 
 
@@ -77,31 +91,18 @@ def test_ids_and_sentences_are_unlike_each_other_and_every_clause_has_them() -> 
 
 
 def test_no_clause_is_left_out_of_its_suite() -> None:
-    from support_chat.testing import (  # where they are written is nobody's business but this test's
-        storage_clauses,
-        storage_clauses_together,
-        token_clauses,
-        transport_clauses_calls,
-        transport_clauses_ending,
-        transport_clauses_events,
-        transport_clauses_opening,
-    )
+    from support_chat.testing import conformance
 
-    modules = (
-        storage_clauses,
-        storage_clauses_together,
-        token_clauses,
-        transport_clauses_calls,
-        transport_clauses_ending,
-        transport_clauses_events,
-        transport_clauses_opening,
-    )
+    found = pkgutil.walk_packages(conformance.__path__, f"{conformance.__name__}.")
+    modules = [importlib.import_module(module.name) for module in found]
     named: list[Any] = [value for module in modules for value in vars(module).values()]
     listed: list[Clause[Any]] = [*STORAGE_CLAUSES, *TOKEN_CLAUSES, *TRANSPORT_CLAUSES]
-    assert {value.id for value in named if isinstance(value, Clause)} == {clause.id for clause in listed}
+    assert {value.id for value in named if isinstance(value, Clause)} == {
+        clause.id for clause in listed
+    }
 
 
-# --- what hangs, and what is left behind ---------------------------------------------------------------------------------
+# --- what hangs, and what is left behind ----------------------------------------------------------
 
 
 async def hangs() -> str:
@@ -140,13 +141,27 @@ async def leaves_a_failure_behind() -> str:
     ("provider", "seen"),
     [
         (hangs, "no end within 0.2 s (test_running_suites.py:"),
-        (blocks, "it did not come back in 1.4 s: something blocks its event loop, or ignores being cancelled"),
-        (ignores_being_cancelled, "it did not come back in 1.4 s: something blocks its event loop, or ignores being cancelled"),
+        (
+            blocks,
+            "it did not come back in 1.4 s: something blocks its event loop, or ignores being "
+            "cancelled",
+        ),
+        (
+            ignores_being_cancelled,
+            "it did not come back in 1.4 s: something blocks its event loop, or ignores being "
+            "cancelled",
+        ),
         (cancels_itself, "CancelledError, though nobody cancelled (test_running_suites.py:"),
-        (leaves_a_failure_behind, "asyncio was left to report Task exception was never retrieved: OSError: nobody looks at this"),
+        (
+            leaves_a_failure_behind,
+            "asyncio was left to report Task exception was never retrieved: OSError: nobody looks "
+            "at this",
+        ),
     ],
 )
-def test_an_adapter_that_hangs_or_leaves_something_behind_is_a_clause_that_fails(provider: TokenProvider, seen: str) -> None:
+def test_an_adapter_that_hangs_or_leaves_something_behind_is_a_clause_that_fails(
+    provider: TokenProvider, seen: str
+) -> None:
     with pytest.raises(ConformanceError) as told:
         check_token_provider(lambda: provider, only=["tokens.text"], limit=0.2)
     assert told.value.report.failures[0].seen.startswith(seen)
@@ -167,14 +182,16 @@ def test_an_end_that_fails_is_told_unless_the_clause_has_failed_before() -> None
         raise OSError("cannot stop the server")
 
     kind = RecordingStorage
-    with pytest.raises(ConformanceError, match="cleaning up failed with OSError: cannot stop the server"):
+    with pytest.raises(
+        ConformanceError, match="cleaning up failed with OSError: cannot stop the server"
+    ):
         check_storage(factory, only=["storage.create-keeps"])
     kind = Careless
     with pytest.raises(ConformanceError, match="seen: create"):
         check_storage(factory, only=["storage.create-keeps"])
 
 
-# --- where it can be called ----------------------------------------------------------------------------------------------
+# --- where it can be called -----------------------------------------------------------------------
 
 
 def test_a_suite_may_be_called_where_a_loop_runs() -> None:
@@ -192,7 +209,9 @@ def test_an_error_travels_between_the_processes_of_a_test_runner() -> None:
 
 
 @pytest.mark.parametrize("option", ["-O", "-OO"])
-def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_pytest(option: str) -> None:
+def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_pytest(
+    option: str,
+) -> None:
     program = (
         "import sys\n"
         "from support_chat.testing import ConformanceError, RecordingStorage, check_storage\n"
@@ -201,17 +220,25 @@ def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_
         "try:\n"
         "    check_storage(Careless)\n"
         "except ConformanceError as error:\n"
-        "    print([failure.id for failure in error.report.failures], 'pytest' in sys.modules, 'hypothesis' in sys.modules)\n"
+        "    print([failure.id for failure in error.report.failures], 'pytest' in sys.modules, "
+        "'hypothesis' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, option, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, option, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "'storage.delete-removes'" in done.stdout
     assert done.stdout.endswith("False False\n")
 
 
-# --- what a place holds besides ------------------------------------------------------------------------------------------
+# --- what a place holds besides -------------------------------------------------------------------
 
 
-def test_what_a_place_holds_already_does_no_harm_and_stays_and_nothing_is_left(tmp_path: Path) -> None:
+def test_what_a_place_holds_already_does_no_harm_and_stays_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "chat.db"
 
     async def before() -> None:
@@ -227,7 +254,9 @@ def test_what_a_place_holds_already_does_no_harm_and_stays_and_nothing_is_left(t
 
     asyncio.run(before())
     report = check_storage(lambda: SQLiteStorage(path))
-    assert "storage.one-winner-of-threads" in report.passed, "a path is one place, which is found out"
+    assert "storage.one-winner-of-threads" in report.passed, (
+        "a path is one place, which is found out"
+    )
     assert asyncio.run(after()) == {"support-chat/acme/help/default/visitor": "mine"}
 
 

@@ -1,4 +1,6 @@
-"""Each clause of the token suite can fail: for each there is a provider with that fault, and the error names the clause."""
+"""Each clause of the token suite can fail: for each there is a provider with that fault, and the
+error names the clause.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Each clause of the transport suite can fail: for each there is a transport with that fault, and the error names the clause."""
+"""Each clause of the transport suite can fail: for each there is a transport with that fault, and
+the error names the clause.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`support-chat demo` as a user meets it: as a program that prints, ends with a status, and leaves nothing behind."""
+"""`support-chat demo` as a user meets it: as a program that prints, ends with a status, and leaves
+nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Ended:
 
 
 def started(option: str, folder: Path) -> subprocess.Popen[str]:
-    """The demo as a process whose temporary files are in `folder`, run from elsewhere than the checkout."""
+    """The demo as a process whose temporary files are in `folder`, run from elsewhere than the
+    checkout.
+    """
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "support_chat_adapters.demo", *option.split()],
         stdout=subprocess.PIPE,
@@ -61,36 +65,56 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ended]
     running = {option: started(option, folder) for option, folder in folders.items()}
     try:
         ended = {option: process.communicate(timeout=60) for option, process in running.items()}
-        yield {o: Ended(running[o].returncode, out, error, folders[o]) for o, (out, error) in ended.items()}
+        yield {
+            o: Ended(running[o].returncode, out, error, folders[o])
+            for o, (out, error) in ended.items()
+        }
     finally:
         for process in running.values():
             process.kill()
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_step_ends_as_expected_and_nothing_is_left_behind(demos: dict[str, Ended], option: str) -> None:
+def test_every_step_ends_as_expected_and_nothing_is_left_behind(
+    demos: dict[str, Ended], option: str
+) -> None:
     demo = demos[option]
     assert (demo.status, demo.error) == (0, ""), demo.out
     assert list(demo.folder.iterdir()) == []
 
 
 def test_plain_names_all_ten_phases_as_they_come(demos: dict[str, Ended]) -> None:
-    moves = [line.split(": ")[1] for line in demos["--plain"].lines if line.startswith("  event  phase: ")]
+    moves = [
+        line.split(": ")[1]
+        for line in demos["--plain"].lines
+        if line.startswith("  event  phase: ")
+    ]
     assert moves[0].startswith("not_initialized -> ")
-    assert {phase for phase in Phase if any(f"-> {phase}" in move for move in moves)} == set(Phase) - {Phase.NOT_INITIALIZED}
+    assert {phase for phase in Phase if any(f"-> {phase}" in move for move in moves)} == set(
+        Phase
+    ) - {Phase.NOT_INITIALIZED}
 
 
 def test_plain_has_a_line_for_each_step_and_what_came_of_it(demos: dict[str, Ended]) -> None:
     lines = demos["--plain"].lines
-    done, ok = ([line for line in lines if line.startswith(word)] for word in ("  do     ", "  ok     "))
+    done, ok = (
+        [line for line in lines if line.startswith(word)] for word in ("  do     ", "  ok     ")
+    )
     assert len(done) == len(ok) == len(demos["--json"].of("step"))
-    assert lines[-1] == f"ok: {len(ok)} of {len(ok)} steps ended as expected, 10 of 10 phases visited"
+    assert (
+        lines[-1] == f"ok: {len(ok)} of {len(ok)} steps ended as expected, 10 of 10 phases visited"
+    )
 
 
-def test_plain_is_ascii_without_colours_and_the_same_whether_asked_for_or_not(demos: dict[str, Ended]) -> None:
+def test_plain_is_ascii_without_colours_and_the_same_whether_asked_for_or_not(
+    demos: dict[str, Ended],
+) -> None:
     assert demos["--plain"].out.isascii()
     assert "\x1b" not in demos["--plain"].out
-    worded = [[line for line in demos[option].lines if not line.startswith("numbers: ")] for option in ("--plain", "")]
+    worded = [
+        [line for line in demos[option].lines if not line.startswith("numbers: ")]
+        for option in ("--plain", "")
+    ]
     assert worded[0] == worded[1]
 
 
@@ -98,11 +122,17 @@ def test_json_is_an_object_a_line_and_the_summary_comes_last(demos: dict[str, En
     demo = demos["--json"]
     [summary] = demo.of("summary")
     assert demo.values[-1] == summary
-    assert (summary["ok"], summary["failed"], set(summary["phases"])) == (True, [], {str(phase) for phase in Phase})
+    assert (summary["ok"], summary["failed"], set(summary["phases"])) == (
+        True,
+        [],
+        {str(phase) for phase in Phase},
+    )
     assert [scene["title"] for scene in demo.of("scene")] == [scene.title for scene in SCENES]
 
 
-def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(demos: dict[str, Ended]) -> None:
+def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(
+    demos: dict[str, Ended],
+) -> None:
     demo = demos["--json"]
     for step in demo.of("step"):
         assert step["ok"]
@@ -110,7 +140,14 @@ def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(demos: di
         assert step["facts"], step["did"]
         assert all(fact["seen"] == fact["wanted"] for fact in step["facts"])
     told = {value["type"] for value in demo.values}
-    assert told >= {"phase_changed", "ready", "auth_changed", "auth_expired", "connection_changed", "error_occurred"}
+    assert told >= {
+        "phase_changed",
+        "ready",
+        "auth_changed",
+        "auth_expired",
+        "connection_changed",
+        "error_occurred",
+    }
     assert told >= {"message_received", "message_sent", "unread_changed"}
 
 

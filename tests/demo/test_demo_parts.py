@@ -1,4 +1,6 @@
-"""The demo's parts: what becomes of scenes that do not go as expected, and what is drawn on a terminal."""
+"""The demo's parts: what becomes of scenes that do not go as expected, and what is drawn on a
+terminal.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from support_chat_adapters.demo.stage import Stage
 from support_chat_adapters.demo.view import Page, View, drawn
 from support_chat_adapters.demo.world import World
 
-COUNTERS = Counters(dials=3, links_open=1, links_most=1, token_calls=2, updates=50, update_requests=4)
+COUNTERS = Counters(
+    dials=3, links_open=1, links_most=1, token_calls=2, updates=50, update_requests=4
+)
 
 
 class Terminal(io.StringIO):
@@ -56,7 +60,9 @@ async def boots(stage: Stage) -> None:
 async def expects_another_phase(stage: Stage) -> None:
     async with stage.step("boot") as step:
         await stage.chat.boot()
-        step.check("wrong on purpose", phase=(stage.chat.state, Phase.AUTHENTICATED), live=(True, True))
+        step.check(
+            "wrong on purpose", phase=(stage.chat.state, Phase.AUTHENTICATED), live=(True, True)
+        )
 
 
 async def raises(stage: Stage) -> None:
@@ -113,7 +119,9 @@ def test_a_session_left_live_by_its_last_scene_is_destroyed() -> None:
     status, lines = watched(Scene("It boots", boots))
     assert status == 0
     assert "  event  phase: anonymous -> destroyed (destroy)" in lines
-    assert next(line for line in lines if line.startswith("numbers: ")).startswith("numbers: 1 dials, at most 1 link")
+    assert next(line for line in lines if line.startswith("numbers: ")).startswith(
+        "numbers: 1 dials, at most 1 link"
+    )
 
 
 def test_the_view_shows_the_whole_demo_and_leaves_its_summary_on_the_screen() -> None:
@@ -132,7 +140,8 @@ def test_the_view_shows_the_whole_demo_and_leaves_its_summary_on_the_screen() ->
         assert scene.title in pages
         assert scene.title in summary
     for phase in Phase:
-        assert f"● {phase}" in pages or phase in (Phase.LOADING, Phase.DESTROYED)  # too short to be drawn for certain
+        # too short to be drawn for certain
+        assert f"● {phase}" in pages or phase in (Phase.LOADING, Phase.DESTROYED)
         assert f"✓ {phase}" in summary
 
 
@@ -204,12 +213,19 @@ def test_a_summary_is_good_only_if_every_scene_was_played() -> None:
     assert not Summary(("one", "two"), steps, (), COUNTERS, 1.0).ok
 
 
-MISSING = (("rich.console", True, 'pip install "support-chat[demo]"'), ("jwt", False, 'pip install "support-chat[backend]"'))
+MISSING = (
+    ("rich.console", True, 'pip install "support-chat[demo]"'),
+    ("jwt", False, 'pip install "support-chat[backend]"'),
+)
 
 
 @pytest.mark.parametrize(("module", "terminal", "line"), MISSING)
 def test_a_missing_part_is_named_with_the_line_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str, terminal: bool, line: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    terminal: bool,
+    line: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "support_chat_adapters.demo.view")

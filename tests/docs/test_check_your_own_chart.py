@@ -1,7 +1,8 @@
-"""The page on a chart of one's own is true: its commands and snippets are run as they stand, and print what it shows.
+"""The page on a chart of one's own is true: its commands and snippets are run as they stand, and
+print what it shows.
 
-A block of `sh` is one command with its exit status as a comment; a block of `python` is an excerpt of the example, or a program. What
-one prints is the block that follows it. Times may differ.
+A block of `sh` is one command with its exit status as a comment; a block of `python` is an excerpt
+of the example, or a program. What one prints is the block that follows it. Times may differ.
 """
 
 from __future__ import annotations
@@ -27,11 +28,20 @@ MENTIONED = re.findall(r"`support-chat ([^`]+)`", PAGE)
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-X", "utf8", *arguments]
-    return subprocess.run(command, cwd=DOCS / "examples", capture_output=True, encoding="utf-8", timeout=120, check=False)
+    return subprocess.run(
+        command,
+        cwd=DOCS / "examples",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
 
 
 def support_chat(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run("-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", *arguments)
+    return run(
+        "-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", *arguments
+    )
 
 
 def timeless(text: str) -> str:
@@ -39,7 +49,11 @@ def timeless(text: str) -> str:
 
 
 def test_the_page_has_what_it_is_to_show() -> None:
-    assert [shlex.split(command, comments=True)[1] for command in COMMANDS] == ["check", "check", "draw"]
+    assert [shlex.split(command, comments=True)[1] for command in COMMANDS] == [
+        "check",
+        "check",
+        "draw",
+    ]
     assert len(SNIPPETS) - len(PROGRAMS) == 3
     assert len(PROGRAMS) == 1
     assert len(PAGE.splitlines()) < 120

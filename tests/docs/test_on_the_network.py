@@ -1,4 +1,6 @@
-"""The page about the network is run as it stands, against a real `serve`; its table names extras and classes that exist."""
+"""The page about the network is run as it stands, against a real `serve`; its table names extras
+and classes that exist.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from served import served
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/on-the-network.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
-HOMES = ("support_chat_adapters.storage", "support_chat_adapters.transport", "support_chat_adapters.tokens")
+HOMES = (
+    "support_chat_adapters.storage",
+    "support_chat_adapters.transport",
+    "support_chat_adapters.tokens",
+)
 
 
 def test_the_session_of_the_page_runs_against_a_real_backend(tmp_path: Path) -> None:
@@ -42,7 +48,9 @@ def test_the_session_of_the_page_runs_against_a_real_backend(tmp_path: Path) -> 
 
 
 def test_every_extra_and_every_class_that_the_page_names_exists() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
     named = set(re.findall(r"support-chat\[([a-z-]+)\]", PAGE))
     assert len(named) >= 7
     assert named <= set(extras)
@@ -54,7 +62,9 @@ def test_every_extra_and_every_class_that_the_page_names_exists() -> None:
 
 
 def test_the_terminals_of_the_readme_are_those_of_the_two_terminals_test(tmp_path: Path) -> None:
-    """What the README types is what `tests/chat/test_two_terminals.py` types, but for the port and the folder."""
+    """What the README types is what `tests/chat/test_two_terminals.py` types, but for the port and
+    the folder.
+    """
     commands = re.findall(r"^(support-chat (?:serve|chat|reply)[^\n]*)$", README, re.MULTILINE)
     assert commands == [
         "support-chat serve",
@@ -64,6 +74,10 @@ def test_the_terminals_of_the_readme_are_those_of_the_two_terminals_test(tmp_pat
     screen = re.search(r"<!-- the client's screen -->\n```text\n(.*?)```", README, re.DOTALL)
     assert screen is not None
     played = (ROOT / "tests/chat/test_two_terminals.py").read_text("utf-8")
-    for told in ("reconnecting: the connection is lost; trying again", "back after", "(missed while away)"):
+    for told in (
+        "reconnecting: the connection is lost; trying again",
+        "back after",
+        "(missed while away)",
+    ):
         assert told in screen[1]
         assert told in played

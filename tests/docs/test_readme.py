@@ -1,4 +1,6 @@
-"""The README is run as its readers run it: every Python snippet in order, every link followed, every command asked for its help."""
+"""The README is run as its readers run it: every Python snippet in order, every link followed,
+every command asked for its help.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ LINKS = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", README)
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_every_snippet_runs_one_after_the_other_in_an_empty_folder(tmp_path: Path) -> None:
@@ -50,7 +59,9 @@ def test_the_table_of_calls_is_the_generated_one() -> None:
     assert shown is not None
     generated = (ROOT / "diagrams" / "calls.md").read_text("utf-8")
     table = [line for line in generated.splitlines() if line.startswith("|")]
-    assert shown[1].splitlines() == table, "paste the table of diagrams/calls.md between the calls marks"
+    assert shown[1].splitlines() == table, (
+        "paste the table of diagrams/calls.md between the calls marks"
+    )
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -60,6 +71,14 @@ def test_every_link_leads_somewhere(link: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_exists_and_has_a_help(command: str, tmp_path: Path) -> None:
-    done = run(["-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", command, "--help"], tmp_path)
+    done = run(
+        [
+            "-c",
+            "import sys; from support_chat_adapters.cli import main; sys.exit(main())",
+            command,
+            "--help",
+        ],
+        tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert f"{command} [-h]" in done.stdout

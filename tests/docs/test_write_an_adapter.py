@@ -1,4 +1,6 @@
-"""The page on writing an adapter is true: its snippets are one program, which prints what the page shows."""
+"""The page on writing an adapter is true: its snippets are one program, which prints what the page
+shows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from support_chat.testing import STORAGE_CLAUSES, TOKEN_CLAUSES, TRANSPORT_CLAUSES, FullArrangement, StoragePlace
+from support_chat.testing import (
+    STORAGE_CLAUSES,
+    TOKEN_CLAUSES,
+    TRANSPORT_CLAUSES,
+    FullArrangement,
+    StoragePlace,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "write-an-adapter.md").read_text("utf-8")
@@ -27,14 +35,22 @@ def test_the_snippets_are_a_program_that_prints_what_the_page_shows(tmp_path: Pa
     program = tmp_path / "adapters.py"
     program.write_text("\n\n".join(SNIPPETS), "utf-8")
     command = [sys.executable, "-W", "error", "-X", "utf8", str(program)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
     assert done.stderr == ""
     assert done.stdout == SHOWN
 
 
-@pytest.mark.parametrize("id", sorted(set(re.findall(r"(?:storage|tokens|transport|link)\.[a-z-]+[a-z](?=[:\"])", PAGE))))
+@pytest.mark.parametrize(
+    "id", sorted(set(re.findall(r"(?:storage|tokens|transport|link)\.[a-z-]+[a-z](?=[:\"])", PAGE)))
+)
 def test_every_clause_that_is_mentioned_exists(id: str) -> None:
-    assert id in {*(c.id for c in STORAGE_CLAUSES), *(c.id for c in TOKEN_CLAUSES), *(c.id for c in TRANSPORT_CLAUSES)}
+    assert id in {
+        *(c.id for c in STORAGE_CLAUSES),
+        *(c.id for c in TOKEN_CLAUSES),
+        *(c.id for c in TRANSPORT_CLAUSES),
+    }
 
 
 def test_the_hands_that_are_mentioned_exist() -> None:

@@ -1,7 +1,9 @@
-"""The worlds in which one suite of session tests runs: each storage that ships, beside each way to a backend.
+"""The worlds in which one suite of session tests runs: each storage that ships, beside each way to
+a backend.
 
-The backend on the network is `support-chat serve` in a process of its own, which a test may take down and bring back; the Redis is a
-real server. A world is asked for by its two names (`world` is parametrized with them), and a test sees no difference between two.
+The backend on the network is `support-chat serve` in a process of its own, which a test may take
+down and bring back; the Redis is a real server. A world is asked for by its two names (`world` is
+parametrized with them), and a test sees no difference between two.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from keyring.core import load_keyring
 from redis_server import INSTALL, is_installed, redis_server
 from served import WIDGET, WORKSPACE, Served, served
 from support_chat import Settings, SupportChat
-from support_chat.events import AnyEvent
+from support_chat.lifecycle.events import AnyEvent
 from support_chat.ports import Storage, Transport
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import (
@@ -35,14 +37,21 @@ from support_chat_adapters.storage import (
 from support_chat_adapters.transport import LoopbackTransport, WidgetAPITransport
 
 QUICK = Settings(
-    backoff_base=0.05, backoff_min=0.01, backoff_max=0.2, update_interval=0.02, min_refresh_interval=0.05, probe_interval=0.3
+    backoff_base=0.05,
+    backoff_min=0.01,
+    backoff_max=0.2,
+    update_interval=0.02,
+    min_refresh_interval=0.05,
+    probe_interval=0.3,
 )
 """The delays of the shipped settings, made short: these tests wait in real time."""
 
 
 @attrs.define(eq=False)
 class World:
-    """Adapters for sessions, and the hands of everybody else: the backend's data, its agents, and who takes it down."""
+    """Adapters for sessions, and the hands of everybody else: the backend's data, its agents, and
+    who takes it down.
+    """
 
     storage: Storage
     transport: Transport
@@ -62,7 +71,13 @@ class World:
     def chat(self, **options: Any) -> SupportChat:
         """A session in this world, destroyed at the end."""
         options = {"scope": self.scope, "settings": QUICK, **options}
-        chat = SupportChat(workspace_id=WORKSPACE, widget_id=WIDGET, transport=self.transport, storage=self.storage, **options)
+        chat = SupportChat(
+            workspace_id=WORKSPACE,
+            widget_id=WIDGET,
+            transport=self.transport,
+            storage=self.storage,
+            **options,
+        )
         chat.on(object, self.heard.append)  # type: ignore[arg-type]  # every event there is
         self._chats.append(chat)
         return chat
@@ -71,7 +86,9 @@ class World:
         """A provider of tokens for this user, a new one at each call."""
 
         async def fetch() -> str:
-            return sign_identity_token(user, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime)
+            return sign_identity_token(
+                user, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime
+            )
 
         return fetch
 
@@ -105,11 +122,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, 
 @pytest.fixture(scope="session")
 def on_the_network(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
     """A real `support-chat serve`."""
-    with served(tmp_path_factory.mktemp("served"), "--opens-per-minute=0", "--requests-per-minute=0") as one:
+    with served(
+        tmp_path_factory.mktemp("served"), "--opens-per-minute=0", "--requests-per-minute=0"
+    ) as one:
         yield one
 
 
-def _storage(kind: str, folder: Path, request: pytest.FixtureRequest, leaving: contextlib.ExitStack) -> Storage:
+def _storage(
+    kind: str, folder: Path, request: pytest.FixtureRequest, leaving: contextlib.ExitStack
+) -> Storage:
     match kind:
         case "memory":
             return MemoryStorage()
@@ -118,7 +139,9 @@ def _storage(kind: str, folder: Path, request: pytest.FixtureRequest, leaving: c
         case "sqlite":
             return SQLiteStorage(folder / "visitor.db")
         case "redis":
-            return RedisStorage(cast("str", request.getfixturevalue("redis_url")), prefix=f"{uuid.uuid4().hex}:")
+            return RedisStorage(
+                cast("str", request.getfixturevalue("redis_url")), prefix=f"{uuid.uuid4().hex}:"
+            )
         case "keyring":
             plaintext: Any = load_keyring("keyrings.alt.file.PlaintextKeyring")
             plaintext.file_path = str(folder / "keyring.cfg")
@@ -134,7 +157,12 @@ def _storage(kind: str, folder: Path, request: pytest.FixtureRequest, leaving: c
 @contextlib.asynccontextmanager
 async def _on_loopback(storage: Storage, folder: Path) -> AsyncGenerator[World, None]:
     secret = uuid.uuid4().hex
-    with Backend(folder / "backend.db", workspace_id=WORKSPACE, widget_id=WIDGET, keys=[IdentityKey("HS256", secret)]) as backend:
+    with Backend(
+        folder / "backend.db",
+        workspace_id=WORKSPACE,
+        widget_id=WIDGET,
+        keys=[IdentityKey("HS256", secret)],
+    ) as backend:
 
         async def take_down() -> None:
             backend.faults.refuse_dials()
@@ -147,7 +175,9 @@ async def _on_loopback(storage: Storage, folder: Path) -> AsyncGenerator[World, 
 
 
 @contextlib.asynccontextmanager
-async def _on_network(storage: Storage, served: Served, transport: Transport) -> AsyncGenerator[World, None]:
+async def _on_network(
+    storage: Storage, served: Served, transport: Transport
+) -> AsyncGenerator[World, None]:
     async def take_down() -> None:
         await asyncio.to_thread(served.kill)
 
@@ -165,9 +195,13 @@ Scenario = Callable[[World], Awaitable[None]]
 def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str, Scenario], None]:
     """Plays a scenario in the world of this storage and this transport."""
 
-    async def main(storage_kind: str, transport_kind: str, scenario: Scenario, leaving: contextlib.ExitStack) -> None:
+    async def main(
+        storage_kind: str, transport_kind: str, scenario: Scenario, leaving: contextlib.ExitStack
+    ) -> None:
         complaints: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context)
+        )
         storage = _storage(storage_kind, tmp_path, request, leaving)
         async with contextlib.AsyncExitStack() as stack:
             if transport_kind == "loopback":
@@ -175,7 +209,9 @@ def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str, 
             else:
                 server = cast("Served", request.getfixturevalue("on_the_network"))
                 websocket: dict[str, Any] = {"websocket": None} if transport_kind == "polls" else {}
-                transport = WidgetAPITransport(server.url, poll_wait=2.0, ping_every=1.0, **websocket)
+                transport = WidgetAPITransport(
+                    server.url, poll_wait=2.0, ping_every=1.0, **websocket
+                )
                 world = await stack.enter_async_context(_on_network(storage, server, transport))
             try:
                 async with asyncio.timeout(40):

@@ -1,7 +1,7 @@
 """One suite of session tests, unchanged over every storage and every way to a backend that ships.
 
-Each scenario is a story of a session and its backend, told in what a frontend sees and in what the backend has stored. It names no
-adapter: what differs between two worlds is a fault of one of them.
+Each scenario is a story of a session and its backend, told in what a frontend sees and in what the
+backend has stored. It names no adapter: what differs between two worlds is a fault of one of them.
 """
 
 from __future__ import annotations
@@ -56,17 +56,32 @@ async def a_conversation_is_begun_read_and_counted(world: Any) -> None:
     chat = world.chat()
     await chat.boot()
     begun = await chat.start_conversation(
-        "It does not print.", subject="Printer", tags=["urgent", "hardware"], custom_fields={"model": "X1"}, metadata={"page": 7}
+        "It does not print.",
+        subject="Printer",
+        tags=["urgent", "hardware"],
+        custom_fields={"model": "X1"},
+        metadata={"page": 7},
     )
     await chat.send_message("At all.", begun.conversation_id)
     world.backend.agent.reply(begun.conversation_id, "Is it on?")
     await world.until(lambda: [event.unread for event in world.of(UnreadChanged)] == [1])
     [conversation] = await chat.conversations()
-    assert (conversation.id, conversation.messages, conversation.unread) == (begun.conversation_id, 3, 1)
-    assert conversation.about == About(
-        subject="Printer", tags=("urgent", "hardware"), custom_fields={"model": "X1"}, metadata={"page": 7}
+    assert (conversation.id, conversation.messages, conversation.unread) == (
+        begun.conversation_id,
+        3,
+        1,
     )
-    assert [message.text for message in await chat.messages(begun.conversation_id)] == ["It does not print.", "At all.", "Is it on?"]
+    assert conversation.about == About(
+        subject="Printer",
+        tags=("urgent", "hardware"),
+        custom_fields={"model": "X1"},
+        metadata={"page": 7},
+    )
+    assert [message.text for message in await chat.messages(begun.conversation_id)] == [
+        "It does not print.",
+        "At all.",
+        "Is it on?",
+    ]
     assert await chat.mark_read(begun.conversation_id) == ReadAnswer(0)
     await world.until(lambda: [event.unread for event in world.of(UnreadChanged)] == [1, 0])
     assert (await chat.conversations())[0].unread == 0
@@ -103,7 +118,10 @@ async def two_sessions_on_one_storage_are_one_visitor(world: Any) -> None:
 
 
 async def two_scopes_are_two_visitors_and_a_clear_touches_one(world: Any) -> None:
-    one, other = world.chat(scope="one-of-" + world.scope), world.chat(scope="other-of-" + world.scope)
+    one, other = (
+        world.chat(scope="one-of-" + world.scope),
+        world.chat(scope="other-of-" + world.scope),
+    )
     first, second = await one.boot(), await other.boot()
     assert first != second
     await one.shutdown(clear_storage=True)
@@ -124,13 +142,19 @@ async def a_visitor_becomes_a_user_with_what_they_wrote(world: Any) -> None:
     visitor = await chat.boot()
     sent = await chat.send_message("I have no account yet.")
     result = await chat.identify(
-        user=User(world.user, name="Rachel"), company={"id": "org_1", "plan": "pro"}, token_provider=world.tokens(world.user)
+        user=User(world.user, name="Rachel"),
+        company={"id": "org_1", "plan": "pro"},
+        token_provider=world.tokens(world.user),
     )
     assert (result.merged, result.conversations_moved) == (True, 1)
     assert chat.identity == SignedIn(world.user)
     assert world.backend.agent.merged_into(visitor) == SignedIn(world.user)
-    assert [c.id for c in world.backend.agent.conversations(SignedIn(world.user))] == [sent.conversation_id]
-    await world.until(lambda: world.backend.agent.traits(SignedIn(world.user)).get("company.plan") == "pro")
+    assert [c.id for c in world.backend.agent.conversations(SignedIn(world.user))] == [
+        sent.conversation_id
+    ]
+    await world.until(
+        lambda: world.backend.agent.traits(SignedIn(world.user)).get("company.plan") == "pro"
+    )
     assert world.backend.agent.traits(SignedIn(world.user))["user.name"] == "Rachel"
 
 
@@ -144,10 +168,12 @@ async def a_retired_visitor_is_nobody_any_more(world: Any) -> None:
 
 async def a_user_boots_and_their_traits_arrive(world: Any) -> None:
     chat = world.chat()
-    assert await chat.boot(user=User(world.user, traits={"role": "admin"}), token_provider=world.tokens(world.user)) == SignedIn(
-        world.user
+    assert await chat.boot(
+        user=User(world.user, traits={"role": "admin"}), token_provider=world.tokens(world.user)
+    ) == SignedIn(world.user)
+    await chat.update(
+        user={"id": world.user, "email": "r@example.com"}, context={"page": "billing"}
     )
-    await chat.update(user={"id": world.user, "email": "r@example.com"}, context={"page": "billing"})
     wanted = {"user.traits.role": "admin", "user.email": "r@example.com", "context.page": "billing"}
     await world.until(lambda: world.backend.agent.traits(SignedIn(world.user)) == wanted)
 
@@ -162,7 +188,9 @@ async def a_user_whose_token_is_refused_is_not_let_in_and_may_try_again(world: A
         await chat.boot(user=User(world.user), token_provider=forged)
     assert refused.value.code == "invalid_token"
     assert chat.state is Phase.READY
-    assert await chat.boot(user=User(world.user), token_provider=world.tokens(world.user)) == SignedIn(world.user)
+    assert await chat.boot(
+        user=User(world.user), token_provider=world.tokens(world.user)
+    ) == SignedIn(world.user)
 
 
 async def a_provider_that_refuses_leaves_the_visitor_as_they_were(world: Any) -> None:
@@ -204,13 +232,20 @@ async def a_backend_that_goes_and_comes_is_come_back_to_with_what_was_missed(wor
     sent = await chat.send_message("Do not go away.")
     await world.take_down()
     await world.until(lambda: chat.is_in(Phase.RECONNECTING, Phase.DISCONNECTED))
-    missed = [world.backend.agent.reply(sent.conversation_id, text).id for text in ("Back", "in a", "minute.")]
+    missed = [
+        world.backend.agent.reply(sent.conversation_id, text).id
+        for text in ("Back", "in a", "minute.")
+    ]
     assert (await chat.update(context={"page": "waiting"})) > 0
     await world.bring_back()
     await world.until(lambda: chat.is_in(Phase.ANONYMOUS) and len(world.of(MessageReceived)) >= 3)
-    assert [event.message.id for event in world.of(MessageReceived)] == missed, "each once, in order"
+    assert [event.message.id for event in world.of(MessageReceived)] == missed, (
+        "each once, in order"
+    )
     assert not any(event.gap for event in world.of(ConnectionChanged))
-    await world.until(lambda: world.backend.agent.traits(chat.identity).get("context.page") == "waiting")
+    await world.until(
+        lambda: world.backend.agent.traits(chat.identity).get("context.page") == "waiting"
+    )
 
 
 async def a_message_is_stored_once_however_often_it_is_sent(world: Any) -> None:
@@ -240,12 +275,16 @@ async def a_token_is_renewed_before_it_expires(world: Any) -> None:
     await chat.boot(user=User(world.user), token_provider=counted)
     await world.until(lambda: len(calls) >= 4)
     assert chat.is_in(Phase.AUTHENTICATED)
-    assert len(await chat.conversations()) == 0, "the backend accepts the session, well after the first token's life"
+    assert len(await chat.conversations()) == 0, (
+        "the backend accepts the session, well after the first token's life"
+    )
     assert len(world.of(AuthChanged)) == 1
 
 
 async def a_widget_that_is_not_served_is_told_so(world: Any) -> None:
-    chat = SupportChat(workspace_id="another", widget_id="widget", transport=world.transport, storage=world.storage)
+    chat = SupportChat(
+        workspace_id="another", widget_id="widget", transport=world.transport, storage=world.storage
+    )
     try:
         with pytest.raises(BackendRejectedError):
             await chat.boot()
@@ -269,7 +308,10 @@ async def a_session_is_destroyed_whatever_is_under_way(world: Any) -> None:
     chat = world.chat()
     await chat.boot()
     await world.take_down()
-    pending = [chat.send_message("lost?"), chat.identify(user=User(world.user), token_provider=world.tokens(world.user))]
+    pending = [
+        chat.send_message("lost?"),
+        chat.identify(user=User(world.user), token_provider=world.tokens(world.user)),
+    ]
     await chat.destroy()
     outcomes = await asyncio.gather(*pending, return_exceptions=True)
     assert all(isinstance(outcome, Exception) for outcome in outcomes)
@@ -277,12 +319,16 @@ async def a_session_is_destroyed_whatever_is_under_way(world: Any) -> None:
 
 
 SCENARIOS: tuple[Scenario, ...] = tuple(
-    value for name, value in list(globals().items()) if inspect.iscoroutinefunction(value) and not name.startswith("_")
+    value
+    for name, value in list(globals().items())
+    if inspect.iscoroutinefunction(value) and not name.startswith("_")
 )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("storage", STORAGES)
-def test_everywhere(storage: str, transport: str, scenario: Scenario, play: Callable[[str, str, Scenario], None]) -> None:
+def test_everywhere(
+    storage: str, transport: str, scenario: Scenario, play: Callable[[str, str, Scenario], None]
+) -> None:
     play(storage, transport, scenario)

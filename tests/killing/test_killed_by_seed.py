@@ -1,6 +1,8 @@
-"""A served backend is killed with SIGKILL under live clients, by seed; what is left must fit what the clients were told.
+"""A served backend is killed with SIGKILL under live clients, by seed; what is left must fit what
+the clients were told.
 
-`pytest tests/killing --kill-rounds 2000` looks longer; `--kill-seed 61 --kill-rounds 1` plays round 61 again.
+`pytest tests/killing --kill-rounds 2000` looks longer; `--kill-seed 61 --kill-rounds 1` plays round
+61 again.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from served import Served
 
 
 def test_nothing_is_lost_doubled_or_left_alive_when_the_backend_is_killed(
-    numbers: list[int], backend: Served, tmp_path: Path, record_property: Callable[[str, object], None]
+    numbers: list[int],
+    backend: Served,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     sides: set[bool] = set()
     for number in numbers:
@@ -33,7 +38,9 @@ def test_nothing_is_lost_doubled_or_left_alive_when_the_backend_is_killed(
 
 def test_a_turn_of_rounds_has_every_moment_of_every_kind() -> None:
     turn = range(len(KINDS) * len(MOMENTS))
-    assert {(kind_of(number), plan_of(number).moment) for number in turn} == {(kind, moment) for kind in KINDS for moment in Moment}
+    assert {(kind_of(number), plan_of(number).moment) for number in turn} == {
+        (kind, moment) for kind in KINDS for moment in Moment
+    }
 
 
 def test_a_seed_is_the_same_plan_each_time_and_another_one_another() -> None:
@@ -44,6 +51,8 @@ def test_a_seed_is_the_same_plan_each_time_and_another_one_another() -> None:
 
 def _report(evidence: Evidence, violations: list[str]) -> str:
     """The story of a round that went wrong, and how to play it again."""
-    head = f"round {evidence.seed}: killed during {evidence.kind}, {evidence.moment}; {evidence.blow}"
+    head = (
+        f"round {evidence.seed}: killed during {evidence.kind}, {evidence.moment}; {evidence.blow}"
+    )
     again = f"again: pytest tests/killing --kill-rounds 1 --kill-seed {evidence.seed}"
     return "\n".join([head, *evidence.story, *(f"VIOLATION {one}" for one in violations), again])

@@ -1,4 +1,6 @@
-"""The rounds can fail: against a backend that is broken in one place, they do, and they say what is wrong."""
+"""The rounds can fail: against a backend that is broken in one place, they do, and they say what is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,14 @@ from killing.sabotage import SABOTAGES, Sabotage
 from served import served
 
 ROUNDS = 5
-"""How many rounds that aim at the broken place are enough to come upon it; each of them nearly always does."""
+"""How many rounds that aim at the broken place are enough to come upon it; each of them nearly
+always does.
+"""
 
 
-@pytest.mark.parametrize("sabotage", SABOTAGES, ids=[sabotage.what.replace(" ", "-") for sabotage in SABOTAGES])
+@pytest.mark.parametrize(
+    "sabotage", SABOTAGES, ids=[sabotage.what.replace(" ", "-") for sabotage in SABOTAGES]
+)
 def test_rounds_against_a_broken_backend_are_judged_as_violations(
     sabotage: Sabotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

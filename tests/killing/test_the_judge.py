@@ -1,4 +1,6 @@
-"""Each rule of the judge can fail: a story that fits is doctored in one place, and the judge names that place."""
+"""Each rule of the judge can fail: a story that fits is doctored in one place, and the judge names
+that place.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ REPLY = Message("message-2", "conversation-1", "agent", "reply-1", 0.0)
 
 
 def story() -> tuple[Evidence, Stored]:
-    """A visitor writes, is answered while the backend is dead, becomes a user, updates, and is shut down."""
+    """A visitor writes, is answered while the backend is dead, becomes a user, updates, and is shut
+    down.
+    """
     life = Life(
         "stay",
         owners=[(VISITOR, 0), (USER, 1)],
@@ -41,9 +45,20 @@ def story() -> tuple[Evidence, Stored]:
         Exchange("shutdown", 5, "session", {}, 204, 6),
     ]
     client = Client(
-        "first", [life], exchanges, [PhaseChanged(Phase.READY, Phase.BOOTING), PhaseChanged(Phase.BOOTING, Phase.ANONYMOUS)]
+        "first",
+        [life],
+        exchanges,
+        [PhaseChanged(Phase.READY, Phase.BOOTING), PhaseChanged(Phase.BOOTING, Phase.ANONYMOUS)],
     )
-    evidence = Evidence(7, "merge", "at_commit", ("user-7-a",), [client], [Reply(2, "conversation-1", USER, True)], kills=1)
+    evidence = Evidence(
+        7,
+        "merge",
+        "at_commit",
+        ("user-7-a",),
+        [client],
+        [Reply(2, "conversation-1", USER, True)],
+        kills=1,
+    )
     evidence.blow.fell = evidence.blow.committed = True
     evidence.refused["session"] = 403
     stored = Stored(
@@ -81,7 +96,11 @@ def _seen(change: Callable[[Evidence, Client, Life], object]) -> Doctor:
 def _message(number: int, **changes: Any) -> Doctor:
     def doctor(evidence: Evidence, stored: Stored) -> Stored:
         return attrs.evolve(
-            stored, messages=tuple(attrs.evolve(one, **changes) if one.number == number else one for one in stored.messages)
+            stored,
+            messages=tuple(
+                attrs.evolve(one, **changes) if one.number == number else one
+                for one in stored.messages
+            ),
         )
 
     return doctor
@@ -105,7 +124,8 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
     "a user lost": (_stored(users=()), "is no user"),
     "a user from nowhere": (_stored(users=("user-7-a", "user-7-z")), "whom nobody asked for"),
     "a merge twice": (_stored(merges=(_MERGE, _MERGE)), "was merged 2 times"),
-    "a merge lost": (_stored(merges=(), visitors=(StoredVisitor("v", None),)), "and the merge is None"),
+    "a merge lost": (_stored(merges=(), visitors=(StoredVisitor("v", None),)), "and the merge is "
+                                                                               "None"),
     "a merge half done": (_stored(visitors=(StoredVisitor("v", None),)), "are not the same"),
     "a merge into another": (_stored(merges=(StoredMerge("v", "user-7-b", 1),)), "into user-7-b"),
     "a conversation left behind": (_stored(conversations=(("conversation-1", VISITOR),)), "was left with visitor:v"),
@@ -123,13 +143,15 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
     "a message given up": (_seen(lambda _, __, life: life.sent[0].answers.clear()), "was never acknowledged"),
     "a message not told of": (_seen(lambda _, __, life: life.told_sent.clear()), "MessageSent told of"),
     "news lost": (_seen(lambda _, __, life: life.received.clear()), "message-2 never arrived"),
-    "news twice": (_seen(lambda _, __, life: life.received.append(REPLY)), "message-2 arrived 2 times"),
+    "news twice": (_seen(lambda _, __, life: life.received.append(REPLY)), "message-2 arrived 2 "
+                                                                           "times"),
     "news out of order": (_seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-1"))), "in the order"),
     "news from nowhere": (_seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-9"))), "is stored as None"),
     "news of one's own": (
         _seen(lambda _, __, life: life.received.append(attrs.evolve(SENT, id="message-3"))), "message-7-first-1 came back",
     ),
-    "a value lost": (_stored(traits={(VISITOR, "context.page"): "one"}), "is None, not one of ['three']"),
+    "a value lost": (_stored(traits={(VISITOR, "context.page"): "one"}), "is None, not one of "
+                                                                         "['three']"),
     "an older value": (_stored(traits={(VISITOR, "context.page"): "one", (USER, "context.page"): "two"}), "is 'two'"),
     "a visitor's value at the user's": (_stored(traits={(USER, "context.page"): "three"}), "of visitor:v is None"),
     "a session that lives on": (_stored(sessions=(StoredSession(hashed("session"), "v", "user-7-a", False),)), "is not revoked"),
@@ -176,6 +198,13 @@ def test_after_a_shutdown_what_was_on_its_way_may_have_happened_or_not() -> None
     life.identifies[0].result = None
     life.received.clear()
     assert judge.judge(evidence, stored) == []
-    assert judge.judge(evidence, attrs.evolve(stored, traits={**stored.traits, (USER, "context.page"): "four"})) == []
-    erased = attrs.evolve(stored, traits={(VISITOR, "context.page"): "one", (USER, "context.page"): "one"})
+    assert (
+        judge.judge(
+            evidence, attrs.evolve(stored, traits={**stored.traits, (USER, "context.page"): "four"})
+        )
+        == []
+    )
+    erased = attrs.evolve(
+        stored, traits={(VISITOR, "context.page"): "one", (USER, "context.page"): "one"}
+    )
     assert judge.judge(evidence, erased), "older than what was acknowledged"

@@ -1,13 +1,16 @@
 """Any story: whatever is called, in whatever weather, the real session keeps its promises.
 
-Hypothesis makes up stories of two sessions that share a storage and a backend: calls with their options, awaiters that are
-cancelled, hints, handlers that call back, time that passes, adapters that are slow, hang, fail, lie or come late, a backend
-that drops, refuses, forgets and answers as somebody else. After each step every promise that a session can show is looked at;
-each is a small function named by its number in the catalogue of properties. In the end both sessions are destroyed, whatever
-the weather, and nothing may be left: no task, no link, no call that has not settled, no message lost or doubled.
+Hypothesis makes up stories of two sessions that share a storage and a backend: calls with their
+options, awaiters that are cancelled, hints, handlers that call back, time that passes, adapters
+that are slow, hang, fail, lie or come late, a backend that drops, refuses, forgets and answers as
+somebody else. After each step every promise that a session can show is looked at; each is a small
+function named by its number in the catalogue of properties. In the end both sessions are destroyed,
+whatever the weather, and nothing may be left: no task, no link, no call that has not settled, no
+message lost or doubled.
 
-The adapters here are watchers: they pass everything on, misbehave as told, and write down what the promises are about. What they
-see may not raise (a session takes that for a fault of the adapter), so it goes to `World.broken`.
+The adapters here are watchers: they pass everything on, misbehave as told, and write down what the
+promises are about. What they see may not raise (a session takes that for a fault of the adapter),
+so it goes to `World.broken`.
 """
 
 from __future__ import annotations
@@ -29,8 +32,6 @@ from hypothesis.stateful import (
 )
 
 from support_chat import Phase, SupportChat
-from support_chat.book.book import Book
-from support_chat.book.occasion import Occasion
 from support_chat.chart.machine import State
 from support_chat.chart.model import Ask
 from support_chat.errors import (
@@ -43,9 +44,11 @@ from support_chat.errors import (
     SupportChatError,
     TokenRefusedError,
 )
-from support_chat.events import AuthChanged, ErrorOccurred, MessageReceived, PhaseChanged
-from support_chat.lifecycle.alphabet import Fact, Lane, Timer, Trigger
 from support_chat.lifecycle.chart import CHART, CONNECTING, ENDED, LIVE, ONLINE
+from support_chat.lifecycle.context import Book
+from support_chat.lifecycle.events import AuthChanged, ErrorOccurred, MessageReceived, PhaseChanged
+from support_chat.lifecycle.names import Fact, Lane, Timer, Trigger
+from support_chat.lifecycle.occasion import Occasion
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
@@ -58,13 +61,13 @@ from support_chat.ports import (
     UpdateAnswer,
     Welcome,
 )
-from support_chat.session.calls import Call
-from support_chat.session.runner import Runner, shipped
+from support_chat.runtime.calls import Call
+from support_chat.runtime.runner import Runner, shipped
 from support_chat.testing import VirtualLoop
-from support_chat.testing.following import follow
-from support_chat.testing.trace import Trace, watch
 from support_chat.values import Changes, Conversation, Message, SignedIn
 from support_chat.verify import Model
+from support_chat.verify.following import follow
+from support_chat.verify.trace import Trace, watch
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
@@ -76,10 +79,12 @@ MODEL = Model(CHART)
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
 NO_VALUES: Changes = {}
 PATIENCE = 45.0
-"""No call may stay open longer, in seconds: the longest limits of the calls are 30 s, and a shutdown's add up to less."""
+"""No call may stay open longer, in seconds: the longest limits of the calls are 30 s, and a
+shutdown's add up to less.
+"""
 
 
-# --- the watchers -------------------------------------------------------------------------------------------------------
+# --- the watchers ---------------------------------------------------------------------------------
 
 
 async def never() -> None:
@@ -97,12 +102,16 @@ async def linger(seconds: float) -> None:
 
 @attrs.define(eq=False)
 class World:
-    """What both sessions share, how the adapters misbehave now, and which promises they saw broken."""
+    """What both sessions share, how the adapters misbehave now, and which promises they saw
+    broken.
+    """
 
     loop: VirtualLoop
     backend: Backend
     storage: MemoryStorage
-    weather: dict[str, str] = attrs.field(factory=lambda: {"storage": "fine", "tokens": "fine", "transport": "fine"})
+    weather: dict[str, str] = attrs.field(
+        factory=lambda: {"storage": "fine", "tokens": "fine", "transport": "fine"}
+    )
     broken: list[str] = attrs.field(factory=list[str])
     count: int = 0
     seats: list[Seat] = attrs.field(factory=list[Any])
@@ -174,9 +183,16 @@ class Seat:
     def scheduled(self) -> list[str]:
         """The timers of this session that the loop will run."""
         handles = [handle for handle in self.world.loop._scheduled if not handle.cancelled()]  # pyright: ignore[reportPrivateUsage]
-        callbacks: list[tuple[Any, tuple[Any, ...]]] = [(getattr(h, "_callback", None), getattr(h, "_args", ())) for h in handles]
-        mine = getattr(self.runner.timers, "_timers", None) if self.runner else None  # behind the one that watches
-        return [args[0] for callback, args in callbacks if mine is not None and getattr(callback, "__self__", None) is mine]
+        callbacks: list[tuple[Any, tuple[Any, ...]]] = [
+            (getattr(h, "_callback", None), getattr(h, "_args", ())) for h in handles
+        ]
+        # behind the one that watches
+        mine = getattr(self.runner.timers, "_timers", None) if self.runner else None
+        return [
+            args[0]
+            for callback, args in callbacks
+            if mine is not None and getattr(callback, "__self__", None) is mine
+        ]
 
     @property
     def parting(self) -> bool:
@@ -199,7 +215,9 @@ class Seat:
         self.chat.on(PhaseChanged, self._react)
         self.chat.on(ErrorOccurred, lambda event: self.dropped.update(event.dropped))
         self.chat.on(AuthChanged, lambda event: self.identities.append(event.identity))
-        self.chat.on(MessageReceived, lambda event: self.received.append((self.epoch, event.message.id)))
+        self.chat.on(
+            MessageReceived, lambda event: self.received.append((self.epoch, event.message.id))
+        )
 
     def _react(self, event: PhaseChanged) -> None:
         if self.reactions:
@@ -217,7 +235,9 @@ class WatchedStorage:
 
     async def _do(self, keys: tuple[str, ...], work: Callable[[], Awaitable[Any]]) -> Any:
         world, weather = self.seat.world, self.seat.world.weather["storage"]
-        world.insist(all(key.startswith(self.seat.prefix) for key in keys), f"S23 {keys} is of another scope")
+        world.insist(
+            all(key.startswith(self.seat.prefix) for key in keys), f"S23 {keys} is of another scope"
+        )
         if weather in ("slow", "fails after a while"):
             await asyncio.sleep(1.0)
         if weather in ("fails", "fails after a while"):
@@ -238,7 +258,9 @@ class WatchedStorage:
 
     async def _write(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         seat = self.seat
-        seat.world.insist(not seat.clearing and seat.holds(Fact.WRITING), "S19 a write starts beside a clear")
+        seat.world.insist(
+            not seat.clearing and seat.holds(Fact.WRITING), "S19 a write starts beside a clear"
+        )
         if seat.world.weather["storage"] == "lingers":
             return await self._do((key,), work)
         seat.writing += 1
@@ -287,7 +309,9 @@ class Tokens:
 
     async def __call__(self) -> str:
         seat, weather = self.seat, self.seat.world.weather["tokens"]
-        seat.world.insist(seat.chat.is_in(Phase.BOOTING, *LIVE), f"S16 a token call in {seat.chat.state}")
+        seat.world.insist(
+            seat.chat.is_in(Phase.BOOTING, *LIVE), f"S16 a token call in {seat.chat.state}"
+        )
         seat.world.insist(not seat.fetching, "S9 two token calls at once")
         seat.fetching += 1
         try:
@@ -351,12 +375,18 @@ class WatchedLink:
         for value in map(str, values.values()):
             epoch, who, _ = value.split("|")
             expected = user or "visitor"
-            self.seat.world.insist(epoch == str(self.seat.epoch), f"S4 {what} carries a value of an earlier session")
-            self.seat.world.insist(who == expected, f"S7 {what} carries {who}'s value as {expected}'s")
+            self.seat.world.insist(
+                epoch == str(self.seat.epoch), f"S4 {what} carries a value of an earlier session"
+            )
+            self.seat.world.insist(
+                who == expected, f"S7 {what} carries {who}'s value as {expected}'s"
+            )
             self.seat.on_wire.add(value)
 
     def _presents(self, token: str | None, what: str) -> None:
-        self.seat.world.insist(token not in self.seat.refused, f"S15 {what} presents a refused token")
+        self.seat.world.insist(
+            token not in self.seat.refused, f"S15 {what} presents a refused token"
+        )
 
     async def _lies(self) -> bool:
         if self.seat.world.weather["transport"] == "raises":
@@ -388,7 +418,9 @@ class WatchedLink:
             raise
 
     async def update(self, changes: Changes) -> UpdateAnswer:
-        self.seat.world.insist(self.seat.chat.is_in(*ONLINE), f"S18 an update leaves in {self.seat.chat.state}")
+        self.seat.world.insist(
+            self.seat.chat.is_in(*ONLINE), f"S18 an update leaves in {self.seat.chat.state}"
+        )
         self._sends(changes, self.user, "update")
         if await self._lies():
             return "yes"  # type: ignore[return-value]
@@ -453,7 +485,9 @@ class WatchedTransport:
         seat, weather = self.seat, self.seat.world.weather["transport"]
         seat.world.insist(seat.chat.is_in(*CONNECTING), f"S16 a dial in {seat.chat.state}")
         seat.world.insist(not seat.opening and seat.link is None, "S8 a dial beside a link")
-        seat.world.insist(credentials.token not in seat.refused, "S15 a dial presents a refused token")
+        seat.world.insist(
+            credentials.token not in seat.refused, "S15 a dial presents a refused token"
+        )
         if weather == "raises":
             raise OSError("no route")
         if weather == "lies":
@@ -483,7 +517,9 @@ class WatchedTransport:
 
     async def revoke(self, session: str) -> None:
         seat = self.seat
-        seat.world.insist(session in seat.sessions, "S24 a session revokes one that it did not begin")
+        seat.world.insist(
+            session in seat.sessions, "S24 a session revokes one that it did not begin"
+        )
         seat.world.insist(session != seat.book.session, "S24 a session revokes the one it lives in")
         await self.inner.revoke(session)
 
@@ -491,7 +527,7 @@ class WatchedTransport:
         self.seat.world.insist(False, "a session closed a transport that it does not own")
 
 
-# --- what calls promise at once: the table of the calls, read from outside ------------------------------------------------
+# --- what calls promise at once: the table of the calls, read from outside ------------------------
 
 
 def refusal(seat: Seat, name: str, user: str | None) -> type[SupportChatError] | None:
@@ -510,7 +546,9 @@ def refusal(seat: Seat, name: str, user: str | None) -> type[SupportChatError] |
         known = signed_in or target
         return IdentityConflictError if known is not None and user != known else None
     if name == "update":
-        return IdentityConflictError if user is not None and user not in (signed_in, target) else None
+        return (
+            IdentityConflictError if user is not None and user not in (signed_in, target) else None
+        )
     return None if phase in ONLINE else NetworkError
 
 
@@ -546,19 +584,25 @@ def current(seat: Seat) -> set[str]:
         return set()
     under = seat.runner.asks._under  # pyright: ignore[reportPrivateUsage]
     detached = seat.runner.slots._detached  # pyright: ignore[reportPrivateUsage]
-    return {u.spec.lane for u in under if not (u.task.cancelling() or u.task.done())} - ({Lane.PART} if detached else set())
+    return {u.spec.lane for u in under if not (u.task.cancelling() or u.task.done())} - (
+        {Lane.PART} if detached else set()
+    )
 
 
-# --- what must hold after every step -----------------------------------------------------------------------------------
+# --- what must hold after every step --------------------------------------------------------------
 
 
 def no_watcher_saw_a_broken_promise(world: World) -> None:
-    """S4, S7, S8, S9, S15, S16, S18, S19, S20, S23, S24 where the watchers see them, and nothing unexpected in the loop."""
+    """S4, S7, S8, S9, S15, S16, S18, S19, S20, S23, S24 where the watchers see them, and nothing
+    unexpected in the loop.
+    """
     assert not world.broken
 
 
 def s01_nothing_opens_once_ended(world: World) -> None:
-    """S1 In `shutdown` and `destroyed` no link is open or opening, and no timer that leads to one is armed."""
+    """S1 In `shutdown` and `destroyed` no link is open or opening, and no timer that leads to one
+    is armed.
+    """
     for seat in world.running():
         if seat.state.phase in ENDED:
             assert not seat.live_links or seat.parting
@@ -594,7 +638,9 @@ def s04_the_former_user_is_forgotten(world: World) -> None:
 def s05_a_full_clear_leaves_no_key(world: World) -> None:
     """S5 After a successful clear_storage no key of the scope is left."""
     for seat in world.running():
-        if seat.cleared and not any(other.scope == seat.scope for other in world.seats if other is not seat):
+        if seat.cleared and not any(
+            other.scope == seat.scope for other in world.seats if other is not seat
+        ):
             left = [key for key in world.storage._entries if key.startswith(seat.prefix)]  # pyright: ignore[reportPrivateUsage]
             assert not left
 
@@ -607,7 +653,9 @@ def s08_one_link(world: World) -> None:
 
 
 def s10_one_timer_of_each_kind(world: World) -> None:
-    """S10 At most one timer of each kind runs; what the loop has scheduled is what the session knows of."""
+    """S10 At most one timer of each kind runs; what the loop has scheduled is what the session
+    knows of.
+    """
     for seat in world.running():
         assert sorted(seat.scheduled()) == sorted(seat.timers)
 
@@ -639,7 +687,9 @@ def s21_destroyed_is_absorbing(world: World) -> None:
 
 
 def s26_facts_equal_the_ledger(world: World) -> None:
-    """S26 Each "in flight" fact equals its ledger entry: what the chart believes is under way is, and nothing else."""
+    """S26 Each "in flight" fact equals its ledger entry: what the chart believes is under way is,
+    and nothing else.
+    """
     flights = {
         Fact.FETCHING: Lane.TOKEN,
         Fact.SENDING: Lane.UPDATE,
@@ -659,17 +709,28 @@ def s26_facts_equal_the_ledger(world: World) -> None:
 
 
 def s27_a_renewal_is_scheduled(world: World) -> None:
-    """S27 In `authenticated` with a provider and a known expiry a renewal or its retry is scheduled or under way."""
+    """S27 In `authenticated` with a provider and a known expiry a renewal or its retry is scheduled
+    or under way.
+    """
     for seat in world.running():
         token = seat.book.token
-        if seat.state.phase == Phase.AUTHENTICATED and seat.book.provider and token and token.life is not None:
+        if (
+            seat.state.phase == Phase.AUTHENTICATED
+            and seat.book.provider
+            and token
+            and token.life is not None
+        ):
             assert Timer.RENEW in seat.timers or {Lane.TOKEN, Lane.RENEW} & current(seat)
 
 
 def l3_whoever_connects_tries(world: World) -> None:
-    """L3 While connecting exactly one thing goes on: the wait for the next attempt, the token call or the dial."""
+    """L3 While connecting exactly one thing goes on: the wait for the next attempt, the token call
+    or the dial.
+    """
     for seat in world.running():
-        if seat.state.phase in CONNECTING and not (seat.state.phase == Phase.BOOTING and seat.holds(Fact.WRITING)):
+        if seat.state.phase in CONNECTING and not (
+            seat.state.phase == Phase.BOOTING and seat.holds(Fact.WRITING)
+        ):
             assert (Timer.RETRY in seat.timers) + len({Lane.TOKEN, Lane.DIAL} & current(seat)) == 1
 
 
@@ -680,7 +741,9 @@ def l1_every_call_settles_in_time(world: World) -> None:
             error = outcome(made.call)
             assert error is None or isinstance(error, SupportChatError)
         else:
-            assert world.loop.time() - made.at < PATIENCE, f"{made.call!r} of {made.at:g} is open at {world.loop.time():g}"
+            assert world.loop.time() - made.at < PATIENCE, (
+                f"{made.call!r} of {made.at:g} is open at {world.loop.time():g}"
+            )
 
 
 def s07_no_update_is_lost_silently(world: World) -> None:
@@ -712,16 +775,39 @@ PROMISES: tuple[Callable[[World], None], ...] = (
 )
 
 
-# --- the stories --------------------------------------------------------------------------------------------------------
+# --- the stories ----------------------------------------------------------------------------------
 
 SEATS = st.integers(0, 1)
 WHO = st.sampled_from([None, "ann", "bob"])
 USERS = st.sampled_from(["ann", "bob"])
-SOMETIMES, MOSTLY = st.sampled_from([False, False, False, True]), st.sampled_from([True, True, True, False])
+SOMETIMES, MOSTLY = (
+    st.sampled_from([False, False, False, True]),
+    st.sampled_from([True, True, True, False]),
+)
 TIMEOUTS = st.sampled_from([None, None, 0.001, 3.0])
 WEATHER = {
-    "storage": ("slow", "fails", "fails after a while", "raises", "hangs", "deaf", "lingers", "lies"),
-    "tokens": ("slow", "hangs", "deaf", "raises", "refuses", "lies", "another's", "the same bytes", "forged", "short-lived"),
+    "storage": (
+        "slow",
+        "fails",
+        "fails after a while",
+        "raises",
+        "hangs",
+        "deaf",
+        "lingers",
+        "lies",
+    ),
+    "tokens": (
+        "slow",
+        "hangs",
+        "deaf",
+        "raises",
+        "refuses",
+        "lies",
+        "another's",
+        "the same bytes",
+        "forged",
+        "short-lived",
+    ),
     "transport": ("raises", "lies", "deaf"),
 }
 FAULTS: dict[str, Callable[[Backend], object]] = {
@@ -757,7 +843,9 @@ FAULTS: dict[str, Callable[[Backend], object]] = {
 }
 LATE = [
     (Lane(lane), trigger)
-    for lane, trigger in dict.fromkeys((s.lane, t) for s in CHART.effects.values() if isinstance(s, Ask) for t in s.outcomes)
+    for lane, trigger in dict.fromkeys(
+        (s.lane, t) for s in CHART.effects.values() if isinstance(s, Ask) for t in s.outcomes
+    )
 ]
 
 
@@ -768,15 +856,21 @@ class Stories(RuleBasedStateMachine):
         super().__init__()
         self.loop = VirtualLoop()
         self.loop.set_exception_handler(self.unexpected)
-        backend = Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + self.loop.time())
+        backend = Backend(
+            **WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + self.loop.time()
+        )
         self.world = World(self.loop, backend, MemoryStorage())
         self.seats, self.made = self.world.seats, self.world.made
 
     def unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.world.broken.append(f"unexpected: {context.get('message')} {context.get('exception')!r}")
+        self.world.broken.append(
+            f"unexpected: {context.get('message')} {context.get('exception')!r}"
+        )
 
     def within(self, act: Callable[[], object]) -> None:
-        """Does something on the running loop; what it sets off begins, and goes on when time passes."""
+        """Does something on the running loop; what it sets off begins, and goes on when time
+        passes.
+        """
 
         async def do() -> None:
             act()
@@ -788,7 +882,9 @@ class Stories(RuleBasedStateMachine):
         for scope in scopes:
             seat = Seat(self.world, scope)
             transport = WatchedTransport(seat, LoopbackTransport(self.world.backend))
-            seat.chat = SupportChat(**WIDGET, transport=transport, storage=WatchedStorage(seat), scope=scope)
+            seat.chat = SupportChat(
+                **WIDGET, transport=transport, storage=WatchedStorage(seat), scope=scope
+            )
             self.within(partial(self.watched, seat))
             seat.listen()
             self.seats.append(seat)
@@ -796,10 +892,16 @@ class Stories(RuleBasedStateMachine):
     def watched(self, seat: Seat) -> None:
         seat.trace = watch(seat.chat)
 
-    # --- calls ------------------------------------------------------------------------------------------------------------
+    # --- calls ------------------------------------------------------------------------------------
 
     def make(
-        self, seat: Seat, name: str, user: str | None, call: Callable[[], Call[Any]], values: Changes = NO_VALUES, message: str = ""
+        self,
+        seat: Seat,
+        name: str,
+        user: str | None,
+        call: Callable[[], Call[Any]],
+        values: Changes = NO_VALUES,
+        message: str = "",
     ) -> None:
         """Makes the call and checks what the table of the calls says about it."""
         error = refusal(seat, name, user)
@@ -813,14 +915,20 @@ class Stories(RuleBasedStateMachine):
         self.made.append(made)
         if error is not None:
             assert made.call.done, f"{name} in {state.phase} must be refused at once"
-            assert isinstance(outcome(made.call), error), f"{name} in {state.phase} must raise {error.__name__}"
-            assert (seat.state, seat.book) == (state, book), f"S13 a refused {name} changes the session"
+            assert isinstance(outcome(made.call), error), (
+                f"{name} in {state.phase} must raise {error.__name__}"
+            )
+            assert (seat.state, seat.book) == (state, book), (
+                f"S13 a refused {name} changes the session"
+            )
             return
         if made.call.done and name != "use":
             assert outcome(made.call) is None, f"{name} in {state.phase} must be accepted"
         if name == "boot" and state.phase in (*ONLINE, Phase.RECONNECTING):
             assert made.call.done, "S14 a boot of the live identity is done at once"
-            assert (seat.state, seat.dials) == (state, dials), "S14 a boot of the live identity opens nothing"
+            assert (seat.state, seat.dials) == (state, dials), (
+                "S14 a boot of the live identity opens nothing"
+            )
         for path, value in values.items():
             seat.recorded[path] = str(value)
             seat.dropped.discard(path)
@@ -829,19 +937,31 @@ class Stories(RuleBasedStateMachine):
         self.world.count += 1
         return f"{seat.epoch}|{who or 'visitor'}|{self.world.count}"
 
-    def call_boot(self, seat: Seat, user: str | None, provided: bool, described: bool, timeout: float | None) -> None:
+    def call_boot(
+        self, seat: Seat, user: str | None, provided: bool, described: bool, timeout: float | None
+    ) -> None:
         traits = {"a": self.value(seat, user)} if described and user else {}
         options: dict[str, Any] = {}
         if user is not None:
-            options = {"user": {"id": user, "traits": traits}, "token_provider": Tokens(seat, user) if provided else None}
+            options = {
+                "user": {"id": user, "traits": traits},
+                "token_provider": Tokens(seat, user) if provided else None,
+            }
         values = {f"user.traits.{key}": value for key, value in traits.items()}
         self.make(seat, "boot", user, lambda: seat.chat.boot(timeout=timeout, **options), values)
 
-    def call_identify(self, seat: Seat, user: str, provided: bool, described: bool, timeout: float | None) -> None:
+    def call_identify(
+        self, seat: Seat, user: str, provided: bool, described: bool, timeout: float | None
+    ) -> None:
         traits = {"a": self.value(seat, user)} if described else {}
-        options: Any = {"user": {"id": user, "traits": traits}, "token_provider": Tokens(seat, user) if provided else None}
+        options: Any = {
+            "user": {"id": user, "traits": traits},
+            "token_provider": Tokens(seat, user) if provided else None,
+        }
         values = {f"user.traits.{key}": value for key, value in traits.items()}
-        self.make(seat, "identify", user, lambda: seat.chat.identify(timeout=timeout, **options), values)
+        self.make(
+            seat, "identify", user, lambda: seat.chat.identify(timeout=timeout, **options), values
+        )
 
     def call_shutdown(self, seat: Seat, clear: bool) -> None:
         self.make(seat, "shutdown", None, lambda: seat.chat.shutdown(clear_storage=clear))
@@ -850,12 +970,18 @@ class Stories(RuleBasedStateMachine):
         self.make(seat, "destroy", None, seat.chat.destroy)
 
     @rule(seat=SEATS, user=WHO, provided=MOSTLY, described=SOMETIMES, timeout=TIMEOUTS)
-    def boot(self, seat: int, user: str | None, provided: bool, described: bool, timeout: float | None) -> None:
+    def boot(
+        self, seat: int, user: str | None, provided: bool, described: bool, timeout: float | None
+    ) -> None:
         self.within(lambda: self.call_boot(self.seats[seat], user, provided, described, timeout))
 
     @rule(seat=SEATS, user=USERS, provided=MOSTLY, described=SOMETIMES, timeout=TIMEOUTS)
-    def identify(self, seat: int, user: str, provided: bool, described: bool, timeout: float | None) -> None:
-        self.within(lambda: self.call_identify(self.seats[seat], user, provided, described, timeout))
+    def identify(
+        self, seat: int, user: str, provided: bool, described: bool, timeout: float | None
+    ) -> None:
+        self.within(
+            lambda: self.call_identify(self.seats[seat], user, provided, described, timeout)
+        )
 
     @rule(seat=SEATS, named=st.sampled_from([None, None, "ann", "bob"]), key=st.sampled_from("ab"))
     def update(self, seat: int, named: str | None, key: str) -> None:
@@ -863,7 +989,11 @@ class Stories(RuleBasedStateMachine):
         value = self.value(self.seats[seat], named or target or signed_in)
         user: Any = {"traits": {key: value}} | ({"id": named} if named else {})
         values = {f"user.traits.{key}": value}
-        self.within(lambda: self.make(self.seats[seat], "update", named, lambda: chat.update(user=user), values))
+        self.within(
+            lambda: self.make(
+                self.seats[seat], "update", named, lambda: chat.update(user=user), values
+            )
+        )
 
     @rule(seat=SEATS, clear=st.booleans())
     def shutdown(self, seat: int, clear: bool) -> None:
@@ -883,14 +1013,22 @@ class Stories(RuleBasedStateMachine):
         self.world.count += not again
         chat, name = self.seats[seat].chat, f"{seat} message {self.world.count}"
         self.within(
-            lambda: self.make(self.seats[seat], "use", None, lambda: chat.send_message("hi", client_message_id=name), message=name)
+            lambda: self.make(
+                self.seats[seat],
+                "use",
+                None,
+                lambda: chat.send_message("hi", client_message_id=name),
+                message=name,
+            )
         )
 
     @rule(seat=SEATS)
     def list_conversations(self, seat: int) -> None:
-        self.within(lambda: self.make(self.seats[seat], "use", None, self.seats[seat].chat.conversations))
+        self.within(
+            lambda: self.make(self.seats[seat], "use", None, self.seats[seat].chat.conversations)
+        )
 
-    # --- what else may happen -----------------------------------------------------------------------------------------------
+    # --- what else may happen ---------------------------------------------------------------------
 
     @rule(seat=SEATS, online=st.booleans())
     def hint(self, seat: int, online: bool) -> None:
@@ -972,21 +1110,30 @@ class Stories(RuleBasedStateMachine):
             if who.runner is not None:
                 seen, error = self.seen(who), NetworkError("late")
                 who.trace.cause(str(lane), False, error)
-                who.runner.happen(Occasion(Trigger(trigger), self.loop.time(), error=error, lane=lane, tag=10**9))
+                who.runner.happen(
+                    Occasion(Trigger(trigger), self.loop.time(), error=error, lane=lane, tag=10**9)
+                )
                 assert self.seen(who) == seen, f"S2 a late {trigger} changes something"
 
         self.within(deliver)
 
     def seen(self, seat: Seat) -> tuple[object, ...]:
         stored = dict(self.world.storage._entries)  # pyright: ignore[reportPrivateUsage]
-        return seat.state, seat.book, seat.timers, current(seat), stored, [made.call.done for made in self.made]
+        return (
+            seat.state,
+            seat.book,
+            seat.timers,
+            current(seat),
+            stored,
+            [made.call.done for made in self.made],
+        )
 
     @invariant()
     def every_promise_holds(self) -> None:
         for promise in PROMISES:
             promise(self.world)
 
-    # --- the end --------------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def teardown(self) -> None:
         try:
@@ -1005,7 +1152,9 @@ class Stories(RuleBasedStateMachine):
         began = self.loop.time()
         self.loop.run_until_complete(asyncio.sleep(4 * 5.0 + 1))
         for made in self.made:
-            assert made.call.done, f"{made.call!r} of {made.at:g} never settles; destroyed at {began:g}"
+            assert made.call.done, (
+                f"{made.call!r} of {made.at:g} never settles; destroyed at {began:g}"
+            )
         self.weather_clears()
         self.loop.run_until_complete(asyncio.sleep(60.0))
         no_watcher_saw_a_broken_promise(self.world)
@@ -1015,7 +1164,9 @@ class Stories(RuleBasedStateMachine):
         self.messages_arrived_once()
         self.values_are_their_owners()
         for seat in self.seats:
-            assert follow(seat.trace, MODEL) == "", "the session did what the checker has not explored"
+            assert follow(seat.trace, MODEL) == "", (
+                "the session did what the checker has not explored"
+            )
 
     def messages_arrived_once(self) -> None:
         """A message that was acknowledged is stored once; what the agent wrote was told once."""
@@ -1029,11 +1180,15 @@ class Stories(RuleBasedStateMachine):
             assert len(seat.received) == len(set(seat.received)), "a message was told twice"
 
     def values_are_their_owners(self) -> None:
-        """S7, S17 What the backend knows of somebody was recorded for them; no user exists twice."""
+        """S7, S17 What the backend knows of somebody was recorded for them; no user exists
+        twice.
+        """
         agent = self.world.backend.agent
         users = [user.user_id for user in agent.users()]
         assert len(users) == len(set(users))
-        owners = [(user, user.user_id) for user in agent.users()] + [(visitor, "visitor") for visitor in agent.visitors()]
+        owners = [(user, user.user_id) for user in agent.users()] + [
+            (visitor, "visitor") for visitor in agent.visitors()
+        ]
         for identity, name in owners:
             for value in agent.traits(identity).values():
                 assert str(value).split("|")[1] == name

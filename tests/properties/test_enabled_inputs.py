@@ -1,13 +1,16 @@
-"""Any order of enabled inputs: the chart and the book together, without a loop, thousands of steps a second.
+"""Any order of enabled inputs: the chart and the book together, without a loop, thousands of steps
+a second.
 
-A walk keeps a *ledger* of its own, changed only by the effects that were emitted and the outcomes that were delivered: what is
-under way and current, what is under way and superseded, which timers run, who waits for what, whether a link is open. Whatever is
-in the ledger may come in at any moment, in any declared outcome, between any two calls; nothing else may. After each step the
-ledger is compared with what the chart believes, and each promise is looked at. The chart's own facts choose nothing: if a row
-forgot to clear one, the outcome would still come in.
+A walk keeps a *ledger* of its own, changed only by the effects that were emitted and the outcomes
+that were delivered: what is under way and current, what is under way and superseded, which timers
+run, who waits for what, whether a link is open. Whatever is in the ledger may come in at any
+moment, in any declared outcome, between any two calls; nothing else may. After each step the ledger
+is compared with what the chart believes, and each promise is looked at. The chart's own facts
+choose nothing: if a row forgot to clear one, the outcome would still come in.
 
-The walks are seeded, so they are the same everywhere; a failure prints the story that led to it. Together they are long enough for
-every transition to fire and every guard to be seen both ways, which is asserted, so that a dead row does not stay unnoticed.
+The walks are seeded, so they are the same everywhere; a failure prints the story that led to it.
+Together they are long enough for every transition to fire and every guard to be seen both ways,
+which is asserted, so that a dead row does not stay unnoticed.
 """
 
 from __future__ import annotations
@@ -23,17 +26,39 @@ import attrs
 import hypothesis.strategies as st
 from hypothesis import given
 
-from support_chat.book.book import Book, facts
-from support_chat.book.delays import DELAYS, Wait
-from support_chat.book.notes import arrive, note
-from support_chat.book.occasion import Asked, Occasion
-from support_chat.book.tokens import Token
-from support_chat.book.updates import NO_UPDATES
 from support_chat.chart.machine import UNHANDLED, Compiled, Input, State
-from support_chat.chart.model import Abandon, Arm, Ask, Detach, Disarm, Fail, Join, Present, Raise, Same, Settle, Transition
+from support_chat.chart.model import (
+    Abandon,
+    Arm,
+    Ask,
+    Detach,
+    Disarm,
+    Fail,
+    Join,
+    Present,
+    Raise,
+    Same,
+    Settle,
+    Transition,
+)
 from support_chat.errors import AuthRefusedError, NetworkError, RateLimitedError
-from support_chat.lifecycle.alphabet import Effect, Fact, Lane, Phase, Slot, Timer, Trigger
-from support_chat.lifecycle.chart import CALLS, CHART, CONNECTING, ENDED, LINK_EVENTS, LIVE, ONLINE, OUTCOMES
+from support_chat.lifecycle.chart import (
+    CALLS,
+    CHART,
+    CONNECTING,
+    ENDED,
+    LINK_EVENTS,
+    LIVE,
+    ONLINE,
+    OUTCOMES,
+)
+from support_chat.lifecycle.context import Book, facts
+from support_chat.lifecycle.delays import DELAYS, Wait
+from support_chat.lifecycle.names import Effect, Fact, Lane, Phase, Slot, Timer, Trigger
+from support_chat.lifecycle.occasion import Asked, Occasion
+from support_chat.lifecycle.reducers import arrive, note
+from support_chat.lifecycle.tokens import Token
+from support_chat.lifecycle.updates import NO_UPDATES
 from support_chat.ports import IdentifyAnswer, MessageArrived, UpdateAnswer, Welcome
 from support_chat.settings import Settings
 from support_chat.values import Message, SignedIn, Visitor
@@ -42,9 +67,21 @@ COMPILED = Compiled(CHART)
 SETTINGS = Settings()
 USERS = ("ann", "bob")
 ROWS_OF_THE_LATE = {"late.dispose", "part.done_earlier"}
-EXPIRY = {Trigger(spec.expiry): Timer(spec.timer) for spec in CHART.effects.values() if isinstance(spec, Arm)}
+EXPIRY = {
+    Trigger(spec.expiry): Timer(spec.timer)
+    for spec in CHART.effects.values()
+    if isinstance(spec, Arm)
+}
 MOST_WALKS = 10_000
-CALL_WEIGHTS = {"boot": 50, "identify": 40, "update": 40, "use": 30, "shutdown": 12, "load": 6, "destroy": 2}
+CALL_WEIGHTS = {
+    "boot": 50,
+    "identify": 40,
+    "update": 40,
+    "use": 30,
+    "shutdown": 12,
+    "load": 6,
+    "destroy": 2,
+}
 OVER = (Phase.NOT_INITIALIZED, Phase.READY, Phase.SHUTDOWN, Phase.DESTROYED)
 
 
@@ -69,7 +106,9 @@ class Under:
 
 @attrs.define(eq=False)
 class Coverage:
-    """Which rows have fired, and of which facts each row has seen both values (as bits: seen true, seen false)."""
+    """Which rows have fired, and of which facts each row has seen both values (as bits: seen true,
+    seen false).
+    """
 
     fired: Counter[str] = attrs.field(factory=Counter[str])
     true: dict[str, int] = attrs.field(factory=dict[str, int])
@@ -80,9 +119,12 @@ class Coverage:
     """The phases with their stored facts that were seen."""
 
     def is_new(self, phase: str, trigger: str, bits: int, row: Transition) -> bool:
-        """Whether this would show a row, or a side of a guard, that was never seen; the walk prefers it then."""
+        """Whether this would show a row, or a side of a guard, that was never seen; the walk
+        prefers it then.
+        """
         return row.name not in self.fired or any(
-            (bits & ~self.true.get(name, 0) | ~bits & ~self.false.get(name, 0)) & GUARDS[name] for name in candidates(phase, trigger)
+            (bits & ~self.true.get(name, 0) | ~bits & ~self.false.get(name, 0)) & GUARDS[name]
+            for name in candidates(phase, trigger)
         )
 
     def saw(self, phase: str, trigger: str, bits: int, row: Transition) -> None:
@@ -126,7 +168,7 @@ class Walk:
     """Whether a boot came after the last shutdown or destroy."""
     story: list[str] = attrs.field(factory=list[str])
 
-    # --- what may happen --------------------------------------------------------------------------------------------------
+    # --- what may happen --------------------------------------------------------------------------
 
     def occasion(self, trigger: str, **rest: Any) -> Occasion:
         return Occasion(Trigger(trigger), self.now, fresh_id=f"id {len(self.story)}", **rest)
@@ -136,7 +178,8 @@ class Walk:
 
     def call(self) -> Occasion:
         kind = self.roll.choices(list(CALL_WEIGHTS), list(CALL_WEIGHTS.values()))[0]
-        if self.wanted == (kind == "boot") and self.one_of(True, False):  # most of what is worth seeing happens while live
+        # most of what is worth seeing happens while live
+        if self.wanted == (kind == "boot") and self.one_of(True, False):
             kind = "identify" if self.wanted else "boot"
         who = self.one_of("ann", "ann", "ann", "bob")
         user = who if kind == "identify" else self.one_of(None, None, who)
@@ -147,7 +190,9 @@ class Walk:
             asked=Asked(
                 user_id=user if kind in ("boot", "identify", "update") else None,
                 changes=changes,
-                provider=self.one_of(None, provider, provider) if user and kind in ("boot", "identify") else None,
+                provider=self.one_of(None, provider, provider)
+                if user and kind in ("boot", "identify")
+                else None,
                 timeout=self.one_of(None, 1.0, 100.0),
                 clear_storage=kind == "shutdown" and self.one_of(True, False),
             ),
@@ -157,13 +202,17 @@ class Walk:
         """A result of the right type, as good or as bad as a backend may send it."""
         who = self.one_of(*[self.book.user_id] * 8, None, *USERS)
         target = self.book.target.user_id if self.book.target else self.one_of(*USERS)
-        answer = IdentifyAnswer(self.one_of(target, target, target, *USERS), self.one_of(True, False))
+        answer = IdentifyAnswer(
+            self.one_of(target, target, target, *USERS), self.one_of(True, False)
+        )
         if trigger == Trigger.LINK_UP:
             claim = answer if self.book.claim and self.one_of(True, False) else None
             return Welcome("session", "visitor-1", claim.user_id if claim else who, claim=claim)
         results = {
             Trigger.IDENTIFIED: answer,
-            Trigger.TOKEN_ARRIVED: Token(f"token {len(self.story)}", self.one_of(None, 20.0, 900.0)),
+            Trigger.TOKEN_ARRIVED: Token(
+                f"token {len(self.story)}", self.one_of(None, 20.0, 900.0)
+            ),
             Trigger.VISITOR_READ: "secret",
             Trigger.VISITOR_RETIRED: "another secret",
             Trigger.UPDATED: UpdateAnswer(self.one_of((), (("user.traits.a", "no"),))),
@@ -172,9 +221,15 @@ class Walk:
 
     def outcome(self, under: Under) -> Occasion:
         trigger = self.one_of(*under.spec.outcomes, *[under.spec.success] * 3)
-        if trigger == under.spec.success and (trigger != under.spec.failure or self.one_of(True, False)):
-            return self.occasion(trigger, result=self.result(under, trigger), lane=under.lane, tag=under.tag)
-        error: Exception = self.one_of(NetworkError("x"), RateLimitedError("x", retry_after=self.one_of(0.5, 1e6)))
+        if trigger == under.spec.success and (
+            trigger != under.spec.failure or self.one_of(True, False)
+        ):
+            return self.occasion(
+                trigger, result=self.result(under, trigger), lane=under.lane, tag=under.tag
+            )
+        error: Exception = self.one_of(
+            NetworkError("x"), RateLimitedError("x", retry_after=self.one_of(0.5, 1e6))
+        )
         if trigger == under.spec.refusal:
             error = AuthRefusedError("x")
         return self.occasion(trigger, error=error, lane=under.lane, tag=under.tag)
@@ -182,7 +237,12 @@ class Walk:
     def link_event(self, tag: int) -> Occasion:
         trigger = self.roll.choices(LINK_EVENTS, (4, 4, 1, 6))[0]
         message = MessageArrived(Message("m", "c", "agent", "hello", 0.0), "7", 1)
-        return self.occasion(trigger, result=message if trigger == Trigger.MESSAGE_ARRIVED else None, lane=Lane.LINK, tag=tag)
+        return self.occasion(
+            trigger,
+            result=message if trigger == Trigger.MESSAGE_ARRIVED else None,
+            lane=Lane.LINK,
+            tag=tag,
+        )
 
     def expiry(self) -> Occasion:
         timer = self.roll.choice(sorted(self.timers))
@@ -216,7 +276,7 @@ class Walk:
         weights = [weight for weight, _ in kinds]
         return self.roll.choices(kinds, weights)[0][1]()
 
-    # --- what happens -----------------------------------------------------------------------------------------------------
+    # --- what happens -----------------------------------------------------------------------------
 
     def run(self, steps: int) -> None:
         """Takes so many inputs, and looks at every promise after each."""
@@ -243,7 +303,15 @@ class Walk:
     def branch(self, roll: random.Random) -> Walk:
         """A walk that goes on from here on its own."""
         fresh = attrs.evolve(self, roll=roll)
-        for name in ("current", "superseded", "old_links", "timers", "waiting", "detached", "story"):
+        for name in (
+            "current",
+            "superseded",
+            "old_links",
+            "timers",
+            "waiting",
+            "detached",
+            "story",
+        ):
             setattr(fresh, name, copy.copy(getattr(self, name)))
         return fresh
 
@@ -252,7 +320,9 @@ class Walk:
         return self.coverage.is_new(self.state.phase, occasion.trigger, bits, row)
 
     def look(self, occasion: Occasion) -> tuple[int, Transition, State]:
-        """Every fact that holds of this occasion, the row that would fire, and the state after it."""
+        """Every fact that holds of this occasion, the row that would fire, and the state after
+        it.
+        """
         given = COMPILED.mask(facts(self.book, occasion, SETTINGS))
         bits = self.state.facts | given | derived((*self.state.registers, occasion.named))
         after, row = COMPILED.fire(self.state, Input(occasion.trigger, given, occasion.named))
@@ -269,21 +339,32 @@ class Walk:
         if occasion.trigger in EXPIRY:
             self.timers.discard(EXPIRY[occasion.trigger])
         if occasion.lane is not None and occasion.lane in self.current and not late:
-            self.superseded.append(self.current.pop(occasion.lane))  # an adapter that is over its limit may still succeed
+            # an adapter that is over its limit may still succeed
+            self.superseded.append(self.current.pop(occasion.lane))
         rows = [self.step(occasion)]
         raised = [spec.trigger for spec in specs(rows[0]) if isinstance(spec, Raise)]
         while raised:
-            rows.append(self.step(attrs.evolve(occasion, trigger=Trigger(raised.pop(0)), lane=None, tag=0)))
+            rows.append(
+                self.step(attrs.evolve(occasion, trigger=Trigger(raised.pop(0)), lane=None, tag=0))
+            )
             raised += [spec.trigger for spec in specs(rows[-1]) if isinstance(spec, Raise)]
         if late:
-            assert rows[0].name in ROWS_OF_THE_LATE, f"S2 a late {occasion.trigger} fires {rows[0].name}"
-            assert (self.state, self.book) == before[:2], f"S2 a late {occasion.trigger} changes something"
-            assert self.open_calls == before[2] or occasion.trigger == Trigger.PARTED, f"S2 a late {occasion.trigger} settles a call"
+            assert rows[0].name in ROWS_OF_THE_LATE, (
+                f"S2 a late {occasion.trigger} fires {rows[0].name}"
+            )
+            assert (self.state, self.book) == before[:2], (
+                f"S2 a late {occasion.trigger} changes something"
+            )
+            assert self.open_calls == before[2] or occasion.trigger == Trigger.PARTED, (
+                f"S2 a late {occasion.trigger} settles a call"
+            )
         if is_call:
             answers = sum(map(is_answer, (effect for row in rows for effect in row.effects)))
             assert answers == 1, f"S20 {occasion.trigger} is answered {answers} times"
         if Effect.REFUSE in rows[0].effects:
-            assert (self.state, self.book) == before[:2], f"S13 a refused {occasion.trigger} changes something"
+            assert (self.state, self.book) == before[:2], (
+                f"S13 a refused {occasion.trigger} changes something"
+            )
 
     def is_current(self, occasion: Occasion) -> bool:
         if occasion.lane is Lane.LINK:
@@ -296,16 +377,22 @@ class Walk:
         phase = self.state.phase
         bits, row, self.state = self.look(occasion)
         self.coverage.saw(phase, occasion.trigger, bits, row)
-        self.story.append(f"{occasion.trigger} {occasion.named or ''} --{row.name}--> {self.state.phase}")
+        self.story.append(
+            f"{occasion.trigger} {occasion.named or ''} --{row.name}--> {self.state.phase}"
+        )
         if row is UNHANDLED:
-            assert occasion.trigger not in (*CALLS, *OUTCOMES), f"L1 nothing handles {occasion.trigger} in {phase}"
+            assert occasion.trigger not in (*CALLS, *OUTCOMES), (
+                f"L1 nothing handles {occasion.trigger} in {phase}"
+            )
         self.book = arrive(self.book, occasion)
         for effect in row.effects:
             self.emit(Effect(effect), occasion)
         return row
 
     def emit(self, effect: Effect, occasion: Occasion) -> None:
-        """The effect is written down; what the ledger shows to be wrong at this very moment fails here."""
+        """The effect is written down; what the ledger shows to be wrong at this very moment fails
+        here.
+        """
         spec = CHART.effects[effect]
         if effect in (Effect.FETCH_TOKEN, Effect.FETCH_TARGET_TOKEN, Effect.DIAL):
             assert self.state.phase in (Phase.BOOTING, *LIVE), f"S16 {effect} in {self.state.phase}"
@@ -385,7 +472,11 @@ def specs(row: Transition) -> list[object]:
 
 
 def is_answer(effect: str) -> bool:
-    return isinstance(CHART.effects[effect], Join) or effect in (Effect.DONE, Effect.REFUSE, Effect.USE_LINK)
+    return isinstance(CHART.effects[effect], Join) or effect in (
+        Effect.DONE,
+        Effect.REFUSE,
+        Effect.USE_LINK,
+    )
 
 
 @cache
@@ -400,11 +491,13 @@ def derived(registers: tuple[str | None, ...]) -> int:
     return bits
 
 
-# --- what must hold after every step --------------------------------------------------------------------------------------
+# --- what must hold after every step --------------------------------------------------------------
 
 
 def s01_nothing_opens_once_ended(walk: Walk) -> None:
-    """S1 In `shutdown` and `destroyed` no link is open or opening, and no timer that leads to one is armed."""
+    """S1 In `shutdown` and `destroyed` no link is open or opening, and no timer that leads to one
+    is armed.
+    """
     if walk.state.phase in ENDED:
         assert walk.link is None, "S1 a link is open"
         assert not {Lane.DIAL, Lane.TOKEN} & set(walk.current), "S1 a link is opening"
@@ -420,19 +513,34 @@ def s04_the_former_user_is_forgotten(walk: Walk) -> None:
     """S4 After shutdown no recorded value of the former user is reachable."""
     if walk.state.phase in OVER and not walk.holds(Fact.BOOTED):
         book, updates = walk.book, walk.book.updates
-        who = (book.user_id, book.identity, book.provider, book.target, book.token, book.session, book.visitor, book.cursor)
+        who = (
+            book.user_id,
+            book.identity,
+            book.provider,
+            book.target,
+            book.token,
+            book.session,
+            book.visitor,
+            book.cursor,
+        )
         assert not any(who), "S4 who it was"
         assert updates == NO_UPDATES, "S4 what they said"
 
 
 def s08_one_link(walk: Walk) -> None:
-    """S8 At most one unsuperseded link is open or opening; one is open exactly while the session is online."""
+    """S8 At most one unsuperseded link is open or opening; one is open exactly while the session is
+    online.
+    """
     assert (walk.link is not None) + (Lane.DIAL in walk.current) <= 1, "S8 two links"
-    assert (walk.link is not None) == (walk.state.phase in ONLINE), "S8 a link that the phase does not know"
+    assert (walk.link is not None) == (walk.state.phase in ONLINE), (
+        "S8 a link that the phase does not know"
+    )
 
 
 def s11_who_is_authenticated_was_accepted(walk: Walk) -> None:
-    """S11 `authenticated` as u implies that the backend accepted u; `anonymous` that it accepted nobody."""
+    """S11 `authenticated` as u implies that the backend accepted u; `anonymous` that it accepted
+    nobody.
+    """
     user = walk.state.registers[0]
     if walk.state.phase == Phase.AUTHENTICATED:
         assert user is not None, "S11 authenticated as nobody"
@@ -442,8 +550,12 @@ def s11_who_is_authenticated_was_accepted(walk: Walk) -> None:
 
 
 def s20_every_call_is_somewhere(walk: Walk) -> None:
-    """S20, L1 Every call has settled once, or waits in a slot, for a reply or for an earlier parting."""
-    assert walk.open_calls == sum(walk.waiting.values()) + sum(walk.detached.values()) + walk.using, "S20 calls are lost"
+    """S20, L1 Every call has settled once, or waits in a slot, for a reply or for an earlier
+    parting.
+    """
+    assert (
+        walk.open_calls == sum(walk.waiting.values()) + sum(walk.detached.values()) + walk.using
+    ), "S20 calls are lost"
 
 
 def l1_every_slot_is_bounded(walk: Walk) -> None:
@@ -451,17 +563,25 @@ def l1_every_slot_is_bounded(walk: Walk) -> None:
     current, timers = set(walk.current), walk.timers
     assert not walk.waiting.get(Slot.LOAD) or Lane.LOAD in current, "L1 a load waits for nothing"
     assert not walk.waiting.get(Slot.BOOT) or Timer.BOOT in timers, "L1 a boot waits for nothing"
-    assert not walk.waiting.get(Slot.IDENTIFY) or Timer.IDENTIFY in timers, "L1 an identify waits for nothing"
+    assert not walk.waiting.get(Slot.IDENTIFY) or Timer.IDENTIFY in timers, (
+        "L1 an identify waits for nothing"
+    )
     ending = walk.waiting.get(Slot.SHUTDOWN) or walk.waiting.get(Slot.CLEAR)
-    assert not ending or {Lane.CLEAR, Lane.PART, Lane.VISITOR} & current, "L1 a shutdown waits for nothing"
+    assert not ending or {Lane.CLEAR, Lane.PART, Lane.VISITOR} & current, (
+        "L1 a shutdown waits for nothing"
+    )
     assert not walk.waiting.get(Slot.DESTROY) or current, "L1 a destroy waits for nothing"
 
 
 def l3_whoever_connects_tries(walk: Walk) -> None:
-    """L3 While connecting exactly one thing goes on: the wait for the next attempt, the token call or the dial."""
+    """L3 While connecting exactly one thing goes on: the wait for the next attempt, the token call
+    or the dial.
+    """
     going_on = (Timer.RETRY in walk.timers) + len({Lane.TOKEN, Lane.DIAL} & set(walk.current))
     if walk.state.phase in CONNECTING:
-        assert going_on == (walk.state.phase != Phase.BOOTING or Lane.VISITOR not in walk.current), "L3 not one attempt"
+        assert going_on == (
+            walk.state.phase != Phase.BOOTING or Lane.VISITOR not in walk.current
+        ), "L3 not one attempt"
     elif walk.state.phase not in ONLINE:
         assert not going_on, "L3 an attempt that nobody wants"
 
@@ -476,7 +596,9 @@ def s21_destroyed_is_absorbing(walk: Walk) -> None:
     """S21 `destroyed` is absorbing and the ledger empties."""
     if walk.holds(Fact.RELEASED):
         assert walk.state.phase == Phase.DESTROYED, "S21 out of destroyed"
-        assert (walk.current, walk.timers, walk.open_calls, walk.link) == ({}, set(), 0, None), "S21 something is left"
+        assert (walk.current, walk.timers, walk.open_calls, walk.link) == ({}, set(), 0, None), (
+            "S21 something is left"
+        )
 
 
 def s26_facts_equal_the_ledger(walk: Walk) -> None:
@@ -484,29 +606,53 @@ def s26_facts_equal_the_ledger(walk: Walk) -> None:
     for fact, lane in FLIGHTS.items():
         assert walk.holds(fact) == (lane in walk.current), f"S26 {fact} and the {lane} lane"
     assert walk.holds(Fact.RETRYING) == (Timer.RETRY in walk.timers), "S26 retrying and its timer"
-    assert (walk.state.phase == Phase.LOADING) == (Lane.LOAD in walk.current), "S26 loading and its lane"
+    assert (walk.state.phase == Phase.LOADING) == (Lane.LOAD in walk.current), (
+        "S26 loading and its lane"
+    )
     tags = {lane: walk.book.tag(lane) for lane in Lane if walk.book.tag(lane)}
-    entries = {lane: under.tag for lane, under in walk.current.items()} | ({} if walk.link is None else {Lane.LINK: walk.link})
+    entries = {lane: under.tag for lane, under in walk.current.items()} | (
+        {} if walk.link is None else {Lane.LINK: walk.link}
+    )
     assert tags == entries, "S26 the tags and the ledger"
 
 
 def s27_a_renewal_is_scheduled(walk: Walk) -> None:
-    """S27 In `authenticated` with a provider and a known expiry a renewal or its retry is scheduled or under way."""
+    """S27 In `authenticated` with a provider and a known expiry a renewal or its retry is scheduled
+    or under way.
+    """
     token = walk.book.token
-    if walk.state.phase == Phase.AUTHENTICATED and walk.book.provider and token and token.life is not None:
-        assert Timer.RENEW in walk.timers or {Lane.TOKEN, Lane.RENEW} & set(walk.current), "S27 no renewal"
+    if (
+        walk.state.phase == Phase.AUTHENTICATED
+        and walk.book.provider
+        and token
+        and token.life is not None
+    ):
+        assert Timer.RENEW in walk.timers or {Lane.TOKEN, Lane.RENEW} & set(walk.current), (
+            "S27 no renewal"
+        )
 
 
 def l6_what_is_recorded_leaves(walk: Walk) -> None:
-    """L6 While live, what is recorded is scheduled to leave, or waits for a request, an identify or a token that is to come."""
-    if walk.state.phase in ONLINE and walk.book.updates.recorded and walk.book.target is None and not walk.holds(Fact.TOKEN_WANTED):
-        assert Timer.UPDATE in walk.timers or {Lane.UPDATE, Lane.RENEW} & set(walk.current), "L6 an update that never leaves"
+    """L6 While live, what is recorded is scheduled to leave, or waits for a request, an identify or
+    a token that is to come.
+    """
+    if (
+        walk.state.phase in ONLINE
+        and walk.book.updates.recorded
+        and walk.book.target is None
+        and not walk.holds(Fact.TOKEN_WANTED)
+    ):
+        assert Timer.UPDATE in walk.timers or {Lane.UPDATE, Lane.RENEW} & set(walk.current), (
+            "L6 an update that never leaves"
+        )
 
 
 def l6_a_token_that_is_wanted_comes(walk: Walk) -> None:
     """L6 In `authenticated`, a token that is wanted is on its way, or scheduled to be."""
     if walk.state.phase == Phase.AUTHENTICATED and walk.holds(Fact.TOKEN_WANTED):
-        assert Timer.RENEW in walk.timers or {Lane.TOKEN, Lane.RENEW} & set(walk.current), "L6 a token that nobody fetches"
+        assert Timer.RENEW in walk.timers or {Lane.TOKEN, Lane.RENEW} & set(walk.current), (
+            "L6 a token that nobody fetches"
+        )
 
 
 FLIGHTS = {
@@ -542,11 +688,18 @@ PRECAUTIONS: dict[tuple[str, str], str] = {
         "the timer runs, and somebody waits, only while a boot is accepted",
     ),
     **dict.fromkeys(
-        [("identify.wait_for_outcome", Fact.BOOTED), ("identify.signed_in_already", Fact.BOOTED), ("use.link", Fact.BOOTED)],
+        [
+            ("identify.wait_for_outcome", Fact.BOOTED),
+            ("identify.signed_in_already", Fact.BOOTED),
+            ("use.link", Fact.BOOTED),
+        ],
         "a live session is a booted one",
     ),
     **dict.fromkeys(
-        [(f"identify.given_up_{when}", Fact.IDENTIFYING) for when in ("after_sending", "offline", "before_sending")],
+        [
+            (f"identify.given_up_{when}", Fact.IDENTIFYING)
+            for when in ("after_sending", "offline", "before_sending")
+        ],
         "the timer runs, and somebody waits, only while an identify is accepted",
     ),
     ("update.send", Fact.SENDING): "the timer is not armed while a request is under way",
@@ -554,16 +707,26 @@ PRECAUTIONS: dict[tuple[str, str], str] = {
         [("renew.due", fact) for fact in (Fact.PROVIDER, Fact.FETCHING, Fact.RENEWING)],
         "the timer is armed when there is a provider, and when a renewal has ended",
     ),
-    **dict.fromkeys([("renew.due_offline", fact) for fact in (Fact.PROVIDER, Fact.SIGNED_IN)], "the timer was armed for this user"),
     **dict.fromkeys(
-        [(f"destroy.{row}", fact) for row in ("release", "release_at_last") for fact in (Fact.RELEASING, Fact.RELEASED)],
-        "what is released has superseded everything that could raise it again, and stopped the timer",
+        [("renew.due_offline", fact) for fact in (Fact.PROVIDER, Fact.SIGNED_IN)],
+        "the timer was armed for this user",
+    ),
+    **dict.fromkeys(
+        [
+            (f"destroy.{row}", fact)
+            for row in ("release", "release_at_last")
+            for fact in (Fact.RELEASING, Fact.RELEASED)
+        ],
+        "what is released has superseded everything that could raise it again, and stopped the "
+        "timer",
     ),
 }
-"""Sides of guards that no enabled input shows, and why. They keep the rows of a phase and trigger apart by themselves (S22)."""
+"""Sides of guards that no enabled input shows, and why. They keep the rows of a phase and trigger
+apart by themselves (S22).
+"""
 
 
-# --- the tests ----------------------------------------------------------------------------------------------------------
+# --- the tests ------------------------------------------------------------------------------------
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -580,7 +743,9 @@ def test_every_transition_fires_and_every_guard_is_seen_both_ways() -> None:
         if seed % 500 == 499 and not silent(coverage) and one_sided(coverage) == set(PRECAUTIONS):
             break
     assert not silent(coverage), "these rows never fire by enabled inputs"
-    assert one_sided(coverage) == set(PRECAUTIONS), "the sides of guards that were never seen, but for precautions"
+    assert one_sided(coverage) == set(PRECAUTIONS), (
+        "the sides of guards that were never seen, but for precautions"
+    )
 
 
 def silent(coverage: Coverage) -> list[str]:
@@ -592,5 +757,7 @@ def one_sided(coverage: Coverage) -> set[tuple[str, str]]:
         (row.name, fact)
         for row in CHART.transitions
         for fact in (*row.when, *row.unless)
-        if not coverage.true.get(row.name, 0) & coverage.false.get(row.name, 0) & COMPILED.bits[fact]
+        if not coverage.true.get(row.name, 0)
+        & coverage.false.get(row.name, 0)
+        & COMPILED.bits[fact]
     }

@@ -1,7 +1,9 @@
-"""What protects people, each as a check, and each check seen to fail when its protection is taken away.
+"""What protects people, each as a check, and each check seen to fail when its protection is taken
+away.
 
-A row is a protection: what is tried against it, and the one line of the code that stands in the way, removed. The check runs twice:
-as things are, where it must hold, and without the protection, where it must not.
+A row is a protection: what is tried against it, and the one line of the code that stands in the
+way, removed. The check runs twice: as things are, where it must hold, and without the protection,
+where it must not.
 """
 
 from __future__ import annotations
@@ -31,13 +33,19 @@ from websockets.typing import Origin
 
 from serving import serving
 from support_chat import SupportChat, User
-from support_chat_adapters.backend import Backend, IdentityKey, identity_keys, sessions, sign_identity_token
+from support_chat_adapters.backend import (
+    Backend,
+    IdentityKey,
+    identity_keys,
+    sessions,
+    sign_identity_token,
+)
+from support_chat_adapters.backend.server import run as server_run
+from support_chat_adapters.backend.server.origins import AllowedOrigins
 from support_chat_adapters.backend.sessions import Session
-from support_chat_adapters.server import run as server_run
-from support_chat_adapters.server.origins import AllowedOrigins
 from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite_file
 from support_chat_adapters.transport import WidgetAPITransport, socket_channel
-from support_chat_adapters.wire.frames import MAX_FRAME_BYTES
+from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 
 SECRET = secrets.token_urlsafe(32)
 WIDGET: dict[str, Any] = {"workspace_id": "demo", "widget_id": "web"}
@@ -55,7 +63,9 @@ class Attempt:
 
 @contextlib.asynccontextmanager
 async def widget(attempt: Attempt) -> AsyncGenerator[tuple[Backend, str], None]:
-    with Backend(attempt.folder / "backend.db", **WIDGET, keys=[IdentityKey("HS256", SECRET)]) as backend:
+    with Backend(
+        attempt.folder / "backend.db", **WIDGET, keys=[IdentityKey("HS256", SECRET)]
+    ) as backend:
         async with serving(backend, origins=AllowedOrigins(["https://app.example.com"])) as url:
             yield backend, url
 
@@ -64,14 +74,29 @@ def token(user: str = "rachel") -> str:
     return sign_identity_token(User(user, email=EMAIL), SECRET, **WIDGET)
 
 
-async def ask(url: str, path: str, payload: Any = None, *, session: str | None = None, origin: str | None = None) -> httpx2.Response:
-    headers = {name: value for name, value in (("authorization", session and f"Bearer {session}"), ("origin", origin)) if value}
+async def ask(
+    url: str,
+    path: str,
+    payload: Any = None,
+    *,
+    session: str | None = None,
+    origin: str | None = None,
+) -> httpx2.Response:
+    headers = {
+        name: value
+        for name, value in (("authorization", session and f"Bearer {session}"), ("origin", origin))
+        if value
+    }
     async with httpx2.AsyncClient(base_url=f"{url}/widget/v1", headers=headers) as client:
         return await (client.get(path) if payload is None else client.post(path, json=payload))
 
 
 async def opened(url: str, visitor: str, **more: Any) -> Any:
-    response = await ask(url, "/sessions/anonymous", {"workspaceId": "demo", "widgetId": "web", "visitor": visitor, **more})
+    response = await ask(
+        url,
+        "/sessions/anonymous",
+        {"workspaceId": "demo", "widgetId": "web", "visitor": visitor, **more},
+    )
     return response.json()
 
 
@@ -97,7 +122,9 @@ async def lived(storage: Any, url: str, **options: Any) -> list[str]:
 
 
 def residue(folder: Path, words: list[str]) -> list[str]:
-    content = b"".join(file.read_bytes() for file in folder.iterdir() if file.name.startswith("visitor"))
+    content = b"".join(
+        file.read_bytes() for file in folder.iterdir() if file.name.startswith("visitor")
+    )
     return [word for word in words if word.encode() in content]
 
 
@@ -122,7 +149,9 @@ async def a_clear_leaves_nothing_in_the_file(attempt: Attempt) -> None:
 
 
 async def no_log_line_holds_a_secret(attempt: Attempt) -> None:
-    """Every logger of the process, at its most talkative: ours, the server's, and those of the libraries on the way."""
+    """Every logger of the process, at its most talkative: ours, the server's, and those of the
+    libraries on the way.
+    """
     minted: list[str] = []
     real = secrets.token_urlsafe
 
@@ -184,7 +213,9 @@ async def a_backend_cannot_make_the_client_read_a_large_frame(attempt: Attempt) 
 
     async with serve(gateway, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        channel = await socket_channel.open_socket(connect, f"ws://127.0.0.1:{port}/", {}, ping_every=60.0, patience=5.0)
+        channel = await socket_channel.open_socket(
+            connect, f"ws://127.0.0.1:{port}/", {}, ping_every=60.0, patience=5.0
+        )
         try:
             with pytest.raises(ConnectionError):
                 await channel.next()
@@ -201,11 +232,15 @@ async def nobody_signs_in_with_a_token_without_a_signature(attempt: Attempt) -> 
 
 
 async def nobody_signs_in_with_a_token_for_another_widget(attempt: Attempt) -> None:
-    await _is_refused(attempt, sign_identity_token("admin", SECRET, workspace_id="demo", widget_id="another"))
+    await _is_refused(
+        attempt, sign_identity_token("admin", SECRET, workspace_id="demo", widget_id="another")
+    )
 
 
 async def nobody_signs_in_with_a_token_of_another_workspace(attempt: Attempt) -> None:
-    await _is_refused(attempt, sign_identity_token("admin", SECRET, workspace_id="another", widget_id="web"))
+    await _is_refused(
+        attempt, sign_identity_token("admin", SECRET, workspace_id="another", widget_id="web")
+    )
 
 
 async def nobody_signs_in_with_the_token_of_somebody_else(attempt: Attempt) -> None:
@@ -214,9 +249,13 @@ async def nobody_signs_in_with_the_token_of_somebody_else(attempt: Attempt) -> N
 
 async def _is_refused(attempt: Attempt, forged: str) -> None:
     async with widget(attempt) as (_, url):
-        answer = await opened(url, secrets.token_urlsafe(32), identity={"userId": "admin", "token": token("admin")})
+        answer = await opened(
+            url, secrets.token_urlsafe(32), identity={"userId": "admin", "token": token("admin")}
+        )
         assert answer["userId"] == "admin", "a good token is accepted"
-        answer = await opened(url, secrets.token_urlsafe(32), identity={"userId": "admin", "token": forged})
+        answer = await opened(
+            url, secrets.token_urlsafe(32), identity={"userId": "admin", "token": forged}
+        )
         assert answer.get("error", {}).get("code") == "invalid_token"
 
 
@@ -224,18 +263,35 @@ async def a_guessed_visitor_is_nobody(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         visitor = secrets.token_urlsafe(32)
         theirs = await opened(url, visitor)
-        await ask(url, "/conversations", {"message": "A secret.", "clientMessageId": "1"}, session=theirs["session"])
-        for guess in (theirs["visitorId"].ljust(22, "0"), visitor[:22], visitor.swapcase(), visitor + "="):
+        await ask(
+            url,
+            "/conversations",
+            {"message": "A secret.", "clientMessageId": "1"},
+            session=theirs["session"],
+        )
+        for guess in (
+            theirs["visitorId"].ljust(22, "0"),
+            visitor[:22],
+            visitor.swapcase(),
+            visitor + "=",
+        ):
             mine = await opened(url, guess)
             assert mine["visitorId"] != theirs["visitorId"]
-            assert (await ask(url, "/conversations", session=mine["session"])).json()["conversations"] == []
+            assert (await ask(url, "/conversations", session=mine["session"])).json()[
+                "conversations"
+            ] == []
 
 
 async def a_guessed_session_is_none(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         theirs = await opened(url, secrets.token_urlsafe(32))
         name, _, secret = theirs["session"].partition(".")
-        for guess in (name, f"{name}.", f"{name}.{secrets.token_urlsafe(24)}", f"{name}.{secret[:-1]}"):
+        for guess in (
+            name,
+            f"{name}.",
+            f"{name}.{secrets.token_urlsafe(24)}",
+            f"{name}.{secret[:-1]}",
+        ):
             answer = await ask(url, "/conversations", session=guess)
             assert answer.status_code in (401, 403)
         assert (await ask(url, "/conversations", session=theirs["session"])).status_code == 200
@@ -245,21 +301,33 @@ async def a_retired_visitor_shows_nothing_of_the_user(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         visitor = secrets.token_urlsafe(32)
         before = await opened(url, visitor)
-        await ask(url, "/conversations", {"message": "A secret.", "clientMessageId": "1"}, session=before["session"])
+        await ask(
+            url,
+            "/conversations",
+            {"message": "A secret.", "clientMessageId": "1"},
+            session=before["session"],
+        )
         identify = {"identifyId": "one", "userId": "rachel", "visitor": visitor, "token": token()}
         merged = await ask(url, "/sessions/identify", identify, session=before["session"])
         assert merged.json()["conversationsMoved"] == 1
         replayed = await opened(url, visitor)
         assert replayed["visitorId"] != before["visitorId"]
-        assert (await ask(url, "/conversations", session=replayed["session"])).json()["conversations"] == []
+        assert (await ask(url, "/conversations", session=replayed["session"])).json()[
+            "conversations"
+        ] == []
 
 
 async def an_ended_session_stays_ended(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         visitor = secrets.token_urlsafe(32)
         begun = await opened(url, visitor)
-        assert (await ask(url, "/sessions/shutdown", {}, session=begun["session"])).status_code == 204
-        assert (await ask(url, "/conversations", session=begun["session"])).status_code in (401, 403)
+        assert (
+            await ask(url, "/sessions/shutdown", {}, session=begun["session"])
+        ).status_code == 204
+        assert (await ask(url, "/conversations", session=begun["session"])).status_code in (
+            401,
+            403,
+        )
         assert "error" in await opened(url, visitor, session=begun["session"])
 
 
@@ -267,7 +335,8 @@ async def an_ended_session_stays_ended(attempt: Attempt) -> None:
 
 
 def without_overwriting(patch: pytest.MonkeyPatch) -> None:
-    real = sqlite_file._prepare  # pyright: ignore[reportPrivateUsage]  # what is taken away is inside
+    # what is taken away is inside
+    real = sqlite_file._prepare  # pyright: ignore[reportPrivateUsage]
 
     def careless(connection: sqlite3.Connection) -> None:
         real(connection)
@@ -281,7 +350,8 @@ def with_a_draft_left_behind(patch: pytest.MonkeyPatch) -> None:
 
     def careless(draft: str, path: str) -> None:
         Path(f"{path}.bak").write_bytes(
-            Path(draft).read_bytes() + (Path(f"{path}.bak").read_bytes() if Path(f"{path}.bak").exists() else b"")
+            Path(draft).read_bytes()
+            + (Path(f"{path}.bak").read_bytes() if Path(f"{path}.bak").exists() else b"")
         )
         real(draft, path)
 
@@ -349,7 +419,9 @@ def with_the_first_visitor_for_everybody(patch: pytest.MonkeyPatch) -> None:
 
 def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
     def careless(db: sqlite3.Connection, credential: str) -> Session:
-        row = db.execute("SELECT * FROM sessions WHERE 'session-' || id = ?", (sessions.session_ref(credential),)).fetchone()
+        row = db.execute(
+            "SELECT * FROM sessions WHERE 'session-' || id = ?", (sessions.session_ref(credential),)
+        ).fetchone()
         return Session(row["id"], row["visitor_id"], row["user_id"], row["token_expires"])
 
     patch.setattr(sessions, "find", careless)
@@ -358,7 +430,11 @@ def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
 def with_retired_visitors_taken_for_their_users(patch: pytest.MonkeyPatch) -> None:
     def careless(db: sqlite3.Connection, session: Session, now: float) -> Session:
         row = db.execute("SELECT user_id FROM merges").fetchone()
-        return attrs.evolve(session, user_id=row["user_id"]) if row and session.user_id is None else session
+        return (
+            attrs.evolve(session, user_id=row["user_id"])
+            if row and session.user_id is None
+            else session
+        )
 
     patch.setattr(sessions, "succeeded", careless)
 
@@ -384,8 +460,12 @@ PROTECTIONS: list[tuple[Check, Callable[[pytest.MonkeyPatch], None]]] = [
 NAMES = [f"{check.__name__}-{protection.__name__}" for check, protection in PROTECTIONS]
 
 
-@pytest.mark.parametrize("check", dict.fromkeys(check for check, _ in PROTECTIONS), ids=lambda check: check.__name__)
-def test_it_is_protected(check: Check, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "check", dict.fromkeys(check for check, _ in PROTECTIONS), ids=lambda check: check.__name__
+)
+def test_it_is_protected(
+    check: Check, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asyncio.run(check(Attempt(tmp_path, caplog, monkeypatch)))
 
 

@@ -1,8 +1,10 @@
 """Races seen in released SDKs of this field, each as a test that ours does not have it.
 
-Two stages. Where the wire matters, the reference backend counts what arrived (`Wire`). Where one side must be held for just the
-wrong moment, the doubles of `support_chat.testing` are held and let go (`RecordingTransport`, `ScriptedTokens`). All run on virtual
-time. Each test says in its docstring how to break the library so that it fails, and was seen to fail that way; or why that is hard.
+Two stages. Where the wire matters, the reference backend counts what arrived (`Wire`). Where one
+side must be held for just the wrong moment, the doubles of `support_chat.testing` are held and let
+go (`RecordingTransport`, `ScriptedTokens`). All run on virtual time. Each test says in its
+docstring how to break the library so that it fails, and was seen to fail that way; or why that is
+hard.
 """
 
 from __future__ import annotations
@@ -25,8 +27,15 @@ from support_chat.errors import (
     SupportChatError,
 )
 from support_chat.ports import Credentials, Link, TokenExpired
-from support_chat.session.calls import Call
-from support_chat.testing import CallLog, RecordingStorage, RecordingTransport, ScriptedTokens, run, unsigned_token
+from support_chat.runtime.calls import Call
+from support_chat.testing import (
+    CallLog,
+    RecordingStorage,
+    RecordingTransport,
+    ScriptedTokens,
+    run,
+    unsigned_token,
+)
 from support_chat.values import SignedIn
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
@@ -43,7 +52,9 @@ def now() -> float:
 
 @attrs.define(eq=False)
 class Tokens:
-    """A provider of signed tokens that live `life` seconds; it remembers when it was called, and fails while `down`."""
+    """A provider of signed tokens that live `life` seconds; it remembers when it was called, and
+    fails while `down`.
+    """
 
     user: str
     life: float = 900.0
@@ -54,7 +65,9 @@ class Tokens:
         self.called_at.append(now())
         if self.down:
             raise OSError("the customer's backend is down")
-        return sign_identity_token(self.user, SECRET, **WIDGET, lifetime=self.life, now=EPOCH + now())
+        return sign_identity_token(
+            self.user, SECRET, **WIDGET, lifetime=self.life, now=EPOCH + now()
+        )
 
 
 @attrs.define(eq=False)
@@ -69,12 +82,19 @@ class Wire:
         return [entry.at - EPOCH for entry in self.backend.log.of("dial")]
 
 
-def on_the_wire(story: Callable[[Wire], Coroutine[Any, Any, None]], through: Callable[[Backend], Any] = LoopbackTransport) -> None:
+def on_the_wire(
+    story: Callable[[Wire], Coroutine[Any, Any, None]],
+    through: Callable[[Backend], Any] = LoopbackTransport,
+) -> None:
     """Runs a story of a session with the reference backend behind `through`."""
 
     async def main() -> None:
-        with Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + now()) as backend:
-            async with SupportChat(**WIDGET, transport=through(backend), storage=MemoryStorage()) as chat:
+        with Backend(
+            **WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + now()
+        ) as backend:
+            async with SupportChat(
+                **WIDGET, transport=through(backend), storage=MemoryStorage()
+            ) as chat:
                 await story(Wire(chat, backend))
             assert backend.log.open_links == 0
 
@@ -91,12 +111,19 @@ class Stage:
     chat: SupportChat = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.storage, self.transport = RecordingStorage(log=self.log), RecordingTransport(log=self.log)
+        self.storage, self.transport = (
+            RecordingStorage(log=self.log),
+            RecordingTransport(log=self.log),
+        )
         self.chat = SupportChat(**WIDGET, transport=self.transport, storage=self.storage)
 
     def presented(self) -> list[str | None]:
         """The tokens that left, in dials and in renewals and identifies."""
-        credentials = [call.request for call in self.log if call.name in ("transport.open", "link.identify", "link.renew")]
+        credentials = [
+            call.request
+            for call in self.log
+            if call.name in ("transport.open", "link.identify", "link.renew")
+        ]
         return [getattr(request, "token", request) for request in credentials]
 
 
@@ -115,7 +142,7 @@ def tokens_of(user: str, log: CallLog) -> ScriptedTokens:
     return ScriptedTokens(lambda n: unsigned_token(sub=user, iat=0, exp=900, jti=str(n)), log=log)
 
 
-# --- a token of user A that arrives after logout is installed again (stream-chat 9.53, LiveChat customer-auth 1.0) -----------
+# --- a token of user A that arrives after logout is installed again (stream-chat 9.53, LiveChat cus
 
 
 async def during_the_boot(stage: Stage, tokens: ScriptedTokens) -> None:
@@ -160,7 +187,12 @@ def test_a_token_that_arrives_after_logout_is_not_installed(
         assert late.succeed()
         await asyncio.sleep(3600)
         assert stage.chat.state is Phase.SHUTDOWN
-        assert set(stage.log.names()[before:]) <= {"storage.keys", "transport.revoke", "link.close", "link.abort"}
+        assert set(stage.log.names()[before:]) <= {
+            "storage.keys",
+            "transport.revoke",
+            "link.close",
+            "link.abort",
+        }
 
     on_stage(story)
 
@@ -191,7 +223,7 @@ def test_a_token_of_the_former_user_is_not_presented_for_the_next_one(
     on_stage(story)
 
 
-# --- logout during the backoff sleep, login as B: two sockets for B, one outlives the final logout (stream-chat 9.53) ---------
+# --- logout during the backoff sleep, login as B: two sockets for B, one outlives the final logout
 
 
 def test_logout_during_the_backoff_and_login_as_another_leaves_one_socket() -> None:
@@ -209,7 +241,10 @@ def test_logout_during_the_backoff_and_login_as_another_leaves_one_socket() -> N
         await asyncio.sleep(60)
         assert backend.log.open_links == 1
         assert backend.log.max_open_links == 1
-        assert [entry.identity for entry in backend.log.of("opened")] == [SignedIn("ann"), SignedIn("bob")]
+        assert [entry.identity for entry in backend.log.of("opened")] == [
+            SignedIn("ann"),
+            SignedIn("bob"),
+        ]
         await chat.shutdown()
         assert backend.log.open_links == 0
         dials = backend.log.count("dial")
@@ -234,19 +269,24 @@ def test_logout_during_the_dial_and_login_as_another_leaves_one_socket() -> None
         await asyncio.sleep(60)
         assert [link.welcome.user_id for link in stage.transport.open_links] == ["bob"]
         revoked = [call.request for call in stage.log.of("transport.revoke")]
-        assert revoked == [link.welcome.session for link in stage.transport.links if link.welcome.user_id == "ann"]
+        assert revoked == [
+            link.welcome.session for link in stage.transport.links if link.welcome.user_id == "ann"
+        ]
         await stage.chat.shutdown()
         assert stage.transport.open_links == []
 
     on_stage(story)
 
 
-# --- the token provider is called after disconnect, and 421 times in one second for a token of 20 s (Amazon IVS chat 1.1.1) ---
+# --- the token provider is called after disconnect, and 421 times in one second for a token of 20 s
+# (Amazon IVS chat 1.1.1) ---
 
 
 @pytest.mark.parametrize("ending", ["shutdown", "destroy"])
 def test_the_token_provider_is_not_called_after_the_end(ending: str) -> None:
-    """Break it: hard, since three things stand in the way (`DISARM`, `FORGET`, and no row for `RENEW_DUE` once ended)."""
+    """Break it: hard, since three things stand in the way (`DISARM`, `FORGET`, and no row for
+    `RENEW_DUE` once ended).
+    """
 
     async def story(wire: Wire) -> None:
         tokens = Tokens("ann", life=20.0)
@@ -270,7 +310,10 @@ def test_a_short_lived_token_is_renewed_at_the_distance_of_renewals(life: float)
         tokens = Tokens("ann", life=life)
         await wire.chat.boot(user={"id": "ann"}, token_provider=tokens)
         await asyncio.sleep(120)
-        distances = [later - earlier for earlier, later in zip(tokens.called_at, tokens.called_at[1:], strict=False)]
+        distances = [
+            later - earlier
+            for earlier, later in zip(tokens.called_at, tokens.called_at[1:], strict=False)
+        ]
         assert min(distances) >= 5.0
         assert 12 <= len(tokens.called_at) <= 25
 
@@ -290,18 +333,23 @@ def test_a_provider_that_fails_or_a_backend_that_expires_everything_is_not_hamme
                 wire.backend.faults.drop_links()
             await asyncio.sleep(1)
         assert len(tokens.called_at) <= 1 + 60 / 5 + 60 / 7
-        per_second = [len([at for at in tokens.called_at if second <= at < second + 1]) for second in range(60)]
+        per_second = [
+            len([at for at in tokens.called_at if second <= at < second + 1])
+            for second in range(60)
+        ]
         assert max(per_second) <= 2
 
     on_the_wire(story)
 
 
-# --- updateToken() after disconnect dials again (Twilio twilsock 1.0.2) ---------------------------------------------------------
+# --- updateToken() after disconnect dials again (Twilio twilsock 1.0.2) ---------------------------
 
 
 @pytest.mark.parametrize("ending", ["shutdown", "destroy"])
 def test_nothing_but_a_boot_dials_after_the_end(ending: str) -> None:
-    """Break it: hard, since no row leads out of `shutdown` but for a boot, which the catalogue proves (S3)."""
+    """Break it: hard, since no row leads out of `shutdown` but for a boot, which the catalogue
+    proves (S3).
+    """
 
     async def story(wire: Wire) -> None:
         chat, tokens = wire.chat, Tokens("ann")
@@ -325,7 +373,7 @@ def test_nothing_but_a_boot_dials_after_the_end(ending: str) -> None:
     on_the_wire(story)
 
 
-# --- switching users sends an update with B's id over A's session (Intercom npm wrapper 0.0.20) ---------------------------------
+# --- switching users sends an update with B's id over A's session (Intercom npm wrapper 0.0.20) ---
 
 
 def test_switching_users_sends_no_update_of_one_over_the_session_of_the_other() -> None:
@@ -340,7 +388,9 @@ def test_switching_users_sends_no_update_of_one_over_the_session_of_the_other() 
             await chat.update(user={"id": "bob", "traits": {"of": "bob"}})
         for call in (chat.boot, chat.identify):
             with pytest.raises(IdentityConflictError):
-                await call(user={"id": "bob", "traits": {"of": "bob"}}, token_provider=Tokens("bob"))
+                await call(
+                    user={"id": "bob", "traits": {"of": "bob"}}, token_provider=Tokens("bob")
+                )
         await chat.update(user={"traits": {"last": "ann's"}})  # waits for the end of the interval
         chat.shutdown()
         boot = chat.boot(user={"id": "bob", "traits": {"of": "bob"}}, token_provider=Tokens("bob"))
@@ -348,7 +398,10 @@ def test_switching_users_sends_no_update_of_one_over_the_session_of_the_other() 
         await boot
         await asyncio.sleep(60)
         assert backend.agent.traits(SignedIn("ann")) == {"user.traits.of": "ann"}
-        assert backend.agent.traits(SignedIn("bob")) == {"user.traits.of": "bob", "user.traits.more": "bob's"}
+        assert backend.agent.traits(SignedIn("bob")) == {
+            "user.traits.of": "bob",
+            "user.traits.more": "bob's",
+        }
 
     on_the_wire(story)
 
@@ -374,10 +427,19 @@ def test_a_user_booted_while_the_former_ones_update_is_out_gets_none_of_it() -> 
     on_stage(story)
 
 
-# --- calls queued before a reset never settle (ahize) ---------------------------------------------------------------------------
+# --- calls queued before a reset never settle (ahize) ---------------------------------------------
 
 
-@pytest.mark.parametrize("hung", [("storage", "get"), ("storage", "create"), ("tokens", "fetch"), ("transport", "open"), ("", "")])
+@pytest.mark.parametrize(
+    "hung",
+    [
+        ("storage", "get"),
+        ("storage", "create"),
+        ("tokens", "fetch"),
+        ("transport", "open"),
+        ("", ""),
+    ],
+)
 @pytest.mark.parametrize("reset", ["shutdown", "shutdown and clear", "destroy"])
 def test_calls_queued_before_a_reset_settle(hung: tuple[str, str], reset: str) -> None:
     """Break it: take `FAIL_IDENTIFY` out of `SESSION_IS_OVER`."""
@@ -405,7 +467,11 @@ def test_calls_queued_before_a_reset_settle(hung: tuple[str, str], reset: str) -
         await asyncio.sleep(1)
         pending = [call for call in calls if not call.done]
         began = now()
-        end = chat.destroy() if reset == "destroy" else chat.shutdown(clear_storage=reset == "shutdown and clear")
+        end = (
+            chat.destroy()
+            if reset == "destroy"
+            else chat.shutdown(clear_storage=reset == "shutdown and clear")
+        )
         assert all(call.done for call in calls), "what waited ends with the reset, not after it"
         for call in pending:
             with pytest.raises(SessionDestroyedError if reset == "destroy" else SessionEndedError):
@@ -425,7 +491,7 @@ async def settled(call: Call[Any]) -> None:
         await call
 
 
-# --- 1,503 reconnects in 2 s against a server that accepts and closes (websockets 17.4, `async for`) ----------------------------
+# --- 1,503 reconnects in 2 s against a server that accepts and closes (websockets 17.4, `async for`
 
 
 class AcceptsAndCloses:
@@ -470,7 +536,9 @@ def test_hints_and_boots_do_not_hurry_dials_beyond_their_distance() -> None:
             wire.chat.set_online(True)
             await wire.chat.boot()
             await asyncio.sleep(0.005)
-        distances = [later - earlier for earlier, later in zip(wire.dials(), wire.dials()[1:], strict=False)]
+        distances = [
+            later - earlier for earlier, later in zip(wire.dials(), wire.dials()[1:], strict=False)
+        ]
         assert min(distances) >= 0.1 - 1e-6
         assert len(wire.dials()) <= 1 + 2 / 0.1
 

@@ -15,7 +15,9 @@ from widget_client import WidgetClient, widget_client
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
     """One backend for the tests of a module that leave it as it is; without rate limits."""
-    with served(tmp_path_factory.mktemp("served"), "--opens-per-minute=0", "--requests-per-minute=0") as backend:
+    with served(
+        tmp_path_factory.mktemp("served"), "--opens-per-minute=0", "--requests-per-minute=0"
+    ) as backend:
         yield backend
 
 

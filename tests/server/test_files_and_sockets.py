@@ -1,4 +1,6 @@
-"""What a served backend makes on its machine: files that are its owner's alone, and connections that answer at once."""
+"""What a served backend makes on its machine: files that are its owner's alone, and connections
+that answer at once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pytest
 
 from served import Served
 from support_chat_adapters.backend import Backend
-from support_chat_adapters.server.run import bound
+from support_chat_adapters.backend.server.run import bound
 from widget_client import widget_client
 
 
@@ -31,15 +33,21 @@ def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("chat.db*")}
 
 
-def test_the_database_what_lies_beside_it_and_the_secret_are_their_owners_alone(own: Served) -> None:
+def test_the_database_what_lies_beside_it_and_the_secret_are_their_owners_alone(
+    own: Served,
+) -> None:
     with widget_client(own.url) as client:
         client.begin()
         client.say("in the write-ahead log")
-        assert modes(own.db.parent) == dict.fromkeys(("chat.db", "chat.db-shm", "chat.db-wal", "chat.db.key"), 0o600)
+        assert modes(own.db.parent) == dict.fromkeys(
+            ("chat.db", "chat.db-shm", "chat.db-wal", "chat.db.key"), 0o600
+        )
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_also_where_the_umask_takes_nothing_away_and_a_database_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_also_where_the_umask_takes_nothing_away_and_a_database_that_is_there_keeps_its_mode(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "chat.db"
     with Backend(path, workspace_id="demo", widget_id="web"):
         assert modes(tmp_path)["chat.db"] == 0o600
@@ -55,7 +63,9 @@ def test_answers_leave_at_once_and_do_not_wait_for_the_client_to_acknowledge_the
         seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            seen.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            seen.set_result(
+                writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            )
             writer.close()
 
         listener = bound("127.0.0.1", 0)

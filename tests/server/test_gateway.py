@@ -1,4 +1,6 @@
-"""The realtime gateway: it says hello, replays what was missed, passes on what comes, and closes with the code that says why."""
+"""The realtime gateway: it says hello, replays what was missed, passes on what comes, and closes
+with the code that says why.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,16 @@ from websockets.sync.client import ClientConnection
 from served import Served
 from support_chat.values import SignedIn
 from support_chat_adapters.backend.connections import MAX_BEHIND
-from support_chat_adapters.server.realtime_tokens import LIFETIME, RealtimeTokens
-from support_chat_adapters.wire.frames import MAX_CLIENT_FRAME_BYTES
+from support_chat_adapters.backend.server.realtime_tokens import LIFETIME, RealtimeTokens
+from support_chat_adapters.transport.wire.frames import MAX_CLIENT_FRAME_BYTES
 from widget_client import PATIENCE, WidgetClient, closed_with, frame, frame_or_close, problem, texts
 
 Clients = Callable[[Served], WidgetClient]
 
 
-def test_it_says_hello_replays_what_was_missed_and_then_passes_on_what_comes(shared: Served, client: WidgetClient) -> None:
+def test_it_says_hello_replays_what_was_missed_and_then_passes_on_what_comes(
+    shared: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     with shared.backend() as backend:
@@ -43,7 +47,9 @@ def test_it_says_hello_replays_what_was_missed_and_then_passes_on_what_comes(sha
     assert first["message"]["author"] == "agent"
 
 
-def test_without_a_cursor_nothing_was_missed_and_with_one_only_what_came_after_it(shared: Served, client: WidgetClient) -> None:
+def test_without_a_cursor_nothing_was_missed_and_with_one_only_what_came_after_it(
+    shared: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     with shared.backend() as backend:
@@ -60,7 +66,9 @@ def test_without_a_cursor_nothing_was_missed_and_with_one_only_what_came_after_i
                 assert texts(socket, len(expected)) == expected
 
 
-def test_a_cursor_that_was_never_given_out_or_whose_history_is_gone_is_a_gap(own: Served, client_of: Clients) -> None:
+def test_a_cursor_that_was_never_given_out_or_whose_history_is_gone_is_a_gap(
+    own: Served, client_of: Clients
+) -> None:
     client = client_of(own)
     cursor = client.begin()["cursor"]
     client.say("help")
@@ -75,7 +83,9 @@ def test_a_cursor_that_was_never_given_out_or_whose_history_is_gone_is_a_gap(own
         assert frame(socket)["gap"] is True
 
 
-def test_a_message_of_one_tab_reaches_the_others_and_not_the_one_that_sent_it(shared: Served, client: WidgetClient) -> None:
+def test_a_message_of_one_tab_reaches_the_others_and_not_the_one_that_sent_it(
+    shared: Served, client: WidgetClient
+) -> None:
     client.begin()
     with client.gateway() as sender:
         frame(sender)
@@ -119,12 +129,19 @@ def test_a_realtime_token_of_before_a_restart_is_unknown(own: Served, client_of:
         assert frame(socket)["type"] == "hello"
 
 
-def test_an_expired_token_is_told_without_anybody_asking_and_once_until_it_is_renewed(shared: Served, client: WidgetClient) -> None:
+def test_an_expired_token_is_told_without_anybody_asking_and_once_until_it_is_renewed(
+    shared: Served, client: WidgetClient
+) -> None:
     client.begin(identity={"userId": "grace", "token": shared.token("grace", lifetime=1.0)})
     with client.gateway(token=client.realtime_token) as socket:
         assert frame(socket)["type"] == "hello"
         assert frame(socket) == {"type": "token.expired"}
-        assert client.post("/sessions/refresh", {"token": shared.token("grace", lifetime=1.0)}).status_code == 204
+        assert (
+            client.post(
+                "/sessions/refresh", {"token": shared.token("grace", lifetime=1.0)}
+            ).status_code
+            == 204
+        )
         assert frame(socket) == {"type": "token.expired"}
         assert client.post("/sessions/refresh", {"token": shared.token("grace")}).status_code == 204
         client.say("nothing but this comes")
@@ -133,7 +150,9 @@ def test_an_expired_token_is_told_without_anybody_asking_and_once_until_it_is_re
         assert frame(socket)["message"]["text"] == "an answer"
 
 
-def test_a_session_that_ends_is_told_so_and_its_connections_close_for_good(client: WidgetClient) -> None:
+def test_a_session_that_ends_is_told_so_and_its_connections_close_for_good(
+    client: WidgetClient,
+) -> None:
     client.begin()
     with client.gateway() as one, client.gateway() as another:
         token = client.fresh_realtime_token()
@@ -162,12 +181,20 @@ def test_at_ctrl_c_clients_are_told_that_it_restarts(own: Served, client_of: Cli
     assert not stopping.is_alive()
 
 
-def test_what_a_client_says_is_not_read_and_too_long_a_frame_ends_its_connection(shared: Served, client: WidgetClient) -> None:
+def test_what_a_client_says_is_not_read_and_too_long_a_frame_ends_its_connection(
+    shared: Served, client: WidgetClient
+) -> None:
     client.begin()
     conversation = client.say("help")["conversationId"]
     with client.gateway() as socket:
         frame(socket)
-        for said in ("{}", '{"type":"session.revoked"}', "\x00", "x" * MAX_CLIENT_FRAME_BYTES, b"\xff\xfe"):
+        for said in (
+            "{}",
+            '{"type":"session.revoked"}',
+            "\x00",
+            "x" * MAX_CLIENT_FRAME_BYTES,
+            b"\xff\xfe",
+        ):
             socket.send(said)
         with shared.backend() as backend:
             backend.agent.reply(conversation, "still there")
@@ -176,7 +203,9 @@ def test_what_a_client_says_is_not_read_and_too_long_a_frame_ends_its_connection
         assert closed_with(socket)[0] == 1009
 
 
-def messages_until_closed(socket: ClientConnection, expected: tuple[int, str]) -> list[dict[str, Any]]:
+def messages_until_closed(
+    socket: ClientConnection, expected: tuple[int, str]
+) -> list[dict[str, Any]]:
     """The messages that come until the gateway closes with this code and reason."""
     came: list[dict[str, Any]] = []
     while (last := frame_or_close(socket)) != expected:
@@ -185,7 +214,9 @@ def messages_until_closed(socket: ClientConnection, expected: tuple[int, str]) -
     return came
 
 
-def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(own: Served, client_of: Clients) -> None:
+def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
+    own: Served, client_of: Clients
+) -> None:
     """A second reader of the same messages, which keeps up, loses nothing meanwhile."""
     client = client_of(own)
     cursor = client.begin()["cursor"]
@@ -196,11 +227,20 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
         for begin in range(0, count, batch):
             with closing(sqlite3.connect(own.db)) as connection, connection as db:
                 db.executemany(
-                    "INSERT INTO messages (conversation_id, author, text, created_at) VALUES (?, 'agent', ?, 0)",
-                    [(conversation, f"{number:05}{'x' * size}") for number in range(begin, begin + batch)],
+                    "INSERT INTO messages (conversation_id, author, text, created_at) VALUES (?, "
+                    "'agent', ?, 0)",
+                    [
+                        (conversation, f"{number:05}{'x' * size}")
+                        for number in range(begin, begin + batch)
+                    ],
                 )
-            assert [text[:5] for text in texts(quick, batch)] == [f"{number:05}" for number in range(begin, begin + batch)]
-        seen = [came["message"]["text"][:5] for came in messages_until_closed(slow, (4408, "slow_reader"))]
+            assert [text[:5] for text in texts(quick, batch)] == [
+                f"{number:05}" for number in range(begin, begin + batch)
+            ]
+        seen = [
+            came["message"]["text"][:5]
+            for came in messages_until_closed(slow, (4408, "slow_reader"))
+        ]
     assert 0 < len(seen) < count
     with client.gateway(cursor=str(int(cursor) + 1 + len(seen))) as socket:
         assert "gap" not in frame(socket)
@@ -210,9 +250,15 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
 
 def test_a_gateway_that_cannot_be_opened_answers_with_the_envelope(client: WidgetClient) -> None:
     client.begin()
-    refusals = (("https://evil.example", None, (403, "invalid_origin")), (None, "x" * 65, (422, "validation_error")))
+    refusals = (
+        ("https://evil.example", None, (403, "invalid_origin")),
+        (None, "x" * 65, (422, "validation_error")),
+    )
     for origin, cursor, expected in refusals:
-        with pytest.raises(InvalidStatus) as refused, client.gateway(token=client.realtime_token, origin=origin, cursor=cursor):
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            client.gateway(token=client.realtime_token, origin=origin, cursor=cursor),
+        ):
             pass
         assert refused.value.response.status_code == expected[0]
         assert f'"code":"{expected[1]}"'.encode() in refused.value.response.body

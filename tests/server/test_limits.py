@@ -1,4 +1,6 @@
-"""How much one caller gets: sessions by address, requests by session, bytes by request; what is beyond says when to come back."""
+"""How much one caller gets: sessions by address, requests by session, bytes by request; what is
+beyond says when to come back.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import pytest
 
 from served import Served, served
 from support_chat.errors import InvalidInputError, RateLimitedError
-from support_chat_adapters.server.limits import Buckets, RateLimits
-from support_chat_adapters.wire.endpoints import MAX_BODY_BYTES
+from support_chat_adapters.backend.server.limits import Buckets, RateLimits
+from support_chat_adapters.transport.wire.endpoints import MAX_BODY_BYTES
 from widget_client import BASE, WidgetClient, problem
 
 Clients = Callable[[Served], WidgetClient]
@@ -60,7 +62,8 @@ def test_callers_who_have_gone_are_forgotten_and_nobody_elses_bucket_is_refilled
     buckets.take("one more")
     with pytest.raises(RateLimitedError):
         buckets.take("late")
-    assert len(buckets._levels) == 2  # pyright: ignore[reportPrivateUsage]  # what it remembers is the point
+    # what it remembers is the point
+    assert len(buckets._levels) == 2  # pyright: ignore[reportPrivateUsage]
 
 
 def test_no_limit_is_zero_and_less_is_none() -> None:
@@ -72,7 +75,9 @@ def test_no_limit_is_zero_and_less_is_none() -> None:
             RateLimits(**wrong)
 
 
-def test_sessions_begun_are_counted_by_address_and_everything_else_by_session(tmp_path: Path, client_of: Clients) -> None:
+def test_sessions_begun_are_counted_by_address_and_everything_else_by_session(
+    tmp_path: Path, client_of: Clients
+) -> None:
     with served(tmp_path, "--opens-per-minute=2", "--requests-per-minute=3") as backend:
         one, another = client_of(backend), client_of(backend)
         one.begin()
@@ -84,11 +89,16 @@ def test_sessions_begun_are_counted_by_address_and_everything_else_by_session(tm
 
         for _ in range(3):
             assert one.get("/conversations").status_code == 200
-        for answer in (one.get("/conversations"), one.post("/conversations", {"message": "x", "clientMessageId": "x"})):
+        for answer in (
+            one.get("/conversations"),
+            one.post("/conversations", {"message": "x", "clientMessageId": "x"}),
+        ):
             assert problem(answer) == (429, "rate_limited", None)
             assert 1 <= int(answer.headers["retry-after"]) <= 20
         found = another.get("/conversations")
-        assert found.json()["conversations"] == [], "others behind the same address have their own share"
+        assert found.json()["conversations"] == [], (
+            "others behind the same address have their own share"
+        )
 
 
 def chunks(body: bytes) -> Iterator[bytes]:
@@ -118,10 +128,20 @@ def test_a_body_that_is_too_long_is_refused_however_it_is_sent(client: WidgetCli
     assert client.get("/conversations").status_code == 200
 
 
-def test_a_session_has_one_share_however_its_header_is_written(tmp_path: Path, client_of: Clients) -> None:
+def test_a_session_has_one_share_however_its_header_is_written(
+    tmp_path: Path, client_of: Clients
+) -> None:
     with served(tmp_path, "--requests-per-minute=2") as server:
         client = client_of(server)
         client.begin()
-        ways = (f"Bearer {client.session}", f"bearer {client.session}", f"BEARER {client.session}", f"Bearer  {client.session}")
-        answers = [client.http.get(f"{BASE}/conversations", headers={"authorization": way}).status_code for way in ways]
+        ways = (
+            f"Bearer {client.session}",
+            f"bearer {client.session}",
+            f"BEARER {client.session}",
+            f"Bearer  {client.session}",
+        )
+        answers = [
+            client.http.get(f"{BASE}/conversations", headers={"authorization": way}).status_code
+            for way in ways
+        ]
         assert answers == [200, 200, 429, 429]

@@ -1,4 +1,6 @@
-"""The long poll: the gateway's frames for networks without WebSocket, at once if there are any, else as soon as there are."""
+"""The long poll: the gateway's frames for networks without WebSocket, at once if there are any,
+else as soon as there are.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +17,25 @@ import pytest
 
 from served import Served
 from support_chat.values import SignedIn
-from support_chat_adapters.wire.codec import MAX_ANSWER_BYTES
+from support_chat_adapters.transport.wire.codec import MAX_ANSWER_BYTES
 from widget_client import BASE, PATIENCE, WidgetClient, problem
 
 Clients = Callable[[Served], WidgetClient]
 
 
 class Waiting:
-    """A poll on a connection of its own: the backend has it when `begin` returns, its answer is read when the test asks for it."""
+    """A poll on a connection of its own: the backend has it when `begin` returns, its answer is
+    read when the test asks for it.
+    """
 
     def __init__(self, client: WidgetClient, port: int) -> None:
         self._client = client
         self._line = HTTPConnection("127.0.0.1", port, timeout=PATIENCE / 2)
 
     def begin(self, **query: str) -> None:
-        """Asks; what the client asks afterwards on another line is answered later, as the backend has one loop."""
+        """Asks; what the client asks afterwards on another line is answered later, as the backend
+        has one loop.
+        """
         self._ask(wait="0")
         self.answer()
         self._ask(wait="25", **query)
@@ -44,7 +50,11 @@ class Waiting:
         self._line.close()
 
     def _ask(self, **query: str) -> None:
-        self._line.request("GET", f"{BASE}/realtime?{urlencode(query)}", headers={"authorization": f"Bearer {self._client.session}"})
+        self._line.request(
+            "GET",
+            f"{BASE}/realtime?{urlencode(query)}",
+            headers={"authorization": f"Bearer {self._client.session}"},
+        )
 
 
 @pytest.fixture
@@ -61,10 +71,16 @@ def polled(client: WidgetClient, **query: str | int | float) -> dict[str, Any]:
 
 def messages(answer: dict[str, Any]) -> list[str]:
     """The texts of the messages in an answer."""
-    return [each["message"]["text"] for each in answer.get("frames", []) if each["type"] == "message.created"]
+    return [
+        each["message"]["text"]
+        for each in answer.get("frames", [])
+        if each["type"] == "message.created"
+    ]
 
 
-def test_what_was_missed_comes_at_once_and_the_next_poll_goes_on_after_it(shared: Served, client: WidgetClient) -> None:
+def test_what_was_missed_comes_at_once_and_the_next_poll_goes_on_after_it(
+    shared: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     with shared.backend() as backend:
@@ -76,7 +92,9 @@ def test_what_was_missed_comes_at_once_and_the_next_poll_goes_on_after_it(shared
     assert polled(client, cursor=answer["cursor"]) == {"cursor": answer["cursor"], "unread": 2}
 
 
-def test_what_was_missed_comes_in_answers_that_a_client_reads_however_much_it_is(shared: Served, client: WidgetClient) -> None:
+def test_what_was_missed_comes_in_answers_that_a_client_reads_however_much_it_is(
+    shared: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     with shared.backend() as backend:
@@ -93,7 +111,9 @@ def test_what_was_missed_comes_in_answers_that_a_client_reads_however_much_it_is
     assert [text.rstrip("ж") for text in found] == [str(number) for number in range(150)]
 
 
-def test_a_poll_without_news_waits_as_long_as_it_was_told_and_no_longer(client: WidgetClient) -> None:
+def test_a_poll_without_news_waits_as_long_as_it_was_told_and_no_longer(
+    client: WidgetClient,
+) -> None:
     cursor = client.begin()["cursor"]
     for wait in (0, 0.3):
         began = time.monotonic()
@@ -101,7 +121,9 @@ def test_a_poll_without_news_waits_as_long_as_it_was_told_and_no_longer(client: 
         assert wait <= time.monotonic() - began < wait + PATIENCE / 2
 
 
-def test_a_waiting_poll_is_woken_by_a_message(shared: Served, client: WidgetClient, waiting: Waiting) -> None:
+def test_a_waiting_poll_is_woken_by_a_message(
+    shared: Served, client: WidgetClient, waiting: Waiting
+) -> None:
     client.begin()
     conversation = client.say("help")["conversationId"]
     cursor = polled(client)["cursor"]
@@ -111,7 +133,9 @@ def test_a_waiting_poll_is_woken_by_a_message(shared: Served, client: WidgetClie
     assert messages(waiting.answer()) == ["here I am"]
 
 
-def test_a_waiting_poll_is_woken_by_the_end_of_its_session_and_the_next_one_is_refused(client: WidgetClient, waiting: Waiting) -> None:
+def test_a_waiting_poll_is_woken_by_the_end_of_its_session_and_the_next_one_is_refused(
+    client: WidgetClient, waiting: Waiting
+) -> None:
     client.begin()
     waiting.begin(cursor=polled(client)["cursor"])
     client.post("/sessions/shutdown").raise_for_status()
@@ -119,7 +143,9 @@ def test_a_waiting_poll_is_woken_by_the_end_of_its_session_and_the_next_one_is_r
     assert problem(client.get("/realtime")) == (403, "auth_required", "session_revoked")
 
 
-def test_an_expired_token_is_told_until_the_client_says_that_it_knows(shared: Served, client: WidgetClient, waiting: Waiting) -> None:
+def test_an_expired_token_is_told_until_the_client_says_that_it_knows(
+    shared: Served, client: WidgetClient, waiting: Waiting
+) -> None:
     user = f"user-{secrets.token_hex(4)}"
     client.begin(identity={"userId": user, "token": shared.token(user, lifetime=1.0)})
     assert polled(client, wait=20)["tokenExpired"] is True
@@ -151,14 +177,18 @@ def test_an_expired_token_is_told_until_the_client_says_that_it_knows(shared: Se
         ({"token_expired": "True"}, False),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(query: dict[str, str], good: bool, client: WidgetClient) -> None:
+def test_a_query_that_makes_no_sense_is_refused(
+    query: dict[str, str], good: bool, client: WidgetClient
+) -> None:
     client.begin()
     answer = client.get("/realtime", **query)
     assert answer.status_code == 200 if good else problem(answer)[:2] == (422, "validation_error")
 
 
 def test_a_client_that_hangs_up_leaves_no_poll_behind(own: Served, client_of: Clients) -> None:
-    """What it would have been told goes to its next poll; and the backend, told to end, has nobody to wait for."""
+    """What it would have been told goes to its next poll; and the backend, told to end, has nobody
+    to wait for.
+    """
     client = client_of(own)
     client.begin()
     conversation = client.say("help")["conversationId"]

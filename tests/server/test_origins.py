@@ -1,4 +1,6 @@
-"""Which pages may use a widget: the allow-list, held against every request that changes something and against the gateway."""
+"""Which pages may use a widget: the allow-list, held against every request that changes something
+and against the gateway.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,17 @@ from websockets.exceptions import InvalidStatus
 
 from served import Served, served
 from support_chat.errors import BackendRejectedError, InvalidInputError
-from support_chat_adapters.server.origins import AllowedOrigins
+from support_chat_adapters.backend.server.origins import AllowedOrigins
 from widget_client import BASE, WidgetClient, frame, problem
 
 Clients = Callable[[Served], WidgetClient]
 
-PATTERNS = ("https://app.example.com", "https://*.example.org", "http://localhost:3000", "http://[::1]:8080")
+PATTERNS = (
+    "https://app.example.com",
+    "https://*.example.org",
+    "http://localhost:3000",
+    "http://[::1]:8080",
+)
 ALLOWED = (
     "https://app.example.com",
     "HTTPS://App.Example.COM",
@@ -55,7 +62,12 @@ REFUSED = (
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
     """A backend with an allow-list."""
     options = [f"--allow-origin={pattern}" for pattern in PATTERNS]
-    with served(tmp_path_factory.mktemp("strict"), "--opens-per-minute=0", "--requests-per-minute=0", *options) as backend:
+    with served(
+        tmp_path_factory.mktemp("strict"),
+        "--opens-per-minute=0",
+        "--requests-per-minute=0",
+        *options,
+    ) as backend:
         yield backend
 
 
@@ -89,7 +101,9 @@ def test_a_pattern_that_could_let_anybody_in_is_none(pattern: str) -> None:
         AllowedOrigins([pattern])
 
 
-def test_every_request_that_changes_something_is_held_against_the_list(strict: Served, client_of: Clients) -> None:
+def test_every_request_that_changes_something_is_held_against_the_list(
+    strict: Served, client_of: Clients
+) -> None:
     client = client_of(strict)
     client.begin()
     requests: tuple[tuple[str, object], ...] = (
@@ -114,29 +128,49 @@ def test_every_request_that_changes_something_is_held_against_the_list(strict: S
         assert answer.headers["access-control-allow-origin"] == "https://a.example.org"
 
 
-def test_a_program_that_is_no_browser_sends_no_origin_and_passes(strict: Served, client_of: Clients) -> None:
+def test_a_program_that_is_no_browser_sends_no_origin_and_passes(
+    strict: Served, client_of: Clients
+) -> None:
     client = client_of(strict)
     assert client.begin()["session"]
     assert client.say("hello")
 
 
-def test_the_preflight_of_a_browser_is_answered_for_pages_on_the_list_only(strict: Served, client_of: Clients) -> None:
+def test_the_preflight_of_a_browser_is_answered_for_pages_on_the_list_only(
+    strict: Served, client_of: Clients
+) -> None:
     client = client_of(strict)
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
-    for origin, allowed in (("https://app.example.com", True), ("https://evilexample.com", False), ("null", False)):
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    for origin, allowed in (
+        ("https://app.example.com", True),
+        ("https://evilexample.com", False),
+        ("null", False),
+    ):
         answer = client.http.options(f"{BASE}/conversations", headers={"origin": origin, **asked})
         assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
         assert (answer.status_code == 200) is allowed
-        assert "access-control-allow-credentials" not in answer.headers, "the session travels in a header, never in a cookie"
+        assert "access-control-allow-credentials" not in answer.headers, (
+            "the session travels in a header, never in a cookie"
+        )
         if allowed:
-            assert {"authorization", "content-type"} <= set(answer.headers["access-control-allow-headers"].lower().split(", "))
+            assert {"authorization", "content-type"} <= set(
+                answer.headers["access-control-allow-headers"].lower().split(", ")
+            )
             assert "origin" in answer.headers["vary"].lower()
 
 
 def test_the_gateway_is_open_to_pages_on_the_list_only(strict: Served, client_of: Clients) -> None:
     client = client_of(strict)
     client.begin()
-    for origin in ("https://evilexample.org", "https://a.b.example.org", "https://app.example.com.evil.org", "null"):
+    for origin in (
+        "https://evilexample.org",
+        "https://a.b.example.org",
+        "https://app.example.com.evil.org",
+        "null",
+    ):
         with pytest.raises(InvalidStatus) as refused, client.gateway(origin=origin):
             pass
         assert refused.value.response.status_code == 403

@@ -1,4 +1,6 @@
-"""Several processes on one database: what any of them writes reaches every live client once and in order, and a kill loses nothing."""
+"""Several processes on one database: what any of them writes reaches every live client once and in
+order, and a kill loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ with Backend(sys.argv[1], workspace_id="demo", widget_id="web") as backend:
 
 def writer(backend: Served, conversation: str, name: str, count: int) -> subprocess.Popen[bytes]:
     """A process that writes `count` replies, as fast as it can."""
-    return subprocess.Popen([sys.executable, "-c", WRITER, str(backend.db), conversation, name, str(count)])
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(backend.db), conversation, name, str(count)]
+    )
 
 
 def kill_at(backend: Served, enough: threading.Event) -> None:
@@ -43,7 +47,10 @@ def kill_at(backend: Served, enough: threading.Event) -> None:
 def sound(database: Path) -> bool:
     """Whether SQLite finds nothing wrong with a database."""
     with closing(sqlite3.connect(database)) as db:
-        return db.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not db.execute("PRAGMA foreign_key_check").fetchall()
+        return (
+            db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            and not db.execute("PRAGMA foreign_key_check").fetchall()
+        )
 
 
 def messages_of(client: WidgetClient, conversation: str) -> list[str]:
@@ -51,14 +58,20 @@ def messages_of(client: WidgetClient, conversation: str) -> list[str]:
     found: list[str] = []
     query: dict[str, str] = {}
     while True:
-        page = client.get(f"/conversations/{conversation}/messages", limit=200, **query).raise_for_status().json()
+        page = (
+            client.get(f"/conversations/{conversation}/messages", limit=200, **query)
+            .raise_for_status()
+            .json()
+        )
         found += [message["text"] for message in page["messages"]]
         if page["nextCursor"] is None:
             return found
         query = {"cursor": page["nextCursor"]}
 
 
-def test_what_other_processes_write_reaches_every_live_client_once_and_in_order(shared: Served, client: WidgetClient) -> None:
+def test_what_other_processes_write_reaches_every_live_client_once_and_in_order(
+    shared: Served, client: WidgetClient
+) -> None:
     client.begin()
     conversation = client.say("help")["conversationId"]
     with client.gateway() as one, client.gateway() as another:
@@ -70,11 +83,17 @@ def test_what_other_processes_write_reaches_every_live_client_once_and_in_order(
         assert [each.wait() for each in writers] == [0, 0]
     assert ["help", *came] == messages_of(client, conversation)
     for name in ("a", "b"):
-        assert [text for text in came if text.startswith(name)] == [f"{name}-{number}" for number in range(100)]
+        assert [text for text in came if text.startswith(name)] == [
+            f"{name}-{number}" for number in range(100)
+        ]
 
 
-def test_a_client_that_comes_and_goes_while_they_write_gets_each_message_once(shared: Served, client: WidgetClient) -> None:
-    """A reconnect goes on at the last cursor: what is written while it attaches is either replayed or passed on, never both."""
+def test_a_client_that_comes_and_goes_while_they_write_gets_each_message_once(
+    shared: Served, client: WidgetClient
+) -> None:
+    """A reconnect goes on at the last cursor: what is written while it attaches is either replayed
+    or passed on, never both.
+    """
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     came: list[str] = []
@@ -93,13 +112,17 @@ def test_a_client_that_comes_and_goes_while_they_write_gets_each_message_once(sh
     assert came == [f"x-{number}" for number in range(300)]
 
 
-def test_polls_one_after_the_other_get_each_message_once(shared: Served, client: WidgetClient) -> None:
+def test_polls_one_after_the_other_get_each_message_once(
+    shared: Served, client: WidgetClient
+) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
     came: list[str] = []
     writing = writer(shared, conversation, "x", 300)
     while len(came) < 300:
-        answer: dict[str, Any] = client.get("/realtime", cursor=cursor, wait=20).raise_for_status().json()
+        answer: dict[str, Any] = (
+            client.get("/realtime", cursor=cursor, wait=20).raise_for_status().json()
+        )
         came += [each["message"]["text"] for each in answer.get("frames", [])]
         cursor = answer["cursor"]
     assert writing.wait() == 0
@@ -120,7 +143,11 @@ def test_an_agents_reply_from_the_command_line_is_delivered_while_it_runs_and_af
         last = frame(socket)
         assert last["message"]["text"] == "while it runs"
     own.stop()
-    subprocess.run([*command, "while it is stopped", f"--conversation={conversation}"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*command, "while it is stopped", f"--conversation={conversation}"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     own.start()
     with client.gateway(cursor=last["cursor"]) as socket:
         assert "gap" not in frame(socket)
@@ -128,7 +155,9 @@ def test_an_agents_reply_from_the_command_line_is_delivered_while_it_runs_and_af
 
 
 def test_two_servers_on_one_database_serve_the_same_and_harm_nothing(tmp_path: Path) -> None:
-    """Not how it is meant to be run; but whoever does it loses nothing, and each server's clients hear of what the other's wrote."""
+    """Not how it is meant to be run; but whoever does it loses nothing, and each server's clients
+    hear of what the other's wrote.
+    """
     limits = ("--opens-per-minute=0", "--requests-per-minute=0")
     with ExitStack() as stack:
         first, second = (stack.enter_context(served(tmp_path, *limits)) for _ in range(2))
@@ -139,8 +168,12 @@ def test_two_servers_on_one_database_serve_the_same_and_harm_nothing(tmp_path: P
             with here.gateway() as near, there.gateway() as far, ThreadPoolExecutor(2) as threads:
                 frame(near)
                 frame(far)
-                sent = threads.submit(lambda: [here.say(f"here-{number}", conversation) for number in range(50)])
-                also = threads.submit(lambda: [there.say(f"there-{number}", conversation) for number in range(50)])
+                sent = threads.submit(
+                    lambda: [here.say(f"here-{number}", conversation) for number in range(50)]
+                )
+                also = threads.submit(
+                    lambda: [there.say(f"there-{number}", conversation) for number in range(50)]
+                )
                 assert texts(near, 50) == [f"there-{number}" for number in range(50)]
                 assert texts(far, 50) == [f"here-{number}" for number in range(50)]
                 assert (len(sent.result()), len(also.result())) == (50, 50)
@@ -149,7 +182,9 @@ def test_two_servers_on_one_database_serve_the_same_and_harm_nothing(tmp_path: P
     assert sound(first.db)
 
 
-def test_every_write_that_was_acknowledged_is_there_after_a_kill(own: Served, client_of: Clients) -> None:
+def test_every_write_that_was_acknowledged_is_there_after_a_kill(
+    own: Served, client_of: Clients
+) -> None:
     client = client_of(own)
     begun = client.begin()
     conversation = client.say("help")["conversationId"]
@@ -158,7 +193,8 @@ def test_every_write_that_was_acknowledged_is_there_after_a_kill(own: Served, cl
         enough = threading.Event()
         killing = threading.Thread(target=kill_at, args=(own, enough))
         killing.start()
-        with suppress(httpx2.HTTPError):  # it has gone in the middle of a request: whether that was stored is unknown
+        # it has gone in the middle of a request: whether that was stored is unknown
+        with suppress(httpx2.HTTPError):
             for number in counting():
                 client.say(f"{life}-{number}", conversation)
                 acknowledged.append(f"{life}-{number}")

@@ -1,7 +1,9 @@
-"""The stage of the session's tests: adapters that note what they are asked, and that a test can hold, fail and release.
+"""The stage of the session's tests: adapters that note what they are asked, and that a test can
+hold, fail and release.
 
-Everything runs through the real `SupportChat` on virtual time. Behind the transport there is just enough of a backend to be sure
-of what a caller sees: sessions that begin, resume and are revoked, and identifies that are committed once. The words of the log:
+Everything runs through the real `SupportChat` on virtual time. Behind the transport there is just
+enough of a backend to be sure of what a caller sees: sessions that begin, resume and are revoked,
+and identifies that are committed once. The words of the log:
 
     dial, token, identify, renew, send, revoke            an adapter was asked
     update                                                changes were sent, by themselves or as the user's with an identify
@@ -249,12 +251,19 @@ class Stage:
         self.storage, self.transport = StagedStorage(self), StagedTransport(self)
         self._chats: list[SupportChat] = []
 
-    # --- the sessions ---------------------------------------------------------------------------------------------------
+    # --- the sessions -----------------------------------------------------------------------------
 
     def chat(self, *, settings: Settings | None = None, **options: Any) -> SupportChat:
-        """A session on this stage, destroyed at the end of the test; its events are kept in `events`."""
+        """A session on this stage, destroyed at the end of the test; its events are kept in
+        `events`.
+        """
         chat = SupportChat(
-            workspace_id="acme", widget_id="help", transport=self.transport, storage=self.storage, settings=settings, **options
+            workspace_id="acme",
+            widget_id="help",
+            transport=self.transport,
+            storage=self.storage,
+            settings=settings,
+            **options,
         )
         chat.on(object, self._heard)
         self._chats.append(chat)
@@ -275,10 +284,14 @@ class Stage:
         return fetch
 
     def run(self, scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Runs the scenario on virtual time; afterwards every session is destroyed and nothing was left unretrieved."""
+        """Runs the scenario on virtual time; afterwards every session is destroyed and nothing was
+        left unretrieved.
+        """
 
         async def main() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.complaints.append(context))
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _, context: self.complaints.append(context)
+            )
             try:
                 await scenario()
             finally:
@@ -300,10 +313,12 @@ class Stage:
         gc.collect()
         await self.quiet(0.01)
 
-    # --- the adapters ---------------------------------------------------------------------------------------------------
+    # --- the adapters -----------------------------------------------------------------------------
 
     def hold(self, *operations: str, deaf: bool = False) -> None:
-        """These operations do not get through until they are released; `deaf` ones ignore their cancellation, too."""
+        """These operations do not get through until they are released; `deaf` ones ignore their
+        cancellation, too.
+        """
         for operation in operations:
             self.gates.held[operation] = asyncio.Event()
             if deaf:
@@ -324,12 +339,26 @@ class Stage:
         return [link for link in self.links if link.is_open]
 
     def kept(self) -> set[str]:
-        """What the scope of the session holds in the storage: `visitor`, `user`, both or nothing."""
-        return {"visitor" if key == self.visitor_key else "user" for key in self.stored if key.startswith(SCOPE)}
+        """What the scope of the session holds in the storage: `visitor`, `user`, both or
+        nothing.
+        """
+        return {
+            "visitor" if key == self.visitor_key else "user"
+            for key in self.stored
+            if key.startswith(SCOPE)
+        }
 
     def forget(self) -> None:
         """Nothing was asked, stored or told so far."""
-        seen: tuple[list[Any], ...] = (self.log, self.storage_log, self.events, self.links, self.dials, self.updates, self.revoked)
+        seen: tuple[list[Any], ...] = (
+            self.log,
+            self.storage_log,
+            self.events,
+            self.links,
+            self.dials,
+            self.updates,
+            self.revoked,
+        )
         for things in seen:
             things.clear()
         self.stored = {FOREIGN: "somebody else's"}

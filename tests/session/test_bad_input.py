@@ -1,4 +1,6 @@
-"""What people pass in by mistake, and what breaks around a session: a typed error that says what to do, and the session stays put."""
+"""What people pass in by mistake, and what breaks around a session: a typed error that says what to
+do, and the session stays put.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
 Make = Callable[[SupportChat], object]
 
 
-# --- arguments: on the line of the call -----------------------------------------------------------------------------------
+# --- arguments: on the line of the call -----------------------------------------------------------
 
 
 def recursive() -> list[Any]:
@@ -85,21 +87,43 @@ def calling(method: str, user: Any) -> Make:
 
 
 BAD_ARGUMENTS: dict[str, tuple[Make, str]] = {
-    **{f"boot: user is {name}": (calling("boot", user), says) for name, (user, says) in NO_USERS.items()},
-    **{f"identify: user is {name}": (calling("identify", user), says) for name, (user, says) in NO_USERS.items()},
-    **{f"update: user is {name}": (calling("update", user), says) for name, (user, says) in NO_USERS.items() if name != "no id"},
+    **{
+        f"boot: user is {name}": (calling("boot", user), says)
+        for name, (user, says) in NO_USERS.items()
+    },
+    **{
+        f"identify: user is {name}": (calling("identify", user), says)
+        for name, (user, says) in NO_USERS.items()
+    },
+    **{
+        f"update: user is {name}": (calling("update", user), says)
+        for name, (user, says) in NO_USERS.items()
+        if name != "no id"
+    },
     "identify: nobody": (lambda chat: chat.identify(user=None), "boot()"),  # type: ignore[arg-type]
     "update: nothing": (lambda chat: chat.update(), "context"),
     "update: a context that is a str": (lambda chat: chat.update(context="billing"), "mapping"),  # type: ignore[arg-type]
-    "update: a context that is not JSON": (lambda chat: chat.update(context={"page": object()}), "JSON"),
-    "update: a context of 17 KiB": (lambda chat: chat.update(context={"page": "x" * 17 * 1024}), "16384"),
+    "update: a context that is not JSON": (
+        lambda chat: chat.update(context={"page": object()}),
+        "JSON",
+    ),
+    "update: a context of 17 KiB": (
+        lambda chat: chat.update(context={"page": "x" * 17 * 1024}),
+        "16384",
+    ),
     "update: a company without an id": (lambda chat: chat.update(company={"name": "Acme"}), "id"),
-    "update: a company with an unknown key": (lambda chat: chat.update(company={"id": "a", "size": 3}), "put it in traits"),
+    "update: a company with an unknown key": (
+        lambda chat: chat.update(company={"id": "a", "size": 3}),
+        "put it in traits",
+    ),
     "boot: a token instead of a provider": (
         lambda chat: chat.boot(user=User("ann"), token_provider="eyJ"),  # type: ignore[arg-type]
         "StaticToken",
     ),
-    "boot: a provider of nobody's tokens": (lambda chat: chat.boot(token_provider=lambda: "token"), "user"),
+    "boot: a provider of nobody's tokens": (
+        lambda chat: chat.boot(token_provider=lambda: "token"),
+        "user",
+    ),
     "boot: no time": (lambda chat: chat.boot(timeout=0), "timeout"),
     "boot: less than no time": (lambda chat: chat.boot(timeout=-1), "timeout"),
     "boot: no number of seconds": (lambda chat: chat.boot(timeout=float("nan")), "timeout"),
@@ -109,14 +133,22 @@ BAD_ARGUMENTS: dict[str, tuple[Make, str]] = {
     "send_message: nothing": (lambda chat: chat.send_message("  "), "text"),
     "send_message: bytes": (lambda chat: chat.send_message(b"hello"), "str"),  # type: ignore[arg-type]
     "send_message: 17 KiB": (lambda chat: chat.send_message("x" * 17 * 1024), "16384"),
-    "send_message: a conversation without a name": (lambda chat: chat.send_message("hello", ""), "conversation_id"),
-    "shutdown: a clear_storage in words": (lambda chat: chat.shutdown(clear_storage="no"), "clear_storage"),  # type: ignore[arg-type]
+    "send_message: a conversation without a name": (
+        lambda chat: chat.send_message("hello", ""),
+        "conversation_id",
+    ),
+    "shutdown: a clear_storage in words": (
+        lambda chat: chat.shutdown(clear_storage="no"),
+        "clear_storage",
+    ),  # type: ignore[arg-type]
     "events: no room": (lambda chat: chat.events(ErrorOccurred, buffer=0), "buffer"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ARGUMENTS)
-def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_where_it_is(stage: Stage, name: str) -> None:
+def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_where_it_is(
+    stage: Stage, name: str
+) -> None:
     make, says = BAD_ARGUMENTS[name]
 
     async def scenario() -> None:
@@ -145,8 +177,15 @@ def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_whe
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_session_is_not_made_from_what_it_cannot_be_made_from(stage: Stage, options: dict[str, Any]) -> None:
-    made_from: dict[str, Any] = {**WIDGET, "transport": stage.transport, "storage": stage.storage, **options}
+def test_a_session_is_not_made_from_what_it_cannot_be_made_from(
+    stage: Stage, options: dict[str, Any]
+) -> None:
+    made_from: dict[str, Any] = {
+        **WIDGET,
+        "transport": stage.transport,
+        "storage": stage.storage,
+        **options,
+    }
     with pytest.raises(InvalidInputError):
         SupportChat(**made_from)
 
@@ -169,13 +208,17 @@ def test_what_is_changed_after_the_call_is_not_what_was_called_with(stage: Stage
         assert stage.updates == [(None, {"context.page": {"name": "billing"}})]
         chat.update(context=context)
         await stage.quiet()
-        assert stage.updates[1:] == [(None, {"context.page": {"name": "later"}})], "it is another value than was sent"
+        assert stage.updates[1:] == [(None, {"context.page": {"name": "later"}})], (
+            "it is another value than was sent"
+        )
 
     stage.run(scenario)
 
 
 @pytest.mark.parametrize("call", ["boot", "identify", "update"])
-def test_another_user_than_the_sessions_is_a_conflict_that_names_the_way_out(stage: Stage, call: str) -> None:
+def test_another_user_than_the_sessions_is_a_conflict_that_names_the_way_out(
+    stage: Stage, call: str
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         await chat.boot()
@@ -186,12 +229,13 @@ def test_another_user_than_the_sessions_is_a_conflict_that_names_the_way_out(sta
         with pytest.raises(IdentityConflictError, match=r"shutdown\(\)"):
             await getattr(chat, call)(user={"id": "bob"})
         with pytest.raises(IdentityConflictError):
-            await getattr(chat, call)(user={"id": "Ann"})  # exactly the same string, or another user
+            # exactly the same string, or another user
+            await getattr(chat, call)(user={"id": "Ann"})
 
     stage.run(scenario)
 
 
-# --- tokens ---------------------------------------------------------------------------------------------------------------
+# --- tokens ---------------------------------------------------------------------------------------
 
 
 def token(user: str, **options: Any) -> str:
@@ -252,7 +296,10 @@ def test_a_renewal_that_returns_no_token_is_retried_and_one_of_another_user_ends
 
     async def scenario() -> None:
         chat = stage.chat()
-        await chat.boot(user={"id": "ann"}, token_provider=lambda: answered(answers.pop(0) if answers else "opaque-2"))
+        await chat.boot(
+            user={"id": "ann"},
+            token_provider=lambda: answered(answers.pop(0) if answers else "opaque-2"),
+        )
         stage.links[-1].push(TokenExpired())
         await stage.quiet(60)
         assert chat.is_in(Phase.SHUTDOWN if ends else Phase.AUTHENTICATED)
@@ -273,7 +320,9 @@ def test_an_expired_static_token_does_not_boot_and_says_why() -> None:
     async def scenario() -> None:
         with backend() as b:
             expired = StaticToken(token("ann", now=time.time() - 3600, lifetime=60))
-            async with SupportChat(**WIDGET, transport=LoopbackTransport(b), storage=MemoryStorage()) as chat:
+            async with SupportChat(
+                **WIDGET, transport=LoopbackTransport(b), storage=MemoryStorage()
+            ) as chat:
                 with pytest.raises((AuthRefusedError, TokenRefusedError)) as caught:
                     await chat.boot(user={"id": "ann"}, token_provider=expired)
                 assert "expired" in str(caught.value) or caught.value.code == "auth_expired"
@@ -293,11 +342,16 @@ def test_a_static_token_that_expires_ends_the_session_clearly_and_never_in_anony
         began = time.time()
         with backend(lambda: began + asyncio.get_running_loop().time()) as b:
             errors: list[Any] = []
-            async with SupportChat(**WIDGET, transport=LoopbackTransport(b), storage=MemoryStorage()) as chat:
+            async with SupportChat(
+                **WIDGET, transport=LoopbackTransport(b), storage=MemoryStorage()
+            ) as chat:
                 phases: list[Any] = []
                 chat.on(ErrorOccurred, errors.append)
                 chat.on(PhaseChanged, phases.append)
-                await chat.boot(user={"id": "ann"}, token_provider=StaticToken(token("ann", now=began, lifetime=300)))
+                await chat.boot(
+                    user={"id": "ann"},
+                    token_provider=StaticToken(token("ann", now=began, lifetime=300)),
+                )
                 await asyncio.sleep(280)
                 assert chat.is_in(Phase.AUTHENTICATED), "a token is good until it expires"
                 await asyncio.sleep(3600)
@@ -311,7 +365,7 @@ def test_a_static_token_that_expires_ends_the_session_clearly_and_never_in_anony
     run(scenario())
 
 
-# --- storages -------------------------------------------------------------------------------------------------------------
+# --- storages -------------------------------------------------------------------------------------
 
 
 def unusable(tmp_path: Path, kind: str) -> SQLiteStorage:
@@ -329,7 +383,9 @@ def diary(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["another program's", "under a regular file"])
 @pytest.mark.parametrize("call", ["load", "boot", "async with"])
-def test_a_storage_file_that_cannot_be_used_is_a_storage_error(stage: Stage, tmp_path: Path, kind: str, call: str) -> None:
+def test_a_storage_file_that_cannot_be_used_is_a_storage_error(
+    stage: Stage, tmp_path: Path, kind: str, call: str
+) -> None:
     async def scenario() -> None:
         storage = unusable(tmp_path, kind)
         made: Storage = storage
@@ -363,21 +419,27 @@ def test_once_the_file_is_mended_the_same_session_boots(stage: Stage, tmp_path: 
     run(scenario())
 
 
-# --- nothing secret comes out ---------------------------------------------------------------------------------------------
+# --- nothing secret comes out ---------------------------------------------------------------------
 
 TRAIT = "a-trait-that-is-nobodys-business"
 OPAQUE = "a-token-that-is-nobodys-business"
 
 
-def everything_said(stage: Stage, errors: list[BaseException], caplog: pytest.LogCaptureFixture, *shown: object) -> str:
-    """All texts that somebody may read: errors and their causes, events, logs with their tracebacks, reprs."""
+def everything_said(
+    stage: Stage, errors: list[BaseException], caplog: pytest.LogCaptureFixture, *shown: object
+) -> str:
+    """All texts that somebody may read: errors and their causes, events, logs with their
+    tracebacks, reprs.
+    """
     texts = [repr(thing) for thing in shown]
     for error in [*errors, *(event.error for event in stage.of(ErrorOccurred))]:
         texts += [str(error), repr(error), str(error.__dict__)]
     return "\n".join([*texts, *map(repr, stage.events), caplog.text, *map(repr, stage.complaints)])
 
 
-def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     user = User("ann", email=TRAIT, name=TRAIT, traits={"role": TRAIT})
     errors: list[BaseException] = []
     shown: list[object] = [user, Company("acme", name=TRAIT, plan=TRAIT, traits={"size": TRAIT})]
@@ -428,7 +490,12 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(stage: Stage, ca
         chat.identify(user=user)
         chat.update(user={"id": "ann", "name": TRAIT})
         await stage.quiet()
-        for wrong in ({"traits": {"role": {TRAIT}}}, {"name": [TRAIT]}, {"email": TRAIT * 900}, {"traits": TRAIT}):
+        for wrong in (
+            {"traits": {"role": {TRAIT}}},
+            {"name": [TRAIT]},
+            {"email": TRAIT * 900},
+            {"traits": TRAIT},
+        ):
             for make in (chat.boot, chat.identify, chat.update):
                 with pytest.raises(InvalidInputError) as caught:
                     make(user={"id": "ann", **wrong})

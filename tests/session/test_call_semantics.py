@@ -1,4 +1,6 @@
-"""What a call is: made at once, awaited or not, once or twice, by any of asyncio's means, on its own loop only."""
+"""What a call is: made at once, awaited or not, once or twice, by any of asyncio's means, on its
+own loop only.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 ANN = {"id": "ann"}
 
 
-# --- made at once, awaited or not -----------------------------------------------------------------------------------------
+# --- made at once, awaited or not -----------------------------------------------------------------
 
 
 def test_boot_shutdown_boot_without_awaiting_ends_live_with_one_link(stage: Stage) -> None:
@@ -163,7 +165,9 @@ def test_a_gui_slot_can_call_without_awaiting(stage: Stage) -> None:
     stage.run(scenario)
 
 
-def test_a_failed_call_that_nobody_awaits_is_reported_and_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_call_that_nobody_awaits_is_reported_and_logged(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.fail("get", StorageError("broken"))
@@ -177,7 +181,9 @@ def test_a_failed_call_that_nobody_awaits_is_reported_and_logged(stage: Stage, c
     assert [record.name for record in caplog.records] == ["support_chat"]
 
 
-def test_a_refused_call_that_nobody_awaits_is_reported_and_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_call_that_nobody_awaits_is_reported_and_logged(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         chat.identify(user=ANN)
@@ -191,7 +197,9 @@ def test_a_refused_call_that_nobody_awaits_is_reported_and_logged(stage: Stage, 
 
 
 @pytest.mark.parametrize("name", ["identify", "update", "send_message"])
-def test_the_log_line_names_the_call_as_its_caller_knows_it(stage: Stage, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_line_names_the_call_as_its_caller_knows_it(
+    stage: Stage, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         EVERY_CALL[name](stage.chat())
 
@@ -201,7 +209,9 @@ def test_the_log_line_names_the_call_as_its_caller_knows_it(stage: Stage, name: 
     assert f"{name}() needs a booted session" in caplog.text
 
 
-def test_a_failed_call_that_somebody_awaits_is_nobody_elses_business(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_call_that_somebody_awaits_is_nobody_elses_business(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         with pytest.raises(NotBootedError):
@@ -236,7 +246,9 @@ def test_each_of_several_failed_calls_is_reported_once(stage: Stage) -> None:
     stage.run(scenario)
 
 
-def test_a_failed_call_that_another_thread_drops_is_reported_on_the_sessions_own(stage: Stage) -> None:
+def test_a_failed_call_that_another_thread_drops_is_reported_on_the_sessions_own(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         asyncio.get_running_loop().set_debug(True)  # then it objects to calls from other threads
         chat = stage.chat()
@@ -272,7 +284,10 @@ def test_a_call_works_while_events_are_told(stage: Stage) -> None:
     stage.run(scenario)
 
 
-@pytest.mark.parametrize(("call", "option"), [("boot", ANN), ("identify", ANN), ("update", ANN), ("shutdown", True), ("destroy", True)])
+@pytest.mark.parametrize(
+    ("call", "option"),
+    [("boot", ANN), ("identify", ANN), ("update", ANN), ("shutdown", True), ("destroy", True)],
+)
 def test_options_are_keyword_only(stage: Stage, call: str, option: object) -> None:
     async def scenario() -> None:
         with pytest.raises(TypeError):
@@ -281,7 +296,7 @@ def test_options_are_keyword_only(stage: Stage, call: str, option: object) -> No
     stage.run(scenario)
 
 
-# --- on its own loop only -------------------------------------------------------------------------------------------------
+# --- on its own loop only -------------------------------------------------------------------------
 
 EVERY_CALL: dict[str, Callable[[SupportChat], object]] = {
     "load": lambda chat: chat.load(),
@@ -318,7 +333,9 @@ def names_the_fix(error: BaseException | None) -> bool:
 
 @pytest.mark.parametrize("name", EVERY_CALL)
 def test_without_a_loop_every_call_raises_and_names_the_fix(stage: Stage, name: str) -> None:
-    chat = SupportChat(workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage)
+    chat = SupportChat(
+        workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage
+    )
     with pytest.raises(WrongThreadError) as caught:
         EVERY_CALL[name](chat)
     assert names_the_fix(caught.value)
@@ -326,7 +343,9 @@ def test_without_a_loop_every_call_raises_and_names_the_fix(stage: Stage, name: 
 
 
 @pytest.mark.parametrize("name", EVERY_CALL)
-def test_from_another_thread_or_loop_every_call_raises_before_any_step(stage: Stage, name: str) -> None:
+def test_from_another_thread_or_loop_every_call_raises_before_any_step(
+    stage: Stage, name: str
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         await chat.boot()
@@ -371,12 +390,19 @@ def test_another_thread_can_use_the_bridge_that_the_error_names(stage: Stage) ->
     stage.run(scenario)
 
 
-# --- from the first call to destroy() -------------------------------------------------------------------------------------
+# --- from the first call to destroy() -------------------------------------------------------------
 
 
 def test_a_session_that_was_never_destroyed_warns(stage: Stage) -> None:
     async def scenario() -> None:
-        chats = [SupportChat(workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage)]
+        chats = [
+            SupportChat(
+                workspace_id="acme",
+                widget_id="help",
+                transport=stage.transport,
+                storage=stage.storage,
+            )
+        ]
         await chats[0].load()
         with pytest.warns(ResourceWarning, match="destroy"):
             chats.clear()
@@ -386,7 +412,9 @@ def test_a_session_that_was_never_destroyed_warns(stage: Stage) -> None:
 
 def test_a_session_that_was_destroyed_or_never_used_does_not_warn(stage: Stage) -> None:
     def made() -> SupportChat:
-        return SupportChat(workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage)
+        return SupportChat(
+            workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage
+        )
 
     async def scenario() -> None:
         with warnings.catch_warnings():

@@ -1,4 +1,6 @@
-"""Every call in every phase, as `calls_in_each_phase.txt` beside this file says: each of its lines is run."""
+"""Every call in every phase, as `calls_in_each_phase.txt` beside this file says: each of its lines
+is run.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,18 @@ Calls: TypeAlias = list[Call[Any]]
 
 CALLS: dict[str, Callable[[Stage, SupportChat], Call[Any]]] = {
     "boot()": lambda stage, chat: chat.boot(),
-    "boot(ann)": lambda stage, chat: chat.boot(user={"id": "ann"}, token_provider=stage.tokens("ann")),
-    "boot(bob)": lambda stage, chat: chat.boot(user={"id": "bob"}, token_provider=stage.tokens("bob")),
-    "identify(ann)": lambda stage, chat: chat.identify(user={"id": "ann"}, token_provider=stage.tokens("ann")),
-    "identify(bob)": lambda stage, chat: chat.identify(user={"id": "bob"}, token_provider=stage.tokens("bob")),
+    "boot(ann)": lambda stage, chat: chat.boot(
+        user={"id": "ann"}, token_provider=stage.tokens("ann")
+    ),
+    "boot(bob)": lambda stage, chat: chat.boot(
+        user={"id": "bob"}, token_provider=stage.tokens("bob")
+    ),
+    "identify(ann)": lambda stage, chat: chat.identify(
+        user={"id": "ann"}, token_provider=stage.tokens("ann")
+    ),
+    "identify(bob)": lambda stage, chat: chat.identify(
+        user={"id": "bob"}, token_provider=stage.tokens("bob")
+    ),
     "update()": lambda stage, chat: chat.update(context={"page": "billing"}),
     "update(ann)": lambda stage, chat: chat.update(user={"id": "ann", "name": "Ann"}),
     "update(bob)": lambda stage, chat: chat.update(user={"id": "bob", "name": "Bob"}),
@@ -33,10 +43,15 @@ CALLS: dict[str, Callable[[Stage, SupportChat], Call[Any]]] = {
     "destroy()": lambda stage, chat: chat.destroy(),
 }
 
-TABLE = Path(__file__).with_name("calls_in_each_phase.txt").read_text(encoding="utf-8").partition("=====")[2]
+TABLE = (
+    Path(__file__)
+    .with_name("calls_in_each_phase.txt")
+    .read_text(encoding="utf-8")
+    .partition("=====")[2]
+)
 
 
-# --- how to get into each situation ---------------------------------------------------------------------------------------
+# --- how to get into each situation ---------------------------------------------------------------
 
 
 async def not_initialized(stage: Stage, chat: SupportChat) -> Calls:
@@ -204,7 +219,7 @@ SITUATIONS: dict[str, Situation] = {
 }
 
 
-# --- the table as data ----------------------------------------------------------------------------------------------------
+# --- the table as data ----------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -254,7 +269,10 @@ async def let_through(stage: Stage, chat: SupportChat, under_way: Calls) -> str:
     await stage.quiet()
     assert all(call.done for call in under_way)
     ended = await asyncio.gather(*under_way, return_exceptions=True)
-    words = [type(e).__name__.removesuffix("Error") if isinstance(e, BaseException) else "done" for e in ended]
+    words = [
+        type(e).__name__.removesuffix("Error") if isinstance(e, BaseException) else "done"
+        for e in ended
+    ]
     return ", ".join(f"{call.trigger} {word}" for call, word in zip(under_way, words, strict=True))
 
 
@@ -269,7 +287,11 @@ async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
     phase = row.situation.split(",")[0].split(" ")[0]
     assert chat.state == phase
     if phase in ("anonymous", "authenticated", "reconnecting", "disconnected"):
-        assert chat.identity == SignedIn("ann") if "as ann" in row.situation else isinstance(chat.identity, Visitor)
+        assert (
+            chat.identity == SignedIn("ann")
+            if "as ann" in row.situation
+            else isinstance(chat.identity, Visitor)
+        )
     else:
         assert chat.identity is None
     stage.log.clear()
@@ -278,7 +300,9 @@ async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
 
 def test_the_table_is_complete() -> None:
     assert {row.situation for row in ROWS} == set(SITUATIONS)
-    assert {situation.split(",")[0].split(" ")[0] for situation in SITUATIONS} == {phase.value for phase in Phase}
+    assert {situation.split(",")[0].split(" ")[0] for situation in SITUATIONS} == {
+        phase.value for phase in Phase
+    }
     for situation in SITUATIONS:
         assert [row.call for row in ROWS if row.situation == situation] == list(CALLS), situation
 
@@ -294,14 +318,22 @@ def test_a_refused_call_raises_and_changes_nothing(stage: Stage, row: Row) -> No
             await call
         assert type(caught.value) is error_of(row.settles)
         await asyncio.sleep(0)
-        assert (chat.state, chat.identity, len(stage.storage_log), len(stage.dials), stage.kept()) == before
+        assert (
+            chat.state,
+            chat.identity,
+            len(stage.storage_log),
+            len(stage.dials),
+            stage.kept(),
+        ) == before
         assert stage.log == []
 
     stage.run(scenario)
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=str)
-def test_what_is_under_way_ends_as_if_the_refused_call_had_not_been_made(stage: Stage, row: Row) -> None:
+def test_what_is_under_way_ends_as_if_the_refused_call_had_not_been_made(
+    stage: Stage, row: Row
+) -> None:
     async def ending(*, refused: bool) -> tuple[object, ...]:
         stage.forget()
         chat, under_way = await arranged(stage, row)
@@ -325,7 +357,9 @@ def test_an_accepted_call_does_what_the_table_says(stage: Stage, row: Row) -> No
         chat, under_way = await arranged(stage, row)
         call = CALLS[row.call](stage, chat)
         assert chat.state == row.at_once
-        assert call.done == (row.settles == "now"), "settles in the same step if, and only if, the table says `now`"
+        assert call.done == (row.settles == "now"), (
+            "settles in the same step if, and only if, the table says `now`"
+        )
         assert await let_through(stage, chat, under_way) == row.under_way
         assert sorted(stage.log) == sorted(row.seen.removeprefix("-").split())
         result = await call

@@ -52,7 +52,7 @@ async def live_visitor(stage: Stage) -> SupportChat:
     return chat
 
 
-# --- boot -----------------------------------------------------------------------------------------------------------------
+# --- boot -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("held", ["get", "create", "token", "dial"])
@@ -80,7 +80,10 @@ def test_cancelling_one_of_two_awaiters_does_not_abandon_the_boot(stage: Stage) 
             chat = stage.chat()
             stage.hold("dial")
             call = chat.boot()
-            tasks = [asyncio.create_task(waiter(c)) for c in (call, call if of_the_same_call else chat.boot())]
+            tasks = [
+                asyncio.create_task(waiter(c))
+                for c in (call, call if of_the_same_call else chat.boot())
+            ]
             await stage.quiet(1)
             await cancelled(stage, tasks[0])
             stage.release()
@@ -90,7 +93,9 @@ def test_cancelling_one_of_two_awaiters_does_not_abandon_the_boot(stage: Stage) 
     stage.run(scenario)
 
 
-def test_a_boot_that_somebody_made_without_awaiting_it_outlives_a_cancelled_joiner(stage: Stage) -> None:
+def test_a_boot_that_somebody_made_without_awaiting_it_outlives_a_cancelled_joiner(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold("dial")
@@ -145,7 +150,9 @@ def test_an_awaiter_that_came_back_is_an_awaiter(stage: Stage) -> None:
     stage.run(scenario)
 
 
-def test_a_boot_abandoned_while_it_waits_for_a_clear_leaves_the_shutdown_alone(stage: Stage) -> None:
+def test_a_boot_abandoned_while_it_waits_for_a_clear_leaves_the_shutdown_alone(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live_visitor(stage)
         stage.leave_something()
@@ -163,7 +170,9 @@ def test_a_boot_abandoned_while_it_waits_for_a_clear_leaves_the_shutdown_alone(s
     stage.run(scenario)
 
 
-def test_a_dial_that_succeeds_although_it_was_abandoned_is_closed_and_its_session_revoked(stage: Stage) -> None:
+def test_a_dial_that_succeeds_although_it_was_abandoned_is_closed_and_its_session_revoked(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold("dial", deaf=True)
@@ -179,10 +188,12 @@ def test_a_dial_that_succeeds_although_it_was_abandoned_is_closed_and_its_sessio
     stage.run(scenario)
 
 
-# --- identify -------------------------------------------------------------------------------------------------------------
+# --- identify -------------------------------------------------------------------------------------
 
 
-def test_an_identify_cancelled_before_it_was_sent_leaves_the_visitor_as_they_were(stage: Stage) -> None:
+def test_an_identify_cancelled_before_it_was_sent_leaves_the_visitor_as_they_were(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live_visitor(stage)
         before, link = chat.identity, stage.open_links
@@ -202,7 +213,9 @@ def test_an_identify_cancelled_before_it_was_sent_leaves_the_visitor_as_they_wer
 
 @pytest.mark.parametrize("committed", [True, False])
 @pytest.mark.parametrize("by", ["cancellation", "timeout"])
-def test_an_identify_given_up_after_it_was_sent_is_learnt_by_a_reopened_link(stage: Stage, committed: bool, by: str) -> None:
+def test_an_identify_given_up_after_it_was_sent_is_learnt_by_a_reopened_link(
+    stage: Stage, committed: bool, by: str
+) -> None:
     async def scenario() -> None:
         chat = await live_visitor(stage)
         visitor, secret = chat.identity, stage.dials[0].visitor
@@ -222,7 +235,10 @@ def test_an_identify_given_up_after_it_was_sent_is_learnt_by_a_reopened_link(sta
         assert len(stage.dials) == 2
         assert claim is not None
         assert (claim.identify_id, claim.user_id) == (stage.identifies[0].identify_id, "ann")
-        assert (stage.dials[-1].visitor, stage.dials[-1].token) == (secret, stage.identifies[0].token)
+        assert (stage.dials[-1].visitor, stage.dials[-1].token) == (
+            secret,
+            stage.identifies[0].token,
+        )
         assert (len(stage.open_links), stage.most_open) == (1, 1)
         stage.release()
         await stage.quiet()
@@ -269,7 +285,9 @@ def test_an_identify_not_committed_when_the_link_broke_is_sent_again(stage: Stag
     stage.run(scenario)
 
 
-def test_an_identify_cancelled_while_it_waits_for_the_boot_or_the_link_is_forgotten(stage: Stage) -> None:
+def test_an_identify_cancelled_while_it_waits_for_the_boot_or_the_link_is_forgotten(
+    stage: Stage,
+) -> None:
     async def booting() -> SupportChat:
         chat = stage.chat()
         stage.hold("dial")
@@ -300,7 +318,10 @@ def test_cancelling_one_of_two_identifies_does_not_abandon_it(stage: Stage) -> N
     async def scenario() -> None:
         chat = await live_visitor(stage)
         stage.hold("identify")
-        first, second = asyncio.create_task(identify(stage, chat)), asyncio.create_task(identify(stage, chat))
+        first, second = (
+            asyncio.create_task(identify(stage, chat)),
+            asyncio.create_task(identify(stage, chat)),
+        )
         await stage.quiet(1)
         await cancelled(stage, first)
         stage.release()
@@ -322,7 +343,7 @@ def test_cancelling_an_identify_that_joined_a_boot_does_not_abandon_the_boot(sta
     stage.run(scenario)
 
 
-# --- shutdown, destroy and the rest: only the waiting ---------------------------------------------------------------------
+# --- shutdown, destroy and the rest: only the waiting ---------------------------------------------
 
 
 def test_cancelling_a_shutdown_cancels_only_the_waiting(stage: Stage) -> None:
@@ -417,7 +438,7 @@ def test_a_cancellation_after_the_call_has_settled_changes_nothing(stage: Stage)
     stage.run(scenario)
 
 
-# --- time ----------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 def test_wait_for_abandons_a_boot_as_any_cancellation_does(stage: Stage) -> None:
@@ -478,7 +499,9 @@ def test_the_timeout_of_an_identify_that_waits_for_a_boot_is_not_the_boots(stage
     stage.run(scenario)
 
 
-def test_a_boot_that_times_out_while_it_waits_for_the_load_or_a_clear_leaves_those_alone(stage: Stage) -> None:
+def test_a_boot_that_times_out_while_it_waits_for_the_load_or_a_clear_leaves_those_alone(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold("get", "create", "keys")
@@ -519,7 +542,9 @@ def test_cancelling_a_boot_leaves_a_load_alone_and_the_other_way_round(stage: St
     stage.run(scenario)
 
 
-def test_who_identifies_the_same_user_again_waits_for_what_became_of_the_first(stage: Stage) -> None:
+def test_who_identifies_the_same_user_again_waits_for_what_became_of_the_first(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live_visitor(stage)
         stage.hold("identify reply")

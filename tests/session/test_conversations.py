@@ -1,4 +1,6 @@
-"""Conversations: what a session asks of its link beside the lifecycle, and what it refuses to ask."""
+"""Conversations: what a session asks of its link beside the lifecycle, and what it refuses to
+ask.
+"""
 
 from __future__ import annotations
 
@@ -51,22 +53,34 @@ def test_reading_lowers_what_is_unread_and_says_so_once() -> None:
                 assert (await anext(aiter(changes))).unread == 1
                 await chat.mark_read("c1")
             assert told == [1, 2, 1], "what has not changed is not told"
-            assert [call.arguments["conversation_id"] for call in transport.log.of("link.mark_read")] == ["c1", "c1"]
+            assert [
+                call.arguments["conversation_id"] for call in transport.log.of("link.mark_read")
+            ] == ["c1", "c1"]
 
     run(scenario())
 
 
-def test_what_is_said_of_a_conversation_travels_with_its_first_message_and_belongs_to_the_session() -> None:
+def test_what_is_said_of_a_conversation_travels_with_its_first_message_and_belongs_to_the_session() -> (
+    None
+):
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
             await chat.boot()
             fields: dict[str, Any] = {"model": {"name": "X1"}}
-            call = chat.start_conversation("Hello", subject="Printer", tags=["urgent"], custom_fields=fields, client_message_id="one")
+            call = chat.start_conversation(
+                "Hello",
+                subject="Printer",
+                tags=["urgent"],
+                custom_fields=fields,
+                client_message_id="one",
+            )
             fields["model"]["name"] = "changed by the caller afterwards"
             await call
             [sent] = transport.log.of("link.send")
-            about = About(subject="Printer", tags=("urgent",), custom_fields={"model": {"name": "X1"}})
+            about = About(
+                subject="Printer", tags=("urgent",), custom_fields={"model": {"name": "X1"}}
+            )
             assert sent.request == Outgoing("one", "Hello", None, about)
             assert "Printer" not in repr(sent.request)
             assert "X1" not in repr(sent.request)
@@ -75,7 +89,9 @@ def test_what_is_said_of_a_conversation_travels_with_its_first_message_and_belon
 
 
 @pytest.mark.parametrize(("call", "named", "arguments"), CALLS)
-def test_without_a_session_or_a_link_the_error_names_the_call(call: str, named: str, arguments: tuple[Any, ...]) -> None:
+def test_without_a_session_or_a_link_the_error_names_the_call(
+    call: str, named: str, arguments: tuple[Any, ...]
+) -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
@@ -110,7 +126,9 @@ def test_a_conversation_of_somebody_else_is_the_callers_error_and_the_session_li
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
             await chat.boot()
-            transport.fail_next("messages", BackendRejectedError("There is none.", code="conversation_not_found"))
+            transport.fail_next(
+                "messages", BackendRejectedError("There is none.", code="conversation_not_found")
+            )
             with pytest.raises(BackendRejectedError):
                 await chat.messages("c9")
             assert await chat.messages("c1") == ()
@@ -134,9 +152,13 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("call", "arguments", "options"), WRONG)
-def test_what_cannot_be_is_refused_on_the_line_of_the_call(call: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+def test_what_cannot_be_is_refused_on_the_line_of_the_call(
+    call: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
-        async with SupportChat(**WIDGET, transport=RecordingTransport(), storage=RecordingStorage()) as chat:
+        async with SupportChat(
+            **WIDGET, transport=RecordingTransport(), storage=RecordingStorage()
+        ) as chat:
             with pytest.raises(InvalidInputError):
                 getattr(chat, call)(*arguments, **options)
 

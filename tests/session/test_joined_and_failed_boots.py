@@ -1,4 +1,6 @@
-"""What a joiner adds to the operation it joins, and what a boot that fails leaves behind: nothing but the visitor."""
+"""What a joiner adds to the operation it joins, and what a boot that fails leaves behind: nothing
+but the visitor.
+"""
 
 from __future__ import annotations
 
@@ -31,23 +33,29 @@ if TYPE_CHECKING:
 
 
 def boot(stage: Stage, chat: SupportChat, **options: Any) -> Call[Any]:
-    return chat.boot(user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options)
+    return chat.boot(
+        user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options
+    )
 
 
 def identify(stage: Stage, chat: SupportChat, **options: Any) -> Call[Any]:
-    return chat.identify(user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options)
+    return chat.identify(
+        user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options
+    )
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-# --- joining --------------------------------------------------------------------------------------------------------------
+# --- joining --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("joining", [boot, identify], ids=["boot", "identify"])
 @pytest.mark.parametrize("held", ["get", "create", "token", "dial", "nothing: it is live already"])
-def test_the_traits_of_whoever_joins_go_out_as_an_update(stage: Stage, joining: Callable[..., Call[Any]], held: str) -> None:
+def test_the_traits_of_whoever_joins_go_out_as_an_update(
+    stage: Stage, joining: Callable[..., Call[Any]], held: str
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold(held)
@@ -80,12 +88,17 @@ def test_the_traits_of_a_joined_identify_reach_the_backend_as_the_users(stage: S
         stage.release()
         assert await first == await second
         await stage.quiet()
-        assert stage.updates == [("ann", {"user.email": "a@example.com"}), ("ann", {"user.name": "Ann"})]
+        assert stage.updates == [
+            ("ann", {"user.email": "a@example.com"}),
+            ("ann", {"user.name": "Ann"}),
+        ]
 
     stage.run(scenario)
 
 
-def test_an_update_before_identify_is_the_visitors_and_one_after_is_held_for_the_user(stage: Stage) -> None:
+def test_an_update_before_identify_is_the_visitors_and_one_after_is_held_for_the_user(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold("dial")
@@ -99,7 +112,9 @@ def test_an_update_before_identify_is_the_visitors_and_one_after_is_held_for_the
         await stage.quiet()
         (request,) = stage.identifies
         assert request.visitor_changes == {"context.page": "home"}
-        assert [(user, changes) for user, changes in stage.updates if "user.name" in changes] == [("ann", {"user.name": "Ann"})]
+        assert [(user, changes) for user, changes in stage.updates if "user.name" in changes] == [
+            ("ann", {"user.name": "Ann"})
+        ]
 
     stage.run(scenario)
 
@@ -117,7 +132,9 @@ def test_an_identify_that_joins_a_boot_is_not_a_merge(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("mine", "joined"), [(20.0, 1.0), (2.0, 25.0)])
-def test_the_timeout_of_whoever_joins_is_the_operations(stage: Stage, mine: float, joined: float) -> None:
+def test_the_timeout_of_whoever_joins_is_the_operations(
+    stage: Stage, mine: float, joined: float
+) -> None:
     async def scenario() -> None:
         stage.hold("dial", "identify")
         chat = stage.chat()
@@ -138,7 +155,9 @@ def test_the_timeout_of_whoever_joins_is_the_operations(stage: Stage, mine: floa
 
 
 @pytest.mark.parametrize("later", ["boot while booting", "boot", "identify"])
-def test_a_later_token_provider_for_the_same_user_replaces_the_earlier(stage: Stage, later: str) -> None:
+def test_a_later_token_provider_for_the_same_user_replaces_the_earlier(
+    stage: Stage, later: str
+) -> None:
     async def fetch() -> str:
         asked.append("second")
         return f"another-opaque-token-{len(asked)}"
@@ -176,12 +195,14 @@ def test_a_joiner_without_a_token_provider_leaves_the_earlier_in_place(stage: St
     stage.run(scenario)
 
 
-# --- a failed boot --------------------------------------------------------------------------------------------------------
+# --- a failed boot --------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class Failure:
-    """A way for a boot of ann to fail: which operation raises what, and which error the caller gets."""
+    """A way for a boot of ann to fail: which operation raises what, and which error the caller
+    gets.
+    """
 
     operation: str
     raised: Exception
@@ -208,7 +229,9 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
-def test_a_failed_boot_leaves_nothing_but_the_visitor_and_may_be_tried_again(stage: Stage, failure: Failure) -> None:
+def test_a_failed_boot_leaves_nothing_but_the_visitor_and_may_be_tried_again(
+    stage: Stage, failure: Failure
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         await chat.load()
@@ -240,10 +263,13 @@ def test_a_failed_boot_leaves_nothing_but_the_visitor_and_may_be_tried_again(sta
 
 @pytest.mark.parametrize(
     "failure",
-    [f for f in FAILURES if f.operation != "token"] + [Failure("hang", NetworkError("hangs"), CallTimeoutError)],
+    [f for f in FAILURES if f.operation != "token"]
+    + [Failure("hang", NetworkError("hangs"), CallTimeoutError)],
     ids=str,
 )
-def test_a_failed_boot_ends_the_identify_that_waits_with_the_same_error(stage: Stage, failure: Failure) -> None:
+def test_a_failed_boot_ends_the_identify_that_waits_with_the_same_error(
+    stage: Stage, failure: Failure
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         await chat.load()
@@ -263,7 +289,9 @@ def test_a_failed_boot_ends_the_identify_that_waits_with_the_same_error(stage: S
         await stage.quiet(40)
         await chat.boot()
         await stage.quiet()
-        assert chat.is_in(Phase.ANONYMOUS), "the identify that failed with the boot is not made up for"
+        assert chat.is_in(Phase.ANONYMOUS), (
+            "the identify that failed with the boot is not made up for"
+        )
 
     stage.run(scenario)
 
@@ -312,7 +340,9 @@ def test_a_network_failure_is_retried_until_the_timeout(stage: Stage) -> None:
     stage.run(scenario)
 
 
-def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boot_at_once(stage: Stage) -> None:
+def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boot_at_once(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.fail("dial", RateLimitedError("later", retry_after=12))
@@ -331,7 +361,7 @@ def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boo
     stage.run(scenario)
 
 
-# --- a failed identify ----------------------------------------------------------------------------------------------------
+# --- a failed identify ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -363,8 +393,14 @@ def test_a_failed_identify_leaves_the_visitor_as_they_were(stage: Stage, failure
     stage.run(scenario)
 
 
-@pytest.mark.parametrize("error", [NetworkError("down"), OSError("down"), RateLimitedError("later", retry_after=5)], ids=repr)
-def test_an_identify_that_meets_a_network_failure_is_retried(stage: Stage, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [NetworkError("down"), OSError("down"), RateLimitedError("later", retry_after=5)],
+    ids=repr,
+)
+def test_an_identify_that_meets_a_network_failure_is_retried(
+    stage: Stage, error: Exception
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         await chat.boot()

@@ -1,6 +1,8 @@
-"""A storage in a folder that may not be written to: a typed error that says what to do, and the session stays where it was.
+"""A storage in a folder that may not be written to: a typed error that says what to do, and the
+session stays where it was.
 
-Root may write anywhere, so the session runs in a process of its own that gives up its rights once everything is imported.
+Root may write anywhere, so the session runs in a process of its own that gives up its rights once
+everything is imported.
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ asyncio.run(main())
 def test_a_read_only_folder_is_a_storage_error_that_says_what_to_do() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        done = subprocess.run([sys.executable, "-c", SCRIPT, folder], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, folder],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         left = list(Path(folder).iterdir())
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -1,4 +1,6 @@
-"""How a session ends: at once for whoever looks at it, in bounded time for whoever awaits it, and for ever after destroy()."""
+"""How a session ends: at once for whoever looks at it, in bounded time for whoever awaits it, and
+for ever after destroy().
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,28 @@ if TYPE_CHECKING:
     from tests.session.conftest import Stage
 
 HANGING = (
-    *("get", "create", "replace", "delete", "keys", "token", "dial", "identify", "update", "renew", "send", "conversations"),
+    *(
+        "get",
+        "create",
+        "replace",
+        "delete",
+        "keys",
+        "token",
+        "dial",
+        "identify",
+        "update",
+        "renew",
+        "send",
+        "conversations",
+    ),
     *("revoke", "goodbye"),
 )
 
 
 def boot(stage: Stage, chat: SupportChat, user: str = "ann") -> Call[Any]:
-    return chat.boot(user={"id": user, "traits": {"role": "the-trait-value"}}, token_provider=stage.tokens(user))
+    return chat.boot(
+        user={"id": user, "traits": {"role": "the-trait-value"}}, token_provider=stage.tokens(user)
+    )
 
 
 async def live(stage: Stage, **options: Any) -> SupportChat:
@@ -53,7 +70,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-# --- shutdown: at once ----------------------------------------------------------------------------------------------------
+# --- shutdown: at once ----------------------------------------------------------------------------
 
 
 def test_shutdown_changes_the_phase_and_who_is_live_at_once(stage: Stage) -> None:
@@ -67,8 +84,17 @@ def test_shutdown_changes_the_phase_and_who_is_live_at_once(stage: Stage) -> Non
 
 
 def reachable(root: object, stage: Stage) -> Iterator[str]:
-    """Every text that can be reached from `root` without passing through the stage, a module, a class or a function's globals."""
-    walls: list[object] = [stage, stage.log, stage.storage, stage.transport, stage.events, asyncio.get_running_loop()]
+    """Every text that can be reached from `root` without passing through the stage, a module, a
+    class or a function's globals.
+    """
+    walls: list[object] = [
+        stage,
+        stage.log,
+        stage.storage,
+        stage.transport,
+        stage.events,
+        asyncio.get_running_loop(),
+    ]
     seen, left = {id(wall) for wall in walls}, [root]
     while left:
         thing = left.pop()
@@ -112,7 +138,10 @@ def test_what_was_under_way_is_forgotten_as_well(stage: Stage, under_way: str) -
         stage.hold(under_way, "revoke")
         if under_way == "identify":
             await chat.boot()
-            chat.identify(user={"id": "ann", "traits": {"role": "the-trait-value"}}, token_provider=stage.tokens("ann"))
+            chat.identify(
+                user={"id": "ann", "traits": {"role": "the-trait-value"}},
+                token_provider=stage.tokens("ann"),
+            )
         else:
             boot(stage, chat)
         await stage.quiet(2)
@@ -131,7 +160,9 @@ def test_what_was_not_sent_is_dropped_aloud(stage: Stage) -> None:
         chat.set_online(False)
         chat.update(user={"name": "Ann"}, context={"page": "billing"})
         await chat.shutdown()
-        assert [event.dropped for event in stage.of(ErrorOccurred)] == [("context.page", "user.name")]
+        assert [event.dropped for event in stage.of(ErrorOccurred)] == [
+            ("context.page", "user.name")
+        ]
         await boot(stage, chat)
         await stage.quiet()
         assert all("context.page" not in changes for _, changes in stage.updates)
@@ -179,17 +210,21 @@ def test_what_comes_after_the_end_changes_nothing(stage: Stage, held: str) -> No
     stage.run(scenario)
 
 
-# --- shutdown: what is awaited --------------------------------------------------------------------------------------------
+# --- shutdown: what is awaited --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clear_storage", [False, True])
-def test_shutdown_keeps_the_visitor_unless_asked_and_touches_no_other_scope(stage: Stage, clear_storage: bool) -> None:
+def test_shutdown_keeps_the_visitor_unless_asked_and_touches_no_other_scope(
+    stage: Stage, clear_storage: bool
+) -> None:
     async def scenario() -> None:
         chat = await live(stage)
         before = stage.dials[-1].visitor
         await chat.shutdown(clear_storage=clear_storage)
         assert stage.kept() == (set() if clear_storage else {"visitor"})
-        assert len(stage.stored) == (1 if clear_storage else 2), "the other scope's key is still there"
+        assert len(stage.stored) == (1 if clear_storage else 2), (
+            "the other scope's key is still there"
+        )
         await chat.boot()
         assert (stage.dials[-1].visitor == before) == (not clear_storage)
         assert stage.dials[-1].session is None, "each boot is a new backend session"
@@ -240,7 +275,9 @@ def test_the_link_is_closed_although_it_does_not_say_goodbye(stage: Stage) -> No
     stage.run(scenario)
 
 
-def test_a_link_whose_goodbye_fails_does_not_stay_open_as_long_as_the_revocation_hangs(stage: Stage) -> None:
+def test_a_link_whose_goodbye_fails_does_not_stay_open_as_long_as_the_revocation_hangs(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live(stage)
         stage.hold("revoke")
@@ -269,7 +306,9 @@ def test_a_full_clear_is_queued_behind_the_clear_under_way(stage: Stage) -> None
     stage.run(scenario)
 
 
-def test_s24_a_revocation_names_its_session_and_a_late_one_never_ends_the_next(stage: Stage) -> None:
+def test_s24_a_revocation_names_its_session_and_a_late_one_never_ends_the_next(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live(stage)
         stage.hold("revoke")
@@ -310,7 +349,9 @@ def test_shutdowns_of_two_sessions_each_wait_for_their_own_parting(stage: Stage)
     stage.run(scenario)
 
 
-def test_a_shutdown_whose_parting_hangs_ends_within_its_budget_while_another_session_is_live(stage: Stage) -> None:
+def test_a_shutdown_whose_parting_hangs_ends_within_its_budget_while_another_session_is_live(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = await live(stage)
         stage.hold("revoke", deaf=True)
@@ -323,13 +364,15 @@ def test_a_shutdown_whose_parting_hangs_ends_within_its_budget_while_another_ses
     stage.run(scenario)
 
 
-# --- a failed clear -------------------------------------------------------------------------------------------------------
+# --- a failed clear -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clear_storage", [False, True])
 @pytest.mark.parametrize("operation", ["keys", "delete"])
 @pytest.mark.parametrize("how", ["fails", "hangs"])
-def test_a_failed_clear_raises_and_stays_owed(stage: Stage, operation: str, clear_storage: bool, how: str) -> None:
+def test_a_failed_clear_raises_and_stays_owed(
+    stage: Stage, operation: str, clear_storage: bool, how: str
+) -> None:
     async def scenario() -> None:
         chat = await live(stage)
 
@@ -340,7 +383,11 @@ def test_a_failed_clear_raises_and_stays_owed(stage: Stage, operation: str, clea
             stage.gates.failures.clear()
             stage.release()
 
-        for attempt in (lambda: chat.shutdown(clear_storage=clear_storage), chat.shutdown, chat.boot):
+        for attempt in (
+            lambda: chat.shutdown(clear_storage=clear_storage),
+            chat.shutdown,
+            chat.boot,
+        ):
             break_it()
             stage.storage_log.clear()
             began = now()
@@ -348,7 +395,9 @@ def test_a_failed_clear_raises_and_stays_owed(stage: Stage, operation: str, clea
                 await attempt()
             assert now() - began <= 5.1
             assert (chat.state, chat.identity) == (Phase.SHUTDOWN, None)
-            assert set(stage.storage_log) <= {"keys", "delete"}, "the clear comes before anything else"
+            assert set(stage.storage_log) <= {"keys", "delete"}, (
+                "the clear comes before anything else"
+            )
             assert "dial" not in stage.log
             mend_it()
         assert stage.kept() == {"visitor", "user"}
@@ -357,7 +406,9 @@ def test_a_failed_clear_raises_and_stays_owed(stage: Stage, operation: str, clea
         stage.log.clear()
         await chat.boot()
         cleared = ["clear", "clear-visitor", "write"] if clear_storage else ["clear"]
-        assert [*sorted(stage.log[:-1]), stage.log[-1]] == [*cleared, "dial"], "at the strongest level asked for"
+        assert [*sorted(stage.log[:-1]), stage.log[-1]] == [*cleared, "dial"], (
+            "at the strongest level asked for"
+        )
         assert (stage.dials[-1].visitor == before) == (not clear_storage)
         await chat.shutdown()
         assert stage.kept() == {"visitor"}, "and then nothing is owed any more"
@@ -384,7 +435,12 @@ def test_a_failed_clear_fails_whoever_waits_for_it_and_the_boot_behind_it(stage:
         chat = await live(stage)
         stage.hold("delete")
         stage.fail("delete", OSError("disk"))
-        calls = [chat.shutdown(), chat.shutdown(clear_storage=True), chat.boot(), chat.identify(user={"id": "bob"})]
+        calls = [
+            chat.shutdown(),
+            chat.shutdown(clear_storage=True),
+            chat.boot(),
+            chat.identify(user={"id": "bob"}),
+        ]
         await stage.quiet(1)
         stage.release()
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
@@ -415,7 +471,7 @@ def test_a_write_under_way_ends_before_the_clear_begins(stage: Stage) -> None:
     stage.run(scenario)
 
 
-# --- ended by the backend -------------------------------------------------------------------------------------------------
+# --- ended by the backend -------------------------------------------------------------------------
 
 
 def test_a_session_that_the_backend_ends_is_cleared_and_says_why(stage: Stage) -> None:
@@ -435,7 +491,7 @@ def test_a_session_that_the_backend_ends_is_cleared_and_says_why(stage: Stage) -
     stage.run(scenario)
 
 
-# --- destroy --------------------------------------------------------------------------------------------------------------
+# --- destroy --------------------------------------------------------------------------------------
 
 
 def situations() -> dict[str, Any]:
@@ -472,12 +528,26 @@ def situations() -> dict[str, Any]:
         await live_and_busy(stage, chat)
         return [chat.shutdown(clear_storage=True), chat.shutdown(), chat.boot()]
 
-    return {f.__name__: f for f in (nothing, loading, at_the_visitor, at_the_token, at_the_dial, live_and_busy, reconnecting, parting)}
+    return {
+        f.__name__: f
+        for f in (
+            nothing,
+            loading,
+            at_the_visitor,
+            at_the_token,
+            at_the_dial,
+            live_and_busy,
+            reconnecting,
+            parting,
+        )
+    }
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["hanging", "deaf"])
 @pytest.mark.parametrize("situation", situations())
-def test_destroy_completes_although_every_adapter_hangs(stage: Stage, situation: str, deaf: bool) -> None:
+def test_destroy_completes_although_every_adapter_hangs(
+    stage: Stage, situation: str, deaf: bool
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold(*HANGING, deaf=deaf)
@@ -497,7 +567,9 @@ def test_destroy_completes_although_every_adapter_hangs(stage: Stage, situation:
         stage.release()
         await stage.quiet(1000)
         assert stage.open_links == []
-        assert stage.stored == stored or deaf, "only an adapter that ignores its cancellation writes later"
+        assert stage.stored == stored or deaf, (
+            "only an adapter that ignores its cancellation writes later"
+        )
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     stage.run(scenario)

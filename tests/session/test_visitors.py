@@ -1,4 +1,6 @@
-"""The visitor in the storage: minted once, shared by whoever shares the storage, kept from whoever does not."""
+"""The visitor in the storage: minted once, shared by whoever shares the storage, kept from whoever
+does not.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 OWN = "support-chat/acme/help/default/"
 
 
-def test_the_visitor_is_stored_before_the_first_dial_and_nothing_of_a_user_ever(stage: Stage) -> None:
+def test_the_visitor_is_stored_before_the_first_dial_and_nothing_of_a_user_ever(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         chat = stage.chat()
         stage.hold("create")
@@ -70,7 +74,9 @@ def test_a_reconnect_and_a_second_boot_write_nothing(stage: Stage) -> None:
         ({"scope": "a%2Fb"}, {"scope": "a/b"}),
     ],
 )
-def test_s23_two_scopes_share_no_visitor_and_no_clear(stage: Stage, one: dict[str, str], other: dict[str, str]) -> None:
+def test_s23_two_scopes_share_no_visitor_and_no_clear(
+    stage: Stage, one: dict[str, str], other: dict[str, str]
+) -> None:
     async def scenario() -> None:
         ids = {"workspace_id": "acme", "widget_id": "help"}
         mine, theirs = (
@@ -88,7 +94,9 @@ def test_s23_two_scopes_share_no_visitor_and_no_clear(stage: Stage, one: dict[st
     stage.run(scenario)
 
 
-def test_a_merged_visitor_is_retired_and_who_comes_second_adopts_what_is_stored(stage: Stage) -> None:
+def test_a_merged_visitor_is_retired_and_who_comes_second_adopts_what_is_stored(
+    stage: Stage,
+) -> None:
     async def scenario() -> None:
         first, second = stage.chat(), stage.chat()
         await asyncio.gather(first.boot(), second.boot())

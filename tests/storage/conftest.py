@@ -1,6 +1,8 @@
-"""The places of the storage tests: for each storage that ships, how to open it in this or another process, and what it left.
+"""The places of the storage tests: for each storage that ships, how to open it in this or another
+process, and what it left.
 
-A test that takes `place` runs once for each kind of storage it is parametrized with (`KINDS` in the test's module).
+A test that takes `place` runs once for each kind of storage it is parametrized with (`KINDS` in the
+test's module).
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ class RedisPlace:
 
     @contextlib.contextmanager
     def client(self) -> Generator[Any, None, None]:
-        """A client for the tests' own looking around (Any: redis-py leaves much of it without types)."""
+        """A client for the tests' own looking around (Any: redis-py leaves much of it without
+        types).
+        """
         with contextlib.closing(cast("Any", Redis).from_url(self.url)) as client:
             yield client
 
@@ -107,7 +111,9 @@ class Place:
         return cast("Storage", eval(self.code, names))
 
     def child(self, program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts `program`, which finds a storage on this place in `storage`, as a process of its own."""
+        """Starts `program`, which finds a storage on this place in `storage`, as a process of its
+        own.
+        """
         code = f"{PRELUDE}\nstorage = {self.code}\n{program}"
         return subprocess.Popen([sys.executable, "-c", code, *arguments], text=True, **options)
 
@@ -135,7 +141,10 @@ def _code(kind: str, folder: Path, redis: RedisPlace | None) -> str:
             assert redis is not None
             return f"RedisStorage({redis.url!r}, prefix={name + ':'!r}, timeout=60.0)"
         case "keyring":
-            return f"KeyringStorage({name!r}, keyring=plaintext({str(folder / 'keyring.cfg')!r}), timeout=60.0)"
+            return (
+                f"KeyringStorage({name!r}, keyring=plaintext({str(folder / 'keyring.cfg')!r}), "
+                "timeout=60.0)"
+            )
         case "mapping":
             return "MappingStorage({})"
         case "shelf":
@@ -150,7 +159,9 @@ def place_of(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], 
     """Makes a place of the kind that is named."""
 
     def make(kind: str) -> Place:
-        redis = cast("RedisPlace", request.getfixturevalue("redis_place")) if kind == "redis" else None
+        redis = (
+            cast("RedisPlace", request.getfixturevalue("redis_place")) if kind == "redis" else None
+        )
         folder = tmp_path / kind
         folder.mkdir()
         return Place(kind, folder, _code(kind, folder, redis), redis)

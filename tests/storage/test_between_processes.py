@@ -1,4 +1,6 @@
-"""Several processes on one place: of those who create or replace one wins, all learn which, and nobody's change is lost."""
+"""Several processes on one place: of those who create or replace one wins, all learn which, and
+nobody's change is lost.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,15 @@ asyncio.run(race(*sys.argv[1:]))
 """
 
 
-def racers(place: Place, stack: contextlib.ExitStack, program: str) -> list[tuple[IO[str], IO[str]]]:
+def racers(
+    place: Place, stack: contextlib.ExitStack, program: str
+) -> list[tuple[IO[str], IO[str]]]:
     """One process for each of the people: what it reads, and what it writes."""
     pipes: list[tuple[IO[str], IO[str]]] = []
     for name in PEOPLE:
-        racer = stack.enter_context(place.child(program, name, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        racer = stack.enter_context(
+            place.child(program, name, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
         assert racer.stdin is not None
         assert racer.stdout is not None
         pipes.append((racer.stdin, racer.stdout))
@@ -52,7 +58,10 @@ def test_of_racing_processes_one_wins_each_key_and_all_adopt_it(place: Place) ->
 
     async def stored() -> list[set[str]]:
         storage = place.open()
-        found = [{f"{await storage.get(f'given {i}')} {await storage.get(f'new {i}')}\n"} for i in range(ROUNDS)]
+        found = [
+            {f"{await storage.get(f'given {i}')} {await storage.get(f'new {i}')}\n"}
+            for i in range(ROUNDS)
+        ]
         await storage.aclose()
         return found
 
@@ -100,4 +109,6 @@ def test_what_one_process_writes_is_not_lost_when_others_write_elsewhere(place: 
             orders.write("go\n")
             orders.flush()
         assert [reports.readline() for _, reports in pipes] == ["done\n"] * len(PEOPLE)
-    assert sorted(asyncio.run(stored())) == sorted(f"{name} {i}" for name in PEOPLE for i in range(25) if i % 5 != 3)
+    assert sorted(asyncio.run(stored())) == sorted(
+        f"{name} {i}" for name in PEOPLE for i in range(25) if i % 5 != 3
+    )

@@ -1,7 +1,9 @@
-"""A process that dies at any point leaves the old or the new value, nothing that stops the next one, and nothing of a cleared user.
+"""A process that dies at any point leaves the old or the new value, nothing that stops the next
+one, and nothing of a cleared user.
 
-Where a storage works through Python's own calls, it dies before each of them in turn. (What a file was not synced for is lost at
-once when it is renamed, the worst that a power failure may do.) The others, and the same ones again, are killed at random.
+Where a storage works through Python's own calls, it dies before each of them in turn. (What a file
+was not synced for is lost at once when it is renamed, the worst that a power failure may do.) The
+others, and the same ones again, are killed at random.
 """
 
 from __future__ import annotations
@@ -119,9 +121,13 @@ while died:
 
 @pytest.mark.parametrize("operation", ["create", "replace", "delete"])
 @pytest.mark.parametrize("place", ["file", "keyring"], indirect=True)
-def test_dying_before_any_of_its_calls_leaves_the_old_or_the_new_value(place: Place, operation: str) -> None:
+def test_dying_before_any_of_its_calls_leaves_the_old_or_the_new_value(
+    place: Place, operation: str
+) -> None:
     before, after = {"create": (None, NEW), "replace": (OLD, NEW), "delete": (OLD, None)}[operation]
-    with place.child(DYING, place.code, operation, OLD, NEW, str(place.folder), stdout=subprocess.PIPE) as child:
+    with place.child(
+        DYING, place.code, operation, OLD, NEW, str(place.folder), stdout=subprocess.PIPE
+    ) as child:
         output, _ = child.communicate(timeout=120)
     assert child.returncode == 0
     reports = [json.loads(line) for line in output.splitlines()]

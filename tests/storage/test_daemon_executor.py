@@ -1,4 +1,6 @@
-"""The executor with one daemon thread: the contract of `concurrent.futures.Executor`, kept in order."""
+"""The executor with one daemon thread: the contract of `concurrent.futures.Executor`, kept in
+order.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def raise_it(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("cancel", [True, False])
-def test_after_shutdown_nothing_new_is_taken_and_what_is_queued_is_done_or_dropped(cancel: bool) -> None:
+def test_after_shutdown_nothing_new_is_taken_and_what_is_queued_is_done_or_dropped(
+    cancel: bool,
+) -> None:
     executor = DaemonExecutor("worker")
     running, go_on = occupied(executor)
     queued = [executor.submit(int, "7") for _ in range(5)]

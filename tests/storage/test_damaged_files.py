@@ -1,4 +1,6 @@
-"""A damaged file is reported, set aside under a name of its own, and survived: `FileStorage` and `SQLiteStorage`."""
+"""A damaged file is reported, set aside under a name of its own, and survived: `FileStorage` and
+`SQLiteStorage`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ def file_of(place: Place) -> Path:
 
 
 def aside(place: Place) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(place.folder.iterdir()) if ".corrupt-" in path.name}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(place.folder.iterdir())
+        if ".corrupt-" in path.name
+    }
 
 
 def filled(place: Place) -> bytes:
@@ -102,7 +108,16 @@ SHAPES = [
     '{"key": {"key": "value"}}',
     '{"key": "\\ud800"}',
 ]
-BROKEN = ['{"key": "value"', '{"key": "value"}}', "\ufeff{}", '{"key": "\ud800"}', "[" * 100_000, "NaN", "{'key': 'value'}", " "]
+BROKEN = [
+    '{"key": "value"',
+    '{"key": "value"}}',
+    "\ufeff{}",
+    '{"key": "\ud800"}',
+    "[" * 100_000,
+    "NaN",
+    "{'key': 'value'}",
+    " ",
+]
 EITHER: list[Callable[[bytes], bytes]] = [first_half, garbage, a_diary, zeros]
 DAMAGES = [
     *((kind, damage) for kind in NAMES for damage in EITHER),
@@ -111,8 +126,15 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize(("place", "damage"), DAMAGES, indirect=["place"], ids=lambda value: getattr(value, "__name__", value))
-def test_a_damaged_file_is_reported_set_aside_and_survived(place: Place, damage: Callable[[bytes], bytes], warned: Warned) -> None:
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    DAMAGES,
+    indirect=["place"],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_damaged_file_is_reported_set_aside_and_survived(
+    place: Place, damage: Callable[[bytes], bytes], warned: Warned
+) -> None:
     async def use(storage: Storage) -> None:
         assert await storage.get("key 1") is None
         (warning,) = warned()
@@ -143,8 +165,12 @@ OPERATIONS: list[Callable[[Storage], Awaitable[object]]] = [
 
 
 @on_both
-@pytest.mark.parametrize("operation", range(len(OPERATIONS)), ids=["get", "create", "replace", "delete", "keys"])
-def test_whichever_operation_meets_the_damage_survives_it(place: Place, operation: int, warned: Warned) -> None:
+@pytest.mark.parametrize(
+    "operation", range(len(OPERATIONS)), ids=["get", "create", "replace", "delete", "keys"]
+)
+def test_whichever_operation_meets_the_damage_survives_it(
+    place: Place, operation: int, warned: Warned
+) -> None:
     async def use(storage: Storage) -> None:
         if place.kind == "sqlite":
             await storage.keys()  # a file that is damaged while it is open, too
@@ -181,11 +207,15 @@ def test_an_empty_file_is_an_empty_storage(place: Place, warned: Warned) -> None
 
 
 READ_ONLY = 18
-"""The byte of a SQLite file that says who may write it; a higher one than this SQLite's is refused, not damaged."""
+"""The byte of a SQLite file that says who may write it; a higher one than this SQLite's is refused,
+not damaged.
+"""
 
 
 @on_both
-def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(place: Place, warned: Warned) -> None:
+def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(
+    place: Place, warned: Warned
+) -> None:
     async def use(storage: Storage) -> None:
         found = await storage.get("key 7")
         assert found is None or isinstance(found, str)
@@ -228,13 +258,21 @@ asyncio.run(find(*sys.argv[1:]))
 
 
 @on_both
-def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_on_with_one_file(place: Place) -> None:
+def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_on_with_one_file(
+    place: Place,
+) -> None:
     rounds = 25
     with contextlib.ExitStack() as stack:
         pipes: list[tuple[IO[str], IO[str]]] = []
         for name in ("ada", "bob", "cyd", "dan"):
             finder = stack.enter_context(
-                place.child(FINDER, name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                place.child(
+                    FINDER,
+                    name,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
             )
             assert finder.stdin is not None
             assert finder.stdout is not None
@@ -258,12 +296,16 @@ def test_damage_anywhere_in_the_table_is_found_when_the_file_is_opened_not_when_
     content = filled(place)
     assert len(content) > 5 * 4096
     for page in range(1, len(content) // 4096):
-        file_of(place).write_bytes(content[: page * 4096] + b"\xa5" * 4096 + content[(page + 1) * 4096 :])
+        file_of(place).write_bytes(
+            content[: page * 4096] + b"\xa5" * 4096 + content[(page + 1) * 4096 :]
+        )
         assert using(place, lambda storage: storage.get("key 0")) is None
         assert len(warned()) == 1
 
 
-def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(tmp_path: Path, warned: Warned) -> None:
+def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(
+    tmp_path: Path, warned: Warned
+) -> None:
     async def main() -> None:
         unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
         for i in range(60):
@@ -285,7 +327,9 @@ def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(tmp
 
 
 def test_the_journals_of_a_database_are_set_aside_with_it(tmp_path: Path) -> None:
-    """SQLite mostly has removed them by then; one that is left would be taken for the next database's."""
+    """SQLite mostly has removed them by then; one that is left would be taken for the next
+    database's.
+    """
     for suffix in ("", "-journal", "-wal"):
         (tmp_path / f"chat.db{suffix}").write_text(f"damaged{suffix}")
     assert set_aside(str(tmp_path / "chat.db"), COMPANIONS) == "chat.db.corrupt-1"
@@ -316,7 +360,13 @@ def a_column_of_another_name(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE support_chat RENAME COLUMN value TO walue")
 
 
-WRONG = [a_value_that_is_no_text, a_value_that_is_no_utf8, a_key_that_is_no_utf8, no_table, a_column_of_another_name]
+WRONG = [
+    a_value_that_is_no_text,
+    a_value_that_is_no_utf8,
+    a_key_that_is_no_utf8,
+    no_table,
+    a_column_of_another_name,
+]
 
 
 @pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
@@ -340,13 +390,18 @@ def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
     asyncio.run(main())
 
 
-def test_a_folder_where_nothing_can_be_set_aside_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_where_nothing_can_be_set_aside_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     async def main() -> None:
         for storage in (FileStorage(tmp_path / "chat"), SQLiteStorage(tmp_path / "chat")):
-            with pytest.raises(StorageError, match=r"'chat' cannot be .*: Permission denied\. Make its folder writable"):
+            with pytest.raises(
+                StorageError,
+                match=r"'chat' cannot be .*: Permission denied\. Make its folder writable",
+            ):
                 await storage.get("key")
             await storage.aclose()
 

@@ -1,4 +1,6 @@
-"""A lock between processes and threads, which is free again when its holder leaves, fails or dies."""
+"""A lock between processes and threads, which is free again when its holder leaves, fails or
+dies.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ with FileLock(sys.argv[1]).held():
 def holder(path: Path) -> Generator[subprocess.Popen[str], None, None]:
     """Another process that holds the lock, until it reads a line or dies."""
     command = [sys.executable, "-c", HOLDER, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -70,7 +74,10 @@ def test_it_keeps_out_other_objects_of_the_same_process_and_other_threads(tmp_pa
                 inside.pop()
 
     shared = FileLock(path, timeout=60.0)
-    threads = [threading.Thread(target=enter, args=(lock,)) for lock in (shared, shared, FileLock(path, timeout=60.0))]
+    threads = [
+        threading.Thread(target=enter, args=(lock,))
+        for lock in (shared, shared, FileLock(path, timeout=60.0))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -98,11 +105,15 @@ def test_whoever_fails_inside_leaves_it_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere an open file cannot be removed")
-def test_a_lock_file_that_was_removed_meanwhile_is_not_taken_for_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_that_was_removed_meanwhile_is_not_taken_for_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def flock(descriptor: int, operation: int) -> None:
         real(descriptor, operation)
         if removals.pop():
-            path.unlink()  # between the opening and the locking, or after it: it is all the same to whoever holds it
+            # between the opening and the locking, or after it: it is all the same to whoever holds
+            # it
+            path.unlink()
 
     path = tmp_path / "lock"
     import fcntl
@@ -124,7 +135,10 @@ def test_its_file_is_private_empty_and_stays(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_locked_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"'lock' cannot be locked: No such file or directory\. Create its folder") as caught:
+    with pytest.raises(
+        StorageError,
+        match=r"'lock' cannot be locked: No such file or directory\. Create its folder",
+    ) as caught:
         FileLock(tmp_path / "missing" / "lock").held().__enter__()
     assert str(tmp_path) not in caught.value.message
     with pytest.raises(InvalidInputError, match="zero or more seconds"):

@@ -1,4 +1,6 @@
-"""What FileStorage owes beyond the port: a private file that people can read, in the right place, and words when it cannot be used."""
+"""What FileStorage owes beyond the port: a private file that people can read, in the right place,
+and words when it cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# --- the file ------------------------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
@@ -78,7 +80,10 @@ def test_only_the_owner_can_read_it_whatever_it_was_before(tmp_path: Path) -> No
         using(FileStorage(path), lambda storage: storage.create("key", "one"))
     finally:
         os.umask(before)
-    assert {file.name: mode(file) for file in tmp_path.iterdir()} == {"chat.json": 0o600, "chat.json.lock": 0o600}
+    assert {file.name: mode(file) for file in tmp_path.iterdir()} == {
+        "chat.json": 0o600,
+        "chat.json.lock": 0o600,
+    }
 
 
 @posix
@@ -102,7 +107,9 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
     assert using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.get("key")) == "one"
 
 
-def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     storage = FileStorage("chat.json")
@@ -124,10 +131,15 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="where the data folder is taken from the environment")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"),
+    reason="where the data folder is taken from the environment",
+)
 def test_without_a_path_it_is_in_the_users_own_data_folder(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "share")}
-    said = subprocess.run([sys.executable, "-c", DEFAULT], env=environment, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", DEFAULT], env=environment, capture_output=True, text=True, check=True
+    ).stdout
     assert said == "<FileStorage 'storage.json'> one\n"
     folder = tmp_path / "share" / "support-chat"
     assert names(folder) == ["storage.json", "storage.json.lock"]
@@ -136,15 +148,21 @@ def test_without_a_path_it_is_in_the_users_own_data_folder(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("arguments", "installed"), [("", False), ("'chat.json'", True)])
-def test_the_extra_is_asked_for_only_without_a_path(tmp_path: Path, arguments: str, installed: bool) -> None:
+def test_the_extra_is_asked_for_only_without_a_path(
+    tmp_path: Path, arguments: str, installed: bool
+) -> None:
     hidden = "import sys; sys.modules['platformdirs'] = None"
-    code = f"{hidden}; from support_chat_adapters.storage import FileStorage; FileStorage({arguments})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    code = (
+        f"{hidden}; from support_chat_adapters.storage import FileStorage; FileStorage({arguments})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode == 0) == installed
     assert installed or 'pip install "support-chat[file]"' in done.stderr
 
 
-# --- what goes wrong -----------------------------------------------------------------------------------------------------
+# --- what goes wrong ------------------------------------------------------------------------------
 
 
 def a_missing_folder(folder: Path) -> Path:
@@ -168,8 +186,12 @@ FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS])
-def test_an_unusable_file_is_named_with_the_way_out(tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS]
+)
+def test_an_unusable_file_is_named_with_the_way_out(
+    tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str
+) -> None:
     with pytest.raises(StorageError) as caught:
         using(FileStorage(fault(tmp_path)), lambda storage: storage.create("key", "a secret"))
     assert words in caught.value.message
@@ -180,7 +202,9 @@ def test_an_unusable_file_is_named_with_the_way_out(tmp_path: Path, fault: Calla
     assert not caught.value.recoverable
 
 
-def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def use(storage: FileStorage) -> None:
         await storage.create("key", "one")
         with monkeypatch.context() as patch:
@@ -210,7 +234,9 @@ def test_text_that_utf8_cannot_carry_is_a_storage_error_and_changes_nothing(tmp_
 def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path: Path) -> None:
     async def use(storage: FileStorage) -> None:
         with FileLock(tmp_path / "chat.json.lock").held():
-            with pytest.raises(StorageError, match=r"kept by another process for 0\.01 s\. Try again") as caught:
+            with pytest.raises(
+                StorageError, match=r"kept by another process for 0\.01 s\. Try again"
+            ) as caught:
                 await storage.create("key", "one")
             assert caught.value.recoverable
         assert await storage.create("key", "two") == "two"
@@ -225,7 +251,7 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
         FileStorage("chat.json", timeout=-1.0)
 
 
-# --- its thread ----------------------------------------------------------------------------------------------------------
+# --- its thread -----------------------------------------------------------------------------------
 
 
 def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
@@ -246,9 +272,13 @@ def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_
 def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:
     storage = FileStorage(tmp_path / "dropped.json")
     asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "FileStorage dropped.json"]
+    (thread,) = [
+        thread for thread in threading.enumerate() if thread.name == "FileStorage dropped.json"
+    ]
     assert thread.daemon
-    with pytest.warns(ResourceWarning, match=r"unclosed <FileStorage 'dropped.json'>; call its aclose\(\)"):
+    with pytest.warns(
+        ResourceWarning, match=r"unclosed <FileStorage 'dropped.json'>; call its aclose\(\)"
+    ):
         del storage
     thread.join()
 

@@ -1,4 +1,6 @@
-"""What KeyringStorage owes beyond the port: unusable keyrings found at load, names that no keyring mixes up, a list that heals."""
+"""What KeyringStorage owes beyond the port: unusable keyrings found at load, names that no keyring
+mixes up, a list that heals.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,12 @@ def backend(name: str) -> Any:
 
 @attrs.define
 class DictKeyring:
-    """A keyring in a dict, as strict as the strictest of the real ones; `failing` is raised by every call that it names."""
+    """A keyring in a dict, as strict as the strictest of the real ones; `failing` is raised by
+    every call that it names.
+    """
 
-    entries: dict[str, Any] = attrs.field(factory=dict[str, Any])  # Any: in these tests it may be damaged
+    # Any: in these tests it may be damaged
+    entries: dict[str, Any] = attrs.field(factory=dict[str, Any])
     failing: dict[str, Exception] = attrs.field(factory=dict[str, Exception])
     calls: list[str] = attrs.field(factory=list[str])
 
@@ -67,7 +72,9 @@ class DictKeyring:
 
 
 def dict_keyring(**failing: Exception) -> Any:
-    """One whose calls of these names fail (Any: it stands in for a class of the keyring library)."""
+    """One whose calls of these names fail (Any: it stands in for a class of the keyring
+    library).
+    """
     return DictKeyring(failing=failing)
 
 
@@ -89,25 +96,49 @@ def using(storage: KeyringStorage, use: Callable[[KeyringStorage], Awaitable[T]]
     return asyncio.run(main())
 
 
-# --- found unusable at load ----------------------------------------------------------------------------------------------
+# --- found unusable at load -----------------------------------------------------------------------
 
 UNUSABLE: list[tuple[str, Any, str]] = [
     ("none", backend("keyring.backends.fail.Keyring"), "this system has none. Install one"),
     ("disabled", backend("keyring.backends.null.Keyring"), "this system has none. Install one"),
-    ("a chain of none", backend("keyring.backends.chainer.ChainerBackend"), "did not keep what it was given"),
-    ("locked", DictKeyring(failing={"get": KeyringLocked("the value was s3cret")}), "it is locked. Unlock it, then try again"),
-    ("locked for writing", DictKeyring(failing={"set": KeyringLocked()}), "it is locked. Unlock it, then try again"),
-    ("without a desktop", DictKeyring(failing={"get": InitError(), "set": InitError()}), "Sign in to the desktop"),
-    ("read-only", DictKeyring(failing={"set": PasswordSetError("could not set s3cret")}), "it failed. Try again"),
+    (
+        "a chain of none",
+        backend("keyring.backends.chainer.ChainerBackend"),
+        "did not keep what it was given",
+    ),
+    (
+        "locked",
+        DictKeyring(failing={"get": KeyringLocked("the value was s3cret")}),
+        "it is locked. Unlock it, then try again",
+    ),
+    (
+        "locked for writing",
+        DictKeyring(failing={"set": KeyringLocked()}),
+        "it is locked. Unlock it, then try again",
+    ),
+    (
+        "without a desktop",
+        DictKeyring(failing={"get": InitError(), "set": InitError()}),
+        "Sign in to the desktop",
+    ),
+    (
+        "read-only",
+        DictKeyring(failing={"set": PasswordSetError("could not set s3cret")}),
+        "it failed. Try again",
+    ),
     ("undeletable", DictKeyring(failing={"delete": PasswordDeleteError()}), "it failed. Try again"),
     ("out of order", DictKeyring(failing={"set": RuntimeError("s3cret")}), "it failed. Try again"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("keyring", "words"), [(keyring, words) for _, keyring, words in UNUSABLE], ids=[name for name, _, _ in UNUSABLE]
+    ("keyring", "words"),
+    [(keyring, words) for _, keyring, words in UNUSABLE],
+    ids=[name for name, _, _ in UNUSABLE],
 )
-def test_a_keyring_that_cannot_be_used_is_found_out_by_the_first_get(keyring: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyring_that_cannot_be_used_is_found_out_by_the_first_get(
+    keyring: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(chainer.ChainerBackend, "backends", [])
     with pytest.raises(StorageError) as caught:
         using(KeyringStorage(keyring=keyring), lambda storage: storage.get("key"))
@@ -121,7 +152,9 @@ def test_a_session_finds_it_out_when_it_is_loaded_and_has_not_dialled() -> None:
     async def main() -> None:
         storage = KeyringStorage(keyring=dict_keyring(set=KeyringLocked()))
         transport = RecordingTransport()
-        chat = SupportChat(workspace_id="acme", widget_id="help", transport=transport, storage=storage)
+        chat = SupportChat(
+            workspace_id="acme", widget_id="help", transport=transport, storage=storage
+        )
         with pytest.raises(StorageError, match="it is locked"):
             await chat.boot()
         assert transport.log.names() == []
@@ -159,7 +192,7 @@ def test_a_keyring_that_is_locked_later_is_told_and_works_again_when_it_is_unloc
     using(KeyringStorage(keyring=keyring), use)
 
 
-# --- entries -------------------------------------------------------------------------------------------------------------
+# --- entries --------------------------------------------------------------------------------------
 
 
 def test_each_value_is_an_entry_of_its_own_that_is_gone_when_it_is_deleted() -> None:
@@ -190,30 +223,44 @@ def test_keys_that_a_careless_keyring_would_mix_up_are_kept_apart() -> None:
 
 def test_text_that_utf8_cannot_carry_is_a_storage_error() -> None:
     with pytest.raises(StorageError, match="Pass clean text"):
-        using(KeyringStorage(keyring=dict_keyring()), lambda storage: storage.create("key \ud800", "one"))
+        using(
+            KeyringStorage(keyring=dict_keyring()),
+            lambda storage: storage.create("key \ud800", "one"),
+        )
 
 
 def test_two_services_share_nothing(tmp_path: Path) -> None:
     keyring = backend("keyrings.alt.file.PlaintextKeyring")
     keyring.file_path = str(tmp_path / "keyring.cfg")
     using(KeyringStorage("one", keyring=keyring), lambda storage: storage.create("key", "one"))
-    assert using(KeyringStorage("two", keyring=keyring), lambda storage: storage.create("key", "two")) == "two"
-    assert using(KeyringStorage("one", keyring=keyring), lambda storage: storage.get("key")) == "one"
+    assert (
+        using(KeyringStorage("two", keyring=keyring), lambda storage: storage.create("key", "two"))
+        == "two"
+    )
+    assert (
+        using(KeyringStorage("one", keyring=keyring), lambda storage: storage.get("key")) == "one"
+    )
 
 
-def test_the_lock_lies_in_the_folder_for_temporary_files_one_for_each_service(own_folder_for_locks: Path) -> None:
+def test_the_lock_lies_in_the_folder_for_temporary_files_one_for_each_service(
+    own_folder_for_locks: Path,
+) -> None:
     for service in ("one", "one", "two"):
         using(KeyringStorage(service, keyring=dict_keyring()), lambda storage: storage.get("key"))
     locks = list(own_folder_for_locks.iterdir())
     assert len(locks) == 2
-    assert all(lock.name.startswith("support-chat-keyring-") and lock.read_bytes() == b"" for lock in locks)
+    assert all(
+        lock.name.startswith("support-chat-keyring-") and lock.read_bytes() == b"" for lock in locks
+    )
 
 
-# --- damage --------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content", ["not JSON", "{}", "7", "[7]", '["key"', "[" * 100_000])
-def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read(content: str, warned: Warned) -> None:
+def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read(
+    content: str, warned: Warned
+) -> None:
     async def use(storage: KeyringStorage) -> None:
         await storage.create("key", "one")
         for n in (1, 2):
@@ -231,7 +278,9 @@ def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read
 
 
 @pytest.mark.parametrize("content", [b"\xff", 7], ids=["bytes that are no text", "a number"])
-def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(content: object, warned: Warned) -> None:
+def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
+    content: object, warned: Warned
+) -> None:
     async def use(storage: KeyringStorage) -> None:
         await storage.create("key", "one")
         keyring.entries["key"] = content
@@ -247,7 +296,7 @@ def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(content: o
     using(KeyringStorage(keyring=keyring), use)
 
 
-# --- the rest ------------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------
 
 
 def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
@@ -276,8 +325,12 @@ def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
 def test_dropping_an_open_storage_warns_and_ends_its_thread() -> None:
     storage = KeyringStorage("dropped", keyring=dict_keyring())
     asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "KeyringStorage dropped"]
-    with pytest.warns(ResourceWarning, match=r"unclosed <KeyringStorage 'dropped'>; call its aclose\(\)"):
+    (thread,) = [
+        thread for thread in threading.enumerate() if thread.name == "KeyringStorage dropped"
+    ]
+    with pytest.warns(
+        ResourceWarning, match=r"unclosed <KeyringStorage 'dropped'>; call its aclose\(\)"
+    ):
         del storage
     thread.join()
 
@@ -290,7 +343,10 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
 
 
 def test_without_the_extra_it_says_the_line_that_installs_it() -> None:
-    code = "import sys; sys.modules['keyring'] = None; from support_chat_adapters.storage import KeyringStorage; KeyringStorage()"
+    code = (
+        "import sys; sys.modules['keyring'] = None; from support_chat_adapters.storage import "
+        "KeyringStorage; KeyringStorage()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "support-chat[keyring]"' in done.stderr
 
@@ -309,10 +365,20 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("backend", "usable"), [("keyrings.alt.file.PlaintextKeyring", True), ("keyring.backends.fail.Keyring", False)]
+    ("backend", "usable"),
+    [("keyrings.alt.file.PlaintextKeyring", True), ("keyring.backends.fail.Keyring", False)],
 )
-def test_without_a_keyring_it_takes_the_one_that_the_system_is_set_to(tmp_path: Path, backend: str, usable: bool) -> None:
-    environment = {"PYTHON_KEYRING_BACKEND": backend, "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", SYSTEM], env=environment, capture_output=True, text=True, check=False)
+def test_without_a_keyring_it_takes_the_one_that_the_system_is_set_to(
+    tmp_path: Path, backend: str, usable: bool
+) -> None:
+    environment = {
+        "PYTHON_KEYRING_BACKEND": backend,
+        "XDG_DATA_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "PATH": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SYSTEM], env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.stdout == "one\n") == usable, done.stderr
     assert usable or "this system has none" in done.stderr

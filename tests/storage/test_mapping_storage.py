@@ -1,4 +1,6 @@
-"""What MappingStorage owes beyond the port: it leaves the mapping its owner's, and takes the lock that it is given."""
+"""What MappingStorage owes beyond the port: it leaves the mapping its owner's, and takes the lock
+that it is given.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_two_storages_on_one_mapping_are_atomic_against_each_other() -> None:
             super().__setitem__(key, value)
 
     def create_second() -> None:
-        answers.append(using(MappingStorage(mapping), lambda storage: storage.create("key", "second")))
+        answers.append(
+            using(MappingStorage(mapping), lambda storage: storage.create("key", "second"))
+        )
         second_is_done.set()
 
     mapping, answers = Interrupted(), list[str]()
@@ -95,7 +99,7 @@ def test_two_storages_on_one_mapping_are_atomic_against_each_other() -> None:
     assert mapping == {"key": "first"}
 
 
-# --- its lock ------------------------------------------------------------------------------------------------------------
+# --- its lock -------------------------------------------------------------------------------------
 
 
 def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
@@ -131,7 +135,10 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_pa
         raise RuntimeError("a secret")
 
     async def use(storage: MappingStorage) -> None:
-        with FileLock(tmp_path / "lock").held(), pytest.raises(StorageError, match="kept by another process"):
+        with (
+            FileLock(tmp_path / "lock").held(),
+            pytest.raises(StorageError, match="kept by another process"),
+        ):
             await storage.create("key", "one")
         with pytest.raises(StorageError, match="RuntimeError") as caught:
             await MappingStorage(mapping, lock=no_lock).create("key", "one")
@@ -142,7 +149,7 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_pa
     assert mapping == {}
 
 
-# --- shelves -------------------------------------------------------------------------------------------------------------
+# --- shelves --------------------------------------------------------------------------------------
 
 
 @attrs.define(slots=False)
@@ -180,11 +187,15 @@ def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path
 def test_a_closed_shelf_is_a_storage_error(tmp_path: Path) -> None:
     with shelve.open(str(tmp_path / "shelf")) as shelf:
         pass
-    with pytest.raises(StorageError, match=r"behind MappingStorage failed \(ValueError\)\. See that it is open"):
+    with pytest.raises(
+        StorageError, match=r"behind MappingStorage failed \(ValueError\)\. See that it is open"
+    ):
         using(MappingStorage(shelf), lambda storage: storage.get("key"))
 
 
-def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(tmp_path: Path, warned: Warned) -> None:
+def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(
+    tmp_path: Path, warned: Warned
+) -> None:
     async def use(storage: MappingStorage) -> None:
         for _ in range(2):
             cast("Any", shelf).dict[b"key"] = b"no pickle"
@@ -200,11 +211,13 @@ def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(tmp_path: Pat
         using(MappingStorage(shelf), use)
 
 
-# --- damage --------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [7, None, b"bytes", ["list"]], ids=repr)
-def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(value: object, warned: Warned) -> None:
+def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
+    value: object, warned: Warned
+) -> None:
     async def use(storage: MappingStorage) -> None:
         assert await storage.get("key") is None
         (warning,) = warned()

@@ -1,4 +1,6 @@
-"""What RedisStorage owes beyond the port: lifetimes, a server that restarts, values that are none, and no password in any word."""
+"""What RedisStorage owes beyond the port: lifetimes, a server that restarts, values that are none,
+and no password in any word.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Warned = Callable[[], list[str]]
-needs_redis = pytest.mark.skipif(not is_installed(), reason="needs redis-server: apt-get install redis-server")
+needs_redis = pytest.mark.skipif(
+    not is_installed(), reason="needs redis-server: apt-get install redis-server"
+)
 
 
 @pytest.fixture
@@ -47,10 +51,12 @@ def a_client(url: str, **options: Any) -> Any:
     return cast("Any", redis.asyncio.Redis).from_url(url, **options)
 
 
-# --- lifetimes -----------------------------------------------------------------------------------------------------------
+# --- lifetimes ------------------------------------------------------------------------------------
 
 
-def test_a_value_expires_so_long_after_it_was_last_used(redis_place: RedisPlace, prefix: str) -> None:
+def test_a_value_expires_so_long_after_it_was_last_used(
+    redis_place: RedisPlace, prefix: str
+) -> None:
     async def use(storage: RedisStorage) -> None:
         operations: list[Callable[[], Awaitable[object]]] = [
             lambda: storage.create("key", "one"),
@@ -85,7 +91,7 @@ def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> 
         assert client.pttl(f"{prefix}key") == -1
 
 
-# --- keys ----------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
 def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace) -> None:
@@ -103,12 +109,14 @@ def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace)
         assert client.exists("own*x:theirs", "own*[?]", "OWN*[?]:theirs", b"own*[?]:\xff") == 4
 
 
-# --- a server that comes and goes ----------------------------------------------------------------------------------------
+# --- a server that comes and goes -----------------------------------------------------------------
 
 
 @needs_redis
 @pytest.mark.parametrize("own_client", [False, True], ids=["by URL", "with a client"])
-def test_a_server_that_restarts_between_two_calls_is_found_again(tmp_path: Path, own_client: bool) -> None:
+def test_a_server_that_restarts_between_two_calls_is_found_again(
+    tmp_path: Path, own_client: bool
+) -> None:
     async def main() -> None:
         with redis_server(tmp_path, port=port) as url:
             client = a_client(url)
@@ -128,8 +136,15 @@ def test_a_server_that_restarts_between_two_calls_is_found_again(tmp_path: Path,
 @needs_redis
 def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Path) -> None:
     async def use(storage: RedisStorage) -> None:
-        for call in (lambda: storage.get("key"), lambda: storage.keys(), lambda: storage.delete("key")):
-            with pytest.raises(StorageError, match=f"Redis at 127.0.0.1:{port}/0 could not be used: it cannot be reached") as caught:
+        for call in (
+            lambda: storage.get("key"),
+            lambda: storage.keys(),
+            lambda: storage.delete("key"),
+        ):
+            with pytest.raises(
+                StorageError,
+                match=f"Redis at 127.0.0.1:{port}/0 could not be used: it cannot be reached",
+            ) as caught:
                 await call()
             assert caught.value.recoverable
         with redis_server(tmp_path, port=port):
@@ -147,7 +162,9 @@ def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
 
         gone = asyncio.Event()
         async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
-            storage = RedisStorage(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", timeout=0.05)
+            storage = RedisStorage(
+                f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", timeout=0.05
+            )
             with pytest.raises(StorageError, match="did not answer in time") as caught:
                 await storage.get("key")
             gone.set()
@@ -156,7 +173,7 @@ def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
     asyncio.run(main())
 
 
-# --- whose client --------------------------------------------------------------------------------------------------------
+# --- whose client ---------------------------------------------------------------------------------
 
 
 def test_a_client_that_was_passed_in_is_left_open(redis_place: RedisPlace, prefix: str) -> None:
@@ -195,7 +212,7 @@ def test_by_url_nothing_stays_open_between_two_calls(redis_place: RedisPlace, pr
     using(RedisStorage(redis_place.url, prefix=prefix), use)
 
 
-# --- damage --------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 def a_list(client: Any, key: str) -> None:
@@ -209,10 +226,16 @@ def bytes_that_are_no_text(client: Any, key: str) -> None:
 DAMAGES = [a_list, bytes_that_are_no_text]
 
 
-@pytest.mark.parametrize("decode", [None, True, False], ids=["by URL", "decoding client", "plain client"])
+@pytest.mark.parametrize(
+    "decode", [None, True, False], ids=["by URL", "decoding client", "plain client"]
+)
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_what_is_no_text_is_reported_set_aside_and_survived(
-    redis_place: RedisPlace, prefix: str, damage: Callable[[Any, str], None], decode: bool | None, warned: Warned
+    redis_place: RedisPlace,
+    prefix: str,
+    damage: Callable[[Any, str], None],
+    decode: bool | None,
+    warned: Warned,
 ) -> None:
     async def main() -> None:
         client = a_client(redis_place.url, decode_responses=bool(decode))
@@ -243,7 +266,7 @@ def test_what_is_no_text_is_reported_set_aside_and_survived(
     asyncio.run(main())
 
 
-# --- words ---------------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 @needs_redis
@@ -259,7 +282,9 @@ def test_no_word_holds_the_password_or_a_value() -> None:
             assert await right.create("key", "a secret") == "a secret"
             client = a_client(url)
             await client.execute_command("ACL", "SETUSER", "default", "-eval")
-            with pytest.raises(StorageError, match="Check the user, the password and their rights") as caught:
+            with pytest.raises(
+                StorageError, match="Check the user, the password and their rights"
+            ) as caught:
                 await right.create("key", "a secret")
             await client.aclose()
             said += [repr(caught.value), repr(right), str(caught.value)]
@@ -295,12 +320,24 @@ def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
         assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3>"
         await storage.aclose()
         assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3, closed>"
-        assert repr(RedisStorage("unix:///run/redis.sock")) == "<RedisStorage: Redis at /run/redis.sock/0>"
+        assert (
+            repr(RedisStorage("unix:///run/redis.sock"))
+            == "<RedisStorage: Redis at /run/redis.sock/0>"
+        )
 
     asyncio.run(main())
 
 
 def test_without_the_extra_it_says_the_line_that_installs_it() -> None:
-    code = "import sys; sys.modules['redis'] = None; from support_chat_adapters.storage import RedisStorage; RedisStorage('redis://x')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=dict(os.environ))
+    code = (
+        "import sys; sys.modules['redis'] = None; from support_chat_adapters.storage import "
+        "RedisStorage; RedisStorage('redis://x')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
     assert 'pip install "support-chat[redis]"' in done.stderr

@@ -1,6 +1,8 @@
-"""After `shutdown(clear_storage=True)` nothing of the user is left, in whatever the storage writes to; and only its scope is gone.
+"""After `shutdown(clear_storage=True)` nothing of the user is left, in whatever the storage writes
+to; and only its scope is gone.
 
-Told through the real session and the embedded backend, over every storage. What is looked for are bytes, not keys.
+Told through the real session and the embedded backend, over every storage. What is looked for are
+bytes, not keys.
 """
 
 from __future__ import annotations
@@ -29,14 +31,23 @@ EMAIL = "rachel.9f27c1@example.com"
 
 
 def written(text: str) -> list[bytes]:
-    """The text as it may lie in a file: as it is, as JSON escapes it, or as a keyring on a file encodes it (at any offset)."""
-    encoded = [b64encode(b"\0" * shift + text.encode())[4 if shift else 0 : -4] for shift in range(3)]
+    """The text as it may lie in a file: as it is, as JSON escapes it, or as a keyring on a file
+    encodes it (at any offset).
+    """
+    encoded = [
+        b64encode(b"\0" * shift + text.encode())[4 if shift else 0 : -4] for shift in range(3)
+    ]
     return [text.encode(), json.dumps(text).encode(), *encoded]
 
 
 def found_in(place: Place, words: list[str]) -> list[tuple[str, str]]:
     left = place.left()
-    return [(name, word) for word in words for name, content in left.items() if any(form in content for form in written(word))]
+    return [
+        (name, word)
+        for word in words
+        for name, content in left.items()
+        if any(form in content for form in written(word))
+    ]
 
 
 @pytest.mark.parametrize("place", KINDS, indirect=True)
@@ -58,17 +69,28 @@ def test_a_cleared_session_leaves_no_byte_of_its_user(place: Place) -> None:
         pytest.fail("the visitor stays")
 
     async def live(storage: Storage) -> None:
-        backend = Backend(workspace_id="ws_1", widget_id="wgt_1", keys=[IdentityKey("HS256", secret)])
-        async with SupportChat(workspace_id="ws_1", widget_id="wgt_1", transport=LoopbackTransport(backend), storage=storage) as chat:
+        backend = Backend(
+            workspace_id="ws_1", widget_id="wgt_1", keys=[IdentityKey("HS256", secret)]
+        )
+        async with SupportChat(
+            workspace_id="ws_1",
+            widget_id="wgt_1",
+            transport=LoopbackTransport(backend),
+            storage=storage,
+        ) as chat:
             await chat.boot()
             await note_visitor(storage)
             await chat.send_message("How do I export my data?")
-            await chat.identify(user=User(USER, email=EMAIL, name="Rachel"), token_provider=fetch_token)
+            await chat.identify(
+                user=User(USER, email=EMAIL, name="Rachel"), token_provider=fetch_token
+            )
             await note_visitor(storage)
             chat.update(user={"id": USER, "traits": {"role": "admin"}})
             assert chat.is_in(Phase.AUTHENTICATED)
             if place.kind not in ("memory", "mapping"):
-                assert found_in(place, visitors[1:]), "the search must be able to find what is there"
+                assert found_in(place, visitors[1:]), (
+                    "the search must be able to find what is there"
+                )
             await chat.shutdown(clear_storage=True)
 
     async def main() -> None:

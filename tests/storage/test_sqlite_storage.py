@@ -1,4 +1,6 @@
-"""What SQLiteStorage owes beyond the port: a private file that two processes share, and that tells what is wrong with it."""
+"""What SQLiteStorage owes beyond the port: a private file that two processes share, and that tells
+what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def locked(path: Path) -> Generator[None, None, None]:
         connection.close()
 
 
-# --- the file ------------------------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
@@ -64,7 +66,9 @@ def test_the_file_appears_with_the_first_operation_not_before(tmp_path: Path) ->
     assert names(tmp_path) == ["chat.db", "chat.db.lock"]
 
 
-def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     storage = SQLiteStorage("chat.db")
@@ -78,7 +82,9 @@ def test_only_the_owner_can_read_a_file_it_creates_and_its_journal(tmp_path: Pat
     before = os.umask(0)
     try:
         using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.create("key", "one"))
-        with contextlib.closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+        ) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM support_chat")
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
@@ -117,12 +123,15 @@ async def delete_all(storage: SQLiteStorage) -> None:
 
 
 @pytest.mark.parametrize("remove", [delete_it, replace_it, delete_all])
-def test_what_is_removed_leaves_no_byte_in_the_folder(tmp_path: Path, remove: Callable[[SQLiteStorage], Awaitable[None]]) -> None:
+def test_what_is_removed_leaves_no_byte_in_the_folder(
+    tmp_path: Path, remove: Callable[[SQLiteStorage], Awaitable[None]]
+) -> None:
     async def use(storage: SQLiteStorage) -> None:
         for i in range(200):
             await storage.create(f"before {i}", "x" * (i * 37 % 500))
         await storage.create("secret", f"{SECRET * 7} 0")
-        for i in range(3):  # the value moves between pages, and pages are split and joined around it
+        # the value moves between pages, and pages are split and joined around it
+        for i in range(3):
             await storage.delete(*(f"before {n}" for n in range(i, 200, 5)))
             await storage.replace("secret", f"{SECRET * 7} {i}", f"{SECRET * 7} {i + 1}")
             for n in range(100):
@@ -136,7 +145,7 @@ def test_what_is_removed_leaves_no_byte_in_the_folder(tmp_path: Path, remove: Ca
     assert leftovers(tmp_path) == []
 
 
-# --- several processes ---------------------------------------------------------------------------------------------------
+# --- several processes ----------------------------------------------------------------------------
 
 RACER = """
 import asyncio, sys
@@ -155,8 +164,14 @@ asyncio.run(race(*sys.argv[1:]))
 ROUNDS = 60
 
 
-@pytest.mark.parametrize(("files", "given"), [(1, True), (ROUNDS, False)], ids=["on one file with values", "also creating files"])
-def test_of_racing_processes_one_wins_each_key_and_all_learn_which(tmp_path: Path, files: int, given: bool) -> None:
+@pytest.mark.parametrize(
+    ("files", "given"),
+    [(1, True), (ROUNDS, False)],
+    ids=["on one file with values", "also creating files"],
+)
+def test_of_racing_processes_one_wins_each_key_and_all_learn_which(
+    tmp_path: Path, files: int, given: bool
+) -> None:
     async def prepare(storage: SQLiteStorage) -> None:
         for i in range(ROUNDS):
             await storage.create(f"given {i}", "old")
@@ -174,7 +189,9 @@ def test_of_racing_processes_one_wins_each_key_and_all_learn_which(tmp_path: Pat
         pipes: list[tuple[IO[str], IO[str]]] = []
         for name in people:
             command = [sys.executable, "-c", RACER, str(tmp_path), name, str(files)]
-            racer = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            racer = stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
             assert racer.stdin is not None
             assert racer.stdout is not None
             pipes.append((racer.stdin, racer.stdout))
@@ -196,8 +213,12 @@ def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_pat
             other.execute("BEGIN IMMEDIATE")
             other.execute("UPDATE support_chat SET value = 'two'")
             assert await storage.get("key") == "one"
-            for look in (storage.create("key", "three"), storage.replace("key", "not one", "three")):
-                with pytest.raises(StorageError):  # although what they would see now asks for no write
+            for look in (
+                storage.create("key", "three"),
+                storage.replace("key", "not one", "three"),
+            ):
+                # although what they would see now asks for no write
+                with pytest.raises(StorageError):
                     await look
             other.execute("COMMIT")
         assert await storage.create("key", "three") == "two"
@@ -206,7 +227,7 @@ def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_pat
     using(SQLiteStorage(path, timeout=0.0), use)
 
 
-# --- what goes wrong -----------------------------------------------------------------------------------------------------
+# --- what goes wrong ------------------------------------------------------------------------------
 
 
 def a_damaged_database_of_others(folder: Path) -> Path:
@@ -229,7 +250,9 @@ def another_programs_table(folder: Path) -> Path:
 
 
 def a_read_only_file(folder: Path) -> Path:
-    """One whose header says that this version of SQLite may not write it: permissions would not bind root."""
+    """One whose header says that this version of SQLite may not write it: permissions would not
+    bind root.
+    """
     path = folder / "chat.db"
     using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
     with path.open("r+b") as file:
@@ -253,16 +276,34 @@ def a_folder_itself(folder: Path) -> Path:
 
 
 FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
-    (a_damaged_database_of_others, "damaged, and holds tables of another program. It was not moved; repair it", "SQLITE_CORRUPT"),
-    (another_programs_table, "another program's data. Give the storage a file of its own", "SQLITE_ERROR"),
+    (
+        a_damaged_database_of_others,
+        "damaged, and holds tables of another program. It was not moved; repair it",
+        "SQLITE_CORRUPT",
+    ),
+    (
+        another_programs_table,
+        "another program's data. Give the storage a file of its own",
+        "SQLITE_ERROR",
+    ),
     (a_read_only_file, "cannot be written. Give this process write permission", "SQLITE_READONLY"),
-    (a_missing_folder, "cannot be locked: No such file or directory. Create its folder", "FileNotFoundError"),
-    (a_folder_that_is_a_file, "cannot be locked: Not a directory. Create its folder", "NotADirectoryError"),
+    (
+        a_missing_folder,
+        "cannot be locked: No such file or directory. Create its folder",
+        "FileNotFoundError",
+    ),
+    (
+        a_folder_that_is_a_file,
+        "cannot be locked: Not a directory. Create its folder",
+        "NotADirectoryError",
+    ),
     (a_folder_itself, "cannot be opened. The folder must exist", "SQLITE_CANTOPEN"),
 ]
 
 
-@pytest.mark.parametrize(("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS]
+)
 def test_an_unusable_file_is_named_with_the_way_out_and_left_as_it_is(
     tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str
 ) -> None:
@@ -292,7 +333,11 @@ def test_a_full_disk_is_told_and_may_pass() -> None:
 
 def test_an_error_of_sqlite_without_a_name_is_told_in_its_words() -> None:
     error = storage_error(sqlite3.ProgrammingError("odd"), "chat.db", 3.0)
-    assert error.message == "The storage file 'chat.db' could not be used: SQLite failed (odd). Try again, or choose another path."
+    assert (
+        error.message
+        == "The storage file 'chat.db' could not be used: SQLite failed (odd). Try again, or "
+        "choose another path."
+    )
 
 
 def test_text_that_utf8_cannot_carry_is_a_storage_error(tmp_path: Path) -> None:
@@ -310,7 +355,9 @@ def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path:
                 lambda: storage.delete("key"),
             ]
             for call in calls:
-                with pytest.raises(StorageError, match=r"locked for 0\.01 s\. Try again, or allow more") as caught:
+                with pytest.raises(
+                    StorageError, match=r"locked for 0\.01 s\. Try again, or allow more"
+                ) as caught:
                     await call()
                 assert caught.value.recoverable
                 assert caught.value.reason == "SQLITE_BUSY"
@@ -320,8 +367,12 @@ def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path:
     using(SQLiteStorage(path, timeout=0.01), use)
 
 
-@pytest.mark.parametrize("fault", [a_damaged_database_of_others, a_folder_itself], ids=lambda fault: fault.__name__)
-def test_moving_a_bad_file_away_helps_without_a_restart(tmp_path: Path, fault: Callable[[Path], Path]) -> None:
+@pytest.mark.parametrize(
+    "fault", [a_damaged_database_of_others, a_folder_itself], ids=lambda fault: fault.__name__
+)
+def test_moving_a_bad_file_away_helps_without_a_restart(
+    tmp_path: Path, fault: Callable[[Path], Path]
+) -> None:
     async def use(storage: SQLiteStorage) -> None:
         with pytest.raises(StorageError):
             await storage.create("new key", "one")
@@ -341,21 +392,26 @@ def test_a_path_that_is_no_file_is_refused_at_once(path: str) -> None:
 
 
 def threads_of(path: Path) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == f"SQLiteStorage {path.name}"]
+    return [
+        thread for thread in threading.enumerate() if thread.name == f"SQLiteStorage {path.name}"
+    ]
 
 
 def open_files(path: Path) -> list[str]:
-    """Which descriptors of this process are open on `path`; none where the system does not list them."""
+    """Which descriptors of this process are open on `path`; none where the system does not list
+    them.
+    """
     with contextlib.suppress(FileNotFoundError):
         return [
             fd
             for fd in os.listdir("/proc/self/fd")
-            if os.path.exists(f"/proc/self/fd/{fd}") and os.path.samefile(f"/proc/self/fd/{fd}", path)
+            if os.path.exists(f"/proc/self/fd/{fd}")
+            and os.path.samefile(f"/proc/self/fd/{fd}", path)
         ]
     return []
 
 
-# --- threads, loops, cancellation ----------------------------------------------------------------------------------------
+# --- threads, loops, cancellation -----------------------------------------------------------------
 
 
 def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
@@ -368,7 +424,8 @@ def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-        assert await storage.get("key") in {"one", "two"}  # whether a cancelled call was done is not known
+        # whether a cancelled call was done is not known
+        assert await storage.get("key") in {"one", "two"}
         assert await storage.create("another key", "three") == "three"
         await storage.aclose()
 
@@ -377,7 +434,9 @@ def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_
     asyncio.run(main())
 
 
-def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loops(tmp_path: Path) -> None:
+def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loops(
+    tmp_path: Path,
+) -> None:
     async def prepare() -> None:
         await storage.create("key", "one")
 
@@ -441,7 +500,9 @@ def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> N
     storage = SQLiteStorage(path)
     asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
     (thread,) = threads_of(path)
-    with pytest.warns(ResourceWarning, match=r"unclosed <SQLiteStorage 'dropped.db'>; call its aclose\(\)"):
+    with pytest.warns(
+        ResourceWarning, match=r"unclosed <SQLiteStorage 'dropped.db'>; call its aclose\(\)"
+    ):
         del storage
     thread.join()
 
@@ -489,7 +550,10 @@ def test_virtual_time_stands_still_while_the_file_is_used(tmp_path: Path) -> Non
 
 
 def test_sqlite_is_imported_only_by_those_who_use_it() -> None:
-    code = "import sys, support_chat_adapters.storage as s; s.MemoryStorage(); assert 'sqlite3' not in sys.modules"
+    code = (
+        "import sys, support_chat_adapters.storage as s; s.MemoryStorage(); assert 'sqlite3' "
+        "not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
     with pytest.raises(AttributeError, match="no attribute 'SQLightStorage'"):
         _ = support_chat_adapters.storage.SQLightStorage  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

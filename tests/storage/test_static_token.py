@@ -1,4 +1,6 @@
-"""The provider for a token one already has: it gives that token, shows it to nobody, and takes nothing else for one."""
+"""The provider for a token one already has: it gives that token, shows it to nobody, and takes
+nothing else for one.
+"""
 
 from __future__ import annotations
 
@@ -26,5 +28,7 @@ def test_its_repr_hides_the_token() -> None:
 
 @pytest.mark.parametrize("token", ["", None, 7, b"a.b.c"])
 def test_what_is_no_token_is_refused_without_being_shown(token: object) -> None:
-    with pytest.raises(InvalidInputError, match=r"^StaticToken needs the token as a non-empty str\.$"):
+    with pytest.raises(
+        InvalidInputError, match=r"^StaticToken needs the token as a non-empty str\.$"
+    ):
         StaticToken(token)  # type: ignore[arg-type]

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 Case = Callable[[Storage], Awaitable[None]]
 KEY = "support-chat/acme/help/default/visitor"
-TEXTS = ["", "v", "it's", 'say "hi"', "a\nb", "nul\0inside", "%_*?[a]", "é ü 日本語 🎈", "x" * 100_000]
+TEXTS = [
+    "",
+    "v",
+    "it's",
+    'say "hi"',
+    "a\nb",
+    "nul\0inside",
+    "%_*?[a]",
+    "é ü 日本語 🎈",
+    "x" * 100_000,
+]
 
 
 async def an_absent_key_has_no_value(storage: Storage) -> None:
@@ -195,7 +205,12 @@ def storage(place: Place) -> Storage:
 
 @pytest.mark.parametrize(
     ("place", "time"),
-    [(kind, time) for kind in KINDS for time in RUNNERS if time == "real time" or kind not in SOCKETS],
+    [
+        (kind, time)
+        for kind in KINDS
+        for time in RUNNERS
+        if time == "real time" or kind not in SOCKETS
+    ],
     indirect=["place"],
 )
 @pytest.mark.parametrize("case", CASES)
@@ -243,7 +258,9 @@ def test_one_storage_serves_loops_on_many_threads_at_once(storage: Storage) -> N
 
     async def stored() -> list[tuple[str | None, str | None]]:
         try:
-            return [(await storage.get(f"new {i}"), await storage.get(f"given {i}")) for i in range(50)]
+            return [
+                (await storage.get(f"new {i}"), await storage.get(f"given {i}")) for i in range(50)
+            ]
         finally:
             await storage.aclose()
 
@@ -271,7 +288,9 @@ MODULES = {
 
 
 @pytest.mark.parametrize("name", ["MemoryStorage", *MODULES])
-def test_each_is_imported_only_when_it_is_asked_for_and_no_library_before_it_is_made(name: str) -> None:
+def test_each_is_imported_only_when_it_is_asked_for_and_no_library_before_it_is_made(
+    name: str,
+) -> None:
     code = f"""
 import sys
 import support_chat_adapters.storage as storage

@@ -1,6 +1,8 @@
-"""Coverage of a chart: what a suite exercised is counted, what it did not is named, by pytest's own options and in every worker.
+"""Coverage of a chart: what a suite exercised is counted, what it did not is named, by pytest's own
+options and in every worker.
 
-Each suite here is written into an empty folder and run by a pytest of its own, with the plugin named by `-p`.
+Each suite here is written into an empty folder and run by a pytest of its own, with the plugin
+named by `-p`.
 """
 
 from __future__ import annotations
@@ -73,16 +75,37 @@ def run(tmp_path: Path) -> Run:
         (tmp_path / "door.py").write_text(DOOR, "utf-8")
         (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n", "utf-8")
         (tmp_path / "test_door.py").write_text(suite, "utf-8")
-        command = [sys.executable, "-m", "pytest", "-p", "support_chat_adapters.pytest_plugin", "-W", "error", *options]
-        outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        return subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, timeout=60, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "support_chat_adapters.pytest_plugin",
+            "-W",
+            "error",
+            *options,
+        ]
+        outside = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=outside,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     return runs
 
 
 def told(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The section on coverage, line by line."""
-    found = re.search(r"^=+ chart coverage of \S+ =+\n(.*?)^=", done.stdout, re.DOTALL | re.MULTILINE)
+    found = re.search(
+        r"^=+ chart coverage of \S+ =+\n(.*?)^=", done.stdout, re.DOTALL | re.MULTILINE
+    )
     assert found is not None, done.stdout + done.stderr
     return found[1].splitlines()
 
@@ -95,13 +118,18 @@ def test_what_no_test_exercised_is_named(run: Run) -> None:
 
 def test_what_the_workers_saw_is_put_together(run: Run) -> None:
     pytest.importorskip("xdist")
-    done = run(SUITE + MORE, "-n", "2", "--chart-cov-chart=door:CHART", "--chart-cov-fail-under=100")
+    done = run(
+        SUITE + MORE, "-n", "2", "--chart-cov-chart=door:CHART", "--chart-cov-fail-under=100"
+    )
     assert done.returncode == 0
     assert told(done) == ["3 of 3 transitions fired, 6 of 6 guard values were seen: 100.0 %"]
 
 
 def test_a_run_that_exercises_too_little_fails(run: Run) -> None:
-    enough, short = (run(SUITE, "--chart-cov-chart=door:CHART", f"--chart-cov-fail-under={n}") for n in ("33.3", "33.4"))
+    enough, short = (
+        run(SUITE, "--chart-cov-chart=door:CHART", f"--chart-cov-fail-under={n}")
+        for n in ("33.3", "33.4")
+    )
     assert enough.returncode == 0
     assert told(enough) == PARTLY
     assert short.returncode == 1
@@ -109,7 +137,10 @@ def test_a_run_that_exercises_too_little_fails(run: Run) -> None:
 
 
 def test_without_an_option_nothing_is_watched_and_nothing_imported(run: Run) -> None:
-    suite = "import sys\ndef test_light():\n    assert not any(name.split('.')[0] == 'support_chat' for name in sys.modules)\n"
+    suite = (
+        "import sys\ndef test_light():\n    assert not any(name.split('.')[0] == "
+        "'support_chat' for name in sys.modules)\n"
+    )
     done = run(suite)
     assert done.returncode == 0, done.stdout
     assert "chart coverage" not in done.stdout
@@ -158,15 +189,23 @@ def test_what_the_registers_say_is_seen_as_the_machine_sees_it() -> None:
     watch.begin()
     try:
         for user, named in (("ann", "ann"), ("ann", "bob"), (None, None)):
-            compiled.fire(State(Phase.BOOTING, compiled.mask([Fact.BOOTED]), (user, None)), Input(Trigger.BOOT, 0, named))
+            compiled.fire(
+                State(Phase.BOOTING, compiled.mask([Fact.BOOTED]), (user, None)),
+                Input(Trigger.BOOT, 0, named),
+            )
     finally:
         watch.end()
     same = compiled.bits[Fact.SAME_USER]
-    assert {(row, bool(true & same)) for _, _, true, row in watch.sightings} == {("boot.join", True), ("boot.refuse_other", False)}
+    assert {(row, bool(true & same)) for _, _, true, row in watch.sightings} == {
+        ("boot.join", True),
+        ("boot.refuse_other", False),
+    }
 
 
 def test_sightings_add_up_to_what_was_exercised() -> None:
-    seen = coverage(CHART, [("loading", "boot", 0, "boot.wait_for_load"), ("loading", "boot", 0, "no such row")])
+    seen = coverage(
+        CHART, [("loading", "boot", 0, "boot.wait_for_load"), ("loading", "boot", 0, "no such row")]
+    )
     assert isinstance(seen, Coverage)
     assert seen.fired == {"boot.wait_for_load"}
     assert GuardValue("boot.wait_for_load", "booted", False) in seen.seen

@@ -1,4 +1,6 @@
-"""Adapters that misbehave by seed: each fault does what it says, is written down, and comes again for the same seed."""
+"""Adapters that misbehave by seed: each fault does what it says, is written down, and comes again
+for the same seed.
+"""
 
 from __future__ import annotations
 
@@ -53,17 +55,20 @@ def test_the_wrappers_are_the_ports_they_stand_for() -> None:
         a_transport: Transport = transport
         a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
         a_link: Link = await transport.open(VISITOR)
-        assert all((a_storage, a_transport, a_provider, a_link))  # that they fit is the type checker's finding
+        # that they fit is the type checker's finding
+        assert all((a_storage, a_transport, a_provider, a_link))
 
     run(main())
 
 
-# --- the plan -----------------------------------------------------------------------------------------------------------
+# --- the plan -------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_decides_the_same_and_another_one_otherwise() -> None:
     def decided(seed: int) -> list[Fault | None]:
-        faults = Faults(seed=seed, delay=0.2, fail=0.2, hang=0.1, duplicate=0.2, drop=0.1, reorder=0.1)
+        faults = Faults(
+            seed=seed, delay=0.2, fail=0.2, hang=0.1, duplicate=0.2, drop=0.1, reorder=0.1
+        )
         return [faults.of("storage", "get", number)[0] for number in range(1, 200)]
 
     assert decided(1) == decided(1)
@@ -99,11 +104,19 @@ def test_faults_happen_to_the_operations_that_are_named_only() -> None:
 
 def test_a_script_says_what_each_call_meets_and_after_it_nothing_happens() -> None:
     faults = Faults(fail=1.0, script={"get": [None, "drop", Fault.HANG]})
-    assert [faults.of("storage", "get", number)[0] for number in range(1, 6)] == [None, Fault.DROP, Fault.HANG, None, None]
+    assert [faults.of("storage", "get", number)[0] for number in range(1, 6)] == [
+        None,
+        Fault.DROP,
+        Fault.HANG,
+        None,
+        None,
+    ]
     assert faults.of("storage", "create", 1)[0] is Fault.FAIL
 
 
-@pytest.mark.parametrize("chances", [{"drop": 1.5}, {"fail": -0.1}, {"delay": 0.6, "hang": 0.6}, {"reorder": True}])
+@pytest.mark.parametrize(
+    "chances", [{"drop": 1.5}, {"fail": -0.1}, {"delay": 0.6, "hang": 0.6}, {"reorder": True}]
+)
 def test_chances_that_are_none_are_refused(chances: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError):
         Faults(**chances)  # type: ignore[arg-type]  # they are chances
@@ -120,7 +133,7 @@ def test_a_script_of_no_fault_is_refused() -> None:
         script("get", "explode")
 
 
-# --- storages -----------------------------------------------------------------------------------------------------------
+# --- storages -------------------------------------------------------------------------------------
 
 
 def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None:
@@ -135,7 +148,12 @@ def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None
             answer = type(error)
         assert list(storage.log) == [Injected("storage", "create", 1, Fault(fault))]
         assert [one.fault for one in storage.log.of(fault)] == [fault]
-        return answer, inner.contents.get("k"), inner.log.names(), asyncio.get_running_loop().time() - began
+        return (
+            answer,
+            inner.contents.get("k"),
+            inner.log.names(),
+            asyncio.get_running_loop().time() - began,
+        )
 
     seen = {fault: run(create(fault)) for fault in EACH}
     assert seen["fail"][:3] == (StorageError, None, [])
@@ -168,7 +186,7 @@ def test_a_storage_with_faults_can_always_be_closed() -> None:
     run(main())
 
 
-# --- token providers ----------------------------------------------------------------------------------------------------
+# --- token providers ------------------------------------------------------------------------------
 
 
 def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
@@ -202,10 +220,12 @@ def test_a_plain_function_may_provide_the_tokens() -> None:
     asyncio.run(main())
 
 
-# --- transports and links -----------------------------------------------------------------------------------------------
+# --- transports and links -------------------------------------------------------------------------
 
 
-def on_link(faults: Faults, scenario: Callable[[RecordingTransport, FaultyLink], Coroutine[Any, Any, None]]) -> FaultLog:
+def on_link(
+    faults: Faults, scenario: Callable[[RecordingTransport, FaultyLink], Coroutine[Any, Any, None]]
+) -> FaultLog:
     """Runs a scenario on a link whose dial met no fault."""
 
     async def main() -> FaultLog:
@@ -242,7 +262,8 @@ def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
     async def main() -> None:
         inner = RecordingTransport()
         transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
-        seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75  # half before it dials, half after
+        # half before it dials, half after
+        seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
         dialling = asyncio.ensure_future(transport.open(VISITOR))
         await asyncio.sleep(seconds)
         dialling.cancel()
@@ -268,7 +289,8 @@ def test_each_fault_of_a_send_does_what_it_says() -> None:
                 seen: object = (await link.send(Outgoing("m", "hello"))).id
             except NetworkError as error:
                 seen = type(error)
-            assert (fault, seen, len(inner.log.of("link.send"))) == (fault, answer, sent)  # noqa: B023  # it runs at once
+            # it runs at once
+            assert (fault, seen, len(inner.log.of("link.send"))) == (fault, answer, sent)  # noqa: B023
 
         assert [one.fault for one in on_link(script("send", fault), scenario)] == [fault]
 
@@ -293,7 +315,17 @@ def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
             with pytest.raises(NetworkError):
                 await call
         seen = [one.operation for one in transport.log]
-        assert seen == ["identify", "renew", "update", "send", "conversations", "messages", "mark_read", "close", "revoke"]
+        assert seen == [
+            "identify",
+            "renew",
+            "update",
+            "send",
+            "conversations",
+            "messages",
+            "mark_read",
+            "close",
+            "revoke",
+        ]
         assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
         link.abort()
         assert not inner.open_links
@@ -382,20 +414,34 @@ def test_after_abort_nothing_is_delivered_and_nothing_waits() -> None:
     on_link(Faults(delay=1.0, longest=1.0, script={"open": []}), scenario)
 
 
-# --- a session on them --------------------------------------------------------------------------------------------------
+# --- a session on them ----------------------------------------------------------------------------
 
 
 def test_a_session_lives_through_any_weather_and_the_same_seed_brings_the_same_weather() -> None:
     async def life(seed: int) -> list[Injected]:
         random.seed(seed)  # of which the session's own delays are made
         log = FaultLog()
-        faults = Faults(seed=seed, delay=0.1, fail=0.1, hang=0.05, duplicate=0.1, drop=0.1, reorder=0.1)
+        faults = Faults(
+            seed=seed, delay=0.1, fail=0.1, hang=0.05, duplicate=0.1, drop=0.1, reorder=0.1
+        )
         inner, storage = RecordingTransport(), FaultyStorage(RecordingStorage(), faults, log=log)
-        transport, tokens = FaultyTransport(inner, faults, log=log), FaultyTokens(ScriptedTokens(), faults, log=log)
-        chat = SupportChat(workspace_id="acme", widget_id="help", transport=transport, storage=storage, settings=Settings())
+        transport, tokens = (
+            FaultyTransport(inner, faults, log=log),
+            FaultyTokens(ScriptedTokens(), faults, log=log),
+        )
+        chat = SupportChat(
+            workspace_id="acme",
+            widget_id="help",
+            transport=transport,
+            storage=storage,
+            settings=Settings(),
+        )
         try:
             while not chat.is_in(Phase.AUTHENTICATED):
-                await asyncio.gather(chat.boot(user=User("ann"), token_provider=tokens, timeout=300.0), return_exceptions=True)
+                await asyncio.gather(
+                    chat.boot(user=User("ann"), token_provider=tokens, timeout=300.0),
+                    return_exceptions=True,
+                )
             for number in range(20):
                 await asyncio.gather(chat.send_message(f"{number}"), return_exceptions=True)
                 inner.links[-1].emit(arrived(number))

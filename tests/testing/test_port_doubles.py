@@ -1,4 +1,6 @@
-"""The doubles for the ports: what they answer by default, what they remember, and how a test takes control of them."""
+"""The doubles for the ports: what they answer by default, what they remember, and how a test takes
+control of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support_chat.errors import InvalidInputError, NetworkError, RateLimitedError, StorageError, TokenRefusedError
+from support_chat.errors import (
+    InvalidInputError,
+    NetworkError,
+    RateLimitedError,
+    StorageError,
+    TokenRefusedError,
+)
 from support_chat.ports import (
     Claim,
     Credentials,
@@ -43,7 +51,14 @@ from support_chat.values import Message
 
 VISITOR = Credentials("acme", "help", "the visitor's secret")
 ADA = Credentials("acme", "help", "the visitor's secret", user_id="ada", token="ada's token")
-REQUEST = IdentifyRequest("i-1", "ada", "the visitor's secret", "ada's token", {"context.page": "/secret"}, {"user.email": "a@b.c"})
+REQUEST = IdentifyRequest(
+    "i-1",
+    "ada",
+    "the visitor's secret",
+    "ada's token",
+    {"context.page": "/secret"},
+    {"user.email": "a@b.c"},
+)
 MESSAGE = Message("m-1", "c-1", "agent", "Hello", 0.0)
 
 
@@ -59,12 +74,13 @@ def test_the_doubles_are_the_ports_they_stand_for() -> None:
         a_transport: Transport = transport
         a_provider: TokenProvider = ScriptedTokens()
         a_link: Link = await transport.open(VISITOR)
-        assert all((a_storage, a_transport, a_provider, a_link))  # that they fit is the type checker's finding
+        # that they fit is the type checker's finding
+        assert all((a_storage, a_transport, a_provider, a_link))
 
     run(main())
 
 
-# --- what they answer by default -----------------------------------------------------------------------------------------
+# --- what they answer by default ------------------------------------------------------------------
 
 
 def test_a_dial_is_welcomed_as_whom_it_asks_to_be() -> None:
@@ -73,8 +89,12 @@ def test_a_dial_is_welcomed_as_whom_it_asks_to_be() -> None:
         first = (await transport.open(VISITOR)).welcome
         assert first == Welcome("session 1", "visitor 1")
         assert (await transport.open(ADA)).welcome == Welcome("session 2", "visitor 1", "ada")
-        resumed = Credentials("acme", "help", "another visitor's secret", session=first.session, cursor="m-7")
-        assert (await transport.open(resumed)).welcome == Welcome("session 1", "visitor 2", cursor="m-7")
+        resumed = Credentials(
+            "acme", "help", "another visitor's secret", session=first.session, cursor="m-7"
+        )
+        assert (await transport.open(resumed)).welcome == Welcome(
+            "session 1", "visitor 2", cursor="m-7"
+        )
         assert [link.number for link in transport.links] == [1, 2, 3]
         assert transport.link is transport.links[2]
 
@@ -88,7 +108,11 @@ def test_a_link_accepts_everything() -> None:
         assert first == Message("message 1.1", "conversation 1", "visitor", "Hello", 0.0, "c-1")
         assert await link.identify(REQUEST) == IdentifyAnswer("ada", merged=True)
         second = await link.send(Outgoing("c-2", "Me again", conversation_id="conversation 9"))
-        assert (second.id, second.conversation_id, second.author) == ("message 1.2", "conversation 9", "user")
+        assert (second.id, second.conversation_id, second.author) == (
+            "message 1.2",
+            "conversation 9",
+            "user",
+        )
         assert await link.update({"user.name": "Ada"}) == UpdateAnswer()
         assert list(await link.conversations()) == []
         await link.renew("a new token")
@@ -105,7 +129,12 @@ def test_tokens_are_new_at_each_call_or_minted_by_the_test() -> None:
         first, second = await tokens(), await tokens()
         assert first != second
         header, claims, _ = second.split(".")
-        assert json.loads(base64.urlsafe_b64decode(claims + "==")) == {"sub": "ada", "iat": 0, "exp": 300, "jti": "2"}
+        assert json.loads(base64.urlsafe_b64decode(claims + "==")) == {
+            "sub": "ada",
+            "iat": 0,
+            "exp": 300,
+            "jti": "2",
+        }
         assert json.loads(base64.urlsafe_b64decode(header + "=="))["alg"] == "none"
 
     run(main())
@@ -132,13 +161,17 @@ def test_a_storage_stores() -> None:
     run(main())
 
 
-# --- what they remember --------------------------------------------------------------------------------------------------
+# --- what they remember ---------------------------------------------------------------------------
 
 
 def test_doubles_that_share_a_log_record_all_calls_in_one_order() -> None:
     async def main() -> CallLog:
         log = CallLog()
-        storage, transport, tokens = RecordingStorage(log=log), RecordingTransport(log=log), ScriptedTokens(log=log)
+        storage, transport, tokens = (
+            RecordingStorage(log=log),
+            RecordingTransport(log=log),
+            ScriptedTokens(log=log),
+        )
         await storage.create("visitor", "the visitor's secret")
         await tokens()
         await asyncio.sleep(2.5)
@@ -182,8 +215,12 @@ def test_doubles_that_share_a_log_record_all_calls_in_one_order() -> None:
     }
     assert log.of("transport.open") == [PortCall("transport", "open", opened)]
     assert log.of("link.identify") == [PortCall("link", "identify", identified)]
-    assert log.of("link.update") == [PortCall("link", "update", {"link": 1, "paths": ("user.email",)})]
-    assert log.of("storage.delete") == [PortCall("storage", "delete", {"keys": ("visitor", "draft")})]
+    assert log.of("link.update") == [
+        PortCall("link", "update", {"link": 1, "paths": ("user.email",)})
+    ]
+    assert log.of("storage.delete") == [
+        PortCall("storage", "delete", {"keys": ("visitor", "draft")})
+    ]
 
 
 def test_the_log_shows_no_secret_but_a_test_can_look_at_what_was_passed() -> None:
@@ -192,16 +229,24 @@ def test_the_log_shows_no_secret_but_a_test_can_look_at_what_was_passed() -> Non
         storage, transport = RecordingStorage(log=log), RecordingTransport(log=log)
         await storage.create("visitor", "s3cret")
         await storage.replace("visitor", "s3cret", "s3cret 2")
-        link = await transport.open(Credentials("acme", "help", "s3cret", session="s3cret", user_id="ada", token="s3cret"))
-        await link.identify(IdentifyRequest("i-1", "ada", "s3cret", "s3cret", {"user.name": "s3cret"}))
+        link = await transport.open(
+            Credentials("acme", "help", "s3cret", session="s3cret", user_id="ada", token="s3cret")
+        )
+        await link.identify(
+            IdentifyRequest("i-1", "ada", "s3cret", "s3cret", {"user.name": "s3cret"})
+        )
         await link.update({"user.name": "s3cret"})
         await link.renew("s3cret")
         await link.send(Outgoing("c-1", "s3cret"))
         await transport.revoke("s3cret")
-        assert "s3cret" not in repr(list(log)) + repr(log) + repr(storage) + repr(transport) + repr(link)
+        assert "s3cret" not in repr(list(log)) + repr(log) + repr(storage) + repr(transport) + repr(
+            link
+        )
         assert log.of("transport.open")[0].request.token == "s3cret"
         assert log.of("storage.replace")[0].request == ("s3cret", "s3cret 2")
-        assert [log.of(name)[0].request for name in ("link.renew", "transport.revoke", "storage.create")] == ["s3cret"] * 3
+        assert [
+            log.of(name)[0].request for name in ("link.renew", "transport.revoke", "storage.create")
+        ] == ["s3cret"] * 3
 
     run(main())
 
@@ -220,14 +265,16 @@ def test_records_cannot_be_changed() -> None:
 def test_a_dial_records_the_claim_it_presents() -> None:
     async def main() -> None:
         transport, claim = RecordingTransport(), Claim("i-1", "ada")
-        await transport.open(Credentials("acme", "help", "v", session="s", claim=claim, cursor="m-1"))
+        await transport.open(
+            Credentials("acme", "help", "v", session="s", claim=claim, cursor="m-1")
+        )
         (call,) = transport.log
         assert call.arguments == {"user_id": None, "resumes": True, "claim": claim, "cursor": "m-1"}
 
     run(main())
 
 
-# --- taking control ------------------------------------------------------------------------------------------------------
+# --- taking control -------------------------------------------------------------------------------
 
 
 async def held_open() -> tuple[RecordingTransport, asyncio.Task[ScriptedLink], Pending]:
@@ -293,7 +340,9 @@ def test_a_held_call_that_is_cancelled_cannot_be_settled_any_more() -> None:
     run(main())
 
 
-def test_a_call_cancelled_right_after_it_was_settled_does_nothing_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_cancelled_right_after_it_was_settled_does_nothing_and_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def main() -> None:
         for error in (None, NetworkError("No.")):
             transport, task, pending = await held_open()
@@ -331,7 +380,12 @@ def test_releasing_lets_those_that_wait_and_those_that_come_succeed() -> None:
         tasks = [asyncio.create_task(storage.create("key", f"{i}")) for i in range(3)]
         looking = asyncio.create_task(storage.get("key"))
         await settled()
-        assert [pending.call.operation for pending in storage.waiting()] == ["create", "create", "create", "get"]
+        assert [pending.call.operation for pending in storage.waiting()] == [
+            "create",
+            "create",
+            "create",
+            "get",
+        ]
         assert storage.contents == {}
         storage.release("create")
         assert await asyncio.gather(*tasks) == ["0"] * 3
@@ -418,11 +472,15 @@ def test_the_link_opened_last_is_asked_for_in_vain_before_there_is_one() -> None
         _ = RecordingTransport().link
 
 
-# --- the test as the backend ---------------------------------------------------------------------------------------------
+# --- the test as the backend ----------------------------------------------------------------------
 
 
-async def heard(link: ScriptedLink) -> tuple[list[LinkEvent], list[NetworkError | None], asyncio.Task[None]]:
-    """Starts to read a link: what was read so far, the error that ended it (None for a plain end), and who reads."""
+async def heard(
+    link: ScriptedLink,
+) -> tuple[list[LinkEvent], list[NetworkError | None], asyncio.Task[None]]:
+    """Starts to read a link: what was read so far, the error that ended it (None for a plain end),
+    and who reads.
+    """
     events: list[LinkEvent] = []
     ends: list[NetworkError | None] = []
 
@@ -455,7 +513,9 @@ def test_what_the_test_emits_arrives_in_order_once() -> None:
 
 
 LAST = TokenExpired()
-ENDINGS: list[tuple[str, Callable[[ScriptedLink], Awaitable[None] | None], list[LinkEvent], type | None]] = [
+ENDINGS: list[
+    tuple[str, Callable[[ScriptedLink], Awaitable[None] | None], list[LinkEvent], type | None]
+] = [
     ("lost", lambda link: link.lose(), [LAST], NetworkError),
     ("lost quietly", lambda link: link.lose(quietly=True), [LAST], type(None)),
     ("aborted", lambda link: link.abort(), [], type(None)),
@@ -463,7 +523,9 @@ ENDINGS: list[tuple[str, Callable[[ScriptedLink], Awaitable[None] | None], list[
 ]
 
 
-@pytest.mark.parametrize(("end", "arrives", "how"), [row[1:] for row in ENDINGS], ids=[row[0] for row in ENDINGS])
+@pytest.mark.parametrize(
+    ("end", "arrives", "how"), [row[1:] for row in ENDINGS], ids=[row[0] for row in ENDINGS]
+)
 def test_a_link_that_has_ended_delivers_what_it_may_and_answers_nothing(
     end: Callable[[ScriptedLink], Awaitable[None] | None], arrives: list[LinkEvent], how: type
 ) -> None:
@@ -488,7 +550,12 @@ def test_a_link_that_has_ended_delivers_what_it_may_and_answers_nothing(
         for call in calls[:2]:
             with pytest.raises(NetworkError, match="Link 2 was closed or lost while"):
                 await call
-        for late in (link.identify(REQUEST), link.update({}), link.renew("t"), link.conversations()):
+        for late in (
+            link.identify(REQUEST),
+            link.update({}),
+            link.renew("t"),
+            link.conversations(),
+        ):
             with pytest.raises(NetworkError, match="Link 2 is closed or lost"):
                 await late
         again, ends_again, _reader = await heard(link)

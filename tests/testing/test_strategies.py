@@ -1,4 +1,6 @@
-"""What the strategies make up: always valid, of every kind, and lived through by the real session as the model says."""
+"""What the strategies make up: always valid, of every kind, and lived through by the real session
+as the model says.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
+from support_chat.arguments import asked_to_boot, asked_to_update
 from support_chat.errors import InvalidInputError, NetworkError
-from support_chat.session.arguments import asked_to_boot, asked_to_update
 from support_chat.testing import run
 from support_chat.testing import strategies as chats
-from support_chat.testing.following import follow
 from support_chat.testing.lives import (
     Abandoned,
     Arrived,
@@ -34,17 +35,24 @@ from support_chat.testing.lives import (
 )
 from support_chat.values import Company, User
 from support_chat.verify import Model
+from support_chat.verify.following import follow
 
 COMPILED = Compiled(CHART)
 MODEL = Model(CHART)
 
 
-# --- options ------------------------------------------------------------------------------------------------------------
+# --- options --------------------------------------------------------------------------------------
 
 
 @given(st.one_of(chats.boot_options(), chats.identify_options()))
 def test_options_of_boot_and_identify_are_taken(options: dict[str, Any]) -> None:
-    asked = asked_to_boot(options.get("user"), options.get("company"), options.get("token_provider"), None, options.get("timeout"))
+    asked = asked_to_boot(
+        options.get("user"),
+        options.get("company"),
+        options.get("token_provider"),
+        None,
+        options.get("timeout"),
+    )
     assert (asked.user_id is None) == ("user" not in options)
 
 
@@ -84,7 +92,16 @@ def test_options_come_in_every_form() -> None:
         seen["a Company"] += isinstance(options.get("company"), Company)
 
     look()
-    wanted = ("user", "token_provider", "company", "timeout", "a visitor", "a User", "a mapping", "a Company")
+    wanted = (
+        "user",
+        "token_provider",
+        "company",
+        "timeout",
+        "a visitor",
+        "a User",
+        "a mapping",
+        "a Company",
+    )
     assert all(seen[each] >= 5 for each in wanted), seen
 
 
@@ -97,7 +114,7 @@ def test_a_minted_token_is_a_new_one_each_time_and_its_users() -> None:
     asyncio.run(main())
 
 
-# --- steps of a chart ---------------------------------------------------------------------------------------------------
+# --- steps of a chart -----------------------------------------------------------------------------
 
 
 @given(chats.steps(COMPILED))
@@ -119,12 +136,14 @@ def test_a_row_that_is_aimed_at_fires(row: Transition) -> None:
     fire()
 
 
-# --- lives --------------------------------------------------------------------------------------------------------------
+# --- lives ----------------------------------------------------------------------------------------
 
 
 @settings(max_examples=80)
 @given(chats.lives())
-def test_whatever_happens_a_life_ends_with_every_call_settled_and_every_step_one_of_the_model(moves: list[Move]) -> None:
+def test_whatever_happens_a_life_ends_with_every_call_settled_and_every_step_one_of_the_model(
+    moves: list[Move],
+) -> None:
     life = play(moves)
     assert life.chat.is_in(Phase.DESTROYED)
     assert [made.name for made in life.calls if made.call is not None and not made.call.done] == []
@@ -158,7 +177,9 @@ def test_each_move_happens_to_the_session() -> None:
     async def main() -> None:
         life = Life()
         await life.do(NextFails("transport.open", NetworkError("Not yet.")))
-        await life.do(Called("boot", {"user": {"id": "ann"}, "token_provider": MintedTokens("ann")}))
+        await life.do(
+            Called("boot", {"user": {"id": "ann"}, "token_provider": MintedTokens("ann")})
+        )
         await life.do(Elapsed(30.0))
         assert life.chat.is_in(Phase.AUTHENTICATED)
         await life.do(LinkLost())
@@ -180,17 +201,21 @@ def test_each_move_happens_to_the_session() -> None:
     run(main())
 
 
-# --- without hypothesis -------------------------------------------------------------------------------------------------
+# --- without hypothesis ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("module", "told"), [("support_chat.testing", "fine"), ("support_chat.testing.strategies", "[testing]")])
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [("support_chat.testing", "fine"), ("support_chat.testing.strategies", "[testing]")],
+)
 def test_what_is_missing_is_asked_for_by_the_line_that_installs_it(module: str, told: str) -> None:
     program = (
         "import sys\n"
         "class Missing:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] == 'hypothesis':\n"
-        "            raise ModuleNotFoundError(\"No module named 'hypothesis'\", name='hypothesis')\n"
+        "            raise ModuleNotFoundError(\"No module named 'hypothesis'\", "
+        "name='hypothesis')\n"
         "sys.meta_path.insert(0, Missing())\n"
         "try:\n"
         f"    import {module}\n"
@@ -198,6 +223,8 @@ def test_what_is_missing_is_asked_for_by_the_line_that_installs_it(module: str, 
         "except ModuleNotFoundError as error:\n"
         "    print(error.name, error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert told in done.stdout
     assert (told == "fine") or 'pip install "support-chat[testing]"' in done.stdout

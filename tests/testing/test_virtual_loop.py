@@ -1,4 +1,6 @@
-"""The loop with virtual time: what it jumps over, what it waits for, and what it calls a deadlock."""
+"""The loop with virtual time: what it jumps over, what it waits for, and what it calls a
+deadlock.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,7 @@ def test_run_cancels_what_is_left_and_closes_the_loop() -> None:
     assert loops[0].is_closed()
 
 
-# --- threads -------------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 async def in_the_default_executor(work: Callable[[], None]) -> None:
@@ -139,13 +141,19 @@ async def in_a_bare_thread_within_outside_work(work: Callable[[], None]) -> None
     thread.join()
 
 
-@pytest.mark.parametrize("way", [in_the_default_executor, in_an_executor_of_its_own, in_a_bare_thread_within_outside_work])
-def test_time_stands_still_while_a_thread_works(way: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+@pytest.mark.parametrize(
+    "way",
+    [in_the_default_executor, in_an_executor_of_its_own, in_a_bare_thread_within_outside_work],
+)
+def test_time_stands_still_while_a_thread_works(
+    way: Callable[[Callable[[], None]], Awaitable[None]],
+) -> None:
     async def main() -> list[float]:
         loop, rounds = virtual(), [0]
         started, enough = threading.Event(), threading.Event()
 
-        def work() -> None:  # ends only after the loop has been through many rounds with nothing else to do
+        # ends only after the loop has been through many rounds with nothing else to do
+        def work() -> None:
             started.set()
             while not enough.is_set():
                 answered = threading.Event()
@@ -193,12 +201,15 @@ def test_a_thread_that_never_reports_is_an_error_after_the_patience() -> None:
 
     release = threading.Event()
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=0.01)) as runner:
-        with pytest.raises(DeadlockError, match=r"within 0\.01 real seconds(?s:.)*main \(test_virtual_loop.py:\d+\)"):
+        with pytest.raises(
+            DeadlockError,
+            match=r"within 0\.01 real seconds(?s:.)*main \(test_virtual_loop.py:\d+\)",
+        ):
             runner.run(main())
         release.set()  # or the executor could not end
 
 
-# --- deadlocks -----------------------------------------------------------------------------------------------------------
+# --- deadlocks ------------------------------------------------------------------------------------
 
 
 async def on_a_future() -> None:
@@ -225,7 +236,9 @@ def test_a_deadlock_names_who_waits_and_where(wait: Callable[[], Awaitable[None]
 
     with pytest.raises(DeadlockError, match="Deadlock at 3 s") as caught:
         run(main())
-    patient_one = next(waiter for waiter in caught.value.waiting if waiter.task == "the patient one")
+    patient_one = next(
+        waiter for waiter in caught.value.waiting if waiter.task == "the patient one"
+    )
     assert "patient (test_virtual_loop.py:" in patient_one.where[0]
     assert f"{wait.__name__} (test_virtual_loop.py:" in patient_one.where[1]
     assert str(patient_one) in str(caught.value)

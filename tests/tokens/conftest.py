@@ -1,4 +1,6 @@
-"""A customer's server, as bytes on a socket: it answers what a test gives it, well-formed or not, and remembers what it was sent."""
+"""A customer's server, as bytes on a socket: it answers what a test gives it, well-formed or not,
+and remembers what it was sent.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ import attrs
 import pytest
 
 Answer: TypeAlias = "bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]"
-"""What one request gets: bytes, after which the connection is closed, or a coroutine that writes as it likes."""
+"""What one request gets: bytes, after which the connection is closed, or a coroutine that writes as
+it likes.
+"""
 
 
 @attrs.define
 class TokenServer:
-    """A server on a free port. The n-th request gets the n-th of `answers`, the last one again and again."""
+    """A server on a free port. The n-th request gets the n-th of `answers`, the last one again and
+    again.
+    """
 
     answers: list[Answer]
     url: str = ""
@@ -73,10 +79,14 @@ def serving() -> Serving:
     """`async with serving(*answers, tls=None) as server`: the server, on the running loop."""
 
     @asynccontextmanager
-    async def serve(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncGenerator[TokenServer]:
+    async def serve(
+        *answers: Answer, tls: ssl.SSLContext | None = None
+    ) -> AsyncGenerator[TokenServer]:
         server = TokenServer(list(answers))
         listening = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
-        server.url = f"http{'s' if tls else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}/token"
+        server.url = (
+            f"http{'s' if tls else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}/token"
+        )
         async with listening:
             yield server
         await asyncio.wait_for(asyncio.gather(*server.tasks), 10)

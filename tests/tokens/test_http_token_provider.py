@@ -1,4 +1,6 @@
-"""The provider that asks a server: what is a token, what refuses, what fails, what is never shown, and that nothing stays open."""
+"""The provider that asks a server: what is a token, what refuses, what fails, what is never shown,
+and that nothing stays open.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,12 @@ import pytest
 import trustme
 
 from support_chat import Phase, SupportChat, User
-from support_chat.errors import InvalidInputError, SupportChatError, TokenProviderError, TokenRefusedError
+from support_chat.errors import (
+    InvalidInputError,
+    SupportChatError,
+    TokenProviderError,
+    TokenRefusedError,
+)
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.tokens import HTTPTokenProvider
@@ -29,7 +36,13 @@ JSON = "application/json"
 TEXT = "text/plain"
 
 
-def answer(body: bytes | str = b"", content_type: str | None = TEXT, *, status: str = "200 OK", **headers: str) -> bytes:
+def answer(
+    body: bytes | str = b"",
+    content_type: str | None = TEXT,
+    *,
+    status: str = "200 OK",
+    **headers: str,
+) -> bytes:
     """An answer as it goes over the wire."""
     body = body.encode() if isinstance(body, str) else body
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close"]
@@ -43,11 +56,17 @@ def to(location: str, status: str = "307 Temporary Redirect") -> bytes:
     return answer(status=status, Location=location)
 
 
-def chunked(*pieces: bytes, pause: float = 0.0, again: bool = False) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """An answer in chunks, `pause` seconds apart; with `again` its last chunk is repeated without end."""
+def chunked(
+    *pieces: bytes, pause: float = 0.0, again: bool = False
+) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """An answer in chunks, `pause` seconds apart; with `again` its last chunk is repeated without
+    end.
+    """
 
     async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n"
+        )
         for piece in pieces:
             writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             await writer.drain()
@@ -67,7 +86,9 @@ async def silent(writer: asyncio.StreamWriter) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def failed(provider: HTTPTokenProvider, kind: type[SupportChatError] = TokenProviderError) -> SupportChatError:
+async def failed(
+    provider: HTTPTokenProvider, kind: type[SupportChatError] = TokenProviderError
+) -> SupportChatError:
     error = await failed_somehow(provider)
     assert type(error) is kind, error
     return error
@@ -96,11 +117,17 @@ async def failed_somehow(provider: HTTPTokenProvider) -> SupportChatError:
         (json.dumps({"token": JWT}), "application/json; charset=utf-8"),
         (json.dumps({"token": JWT}), "application/vnd.acme+json"),
         (json.dumps({"token": JWT}), TEXT),
-        (json.dumps({"expires_in": 900, "token": JWT, "user": {"token": "other"}}, indent=2) + "\n", JSON),
+        (
+            json.dumps({"expires_in": 900, "token": JWT, "user": {"token": "other"}}, indent=2)
+            + "\n",
+            JSON,
+        ),
         (json.dumps({"token": f" {JWT}\n"}), JSON),
     ],
 )
-def test_text_and_json_are_read_whatever_their_content_type_is_called(serving: Any, body: Any, content_type: str | None) -> None:
+def test_text_and_json_are_read_whatever_their_content_type_is_called(
+    serving: Any, body: Any, content_type: str | None
+) -> None:
     async def main() -> None:
         async with serving(answer(body, content_type)) as server:
             assert await HTTPTokenProvider(server.url)() == JWT
@@ -117,7 +144,11 @@ def test_text_and_json_are_read_whatever_their_content_type_is_called(serving: A
         (answer(b"\xff\xfe\x00a"), "no_token", "is not UTF-8"),
         (answer("a.b.c".encode("utf-16")), "no_token", "is not UTF-8"),
         (answer("grün"), "no_token", "one word of visible ASCII"),
-        (answer("<!doctype html><title>Sign in</title>", "text/html"), "no_token", "a page for people"),
+        (
+            answer("<!doctype html><title>Sign in</title>", "text/html"),
+            "no_token",
+            "a page for people",
+        ),
         (answer("<html></html>"), "no_token", "a page for people"),
         (answer("Please sign in"), "no_token", "a page for people"),
         (answer("a\r\nX-Injected: 1"), "no_token", "one word"),
@@ -135,7 +166,11 @@ def test_text_and_json_are_read_whatever_their_content_type_is_called(serving: A
         (answer("t" * (16 * KIB + 1)), "no_token", "holds 16385 bytes"),
         (answer("t" * (20 * KIB + 1)), "too_large", "sends more than 20480 bytes"),
         (answer(JWT, Content_Encoding="gzip"), "no_token", "compressed form"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf", "unreachable", "RemoteProtocolError"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf",
+            "unreachable",
+            "RemoteProtocolError",
+        ),
         (b"220 smtp.example.com\r\n", "unreachable", "RemoteProtocolError"),
         (b"", "unreachable", "RemoteProtocolError"),
         (answer(JWT, status="304 Not Modified"), "http_304", "answered 304"),
@@ -149,7 +184,9 @@ def test_text_and_json_are_read_whatever_their_content_type_is_called(serving: A
         (answer(JWT, status="503 Service Unavailable"), "http_503", "answered 503"),
     ],
 )
-def test_what_is_no_token_is_a_failure_that_says_why(serving: Any, sent: bytes, reason: str, told: str) -> None:
+def test_what_is_no_token_is_a_failure_that_says_why(
+    serving: Any, sent: bytes, reason: str, told: str
+) -> None:
     async def main() -> None:
         async with serving(sent) as server:
             error = await failed(HTTPTokenProvider(server.url))
@@ -218,7 +255,9 @@ def test_it_posts_unless_told_to_get_and_asks_for_something_fresh(serving: Any) 
         (to("?again=1"), "POST /token?again=1"),
     ],
 )
-def test_redirects_within_the_origin_are_followed(serving: Any, redirect: bytes, followed: str) -> None:
+def test_redirects_within_the_origin_are_followed(
+    serving: Any, redirect: bytes, followed: str
+) -> None:
     async def main() -> None:
         async with serving(redirect, answer(JWT)) as server:
             assert await HTTPTokenProvider(server.url)() == JWT
@@ -231,7 +270,11 @@ def test_no_redirect_leads_to_another_origin(serving: Any) -> None:
     async def main() -> None:
         async with serving(answer(JWT)) as other:
             port = other.url.split(":")[2].split("/")[0]
-            elsewhere = [other.url, other.url.replace("http:", ""), f"http://localhost:{port}/token"]
+            elsewhere = [
+                other.url,
+                other.url.replace("http:", ""),
+                f"http://localhost:{port}/token",
+            ]
             for location in elsewhere:
                 async with serving(to(location), answer(JWT)) as server:
                     error = await failed(HTTPTokenProvider(server.url))
@@ -286,19 +329,30 @@ def test_chunks_are_put_together(serving: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"])
+@pytest.mark.parametrize(
+    "slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"]
+)
 @pytest.mark.parametrize("passed", [False, True])
-def test_its_time_is_limited_however_busy_the_server_seems(serving: Any, slow: Any, passed: bool) -> None:
+def test_its_time_is_limited_however_busy_the_server_seems(
+    serving: Any, slow: Any, passed: bool
+) -> None:
     async def main() -> None:
         async with serving(slow) as server, httpx2.AsyncClient() as client:
-            error = await failed(HTTPTokenProvider(server.url, client if passed else None, timeout=0.1))
-            assert (error.reason, "within 0.1 s" in error.message or "Timeout" in error.message) == ("timeout", True)
+            error = await failed(
+                HTTPTokenProvider(server.url, client if passed else None, timeout=0.1)
+            )
+            assert (
+                error.reason,
+                "within 0.1 s" in error.message or "Timeout" in error.message,
+            ) == ("timeout", True)
             await asyncio.wait_for(server.closed.wait(), 10)
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"])
+@pytest.mark.parametrize(
+    "slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"]
+)
 def test_a_cancelled_call_leaves_nothing_open(serving: Any, slow: Any) -> None:
     async def main() -> None:
         async with serving(slow) as server:
@@ -315,7 +369,9 @@ def test_a_cancelled_call_leaves_nothing_open(serving: Any, slow: Any) -> None:
 def test_a_client_of_your_own_brings_its_headers_and_stays_open(serving: Any) -> None:
     async def main() -> None:
         async with serving(answer(JWT)) as server:
-            async with httpx2.AsyncClient(headers={"X-Session": "s-1"}, base_url=server.url.removesuffix("/token")) as client:
+            async with httpx2.AsyncClient(
+                headers={"X-Session": "s-1"}, base_url=server.url.removesuffix("/token")
+            ) as client:
                 for url in (server.url, "/token"):
                     assert await HTTPTokenProvider(url, client)() == JWT
                 assert not client.is_closed
@@ -328,12 +384,22 @@ def test_a_client_of_your_own_brings_its_headers_and_stays_open(serving: Any) ->
 
 @pytest.mark.parametrize(
     ("unread", "calls"),
-    [(answer("no", status="401 Unauthorized"), 2), (chunked(b"x" * 21 * KIB), 2), (to("/v2"), 1), (to("http://localhost/"), 2)],
+    [
+        (answer("no", status="401 Unauthorized"), 2),
+        (chunked(b"x" * 21 * KIB), 2),
+        (to("/v2"), 1),
+        (to("http://localhost/"), 2),
+    ],
 )
-def test_an_answer_that_is_not_read_to_its_end_gives_its_connection_back(serving: Any, unread: Any, calls: int) -> None:
+def test_an_answer_that_is_not_read_to_its_end_gives_its_connection_back(
+    serving: Any, unread: Any, calls: int
+) -> None:
     async def main() -> None:
         one = httpx2.Limits(max_connections=1)
-        async with serving(unread, answer(JWT)) as server, httpx2.AsyncClient(limits=one, timeout=2) as client:
+        async with (
+            serving(unread, answer(JWT)) as server,
+            httpx2.AsyncClient(limits=one, timeout=2) as client,
+        ):
             provider = HTTPTokenProvider(server.url, client)
             for _ in range(calls - 1):
                 assert (await failed_somehow(provider)).reason != "timeout"
@@ -344,11 +410,22 @@ def test_an_answer_that_is_not_read_to_its_end_gives_its_connection_back(serving
 
 def test_cookies_are_kept_from_call_to_call_only_by_a_client_of_your_own(serving: Any) -> None:
     async def main() -> None:
-        async with serving(answer(JWT, Set_Cookie="tracked=1")) as server, httpx2.AsyncClient() as client:
-            alone, with_client = HTTPTokenProvider(server.url), HTTPTokenProvider(server.url, client)
+        async with (
+            serving(answer(JWT, Set_Cookie="tracked=1")) as server,
+            httpx2.AsyncClient() as client,
+        ):
+            alone, with_client = (
+                HTTPTokenProvider(server.url),
+                HTTPTokenProvider(server.url, client),
+            )
             for provider in (alone, alone, with_client, with_client):
                 await provider()
-            assert ["cookie: tracked=1" in head.lower() for head in server.heads] == [False, False, False, True]
+            assert ["cookie: tracked=1" in head.lower() for head in server.heads] == [
+                False,
+                False,
+                False,
+                True,
+            ]
 
     asyncio.run(main())
 
@@ -360,7 +437,12 @@ def shown_of(provider: HTTPTokenProvider, error: BaseException | None) -> list[s
     """Everything that a user sees of a failure."""
     import traceback
 
-    return [repr(provider), repr(error), str(error), *(traceback.format_exception(error) if error else [])]
+    return [
+        repr(provider),
+        repr(error),
+        str(error),
+        *(traceback.format_exception(error) if error else []),
+    ]
 
 
 @pytest.mark.parametrize("passed", [False, True])
@@ -399,18 +481,34 @@ def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_logs(
                     assert "POST /token?key=s3cr3t-key HTTP/1.1" in server.heads[0]
                     assert "Authorization: Basic YW5uOmh1bnRlcjI=" in server.heads[0]
             gone = HTTPTokenProvider(url, client if passed else None)
-            assert not [text for text in shown_of(gone, await failed(gone)) if any(secret in text for secret in SECRETS)]
+            assert not [
+                text
+                for text in shown_of(gone, await failed(gone))
+                if any(secret in text for secret in SECRETS)
+            ]
 
     asyncio.run(main())
-    assert [record for record in caplog.records if record.name == "httpx2" and "/token" in record.getMessage()]
-    assert not [record.getMessage() for record in caplog.records for secret in (*SECRETS, JWT) if secret in record.getMessage()]
+    assert [
+        record
+        for record in caplog.records
+        if record.name == "httpx2" and "/token" in record.getMessage()
+    ]
+    assert not [
+        record.getMessage()
+        for record in caplog.records
+        for secret in (*SECRETS, JWT)
+        if secret in record.getMessage()
+    ]
 
 
 def test_userinfo_goes_along_with_a_redirect_within_the_origin(serving: Any) -> None:
     async def main() -> None:
         async with serving(to("/v2"), answer(JWT)) as server:
             assert await HTTPTokenProvider(server.url.replace("//", "//ann:hunter2@"))() == JWT
-            assert ["Authorization: Basic YW5uOmh1bnRlcjI=" in head for head in server.heads] == [True, True]
+            assert ["Authorization: Basic YW5uOmh1bnRlcjI=" in head for head in server.heads] == [
+                True,
+                True,
+            ]
 
     asyncio.run(main())
 
@@ -431,28 +529,37 @@ def test_userinfo_goes_along_with_a_redirect_within_the_origin(serving: Any) -> 
         ({"client": object()}, "client is object; pass an httpx2.AsyncClient"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_when_it_is_made(arguments: dict[str, Any], told: str) -> None:
+def test_arguments_that_cannot_be_meant_are_refused_when_it_is_made(
+    arguments: dict[str, Any], told: str
+) -> None:
     made: dict[str, Any] = {"url": "https://example.com/token", **arguments}
     with pytest.raises(InvalidInputError, match=re.escape(told)):
         HTTPTokenProvider(**made)
 
 
-def test_without_httpx2_the_line_that_installs_it_is_told_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_httpx2_the_line_that_installs_it_is_told_when_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(ModuleNotFoundError, match=re.escape('pip install "support-chat[http]"')):
         HTTPTokenProvider("https://example.com/token")
 
 
-def test_https_is_verified_by_the_certificates_of_this_machine(serving: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_https_is_verified_by_the_certificates_of_this_machine(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     authority = trustme.CA()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server.pem")
+    )
     tls.load_cert_chain(tmp_path / "server.pem")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
 
     async def main() -> None:
         async with serving(answer(JWT), tls=tls) as server:
-            asyncio.get_running_loop().set_exception_handler(lambda _, __: None)  # the server's end of the handshake that fails
+            # the server's end of the handshake that fails
+            asyncio.get_running_loop().set_exception_handler(lambda _, __: None)
             assert (await failed(HTTPTokenProvider(server.url))).reason == "unreachable"
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
             assert await HTTPTokenProvider(server.url)() == JWT
@@ -466,10 +573,14 @@ def test_a_session_signs_in_with_it_and_ends_when_it_refuses(serving: Any) -> No
 
     async def main() -> None:
         token = sign_identity_token("ann", secret, **widget)
-        async with serving(answer(json.dumps({"token": token}), JSON), answer(status="403 Forbidden")) as server:
+        async with serving(
+            answer(json.dumps({"token": token}), JSON), answer(status="403 Forbidden")
+        ) as server:
             provider = HTTPTokenProvider(server.url)
             with Backend(**widget, keys=[IdentityKey("HS256", secret)]) as backend:
-                async with SupportChat(**widget, transport=LoopbackTransport(backend), storage=MemoryStorage()) as chat:
+                async with SupportChat(
+                    **widget, transport=LoopbackTransport(backend), storage=MemoryStorage()
+                ) as chat:
                     await chat.boot(user=User("ann"), token_provider=provider)
                     assert chat.is_in(Phase.AUTHENTICATED)
                     await chat.shutdown()

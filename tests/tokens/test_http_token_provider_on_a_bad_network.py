@@ -1,4 +1,6 @@
-"""The provider with a fault proxy between it and its server: it returns the token, whole, or fails in time, and does nothing else."""
+"""The provider with a fault proxy between it and its server: it returns the token, whole, or fails
+in time, and does nothing else.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,20 @@ import pytest
 
 from support_chat.errors import TokenProviderError
 from support_chat_adapters.tokens import HTTPTokenProvider
-from wire_faults import Cut, Delay, Duplicate, Fault, FaultProxy, Garbage, Refuse, Slow, Stall, Status, Swallow, random_faults
+from wire_faults import (
+    Cut,
+    Delay,
+    Duplicate,
+    Fault,
+    FaultProxy,
+    Garbage,
+    Refuse,
+    Slow,
+    Stall,
+    Status,
+    Swallow,
+    random_faults,
+)
 
 TOKEN = "header.payload.signature"
 ANSWER = f"HTTP/1.1 200 OK\r\nContent-Length: {len(TOKEN)}\r\n\r\n{TOKEN}".encode()
@@ -38,7 +53,9 @@ FAILS: list[tuple[Fault, str]] = [
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAILS)
-def test_what_the_network_does_is_a_failure_and_the_next_call_brings_the_token(serving: Any, fault: Fault, reason: str) -> None:
+def test_what_the_network_does_is_a_failure_and_the_next_call_brings_the_token(
+    serving: Any, fault: Fault, reason: str
+) -> None:
     async def main() -> None:
         async with serving(ANSWER) as server:
             with FaultProxy(re.sub(r"/token$", "", server.url)) as proxy:
@@ -77,10 +94,21 @@ def test_whatever_happens_there_is_a_token_or_a_failure(serving: Any, seed: int)
     async def main() -> None:
         async with serving(ANSWER) as server:
             with FaultProxy(re.sub(r"/token$", "", server.url)) as proxy:
-                proxy.plan(*(plan for plan in random_faults(seed, 8) if not _harms_the_token(plan.fault)))
+                proxy.plan(
+                    *(plan for plan in random_faults(seed, 8) if not _harms_the_token(plan.fault))
+                )
                 provider = HTTPTokenProvider(f"{proxy.url}/token", timeout=2)
                 ends = [await end_of(provider) for _ in range(8)]
-                assert set(ends) <= {TOKEN, "unreachable", "timeout", "http_429", "http_500", "http_502", "http_503", "http_504"}
+                assert set(ends) <= {
+                    TOKEN,
+                    "unreachable",
+                    "timeout",
+                    "http_429",
+                    "http_500",
+                    "http_502",
+                    "http_503",
+                    "http_504",
+                }
 
     asyncio.run(main())
 

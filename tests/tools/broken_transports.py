@@ -1,7 +1,8 @@
 """For each clause of the transport suite a transport with that fault, around the loopback.
 
-`Healthy` and `HealthyLink` pass everything on; what `@breaks` a clause inherits from them and does one thing wrong. Where the fault
-is in a link, the class is a link, and the transport around it is the healthy one.
+`Healthy` and `HealthyLink` pass everything on; what `@breaks` a clause inherits from them and does
+one thing wrong. Where the fault is in a link, the class is a link, and the transport around it is
+the healthy one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from typing import Any, TypeVar
 import attrs
 
 from loopback_arrangement import LoopbackArrangement, loopback
-from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+)
 from support_chat.ports import (
     Claim,
     Credentials,
@@ -47,7 +53,9 @@ def breaks(clause: str) -> Callable[[_Kind], _Kind]:
     return add
 
 
-def arranged(kind: type[Healthy] | type[HealthyLink]) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
+def arranged(
+    kind: type[Healthy] | type[HealthyLink],
+) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
     """An arrangement with this transport, or with links of this kind."""
 
     @asynccontextmanager
@@ -130,7 +138,7 @@ class Healthy:
         await self.inner.aclose()
 
 
-# --- dials --------------------------------------------------------------------------------------------------------------
+# --- dials ----------------------------------------------------------------------------------------
 
 
 class AnotherWelcome(HealthyLink):
@@ -171,13 +179,17 @@ class KnowsOneVisitor(Healthy):
 @breaks("transport.resumes-visitor")
 class BeginsAnewForVisitors(Healthy):
     async def dial(self, credentials: Credentials) -> Link:
-        return await super().dial(credentials if credentials.user_id else attrs.evolve(credentials, session=None))
+        return await super().dial(
+            credentials if credentials.user_id else attrs.evolve(credentials, session=None)
+        )
 
 
 @breaks("transport.resumes-user")
 class BeginsAnewForUsers(Healthy):
     async def dial(self, credentials: Credentials) -> Link:
-        return await super().dial(attrs.evolve(credentials, session=None) if credentials.user_id else credentials)
+        return await super().dial(
+            attrs.evolve(credentials, session=None) if credentials.user_id else credentials
+        )
 
 
 @breaks("transport.unknown-session")
@@ -201,7 +213,9 @@ class BeginsAnewWhenItIsRejected(Healthy):
 @breaks("transport.refuses-no-token")
 class TakesUsersWithoutATokenForVisitors(Healthy):
     async def dial(self, credentials: Credentials) -> Link:
-        return await super().dial(credentials if credentials.token else attrs.evolve(credentials, user_id=None))
+        return await super().dial(
+            credentials if credentials.token else attrs.evolve(credentials, user_id=None)
+        )
 
 
 class OtherRefusals(Healthy):
@@ -303,7 +317,7 @@ class HasOneLink(Healthy):
         return link if len(self.links) == 1 else self.links[0]
 
 
-# --- calls --------------------------------------------------------------------------------------------------------------
+# --- calls ----------------------------------------------------------------------------------------
 
 
 @breaks("link.identify-merges")
@@ -343,7 +357,11 @@ class CarriesNoChanges(HealthyLink):
 @breaks("link.retired-visitor")
 class RemembersVisitorsItself(AnotherWelcome):
     def changed(self, welcome: Welcome) -> Welcome:
-        first = next(link for link in self.transport.links if link.credentials.visitor == self.credentials.visitor)
+        first = next(
+            link
+            for link in self.transport.links
+            if link.credentials.visitor == self.credentials.visitor
+        )
         return attrs.evolve(welcome, visitor_id=first.inner.welcome.visitor_id)
 
 
@@ -468,7 +486,7 @@ class InsistsOnWhatItRevokes(Healthy):
         await super().revoke(session)
 
 
-# --- events -------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------
 
 
 class OtherEvents(HealthyLink):
@@ -560,7 +578,7 @@ class HearsOnWhenItIsLost(HealthyLink):
         return asyncio.get_running_loop().time()
 
 
-# --- the end ------------------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 
 
 @breaks("link.cut")

@@ -79,7 +79,9 @@ def suspended(served: Served) -> Generator[None, None, None]:
 
 
 def sockets() -> set[str]:
-    """The sockets that this process has open, but for those of the loop itself and of whatever else was open before."""
+    """The sockets that this process has open, but for those of the loop itself and of whatever else
+    was open before.
+    """
     found: set[str] = set()
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -96,7 +98,8 @@ def on_loop(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     unseen: list[str] = []
 
     def tell(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if "incoming connection" not in context["message"]:  # a server of the test's, of whose clients debug mode tells
+        # a server of the test's, of whose clients debug mode tells
+        if "incoming connection" not in context["message"]:
             unseen.append(repr(context))
 
     async def main() -> None:

@@ -1,4 +1,6 @@
-"""The arrangement that `check_transport` is tried on first: the loopback to a backend in this process, with every hand there is."""
+"""The arrangement that `check_transport` is tried on first: the loopback to a backend in this
+process, with every hand there is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ WIDGET: Final[dict[str, Any]] = {"workspace_id": "acme", "widget_id": "help"}
 
 @attrs.frozen
 class LoopbackArrangement:
-    """A backend, the transport to it (or what a test puts in its place), and the hands of the other side."""
+    """A backend, the transport to it (or what a test puts in its place), and the hands of the other
+    side.
+    """
 
     backend: Backend
     transport: Transport
@@ -54,7 +58,9 @@ class LoopbackArrangement:
 
     async def go_away(self) -> None:
         self.backend.faults.refuse_dials()
-        self.backend.faults.fail("revoke", NetworkError("The backend cannot be reached."), times=None)
+        self.backend.faults.fail(
+            "revoke", NetworkError("The backend cannot be reached."), times=None
+        )
 
     async def traits(self, identity: Identity) -> Mapping[str, JSON]:
         return self.backend.agent.traits(identity)

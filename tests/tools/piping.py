@@ -12,7 +12,9 @@ Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaita
 
 
 @asynccontextmanager
-async def listening(serve: Serve, host: str = "127.0.0.1", **options: Any) -> AsyncGenerator[int, None]:
+async def listening(
+    serve: Serve, host: str = "127.0.0.1", **options: Any
+) -> AsyncGenerator[int, None]:
     """A server on a free port, which it gives; afterwards every connection of it is over."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -45,12 +47,23 @@ async def hung_up(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, first: bytes = b"") -> None:
-    """Connects to the other end, sends it `first`, and passes bytes both ways until one side ends."""
+async def relayed(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    host: str,
+    port: int,
+    first: bytes = b"",
+) -> None:
+    """Connects to the other end, sends it `first`, and passes bytes both ways until one side
+    ends.
+    """
     onward, back = await asyncio.open_connection(host, port)
     try:
         back.write(first)
-        ways = [asyncio.ensure_future(_piped(reader, back)), asyncio.ensure_future(_piped(onward, writer))]
+        ways = [
+            asyncio.ensure_future(_piped(reader, back)),
+            asyncio.ensure_future(_piped(onward, writer)),
+        ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -1,6 +1,8 @@
-"""What Schemathesis is told of a served backend that no OpenAPI document says: where sessions come from, and that it must not wait.
+"""What Schemathesis is told of a served backend that no OpenAPI document says: where sessions come
+from, and that it must not wait.
 
-`SCHEMATHESIS_HOOKS=schemathesis_hooks` loads it; `SERVED_URL` is the backend, `SERVED_KEY_FILE` what it verifies tokens with.
+`SCHEMATHESIS_HOOKS=schemathesis_hooks` loads it; `SERVED_URL` is the backend, `SERVED_KEY_FILE`
+what it verifies tokens with.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import schemathesis
 
 from served import WIDGET, WORKSPACE
 from support_chat_adapters.backend import sign_identity_token
-from support_chat_adapters.server.key_file import identity_secret
+from support_chat_adapters.backend.server.key_file import identity_secret
 
 Case: TypeAlias = Any
 """A request of Schemathesis; its own type says nothing of what is in it."""
@@ -26,7 +28,9 @@ _CLIENT = httpx2.Client(base_url=os.environ["SERVED_URL"], timeout=10)
 
 def _token(user_id: str) -> str:
     secret = identity_secret(Path(os.environ["SERVED_KEY_FILE"]))
-    return sign_identity_token(user_id, secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=900)
+    return sign_identity_token(
+        user_id, secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=900
+    )
 
 
 def _is(case: Case, operation: str) -> bool:
@@ -38,14 +42,19 @@ def _retired_by(case: Case) -> str:
 
 
 class Session:
-    """A session of its own for each request, since one of the requests ends it; all of one visitor, so that all see the same.
+    """A session of its own for each request, since one of the requests ends it; all of one visitor,
+    so that all see the same.
 
     An identify retires the visitor that it merges, so it has one of its own; a refresh is a user's.
     """
 
     def get(self, case: Case, context: schemathesis.AuthContext, /) -> str:
         """Opens it."""
-        opening: dict[str, Any] = {"workspaceId": WORKSPACE, "widgetId": WIDGET, "visitor": _VISITOR}
+        opening: dict[str, Any] = {
+            "workspaceId": WORKSPACE,
+            "widgetId": WIDGET,
+            "visitor": _VISITOR,
+        }
         if _is(case, "identify"):
             opening["visitor"] = _retired_by(case)
         if _is(case, "refresh"):
@@ -59,7 +68,9 @@ class Session:
 
 
 def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Puts what is valid and cannot be guessed in the place of what is valid and was: a token that is signed, and a short wait."""
+    """Puts what is valid and cannot be guessed in the place of what is valid and was: a token that
+    is signed, and a short wait.
+    """
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
     query = cast("dict[str, Any]", case.query)

@@ -1,4 +1,6 @@
-"""A real `support-chat serve` in a process of its own, for tests: started on a free port, killed, and started again on the same one."""
+"""A real `support-chat serve` in a process of its own, for tests: started on a free port, killed,
+and started again on the same one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
-from support_chat_adapters.server.key_file import identity_secret
+from support_chat_adapters.backend.server.key_file import identity_secret
 
 WORKSPACE = "demo"
 WIDGET = "web"
@@ -20,7 +22,9 @@ _PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())
 
 
 class Served:
-    """One served backend; its data stays in `db` whatever becomes of the process. Made by `served`."""
+    """One served backend; its data stays in `db` whatever becomes of the process. Made by
+    `served`.
+    """
 
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         self.db = folder / "chat.db"
@@ -31,7 +35,9 @@ class Served:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Starts the process, unless it runs, and waits until it answers; the port is the same each time."""
+        """Starts the process, unless it runs, and waits until it answers; the port is the same each
+        time.
+        """
         if self._process is not None:
             return
         with self.log.open("a") as log:
@@ -88,11 +94,15 @@ class Served:
 
     def token(self, user_id: str, *, lifetime: float = 900.0) -> str:
         """An identity token that it accepts."""
-        return sign_identity_token(user_id, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime)
+        return sign_identity_token(
+            user_id, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=lifetime
+        )
 
     @contextmanager
     def backend(self) -> Generator[Backend, None, None]:
-        """Its data, opened in this process: what an agent or a judge looks at. Works while it runs and while it does not."""
+        """Its data, opened in this process: what an agent or a judge looks at. Works while it runs
+        and while it does not.
+        """
         keys = [IdentityKey("HS256", self.secret)]
         with Backend(self.db, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
             yield backend
@@ -108,7 +118,9 @@ class Served:
 
 @contextmanager
 def served(folder: Path, *options: str) -> Generator[Served, None, None]:
-    """A backend served from this folder, started; it is killed at the end. `options` are those of `support-chat serve`."""
+    """A backend served from this folder, started; it is killed at the end. `options` are those of
+    `support-chat serve`.
+    """
     one = Served(folder, options)
     try:
         one.start()

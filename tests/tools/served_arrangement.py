@@ -1,7 +1,9 @@
-"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and the hands of its operator and the network.
+"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and the hands
+of its operator and the network.
 
-What the backend does, it does because of what another process has written into its database, as an operator's command would; what
-the network does, a fault proxy on the way does, and the rest is killing the process.
+What the backend does, it does because of what another process has written into its database, as an
+operator's command would; what the network does, a fault proxy on the way does, and the rest is
+killing the process.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ UNLIMITED: Final = ("--opens-per-minute=0", "--requests-per-minute=0")
 
 @attrs.frozen
 class ServedArrangement:
-    """A served backend, a transport that reaches it through the proxy, and the hands of the other side."""
+    """A served backend, a transport that reaches it through the proxy, and the hands of the other
+    side.
+    """
 
     served: Served
     proxy: FaultProxy
@@ -39,7 +43,9 @@ class ServedArrangement:
 
     async def expired_token(self, user_id: str) -> str:
         then = time.time() - 10_000.0
-        return sign_identity_token(user_id, self.served.secret, workspace_id=WORKSPACE, widget_id=WIDGET, now=then)
+        return sign_identity_token(
+            user_id, self.served.secret, workspace_id=WORKSPACE, widget_id=WIDGET, now=then
+        )
 
     async def say(self, identity: Identity, text: str) -> None:
         with self.served.backend() as backend:
@@ -61,7 +67,9 @@ class ServedArrangement:
             backend.faults.drop_history()
 
     async def rate_limit(self, retry_after: float) -> None:
-        answer = Status("POST", "/sessions/anonymous", 429, headers=(("retry-after", f"{retry_after:g}"),))
+        answer = Status(
+            "POST", "/sessions/anonymous", 429, headers=(("retry-after", f"{retry_after:g}"),)
+        )
         await asyncio.to_thread(self.proxy.plan, answer)
 
     async def go_away(self) -> None:
@@ -72,7 +80,9 @@ class ServedArrangement:
             return backend.agent.traits(identity)
 
     async def open_links(self) -> int:
-        """WebSockets that are open on their way to the backend, and polls that wait there, once nothing is on its way any more."""
+        """WebSockets that are open on their way to the backend, and polls that wait there, once
+        nothing is on its way any more.
+        """
         passed = -1
         while passed != len(self.proxy.log):
             passed = len(self.proxy.log)
@@ -87,8 +97,12 @@ class ServedArrangement:
 
 
 @asynccontextmanager
-async def served_arrangement(served: Served, **options: Any) -> AsyncGenerator[ServedArrangement, None]:
-    """The arrangement of one clause; `options` are those of `WidgetAPITransport`. A backend that is gone is started again."""
+async def served_arrangement(
+    served: Served, **options: Any
+) -> AsyncGenerator[ServedArrangement, None]:
+    """The arrangement of one clause; `options` are those of `WidgetAPITransport`. A backend that is
+    gone is started again.
+    """
     await asyncio.to_thread(served.start)
     async with FaultProxy(served.url) as proxy:
         transport = WidgetAPITransport(proxy.url, **options)

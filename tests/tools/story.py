@@ -1,7 +1,9 @@
-"""A whole session told over whatever lies between it and a real backend, and judged by what is stored and what was heard.
+"""A whole session told over whatever lies between it and a real backend, and judged by what is
+stored and what was heard.
 
-The frontend of the story does what a frontend does: it sends again, with the same id, what was not sent, and asks again for what
-failed. What the session itself has to do, nobody does for it: come back, renew, deliver what was missed, keep updates.
+The frontend of the story does what a frontend does: it sends again, with the same id, what was not
+sent, and asks again for what failed. What the session itself has to do, nobody does for it: come
+back, renew, deliver what was missed, keep updates.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import attrs
 from served import WIDGET, WORKSPACE, Served
 from support_chat import Settings, SupportChat
 from support_chat.errors import CallTimeoutError, NetworkError, SessionEndedError, SupportChatError
-from support_chat.events import AnyEvent, MessageReceived
+from support_chat.lifecycle.events import AnyEvent, MessageReceived
 from support_chat.ports import Transport
 from support_chat.values import Message, SignedIn, Visitor
 from support_chat_adapters.storage import MemoryStorage
@@ -58,10 +60,16 @@ class Story:
     visitor: Visitor | None = None
 
     async def tell(self, calmed: Callable[[], Awaitable[None]]) -> None:
-        """Boots, writes, signs in, changes traits, has its token expire, and shuts down; `calmed` ends the faults before the end."""
+        """Boots, writes, signs in, changes traits, has its token expire, and shuts down; `calmed`
+        ends the faults before the end.
+        """
         async with asyncio.timeout(LIMIT):
             chat = SupportChat(
-                workspace_id=WORKSPACE, widget_id=WIDGET, transport=self.transport, storage=MemoryStorage(), settings=IMPATIENT
+                workspace_id=WORKSPACE,
+                widget_id=WIDGET,
+                transport=self.transport,
+                storage=MemoryStorage(),
+                settings=IMPATIENT,
             )
             chat.on(object, self.heard.append)  # type: ignore[arg-type]  # every event there is
             async with chat:
@@ -69,7 +77,9 @@ class Story:
                 await self._writes(chat, "from a visitor")
                 self._agent("to a visitor", self.visitor)
                 await self._signs_in(chat)
-                await chat.update(user={"id": self.user, "traits": {"role": "admin"}}, context={"page": "billing"})
+                await chat.update(
+                    user={"id": self.user, "traits": {"role": "admin"}}, context={"page": "billing"}
+                )
                 await self._writes(chat, "from a user")
                 self._agent("to a user", SignedIn(self.user))
                 self._expire()
@@ -90,16 +100,26 @@ class Story:
         assert (message.text, message.client_message_id) == (text, client_id)
 
     async def _signs_in(self, chat: SupportChat) -> None:
-        await _insisted(lambda: chat.identify(user={"id": self.user}, token_provider=lambda: self.served.token(self.user)))
+        await _insisted(
+            lambda: chat.identify(
+                user={"id": self.user}, token_provider=lambda: self.served.token(self.user)
+            )
+        )
         assert chat.identity == SignedIn(self.user)
 
     async def _settled(self, chat: SupportChat) -> None:
-        """Everything that was said has arrived, and everything that was changed is stored: the session did it by itself."""
+        """Everything that was said has arrived, and everything that was changed is stored: the
+        session did it by itself.
+        """
 
         def is_settled() -> bool:
             with self.served.backend() as backend:
                 stored = backend.agent.traits(SignedIn(self.user))
-            return len(self.received()) >= len(self.said) and stored.get("user.traits.role") == "admin" and "context.page" in stored
+            return (
+                len(self.received()) >= len(self.said)
+                and stored.get("user.traits.role") == "admin"
+                and "context.page" in stored
+            )
 
         while not is_settled():  # noqa: ASYNC110  # a row in a database
             await asyncio.sleep(0.02)
@@ -115,7 +135,11 @@ class Story:
 
     def received(self) -> list[str]:
         """The ids of the messages that arrived, in order."""
-        return [event.message.id for event in self.heard if isinstance(event, MessageReceived) and event.message.author == "agent"]
+        return [
+            event.message.id
+            for event in self.heard
+            if isinstance(event, MessageReceived) and event.message.author == "agent"
+        ]
 
     def judge(self) -> None:
         """Nothing is lost, doubled or out of order: not at the backend, and not at the frontend."""
@@ -126,10 +150,20 @@ class Story:
             assert agent.users().count(me) == 1
             assert agent.merged_into(self.visitor) == me
             assert agent.conversations(self.visitor) == ()
-            stored = [message for one in agent.conversations(me) for message in agent.messages(one.id)]
-            ours = sorted((message.author, message.text) for message in stored if message.author != "agent")
-            assert ours == [("user", "from a user"), ("user", "with a fresh token"), ("visitor", "from a visitor")]
-            assert sorted(message.id for message in stored if message.author == "agent") == sorted(message.id for message in self.said)
+            stored = [
+                message for one in agent.conversations(me) for message in agent.messages(one.id)
+            ]
+            ours = sorted(
+                (message.author, message.text) for message in stored if message.author != "agent"
+            )
+            assert ours == [
+                ("user", "from a user"),
+                ("user", "with a fresh token"),
+                ("visitor", "from a visitor"),
+            ]
+            assert sorted(message.id for message in stored if message.author == "agent") == sorted(
+                message.id for message in self.said
+            )
             assert agent.duplicates() == 0
 
 

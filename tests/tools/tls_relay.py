@@ -1,4 +1,6 @@
-"""TLS in front of a server that has none, as a reverse proxy would be: for tests of certificates."""
+"""TLS in front of a server that has none, as a reverse proxy would be: for tests of
+certificates.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from piping import listening, relayed
 
 def trust(context: ssl.SSLContext, authority: trustme.CA) -> None:
     """The context trusts this authority from now on."""
-    cast("Any", authority).configure_trust(context)  # Any: trustme's types name a context that pyright does not know
+    # Any: trustme's types name a context that pyright does not know
+    cast("Any", authority).configure_trust(context)
 
 
 def certify(context: ssl.SSLContext, authority: trustme.CA, *names: str) -> None:
@@ -25,8 +28,12 @@ def certify(context: ssl.SSLContext, authority: trustme.CA, *names: str) -> None
 
 
 @asynccontextmanager
-async def tls_relay(upstream: str, authority: trustme.CA, *names: str, client_certificates: bool = False) -> AsyncGenerator[str, None]:
-    """A TLS address for `upstream`, on the running loop, with a certificate of this authority for these names or for 127.0.0.1."""
+async def tls_relay(
+    upstream: str, authority: trustme.CA, *names: str, client_certificates: bool = False
+) -> AsyncGenerator[str, None]:
+    """A TLS address for `upstream`, on the running loop, with a certificate of this authority for
+    these names or for 127.0.0.1.
+    """
     target = urlsplit(upstream)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certify(context, authority, *(names or ("127.0.0.1",)))

@@ -1,4 +1,5 @@
-"""A client of a served backend as plain as can be: the requests of a test as it writes them, and what came back.
+"""A client of a served backend as plain as can be: the requests of a test as it writes them, and
+what came back.
 
 Real HTTP and WebSocket clients, without any of our own code between the test and the bytes.
 """
@@ -23,7 +24,9 @@ PATIENCE = 20.0
 
 
 class WidgetClient:
-    """One visitor or user at one backend; `session` is presented once there is one. Made by `widget_client`."""
+    """One visitor or user at one backend; `session` is presented once there is one. Made by
+    `widget_client`.
+    """
 
     def __init__(self, url: str, http: httpx2.Client) -> None:
         self.url = url
@@ -46,28 +49,40 @@ class WidgetClient:
         """A GET below the API's base path."""
         return self.http.get(BASE + path, params=query, headers=self._headers(None))
 
-    def post(self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    def post(
+        self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
         """A POST of a JSON body, or of none."""
         if body is None:
             return self.http.post(BASE + path, headers=self._headers(headers))
         return self.http.post(BASE + path, json=body, headers=self._headers(headers))
 
     def say(self, text: str, conversation: str | None = None) -> dict[str, Any]:
-        """Sends a message, into a new conversation if none is named; the message as it is stored."""
+        """Sends a message, into a new conversation if none is named; the message as it is
+        stored.
+        """
         if conversation is None:
             begun = {"message": text, "clientMessageId": secrets.token_hex(8)}
             return dict(self.post("/conversations", begun).raise_for_status().json()["message"])
         sent = {"text": text, "clientMessageId": secrets.token_hex(8)}
-        return dict(self.post(f"/conversations/{conversation}/messages", sent).raise_for_status().json())
+        return dict(
+            self.post(f"/conversations/{conversation}/messages", sent).raise_for_status().json()
+        )
 
     def fresh_realtime_token(self) -> str:
         """Another token for the gateway."""
         return str(self.post("/sessions/realtime-token").raise_for_status().json()["realtimeToken"])
 
     def gateway(
-        self, *, token: str | None = None, cursor: str | None = None, origin: str | None = None, reads: bool = True
+        self,
+        *,
+        token: str | None = None,
+        cursor: str | None = None,
+        origin: str | None = None,
+        reads: bool = True,
     ) -> ClientConnection:
-        """The realtime gateway, by a fresh realtime token unless one is given; a context manager that closes it.
+        """The realtime gateway, by a fresh realtime token unless one is given; a context manager
+        that closes it.
 
         Without `reads` next to nothing is taken from the network before the test asks for a frame.
         """
@@ -83,7 +98,14 @@ class WidgetClient:
         own.connect((host, int(port)))
         queue = None if reads else 1
         return connect(
-            address, sock=own, origin=said, open_timeout=PATIENCE, close_timeout=PATIENCE, max_queue=queue, proxy=None, compression=None
+            address,
+            sock=own,
+            origin=said,
+            open_timeout=PATIENCE,
+            close_timeout=PATIENCE,
+            max_queue=queue,
+            proxy=None,
+            compression=None,
         )
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:

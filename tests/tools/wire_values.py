@@ -1,4 +1,6 @@
-"""Values of the wire for hypothesis: any payload and frame, made from what its type says of itself, and the values of the ports."""
+"""Values of the wire for hypothesis: any payload and frame, made from what its type says of itself,
+and the values of the ports.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,18 @@ from support_chat.ports import (
     Welcome,
 )
 from support_chat.values import About, Conversation, Message
-from support_chat_adapters.wire import frames, payloads
+from support_chat_adapters.transport.wire import frames, payloads
 
 ALPHABET: Final = st.characters(exclude_categories=["Cs"])
 JSON_VALUES: Final[st.SearchStrategy[Any]] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(ALPHABET),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(ALPHABET), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(ALPHABET),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(ALPHABET), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 PAYLOADS: Final[list[type[msgspec.Struct]]] = [
@@ -55,9 +63,13 @@ def _any(info: inspect.Type) -> st.SearchStrategy[Any]:
             required = {field.name: _any(field.type) for field in fields if field.required}
             optional = {field.name: _any(field.type) for field in fields if not field.required}
             make: Callable[..., Any] = cls
-            return st.fixed_dictionaries(required, optional=optional).map(lambda given: make(**given))
+            return st.fixed_dictionaries(required, optional=optional).map(
+                lambda given: make(**given)
+            )
         case inspect.StrType(min_length=least, max_length=most):
-            return st.text(ALPHABET, min_size=least or 0, max_size=min(most or 40, (least or 0) + 40))
+            return st.text(
+                ALPHABET, min_size=least or 0, max_size=min(most or 40, (least or 0) + 40)
+            )
         case inspect.IntType(ge=least):
             return st.integers(least or 0, 2**53)
         case inspect.FloatType():
@@ -95,7 +107,15 @@ identify_answers: Final = st.builds(
     ids,
     st.booleans(),
     st.integers(0, 99),
-    st.sampled_from([None, "already_signed_in", "merged_into_another_user", "merge_forbidden", "nothing_to_merge"]),
+    st.sampled_from(
+        [
+            None,
+            "already_signed_in",
+            "merged_into_another_user",
+            "merge_forbidden",
+            "nothing_to_merge",
+        ]
+    ),
     rejections,
 )
 credentials: Final = st.builds(
@@ -108,10 +128,23 @@ credentials: Final = st.builds(
     claim=st.none() | claims,
     cursor=st.none() | texts(),
 ) | st.builds(
-    Credentials, ids, ids, secrets, session=st.none() | ids, user_id=ids, token=st.none() | texts(1), claim=st.none() | claims
+    Credentials,
+    ids,
+    ids,
+    secrets,
+    session=st.none() | ids,
+    user_id=ids,
+    token=st.none() | texts(1),
+    claim=st.none() | claims,
 )
 identify_requests: Final = st.builds(
-    IdentifyRequest, ids, ids, secrets, st.none() | texts(1), visitor_changes=changes, user_changes=changes
+    IdentifyRequest,
+    ids,
+    ids,
+    secrets,
+    st.none() | texts(1),
+    visitor_changes=changes,
+    user_changes=changes,
 )
 welcomes: Final = st.builds(
     Welcome,
@@ -124,7 +157,13 @@ welcomes: Final = st.builds(
     st.integers(0, 99),
 )
 messages: Final = st.builds(
-    Message, ids, ids, st.sampled_from(["visitor", "user", "agent"]), texts(), st.floats(0, 1e12), st.none() | ids
+    Message,
+    ids,
+    ids,
+    st.sampled_from(["visitor", "user", "agent"]),
+    texts(),
+    st.floats(0, 1e12),
+    st.none() | ids,
 )
 abouts: Final = st.builds(
     About,
@@ -133,9 +172,13 @@ abouts: Final = st.builds(
     custom_fields=changes,
     metadata=changes,
 )
-conversations: Final = st.builds(Conversation, ids, st.integers(0, 99), st.integers(0, 99), st.floats(0, 1e12), abouts)
+conversations: Final = st.builds(
+    Conversation, ids, st.integers(0, 99), st.integers(0, 99), st.floats(0, 1e12), abouts
+)
 beginnings: Final = st.builds(Outgoing, ids, texts(1), about=abouts)
 """Messages that begin a conversation."""
 link_events: Final[st.SearchStrategy[LinkEvent]] = st.one_of(
-    st.builds(MessageArrived, messages, texts(), st.integers(0, 99)), st.builds(TokenExpired), st.builds(SessionRevoked, texts())
+    st.builds(MessageArrived, messages, texts(), st.integers(0, 99)),
+    st.builds(TokenExpired),
+    st.builds(SessionRevoked, texts()),
 )

@@ -13,7 +13,9 @@ from served_arrangement import UNLIMITED
 
 @pytest.fixture(scope="session")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served, None, None]:
-    """One served backend for many tests, each with people of its own; it may be killed and started again."""
+    """One served backend for many tests, each with people of its own; it may be killed and started
+    again.
+    """
     with served(tmp_path_factory.mktemp("served"), *UNLIMITED) as one:
         yield one
 

@@ -1,4 +1,6 @@
-"""What comes instead of an answer: errors of the backend, pages of whoever is on the way, too much, too late, or nothing."""
+"""What comes instead of an answer: errors of the backend, pages of whoever is on the way, too much,
+too late, or nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,16 @@ import pytest
 
 from dialling import on_loop, soon, user, visitor
 from served import Served, served
-from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError, NetworkError, RateLimitedError
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    InvalidInputError,
+    NetworkError,
+    RateLimitedError,
+)
 from support_chat.ports import Link, Outgoing
 from support_chat_adapters.transport import WidgetAPITransport, http_exchange
-from support_chat_adapters.wire.codec import MAX_ANSWER_BYTES
+from support_chat_adapters.transport.wire.codec import MAX_ANSWER_BYTES
 from wire_faults import Cut, Delay, Fault, FaultProxy, Garbage, Refuse, Slow, Stall, Status, Swallow
 
 PAGE = b"<html><body>Sign in to the network</body></html>"
@@ -25,7 +33,9 @@ TOO_MUCH = b'{"x": "' + b"x" * MAX_ANSWER_BYTES + b'"}'
 
 def status(code: int, body: bytes = b"", **headers: str) -> Status:
     """An answer to the opening request."""
-    return Status(*OPEN, code, body, tuple((name.replace("_", "-"), value) for name, value in headers.items()))
+    return Status(
+        *OPEN, code, body, tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    )
 
 
 NO_ANSWERS: dict[str, Fault] = {
@@ -36,12 +46,16 @@ NO_ANSWERS: dict[str, Fault] = {
     "a proxy that wants a password": status(407, PAGE),
     "a timeout at a proxy": status(408),
     "a bad gateway": status(502, PAGE),
-    "a failure": status(500, b'{"error": {"code": "internal_error", "message": "It failed.", "recoverable": true}}'),
+    "a failure": status(
+        500, b'{"error": {"code": "internal_error", "message": "It failed.", "recoverable": true}}'
+    ),
     "nothing with 200": status(200),
     "nothing with 204": status(204),
     "another API": status(200, b'{"ok": true}'),
     "too much": status(200, TOO_MUCH),
-    "what was not asked for": status(200, gzip.compress(b'{"session": "s"}'), content_encoding="gzip"),
+    "what was not asked for": status(
+        200, gzip.compress(b'{"session": "s"}'), content_encoding="gzip"
+    ),
     "a bomb": status(200, gzip.compress(b"x" * 100_000_000), content_encoding="gzip"),
     "a head cut in the middle": Cut(*OPEN, after=20),
     "a body cut in the middle": Cut(*OPEN, after=20, part="body"),
@@ -54,7 +68,9 @@ NO_ANSWERS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(backend: Served, fault: Fault) -> None:
+def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(
+    backend: Served, fault: Fault
+) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
             proxy.plan(fault)
@@ -71,7 +87,10 @@ def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(backend:
     on_loop(scenario)
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("-1", 0.0), ("soon", 0.0), ("inf", 0.0), (None, 0.0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("-1", 0.0), ("soon", 0.0), ("inf", 0.0), (None, 0.0)],
+)
 def test_a_limit_says_for_how_long(backend: Served, header: str | None, seconds: float) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
@@ -137,7 +156,11 @@ def test_a_backend_of_a_browser_asks_for_the_origin_that_is_given(tmp_path: Path
     with served(tmp_path, "--allow-origin=https://app.example.com") as one:
 
         async def scenario() -> None:
-            for origin, admitted in (("https://app.example.com", True), ("https://evil.example.com", False), (None, True)):
+            for origin, admitted in (
+                ("https://app.example.com", True),
+                ("https://evil.example.com", False),
+                (None, True),
+            ):
                 transport = WidgetAPITransport(one.url, origin=origin)
                 if admitted:
                     (await transport.open(visitor())).abort()
@@ -172,7 +195,9 @@ def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Served) -
             transport = WidgetAPITransport(proxy.url)
             link = await transport.open(visitor())
             packed = gzip.compress(b'{"conversations": [], "nextCursor": null}')
-            proxy.plan(Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),)))
+            proxy.plan(
+                Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),))
+            )
             with pytest.raises(NetworkError) as caught:
                 await link.conversations()
             assert caught.value.reason == "unreadable_answer"
@@ -182,7 +207,10 @@ def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Served) -
     on_loop(scenario)
 
 
-@pytest.mark.parametrize("fault", [Delay(*SEND, seconds=0.5), Slow(*SEND, rate=600.0), Stall(*SEND, after=30, seconds=0.5)])
+@pytest.mark.parametrize(
+    "fault",
+    [Delay(*SEND, seconds=0.5), Slow(*SEND, rate=600.0), Stall(*SEND, after=30, seconds=0.5)],
+)
 def test_an_answer_that_takes_its_time_is_waited_for(backend: Served, fault: Fault) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
@@ -196,7 +224,9 @@ def test_an_answer_that_takes_its_time_is_waited_for(backend: Served, fault: Fau
     on_loop(scenario)
 
 
-def test_an_answer_that_never_goes_on_is_given_up(backend: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_never_goes_on_is_given_up(
+    backend: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http_exchange, "CONNECT_TIMEOUT", 0.1)
 
     async def scenario() -> None:
@@ -219,7 +249,12 @@ def test_a_call_that_fails_leaves_the_link_as_it_was(backend: Served) -> None:
         async with FaultProxy(backend.url) as proxy:
             transport = WidgetAPITransport(proxy.url)
             link: Link = await transport.open(user(backend))
-            for fault in (Swallow(*SEND), Cut(*SEND, after=10), Status(*SEND, 502, PAGE), Garbage(*SEND)):
+            for fault in (
+                Swallow(*SEND),
+                Cut(*SEND, after=10),
+                Status(*SEND, 502, PAGE),
+                Garbage(*SEND),
+            ):
                 proxy.plan(fault)
                 with pytest.raises(NetworkError):
                     await soon(link.send(Outgoing("m-1", "hello")))

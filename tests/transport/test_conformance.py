@@ -1,4 +1,6 @@
-"""The transport keeps every clause of its port against a real `serve`, with a WebSocket and with polls."""
+"""The transport keeps every clause of its port against a real `serve`, with a WebSocket and with
+polls.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ WAYS: dict[str, dict[str, Any]] = {"websocket": {}, "polls": {"websocket": None}
 
 @pytest.mark.parametrize("clause", [clause.id for clause in TRANSPORT_CLAUSES])
 @pytest.mark.parametrize("options", WAYS.values(), ids=WAYS.keys())
-def test_the_transport_keeps_the_clause(backend: Served, clause: str, options: dict[str, Any]) -> None:
+def test_the_transport_keeps_the_clause(
+    backend: Served, clause: str, options: dict[str, Any]
+) -> None:
     report = check_transport(lambda: served_arrangement(backend, **options), only=clause)
     assert report.passed == (clause,)

@@ -1,4 +1,6 @@
-"""Connections that are kept: reused while they are fresh, given up before the other end closes them, replaced when it has."""
+"""Connections that are kept: reused while they are fresh, given up before the other end closes
+them, replaced when it has.
+"""
 
 from __future__ import annotations
 
@@ -107,14 +109,18 @@ def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
     on_loop(scenario)
 
 
-def test_a_path_in_front_of_the_api_and_a_slash_at_the_end_are_kept_and_left_out(backend: Served) -> None:
+def test_a_path_in_front_of_the_api_and_a_slash_at_the_end_are_kept_and_left_out(
+    backend: Served,
+) -> None:
     async def scenario() -> None:
         asked: list[str] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
             asked.append(head.split(b" ")[1].partition(b"?")[0].decode())
-            await relayed(reader, writer, "127.0.0.1", backend.port, head.replace(b" /chat/eu/", b" /", 1))
+            await relayed(
+                reader, writer, "127.0.0.1", backend.port, head.replace(b" /chat/eu/", b" /", 1)
+            )
 
         async with listening(serve) as port:
             transport = WidgetAPITransport(f"HTTP://127.0.0.1:{port}/chat/eu/")
@@ -178,13 +184,23 @@ def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "times", [{"ping_every": 0.0}, {"ping_every": -1.0}, {"poll_wait": 0.0}, {"poll_wait": 31.0}, {"socket_patience": 0.0}]
+    "times",
+    [
+        {"ping_every": 0.0},
+        {"ping_every": -1.0},
+        {"poll_wait": 0.0},
+        {"poll_wait": 31.0},
+        {"socket_patience": 0.0},
+    ],
 )
 def test_times_that_cannot_be_are_refused_at_once(times: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError, match="poll_wait"):
-        WidgetAPITransport("https://chat.example.com", **times)  # type: ignore[arg-type]  # a mapping of its floats
+        # a mapping of its floats
+        WidgetAPITransport("https://chat.example.com", **times)  # type: ignore[arg-type]
 
 
 def test_a_transport_shows_its_host_and_nothing_else() -> None:
-    transport = WidgetAPITransport("https://chat.example.com/eu", proxy="http://user:hunter2@proxy.example.com:3128")
+    transport = WidgetAPITransport(
+        "https://chat.example.com/eu", proxy="http://user:hunter2@proxy.example.com:3128"
+    )
     assert repr(transport) == "<WidgetAPITransport chat.example.com>"

@@ -1,4 +1,6 @@
-"""Dialling a real backend: who is welcomed, what is missed, what a dial that is given up leaves behind, and the end of it all."""
+"""Dialling a real backend: who is welcomed, what is missed, what a dial that is given up leaves
+behind, and the end of it all.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ def to(served: Served, link: Link, text: str) -> None:
     """An agent writes to whoever has this link."""
     welcome = link.welcome
     with served.backend() as backend:
-        backend.agent.reply(Visitor(welcome.visitor_id) if welcome.user_id is None else SignedIn(welcome.user_id), text)
+        backend.agent.reply(
+            Visitor(welcome.visitor_id) if welcome.user_id is None else SignedIn(welcome.user_id),
+            text,
+        )
 
 
 @both_ways
@@ -41,10 +46,14 @@ def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) -> Non
         to(backend, link, "coming")
         assert texts_of(await upcoming(link)) == ["coming"]
         user_id = f"ann-{who.visitor[-8:]}"
-        answer = await link.identify(IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id)))
+        answer = await link.identify(
+            IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id))
+        )
         assert (answer.merged, answer.conversations_moved) == (True, 1)
         assert [one.id for one in await link.conversations()] == [message.conversation_id]
-        assert (await link.update({"user.name": "Ann", "nonsense": 1})).rejected == (("nonsense", "unknown_path"),)
+        assert (await link.update({"user.name": "Ann", "nonsense": 1})).rejected == (
+            ("nonsense", "unknown_path"),
+        )
         await link.renew(backend.token(user_id))
         await link.aclose()
         await transport.revoke(link.welcome.session)
@@ -55,7 +64,9 @@ def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) -> Non
 
 
 @both_ways
-def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(backend: Served, options: dict[str, Any]) -> None:
+def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(
+    backend: Served, options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, **options)
         who = user(backend)
@@ -66,10 +77,16 @@ def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(bac
         for text in ("two", "three"):
             to(backend, first, text)
         await asyncio.to_thread(backend.restart)
-        again = await transport.open(attrs.evolve(who, session=first.welcome.session, cursor=getattr(seen, "cursor", None)))
+        again = await transport.open(
+            attrs.evolve(who, session=first.welcome.session, cursor=getattr(seen, "cursor", None))
+        )
         to(backend, again, "four")
         assert texts_of(*[await upcoming(again) for _ in range(3)]) == ["two", "three", "four"]
-        assert (again.welcome.session, again.welcome.gap, again.welcome.unread) == (first.welcome.session, False, 3)
+        assert (again.welcome.session, again.welcome.gap, again.welcome.unread) == (
+            first.welcome.session,
+            False,
+            3,
+        )
         again.abort()
         await transport.aclose()
 
@@ -78,7 +95,9 @@ def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(bac
 
 @both_ways
 @pytest.mark.parametrize("seed", range(4))
-def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(backend: Served, options: dict[str, Any], seed: int) -> None:
+def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(
+    backend: Served, options: dict[str, Any], seed: int
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, **options)
         (await transport.open(visitor())).abort()  # now it takes as long as it always does
@@ -104,13 +123,20 @@ def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(backend: Ser
 
 
 @both_ways
-def test_abort_is_done_when_it_returns_and_pending_calls_raise(backend: Served, options: dict[str, Any]) -> None:
+def test_abort_is_done_when_it_returns_and_pending_calls_raise(
+    backend: Served, options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, **options)
         link = await transport.open(visitor())
         pending = [
             asyncio.ensure_future(call)
-            for call in (link.conversations(), link.send(Outgoing("m-1", "x")), link.update({"user.name": "V"}), anext(link.events()))
+            for call in (
+                link.conversations(),
+                link.send(Outgoing("m-1", "x")),
+                link.update({"user.name": "V"}),
+                anext(link.events()),
+            )
         ]
         await asyncio.sleep(0)
         link.abort()
@@ -128,7 +154,9 @@ def test_abort_is_done_when_it_returns_and_pending_calls_raise(backend: Served, 
 
 
 @both_ways
-def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(backend: Served, options: dict[str, Any]) -> None:
+def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(
+    backend: Served, options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, ping_every=0.05, poll_wait=0.05, **options)
         link = await transport.open(visitor())
@@ -147,7 +175,9 @@ def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(ba
 
 
 @both_ways
-def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(backend: Served, options: dict[str, Any]) -> None:
+def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(
+    backend: Served, options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, **options)
         link = await transport.open(visitor())
@@ -169,10 +199,16 @@ def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(bac
 
 
 @both_ways
-def test_what_an_operator_ends_in_another_process_ends_here(backend: Served, options: dict[str, Any]) -> None:
+def test_what_an_operator_ends_in_another_process_ends_here(
+    backend: Served, options: dict[str, Any]
+) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, **options)
-        revoked, other, expiring = await transport.open(visitor()), await transport.open(visitor()), await transport.open(user(backend))
+        revoked, other, expiring = (
+            await transport.open(visitor()),
+            await transport.open(visitor()),
+            await transport.open(user(backend)),
+        )
         with backend.backend() as operator:
             operator.agent.reply(Visitor(revoked.welcome.visitor_id), "goodbye")
             operator.revoke(revoked.welcome.session)
@@ -230,7 +266,12 @@ def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Served) -
         transport = WidgetAPITransport(backend.url)
         link = await transport.open(visitor())
         await transport.aclose()
-        for asked in (transport.open(visitor()), transport.revoke("session-1.x"), link.conversations(), link.send(Outgoing("m", "x"))):
+        for asked in (
+            transport.open(visitor()),
+            transport.revoke("session-1.x"),
+            link.conversations(),
+            link.send(Outgoing("m", "x")),
+        ):
             with pytest.raises(NetworkError, match="make a new") as caught:
                 await asked
             assert (caught.value.reason, caught.value.recoverable) == ("closed", False)
@@ -242,9 +283,15 @@ def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Served) -
 def test_what_is_under_way_when_the_transport_is_closed_ends(backend: Served) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
-            asking, polling = WidgetAPITransport(proxy.url), WidgetAPITransport(proxy.url, websocket=None)
+            asking, polling = (
+                WidgetAPITransport(proxy.url),
+                WidgetAPITransport(proxy.url, websocket=None),
+            )
             link, polled = await asking.open(visitor()), await polling.open(visitor())
-            proxy.plan(Stall("GET", "/conversations", of="server"), Stall("POST", "/sessions/anonymous", of="server"))
+            proxy.plan(
+                Stall("GET", "/conversations", of="server"),
+                Stall("POST", "/sessions/anonymous", of="server"),
+            )
             pending = [
                 asyncio.ensure_future(link.conversations()),
                 asyncio.ensure_future(asking.open(visitor())),
@@ -269,7 +316,9 @@ def test_a_client_of_the_users_is_used_and_stays_open(backend: Served) -> None:
         async def note(request: httpx2.Request) -> None:
             seen.append(request.url.path)
 
-        async with httpx2.AsyncClient(event_hooks={"request": [note]}, follow_redirects=True) as client:
+        async with httpx2.AsyncClient(
+            event_hooks={"request": [note]}, follow_redirects=True
+        ) as client:
             transport = WidgetAPITransport(backend.url, http=client)
             link = await transport.open(visitor())
             await transport.aclose()
@@ -323,7 +372,9 @@ def test_what_opens_websockets_may_be_the_users(backend: Served) -> None:
     on_loop(scenario)
 
 
-def test_nothing_secret_is_logged_at_any_level(backend: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_secret_is_logged_at_any_level(
+    backend: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     hidden: list[str] = []
 
@@ -337,14 +388,31 @@ def test_nothing_secret_is_logged_at_any_level(backend: Served, caplog: pytest.L
         fresh = backend.token(str(who.user_id))
         await link.renew(fresh)
         await link.send(Outgoing("m-1", text))
-        hidden.extend([who.visitor, str(who.token), fresh, link.welcome.session, link.welcome.session.partition(".")[2], text])
+        hidden.extend(
+            [
+                who.visitor,
+                str(who.token),
+                fresh,
+                link.welcome.session,
+                link.welcome.session.partition(".")[2],
+                text,
+            ]
+        )
         hidden.append("session_token=")
         await link.aclose()
         await transport.revoke(link.welcome.session)
         await transport.aclose()
-        assert not any(secret in repr(value) for secret in hidden for value in (who, link, link.welcome, transport))
+        assert not any(
+            secret in repr(value)
+            for secret in hidden
+            for value in (who, link, link.welcome, transport)
+        )
 
     on_loop(scenario)
-    logged = caplog.text + "".join(repr(record.__dict__) for record in caplog.records) + backend.log.read_text()
+    logged = (
+        caplog.text
+        + "".join(repr(record.__dict__) for record in caplog.records)
+        + backend.log.read_text()
+    )
     assert "HTTP Request" in logged  # the log is looked at, and it is not empty
     assert [secret for secret in hidden if secret in logged] == []

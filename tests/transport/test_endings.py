@@ -1,4 +1,6 @@
-"""How an open link ends: close codes and what they mean, frames that are none or too long, connections cut in the middle."""
+"""How an open link ends: close codes and what they mean, frames that are none or too long,
+connections cut in the middle.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ from support_chat.errors import NetworkError, RateLimitedError
 from support_chat.ports import Credentials, Link, SessionRevoked
 from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport
-from support_chat_adapters.wire.frames import MAX_FRAME_BYTES
+from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 from wire_faults import CloseWith, CutFrame, DropAfter, Fault, FaultProxy, GarbageFrame, RepeatFrame
 
 
-def with_link(served: Served, fault: Fault, then: Callable[[FaultProxy, Link], Awaitable[None]]) -> None:
-    """Opens a link over a proxy whose fault it meets later; afterwards the session can be resumed, and nothing was missed."""
+def with_link(
+    served: Served, fault: Fault, then: Callable[[FaultProxy, Link], Awaitable[None]]
+) -> None:
+    """Opens a link over a proxy whose fault it meets later; afterwards the session can be resumed,
+    and nothing was missed.
+    """
 
     async def scenario() -> None:
         async with FaultProxy(served.url) as proxy:
@@ -46,19 +52,30 @@ RECOVERABLE = (1000, 1001, 1011, 1012, 3000, 4000, 4401, 4408, 4999)
 
 
 @pytest.mark.parametrize("code", RECOVERABLE)
-def test_a_recoverable_close_is_a_network_error_that_names_the_code(backend: Served, code: int) -> None:
+def test_a_recoverable_close_is_a_network_error_that_names_the_code(
+    backend: Served, code: int
+) -> None:
     async def then(_: FaultProxy, link: Link) -> None:
         with pytest.raises(NetworkError) as caught:
             await upcoming(link)
-        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (NetworkError, f"close_{code}", True)
+        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (
+            NetworkError,
+            f"close_{code}",
+            True,
+        )
         with pytest.raises(NetworkError):
             await link.conversations()
 
     with_link(backend, CloseWith("/realtime", code, "secret words"), then)
 
 
-@pytest.mark.parametrize(("code", "reason", "seconds"), [(4429, "7", 7.0), (1013, "2.5", 2.5), (4429, "", 5.0), (1013, "later", 5.0)])
-def test_a_close_may_ask_to_stay_away(backend: Served, code: int, reason: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason", "seconds"),
+    [(4429, "7", 7.0), (1013, "2.5", 2.5), (4429, "", 5.0), (1013, "later", 5.0)],
+)
+def test_a_close_may_ask_to_stay_away(
+    backend: Served, code: int, reason: str, seconds: float
+) -> None:
     async def then(_: FaultProxy, link: Link) -> None:
         with pytest.raises(RateLimitedError) as caught:
             await upcoming(link)
@@ -68,7 +85,9 @@ def test_a_close_may_ask_to_stay_away(backend: Served, code: int, reason: str, s
 
 
 @pytest.mark.parametrize(("reason", "told"), [("blocked", "blocked"), ("", "revoked")])
-def test_the_terminal_close_is_the_end_of_the_session(backend: Served, reason: str, told: str) -> None:
+def test_the_terminal_close_is_the_end_of_the_session(
+    backend: Served, reason: str, told: str
+) -> None:
     async def then(_: FaultProxy, link: Link) -> None:
         assert await upcoming(link) == SessionRevoked(told)
         with pytest.raises(NetworkError):
@@ -88,7 +107,9 @@ INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
 
 
 @pytest.mark.parametrize(("code", "kind"), INSTEAD_OF_A_HELLO.items())
-def test_a_close_instead_of_a_hello_is_the_gateways_word(backend: Served, code: int, kind: type[NetworkError]) -> None:
+def test_a_close_instead_of_a_hello_is_the_gateways_word(
+    backend: Served, code: int, kind: type[NetworkError]
+) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
             proxy.plan(GarbageFrame("/realtime", 1, close_frame(code, "7")))
@@ -105,24 +126,34 @@ def test_a_close_instead_of_a_hello_is_the_gateways_word(backend: Served, code: 
 
 NO_FRAMES = {
     "no JSON": frame(b"hello"),
-    "a message without an author": frame(b'{"type": "message.created", "cursor": "1", "message": {"id": "m"}}'),
+    "a message without an author": frame(
+        b'{"type": "message.created", "cursor": "1", "message": {"id": "m"}}'
+    ),
     "no UTF-8": frame(b'{"type": "\xff"}'),
     "bytes": frame(b"\x00\x01", opcode=2),
     "noise": b"\xff\xff\xff\xff",
     "a frame that a server may not send": b"\x81\x85\x00\x00\x00\x00hello",
-    "more than a frame may hold": frame(b'{"type": "agent.typing", "x": "' + b"x" * MAX_FRAME_BYTES + b'"}'),
+    "more than a frame may hold": frame(
+        b'{"type": "agent.typing", "x": "' + b"x" * MAX_FRAME_BYTES + b'"}'
+    ),
     "a frame that says it is endless": bytes([0x81, 127]) + (2**62).to_bytes(8, "big"),
     "nested too deeply": frame(b'{"type": "hello", "cursor": ' + b"[" * 100_000),
 }
 
 
 @pytest.mark.parametrize("data", NO_FRAMES.values(), ids=NO_FRAMES.keys())
-def test_a_frame_that_is_none_ends_the_link_and_the_message_comes_with_the_next(backend: Served, data: bytes) -> None:
+def test_a_frame_that_is_none_ends_the_link_and_the_message_comes_with_the_next(
+    backend: Served, data: bytes
+) -> None:
     _loses_and_recovers(backend, GarbageFrame("/realtime", 1, data))
 
 
-@pytest.mark.parametrize("fault", [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), DropAfter("/realtime")])
-def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(backend: Served, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), DropAfter("/realtime")]
+)
+def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(
+    backend: Served, fault: Fault
+) -> None:
     _loses_and_recovers(backend, fault)
 
 
@@ -137,7 +168,9 @@ def _loses_and_recovers(served: Served, fault: Fault) -> None:
             with pytest.raises(NetworkError):
                 await upcoming(link)
             await proxy.until_applied(type(fault))
-            again = await transport.open(attrs.evolve(who, session=link.welcome.session, cursor=link.welcome.cursor))
+            again = await transport.open(
+                attrs.evolve(who, session=link.welcome.session, cursor=link.welcome.cursor)
+            )
             assert texts_of(await upcoming(again)) == ["news"]
             link.abort()
             again.abort()
@@ -152,7 +185,11 @@ def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
         say(backend, link, "known")
         assert texts_of(await upcoming(link)) == ["known"]
 
-    with_link(backend, GarbageFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')), then)
+    with_link(
+        backend,
+        GarbageFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')),
+        then,
+    )
 
 
 def test_a_message_that_comes_twice_in_a_row_is_delivered_once(backend: Served) -> None:
@@ -170,8 +207,14 @@ def test_a_link_that_says_goodbye_closes_with_1000(backend: Served) -> None:
             transport = WidgetAPITransport(proxy.url)
             link = await transport.open(visitor())
             await soon(link.aclose())
-            await proxy.until(lambda log: any(entry.event == "close" and entry.of == "client" for entry in log))
-            assert [entry.status for entry in proxy.log if entry.event == "close" and entry.of == "client"] == [1000]
+            await proxy.until(
+                lambda log: any(entry.event == "close" and entry.of == "client" for entry in log)
+            )
+            assert [
+                entry.status
+                for entry in proxy.log
+                if entry.event == "close" and entry.of == "client"
+            ] == [1000]
             await transport.aclose()
 
     on_loop(scenario)

@@ -1,4 +1,6 @@
-"""Proxies: given or found in the environment, left out where NO_PROXY says so, refusing, and never named with their password."""
+"""Proxies: given or found in the environment, left out where NO_PROXY says so, refusing, and never
+named with their password.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ OPEN = "/widget/v1/sessions/anonymous"
 
 @pytest.fixture(autouse=True)
 def _no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "WS_PROXY", "WSS_PROXY", "SOCKS_PROXY"):
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "WS_PROXY",
+        "WSS_PROXY",
+        "SOCKS_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -68,7 +78,9 @@ def test_with_tls_everything_goes_through_tunnels(backend: Served) -> None:
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_the_environment_may_name_the_proxy(backend: Served, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_environment_may_name_the_proxy(
+    backend: Served, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     async def scenario() -> None:
         async with http_proxy() as proxy:
             monkeypatch.setenv(name, proxy.url)
@@ -84,7 +96,9 @@ def test_the_environment_may_name_the_proxy(backend: Served, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("hosts", ["127.0.0.1", "*", "example.com,127.0.0.1"])
-def test_no_proxy_is_respected(backend: Served, monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+def test_no_proxy_is_respected(
+    backend: Served, monkeypatch: pytest.MonkeyPatch, hosts: str
+) -> None:
     async def scenario() -> None:
         async with http_proxy() as proxy:
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -104,7 +118,9 @@ def test_a_proxy_may_want_a_password(backend: Served, caplog: pytest.LogCaptureF
 
     async def scenario() -> None:
         async with http_proxy(password=PASSWORD) as proxy:
-            known = WidgetAPITransport(backend.url, proxy=proxy.url.replace("//", f"//user:{PASSWORD}@"))
+            known = WidgetAPITransport(
+                backend.url, proxy=proxy.url.replace("//", f"//user:{PASSWORD}@")
+            )
             link = await soon(known.open(visitor()))
             await hears(backend, link)
             assert (len(proxy.log), proxy.refused) == (2, 0)
@@ -119,15 +135,21 @@ def test_a_proxy_may_want_a_password(backend: Served, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("password", ["wrong-pass-phrase", None])
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_proxy_that_refuses_is_a_network_error_without_its_password(backend: Served, password: str | None, tls: bool) -> None:
+def test_a_proxy_that_refuses_is_a_network_error_without_its_password(
+    backend: Served, password: str | None, tls: bool
+) -> None:
     async def scenario() -> None:
         async with http_proxy(password=PASSWORD) as proxy:
             url = proxy.url if password is None else proxy.url.replace("//", f"//user:{password}@")
-            transport = WidgetAPITransport(backend.url.replace("http:", "https:") if tls else backend.url, proxy=url)
+            transport = WidgetAPITransport(
+                backend.url.replace("http:", "https:") if tls else backend.url, proxy=url
+            )
             with pytest.raises(NetworkError, match="proxy") as caught:
                 await soon(transport.open(visitor()))
             assert proxy.refused == 1
-            shown = f"{caught.value} {caught.value!r} {caught.value.reason} {caught.value.__cause__}"
+            shown = (
+                f"{caught.value} {caught.value!r} {caught.value.reason} {caught.value.__cause__}"
+            )
             assert caught.value.__suppress_context__ or caught.value.__context__ is None
             assert "wrong-pass-phrase" not in shown
             await transport.aclose()
@@ -161,7 +183,10 @@ def test_a_proxy_that_is_gone_is_a_network_error(backend: Served) -> None:
     on_loop(scenario)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:1", "not a proxy", f"socks5://user:{PASSWORD}@127.0.0.1:1", "http://[::1"])
+@pytest.mark.parametrize(
+    "proxy",
+    ["ftp://127.0.0.1:1", "not a proxy", f"socks5://user:{PASSWORD}@127.0.0.1:1", "http://[::1"],
+)
 def test_a_proxy_that_cannot_be_used_is_the_callers_fault(backend: Served, proxy: str) -> None:
     async def scenario() -> None:
         transport = WidgetAPITransport(backend.url, proxy=proxy)

@@ -1,4 +1,6 @@
-"""A whole session over each fault of the wire, at each thing that it asks: it comes back by itself, and nothing is lost or doubled."""
+"""A whole session over each fault of the wire, at each thing that it asks: it comes back by itself,
+and nothing is lost or doubled.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from dialling import close_frame, frame, on_loop, suspended
 from served import WIDGET, WORKSPACE, Served
 from story import IMPATIENT, PING_EVERY, POLL_WAIT, Story
 from support_chat import Phase, SupportChat
-from support_chat.events import MessageReceived
+from support_chat.lifecycle.events import MessageReceived
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import WidgetAPITransport, widget_api
 from wire_faults import (
@@ -76,15 +78,24 @@ AT_THE_WEBSOCKET: dict[str, tuple[Fault | Plan, ...]] = {
     "blocked": (BlockUpgrade("/realtime", 403),),
     "blocked without an answer": (BlockUpgrade("/realtime", None),),
     "refused connections": (Plan(Refuse(), times=3),),
-    "closed with each code": tuple(CloseWith("/realtime", code, "0.1", after=1) for code in (1000, 1001, 1011, 1012, 1013, 4401, 4429)),
-    "closed at once": (GarbageFrame("/realtime", 1, close_frame(1012, "")), GarbageFrame("/realtime", 1, close_frame(4429, "0.1"))),
+    "closed with each code": tuple(
+        CloseWith("/realtime", code, "0.1", after=1)
+        for code in (1000, 1001, 1011, 1012, 1013, 4401, 4429)
+    ),
+    "closed at once": (
+        GarbageFrame("/realtime", 1, close_frame(1012, "")),
+        GarbageFrame("/realtime", 1, close_frame(4429, "0.1")),
+    ),
     "dropped again and again": (Plan(DropAfter("/realtime", after=1), times=4),),
     "dropped after a message": (DropAfter("/realtime", after=2), DropAfter("/realtime", after=2)),
     "silent": (StallFrames("/realtime", after=1), StallFrames("/realtime", after=2)),
     "slow": (SlowFrames("/realtime", rate=2000.0),),
     "cut in a hello": (CutFrame("/realtime", 1, 5),),
     "cut in a message": (CutFrame("/realtime", 2, 1), CutFrame("/realtime", 2, 30)),
-    "noise instead of a message": (GarbageFrame("/realtime", 2), GarbageFrame("/realtime", 2, frame(b"{}"))),
+    "noise instead of a message": (
+        GarbageFrame("/realtime", 2),
+        GarbageFrame("/realtime", 2, frame(b"{}")),
+    ),
     "a message that is too long": (GarbageFrame("/realtime", 2, frame(b"x" * 300_000)),),
     "a message twice": (RepeatFrame("/realtime", 2), RepeatFrame("/realtime", 3)),
     "a message late": (DelayFrame("/realtime", 2, 0.3),),
@@ -107,13 +118,21 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(served: Served, *faults: Fault | Plan, **options: Any) -> FaultProxy:
-    """Tells a story over a proxy with these faults, judges it, and returns the proxy with its log."""
+    """Tells a story over a proxy with these faults, judges it, and returns the proxy with its
+    log.
+    """
     proxy = FaultProxy(served.url)
 
     async def scenario() -> None:
         async with proxy:
             proxy.plan(*faults)
-            transport = WidgetAPITransport(proxy.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, socket_patience=0.5, **options)
+            transport = WidgetAPITransport(
+                proxy.url,
+                ping_every=PING_EVERY,
+                poll_wait=POLL_WAIT,
+                socket_patience=0.5,
+                **options,
+            )
             story = Story(served, transport)
 
             async def calmed() -> None:
@@ -130,29 +149,47 @@ def told(served: Served, *faults: Fault | Plan, **options: Any) -> FaultProxy:
 
 
 @pytest.mark.parametrize("fault", AT_A_REQUEST.values(), ids=AT_A_REQUEST.keys())
-def test_every_request_may_meet_the_fault(backend: Served, fault: Callable[[str, str], Fault]) -> None:
+def test_every_request_may_meet_the_fault(
+    backend: Served, fault: Callable[[str, str], Fault]
+) -> None:
     proxy = told(backend, *(fault(*at) for at in OPERATIONS.values()))
-    assert {entry.path.removeprefix("/widget/v1") for entry in proxy.applied()} == {path for _, path in OPERATIONS.values()}
+    assert {entry.path.removeprefix("/widget/v1") for entry in proxy.applied()} == {
+        path for _, path in OPERATIONS.values()
+    }
 
 
 @pytest.mark.parametrize("faults", AT_THE_WEBSOCKET.values(), ids=AT_THE_WEBSOCKET.keys())
-def test_the_websocket_may_meet_the_fault(backend: Served, faults: tuple[Fault | Plan, ...]) -> None:
+def test_the_websocket_may_meet_the_fault(
+    backend: Served, faults: tuple[Fault | Plan, ...]
+) -> None:
     proxy = told(backend, *faults)
-    assert len(proxy.applied()) == sum(plan.times or 0 if isinstance(plan, Plan) else 1 for plan in faults)
+    assert len(proxy.applied()) == sum(
+        plan.times or 0 if isinstance(plan, Plan) else 1 for plan in faults
+    )
 
 
 @pytest.mark.parametrize("faults", AT_POLLS.values(), ids=AT_POLLS.keys())
 def test_polls_may_meet_the_fault(backend: Served, faults: tuple[Fault | Plan, ...]) -> None:
     proxy = told(backend, *faults, websocket=None)
-    assert len(proxy.applied()) == sum(plan.times or 0 if isinstance(plan, Plan) else 1 for plan in faults)
+    assert len(proxy.applied()) == sum(
+        plan.times or 0 if isinstance(plan, Plan) else 1 for plan in faults
+    )
 
 
 @pytest.mark.parametrize("way", ["websocket", "polls"])
 def test_a_backend_that_falls_silent_is_noticed_and_waited_for(backend: Served, way: str) -> None:
     async def scenario() -> None:
         polls: dict[str, Any] = {"websocket": None} if way == "polls" else {}
-        transport = WidgetAPITransport(backend.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, **polls)
-        chat = SupportChat(workspace_id=WORKSPACE, widget_id=WIDGET, transport=transport, storage=MemoryStorage(), settings=IMPATIENT)
+        transport = WidgetAPITransport(
+            backend.url, ping_every=PING_EVERY, poll_wait=POLL_WAIT, **polls
+        )
+        chat = SupportChat(
+            workspace_id=WORKSPACE,
+            widget_id=WIDGET,
+            transport=transport,
+            storage=MemoryStorage(),
+            settings=IMPATIENT,
+        )
         async with asyncio.timeout(30), chat:
             visitor = await chat.boot()
             async with chat.events(MessageReceived) as arrived:
@@ -176,5 +213,6 @@ def test_a_storm_of_faults_is_survived(backend: Served, seed: int) -> None:
     polls: dict[str, Any] = {"websocket": None} if seed % 3 == 0 else {}
     requests = [*OPERATIONS.values(), *([("GET", "/realtime")] * 4 if polls else [])]
     faults = random_faults(seed, 40, requests=requests, realtime="/realtime")
-    faults = tuple(plan for plan in faults if not isinstance(plan.fault, LoseFrame))  # which no network does: TCP loses all or nothing
+    # which no network does: TCP loses all or nothing
+    faults = tuple(plan for plan in faults if not isinstance(plan.fault, LoseFrame))
     assert told(backend, *faults, **polls).applied()

@@ -1,4 +1,6 @@
-"""TLS: an authority of one's own, a certificate that is not trusted, one of another host, and certificates of clients."""
+"""TLS: an authority of one's own, a certificate that is not trusted, one of another host, and
+certificates of clients.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,14 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("way", ["websocket", "polls"])
-def test_requests_and_websockets_trust_the_authority_that_is_given(backend: Served, authority: trustme.CA, way: str) -> None:
+def test_requests_and_websockets_trust_the_authority_that_is_given(
+    backend: Served, authority: trustme.CA, way: str
+) -> None:
     async def scenario() -> None:
         async with tls_relay(backend.url, authority) as url:
             given = {} if way == "websocket" else {"websocket": None}
-            transport = WidgetAPITransport(url, tls=trusting(authority), **given)  # type: ignore[arg-type]  # None is one of its values
+            # None is one of its values
+            transport = WidgetAPITransport(url, tls=trusting(authority), **given)  # type: ignore[arg-type]
             link = await soon(transport.open(visitor()))
             assert (await link.send(Outgoing("m-1", "hello"))).text == "hello"
             with backend.backend() as operator:
@@ -54,14 +59,16 @@ def test_a_websocket_goes_through_tls_too(backend: Served, authority: trustme.CA
 
     def watched(url: str, **options: object) -> connect:
         opened.append(url.partition("?")[0])
-        return connect(url, **options)  # type: ignore[arg-type]  # what it was given by the transport
+        # what it was given by the transport
+        return connect(url, **options)  # type: ignore[arg-type]
 
     async def scenario() -> None:
         async with tls_relay(backend.url, authority) as url:
             transport = WidgetAPITransport(url, tls=trusting(authority), websocket=watched)
             (await soon(transport.open(visitor()))).abort()
             (await soon(transport.open(visitor()))).abort()
-            assert opened == [f"wss{url[5:]}/widget/v1/realtime"] * 2  # the second time, since the first was not blocked
+            # the second time, since the first was not blocked
+            assert opened == [f"wss{url[5:]}/widget/v1/realtime"] * 2
             await transport.aclose()
 
     on_loop(scenario)
@@ -76,7 +83,10 @@ NOT_TRUSTED: dict[str, tuple[Callable[[trustme.CA], ssl.SSLContext | None], tupl
 
 @pytest.mark.parametrize(("context", "names"), NOT_TRUSTED.values(), ids=NOT_TRUSTED.keys())
 def test_a_certificate_that_is_not_trusted_is_a_network_error_that_says_what_to_pass(
-    backend: Served, authority: trustme.CA, context: Callable[[trustme.CA], ssl.SSLContext | None], names: tuple[str, ...]
+    backend: Served,
+    authority: trustme.CA,
+    context: Callable[[trustme.CA], ssl.SSLContext | None],
+    names: tuple[str, ...],
 ) -> None:
     async def scenario() -> None:
         async with tls_relay(backend.url, authority, *names) as url:
@@ -90,7 +100,9 @@ def test_a_certificate_that_is_not_trusted_is_a_network_error_that_says_what_to_
     on_loop(scenario)
 
 
-def test_a_server_may_want_a_certificate_of_its_client(backend: Served, authority: trustme.CA) -> None:
+def test_a_server_may_want_a_certificate_of_its_client(
+    backend: Served, authority: trustme.CA
+) -> None:
     async def scenario() -> None:
         async with tls_relay(backend.url, authority, client_certificates=True) as url:
             stranger = WidgetAPITransport(url, tls=trusting(authority))

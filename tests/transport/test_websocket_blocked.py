@@ -1,4 +1,6 @@
-"""A network that lets no WebSocket through: polls are used instead, it is remembered for a while, and a free way is used again."""
+"""A network that lets no WebSocket through: polls are used instead, it is remembered for a while,
+and a free way is used again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from support_chat.errors import BackendRejectedError, NetworkError, RateLimitedE
 from support_chat.ports import Link, Outgoing
 from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport, widget_api
-from support_chat_adapters.wire.problems import response_to
+from support_chat_adapters.transport.wire.problems import response_to
 from wire_faults import (
     BlockUpgrade,
     CutFrame,
@@ -36,8 +38,12 @@ BLOCKED: dict[str, Fault] = {
     "an old proxy": BlockUpgrade("/realtime", 400),
     "a proxy without an answer": BlockUpgrade("/realtime", 502),
     "no end": BlockUpgrade("/realtime", None),
-    "a sign-in page with 200": Status("GET", "/realtime", 200, PORTAL, (("content-type", "text/html"),)),
-    "a sign-in page elsewhere": Status("GET", "/realtime", 302, b"", (("location", "https://portal.example/sign-in"),)),
+    "a sign-in page with 200": Status(
+        "GET", "/realtime", 200, PORTAL, (("content-type", "text/html"),)
+    ),
+    "a sign-in page elsewhere": Status(
+        "GET", "/realtime", 302, b"", (("location", "https://portal.example/sign-in"),)
+    ),
     "a reset instead of an answer": Swallow("GET", "/realtime", "reset"),
     "a reset after the handshake": CutFrame("/realtime", 1, 0),
     "a close after the handshake": GarbageFrame("/realtime", 1, close_frame(1002, "")),
@@ -48,8 +54,12 @@ BLOCKED: dict[str, Fault] = {
 
 
 @asynccontextmanager
-async def proxied(served: Served, *faults: Fault) -> AsyncGenerator[tuple[FaultProxy, WidgetAPITransport], None]:
-    """A transport to the backend, and the proxy on its way, whose faults must have been met in the end."""
+async def proxied(
+    served: Served, *faults: Fault
+) -> AsyncGenerator[tuple[FaultProxy, WidgetAPITransport], None]:
+    """A transport to the backend, and the proxy on its way, whose faults must have been met in the
+    end.
+    """
     async with FaultProxy(served.url) as proxy:
         proxy.plan(*faults)
         transport = WidgetAPITransport(proxy.url, socket_patience=PATIENCE)
@@ -102,7 +112,9 @@ def test_a_redirect_is_not_followed_to_another_gateway(backend: Served) -> None:
     on_loop(scenario)
 
 
-def test_a_blocked_way_is_remembered_and_tried_again_after_a_while(backend: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blocked_way_is_remembered_and_tried_again_after_a_while(
+    backend: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(widget_api, "BLOCKED_FOR", 1.0)
 
     async def scenario() -> None:
@@ -147,7 +159,9 @@ def test_a_network_that_is_known_to_block_is_not_asked_for_a_websocket(backend: 
     on_loop(scenario)
 
 
-def test_a_dial_that_is_cancelled_while_the_gateway_is_silent_closes_its_socket(backend: Served) -> None:
+def test_a_dial_that_is_cancelled_while_the_gateway_is_silent_closes_its_socket(
+    backend: Served,
+) -> None:
     async def scenario() -> None:
         async with proxied(backend, DelayFrame("/realtime", 1, 30.0)) as (proxy, transport):
             dialling = asyncio.ensure_future(transport.open(visitor()))
@@ -156,12 +170,18 @@ def test_a_dial_that_is_cancelled_while_the_gateway_is_silent_closes_its_socket(
             with pytest.raises(asyncio.CancelledError):
                 await dialling
             [upgraded] = [entry.connection for entry in proxy.log if entry.event == "upgraded"]
-            await proxy.until(lambda log: any(entry.event == "closed" and entry.connection == upgraded for entry in log))
+            await proxy.until(
+                lambda log: any(
+                    entry.event == "closed" and entry.connection == upgraded for entry in log
+                )
+            )
 
     on_loop(scenario)
 
 
-def test_a_gateway_that_refuses_is_heard_and_not_taken_for_a_network_that_blocks(backend: Served) -> None:
+def test_a_gateway_that_refuses_is_heard_and_not_taken_for_a_network_that_blocks(
+    backend: Served,
+) -> None:
     refusals = (
         (BackendRejectedError("No such page.", code="invalid_origin"), BackendRejectedError),
         (RateLimitedError("Busy.", retry_after=7.0), RateLimitedError),
@@ -170,7 +190,12 @@ def test_a_gateway_that_refuses_is_heard_and_not_taken_for_a_network_that_blocks
     async def scenario() -> None:
         for said, heard in refusals:
             answer = response_to(said, "request-1")
-            async with proxied(backend, Status("GET", "/realtime", answer.status, answer.body, tuple(answer.headers.items()))) as (
+            async with proxied(
+                backend,
+                Status(
+                    "GET", "/realtime", answer.status, answer.body, tuple(answer.headers.items())
+                ),
+            ) as (
                 proxy,
                 transport,
             ):
@@ -184,11 +209,22 @@ def test_a_gateway_that_refuses_is_heard_and_not_taken_for_a_network_that_blocks
     on_loop(scenario)
 
 
-def test_polls_that_bring_nothing_before_their_time_do_not_follow_each_other_at_once(backend: Served) -> None:
+def test_polls_that_bring_nothing_before_their_time_do_not_follow_each_other_at_once(
+    backend: Served,
+) -> None:
     async def scenario() -> None:
         async with FaultProxy(backend.url) as proxy:
             transport = WidgetAPITransport(proxy.url, websocket=None)
-            proxy.plan(Status("GET", "/realtime", 200, b'{"cursor": "0"}', (("content-type", "application/json"),)), times=None)
+            proxy.plan(
+                Status(
+                    "GET",
+                    "/realtime",
+                    200,
+                    b'{"cursor": "0"}',
+                    (("content-type", "application/json"),),
+                ),
+                times=None,
+            )
             link = await transport.open(visitor())
             await asyncio.sleep(1.5)
             assert 2 <= len(proxy.applied(Status)) <= 3

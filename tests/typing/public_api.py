@@ -1,7 +1,8 @@
-"""The public API as a type checker sees it. Nothing here runs: `test_typing.py` has mypy read it, and so does the lint.
+"""The public API as a type checker sees it. Nothing here runs: `test_typing.py` has mypy read it,
+and so does the lint.
 
-`assert_type` lines say what a caller gets. Lines with `type: ignore[code]` are mistakes that a type checker must find: if one is
-found no longer, strict mypy reports that the comment is unused.
+`assert_type` lines say what a caller gets. Lines with `type: ignore[code]` are mistakes that a type
+checker must find: if one is found no longer, strict mypy reports that the comment is unused.
 """
 
 from __future__ import annotations
@@ -47,9 +48,13 @@ async def what_a_caller_gets(chat: SupportChat) -> None:
     assert_type(chat.boot(), Call[Identity])
     assert_type(await chat.load(), None)
     assert_type(await chat.boot(), Visitor | SignedIn)
-    assert_type(await chat.boot(user=User("user_1"), company=Company("acme"), timeout=5), Visitor | SignedIn)
+    assert_type(
+        await chat.boot(user=User("user_1"), company=Company("acme"), timeout=5), Visitor | SignedIn
+    )
     assert_type(await chat.identify(user={"id": "user_1", "email": None}), IdentifyResult)
-    assert_type(await chat.update(user={"traits": {"role": "admin"}}, context={"page": "billing"}), float)
+    assert_type(
+        await chat.update(user={"traits": {"role": "admin"}}, context={"page": "billing"}), float
+    )
     assert_type(await chat.shutdown(clear_storage=True), None)
     assert_type(await chat.destroy(), None)
     assert_type(await chat.send_message("hello"), Message)
@@ -98,7 +103,11 @@ async def events(chat: SupportChat) -> None:
 
 async def the_session(transport: Transport, storage: Storage) -> None:
     async with SupportChat(
-        workspace_id="w", widget_id="i", transport=transport, storage=storage, settings=Settings(boot_timeout=5)
+        workspace_id="w",
+        widget_id="i",
+        transport=transport,
+        storage=storage,
+        settings=Settings(boot_timeout=5),
     ) as chat:
         assert_type(chat, SupportChat)
 
@@ -163,9 +172,21 @@ async def afetch() -> str:
 
 
 async def what_may_be_passed(chat: SupportChat) -> None:
-    SupportChat(workspace_id="w", widget_id="i", transport=Tunnel(), storage=InMemory(), scope="s", token_provider=fetch)
-    chat.boot(user=User("user_1", email=UNSET, name=None, traits={"deep": [1, {"a": None}]}), token_provider=afetch)
-    chat.identify(user={"id": "user_1"}, company={"id": "acme", "plan": None}, token_provider=lambda: "token")
+    SupportChat(
+        workspace_id="w",
+        widget_id="i",
+        transport=Tunnel(),
+        storage=InMemory(),
+        scope="s",
+        token_provider=fetch,
+    )
+    chat.boot(
+        user=User("user_1", email=UNSET, name=None, traits={"deep": [1, {"a": None}]}),
+        token_provider=afetch,
+    )
+    chat.identify(
+        user={"id": "user_1"}, company={"id": "acme", "plan": None}, token_provider=lambda: "token"
+    )
 
 
 async def what_may_not(chat: SupportChat, transport: Transport) -> None:

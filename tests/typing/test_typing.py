@@ -1,4 +1,6 @@
-"""The types of the public API are tested as API: `public_api.py` has no error, and its expectations are able to fail."""
+"""The types of the public API are tested as API: `public_api.py` has no error, and its expectations
+are able to fail.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ PUBLIC_API = Path(__file__).with_name("public_api.py")
 
 def mypy(file: Path) -> tuple[str, int]:
     """What strict mypy, with the project's own settings, says of one file, and its exit status."""
-    told, trouble, status = api.run([f"--config-file={ROOT / 'pyproject.toml'}", "--no-error-summary", str(file)])
+    told, trouble, status = api.run(
+        [f"--config-file={ROOT / 'pyproject.toml'}", "--no-error-summary", str(file)]
+    )
     assert not trouble
     return told, status
 
@@ -34,7 +38,9 @@ def test_the_public_api_has_the_types_that_its_users_rely_on() -> None:
         ("event, MessageReceived", "event, PhaseChanged", "assert-type"),
     ],
 )
-def test_an_expectation_that_is_not_met_is_told(right: str, wrong: str, code: str, tmp_path: Path) -> None:
+def test_an_expectation_that_is_not_met_is_told(
+    right: str, wrong: str, code: str, tmp_path: Path
+) -> None:
     source = PUBLIC_API.read_text("utf-8")
     assert source.count(right) == 1
     spoilt = tmp_path / "spoilt.py"

@@ -1,7 +1,9 @@
-"""Charts with one seeded fault each: what somebody could get wrong, and the property that has to find it.
+"""Charts with one seeded fault each: what somebody could get wrong, and the property that has to
+find it.
 
-A fault is data: edits of rows (an effect, a guard or a fact too many or too few, another target, no row at all) that the chart's own
-validation lets pass. There is one for each property of the catalogue; the tests of this folder share them, and explore each once.
+A fault is data: edits of rows (an effect, a guard or a fact too many or too few, another target, no
+row at all) that the chart's own validation lets pass. There is one for each property of the
+catalogue; the tests of this folder share them, and explore each once.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ import pytest
 
 from support_chat import CHART
 from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
-from support_chat.lifecycle.alphabet import Effect as E
-from support_chat.lifecycle.alphabet import Fact as F
-from support_chat.lifecycle.alphabet import Phase as P
-from support_chat.lifecycle.alphabet import Register
-from support_chat.lifecycle.alphabet import Trigger as T
+from support_chat.lifecycle.names import Effect as E
+from support_chat.lifecycle.names import Fact as F
+from support_chat.lifecycle.names import Phase as P
+from support_chat.lifecycle.names import Register
+from support_chat.lifecycle.names import Trigger as T
 from support_chat.verify import Model, Structure, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.properties import decide
@@ -28,7 +30,9 @@ Edit: TypeAlias = Callable[[Transition], "Transition | None"]
 """What becomes of a row; None if it is dropped."""
 
 ENOUGH: Final = 3_000
-"""States after which a faulty chart is explored no further: a fault may open what the chart keeps shut."""
+"""States after which a faulty chart is explored no further: a fault may open what the chart keeps
+shut.
+"""
 
 
 def _evolved(row: Transition, values: Mapping[str, Any]) -> Transition:
@@ -44,15 +48,22 @@ def without(**names: str | Iterable[str]) -> Edit:
 
     def edit(row: Transition) -> Transition:
         gone = {field: _several(these) for field, these in names.items()}
-        assert all(name in getattr(row, field) for field, these in gone.items() for name in these), f"{row.name} has no such thing"
-        return _evolved(row, {f: tuple(n for n in getattr(row, f) if n not in these) for f, these in gone.items()})
+        assert all(
+            name in getattr(row, field) for field, these in gone.items() for name in these
+        ), f"{row.name} has no such thing"
+        return _evolved(
+            row,
+            {f: tuple(n for n in getattr(row, f) if n not in these) for f, these in gone.items()},
+        )
 
     return edit
 
 
 def adding(**names: str | Iterable[str]) -> Edit:
     """The row, and these effects, guards or facts at the end."""
-    return lambda row: _evolved(row, {field: (*getattr(row, field), *_several(these)) for field, these in names.items()})
+    return lambda row: _evolved(
+        row, {field: (*getattr(row, field), *_several(these)) for field, these in names.items()}
+    )
 
 
 def having(**values: Any) -> Edit:
@@ -78,7 +89,9 @@ def both(*edits: Edit) -> Edit:
 
 @attrs.frozen(eq=False)
 class Fault:
-    """One fault: the property that fails by it, what is wrong in words, and the edits of the rows by their names."""
+    """One fault: the property that fails by it, what is wrong in words, and the edits of the rows
+    by their names.
+    """
 
     breaks: str
     wrong: str
@@ -87,8 +100,13 @@ class Fault:
 
     def chart(self) -> Chart:
         """The shipped chart with this fault."""
-        assert self.edits.keys() <= {row.name for row in CHART.transitions}, "a fault edits a row that does not exist"
-        edited = [self.edits[row.name](row) if row.name in self.edits else row for row in CHART.transitions]
+        assert self.edits.keys() <= {row.name for row in CHART.transitions}, (
+            "a fault edits a row that does not exist"
+        )
+        edited = [
+            self.edits[row.name](row) if row.name in self.edits else row
+            for row in CHART.transitions
+        ]
         return attrs.evolve(
             CHART,
             name=f"fault_{self.breaks.replace(' ', '_')}",
@@ -97,80 +115,239 @@ class Fault:
         )
 
 
-ANOTHER_EXPIRY: Final = Arm(doc="connect at the slow cadence", timer="retry", expiry=T.GIVE_UP, delay="probe")
+ANOTHER_EXPIRY: Final = Arm(
+    doc="connect at the slow cadence", timer="retry", expiry=T.GIVE_UP, delay="probe"
+)
 
 # fmt: off  # a fault reads as one entry of a list
 FAULTS: Final = (
     Fault("S1", "a shutdown does not cut the link", {"shutdown.live": without(effects=E.CUT)}),
-    Fault("S2", "the parting of an earlier shutdown counts for this one", {"part.done_earlier": having(clears=(F.PARTING,))}),
-    Fault("S3", "a shutdown leaves the fact of a boot behind", {"shutdown.booting": without(clears=F.BOOTED)}),
+    Fault(
+        "S2",
+        "the parting of an earlier shutdown counts for this one",
+        {"part.done_earlier": having(clears=(F.PARTING,))},
+    ),
+    Fault(
+        "S3",
+        "a shutdown leaves the fact of a boot behind",
+        {"shutdown.booting": without(clears=F.BOOTED)},
+    ),
     Fault("S4", "a shutdown does not forget who it was for", {"shutdown.live": having(assigns={})}),
-    Fault("S5", "a full clear is owed as a plain one", {"shutdown.live_clear": without(sets=F.OWED_FULL)}),
+    Fault(
+        "S5",
+        "a full clear is owed as a plain one",
+        {"shutdown.live_clear": without(sets=F.OWED_FULL)},
+    ),
     Fault("S6", "a clear waits for the revocation", {"clear.user": adding(unless=F.PARTING)}),
-    Fault("S8", "a hint dials beside a dial under way", {"link.hurry": both(without(when=F.RETRYING), adding(sets=F.RETRYING))}),
-    Fault("S9", "what may go on fetches again", {"identify.fetch_token": without(unless=F.FETCHING)}),
+    Fault(
+        "S8",
+        "a hint dials beside a dial under way",
+        {"link.hurry": both(without(when=F.RETRYING), adding(sets=F.RETRYING))},
+    ),
+    Fault(
+        "S9", "what may go on fetches again", {"identify.fetch_token": without(unless=F.FETCHING)}
+    ),
     Fault("S10", "the timer of the retry gives up in one phase", {}, {E.ARM_PROBE: ANOTHER_EXPIRY}),
     Fault(
         "S11",
         "a boot is live as whoever it asked to be",
-        {"boot.live_as_user": without(when=F.SAME_USER), "boot.answered_as_another": adding(unless=F.SIGNED_IN)},
+        {
+            "boot.live_as_user": without(when=F.SAME_USER),
+            "boot.answered_as_another": adding(unless=F.SIGNED_IN),
+        },
     ),
     Fault(
         "S12",
         "a boot of another user takes the live session over",
-        {"boot.refuse_user_is_live": having(effects=(E.ADOPT, E.DONE), error=None, assigns={Register.USER: Register.NAMED})},
+        {
+            "boot.refuse_user_is_live": having(
+                effects=(E.ADOPT, E.DONE), error=None, assigns={Register.USER: Register.NAMED}
+            )
+        },
     ),
-    Fault("S13", "a boot of another user joins", {"boot.refuse_other": having(effects=(E.JOIN_BOOT, E.ADOPT), error=None)}),
-    Fault("S14", "a boot while reconnecting dials at once", {"boot.live_already": adding(effects=E.ARM_DIAL)}),
-    Fault("S15", "a refused token is wanted again", {"link.target_token_refused": without(clears=F.TOKEN_WANTED)}),
+    Fault(
+        "S13",
+        "a boot of another user joins",
+        {"boot.refuse_other": having(effects=(E.JOIN_BOOT, E.ADOPT), error=None)},
+    ),
+    Fault(
+        "S14",
+        "a boot while reconnecting dials at once",
+        {"boot.live_already": adding(effects=E.ARM_DIAL)},
+    ),
+    Fault(
+        "S15",
+        "a refused token is wanted again",
+        {"link.target_token_refused": without(clears=F.TOKEN_WANTED)},
+    ),
     Fault(
         "S15a",
         "a dial does not wait for the token that is wanted",
         {"connect.fetch_token": having(effects=(E.DIAL,), sets=())},
     ),
     Fault("S16", "a boot that was rejected dials again", {"boot.rejected": adding(effects=E.DIAL)}),
-    Fault("S17", "an update of another user is recorded", {"update.refuse_other_user": having(effects=(E.RECORD, E.DONE), error=None)}),
-    Fault("S17a", "an update of another user is held", {"update.refuse_other_target": having(effects=(E.HOLD, E.DONE), error=None)}),
-    Fault("S18", "an update leaves while an identify is open", {"update.send": without(unless=F.TARGETED)}),
+    Fault(
+        "S17",
+        "an update of another user is recorded",
+        {"update.refuse_other_user": having(effects=(E.RECORD, E.DONE), error=None)},
+    ),
+    Fault(
+        "S17a",
+        "an update of another user is held",
+        {"update.refuse_other_target": having(effects=(E.HOLD, E.DONE), error=None)},
+    ),
+    Fault(
+        "S18",
+        "an update leaves while an identify is open",
+        {"update.send": without(unless=F.TARGETED)},
+    ),
     Fault("S19", "a clear does not wait for a write", {"clear.user": without(unless=F.WRITING)}),
-    Fault("S20", "an update that is held is not answered", {"update.hold": without(effects=E.DONE)}),
+    Fault(
+        "S20", "an update that is held is not answered", {"update.hold": without(effects=E.DONE)}
+    ),
     Fault("S21", "a destroyed session may be used again", {"destroy.done": having(target=P.READY)}),
-    Fault("S21a", "the release leaves the timer running", {"destroy.release": without(effects=E.DISARM)}),
-    Fault("S22", "a guard wants what never is", {"boot.abandoned": adding(when=(F.SIGNED_IN, F.TARGETED))}),
+    Fault(
+        "S21a",
+        "the release leaves the timer running",
+        {"destroy.release": without(effects=E.DISARM)},
+    ),
+    Fault(
+        "S22",
+        "a guard wants what never is",
+        {"boot.abandoned": adding(when=(F.SIGNED_IN, F.TARGETED))},
+    ),
     Fault("S22a", "nobody thought of a backend that is too busy", {"boot.rate_limited": no_longer}),
-    Fault("S26", "a lost link leaves the fact of a token call behind", {"link.lost": without(clears=F.FETCHING)}),
-    Fault("S27", "a boot does not think of the renewal", {"boot.live_as_user": without(effects=E.ARM_RENEW)}),
-    Fault("L1 load", "a shutdown forgets who waits for the load", {"shutdown.loading": without(effects=E.FAIL_LOAD)}),
-    Fault("L1 boot", "a boot that is over time tells nobody", {"boot.timed_out": without(effects=E.FAIL_BOOT)}),
-    Fault("L1 identify", "an identify without a token tells nobody", {"identify.no_token": without(effects=E.FAIL_IDENTIFY)}),
-    Fault("L1 shutdown", "a clear that is done lets nothing go on", {"clear.user_done": without(effects=E.PROCEED)}),
-    Fault("L1 clear", "a full clear that is done lets nothing go on", {"clear.all_done": without(effects=E.PROCEED)}),
-    Fault("L1 destroy", "a second destroy waits for what is done", {"destroy.done_already": having(effects=(E.JOIN_DESTROY,))}),
+    Fault(
+        "S26",
+        "a lost link leaves the fact of a token call behind",
+        {"link.lost": without(clears=F.FETCHING)},
+    ),
+    Fault(
+        "S27",
+        "a boot does not think of the renewal",
+        {"boot.live_as_user": without(effects=E.ARM_RENEW)},
+    ),
+    Fault(
+        "L1 load",
+        "a shutdown forgets who waits for the load",
+        {"shutdown.loading": without(effects=E.FAIL_LOAD)},
+    ),
+    Fault(
+        "L1 boot",
+        "a boot that is over time tells nobody",
+        {"boot.timed_out": without(effects=E.FAIL_BOOT)},
+    ),
+    Fault(
+        "L1 identify",
+        "an identify without a token tells nobody",
+        {"identify.no_token": without(effects=E.FAIL_IDENTIFY)},
+    ),
+    Fault(
+        "L1 shutdown",
+        "a clear that is done lets nothing go on",
+        {"clear.user_done": without(effects=E.PROCEED)},
+    ),
+    Fault(
+        "L1 clear",
+        "a full clear that is done lets nothing go on",
+        {"clear.all_done": without(effects=E.PROCEED)},
+    ),
+    Fault(
+        "L1 destroy",
+        "a second destroy waits for what is done",
+        {"destroy.done_already": having(effects=(E.JOIN_DESTROY,))},
+    ),
     Fault("L2", "a boot has no limit", {"boot.begin": without(effects=E.ARM_BOOT)}),
-    Fault("L3", "attempts to reconnect have no limit", {"link.lost": without(effects=E.ARM_GIVE_UP)}),
-    Fault("L4", "nothing probes while the network is down", {"link.network_down": without(effects=E.ARM_PROBE)}),
-    Fault("L5", "a clear that failed is taken for one under way", {"clear.failed": without(clears=F.CLEARING)}),
-    Fault("L6", "a visitor's updates are not scheduled", {"update.schedule": having(sources=(P.AUTHENTICATED,))}),
-    Fault("L7", "the release is announced and not asked for", {"destroy.release_at_last": without(effects=E.RELEASE)}),
+    Fault(
+        "L3", "attempts to reconnect have no limit", {"link.lost": without(effects=E.ARM_GIVE_UP)}
+    ),
+    Fault(
+        "L4",
+        "nothing probes while the network is down",
+        {"link.network_down": without(effects=E.ARM_PROBE)},
+    ),
+    Fault(
+        "L5",
+        "a clear that failed is taken for one under way",
+        {"clear.failed": without(clears=F.CLEARING)},
+    ),
+    Fault(
+        "L6",
+        "a visitor's updates are not scheduled",
+        {"update.schedule": having(sources=(P.AUTHENTICATED,))},
+    ),
+    Fault(
+        "L7",
+        "the release is announced and not asked for",
+        {"destroy.release_at_last": without(effects=E.RELEASE)},
+    ),
     Fault(
         "L8",
         "a shutdown forgets the revocation",
         {"shutdown.live": both(without(effects=E.PART), without(sets=F.PARTING))},
     ),
-    Fault("S4a", "an abandoned boot leaves the fact of a fresh token behind", {"boot.abandoned": without(clears=F.TOKEN_FRESH)}),
-    Fault("S4b", "an identify that was refused keeps its user", {"identify.refused": having(assigns={})}),
-    Fault("S6a", "the backend ends the session, and nothing is cleared", {"link.revoked": without(effects=E.CLEAN)}),
-    Fault("S7", "what was under way when the network went down is lost", {"link.network_down": without(effects=E.RESTORE)}),
-    Fault("S15b", "a refused token is not remembered", {"boot.old_token_refused": without(effects=E.SPEND_TOKEN)}),
-    Fault("S15c", "attempts fail at the pace of the first", {"boot.retry": without(effects=E.COUNT_FAILURE)}),
-    Fault("S18a", "an update that failed waits for the next call", {"update.failed": without(effects=E.PROCEED)}),
+    Fault(
+        "S4a",
+        "an abandoned boot leaves the fact of a fresh token behind",
+        {"boot.abandoned": without(clears=F.TOKEN_FRESH)},
+    ),
+    Fault(
+        "S4b",
+        "an identify that was refused keeps its user",
+        {"identify.refused": having(assigns={})},
+    ),
+    Fault(
+        "S6a",
+        "the backend ends the session, and nothing is cleared",
+        {"link.revoked": without(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S7",
+        "what was under way when the network went down is lost",
+        {"link.network_down": without(effects=E.RESTORE)},
+    ),
+    Fault(
+        "S15b",
+        "a refused token is not remembered",
+        {"boot.old_token_refused": without(effects=E.SPEND_TOKEN)},
+    ),
+    Fault(
+        "S15c",
+        "attempts fail at the pace of the first",
+        {"boot.retry": without(effects=E.COUNT_FAILURE)},
+    ),
+    Fault(
+        "S18a",
+        "an update that failed waits for the next call",
+        {"update.failed": without(effects=E.PROCEED)},
+    ),
     Fault("S22b", "nobody thought of a link that is lost", {"link.lost": no_longer}),
     Fault("S25", "a late link is left open", {"late.dispose": without(effects=E.DISPOSE)}),
-    Fault("S26a", "the link is back, and given up all the same", {"link.back_as_visitor": without(effects=E.DISARM_GIVE_UP)}),
-    Fault("S26b", "a token counts as fresh after the link was lost", {"link.lost": without(clears=F.TOKEN_FRESH)}),
-    Fault("S28", "nobody is told why the session ended", {"link.rejected": without(effects=E.TELL_ERROR)}),
-    Fault("L1a", "an identify waits for the next call", {"boot.live_as_visitor": without(effects=E.PROCEED)}),
-    Fault("L3a", "a hint that the network is up stops the attempts", {"link.retry": without(effects=E.ARM_RETRY)}),
+    Fault(
+        "S26a",
+        "the link is back, and given up all the same",
+        {"link.back_as_visitor": without(effects=E.DISARM_GIVE_UP)},
+    ),
+    Fault(
+        "S26b",
+        "a token counts as fresh after the link was lost",
+        {"link.lost": without(clears=F.TOKEN_FRESH)},
+    ),
+    Fault(
+        "S28",
+        "nobody is told why the session ended",
+        {"link.rejected": without(effects=E.TELL_ERROR)},
+    ),
+    Fault(
+        "L1a",
+        "an identify waits for the next call",
+        {"boot.live_as_visitor": without(effects=E.PROCEED)},
+    ),
+    Fault(
+        "L3a",
+        "a hint that the network is up stops the attempts",
+        {"link.retry": without(effects=E.ARM_RETRY)},
+    ),
 )
 
 
@@ -187,7 +364,9 @@ class Faulty:
 def explored(fault: Fault) -> Faulty:
     """Explores the faulty chart, once for all tests; the space itself is let go."""
     space = explore(fault.chart(), max_states=ENOUGH)
-    return Faulty(fault, space.model, decide(space, next(p for p in CATALOGUE if p.id == fault.breaks)))
+    return Faulty(
+        fault, space.model, decide(space, next(p for p in CATALOGUE if p.id == fault.breaks))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -196,8 +375,14 @@ def faults() -> tuple[Fault, ...]:
     return FAULTS
 
 
-STORIED: Final = tuple(fault for fault in FAULTS if not isinstance(next(p for p in CATALOGUE if p.id == fault.breaks), Structure))
-"""The faults that a session can run into: of the others it is the chart itself that is wrong, wherever one goes."""
+STORIED: Final = tuple(
+    fault
+    for fault in FAULTS
+    if not isinstance(next(p for p in CATALOGUE if p.id == fault.breaks), Structure)
+)
+"""The faults that a session can run into: of the others it is the chart itself that is wrong,
+wherever one goes.
+"""
 
 
 @pytest.fixture(params=STORIED, ids=lambda fault: fault.breaks.replace(" ", "_"))

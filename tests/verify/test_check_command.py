@@ -1,6 +1,8 @@
-"""`support-chat check`: what it prints, the files it writes, what it tells GitHub, and its exit status in every case there is.
+"""`support-chat check`: what it prints, the files it writes, what it tells GitHub, and its exit
+status in every case there is.
 
-The charts are a user's own: a panel that opens and closes, written as a module into the working directory, sound or spoilt.
+The charts are a user's own: a panel that opens and closes, written as a module into the working
+directory, sound or spoilt.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ CHART = Chart(name="empty", initial="closed", phases="closed", triggers=(), exte
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Runs the command in a directory with the modules `panel`, `spoilt`, `faulty`, `broken` and `leaves`; outside of GitHub."""
+    """Runs the command in a directory with the modules `panel`, `spoilt`, `faulty`, `broken` and
+    `leaves`; outside of GitHub.
+    """
     texts = {
         "panel": PANEL.format(settle='"settle",', more=FAILED) + PROPERTIES,
         "spoilt": PANEL.format(settle='"settle",', more=UNSETTLED),
@@ -80,8 +84,13 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         "empty": EMPTY,
         "restless": PANEL.format(settle='"settle",', more=FAILED)
         .replace("Join, Settle", "Join, Raise, Settle")
-        .replace('trigger="close", sources="opened", target="closed"', 'trigger="close", sources="opened", effects="again"')
-        .replace('"settle": Settle', '"again": Raise(doc="again", trigger="close"), "settle": Settle'),
+        .replace(
+            'trigger="close", sources="opened", target="closed"',
+            'trigger="close", sources="opened", effects="again"',
+        )
+        .replace(
+            '"settle": Settle', '"again": Raise(doc="again", trigger="close"), "settle": Settle'
+        ),
     }
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
@@ -93,15 +102,24 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     return lambda *arguments: main(["check", *arguments])
 
 
-def test_the_shipped_chart_holds_and_every_property_is_named_with_its_verdict(check: Check, capsys: Printed) -> None:
+def test_the_shipped_chart_holds_and_every_property_is_named_with_its_verdict(
+    check: Check, capsys: Printed
+) -> None:
     assert check() == 0
     out = capsys.readouterr().out
     head, *lines = out.splitlines()
-    assert re.fullmatch(r"support_chat: [\d,]+ states, [\d,]+ transitions, depth \d+, 3 users, \d+\.\d\d s, [\d,]+ steps/s", head), head
+    assert re.fullmatch(
+        r"support_chat: [\d,]+ states, [\d,]+ transitions, depth \d+, 3 users, \d+\.\d\d s, "
+        r"[\d,]+ steps/s",
+        head,
+    ), head
     for one in CATALOGUE:
         assert f"{'held':12} {one.id:11} {one.sentence}" in lines
     for each in ELSEWHERE:
-        assert f"{'elsewhere':12} {each.id:11} {each.sentence} Decided by {each.by}: {each.where}" in lines
+        assert (
+            f"{'elsewhere':12} {each.id:11} {each.sentence} Decided by {each.by}: {each.where}"
+            in lines
+        )
     assert lines[-1] == f"{len(CATALOGUE)} properties: {len(CATALOGUE)} held"
     assert "\033" not in out
     assert "\r" not in out
@@ -109,10 +127,14 @@ def test_the_shipped_chart_holds_and_every_property_is_named_with_its_verdict(ch
 
 def test_what_is_decided_elsewhere_is_decided_there() -> None:
     for one in ELSEWHERE:
-        assert f"test_{one.id.lower()}_" in (Path(__file__).parents[2] / one.where).read_text(encoding="utf-8")
+        assert f"test_{one.id.lower()}_" in (Path(__file__).parents[2] / one.where).read_text(
+            encoding="utf-8"
+        )
 
 
-def test_a_chart_without_properties_is_checked_by_what_it_declares(check: Check, capsys: Printed) -> None:
+def test_a_chart_without_properties_is_checked_by_what_it_declares(
+    check: Check, capsys: Printed
+) -> None:
     assert check("--chart", "panel:CHART") == 0
     out = capsys.readouterr().out
     assert "panel: 3 states, 4 transitions, depth 2, 0 users" in out
@@ -121,7 +143,9 @@ def test_a_chart_without_properties_is_checked_by_what_it_declares(check: Check,
     assert "elsewhere" not in out
 
 
-def test_a_failure_is_told_as_a_story_with_what_is_true_after_each_step(check: Check, capsys: Printed) -> None:
+def test_a_failure_is_told_as_a_story_with_what_is_true_after_each_step(
+    check: Check, capsys: Printed
+) -> None:
     assert check("--chart", "spoilt:CHART", "--property", "G5") == 1
     out = capsys.readouterr().out.splitlines()
     assert out[1:] == [
@@ -144,10 +168,14 @@ def test_properties_of_your_own(check: Check, capsys: Printed) -> None:
     assert "failed       P1          The panel is never opened." in out
     assert "held         P2          Only open() opens." in out
     assert out.endswith("2 properties: 1 held, 1 failed\n")
-    assert check("--chart", "panel:CHART", "--properties", "panel:PROPERTIES", "--property", "P2") == 0
+    assert (
+        check("--chart", "panel:CHART", "--properties", "panel:PROPERTIES", "--property", "P2") == 0
+    )
 
 
-def test_a_property_that_raises_fails_and_says_what_it_raised(check: Check, capsys: Printed) -> None:
+def test_a_property_that_raises_fails_and_says_what_it_raised(
+    check: Check, capsys: Printed
+) -> None:
     assert check("--chart", "panel:CHART", "--properties", "panel:RAISES") == 1
     assert "The property raised ZeroDivisionError: division by zero." in capsys.readouterr().out
 
@@ -159,7 +187,9 @@ def test_an_id_stands_for_all_that_begin_with_it(check: Check, capsys: Printed) 
     assert listed == [one.id for one in CATALOGUE if one.id.startswith("L1 ") or one.id == "S15"]
 
 
-def test_the_list_has_every_property_and_decides_none(check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_has_every_property_and_decides_none(
+    check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("support_chat.verify.check", None)
     assert check("--list") == 0
     assert len(capsys.readouterr().out.splitlines()) == len(CATALOGUE) + len(ELSEWHERE)
@@ -169,29 +199,42 @@ MISUSES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("--chart", "panel"), "write it as package.module:NAME"),
     (("--chart", "nowhere:CHART"), "no module 'nowhere'"),
     (("--chart", "broken:CHART"), "importing broken raised RuntimeError: half written"),
-    (("--chart", "needs:CHART"), "needs the module 'no_such_module_at_all', which is not installed"),
+    (
+        ("--chart", "needs:CHART"),
+        "needs the module 'no_such_module_at_all', which is not installed",
+    ),
     (("--chart", "leaves:CHART"), "importing leaves raised SystemExit: 0"),
     (("--chart", "panel:CHRAT"), "panel has no 'CHRAT'; its charts: CHART"),
     (("--chart", "panel:OPEN"), "OPEN is of type Transition, not a support_chat.Chart"),
-    (("--properties", "nowhere:PROPERTIES"), "--properties nowhere:PROPERTIES: there is no module 'nowhere'"),
+    (
+        ("--properties", "nowhere:PROPERTIES"),
+        "--properties nowhere:PROPERTIES: there is no module 'nowhere'",
+    ),
     (("--properties", "panel:PROPERTY"), "panel has no 'PROPERTY'; its properties: PROPERTIES"),
     (("--properties", "panel:NONE"), "no sequence of properties"),
     (("--properties", "panel:TEXT"), "no sequence of properties"),
     (("--properties", "panel:CHART"), "no sequence of properties"),
     (("--properties", "panel:TWICE"), "two properties have the id P1"),
     (("--property", "S99"), "--property S99: there is no such property; there are: S1, S2"),
-    (("--property", "N1"), "decided by hypothesis: run tests/book/test_delays.py"),
+    (("--property", "N1"), "decided by hypothesis: run tests/lifecycle/test_delays.py"),
     (("--users", "-1"), "'-1' is not a whole number, 0 or more"),
     (("--max-states", "0"), "'0' is not a whole number, 1 or more"),
     (("--max-states", "many"), "'many' is not a whole number"),
     (("--time-limit", "nan"), "'nan' is not a number of seconds"),
-    (("--junit", "no/such/directory/check.xml", "--property", "S2", "--max-states", "1"), "no/such/directory/check.xml: No such file"),
+    (
+        ("--junit", "no/such/directory/check.xml", "--property", "S2", "--max-states", "1"),
+        "no/such/directory/check.xml: No such file",
+    ),
     (("--counterexamples", "panel.py", "--chart", "spoilt:CHART"), "panel.py: File exists"),
 )
 
 
-@pytest.mark.parametrize(("arguments", "said"), MISUSES, ids=[" ".join(arguments) for arguments, _ in MISUSES])
-def test_misuse_is_one_clear_message_and_status_2(check: Check, capsys: Printed, arguments: tuple[str, ...], said: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"), MISUSES, ids=[" ".join(arguments) for arguments, _ in MISUSES]
+)
+def test_misuse_is_one_clear_message_and_status_2(
+    check: Check, capsys: Printed, arguments: tuple[str, ...], said: str
+) -> None:
     assert check(*arguments) == 2
     printed = capsys.readouterr()
     assert said in printed.err
@@ -200,9 +243,15 @@ def test_misuse_is_one_clear_message_and_status_2(check: Check, capsys: Printed,
 
 @pytest.mark.parametrize(
     ("module", "said"),
-    [("faulty", "panel.opened: unknown effect 'setle'"), ("empty", "there are no transitions"), ("restless", "never come to rest")],
+    [
+        ("faulty", "panel.opened: unknown effect 'setle'"),
+        ("empty", "there are no transitions"),
+        ("restless", "never come to rest"),
+    ],
 )
-def test_a_faulty_chart_is_a_failure_that_names_the_fault(check: Check, capsys: Printed, module: str, said: str) -> None:
+def test_a_faulty_chart_is_a_failure_that_names_the_fault(
+    check: Check, capsys: Printed, module: str, said: str
+) -> None:
     assert check("--chart", f"{module}:CHART") == 1
     printed = capsys.readouterr()
     assert said in printed.err
@@ -210,7 +259,9 @@ def test_a_faulty_chart_is_a_failure_that_names_the_fault(check: Check, capsys: 
 
 
 @pytest.mark.parametrize("limit", [("--max-states", "100"), ("--time-limit", "0")])
-def test_a_limit_that_is_hit_is_inconclusive(check: Check, capsys: Printed, limit: tuple[str, ...]) -> None:
+def test_a_limit_that_is_hit_is_inconclusive(
+    check: Check, capsys: Printed, limit: tuple[str, ...]
+) -> None:
     assert check(*limit) == 3
     out = capsys.readouterr().out
     assert "cut short by a limit" in out
@@ -219,7 +270,10 @@ def test_a_limit_that_is_hit_is_inconclusive(check: Check, capsys: Printed, limi
 
 
 def test_what_fails_within_a_limit_has_failed(check: Check, capsys: Printed) -> None:
-    assert check("--chart", "panel:CHART", "--properties", "panel:PROPERTIES", "--max-states", "2") == 1
+    assert (
+        check("--chart", "panel:CHART", "--properties", "panel:PROPERTIES", "--max-states", "2")
+        == 1
+    )
     out = capsys.readouterr().out
     assert "failed       P1 " in out
     assert "inconclusive P2 " in out
@@ -233,7 +287,10 @@ def test_the_number_of_users_is_an_option_and_reported(check: Check, capsys: Pri
 def test_the_report_as_json(check: Check, capsys: Printed) -> None:
     assert check("--json", "--chart", "panel:CHART", "--properties", "panel:PROPERTIES") == 1
     report = json.loads(capsys.readouterr().out)
-    assert {key: report[key] for key in ("chart", "states", "transitions", "depth", "complete", "verdict")} == {
+    assert {
+        key: report[key]
+        for key in ("chart", "states", "transitions", "depth", "complete", "verdict")
+    } == {
         "chart": "panel",
         "states": 3,
         "transitions": 4,
@@ -242,15 +299,26 @@ def test_the_report_as_json(check: Check, capsys: Printed) -> None:
         "verdict": "failed",
     }
     failed, held = report["properties"]
-    assert (held["id"], held["kind"], held["verdict"], held["story"]) == ("P2", "EachStep", "held", [])
-    assert (failed["id"], failed["verdict"], failed["sentence"]) == ("P1", "failed", "The panel is never opened.")
+    assert (held["id"], held["kind"], held["verdict"], held["story"]) == (
+        "P2",
+        "EachStep",
+        "held",
+        [],
+    )
+    assert (failed["id"], failed["verdict"], failed["sentence"]) == (
+        "P1",
+        "failed",
+        "The panel is never opened.",
+    )
     assert [(one["words"], one["rows"], one["phase"]) for one in failed["story"]] == [
         ("open()", ["panel.open"], "opening"),
         ("loaded", ["panel.opened"], "opened"),
     ]
 
 
-def test_json_of_the_shipped_chart_lists_what_is_decided_elsewhere_apart(check: Check, capsys: Printed) -> None:
+def test_json_of_the_shipped_chart_lists_what_is_decided_elsewhere_apart(
+    check: Check, capsys: Printed
+) -> None:
     assert check("--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert [one["id"] for one in report["properties"]] == [one.id for one in CATALOGUE]
@@ -259,7 +327,10 @@ def test_json_of_the_shipped_chart_lists_what_is_decided_elsewhere_apart(check: 
 
 
 def test_junit_has_a_test_case_for_each_property(check: Check, tmp_path: Path) -> None:
-    assert check("--junit", "check.xml", "--chart", "panel:CHART", "--properties", "panel:PROPERTIES") == 1
+    assert (
+        check("--junit", "check.xml", "--chart", "panel:CHART", "--properties", "panel:PROPERTIES")
+        == 1
+    )
     suite = ElementTree.parse(tmp_path / "check.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "0")
     failed, held = suite.findall("testcase")
@@ -270,21 +341,36 @@ def test_junit_has_a_test_case_for_each_property(check: Check, tmp_path: Path) -
     assert list(held) == []
 
 
-def test_junit_skips_what_is_open_and_what_is_decided_elsewhere(check: Check, tmp_path: Path) -> None:
+def test_junit_skips_what_is_open_and_what_is_decided_elsewhere(
+    check: Check, tmp_path: Path
+) -> None:
     assert check("--junit", "check.xml", "--max-states", "10") == 3
     suite = ElementTree.parse(tmp_path / "check.xml").getroot()
     cases = suite.findall("testcase")
     assert len(cases) == len(CATALOGUE) + len(ELSEWHERE)
-    reasons = {case.get("name", "").partition(":")[0]: skipped.get("message") for case in cases for skipped in case.findall("skipped")}
+    reasons = {
+        case.get("name", "").partition(":")[0]: skipped.get("message")
+        for case in cases
+        for skipped in case.findall("skipped")
+    }
     assert reasons["S1"] == "inconclusive: a limit was hit"
-    assert reasons["N1"] == "decided by hypothesis: tests/book/test_delays.py"
+    assert reasons["N1"] == "decided by hypothesis: tests/lifecycle/test_delays.py"
 
 
-def test_counterexamples_are_written_as_story_and_as_sequence_diagram(check: Check, tmp_path: Path) -> None:
+def test_counterexamples_are_written_as_story_and_as_sequence_diagram(
+    check: Check, tmp_path: Path
+) -> None:
     assert check("--counterexamples", "out/put", "--chart", "spoilt:CHART") == 1
-    assert sorted(path.name for path in (tmp_path / "out/put").iterdir()) == ["G5_open.mmd", "G5_open.txt"]
+    assert sorted(path.name for path in (tmp_path / "out/put").iterdir()) == [
+        "G5_open.mmd",
+        "G5_open.txt",
+    ]
     assert "1. open()" in (tmp_path / "out/put/G5_open.txt").read_text(encoding="utf-8")
-    assert (tmp_path / "out/put/G5_open.mmd").read_text(encoding="utf-8").startswith("sequenceDiagram\n")
+    assert (
+        (tmp_path / "out/put/G5_open.mmd")
+        .read_text(encoding="utf-8")
+        .startswith("sequenceDiagram\n")
+    )
 
 
 VARIANT = """
@@ -298,12 +384,28 @@ CHART = attrs.evolve(CHART, transitions=tuple(
 """
 
 
-def test_a_counterexample_of_a_variant_of_the_shipped_chart_is_also_written_as_a_test(check: Check, tmp_path: Path) -> None:
+def test_a_counterexample_of_a_variant_of_the_shipped_chart_is_also_written_as_a_test(
+    check: Check, tmp_path: Path
+) -> None:
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     wanted = ("--property", "L1 boot", "--properties", "support_chat.verify.catalogue:CATALOGUE")
     assert check("--counterexamples", "out", "--chart", "variant:CHART", *wanted) == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["L1_boot.mmd", "L1_boot.txt", "test_l1_boot.py"]
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "out/test_l1_boot.py"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "L1_boot.mmd",
+        "L1_boot.txt",
+        "test_l1_boot.py",
+    ]
+    run = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "out/test_l1_boot.py",
+    ]
     ran = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1, ran.stdout
     assert "1 failed" in ran.stdout
@@ -318,7 +420,8 @@ def test_github_shows_a_failure_at_the_line_of_its_transition(
     lines = (tmp_path / "spoilt.py").read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(lines, 1) if 'name="panel.failed"' in text)
     assert (
-        f"::error file=spoilt.py,line={line},title=G5 open failed::Every call that waits for open settles. "
+        f"::error file=spoilt.py,line={line},title=G5 open failed::Every call that waits for open "
+        "settles. "
         "from here on nothing more happens by itself\n"
     ) in capsys.readouterr().out
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
@@ -327,7 +430,9 @@ def test_github_shows_a_failure_at_the_line_of_its_transition(
     assert "```mermaid\nstateDiagram-v2" in summary
 
 
-def test_github_s_commands_stay_out_of_the_json(check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_s_commands_stay_out_of_the_json(
+    check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert check("--chart", "spoilt:CHART", "--json") == 1
     printed = capsys.readouterr()
@@ -336,7 +441,9 @@ def test_github_s_commands_stay_out_of_the_json(check: Check, capsys: Printed, m
 
 
 @pytest.mark.parametrize("row", CHART.transitions, ids=lambda row: row.name)
-def test_every_transition_of_the_shipped_chart_has_its_line(row: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_transition_of_the_shipped_chart_has_its_line(
+    row: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from support_chat.verify.places import place_of
 
     monkeypatch.chdir(Path(__file__).parents[2])
@@ -345,13 +452,17 @@ def test_every_transition_of_the_shipped_chart_has_its_line(row: object, monkeyp
     assert place[0] == "statechart/support_chat/lifecycle/chart.py"
 
 
-def test_progress_is_shown_on_a_terminal_only(check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_shown_on_a_terminal_only(
+    check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert check("--property", "S1") == 0
     assert re.search(r"\r[\d,]+ states, [\d,]+ steps", capsys.readouterr().err)
 
 
-def test_colours_are_shown_on_a_terminal_only(check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_shown_on_a_terminal_only(
+    check: Check, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")

@@ -1,4 +1,6 @@
-"""The checker can fail: for each property there is a chart, one small fault away from the shipped one, in which it does not hold."""
+"""The checker can fail: for each property there is a chart, one small fault away from the shipped
+one, in which it does not hold.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ def test_there_is_a_seeded_fault_for_each_property(faults: tuple[Any, ...]) -> N
 def test_the_shipped_chart_holds_them_all() -> None:
     report = check(CHART, CATALOGUE)
     assert report.space.complete
-    assert [(verdict.property.id, verdict.detail) for verdict in report.verdicts if verdict.held is not True] == []
+    assert [
+        (verdict.property.id, verdict.detail)
+        for verdict in report.verdicts
+        if verdict.held is not True
+    ] == []
 
 
 def test_the_fault_makes_its_property_fail(faulty: Any) -> None:

@@ -1,7 +1,9 @@
-"""The explorer: it takes the very steps that the machine takes, finds every state whatever the order, and stops when it is told to.
+"""The explorer: it takes the very steps that the machine takes, finds every state whatever the
+order, and stops when it is told to.
 
-What makes the space finite is not believed but compared: states under their users' own names with states under canonical ones, two
-users with three and four, one order of trying with the opposite one.
+What makes the space finite is not believed but compared: states under their users' own names with
+states under canonical ones, two users with three and four, one order of trying with the opposite
+one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,20 @@ import pytest
 from support_chat import CHART, Chart, ChartError, Transition
 from support_chat.chart.machine import UNHANDLED, Compiled, Input
 from support_chat.chart.machine import State as Snapshot
-from support_chat.chart.model import Arm, Ask, Booked, EffectSpec, Ignored, Join, Note, Present, Raise, Same, Settle, Stored
+from support_chat.chart.model import (
+    Arm,
+    Ask,
+    Booked,
+    EffectSpec,
+    Ignored,
+    Join,
+    Note,
+    Present,
+    Raise,
+    Same,
+    Settle,
+    Stored,
+)
 from support_chat.verify import (
     Always,
     CanReach,
@@ -50,30 +65,49 @@ def space() -> Space:
 
 
 def seen(model: Model, state: int) -> Seen:
-    return model.phase_of(state), renamed(model.registers_of(state)), state & ((1 << model.shift) - 1)
+    return (
+        model.phase_of(state),
+        renamed(model.registers_of(state)),
+        state & ((1 << model.shift) - 1),
+    )
 
 
 def edges(space: Space) -> set[Edge]:
     model = space.model
     return {
-        (seen(model, s.before), s.happening.trigger, s.happening.carried, tuple(row.name for row in s.rows), seen(model, s.after))
+        (
+            seen(model, s.before),
+            s.happening.trigger,
+            s.happening.carried,
+            tuple(row.name for row in s.rows),
+            seen(model, s.after),
+        )
         for s in space.steps
     }
 
 
-# --- the steps are the machine's -----------------------------------------------------------------------------------------
+# --- the steps are the machine's ------------------------------------------------------------------
 
 
 class Life:
-    """The machine that runs sessions, led along the steps of the model with users called by name."""
+    """The machine that runs sessions, led along the steps of the model with users called by
+    name.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model, self.compiled = model, Compiled(model.chart)
-        self.stored = self.compiled.mask(f for f, kind in model.chart.facts.items() if isinstance(kind, Stored))
-        booked = [f for f, k in model.chart.facts.items() if isinstance(k, Booked) and f != model.chart.late]
+        self.stored = self.compiled.mask(
+            f for f, kind in model.chart.facts.items() if isinstance(kind, Stored)
+        )
+        booked = [
+            f
+            for f, k in model.chart.facts.items()
+            if isinstance(k, Booked) and f != model.chart.late
+        ]
         self.booked = self.compiled.mask(booked)
         self.any_book = [
-            self.compiled.mask(f for f, yes in zip(booked, c, strict=True) if yes) for c in product((0, 1), repeat=len(booked))
+            self.compiled.mask(f for f, yes in zip(booked, c, strict=True) if yes)
+            for c in product((0, 1), repeat=len(booked))
         ]
 
     def snapshot(self, state: int) -> Snapshot:
@@ -82,13 +116,17 @@ class Life:
         return Snapshot(str(self.model.phase_of(state)), state & self.stored, who)
 
     def led(self, at: Snapshot, step: Step, named: str | None) -> Snapshot:
-        """Where the machine gets by firing the step's rows one after the other, whatever the book says in between."""
+        """Where the machine gets by firing the step's rows one after the other, whatever the book
+        says in between.
+        """
         trigger, carried = step.happening.trigger, step.happening.carried
         waiting: list[str] = []
         for row in step.rows:
             while (after := self._fired(at, row, Input(trigger, carried, named))) is None:
                 # an internal trigger that nothing wants is passed over, as a session passes it over
-                assert self._fired(at, UNHANDLED, Input(trigger, carried, named)) is not None, "another row would have fired"
+                assert self._fired(at, UNHANDLED, Input(trigger, carried, named)) is not None, (
+                    "another row would have fired"
+                )
                 trigger, carried, named = waiting.pop(0), 0, None
             specs = [self.model.chart.effects[effect] for effect in row.effects]
             waiting += [spec.trigger for spec in specs if isinstance(spec, Raise)]
@@ -97,14 +135,18 @@ class Life:
 
     def _fired(self, at: Snapshot, row: Transition, happening: Input) -> Snapshot | None:
         for book in self.any_book:
-            after, fired = self.compiled.fire(at, attrs.evolve(happening, facts=happening.facts | book))
+            after, fired = self.compiled.fire(
+                at, attrs.evolve(happening, facts=happening.facts | book)
+            )
             if fired is row:
                 return after
         return None
 
 
 def relay() -> Chart:
-    """A step raises two internal triggers; if nothing wants the first, the second leaves something to the book."""
+    """A step raises two internal triggers; if nothing wants the first, the second leaves something
+    to the book.
+    """
 
     def row(name: str, trigger: str, **rest: Any) -> Transition:
         return Transition(name=name, group="relay", trigger=trigger, sources="on", **rest)
@@ -135,15 +177,28 @@ def relay() -> Chart:
 
 
 def musical_chairs() -> Chart:
-    """Two seats for whoever comes: a chart whose registers really hold two different users at once."""
+    """Two seats for whoever comes: a chart whose registers really hold two different users at
+    once.
+    """
     seats = ("left", "right")
 
     def row(name: str, trigger: str, **rest: Any) -> Transition:
         return Transition(name=name, group="chairs", trigger=trigger, sources="room", **rest)
 
     rows = [
-        *(row(f"{seat}.sit", f"sit_{seat}", unless=(f"{seat}_taken", "over"), assigns={seat: "who"}) for seat in seats),
-        *(row(f"{seat}.rise", f"rise_{seat}", when=f"{seat}_mine", assigns={seat: None}) for seat in seats),
+        *(
+            row(
+                f"{seat}.sit",
+                f"sit_{seat}",
+                unless=(f"{seat}_taken", "over"),
+                assigns={seat: "who"},
+            )
+            for seat in seats
+        ),
+        *(
+            row(f"{seat}.rise", f"rise_{seat}", when=f"{seat}_mine", assigns={seat: None})
+            for seat in seats
+        ),
         row("swap", "knock", when="left_mine", assigns={"left": "right", "right": "left"}),
         row("ring", "knock", when="somebody", unless=("left_mine", "right_mine"), sets="rung"),
         row("stop", "stop", when="rung", sets="over"),
@@ -158,7 +213,10 @@ def musical_chairs() -> Chart:
             "rung": Stored("somebody who has no seat has knocked"),
             "over": Stored("nobody sits down any more"),
             "somebody": Present("whoever acts has a name", "who"),
-            **{f"{seat}_mine": Same("it is whoever acts who sits there", "who", seat) for seat in seats},
+            **{
+                f"{seat}_mine": Same("it is whoever acts who sits there", "who", seat)
+                for seat in seats
+            },
             **{f"{seat}_taken": Present("somebody sits there", seat) for seat in seats},
         },
         registers=seats,
@@ -171,7 +229,9 @@ CHARTS = (CHART, musical_chairs(), relay())
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
-def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires(chart: Chart) -> None:
+def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires(
+    chart: Chart,
+) -> None:
     space = explore(chart)
     model = space.model
     life = Life(model)
@@ -179,13 +239,20 @@ def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires
         for happening in model.happenings(state):
             named = str(happening.named) if happening.named else None
             book = state & ~happening.spends & life.booked
-            _, row = life.compiled.fire(life.snapshot(state), Input(happening.trigger, happening.carried | book, named))
-            taken = {way.rows[0].name if way.rows else UNHANDLED.name for way in model.take(state, happening)} or {UNHANDLED.name}
+            _, row = life.compiled.fire(
+                life.snapshot(state), Input(happening.trigger, happening.carried | book, named)
+            )
+            taken = {
+                way.rows[0].name if way.rows else UNHANDLED.name
+                for way in model.take(state, happening)
+            } or {UNHANDLED.name}
             assert taken == {row.name}, happening
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
-def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_the_other(chart: Chart) -> None:
+def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_the_other(
+    chart: Chart,
+) -> None:
     space = explore(chart)
     model = space.model
     life = Life(model)
@@ -195,7 +262,9 @@ def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_th
 
 
 def test_a_row_that_fires_alone_is_not_taken_twice_to_the_same_state(space: Space) -> None:
-    """With an internal trigger it may be: what the book decided in between may be undone by the second row."""
+    """With an internal trigger it may be: what the book decided in between may be undone by the
+    second row.
+    """
     for number in range(len(space.states)):
         steps = [space.step(number, edge) for edge in space.edges(number)]
         alone = [(step.happening, step.rows, step.raw) for step in steps if len(step.rows) == 1]
@@ -220,16 +289,29 @@ def test_what_has_ended_is_over_unless_the_same_step_begins_it_anew(space: Space
         spec = specs.get(of)
         if isinstance(spec, Ask) and spec.several:
             continue
-        begun = {name for row in step.rows for effect in row.effects for name in (effect, getattr(specs[effect], "timer", ""))}
-        bit = model.asked.get(of) if isinstance(spec, Ask) else model.running.get(of) if of not in model.chart.events.values() else None
+        begun = {
+            name
+            for row in step.rows
+            for effect in row.effects
+            for name in (effect, getattr(specs[effect], "timer", ""))
+        }
+        bit = (
+            model.asked.get(of)
+            if isinstance(spec, Ask)
+            else model.running.get(of)
+            if of not in model.chart.events.values()
+            else None
+        )
         assert not (bit and of not in begun and step.after & bit), step
 
 
-# --- nothing is lost -----------------------------------------------------------------------------------------------------
+# --- nothing is lost ------------------------------------------------------------------------------
 
 
 def unreduced(model: Model) -> tuple[set[Seen], set[Edge]]:
-    """Everything reachable with each of the model's users under his own name; what is seen is renamed only afterwards."""
+    """Everything reachable with each of the model's users under his own name; what is seen is
+    renamed only afterwards.
+    """
     reached, todo = {model.initial}, [model.initial]
     found: set[Edge] = set()
     while todo:
@@ -238,7 +320,9 @@ def unreduced(model: Model) -> tuple[set[Seen], set[Edge]]:
             for one in called_by_everybody(model, state, happening):
                 for taken in model.take(state, one):
                     rows = tuple(row.name for row in taken.rows)
-                    found.add((seen(model, state), one.trigger, one.carried, rows, seen(model, taken.raw)))
+                    found.add(
+                        (seen(model, state), one.trigger, one.carried, rows, seen(model, taken.raw))
+                    )
                     if taken.raw not in reached:
                         reached.add(taken.raw)
                         todo.append(taken.raw)
@@ -249,11 +333,17 @@ def called_by_everybody(model: Model, state: int, happening: Happening) -> Itera
     """A happening that names a stranger, named by each stranger there is."""
     held = {0, *model.registers_of(state)}
     strangers = [who for who in range(model.users + 1) if who not in held]
-    yield from [attrs.evolve(happening, named=who) for who in strangers] if happening.named in strangers else [happening]
+    yield from (
+        [attrs.evolve(happening, named=who) for who in strangers]
+        if happening.named in strangers
+        else [happening]
+    )
 
 
 @pytest.mark.parametrize(
-    ("chart", "users"), [(CHART, 2), (musical_chairs(), 3), (musical_chairs(), 4)], ids=["shipped", "chairs", "more"]
+    ("chart", "users"),
+    [(CHART, 2), (musical_chairs(), 3), (musical_chairs(), 4)],
+    ids=["shipped", "chairs", "more"],
 )
 def test_renaming_users_loses_no_state_and_no_step(chart: Chart, users: int) -> None:
     reduced = explore(chart, users=users)
@@ -264,33 +354,43 @@ def test_renaming_users_loses_no_state_and_no_step(chart: Chart, users: int) -> 
 
 
 @pytest.mark.parametrize("chart", [CHART, musical_chairs()], ids=lambda chart: chart.name)
-def test_one_user_more_than_the_registers_hold_is_enough_and_another_one_changes_nothing(chart: Chart) -> None:
+def test_one_user_more_than_the_registers_hold_is_enough_and_another_one_changes_nothing(
+    chart: Chart,
+) -> None:
     enough, more = explore(chart), explore(chart, users=len(chart.registers) + 2)
     assert enough.model.users == len(chart.registers) + 1
-    assert {seen(enough.model, state) for state in enough.states} == {seen(more.model, state) for state in more.states}
+    assert {seen(enough.model, state) for state in enough.states} == {
+        seen(more.model, state) for state in more.states
+    }
     assert edges(enough) == edges(more)
 
 
 def test_the_shipped_chart_is_the_same_for_two_users_as_for_three(space: Space) -> None:
     two = explore(CHART, users=2)
     assert space.model.users == 3
-    assert {seen(two.model, state) for state in two.states} == {seen(space.model, state) for state in space.states}
+    assert {seen(two.model, state) for state in two.states} == {
+        seen(space.model, state) for state in space.states
+    }
     assert edges(two) == edges(space)
 
 
 def test_too_few_users_do_lose_something() -> None:
-    assert len(edges(explore(musical_chairs(), users=2))) < len(edges(explore(musical_chairs(), users=3)))
+    assert len(edges(explore(musical_chairs(), users=2))) < len(
+        edges(explore(musical_chairs(), users=3))
+    )
     assert len(explore(CHART, users=0).states) < len(explore(CHART, users=1).states)
 
 
-# --- whatever the order --------------------------------------------------------------------------------------------------
+# --- whatever the order ---------------------------------------------------------------------------
 
 
 def without_a_retry() -> Chart:
     """The shipped chart, but for a lost link that nobody tries to open again."""
     rows = {row.name: row for row in CHART.transitions}
     lost = rows["link.lost"]
-    rows["link.lost"] = attrs.evolve(lost, effects=tuple(e for e in lost.effects if e not in ("arm_retry", "arm_give_up")))
+    rows["link.lost"] = attrs.evolve(
+        lost, effects=tuple(e for e in lost.effects if e not in ("arm_retry", "arm_give_up"))
+    )
     return attrs.evolve(CHART, transitions=tuple(rows.values()))
 
 
@@ -313,11 +413,14 @@ def test_the_way_to_a_state_is_a_way_and_a_shortest_one(space: Space) -> None:
     for number, state in enumerate(space.states):
         way = space.way_to(number)
         assert len(way) == away[state]
-        assert [step.before for step in way] + [state] == [space.model.initial, *(step.after for step in way)]
+        assert [step.before for step in way] + [state] == [
+            space.model.initial,
+            *(step.after for step in way),
+        ]
     assert space.depth == max(away.values())
 
 
-# --- limits --------------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 def binary_counter(bits: int) -> Chart:
@@ -327,7 +430,9 @@ def binary_counter(bits: int) -> Chart:
         Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on", when=names[:i], unless=names[i], sets=names[i],
                    clears=names[:i]) for i in range(bits)
     ]  # fmt: skip
-    full = Transition(name="full", group="counting", trigger="tick", sources="on", when=names, target="off")
+    full = Transition(
+        name="full", group="counting", trigger="tick", sources="on", when=names, target="off"
+    )
     return Chart(
         name="counter",
         initial="on",
@@ -344,11 +449,16 @@ def never(_: Any) -> bool:
     return False
 
 
-LIMITS: tuple[tuple[str, dict[str, Any]], ...] = (("states", {"max_states": 1000}), ("seconds", {"time_limit": 0.0}))
+LIMITS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("states", {"max_states": 1000}),
+    ("seconds", {"time_limit": 0.0}),
+)
 
 
 @pytest.mark.parametrize("limit", [limit for _, limit in LIMITS], ids=[name for name, _ in LIMITS])
-def test_a_limit_that_is_hit_leaves_everything_open_that_has_not_failed(limit: dict[str, Any]) -> None:
+def test_a_limit_that_is_hit_leaves_everything_open_that_has_not_failed(
+    limit: dict[str, Any],
+) -> None:
     report = check(
         binary_counter(12),
         [
@@ -394,19 +504,39 @@ def test_the_whole_catalogue_is_decided_in_ten_seconds_of_one_core() -> None:
     assert time.process_time() - begun < 10
 
 
-# --- faulty charts -------------------------------------------------------------------------------------------------------
+# --- faulty charts --------------------------------------------------------------------------------
 
 
 def alarm(**effects: Any) -> Chart:
-    """A clock that rings: `ring` begins, what `effects` say goes on, `hush` is what the snoozing timer does."""
+    """A clock that rings: `ring` begins, what `effects` say goes on, `hush` is what the snoozing
+    timer does.
+    """
     rows = {
-        "ring": Transition(name="ring", group="alarm", trigger="ring", sources="quiet", target="loud", effects=effects["ring"]),
-        "again": Transition(name="again", group="alarm", trigger="due", sources="loud", effects=effects["due"]),
-        "fetched": Transition(name="fetched", group="alarm", trigger="fetched", sources="loud", target="quiet", effects="settle"),
+        "ring": Transition(
+            name="ring",
+            group="alarm",
+            trigger="ring",
+            sources="quiet",
+            target="loud",
+            effects=effects["ring"],
+        ),
+        "again": Transition(
+            name="again", group="alarm", trigger="due", sources="loud", effects=effects["due"]
+        ),
+        "fetched": Transition(
+            name="fetched",
+            group="alarm",
+            trigger="fetched",
+            sources="loud",
+            target="quiet",
+            effects="settle",
+        ),
     }
     specs: dict[str, EffectSpec] = {
         "snooze": Arm(doc="", timer="snooze", expiry="due", delay=""),
-        "fetch": Ask(doc="", lane="fetch", success="fetched", failure="fetched", limit="", dispose=""),
+        "fetch": Ask(
+            doc="", lane="fetch", success="fetched", failure="fetched", limit="", dispose=""
+        ),
         "settle": Settle(doc="", slot="call"),
         "join": Join(doc="", slot="call"),
         "repeat": Raise(doc="", trigger="due"),
@@ -441,13 +571,33 @@ WAITING = Eventually("W", "whoever rings is answered", lambda view: view.waiting
             True,
             (),
         ),
-        ("nothing is outstanding: the timer goes round for ever", ("join", "snooze"), ("settle", "join", "snooze"), False, ("due",)),
-        ("each round asks anew, so that the answer may never come", ("join", "fetch", "snooze"), ("fetch", "snooze"), False, ("due",)),
-        ("the timer is the last thing that happens", ("settle", "join", "snooze"), ("join",), False, ()),
+        (
+            "nothing is outstanding: the timer goes round for ever",
+            ("join", "snooze"),
+            ("settle", "join", "snooze"),
+            False,
+            ("due",),
+        ),
+        (
+            "each round asks anew, so that the answer may never come",
+            ("join", "fetch", "snooze"),
+            ("fetch", "snooze"),
+            False,
+            ("due",),
+        ),
+        (
+            "the timer is the last thing that happens",
+            ("settle", "join", "snooze"),
+            ("join",),
+            False,
+            (),
+        ),
         ("the timer settles it, and fires at last", ("join", "snooze"), ("settle",), True, ()),
     ],
 )
-def test_what_lasts_and_what_ends(case: str, ring: tuple[str, ...], due: tuple[str, ...], held: bool, round: tuple[str, ...]) -> None:
+def test_what_lasts_and_what_ends(
+    case: str, ring: tuple[str, ...], due: tuple[str, ...], held: bool, round: tuple[str, ...]
+) -> None:
     chart = alarm(ring=ring, due=due)
     verdict = decide(explore(chart), WAITING)
     assert verdict.held is held, case
@@ -485,19 +635,23 @@ def test_a_property_that_raises_fails_and_says_where() -> None:
     assert len(decide(explore(binary_counter(2)), properties[0]).story) == 4
 
 
-# --- users by name -------------------------------------------------------------------------------------------------------
+# --- users by name --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chart", [CHART, musical_chairs()], ids=lambda chart: chart.name)
 def test_users_keep_their_names_along_every_way(chart: Chart) -> None:
-    """Played with the names of the story, the running machine has the story's users in its registers after each step."""
+    """Played with the names of the story, the running machine has the story's users in its
+    registers after each step.
+    """
     space = explore(chart)
     model = space.model
     life = Life(model)
     met: set[str] = set()
     for edge in range(0, len(space.ways), max(1, len(space.ways) // 1000)):
         owner = space.owner(edge)
-        verdict = Verdict(Always("", "", never), False, (*space.way_to(owner), space.step(owner, edge)))
+        verdict = Verdict(
+            Always("", "", never), False, (*space.way_to(owner), space.step(owner, edge))
+        )
         at = life.compiled.initial
         for step, one in zip(verdict.story, occurrences(model, verdict), strict=True):
             at = life.led(at, step, one.user)

@@ -1,8 +1,10 @@
-"""Life against the ledger: whatever a real session does against the embedded backend is a path of the model that the checker explores.
+"""Life against the ledger: whatever a real session does against the embedded backend is a path of
+the model that the checker explores.
 
-Seeded random lives of a session: calls with their options, cancelled awaiters, hints, time, faults of the storage, the network, the
-backend and the token provider, dials that come back although they were cancelled. Each is traced at the seams and laid over the model.
-That this can fail is shown by shells with one fault each, which the same lives catch.
+Seeded random lives of a session: calls with their options, cancelled awaiters, hints, time, faults
+of the storage, the network, the backend and the token provider, dials that come back although they
+were cancelled. Each is traced at the seams and laid over the model. That this can fail is shown by
+shells with one fault each, which the same lives catch.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ import pytest
 from support_chat import CHART, SupportChat
 from support_chat.chart.model import Abandon, Ask, Detach, Disarm, Fail, Settle
 from support_chat.errors import NetworkError, StorageError, TokenProviderError, TokenRefusedError
-from support_chat.lifecycle.alphabet import Effect as E
-from support_chat.lifecycle.alphabet import Fact, Lane, Phase
+from support_chat.lifecycle.names import Effect as E
+from support_chat.lifecycle.names import Fact, Lane, Phase
 from support_chat.ports import Credentials, Link
-from support_chat.session.runner import Runner
+from support_chat.runtime.runner import Runner
 from support_chat.testing import RecordingStorage, run
-from support_chat.testing.following import follow
-from support_chat.testing.trace import Trace, watch
 from support_chat.verify import Model
+from support_chat.verify.following import follow
+from support_chat.verify.trace import Trace, watch
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -98,7 +100,10 @@ class Life:
 
     def user(self) -> dict[str, Any]:
         user = self.dice.choice(USERS)
-        return {"user": {"id": user, "traits": self.traits()}, "token_provider": self.dice.choice((None, self.provider(user)))}
+        return {
+            "user": {"id": user, "traits": self.traits()},
+            "token_provider": self.dice.choice((None, self.provider(user))),
+        }
 
     def traits(self) -> dict[str, Any]:
         return {self.dice.choice("xyz"): self.dice.randrange(3)} if self.dice.random() < 0.6 else {}
@@ -130,7 +135,12 @@ class Life:
             (8, lambda: self.call(lambda: chat.boot(**self.user()))),
             (9, lambda: self.call(lambda: chat.identify(**self.user()))),
             (9, lambda: self.call(lambda: chat.update(context=self.traits()))),
-            (3, lambda: self.call(lambda: chat.update(user={"id": dice.choice(USERS), "traits": self.traits()}))),
+            (
+                3,
+                lambda: self.call(
+                    lambda: chat.update(user={"id": dice.choice(USERS), "traits": self.traits()})
+                ),
+            ),
             (5, lambda: self.call(lambda: chat.shutdown(clear_storage=full), full=full)),
             (3, lambda: self.call(chat.conversations)),
             (3, lambda: self.call(lambda: chat.send_message("hello"))),
@@ -148,7 +158,12 @@ class Life:
             (1, lambda: faults.answer_as(dice.choice(USERS))),
             (4, faults.heal),
             (3, lambda: faults.delay(dice.choice((0.0, 0.3, 15.0)))),
-            (2, lambda: self.storage.fail_next(dice.choice(("create", "replace", "keys", "get")), StorageError("full"))),
+            (
+                2,
+                lambda: self.storage.fail_next(
+                    dice.choice(("create", "replace", "keys", "get")), StorageError("full")
+                ),
+            ),
             (2, lambda: self.storage.hold(dice.choice(("create", "replace", "keys", "get")))),
             (6, lambda: self.storage.release("create", "replace", "keys", "get")),
             (1, self.revoke),
@@ -171,7 +186,9 @@ async def live(seed: int, length: int = LENGTH) -> Life:
     """One life from the first call to the end."""
     random.seed(seed)  # the session rolls the dice of the process for its delays
     dice, loop = random.Random(seed), asyncio.get_running_loop()
-    backend = Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + loop.time())
+    backend = Backend(
+        **WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: EPOCH + loop.time()
+    )
     storage = RecordingStorage()
     chat = SupportChat(**WIDGET, transport=DeafTransport(backend, dice), storage=storage)
     life = Life(dice, backend, chat, storage, watch(chat))
@@ -206,15 +223,19 @@ def test_every_life_is_a_path_of_the_model(seed: int) -> None:
 
 
 def test_the_lives_are_lively() -> None:
-    """What was never seen was not compared: most rows fire, every phase is seen, and late outcomes come."""
+    """What was never seen was not compared: most rows fire, every phase is seen, and late outcomes
+    come.
+    """
     steps = [seen for seed in SEEDS for seen in lived(seed).trace.steps]
-    fired = {row.name for seen in steps for row in seen.rows} & {row.name for row in CHART.transitions}
+    fired = {row.name for seen in steps for row in seen.rows} & {
+        row.name for row in CHART.transitions
+    }
     assert {seen.phase for seen in steps} == set(Phase)
     assert "late.dispose" in fired
     assert len(fired) > 0.8 * len(CHART.transitions)
 
 
-# --- shells with one fault each -----------------------------------------------------------------------------------------
+# --- shells with one fault each -------------------------------------------------------------------
 
 
 def wrong_tag(patch: pytest.MonkeyPatch) -> None:

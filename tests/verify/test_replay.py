@@ -1,4 +1,6 @@
-"""Counterexamples are real: each goes, step by step, on the real session that runs the faulty chart, and on no other."""
+"""Counterexamples are real: each goes, step by step, on the real session that runs the faulty
+chart, and on no other.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any
 import pytest
 
 from support_chat import CHART
-from support_chat.testing.replay import Replay, as_test, replay
 from support_chat.verify import Occurrence, occurrences
+from support_chat.verify.replay import Replay, as_test, replay
 
 
 def story(faulty: Any) -> tuple[Occurrence, ...]:
@@ -19,7 +21,14 @@ def story(faulty: Any) -> tuple[Occurrence, ...]:
 
 def told(trigger: str, **values: Any) -> Occurrence:
     """One step of a story; what is not given is nothing."""
-    nothing: dict[str, Any] = {"user": None, "of": "", "words": "", "by": "", "phase": "", "registers": {}}
+    nothing: dict[str, Any] = {
+        "user": None,
+        "of": "",
+        "words": "",
+        "by": "",
+        "phase": "",
+        "registers": {},
+    }
     lists: dict[str, Any] = dict.fromkeys(("carried", "rows", "effects", "facts", "ledger"), ())
     return Occurrence(trigger=trigger, **{**nothing, **lists, **values})
 
@@ -49,14 +58,29 @@ def test_a_replay_says_what_cannot_be(one: Occurrence, differs: str) -> None:
 
 def test_a_replay_says_where_the_session_stands_instead() -> None:
     nobody = {"user": None, "target": None}
-    one = told("load", effects=("join_load", "check_adapters"), phase="loading", registers=nobody, ledger=("asked check_adapters",))
-    assert replay(CHART, [one]) == Replay(0, "load: ledger: [] only in the story, ['waits for load'] only in the session")
+    one = told(
+        "load",
+        effects=("join_load", "check_adapters"),
+        phase="loading",
+        registers=nobody,
+        ledger=("asked check_adapters",),
+    )
+    assert replay(CHART, [one]) == Replay(
+        0, "load: ledger: [] only in the story, ['waits for load'] only in the session"
+    )
 
 
-def test_a_replay_written_as_a_test_fails_while_the_fault_is_there(faulty_on_the_way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_written_as_a_test_fails_while_the_fault_is_there(
+    faulty_on_the_way: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     charts = ModuleType("charts_of_this_test")
     monkeypatch.setitem(sys.modules, charts.__name__, charts)
-    text = as_test(story(faulty_on_the_way), "charts_of_this_test:PANEL", faulty_on_the_way.verdict.property.sentence, "s1")
+    text = as_test(
+        story(faulty_on_the_way),
+        "charts_of_this_test:PANEL",
+        faulty_on_the_way.verdict.property.sentence,
+        "s1",
+    )
     for chart, fails in ((faulty_on_the_way.model.chart, True), (CHART, False)):
         charts.PANEL = chart  # type: ignore[attr-defined]
         written: dict[str, Any] = {}

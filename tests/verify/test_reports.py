@@ -1,4 +1,6 @@
-"""How a report reads: stories in the words of the API, diagrams, and texts that keep their form whatever a chart puts into them."""
+"""How a report reads: stories in the words of the API, diagrams, and texts that keep their form
+whatever a chart puts into them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,32 @@ import pytest
 
 from support_chat import CHART, Chart, Transition
 from support_chat.chart.model import Carried, Ignored, Raise
-from support_chat.lifecycle.alphabet import Effect as E
-from support_chat.lifecycle.alphabet import Phase as P
-from support_chat.lifecycle.alphabet import Trigger as T
-from support_chat.verify import Always, EachStep, Move, Report, Space, Verdict, check, decide_all, explore, occurrences, sequence, story
+from support_chat.lifecycle.names import Effect as E
+from support_chat.lifecycle.names import Phase as P
+from support_chat.lifecycle.names import Trigger as T
+from support_chat.verify import (
+    Always,
+    EachStep,
+    Move,
+    Report,
+    Space,
+    Verdict,
+    check,
+    decide_all,
+    explore,
+    occurrences,
+    sequence,
+    story,
+)
 from support_chat.verify.places import place_of
-from support_chat.verify.reports import annotation, concerned, summary, to_json, to_junit, to_markdown
+from support_chat.verify.reports import (
+    annotation,
+    concerned,
+    summary,
+    to_json,
+    to_junit,
+    to_markdown,
+)
 from support_chat.verify.words import SAYINGS
 
 
@@ -30,7 +52,9 @@ def space() -> Space:
 
 def way_to(space: Space, wanted: Any) -> Verdict:
     """The verdict whose story ends with the first step that is `wanted`."""
-    verdict = decide_all(space, [EachStep("X", "it never comes to this", lambda move: not wanted(move))])[0]
+    verdict = decide_all(
+        space, [EachStep("X", "it never comes to this", lambda move: not wanted(move))]
+    )[0]
     assert verdict.held is False, "no step is wanted"
     return verdict
 
@@ -63,10 +87,16 @@ WORDS: tuple[tuple[Any, str], ...] = (
     (on(T.GO_OFFLINE), "set_online(False)"),
     (on(T.TOKEN_ARRIVED), "the token arrives"),
     (on(T.LINK_UP), "the link is up, as the visitor"),
-    (on(T.LINK_UP, named=1, phase=P.RECONNECTING, carries="merged"), "the link is up, as A, with the visitor merged"),
+    (
+        on(T.LINK_UP, named=1, phase=P.RECONNECTING, carries="merged"),
+        "the link is up, as A, with the visitor merged",
+    ),
     (on(T.LINK_LOST), "the link is lost"),
     (on(T.RETRY_DUE), "the retry timer fires"),
-    (on(T.SILENCE_DUE, carries="silent"), "the silence timer fires, and nothing was heard for the whole limit"),
+    (
+        on(T.SILENCE_DUE, carries="silent"),
+        "the silence timer fires, and nothing was heard for the whole limit",
+    ),
 )
 
 
@@ -84,12 +114,24 @@ def test_every_trigger_that_is_not_internal_has_its_words() -> None:
 def test_every_call_is_told_as_the_method_that_makes_it() -> None:
     from support_chat import SupportChat
 
-    for trigger in (T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN, T.DESTROY, T.GO_ONLINE, T.GO_OFFLINE):
+    for trigger in (
+        T.LOAD,
+        T.BOOT,
+        T.IDENTIFY,
+        T.UPDATE,
+        T.USE,
+        T.SHUTDOWN,
+        T.DESTROY,
+        T.GO_ONLINE,
+        T.GO_OFFLINE,
+    ):
         method = SAYINGS[trigger].told("A", ()).partition("(")[0]
         assert callable(getattr(SupportChat, method)), method
 
 
-def test_a_story_has_the_phase_the_users_the_facts_and_the_ledger_after_each_step(space: Space) -> None:
+def test_a_story_has_the_phase_the_users_the_facts_and_the_ledger_after_each_step(
+    space: Space,
+) -> None:
     verdict = way_to(space, on(T.BOOT, named=2, phase=P.BOOTING))
     assert story(space.model, verdict).splitlines() == [
         "The session begins in the phase not_initialized.",
@@ -111,16 +153,30 @@ def test_a_story_has_the_phase_the_users_the_facts_and_the_ledger_after_each_ste
 def test_a_story_is_data_with_everybody_by_name(space: Space) -> None:
     verdict = way_to(space, on(T.IDENTIFIED, named=1, carries="merged"))
     last = occurrences(space.model, verdict)[-1]
-    assert (last.trigger, last.user, last.carried, last.of, last.by) == ("identified", "A", ("merged",), "send_identify", "backend")
+    assert (last.trigger, last.user, last.carried, last.of, last.by) == (
+        "identified",
+        "A",
+        ("merged",),
+        "send_identify",
+        "backend",
+    )
     assert last.rows[0] == "identify.merged"
     assert "retire_visitor" in last.effects
     assert last.registers == {"user": "A", "target": None}
-    assert all(type(value) is str for value in (last.trigger, last.phase, last.of, *last.rows, *last.effects, *last.facts))
+    assert all(
+        type(value) is str
+        for value in (last.trigger, last.phase, last.of, *last.rows, *last.effects, *last.facts)
+    )
 
 
 def test_a_diagram_has_who_takes_part_and_nobody_else(space: Space) -> None:
     drawn = sequence(space.model, way_to(space, on(T.BOOT, named=2, phase=P.BOOTING))).splitlines()
-    assert drawn[:4] == ["sequenceDiagram", "  participant user", "  participant session", "  participant storage"]
+    assert drawn[:4] == [
+        "sequenceDiagram",
+        "  participant user",
+        "  participant session",
+        "  participant storage",
+    ]
     assert drawn[4:7] == [
         "  user->>session: boot(user=A)",
         "  Note over session: loading",
@@ -135,7 +191,9 @@ def without(row: str, *effects: str) -> Chart:
     return attrs.evolve(
         CHART,
         transitions=tuple(
-            attrs.evolve(each, effects=tuple(e for e in each.effects if e not in effects)) if each.name == row else each
+            attrs.evolve(each, effects=tuple(e for e in each.effects if e not in effects))
+            if each.name == row
+            else each
             for each in CHART.transitions
         ),
     )
@@ -160,13 +218,15 @@ def test_what_fails_from_the_beginning_has_a_story_of_no_steps(space: Space) -> 
     assert story(space.model, verdict) == "The session begins in the phase not_initialized.\n"
 
 
-# --- charts of other people ----------------------------------------------------------------------------------------------
+# --- charts of other people -----------------------------------------------------------------------
 
 HOSTILE = 'go "on"; --> #1 | <b>\n`x` \x07 end'
 
 
 def hostile() -> Report:
-    """A report of a chart whose every name is chosen to break the form of what it is written into."""
+    """A report of a chart whose every name is chosen to break the form of what it is written
+    into.
+    """
     chart = Chart(
         name=HOSTILE,
         initial="a",
@@ -174,10 +234,20 @@ def hostile() -> Report:
         triggers=HOSTILE,
         external=HOSTILE,
         facts={"{fact}": Carried("a fact whose name looks like a placeholder")},
-        transitions=(Transition(name=HOSTILE, group="g", trigger=HOSTILE, sources="a", target="b", when="{fact}"),),
+        transitions=(
+            Transition(
+                name=HOSTILE, group="g", trigger=HOSTILE, sources="a", target="b", when="{fact}"
+            ),
+        ),
         ignored=(Ignored(triggers=HOSTILE, phases="b", because="enough"),),
     )
-    return check(chart, [Always(HOSTILE, HOSTILE, lambda view: view.phase == "a"), Always("kept", "b", lambda view: True)])
+    return check(
+        chart,
+        [
+            Always(HOSTILE, HOSTILE, lambda view: view.phase == "a"),
+            Always("kept", "b", lambda view: True),
+        ],
+    )
 
 
 def test_no_name_breaks_a_diagram() -> None:
@@ -209,7 +279,9 @@ def test_no_name_breaks_an_annotation() -> None:
     assert "%0A" in rest
 
 
-def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_a_like_one() -> None:
+def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_a_like_one() -> (
+    None
+):
     chart = Chart(
         name="panel",
         initial="off",
@@ -224,13 +296,19 @@ def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shippe
     assert occurrences(report.space.model, report.verdicts[0])[0].by == "user"
 
 
-# --- where it is ---------------------------------------------------------------------------------------------------------
+# --- where it is ----------------------------------------------------------------------------------
 
 
 def test_a_failure_concerns_the_row_of_the_last_step_or_the_one_it_names(space: Space) -> None:
     rows = [row.name for row in CHART.transitions]
-    assert concerned(way_to(space, on(T.BOOT, named=2, phase=P.BOOTING)), rows) == "boot.refuse_other"
-    dead = Verdict(Always("X", "", lambda view: True), False, detail="link.hurry never fires; use.link never fires")
+    assert (
+        concerned(way_to(space, on(T.BOOT, named=2, phase=P.BOOTING)), rows) == "boot.refuse_other"
+    )
+    dead = Verdict(
+        Always("X", "", lambda view: True),
+        False,
+        detail="link.hurry never fires; use.link never fires",
+    )
     assert concerned(dead, rows) == "link.hurry"
     assert concerned(attrs.evolve(dead, detail="something else"), rows) is None
 
@@ -242,7 +320,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     directory.mkdir()
     (directory / "__init__.py").write_text("", encoding="utf-8")
     (directory / "chart.py").write_text("from . import rows\n", encoding="utf-8")
-    (directory / "rows.py").write_text("A = dict(\n    name = 'a.row',\n)\nB = dict(name='b.row')  # not a_row\n", encoding="utf-8")
+    (directory / "rows.py").write_text(
+        "A = dict(\n    name = 'a.row',\n)\nB = dict(name='b.row')  # not a_row\n", encoding="utf-8"
+    )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     __import__("rowsof.chart")
     yield directory
@@ -257,7 +337,9 @@ def test_a_transition_is_found_wherever_the_package_has_it(package: Path) -> Non
     assert place_of("a.row", "nothing_of_the_kind") is None
 
 
-def test_a_place_below_the_working_directory_is_relative_to_it(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_below_the_working_directory_is_relative_to_it(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(package.parent)
     assert place_of("a.row", "rowsof.chart") == ("rowsof/rows.py", 2)
 

@@ -1,4 +1,6 @@
-"""Requests as bytes and answers from bytes: what goes in comes out, and what is no answer is told as what it is."""
+"""Requests as bytes and answers from bytes: what goes in comes out, and what is no answer is told
+as what it is.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_chat.errors import InvalidInputError, NetworkError, RateLimitedError, SupportChatError
-from support_chat_adapters.wire import codec, endpoints, payloads, translation
-from support_chat_adapters.wire.problems import Response
+from support_chat_adapters.transport.wire import codec, endpoints, payloads, translation
+from support_chat_adapters.transport.wire.problems import Response
 from wire_values import (
     PAYLOADS,
     beginnings,
@@ -75,12 +77,16 @@ def test_an_identify_arrives_as_it_was_asked(asked: Any) -> None:
 
 @given(identify_answers)
 def test_the_answer_of_an_identify_arrives_as_it_was_given(answer: Any) -> None:
-    assert translation.identify_answer_of(over_the_wire(translation.identified_of(answer))) == answer
+    assert (
+        translation.identify_answer_of(over_the_wire(translation.identified_of(answer))) == answer
+    )
 
 
 @given(welcomes)
 def test_a_welcome_arrives_as_it_was_said(welcome: Any) -> None:
-    assert translation.welcome_of(over_the_wire(translation.opened_of(welcome, "realtime"))) == welcome
+    assert (
+        translation.welcome_of(over_the_wire(translation.opened_of(welcome, "realtime"))) == welcome
+    )
 
 
 @given(messages)
@@ -90,7 +96,10 @@ def test_a_message_arrives_as_it_was_stored(message: Any) -> None:
 
 @given(conversations)
 def test_a_conversation_arrives_with_what_is_said_of_it(conversation: Any) -> None:
-    assert translation.conversation_to(over_the_wire(translation.conversation_from(conversation))) == conversation
+    assert (
+        translation.conversation_to(over_the_wire(translation.conversation_from(conversation)))
+        == conversation
+    )
 
 
 @given(beginnings)
@@ -106,8 +115,13 @@ def test_rejected_paths_arrive_with_their_reasons(rejected: Any) -> None:
 
 def test_a_request_names_its_endpoint_its_session_and_its_type() -> None:
     sent = payloads.SendMessage(text="hi", client_message_id="m-1")
-    request = codec.request_to(endpoints.SEND, sent, session="session-1.abc", conversation_id="a/b ?#é", query={"x": "ü&="})
-    assert (request.method, request.path) == ("POST", "/widget/v1/conversations/a%2Fb%20%3F%23%C3%A9/messages?x=%C3%BC%26%3D")
+    request = codec.request_to(
+        endpoints.SEND, sent, session="session-1.abc", conversation_id="a/b ?#é", query={"x": "ü&="}
+    )
+    assert (request.method, request.path) == (
+        "POST",
+        "/widget/v1/conversations/a%2Fb%20%3F%23%C3%A9/messages?x=%C3%BC%26%3D",
+    )
     assert request.headers == {
         "accept": "application/json",
         "accept-encoding": "identity",
@@ -138,7 +152,12 @@ def test_what_cannot_be_sent_is_the_callers_fault_and_not_shown(unsendable: dict
     assert not any(str(value) in str(caught.value) for value in unsendable.values() if value)
 
 
-@given(secrets, secrets.filter(lambda text: text.isascii() and text.isprintable() and " " not in text) | st.just("s" * 30), secrets)
+@given(
+    secrets,
+    secrets.filter(lambda text: text.isascii() and text.isprintable() and " " not in text)
+    | st.just("s" * 30),
+    secrets,
+)
 def test_a_request_shows_no_secret(visitor: str, session: str, token: str) -> None:
     asked = payloads.Identify(identify_id="i", user_id="ann", visitor=visitor, token=token)
     request = codec.request_to(endpoints.IDENTIFY, asked, session=session, query={"cursor": token})
@@ -160,7 +179,8 @@ WRONG_ANSWERS = {
     "an empty session": b'{"session": "", "visitorId": "v", "realtimeToken": "t"}',
     "half of it": b'{"session": "s", "visitorId": "v", "real',
     "no UTF-8": b'{"session": "\xff", "visitorId": "v", "realtimeToken": "t"}',
-    "a deep one": b'{"session": "s", "visitorId": "v", "realtimeToken": "t", "x": ' + b"[" * 100_000,
+    "a deep one": b'{"session": "s", "visitorId": "v", "realtimeToken": "t", "x": '
+    + b"[" * 100_000,
     "noise": bytes(range(256)),
 }
 
@@ -170,7 +190,11 @@ def test_what_is_no_answer_of_this_api_may_be_one_later(body: bytes) -> None:
     for status in (200, 201, 299):
         with pytest.raises(NetworkError, match="base_url") as caught:
             codec.answer_of(endpoints.OPEN, Response(status, body=body), payloads.SessionOpened)
-        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (NetworkError, "unreadable_answer", True)
+        assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (
+            NetworkError,
+            "unreadable_answer",
+            True,
+        )
 
 
 @given(st.binary(max_size=200), st.integers(100, 599))

@@ -1,4 +1,6 @@
-"""The OpenAPI and AsyncAPI documents: they are what the code says, they are valid, and what the code makes fits their schemas."""
+"""The OpenAPI and AsyncAPI documents: they are what the code says, they are valid, and what the
+code makes fits their schemas.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,28 @@ import openapi_spec_validator
 import pytest
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+    SupportChatError,
+)
 from support_chat_adapters.cli import main
-from support_chat_adapters.wire import frames, payloads
-from support_chat_adapters.wire.closing import TERMINAL, CloseCode
-from support_chat_adapters.wire.documents import documents
-from support_chat_adapters.wire.endpoints import BASE, ENDPOINTS
-from support_chat_adapters.wire.problems import CODES, codes_of, response_to
+from support_chat_adapters.transport.wire import frames, payloads
+from support_chat_adapters.transport.wire.closing import TERMINAL, CloseCode
+from support_chat_adapters.transport.wire.documents import documents
+from support_chat_adapters.transport.wire.endpoints import BASE, ENDPOINTS
+from support_chat_adapters.transport.wire.problems import CODES, codes_of, response_to
 
 Printed = pytest.CaptureFixture[str]
 
 OPENAPI: dict[str, Any] = json.loads(documents()["openapi.json"])
 ASYNCAPI: dict[str, Any] = json.loads(documents()["asyncapi.json"])
 
-MESSAGE = payloads.MessagePayload(id="message-1", conversation_id="conversation-1", author="agent", text="Hello", created_at=1.5)
+MESSAGE = payloads.MessagePayload(
+    id="message-1", conversation_id="conversation-1", author="agent", text="Hello", created_at=1.5
+)
 FRAMES: tuple[frames.Frame, ...] = (
     frames.Hello(cursor="3"),
     frames.Hello(cursor="3", gap=True, unread=2),
@@ -40,7 +50,9 @@ FRAMES: tuple[frames.Frame, ...] = (
 )
 
 
-def schema_of(document: dict[str, Any], reference: dict[str, str]) -> jsonschema_rs.Draft202012Validator:
+def schema_of(
+    document: dict[str, Any], reference: dict[str, str]
+) -> jsonschema_rs.Draft202012Validator:
     """The validator of what `reference` of this document points to."""
     return jsonschema_rs.Draft202012Validator({**reference, "components": document["components"]})
 
@@ -66,15 +78,24 @@ def pointed_at(document: dict[str, Any], reference: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_the_documents_that_travel_with_the_package_are_what_the_code_says(name: str) -> None:
-    shipped = resources.files("support_chat_adapters.wire").joinpath(name).read_text("utf-8")
-    assert shipped == documents()[name], f"{name} is stale: support-chat export --write adapters/support_chat_adapters/wire/"
+    shipped = (
+        resources.files("support_chat_adapters.transport.wire").joinpath(name).read_text("utf-8")
+    )
+    assert shipped == documents()[name], (
+        f"{name} is stale: support-chat export --write adapters/support_chat_adapters/transport/wire/"
+    )
 
 
 def test_the_same_code_gives_the_same_text_in_every_process() -> None:
-    program = "from support_chat_adapters.wire.documents import documents; print(*documents().values(), sep='', end='')"
+    program = (
+        "from support_chat_adapters.transport.wire.documents import documents; "
+        "print(*documents().values(), sep='', end='')"
+    )
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
-        printed = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=True).stdout
+        printed = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, env=environment, check=True
+        ).stdout
         assert printed.decode("utf-8") == "".join(documents().values())
 
 
@@ -95,9 +116,13 @@ def test_every_endpoint_is_documented_with_who_may_ask_and_what_may_come_back() 
         operation = OPENAPI["paths"][BASE + one.path][one.method.lower()]
         answers = set(operation["responses"])
         assert operation["operationId"] == one.name
-        assert operation.get("security", OPENAPI["security"]) == ([] if one.open else [{"session": []}])
+        assert operation.get("security", OPENAPI["security"]) == (
+            [] if one.open else [{"session": []}]
+        )
         assert ("requestBody" in operation) == (one.takes is not None)
-        assert {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"} == set(one.query)
+        assert {
+            each["name"] for each in operation.get("parameters", []) if each["in"] == "query"
+        } == set(one.query)
         assert ("Origin" in operation["description"]) == one.mutates
         assert answers >= {"200" if one.answers else "204", "403", "429", "500"}
         assert one.open or "401" in answers
@@ -105,19 +130,35 @@ def test_every_endpoint_is_documented_with_who_may_ask_and_what_may_come_back() 
         assert ("413" in answers) == (one.takes is not None)
 
 
-def test_every_answer_that_is_an_error_is_the_envelope_with_the_codes_that_the_status_carries() -> None:
+def test_every_answer_that_is_an_error_is_the_envelope_with_the_codes_that_the_status_carries() -> (
+    None
+):
     responses = OPENAPI["components"]["responses"]
-    assert OPENAPI["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == sorted(CODES)
+    assert OPENAPI["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == sorted(
+        CODES
+    )
     errors: list[SupportChatError] = [
         AuthRefusedError("No."),
         *(AuthRefusedError("No.", code=code) for code in ("auth_required", "auth_expired")),
-        *(BackendRejectedError("No.", code=code) for code in ("auth_required", "invalid_origin", "widget_disabled")),
-        *(BackendRejectedError("No.", code=code) for code in ("message_invalid", "conversation_not_found", "validation_error")),
+        *(
+            BackendRejectedError("No.", code=code)
+            for code in ("auth_required", "invalid_origin", "widget_disabled")
+        ),
+        *(
+            BackendRejectedError("No.", code=code)
+            for code in ("message_invalid", "conversation_not_found", "validation_error")
+        ),
         BackendRejectedError("No.", code="validation_error", reason="body_too_large"),
         RateLimitedError("Later.", retry_after=2.0),
         NetworkError("Failed."),
     ]
-    by_status = {"401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "413": "TooLarge", "422": "Invalid"}
+    by_status = {
+        "401": "Unauthorized",
+        "403": "Forbidden",
+        "404": "NotFound",
+        "413": "TooLarge",
+        "422": "Invalid",
+    }
     by_status |= {"429": "TooManyRequests", "500": "Failed"}
     assert set(by_status.values()) == set(responses)
     for error in errors:
@@ -140,7 +181,9 @@ def test_every_reference_points_to_something(document: dict[str, Any]) -> None:
         assert pointed_at(document, reference), reference
 
 
-def test_the_asyncapi_document_says_how_to_open_the_gateway_and_every_frame_and_close_code_there_is() -> None:
+def test_the_asyncapi_document_says_how_to_open_the_gateway_and_every_frame_and_close_code_there_is() -> (
+    None
+):
     (channel,) = ASYNCAPI["channels"].values()
     (operation,) = ASYNCAPI["operations"].values()
     (server,) = ASYNCAPI["servers"].values()
@@ -151,9 +194,16 @@ def test_the_asyncapi_document_says_how_to_open_the_gateway_and_every_frame_and_
     assert channel["address"] == f"{BASE}/realtime"
     assert (server["protocol"], operation["action"]) == ("ws", "send")
     assert (security["in"], security["name"]) == ("query", "session_token")
-    assert (set(query["properties"]), query["required"]) == ({"session_token", "cursor"}, ["session_token"])
-    assert {message["name"] for message in ASYNCAPI["components"]["messages"].values()} == set(frames.FRAMES)
-    assert [pointed_at(ASYNCAPI, reference["$ref"]) for reference in operation["messages"]] == list(channel["messages"].values())
+    assert (set(query["properties"]), query["required"]) == (
+        {"session_token", "cursor"},
+        ["session_token"],
+    )
+    assert {message["name"] for message in ASYNCAPI["components"]["messages"].values()} == set(
+        frames.FRAMES
+    )
+    assert [pointed_at(ASYNCAPI, reference["$ref"]) for reference in operation["messages"]] == list(
+        channel["messages"].values()
+    )
     codes = {each["code"]: each for each in channel["x-close-codes"]}
     assert set(codes) == set(CloseCode)
     assert {code for code, each in codes.items() if each["terminal"]} == TERMINAL == {4403}
@@ -174,8 +224,13 @@ def test_the_frames_that_the_gateway_sends_fit_the_schemas_of_the_asyncapi_docum
 
 def test_payloads_on_the_wire_fit_the_schemas_of_the_openapi_document() -> None:
     opening = payloads.OpenSession(workspace_id="demo", widget_id="web", visitor="v" * 22)
-    start = payloads.StartConversation(message="Hello", client_message_id="m", tags=("a",), metadata={"deep": [{"x": None}]})
-    polled = frames.Polled(cursor="4", frames=(frames.MessageCreated(message=MESSAGE, cursor="4"), frames.SessionEnded()))
+    start = payloads.StartConversation(
+        message="Hello", client_message_id="m", tags=("a",), metadata={"deep": [{"x": None}]}
+    )
+    polled = frames.Polled(
+        cursor="4",
+        frames=(frames.MessageCreated(message=MESSAGE, cursor="4"), frames.SessionEnded()),
+    )
     page = payloads.MessagesPage(messages=(MESSAGE,), next_cursor=None)
     faults: list[tuple[msgspec.Struct, dict[str, object]]] = [
         (opening, {"visitor": "short"}),
@@ -212,7 +267,10 @@ def test_export_writes_both_documents_and_check_names_each_that_is_not_fresh_and
 
     assert main(["export", "--check", str(folder)]) == 1
     printed = capsys.readouterr().out
-    assert printed == (f"stale: openapi.json\nmissing: asyncapi.json\nmend it with:\n  support-chat export --write '{folder}'\n")
+    assert printed == (
+        "stale: openapi.json\nmissing: asyncapi.json\nmend it with:\n  support-chat export "
+        f"--write '{folder}'\n"
+    )
     assert main(["export", "--write", str(folder)]) == 0
     assert main(["export", "--check", str(folder)]) == 0
 
@@ -236,7 +294,9 @@ def test_export_says_what_does_not_go_together(
     assert not (tmp_path / "documents").exists()
 
 
-def test_export_without_msgspec_names_the_line_that_installs_it(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_without_msgspec_names_the_line_that_installs_it(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "msgspec", None)
     assert main(["export", "--format", "openapi"]) == 2
     assert 'pip install "support-chat[serve]"' in capsys.readouterr().err

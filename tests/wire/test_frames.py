@@ -1,4 +1,6 @@
-"""Frames: events arrive as they happened, unknown ones are skipped, and what is none ends the link."""
+"""Frames: events arrive as they happened, unknown ones are skipped, and what is none ends the
+link.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,16 @@ from hypothesis import strategies as st
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent
-from support_chat_adapters.wire import frames
-from support_chat_adapters.wire.frames import FRAMES, Hello, Polled, decode_frame, encode_frame, event_of, frame_of
+from support_chat_adapters.transport.wire import frames
+from support_chat_adapters.transport.wire.frames import (
+    FRAMES,
+    Hello,
+    Polled,
+    decode_frame,
+    encode_frame,
+    event_of,
+    frame_of,
+)
 from wire_values import JSON_VALUES, instances, link_events
 
 MESSAGE = {"id": "m", "conversationId": "c", "author": "agent", "text": "hi", "createdAt": 1.5}
@@ -38,13 +48,26 @@ def test_a_hello_is_the_links_own_business(hello: Hello) -> None:
     assert event_of(hello) is None
 
 
-@pytest.mark.parametrize("frame", [{"type": "agent.typing"}, {"type": ""}, {"type": "HELLO"}, {"type": "message.created2", **MESSAGE}])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "agent.typing"},
+        {"type": ""},
+        {"type": "HELLO"},
+        {"type": "message.created2", **MESSAGE},
+    ],
+)
 def test_a_frame_of_an_unknown_type_is_skipped(frame: dict[str, Any]) -> None:
     assert decode_frame(json.dumps(frame)) is None
 
 
-@given(st.text().filter(lambda name: name not in FRAMES), st.dictionaries(st.text(), JSON_VALUES, max_size=3))
-def test_every_unknown_type_is_skipped_whatever_else_it_holds(name: str, more: dict[str, Any]) -> None:
+@given(
+    st.text().filter(lambda name: name not in FRAMES),
+    st.dictionaries(st.text(), JSON_VALUES, max_size=3),
+)
+def test_every_unknown_type_is_skipped_whatever_else_it_holds(
+    name: str, more: dict[str, Any]
+) -> None:
     if "\ud800" <= max(name, default="") <= "\udfff":
         name = "typing"
     assert decode_frame(json.dumps({**more, "type": name})) is None
@@ -52,7 +75,9 @@ def test_every_unknown_type_is_skipped_whatever_else_it_holds(name: str, more: d
 
 def test_unknown_keys_of_a_known_frame_are_ignored() -> None:
     plain = decode_frame(json.dumps(CREATED))
-    assert plain == decode_frame(json.dumps({**CREATED, "priority": 1, "message": {**MESSAGE, "reactions": ["+1"]}}))
+    assert plain == decode_frame(
+        json.dumps({**CREATED, "priority": 1, "message": {**MESSAGE, "reactions": ["+1"]}})
+    )
 
 
 MALFORMED: dict[str, str | bytes] = {
@@ -85,7 +110,11 @@ def test_a_frame_that_is_none_is_an_error_that_shows_nothing_of_it(text: str | b
     assert caught.value.__suppress_context__
 
 
-@given(st.binary() | st.text() | st.binary().map(lambda noise: b'{"type": "message.created", "message": ' + noise))
+@given(
+    st.binary()
+    | st.text()
+    | st.binary().map(lambda noise: b'{"type": "message.created", "message": ' + noise)
+)
 def test_whatever_comes_is_a_frame_or_skipped_or_a_network_error(text: str | bytes) -> None:
     try:
         frame = decode_frame(text)
@@ -95,7 +124,9 @@ def test_whatever_comes_is_a_frame_or_skipped_or_a_network_error(text: str | byt
 
 
 @given(st.data(), st.sampled_from(sorted(FRAMES)))
-def test_a_frame_that_was_damaged_on_its_way_is_still_one_of_the_three(data: st.DataObject, name: str) -> None:
+def test_a_frame_that_was_damaged_on_its_way_is_still_one_of_the_three(
+    data: st.DataObject, name: str
+) -> None:
     intact = bytearray(encode_frame(data.draw(instances(FRAMES[name]))).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         intact[data.draw(st.integers(0, len(intact) - 1))] = data.draw(st.integers(0, 255))

@@ -1,4 +1,6 @@
-"""Errors over the wire: each arrives as the kind of error that it was, and whatever else answers is no backend."""
+"""Errors over the wire: each arrives as the kind of error that it was, and whatever else answers is
+no backend.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from support_chat.errors import (
     StorageError,
     SupportChatError,
 )
-from support_chat_adapters.wire.problems import CODES, Response, error_of, response_to, retry_after
+from support_chat_adapters.transport.wire.problems import (
+    CODES,
+    Response,
+    error_of,
+    response_to,
+    retry_after,
+)
 from wire_values import texts
 
 HTML = b"<html><body>Sign in to the network</body></html>"
@@ -30,26 +38,53 @@ reasons = st.none() | texts(1)
 
 
 def envelope(code: str = "internal_error", message: str = "It failed.", **more: object) -> bytes:
-    return msgspec.json.encode({"error": {"code": code, "message": message, "recoverable": False, **more}})
+    return msgspec.json.encode(
+        {"error": {"code": code, "message": message, "recoverable": False, **more}}
+    )
 
 
 @given(st.sampled_from(sorted(CODES)), texts(), reasons, st.booleans())
-def test_a_refusal_of_who_you_are_arrives_as_one(code: str, message: str, reason: str | None, recoverable: bool) -> None:
-    sent = response_to(AuthRefusedError(message, code=code, reason=reason, recoverable=recoverable), "request-1")
+def test_a_refusal_of_who_you_are_arrives_as_one(
+    code: str, message: str, reason: str | None, recoverable: bool
+) -> None:
+    sent = response_to(
+        AuthRefusedError(message, code=code, reason=reason, recoverable=recoverable), "request-1"
+    )
     got = error_of(sent)
-    assert (sent.status, sent.headers["www-authenticate"], sent.headers["x-request-id"]) == (401, "Bearer", "request-1")
+    assert (sent.status, sent.headers["www-authenticate"], sent.headers["x-request-id"]) == (
+        401,
+        "Bearer",
+        "request-1",
+    )
     assert type(got) is AuthRefusedError
-    assert (got.code, got.message, got.reason, got.request_id, got.recoverable) == (code, message, reason, "request-1", recoverable)
+    assert (got.code, got.message, got.reason, got.request_id, got.recoverable) == (
+        code,
+        message,
+        reason,
+        "request-1",
+        recoverable,
+    )
 
 
 @given(st.sampled_from(sorted(CODES)), texts(), reasons, st.booleans())
-def test_a_rejection_arrives_as_one_whatever_its_code(code: str, message: str, reason: str | None, recoverable: bool) -> None:
-    sent = response_to(BackendRejectedError(message, code=code, reason=reason, recoverable=recoverable), "request-1")
+def test_a_rejection_arrives_as_one_whatever_its_code(
+    code: str, message: str, reason: str | None, recoverable: bool
+) -> None:
+    sent = response_to(
+        BackendRejectedError(message, code=code, reason=reason, recoverable=recoverable),
+        "request-1",
+    )
     got = error_of(sent)
     assert 400 <= sent.status < 500
     assert sent.status not in (401, 407, 408, 425, 429)
     assert type(got) is BackendRejectedError
-    assert (got.code, got.message, got.reason, got.request_id, got.recoverable) == (code, message, reason, "request-1", recoverable)
+    assert (got.code, got.message, got.reason, got.request_id, got.recoverable) == (
+        code,
+        message,
+        reason,
+        "request-1",
+        recoverable,
+    )
 
 
 @given(st.floats(0, 1e9), reasons)
@@ -57,7 +92,12 @@ def test_a_limit_arrives_with_its_seconds_rounded_up(seconds: float, reason: str
     sent = response_to(RateLimitedError("Later.", retry_after=seconds, reason=reason), "request-1")
     got = error_of(sent)
     assert isinstance(got, RateLimitedError)
-    assert (sent.status, got.reason, got.request_id, got.recoverable) == (429, reason, "request-1", True)
+    assert (sent.status, got.reason, got.request_id, got.recoverable) == (
+        429,
+        reason,
+        "request-1",
+        True,
+    )
     assert got.retry_after == math.ceil(seconds)
 
 
@@ -70,7 +110,11 @@ def test_what_failed_at_the_backend_may_work_later(error: SupportChatError) -> N
 
 def test_invalid_input_is_the_clients_fault() -> None:
     got = error_of(response_to(InvalidInputError("Too long."), "request-1"))
-    assert (type(got), got.code, got.message) == (BackendRejectedError, "validation_error", "Too long.")
+    assert (type(got), got.code, got.message) == (
+        BackendRejectedError,
+        "validation_error",
+        "Too long.",
+    )
 
 
 def test_a_code_that_is_not_published_does_not_leave() -> None:
@@ -79,8 +123,17 @@ def test_a_code_that_is_not_published_does_not_leave() -> None:
 
 
 def test_a_code_of_a_newer_backend_is_passed_on() -> None:
-    got = error_of(Response(422, body=envelope("article_locked", reason="r", requestId="q", docs="https://...")))
-    assert (type(got), got.code, got.reason, got.request_id) == (BackendRejectedError, "article_locked", "r", "q")
+    got = error_of(
+        Response(
+            422, body=envelope("article_locked", reason="r", requestId="q", docs="https://...")
+        )
+    )
+    assert (type(got), got.code, got.reason, got.request_id) == (
+        BackendRejectedError,
+        "article_locked",
+        "r",
+        "q",
+    )
 
 
 NOT_FROM_THE_BACKEND: Mapping[str, Response] = {
@@ -102,7 +155,9 @@ NOT_FROM_THE_BACKEND: Mapping[str, Response] = {
     "unavailable, and does not say for how long": Response(503, body=HTML),
     "network authentication": Response(511, body=HTML),
     "an empty 400": Response(400),
-    "an envelope without a code": Response(400, body=b'{"error": {"message": "m", "recoverable": true}}'),
+    "an envelope without a code": Response(
+        400, body=b'{"error": {"message": "m", "recoverable": true}}'
+    ),
     "an envelope that is a list": Response(422, body=b"[]"),
     "an envelope that nests": Response(422, body=b'{"error":' * 50_000),
     "noise": Response(400, body=bytes(range(256))),
@@ -116,8 +171,14 @@ def test_what_says_nothing_of_the_request_may_work_later(answer: Response) -> No
     assert f"{answer.status}" in f"{got.reason} {got.message}"
 
 
-@given(st.integers(300, 599), st.binary(max_size=100) | texts().map(lambda text: envelope(message=text)), st.none() | texts())
-def test_every_answer_that_is_no_success_is_one_of_four_errors(status: int, body: bytes, later: str | None) -> None:
+@given(
+    st.integers(300, 599),
+    st.binary(max_size=100) | texts().map(lambda text: envelope(message=text)),
+    st.none() | texts(),
+)
+def test_every_answer_that_is_no_success_is_one_of_four_errors(
+    status: int, body: bytes, later: str | None
+) -> None:
     got = error_of(Response(status, {} if later is None else {"retry-after": later}, body))
     assert type(got) in (AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError)
     assert isinstance(got, AuthRefusedError) <= (status == 401)
@@ -151,12 +212,18 @@ RETRY_AFTER: Mapping[str, float | None] = {
 }
 
 
-@pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER.items(), ids=[f"{value[:40]!r}" for value in RETRY_AFTER])
-def test_retry_after_is_seconds_or_nothing_that_makes_sense(value: str, seconds: float | None) -> None:
+@pytest.mark.parametrize(
+    ("value", "seconds"), RETRY_AFTER.items(), ids=[f"{value[:40]!r}" for value in RETRY_AFTER]
+)
+def test_retry_after_is_seconds_or_nothing_that_makes_sense(
+    value: str, seconds: float | None
+) -> None:
     assert retry_after(value) == seconds
 
 
-def test_retry_after_may_be_a_date_in_any_zone_and_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_may_be_a_date_in_any_zone_and_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
     try:

@@ -1,7 +1,8 @@
-"""Each fault of the proxy, as a client behind it feels it and as the upstream, a server in a process of its own, hears of it.
+"""Each fault of the proxy, as a client behind it feels it and as the upstream, a server in a
+process of its own, hears of it.
 
-A fault that is logged and does not happen would make every test that relies on it pass for nothing; so each of them is seen from
-both ends here, and in the log.
+A fault that is logged and does not happen would make every test that relies on it pass for nothing;
+so each of them is seen from both ends here, and in the log.
 """
 
 from __future__ import annotations
@@ -89,7 +90,11 @@ Scenario = Callable[[FaultProxy, httpx2.AsyncClient], Coroutine[Any, Any, None]]
 
 def through_a_proxy(upstream: str, scenario: Scenario) -> None:
     async def main() -> None:
-        async with asyncio.timeout(30), FaultProxy(upstream) as proxy, httpx2.AsyncClient(base_url=proxy.url, verify=False) as client:
+        async with (
+            asyncio.timeout(30),
+            FaultProxy(upstream) as proxy,
+            httpx2.AsyncClient(base_url=proxy.url, verify=False) as client,
+        ):
             await scenario(proxy, client)
 
     asyncio.run(main())
@@ -122,9 +127,13 @@ def test_without_a_plan_everything_passes_unchanged(upstream: str) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text = word()
         for _ in range(2):
-            answer = await client.post("/v1/echo?key=s3cr3t", content=text, headers={"X-Key": "s3cr3t"})
+            answer = await client.post(
+                "/v1/echo?key=s3cr3t", content=text, headers={"X-Key": "s3cr3t"}
+            )
             assert (answer.status_code, answer.text) == (200, text)
-        assert (await client.get("/v1/drip")).text == "".join(str(number) * 10 for number in range(10))
+        assert (await client.get("/v1/drip")).text == "".join(
+            str(number) * 10 for number in range(10)
+        )
         assert (await client.head("/v1/drip")).status_code == 200
         assert (await client.get("/v1/nowhere")).status_code == 404
         large = "x" * 1_000_000
@@ -136,7 +145,13 @@ def test_without_a_plan_everything_passes_unchanged(upstream: str) -> None:
             assert await closed(ws) == 4000
         assert await heard(upstream, text) == 2
         assert {entry.connection for entry in proxy.log} >= {1, 2}
-        assert len([entry for entry in proxy.log if entry.event == "request" and entry.connection == 1]) == 6  # kept alive
+        # kept alive
+        assert (
+            len(
+                [entry for entry in proxy.log if entry.event == "request" and entry.connection == 1]
+            )
+            == 6
+        )
         assert [(e.of, e.frames) for e in proxy.log if e.event == "frame"][:4] == [
             ("client", 1),
             ("server", 1),
@@ -195,8 +210,16 @@ def test_while_it_is_down_nobody_listens_and_open_connections_stay(upstream: str
                     await asyncio.open_connection("127.0.0.1", proxy.port)
                 await echoed(ws, "still here")
                 heal()
-                assert (await client.get("/v1/heard", headers={"Connection": "close"})).status_code == 200
-        assert [entry.event for entry in proxy.log if entry.event in ("up", "down")] == ["up", "down", "up", "down", "up"]
+                assert (
+                    await client.get("/v1/heard", headers={"Connection": "close"})
+                ).status_code == 200
+        assert [entry.event for entry in proxy.log if entry.event in ("up", "down")] == [
+            "up",
+            "down",
+            "up",
+            "down",
+            "up",
+        ]
 
     through_a_proxy(upstream, scenario)
 
@@ -210,13 +233,21 @@ def test_while_it_is_down_nobody_listens_and_open_connections_stay(upstream: str
         (302, (("Location", "http://portal.example/"),), b""),
     ],
 )
-def test_the_proxy_answers_in_place_of_the_upstream(upstream: str, code: int, headers: tuple[tuple[str, str], ...], body: Any) -> None:
+def test_the_proxy_answers_in_place_of_the_upstream(
+    upstream: str, code: int, headers: tuple[tuple[str, str], ...], body: Any
+) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text = word()
         proxy.plan(Status("POST", "/echo", code=code, headers=headers, body=body))
         answer = await client.post("/v1/echo", content=text)
-        assert (answer.status_code, answer.content) == (code, body.encode() if isinstance(body, str) else body)
-        assert dict(headers).items() <= {name.title(): value for name, value in answer.headers.items()}.items()
+        assert (answer.status_code, answer.content) == (
+            code,
+            body.encode() if isinstance(body, str) else body,
+        )
+        assert (
+            dict(headers).items()
+            <= {name.title(): value for name, value in answer.headers.items()}.items()
+        )
         assert (await client.post("/v1/echo", content=text)).text == text
         assert (told(proxy), await heard(upstream, text)) == (["Status"], 1)
 
@@ -245,7 +276,10 @@ def test_faults_are_addressed_by_method_by_path_and_by_number(upstream: str) -> 
             )
         ]
         assert got == [200, 502, 501, 502, 503, 503, 200, 504, 200, 503]
-        assert [(e.method, e.path, e.connection) for e in proxy.applied()][:2] == [("GET", "/v1/echo", 1), ("POST", "/v1/echo", 1)]
+        assert [(e.method, e.path, e.connection) for e in proxy.applied()][:2] == [
+            ("GET", "/v1/echo", 1),
+            ("POST", "/v1/echo", 1),
+        ]
         proxy.heal()
         assert (await client.get("/v1/drip")).status_code == 200
 
@@ -253,7 +287,9 @@ def test_faults_are_addressed_by_method_by_path_and_by_number(upstream: str) -> 
 
 
 @pytest.mark.parametrize(("of", "reached"), [("client", 0), ("both", 0), ("server", 1)])
-def test_a_stalled_exchange_waits_until_it_is_released(upstream: str, of: Any, reached: int) -> None:
+def test_a_stalled_exchange_waits_until_it_is_released(
+    upstream: str, of: Any, reached: int
+) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text = word()
         proxy.plan(Stall("POST", of=of))
@@ -269,7 +305,10 @@ def test_a_stalled_exchange_waits_until_it_is_released(upstream: str, of: Any, r
 
 def test_a_stall_in_the_middle_of_a_body_ends_by_healing_or_by_its_time(upstream: str) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
-        for plan in (Stall("GET", "/drip", of="server", part="body", after=30), Stall("GET", "/drip", after=200, seconds=0.05)):
+        for plan in (
+            Stall("GET", "/drip", of="server", part="body", after=30),
+            Stall("GET", "/drip", after=200, seconds=0.05),
+        ):
             proxy.plan(plan)
             async with client.stream("GET", "/v1/drip") as answer:
                 pieces = answer.aiter_text()
@@ -319,7 +358,9 @@ def test_a_delay_and_a_slow_wire_take_their_time(upstream: str, of: Any) -> None
         (Cut("POST", of="client", after=3, part="body"), httpx2.TransportError, 0),
     ],
 )
-def test_a_message_is_cut_where_the_plan_says(upstream: str, fault: Cut, error: type[Exception], reached: int) -> None:
+def test_a_message_is_cut_where_the_plan_says(
+    upstream: str, fault: Cut, error: type[Exception], reached: int
+) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text, came = word(), b""
         proxy.plan(fault)
@@ -349,7 +390,9 @@ def test_a_cut_in_a_chunked_body_leaves_it_without_an_end(upstream: str) -> None
 def test_garbage_replaces_bytes_in_the_head_or_in_the_body(upstream: str) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text = word()
-        proxy.plan(Garbage("POST", "/echo"), Garbage("POST", "/echo", data=b"##", at=1, part="body"))
+        proxy.plan(
+            Garbage("POST", "/echo"), Garbage("POST", "/echo", data=b"##", at=1, part="body")
+        )
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post("/v1/echo", content=text)
         assert (await client.post("/v1/echo", content=text)).text == text[0] + "##" + text[3:]
@@ -363,9 +406,16 @@ def test_garbage_replaces_bytes_in_the_head_or_in_the_body(upstream: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("then", "error"), [("close", httpx2.RemoteProtocolError), ("reset", httpx2.ReadError), ("silence", httpx2.ReadTimeout)]
+    ("then", "error"),
+    [
+        ("close", httpx2.RemoteProtocolError),
+        ("reset", httpx2.ReadError),
+        ("silence", httpx2.ReadTimeout),
+    ],
 )
-def test_a_swallowed_reply_was_given_and_is_never_seen(upstream: str, then: Any, error: type[Exception]) -> None:
+def test_a_swallowed_reply_was_given_and_is_never_seen(
+    upstream: str, then: Any, error: type[Exception]
+) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
         text = word()
         proxy.plan(Swallow("POST", "/echo", then=then))
@@ -429,7 +479,9 @@ def test_a_websocket_is_closed_with_a_code(upstream: str, after: int, code: int)
             assert (await closed(ws), ws.close_reason) == (code, "told so")
         async with websocket(proxy) as ws:
             await echoed(ws, "a", "b", "c")
-        assert [(e.fault, e.frames, e.path) for e in proxy.applied()] == [("CloseWith", after, "/v1/ws")]
+        assert [(e.fault, e.frames, e.path) for e in proxy.applied()] == [
+            ("CloseWith", after, "/v1/ws")
+        ]
 
     through_a_proxy(upstream, scenario)
 
@@ -469,7 +521,10 @@ def test_a_websocket_is_dropped_after_some_frames(upstream: str) -> None:
                 await echoed(ws, *[text] * after)
                 assert await closed(ws) == 1006
             assert await heard(upstream, text) == after
-        assert [(e.fault, e.frames) for e in proxy.applied()] == [("DropAfter", 0), ("DropAfter", 2)]
+        assert [(e.fault, e.frames) for e in proxy.applied()] == [
+            ("DropAfter", 0),
+            ("DropAfter", 2),
+        ]
 
     through_a_proxy(upstream, scenario)
 
@@ -543,7 +598,10 @@ def test_a_client_that_pings_finds_out_that_the_link_is_silent(upstream: str) ->
             proxy.plan(StallFrames())
             assert await closed(ws) == 1006
             assert ws.protocol.close_sent is not None
-            assert (ws.protocol.close_sent.code, ws.protocol.close_sent.reason) == (1011, "keepalive ping timeout")
+            assert (ws.protocol.close_sent.code, ws.protocol.close_sent.reason) == (
+                1011,
+                "keepalive ping timeout",
+            )
 
     through_a_proxy(upstream, scenario)
 
@@ -574,7 +632,10 @@ def test_garbage_in_place_of_a_frame_ends_the_connection_by_the_protocol(upstrea
                 assert await closed(ws) == 1006
                 assert ws.protocol.close_sent is not None
                 assert ws.protocol.close_sent.code == code
-        assert [(e.fault, e.frames) for e in proxy.applied()] == [("GarbageFrame", 2), ("GarbageFrame", 1)]
+        assert [(e.fault, e.frames) for e in proxy.applied()] == [
+            ("GarbageFrame", 2),
+            ("GarbageFrame", 1),
+        ]
 
     through_a_proxy(upstream, scenario)
 
@@ -583,7 +644,11 @@ def test_garbage_in_place_of_a_frame_ends_the_connection_by_the_protocol(upstrea
 def test_frames_are_lost_repeated_and_held(upstream: str, of: Any) -> None:
     async def scenario(proxy: FaultProxy, _: httpx2.AsyncClient) -> None:
         texts = [word() for _ in range(4)]
-        proxy.plan(LoseFrame(frame=1, of=of), RepeatFrame(frame=2, of=of), DelayFrame(frame=3, seconds=0.2, of=of))
+        proxy.plan(
+            LoseFrame(frame=1, of=of),
+            RepeatFrame(frame=2, of=of),
+            DelayFrame(frame=3, seconds=0.2, of=of),
+        )
         async with websocket(proxy) as ws:
             began = time.monotonic()
             for text in texts:
@@ -592,7 +657,11 @@ def test_frames_are_lost_repeated_and_held(upstream: str, of: Any) -> None:
             assert time.monotonic() - began >= 0.2
         counts = [await heard(upstream, text) for text in texts]
         assert counts == ([0, 2, 1, 1] if of == "client" else [1, 1, 1, 1])
-        assert [(e.fault, e.frames) for e in proxy.applied()] == [("LoseFrame", 1), ("RepeatFrame", 2), ("DelayFrame", 3)]
+        assert [(e.fault, e.frames) for e in proxy.applied()] == [
+            ("LoseFrame", 1),
+            ("RepeatFrame", 2),
+            ("DelayFrame", 3),
+        ]
 
     through_a_proxy(upstream, scenario)
 
@@ -620,9 +689,12 @@ NEVER: list[tuple[Fault, str]] = [
 
 
 @pytest.mark.parametrize(("fault", "line"), NEVER)
-def test_a_planned_fault_that_never_took_effect_is_an_error(upstream: str, fault: Fault, line: str) -> None:
+def test_a_planned_fault_that_never_took_effect_is_an_error(
+    upstream: str, fault: Fault, line: str
+) -> None:
     async def scenario(proxy: FaultProxy, client: httpx2.AsyncClient) -> None:
-        assert (await client.post("/v1/echo", content="x")).text == "x"  # the connection is open before the plan
+        # the connection is open before the plan
+        assert (await client.post("/v1/echo", content="x")).text == "x"
         proxy.plan(fault)
         assert (await client.post("/v1/echo", content="x")).text == "x"
         with pytest.raises(AssertionError, match=line):
@@ -672,11 +744,16 @@ def test_it_serves_clients_that_block_the_thread_of_the_test(upstream: str) -> N
         proxy.wait_until(lambda log: log[-1].event == "response")
 
 
-def test_a_killed_upstream_breaks_what_is_open_and_a_new_one_is_found_behind_the_same_address() -> None:
+def test_a_killed_upstream_breaks_what_is_open_and_a_new_one_is_found_behind_the_same_address() -> (
+    None
+):
     async def main(first: subprocess.Popen[str], url: str) -> None:
         second: subprocess.Popen[str] | None = None
         try:
-            async with FaultProxy(url) as proxy, httpx2.AsyncClient(base_url=proxy.url, verify=False) as client:
+            async with (
+                FaultProxy(url) as proxy,
+                httpx2.AsyncClient(base_url=proxy.url, verify=False) as client,
+            ):
                 async with websocket(proxy) as ws:
                     await echoed(ws, "a")
                     first.send_signal(signal.SIGKILL)
@@ -703,8 +780,16 @@ def test_random_faults_are_the_same_for_the_same_number_and_cover_every_kind() -
     assert random_faults(7) == random_faults(7)
     assert random_faults(7) != random_faults(8)
     kinds = {type(plan.fault) for seed in range(100) for plan in random_faults(seed)}
-    assert {kind.__name__ for kind in kinds} == set(wire_faults.__all__) - {"Entry", "Fault", "FaultProxy", "Plan", "random_faults"}
-    addressed = [plan.fault for plan in random_faults(3, 50, requests=[("POST", "/echo")], realtime="/ws")]
+    assert {kind.__name__ for kind in kinds} == set(wire_faults.__all__) - {
+        "Entry",
+        "Fault",
+        "FaultProxy",
+        "Plan",
+        "random_faults",
+    }
+    addressed = [
+        plan.fault for plan in random_faults(3, 50, requests=[("POST", "/echo")], realtime="/ws")
+    ]
     assert {getattr(fault, "path", "/ws") for fault in addressed} == {"/echo", "/ws"}
 
 
@@ -719,7 +804,13 @@ def test_after_random_faults_healing_makes_everything_well(upstream: str, seed: 
                     for _ in range(3):
                         await ws.send("y" * 50)
                         await asyncio.wait_for(ws.recv(), 1)
-            except (httpx2.TransportError, OSError, InvalidHandshake, ConnectionClosed, UnicodeError):
+            except (
+                httpx2.TransportError,
+                OSError,
+                InvalidHandshake,
+                ConnectionClosed,
+                UnicodeError,
+            ):
                 pass
         proxy.heal()
         for _ in range(2):

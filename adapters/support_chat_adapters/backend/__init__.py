@@ -1,4 +1,6 @@
-"""A reference backend in one process: what the loopback talks to, and what identity tokens are signed and verified with."""
+"""A reference backend in one process: what the loopback talks to, and what identity tokens are
+signed and verified with.
+"""
 
 from .agent import Agent
 from .connections import Connection

@@ -1,6 +1,8 @@
-"""Live connections as the backend sees them: an outbox each, and the switchboard that finds them by session.
+"""Live connections as the backend sees them: an outbox each, and the switchboard that finds them by
+session.
 
-A transport drains the outbox of its connection and watches `closed`; what it does with the frames is its own business.
+A transport drains the outbox of its connection and watches `closed`; what it does with the frames
+is its own business.
 """
 
 from __future__ import annotations
@@ -18,14 +20,20 @@ from support_chat.ports import LinkEvent, MessageArrived, Welcome
 from .sessions import Session
 
 MAX_BEHIND: Final = 1000
-"""How many events a client may be behind, beyond what is replayed to it; one that is slower is cut, and gets the rest by a replay."""
+"""How many events a client may be behind, beyond what is replayed to it; one that is slower is cut,
+and gets the rest by a replay.
+"""
 
 
 class Connection:
     """One open link of a session, on the running loop. Made by `Backend.connect`."""
 
     def __init__(
-        self, session: Session, welcome: Welcome, replay: Iterable[MessageArrived], on_close: Callable[[Connection, str], None]
+        self,
+        session: Session,
+        welcome: Welcome,
+        replay: Iterable[MessageArrived],
+        on_close: Callable[[Connection, str], None],
     ) -> None:
         self.session = session
         """The session as it was when the connection was opened."""
@@ -34,7 +42,8 @@ class Connection:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the connection is over, whoever ended it."""
         self.expiry_told = False
-        """The client knows that the token has expired, and need not be told again until it renews."""
+        """The client knows that the token has expired, and need not be told again until it renews.
+        """
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[LinkEvent] = deque(replay)
         self._room = len(self._outbox) + MAX_BEHIND
@@ -42,13 +51,17 @@ class Connection:
         self._news = asyncio.Event()
         self._on_close = on_close
         self.closed_because = ""
-        """Why the connection is over (`revoked`, `backend_closed`, `slow_reader`...); empty while it is not."""
+        """Why the connection is over (`revoked`, `backend_closed`, `slow_reader`...); empty while
+        it is not.
+        """
         self._quiet_since: float | None = None
         self._silent = False
 
     @property
     def heard_at(self) -> float:
-        """When the client last had a sign of life: now, unless the connection fell silent or is over; the loop's `time()`."""
+        """When the client last had a sign of life: now, unless the connection fell silent or is
+        over; the loop's `time()`.
+        """
         return self._loop.time() if self._quiet_since is None else self._quiet_since
 
     @property
@@ -62,7 +75,9 @@ class Connection:
         return self.closed.done()
 
     def push(self, event: LinkEvent) -> None:
-        """Puts an event into the outbox; lost if the connection is silent, or if it is a message that the replay has brought."""
+        """Puts an event into the outbox; lost if the connection is silent, or if it is a message
+        that the replay has brought.
+        """
         replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
         if len(self._outbox) >= self._room:
             self.close("slow_reader")
@@ -71,7 +86,9 @@ class Connection:
             self._news.set()
 
     async def next(self) -> LinkEvent:
-        """The next event, in order; waits for one, and raises NetworkError when there will be none."""
+        """The next event, in order; waits for one, and raises NetworkError when there will be
+        none.
+        """
         while not self._outbox:
             if self.is_closed:
                 raise NetworkError("The link to the backend is lost; the session dials again.")
@@ -86,7 +103,9 @@ class Connection:
         return events
 
     def silence(self) -> None:
-        """Falls silent for good, as a half-open connection does: open for both ends, and nothing gets through."""
+        """Falls silent for good, as a half-open connection does: open for both ends, and nothing
+        gets through.
+        """
         self._silent = True
         self._be_quiet()
 
@@ -125,7 +144,11 @@ class Switchboard:
 
     def unplug(self, connection: Connection) -> None:
         """Forgets a connection that is over."""
-        remaining = [other for other in self._by_session[connection.session.number] if other is not connection]
+        remaining = [
+            other
+            for other in self._by_session[connection.session.number]
+            if other is not connection
+        ]
         if remaining:
             self._by_session[connection.session.number] = remaining
         else:
@@ -133,7 +156,9 @@ class Switchboard:
 
     def of(self, sessions: Iterable[int]) -> list[Connection]:
         """The open connections of these sessions."""
-        return [connection for number in sessions for connection in self._by_session.get(number, ())]
+        return [
+            connection for number in sessions for connection in self._by_session.get(number, ())
+        ]
 
     def all(self) -> list[Connection]:
         """Every open connection."""

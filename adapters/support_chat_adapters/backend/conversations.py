@@ -1,8 +1,9 @@
 """Conversations and their messages: who may see them, what a reconnect has missed, what is unread.
 
-Every message has a number that grows over the whole backend; as text it is the *cursor*. A message is never delivered to
-the session that sent it, neither live nor on a replay: that session has the answer to its send, or asks again with the
-same client id. Each function works inside the caller's transaction.
+Every message has a number that grows over the whole backend; as text it is the *cursor*. A message
+is never delivered to the session that sent it, neither live nor on a replay: that session has the
+answer to its send, or asks again with the same client id. Each function works inside the caller's
+transaction.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from support_chat.values import Conversation, Message
 
 from .sessions import of_owner
 
-_MESSAGE = "SELECT messages.*, conversations.owner FROM messages JOIN conversations ON conversation_id = conversations.id"
+_MESSAGE = (
+    "SELECT messages.*, conversations.owner FROM messages JOIN conversations ON "
+    "conversation_id = conversations.id"
+)
 
 
 @attrs.frozen
 class Missed:
-    """What a reconnect missed: the messages in order, whether some are lost, and where the replay ends."""
+    """What a reconnect missed: the messages in order, whether some are lost, and where the replay
+    ends.
+    """
 
     messages: tuple[MessageArrived, ...]
     gap: bool
@@ -33,7 +39,10 @@ class Missed:
 def start(db: sqlite3.Connection, owner: str, now: float) -> str:
     """The id of a new conversation of `owner`; the id tells nothing of others."""
     conversation_id = f"conversation-{secrets.token_hex(6)}"
-    db.execute("INSERT INTO conversations (id, owner, created_at) VALUES (?, ?, ?)", (conversation_id, owner, now))
+    db.execute(
+        "INSERT INTO conversations (id, owner, created_at) VALUES (?, ?, ?)",
+        (conversation_id, owner, now),
+    )
     return conversation_id
 
 
@@ -43,14 +52,20 @@ def owner_of(db: sqlite3.Connection, conversation_id: str) -> str | None:
     return None if row is None else str(row["owner"])
 
 
-def send(db: sqlite3.Connection, owner: str, session: int, author: str, outgoing: Outgoing, now: float) -> tuple[Message, bool]:
-    """Stores a message of `owner` and says whether it is new; the same client id again answers with the stored one.
+def send(
+    db: sqlite3.Connection, owner: str, session: int, author: str, outgoing: Outgoing, now: float
+) -> tuple[Message, bool]:
+    """Stores a message of `owner` and says whether it is new; the same client id again answers with
+    the stored one.
 
-    Raises BackendRejectedError: `message_invalid` for an empty text, `conversation_not_found` for one that is not theirs.
+    Raises BackendRejectedError: `message_invalid` for an empty text, `conversation_not_found` for
+    one that is not theirs.
     """
     if not outgoing.text.strip():
         raise BackendRejectedError("The message is empty; send some text.", code="message_invalid")
-    known = db.execute(f"{_MESSAGE} WHERE client_message_id = ? AND owner = ?", (outgoing.client_message_id, owner)).fetchone()
+    known = db.execute(
+        f"{_MESSAGE} WHERE client_message_id = ? AND owner = ?", (outgoing.client_message_id, owner)
+    ).fetchone()
     if known is not None:
         return _message(known), False
     if outgoing.conversation_id is None:
@@ -59,9 +74,12 @@ def send(db: sqlite3.Connection, owner: str, session: int, author: str, outgoing
         conversation_id = outgoing.conversation_id
     else:
         raise BackendRejectedError(
-            "There is no such conversation; list the conversations of this session.", code="conversation_not_found"
+            "There is no such conversation; list the conversations of this session.",
+            code="conversation_not_found",
         )
-    return append(db, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id), True
+    return append(
+        db, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id
+    ), True
 
 
 def append(
@@ -75,7 +93,8 @@ def append(
 ) -> Message:
     """Adds a message to a conversation that is known to exist."""
     number = db.execute(
-        "INSERT INTO messages (conversation_id, author, text, created_at, session_id, client_message_id) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (conversation_id, author, text, created_at, session_id, "
+        "client_message_id) VALUES (?, ?, ?, ?, ?, ?)",
         (conversation_id, author, text, now, session, client_message_id),
     ).lastrowid
     return _message(db.execute(f"{_MESSAGE} WHERE messages.number = ?", (number,)).fetchone())
@@ -92,8 +111,12 @@ def latest(db: sqlite3.Connection) -> int:
 
 
 def since(db: sqlite3.Connection, number: int) -> list[tuple[int, list[int], MessageArrived]]:
-    """Each message after this number, in order, with its number and the sessions it is for: its owner's, but the one that sent it."""
-    rows = db.execute(f"{_MESSAGE} WHERE messages.number > ? ORDER BY messages.number", (number,)).fetchall()
+    """Each message after this number, in order, with its number and the sessions it is for: its
+    owner's, but the one that sent it.
+    """
+    rows = db.execute(
+        f"{_MESSAGE} WHERE messages.number > ? ORDER BY messages.number", (number,)
+    ).fetchall()
     return [
         (
             row["number"],
@@ -105,15 +128,19 @@ def since(db: sqlite3.Connection, number: int) -> list[tuple[int, list[int], Mes
 
 
 def missed(db: sqlite3.Connection, owner: str, session: int, cursor: str | None) -> Missed:
-    """What arrived for `owner` after `cursor`, from anybody but this very session; without a cursor nothing was missed."""
+    """What arrived for `owner` after `cursor`, from anybody but this very session; without a cursor
+    nothing was missed.
+    """
     last = latest(db)
     forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()[0])
     if cursor is None:
         return Missed((), False, str(last))
-    # A cursor that this backend never gave out says nothing about what was missed: that is a gap, not an error.
+    # A cursor that this backend never gave out says nothing about what was missed: that is a gap,
+    # not an error.
     after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else last + 1
     rows = db.execute(
-        f"{_MESSAGE} WHERE owner = ? AND messages.number > ? AND session_id IS NOT ? ORDER BY messages.number",
+        f"{_MESSAGE} WHERE owner = ? AND messages.number > ? AND session_id IS NOT ? ORDER BY "
+        "messages.number",
         (owner, max(after, forgotten), session),
     ).fetchall()
     messages = tuple(arrival(db, owner, _message(row)) for row in rows)
@@ -122,25 +149,38 @@ def missed(db: sqlite3.Connection, owner: str, session: int, cursor: str | None)
 
 def forget(db: sqlite3.Connection) -> None:
     """Lets no message sent so far be replayed any more; the conversations keep them."""
-    db.execute("UPDATE replay SET forgotten_up_to = (SELECT coalesce(max(number), 0) FROM messages)")
+    db.execute(
+        "UPDATE replay SET forgotten_up_to = (SELECT coalesce(max(number), 0) FROM messages)"
+    )
 
 
-def listed(db: sqlite3.Connection, owner: str, *, only: str | None = None) -> tuple[Conversation, ...]:
+def listed(
+    db: sqlite3.Connection, owner: str, *, only: str | None = None
+) -> tuple[Conversation, ...]:
     """The conversations of `owner`, newest first; or `only` the one of this id."""
     rows = db.execute(
-        "SELECT id, created_at, (SELECT count(*) FROM messages WHERE conversation_id = conversations.id) AS messages,"
-        " (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND author = 'agent'"
-        "  AND messages.number > read_up_to) AS unread FROM conversations WHERE owner = ? AND id = coalesce(?, id)"
+        "SELECT id, created_at, (SELECT count(*) FROM messages WHERE conversation_id = "
+        "conversations.id) AS messages,"
+        " (SELECT count(*) FROM messages WHERE conversation_id = conversations.id AND author = "
+        "'agent'"
+        "  AND messages.number > read_up_to) AS unread FROM conversations WHERE owner = ? AND id "
+        "= coalesce(?, id)"
         " ORDER BY number DESC",
         (owner, only),
     )
-    return tuple(Conversation(row["id"], row["messages"], row["unread"], row["created_at"]) for row in rows)
+    return tuple(
+        Conversation(row["id"], row["messages"], row["unread"], row["created_at"]) for row in rows
+    )
 
 
-def history(db: sqlite3.Connection, conversation_id: str, *, after: int = 0, limit: int = -1) -> tuple[Message, ...]:
+def history(
+    db: sqlite3.Connection, conversation_id: str, *, after: int = 0, limit: int = -1
+) -> tuple[Message, ...]:
     """The messages of a conversation after a number, oldest first; `limit` of them, or all."""
     where = "WHERE conversation_id = ? AND messages.number > ? ORDER BY messages.number LIMIT ?"
-    return tuple(_message(row) for row in db.execute(f"{_MESSAGE} {where}", (conversation_id, after, limit)))
+    return tuple(
+        _message(row) for row in db.execute(f"{_MESSAGE} {where}", (conversation_id, after, limit))
+    )
 
 
 def unread(db: sqlite3.Connection, owner: str) -> int:
@@ -149,15 +189,23 @@ def unread(db: sqlite3.Connection, owner: str) -> int:
 
 
 def mark_read(db: sqlite3.Connection, owner: str, conversation_id: str) -> None:
-    """Counts every message of the conversation so far as read; raises BackendRejectedError if it is not `owner`'s."""
+    """Counts every message of the conversation so far as read; raises BackendRejectedError if it is
+    not `owner`'s.
+    """
     if owner_of(db, conversation_id) != owner:
         raise BackendRejectedError("There is no such conversation.", code="conversation_not_found")
-    db.execute("UPDATE conversations SET read_up_to = (SELECT coalesce(max(number), 0) FROM messages) WHERE id = ?", (conversation_id,))
+    db.execute(
+        "UPDATE conversations SET read_up_to = (SELECT coalesce(max(number), 0) FROM messages) "
+        "WHERE id = ?",
+        (conversation_id,),
+    )
 
 
 def move(db: sqlite3.Connection, owner: str, new_owner: str) -> int:
     """Gives every conversation of `owner` to `new_owner`; returns how many there were."""
-    return db.execute("UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)).rowcount
+    return db.execute(
+        "UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)
+    ).rowcount
 
 
 def _message(row: sqlite3.Row) -> Message:

@@ -1,7 +1,9 @@
-"""The reference backend: sessions, identities, merging and messages, without a word about how requests travel.
+"""The reference backend: sessions, identities, merging and messages, without a word about how
+requests travel.
 
-Each method of `Backend` is one request: it runs in one transaction, is logged, and tells the live links it concerns. A
-transport carries requests to it through `backend.faults.cross` and drains the `Connection` that `connect` returns.
+Each method of `Backend` is one request: it runs in one transaction, is logged, and tells the live
+links it concerns. A transport carries requests to it through `backend.faults.cross` and drains the
+`Connection` that `connect` returns.
 """
 
 from __future__ import annotations
@@ -39,11 +41,13 @@ from .widget import Widget, WidgetRules
 
 
 class Backend:
-    """A support-chat backend in this process: what the loopback talks to, in tests, demos and on a laptop without network.
+    """A support-chat backend in this process: what the loopback talks to, in tests, demos and on a
+    laptop without network.
 
-    `db` is a file, or `":memory:"`; a file is picked up again by the next Backend. `keys` vouch for identity tokens: without
-    one nobody can sign in unless the rules waive tokens. `clock` returns seconds since the epoch; give a test its own.
-    Close it when done (`with Backend(...)`). It belongs to one thread; its links to the event loop that opened them.
+    `db` is a file, or `":memory:"`; a file is picked up again by the next Backend. `keys` vouch for
+    identity tokens: without one nobody can sign in unless the rules waive tokens. `clock` returns
+    seconds since the epoch; give a test its own. Close it when done (`with Backend(...)`). It
+    belongs to one thread; its links to the event loop that opened them.
     """
 
     def __init__(
@@ -84,23 +88,32 @@ class Backend:
     def open(self, credentials: Credentials) -> Opened:
         """Begins or resumes a session for what a dial presents, without a live link.
 
-        Raises AuthRefusedError for a token or identity that is not accepted, BackendRejectedError for a session that was
-        revoked or a widget that is not served.
+        Raises AuthRefusedError for a token or identity that is not accepted, BackendRejectedError
+        for a session that was revoked or a widget that is not served.
         """
         with self._refusals("dial", credentials.session), self._store.transaction() as db:
             return opening.open_session(db, self.widget, credentials, self._clock())
 
     def connect(self, credentials: Credentials) -> Connection:
-        """As `open`, with a live link on the running event loop; its outbox begins with what was missed."""
+        """As `open`, with a live link on the running event loop; its outbox begins with what was
+        missed.
+        """
         opened = self.open(credentials)
-        claim = () if credentials.claim is None else ("committed" if opened.welcome.claim else "not_committed",)
+        claim = (
+            ()
+            if credentials.claim is None
+            else ("committed" if opened.welcome.claim else "not_committed",)
+        )
         return self._connected(opened, "new" if credentials.session is None else "resumed", *claim)
 
-    def attach(self, session: str, cursor: str | None = None, *, expiry_told: bool = False) -> Connection:
-        """A live link of a session that `open` has opened; its outbox begins with what was missed after `cursor`.
+    def attach(
+        self, session: str, cursor: str | None = None, *, expiry_told: bool = False
+    ) -> Connection:
+        """A live link of a session that `open` has opened; its outbox begins with what was missed
+        after `cursor`.
 
-        A session whose token has expired meanwhile is told so, unless it is said that it knows. Raises BackendRejectedError
-        for a session that has ended.
+        A session whose token has expired meanwhile is told so, unless it is said that it knows.
+        Raises BackendRejectedError for a session that has ended.
         """
         with self._refusals("listen", session), self._store.transaction() as db:
             opened = opening.reopen_session(db, session, cursor, self._clock())
@@ -110,20 +123,33 @@ class Backend:
         return connection
 
     def _connected(self, opened: Opened, *detail: str) -> Connection:
-        connection = Connection(opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected)
+        connection = Connection(
+            opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected
+        )
         self._switchboard.plug(connection)
         self._note("opened", opened.session.ref, opened.session.identity, *detail)
         return connection
 
     def identify(self, session: str, request: IdentifyRequest) -> IdentifyAnswer:
-        """Turns the session's visitor into a user, all or nothing, once for each `identify_id`; raises AuthRefusedError."""
+        """Turns the session's visitor into a user, all or nothing, once for each `identify_id`;
+        raises AuthRefusedError.
+        """
         with self._refusals("identify", session), self._store.transaction() as db:
             found = sessions.find(db, session)
-            done = identifying.identify(db, self.widget, found, request, self.faults.rejected_paths, self._clock())
+            done = identifying.identify(
+                db, self.widget, found, request, self.faults.rejected_paths, self._clock()
+            )
         self._fresh_token(done.session)
         outcome = "merged" if done.answer.merged else str(done.answer.not_merged_because)
         again = ("again",) if done.again else ()
-        self._note("identified", done.session.ref, done.session.identity, request.identify_id, outcome, *again)
+        self._note(
+            "identified",
+            done.session.ref,
+            done.session.identity,
+            request.identify_id,
+            outcome,
+            *again,
+        )
         return self.faults.addressed(done.answer)
 
     def renew(self, session: str, token: str) -> None:
@@ -132,7 +158,8 @@ class Backend:
             found = sessions.find(db, session)
             if found.user_id is None:
                 raise AuthRefusedError(
-                    "Nobody is signed in here, so there is no token to renew; call identify() first.",
+                    "Nobody is signed in here, so there is no token to renew; call identify() "
+                    "first.",
                     code="auth_required",
                     reason="not_signed_in",
                 )
@@ -142,20 +169,32 @@ class Backend:
         self._note("renewed", renewed.ref, renewed.identity)
 
     def update(self, session: str, changes: Changes) -> UpdateAnswer:
-        """Stores traits of the session's identity; what is rejected is named in the answer and does not stop the rest."""
+        """Stores traits of the session's identity; what is rejected is named in the answer and does
+        not stop the rest.
+        """
         with self.request("update", session) as (db, found):
-            rejected = profiles.apply(db, owner_key(found.identity), changes, user_id=found.user_id, refused=self.faults.rejected_paths)
+            rejected = profiles.apply(
+                db,
+                owner_key(found.identity),
+                changes,
+                user_id=found.user_id,
+                refused=self.faults.rejected_paths,
+            )
         self._note("updated", found.ref, found.identity, *changes)
         return UpdateAnswer(rejected)
 
     def send(self, session: str, message: Outgoing) -> Message:
-        """Stores a message of the session's identity and delivers it to their other links; the same client id does so once.
+        """Stores a message of the session's identity and delivers it to their other links; the same
+        client id does so once.
 
-        Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for somebody else's).
+        Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for
+        somebody else's).
         """
         with self.request("send", session) as (db, found):
             author = "visitor" if found.user_id is None else "user"
-            stored, new = conversations.send(db, owner_key(found.identity), found.number, author, message, self._clock())
+            stored, new = conversations.send(
+                db, owner_key(found.identity), found.number, author, message, self._clock()
+            )
             if new and message.conversation_id is None:
                 listings.describe(db, stored.conversation_id, message.about)
         self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
@@ -166,33 +205,49 @@ class Backend:
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
         with self.request("conversations", session) as (db, found):
-            return tuple(listings.described(db, one) for one in conversations.listed(db, owner_key(found.identity)))
+            return tuple(
+                listings.described(db, one)
+                for one in conversations.listed(db, owner_key(found.identity))
+            )
 
     def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
-        """The messages of a conversation, oldest first; raises BackendRejectedError (`conversation_not_found`)."""
+        """The messages of a conversation, oldest first; raises BackendRejectedError
+        (`conversation_not_found`).
+        """
         with self.request("messages", session) as (db, found):
-            return tuple(listings.message_page(db, owner_key(found.identity), conversation_id, None, -1).items)
+            return tuple(
+                listings.message_page(
+                    db, owner_key(found.identity), conversation_id, None, -1
+                ).items
+            )
 
     def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
-        """Counts a conversation as read up to now; raises BackendRejectedError (`conversation_not_found`)."""
+        """Counts a conversation as read up to now; raises BackendRejectedError
+        (`conversation_not_found`).
+        """
         with self.request("mark_read", session) as (db, found):
             owner = owner_key(found.identity)
             conversations.mark_read(db, owner, conversation_id)
             return ReadAnswer(conversations.unread(db, owner))
 
     def revoke(self, session: str) -> None:
-        """Ends this session and no other, on behalf of its holder; an unknown or ended one is no error."""
+        """Ends this session and no other, on behalf of its holder; an unknown or ended one is no
+        error.
+        """
         with self._store.transaction() as db:
             ended = sessions.revoke(db, session)
         if ended is not None:
             self._revoked(ended, "revoked")
 
     @contextmanager
-    def request(self, operation: Operation, session: str) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
-        """One transaction of a session that is in force, for requests that are more than the methods here; see `listings`.
+    def request(
+        self, operation: Operation, session: str
+    ) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
+        """One transaction of a session that is in force, for requests that are more than the
+        methods here; see `listings`.
 
-        Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`) for one whose token has
-        expired, which is told so once.
+        Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`)
+        for one whose token has expired, which is told so once.
         """
         with self._refusals(operation, session), self._store.transaction() as db:
             found = sessions.find(db, session)
@@ -204,7 +259,9 @@ class Backend:
             yield db, sessions.succeeded(db, found, self._clock())
 
     def deliver_news(self) -> None:
-        """Tells live links of the messages stored since the last time, whichever process on this file has stored them."""
+        """Tells live links of the messages stored since the last time, whichever process on this
+        file has stored them.
+        """
         with self._store.transaction() as db:
             news = conversations.since(db, self._delivered)
         for number, addressees, event in news:
@@ -213,11 +270,17 @@ class Backend:
                 connection.push(event)
 
     def look_around(self) -> None:
-        """What a server does now and then: live links are told what other processes wrote or ended, and whose token has expired."""
+        """What a server does now and then: live links are told what other processes wrote or ended,
+        and whose token has expired.
+        """
         if self._store.others_wrote():
             self.deliver_news()
             self._end_what_others_revoked()
-        unaware = {connection.session.number for connection in self._switchboard.all() if not connection.expiry_told}
+        unaware = {
+            connection.session.number
+            for connection in self._switchboard.all()
+            if not connection.expiry_told
+        }
         if unaware:
             with self._store.transaction() as db:
                 expired = sessions.expired_among(db, unaware, self._clock())
@@ -247,7 +310,12 @@ class Backend:
     def __enter__(self) -> Backend:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     @contextmanager
@@ -256,10 +324,19 @@ class Backend:
             yield
         except SupportChatError as error:
             ref = None if session is None else session_ref(session)
-            self._note("refused", ref, None, operation, error.code, *(() if error.reason is None else (error.reason,)))
+            self._note(
+                "refused",
+                ref,
+                None,
+                operation,
+                error.code,
+                *(() if error.reason is None else (error.reason,)),
+            )
             raise
 
-    def _note(self, kind: Operation | Happening, ref: str | None, identity: Identity | None, *detail: str) -> None:
+    def _note(
+        self, kind: Operation | Happening, ref: str | None, identity: Identity | None, *detail: str
+    ) -> None:
         self.log.add(Entry(self._clock(), kind, ref, identity, short(detail)))
 
     def _asked(self, operation: Operation, connection: Connection | None) -> None:

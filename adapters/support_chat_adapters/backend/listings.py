@@ -1,7 +1,9 @@
-"""What a client looks up: its conversations with what describes them, and their messages, page by page.
+"""What a client looks up: its conversations with what describes them, and their messages, page by
+page.
 
-A page goes on at a cursor, the number of the last item of the page before, so that it neither repeats nor skips when something
-is added meanwhile. Each function works inside the caller's transaction.
+A page goes on at a cursor, the number of the last item of the page before, so that it neither
+repeats nor skips when something is added meanwhile. Each function works inside the caller's
+transaction.
 """
 
 from __future__ import annotations
@@ -32,27 +34,41 @@ class Page(Generic[T]):
 def describe(db: sqlite3.Connection, conversation_id: str, about: About) -> None:
     """Keeps what is said of a conversation that has just begun."""
     if about != NOTHING_SAID:
-        db.execute("INSERT OR IGNORE INTO conversation_details VALUES (?, ?)", (conversation_id, json.dumps(attrs.asdict(about))))
+        db.execute(
+            "INSERT OR IGNORE INTO conversation_details VALUES (?, ?)",
+            (conversation_id, json.dumps(attrs.asdict(about))),
+        )
 
 
 def conversation(db: sqlite3.Connection, owner: str, conversation_id: str) -> Conversation:
-    """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody else's."""
+    """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody
+    else's.
+    """
     _of(db, owner, conversation_id)
     return described(db, conversations.listed(db, owner, only=conversation_id)[0])
 
 
-def conversation_page(db: sqlite3.Connection, owner: str, cursor: str | None, limit: int) -> Page[Conversation]:
+def conversation_page(
+    db: sqlite3.Connection, owner: str, cursor: str | None, limit: int
+) -> Page[Conversation]:
     """Conversations of `owner`, the newest first."""
     rows = db.execute(
-        "SELECT number, id FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
+        "SELECT number, id FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC "
+        "LIMIT ?",
         (owner, _number(cursor, 2**62), limit + 1),
     ).fetchall()
-    items = [described(db, conversations.listed(db, owner, only=row["id"])[0]) for row in rows[:limit]]
+    items = [
+        described(db, conversations.listed(db, owner, only=row["id"])[0]) for row in rows[:limit]
+    ]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
-def message_page(db: sqlite3.Connection, owner: str, conversation_id: str, cursor: str | None, limit: int) -> Page[Message]:
-    """Messages of a conversation of `owner`, the oldest first, a negative `limit` for all; raises as `conversation`."""
+def message_page(
+    db: sqlite3.Connection, owner: str, conversation_id: str, cursor: str | None, limit: int
+) -> Page[Message]:
+    """Messages of a conversation of `owner`, the oldest first, a negative `limit` for all; raises
+    as `conversation`.
+    """
     _of(db, owner, conversation_id)
     if limit < 0:
         return Page(conversations.history(db, conversation_id, after=_number(cursor, 0)), None)
@@ -64,18 +80,25 @@ def message_page(db: sqlite3.Connection, owner: str, conversation_id: str, curso
 def _of(db: sqlite3.Connection, owner: str, conversation_id: str) -> None:
     if conversations.owner_of(db, conversation_id) != owner:
         raise BackendRejectedError(
-            "There is no such conversation; list the conversations of this session.", code="conversation_not_found"
+            "There is no such conversation; list the conversations of this session.",
+            code="conversation_not_found",
         )
 
 
 def _number(cursor: str | None, otherwise: int) -> int:
     """Where a page begins; a cursor that was never given out begins at the beginning."""
-    return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else otherwise
+    return (
+        int(cursor)
+        if cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) < 19
+        else otherwise
+    )
 
 
 def described(db: sqlite3.Connection, found: Conversation) -> Conversation:
     """The conversation with what was said of it when it began."""
-    row = db.execute("SELECT details FROM conversation_details WHERE conversation_id = ?", (found.id,)).fetchone()
+    row = db.execute(
+        "SELECT details FROM conversation_details WHERE conversation_id = ?", (found.id,)
+    ).fetchone()
     if row is None:
         return found
     stored = json.loads(row["details"])

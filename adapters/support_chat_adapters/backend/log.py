@@ -1,4 +1,6 @@
-"""What happened at the backend, as frozen records a test or a demo can count; it names sessions and paths, no secrets."""
+"""What happened at the backend, as frozen records a test or a demo can count; it names sessions and
+paths, no secrets.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,34 @@ from .sessions import session_ref
 LONGEST_DETAIL: Final = 1000
 """Most characters that an entry's words have together."""
 Operation: TypeAlias = Literal[
-    "dial", "identify", "renew", "update", "send", "conversations", "messages", "mark_read", "listen", "revoke", "close"
+    "dial",
+    "identify",
+    "renew",
+    "update",
+    "send",
+    "conversations",
+    "messages",
+    "mark_read",
+    "listen",
+    "revoke",
+    "close",
 ]
 """What a client asks for. Logged when it leaves the client, whatever becomes of it."""
-Happening: TypeAlias = Literal["opened", "closed", "identified", "renewed", "updated", "sent", "replied", "revoked", "refused"]
+Happening: TypeAlias = Literal[
+    "opened", "closed", "identified", "renewed", "updated", "sent", "replied", "revoked", "refused"
+]
 """What the backend did about it."""
 
 
 @attrs.frozen
 class Entry:
-    """One thing that happened: `at` on the backend's clock, `kind`, in which session (its public name), for whom.
+    """One thing that happened: `at` on the backend's clock, `kind`, in which session (its public
+    name), for whom.
 
-    `detail` holds the words that belong to the kind: `opened` new or resumed, then the claim's outcome if there was one;
-    `closed` why; `identified` the identify_id, merged or why not, `again` for a remembered answer; `updated` the paths;
-    `sent` the message's id, new or again; `replied` the message's id; `refused` the operation, the code and the reason.
+    `detail` holds the words that belong to the kind: `opened` new or resumed, then the claim's
+    outcome if there was one; `closed` why; `identified` the identify_id, merged or why not, `again`
+    for a remembered answer; `updated` the paths; `sent` the message's id, new or again; `replied`
+    the message's id; `refused` the operation, the code and the reason.
     """
 
     at: float
@@ -39,7 +55,9 @@ class Entry:
 
 
 def short(detail: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of an entry, 1,000 characters of them at the most: clients choose some, and the log is kept in memory."""
+    """The words of an entry, 1,000 characters of them at the most: clients choose some, and the log
+    is kept in memory.
+    """
     if sum(map(len, detail)) <= LONGEST_DETAIL:
         return detail
     kept: list[str] = []
@@ -53,7 +71,9 @@ def short(detail: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Log:
-    """The backend's entries, oldest first (the latest 100,000 of them), and the links that are open now."""
+    """The backend's entries, oldest first (the latest 100,000 of them), and the links that are open
+    now.
+    """
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=100_000)
@@ -71,7 +91,9 @@ class Log:
     def of(self, kind: Operation | Happening, *, session: str | None = None) -> list[Entry]:
         """The entries of a kind, of all sessions or of one (its credential or its public name)."""
         ref = None if session is None else session_ref(session)
-        return [entry for entry in self._entries if entry.kind == kind and ref in (None, entry.session)]
+        return [
+            entry for entry in self._entries if entry.kind == kind and ref in (None, entry.session)
+        ]
 
     def count(self, kind: Operation | Happening, *, session: str | None = None) -> int:
         """How many entries of a kind there are."""

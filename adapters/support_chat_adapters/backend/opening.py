@@ -1,8 +1,8 @@
 """Opening: what a dial presents becomes a session and a welcome.
 
-One function, one transaction. Who is asked for comes from the credentials, or from a committed claim; whether they get it
-is the widget's rules' and the token's business; which session it happens in is decided last, and a session of anybody
-else is refused.
+One function, one transaction. Who is asked for comes from the credentials, or from a committed
+claim; whether they get it is the widget's rules' and the token's business; which session it happens
+in is decided last, and a session of anybody else is refused.
 """
 
 from __future__ import annotations
@@ -22,18 +22,26 @@ from .widget import Widget
 
 @attrs.frozen
 class Opened:
-    """An opened session: the answer to the dial, the messages to replay after it, and the session behind it."""
+    """An opened session: the answer to the dial, the messages to replay after it, and the session
+    behind it.
+    """
 
     welcome: Welcome
     replay: tuple[MessageArrived, ...]
     session: Session
 
 
-def open_session(db: sqlite3.Connection, widget: Widget, credentials: Credentials, now: float) -> Opened:
-    """Begins or resumes a session; raises AuthRefusedError or BackendRejectedError and changes nothing."""
+def open_session(
+    db: sqlite3.Connection, widget: Widget, credentials: Credentials, now: float
+) -> Opened:
+    """Begins or resumes a session; raises AuthRefusedError or BackendRejectedError and changes
+    nothing.
+    """
     widget.admit(credentials.workspace_id, credentials.widget_id)
     if not credentials.visitor:
-        raise BackendRejectedError("A dial needs the visitor's credential; mint one.", code="validation_error")
+        raise BackendRejectedError(
+            "A dial needs the visitor's credential; mint one.", code="validation_error"
+        )
     secret_hash = hashed(credentials.visitor)
     claim, user_id = credentials.claim, credentials.user_id
     remembered = None
@@ -57,12 +65,20 @@ def open_session(db: sqlite3.Connection, widget: Widget, credentials: Credential
             raise _other_identity()
         if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
             raise _other_identity()
-    session = sessions.succeeded(db, session, now) if user_id is None else sessions.sign_in(db, session, user_id, claims, now)
+    session = (
+        sessions.succeeded(db, session, now)
+        if user_id is None
+        else sessions.sign_in(db, session, user_id, claims, now)
+    )
     return _opened(db, session, visitor_id, credential, credentials.cursor, claim=remembered)
 
 
-def reopen_session(db: sqlite3.Connection, credential: str, cursor: str | None, now: float) -> Opened:
-    """The session of a credential as it is, with what it missed after `cursor`; raises BackendRejectedError if it has ended."""
+def reopen_session(
+    db: sqlite3.Connection, credential: str, cursor: str | None, now: float
+) -> Opened:
+    """The session of a credential as it is, with what it missed after `cursor`; raises
+    BackendRejectedError if it has ended.
+    """
     session = sessions.succeeded(db, sessions.find(db, credential), now)
     return _opened(db, session, session.visitor_id, credential, cursor)
 

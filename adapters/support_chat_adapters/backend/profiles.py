@@ -1,7 +1,8 @@
 """What is known of an identity: the traits that update() sends, as dotted paths with JSON values.
 
-Only the paths of the update format are stored; any other is rejected by itself and the rest goes in. A company is named
-before it is described, and naming another one forgets the description of the former.
+Only the paths of the update format are stored; any other is rejected by itself and the rest goes
+in. A company is named before it is described, and naming another one forgets the description of the
+former.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ _NAMED = ("user.traits.", "company.traits.", "context.")
 
 
 def apply(
-    db: sqlite3.Connection, owner: str, changes: Changes, *, user_id: str | None, refused: Mapping[str, str]
+    db: sqlite3.Connection,
+    owner: str,
+    changes: Changes,
+    *,
+    user_id: str | None,
+    refused: Mapping[str, str],
 ) -> tuple[tuple[str, str], ...]:
-    """Stores `changes` for `owner`, None erasing; returns the paths that were rejected, each with its reason.
+    """Stores `changes` for `owner`, None erasing; returns the paths that were rejected, each with
+    its reason.
 
-    `user_id` is whose session it is (a `user.id` of somebody else is rejected), `refused` the paths this backend rejects
-    on principle, with the reasons.
+    `user_id` is whose session it is (a `user.id` of somebody else is rejected), `refused` the paths
+    this backend rejects on principle, with the reasons.
     """
     rejected: list[tuple[str, str]] = []
     for path in sorted(changes, key=lambda path: path != "company.id"):
@@ -43,18 +50,24 @@ def profile(db: sqlite3.Connection, owner: str) -> dict[str, JSON]:
 
 
 def describe_new_user(db: sqlite3.Connection, owner: str, details: Mapping[str, str]) -> None:
-    """What a first token says of its user. Only of a new one: a later token must not undo what update() has set since."""
+    """What a first token says of its user. Only of a new one: a later token must not undo what
+    update() has set since.
+    """
     paths = {"email": "user.email", "name": "user.name", "company_id": "company.id"}
     for name, value in details.items():
         _store(db, owner, paths[name], value)
 
 
-def _fault(db: sqlite3.Connection, owner: str, path: str, value: JSON, user_id: str | None) -> str | None:
+def _fault(
+    db: sqlite3.Connection, owner: str, path: str, value: JSON, user_id: str | None
+) -> str | None:
     if path == "user.id":
         return None if value == user_id else "other_user"
     if path == "company.id":
         return None if value is None or _is_id(value) else "not_an_id"
-    if path not in _TEXTS and not any(path.startswith(prefix) and path != prefix for prefix in _NAMED):
+    if path not in _TEXTS and not any(
+        path.startswith(prefix) and path != prefix for prefix in _NAMED
+    ):
         return "unknown_path"
     if path in _TEXTS and not isinstance(value, str | None):
         return "not_text"
@@ -72,7 +85,12 @@ def _is_id(value: JSON) -> bool:
 
 
 def _has_company(db: sqlite3.Connection, owner: str) -> bool:
-    return db.execute("SELECT 1 FROM traits WHERE owner = ? AND path = 'company.id'", (owner,)).fetchone() is not None
+    return (
+        db.execute(
+            "SELECT 1 FROM traits WHERE owner = ? AND path = 'company.id'", (owner,)
+        ).fetchone()
+        is not None
+    )
 
 
 def _store(db: sqlite3.Connection, owner: str, path: str, value: JSON) -> None:
@@ -84,4 +102,7 @@ def _store(db: sqlite3.Connection, owner: str, path: str, value: JSON) -> None:
     if value is None:
         db.execute("DELETE FROM traits WHERE owner = ? AND path = ?", (owner, path))
     else:
-        db.execute("INSERT OR REPLACE INTO traits (owner, path, value) VALUES (?, ?, ?)", (owner, path, stored))
+        db.execute(
+            "INSERT OR REPLACE INTO traits (owner, path, value) VALUES (?, ?, ?)",
+            (owner, path, stored),
+        )

@@ -1,4 +1,6 @@
-"""The one sentence that a missing PyJWT is answered with: only signed-in users need it, so it is an extra."""
+"""The one sentence that a missing PyJWT is answered with: only signed-in users need it, so it is an
+extra.
+"""
 
 from __future__ import annotations
 

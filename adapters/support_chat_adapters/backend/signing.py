@@ -1,7 +1,8 @@
-"""Minting identity tokens: the few lines that a customer's own backend needs, and that our tests and demos sign with.
+"""Minting identity tokens: the few lines that a customer's own backend needs, and that our tests
+and demos sign with.
 
-Keep the secret on the server. A token is short-lived and says who, for which widget and until when; the widget fetches a
-new one through its `token_provider` before the old one expires.
+Keep the secret on the server. A token is short-lived and says who, for which widget and until when;
+the widget fetches a new one through its `token_provider` before the old one expires.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ def sign_identity_token(
     company_id: str | None = None,
     key_id: str | None = None,
 ) -> str:
-    """A signed identity token for `user` (an id, a `User` or a mapping of its keys), which says what is known of them.
+    """A signed identity token for `user` (an id, a `User` or a mapping of its keys), which says
+    what is known of them.
 
-    `secret` is the widget's shared secret (HS256, at least 32 bytes) or your private key as PEM (RS256, ES256); `key_id`
-    names it where several are in use. The token lives `lifetime` seconds from `now` (epoch seconds, default: the clock).
-    Raises InvalidInputError for a user without an id, a key that does not fit or a lifetime that is not positive.
+    `secret` is the widget's shared secret (HS256, at least 32 bytes) or your private key as PEM
+    (RS256, ES256); `key_id` names it where several are in use. The token lives `lifetime` seconds
+    from `now` (epoch seconds, default: the clock). Raises InvalidInputError for a user without an
+    id, a key that does not fit or a lifetime that is not positive.
     """
     key = prepared_key(algorithm, secret)
     import jwt
@@ -54,7 +57,9 @@ def sign_identity_token(
     }
     described = {"email": known.get("email"), "name": known.get("name"), "company_id": company_id}
     claims |= {name: value for name, value in described.items() if isinstance(value, str)}
-    return jwt.encode(claims, key, algorithm=algorithm, headers=None if key_id is None else {"kid": key_id})
+    return jwt.encode(
+        claims, key, algorithm=algorithm, headers=None if key_id is None else {"kid": key_id}
+    )
 
 
 def _details(user: str | User | UserDict) -> Mapping[str, object]:

@@ -1,11 +1,14 @@
-"""The backend's memory: one SQLite database, in memory or in a file, behind one connection and explicit transactions.
+"""The backend's memory: one SQLite database, in memory or in a file, behind one connection and
+explicit transactions.
 
-The schema carries the rules that must hold whatever the code above does: an id is one user (`users.id`), a secret has at
-most one visitor who is not retired (`visitor_in_force`), a visitor is merged at most once (`merges.visitor_id`), an
-identify is answered once (`identifies`). Secrets are stored as hashes only, so a copied file opens no session.
+The schema carries the rules that must hold whatever the code above does: an id is one user
+(`users.id`), a secret has at most one visitor who is not retired (`visitor_in_force`), a visitor is
+merged at most once (`merges.visitor_id`), an identify is answered once (`identifies`). Secrets are
+stored as hashes only, so a copied file opens no session.
 
-What a person says about their company lives in `traits` with the rest of what they say, keyed by who said it: a table of
-companies shared by everybody would let any visitor rewrite what another one's company is called.
+What a person says about their company lives in `traits` with the rest of what they say, keyed by
+who said it: a table of companies shared by everybody would let any visitor rewrite what another
+one's company is called.
 """
 
 from __future__ import annotations
@@ -64,7 +67,9 @@ INSERT OR IGNORE INTO replay VALUES (1, 0);
 
 
 class Store:
-    """An open database and its transactions; `path` is a file or `":memory:"`. Use it from the thread that made it."""
+    """An open database and its transactions; `path` is a file or `":memory:"`. Use it from the
+    thread that made it.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         _make_private(path)
@@ -77,7 +82,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """All of the block or nothing of it; a second process on the same file waits for its end."""
+        """All of the block or nothing of it; a second process on the same file waits for its
+        end.
+        """
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
@@ -87,7 +94,9 @@ class Store:
         self._db.execute("COMMIT")
 
     def others_wrote(self) -> bool:
-        """Whether another connection, of another process, has changed the file since this was asked last; cheap to ask often."""
+        """Whether another connection, of another process, has changed the file since this was asked
+        last; cheap to ask often.
+        """
         version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
         before, self._version = self._version, version
         return version != before
@@ -98,7 +107,9 @@ class Store:
 
 
 def _make_private(path: str | os.PathLike[str]) -> None:
-    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it the same mode."""
+    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it
+    the same mode.
+    """
     if os.fspath(path) == ":memory:":
         return
     with contextlib.suppress(FileExistsError):
@@ -106,5 +117,7 @@ def _make_private(path: str | os.PathLike[str]) -> None:
 
 
 def hashed(secret: str) -> str:
-    """The form in which a secret of a visitor or session is stored. The secrets are random, so one plain hash is enough."""
+    """The form in which a secret of a visitor or session is stored. The secrets are random, so one
+    plain hash is enough.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,6 @@
-"""The widget a backend serves: whose it is, which identity tokens it trusts, and which identities it lets in."""
+"""The widget a backend serves: whose it is, which identity tokens it trusts, and which identities
+it lets in.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class WidgetRules:
     anonymous_allowed: bool = True
     """Visitors without a sign-in get a session."""
     jwt_required_for_identified_users: bool = True
-    """A user is believed only with an identity token. Off, any client may claim to be any user: for demos only."""
+    """A user is believed only with an identity token. Off, any client may claim to be any user: for
+    demos only.
+    """
     allow_merge: bool = True
     """identify() moves the visitor's conversations to the user."""
 
@@ -34,7 +38,10 @@ class Widget:
     def admit(self, workspace_id: str, widget_id: str) -> None:
         """Raises BackendRejectedError unless the caller means this widget."""
         if (workspace_id, widget_id) != (self.workspace_id, self.widget_id):
-            raise BackendRejectedError("This backend serves another widget; check workspace_id and widget_id.", reason="unknown_widget")
+            raise BackendRejectedError(
+                "This backend serves another widget; check workspace_id and widget_id.",
+                reason="unknown_widget",
+            )
 
     def admit_visitor(self) -> None:
         """Raises BackendRejectedError if visitors without a sign-in are not served."""
@@ -46,16 +53,26 @@ class Widget:
             )
 
     def authenticate(self, user_id: str, token: str | None, now: float) -> Claims | None:
-        """Believes that the caller is `user_id`, or raises AuthRefusedError; None if it is believed without a token."""
+        """Believes that the caller is `user_id`, or raises AuthRefusedError; None if it is believed
+        without a token.
+        """
         try:
             check_id("user_id", user_id)
         except InvalidInputError as error:
             raise BackendRejectedError(error.message, code="validation_error") from None
         if token is not None:
-            return verified(token, user_id, keys=self.keys, workspace_id=self.workspace_id, widget_id=self.widget_id, now=now)
+            return verified(
+                token,
+                user_id,
+                keys=self.keys,
+                workspace_id=self.workspace_id,
+                widget_id=self.widget_id,
+                now=now,
+            )
         if self.rules.jwt_required_for_identified_users:
             raise AuthRefusedError(
-                "This widget believes a user only with an identity token; give boot() or identify() a token_provider.",
+                "This widget believes a user only with an identity token; give boot() or "
+                "identify() a token_provider.",
                 code="auth_required",
                 reason="token_missing",
             )

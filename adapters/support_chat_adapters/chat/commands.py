@@ -1,4 +1,6 @@
-"""What a person types: a line is a message, or a command if it begins with a slash. Pure: text in, a value or an error out."""
+"""What a person types: a line is a message, or a command if it begins with a slash. Pure: text in,
+a value or an error out.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ class Quit:
     """Leave."""
 
 
-Command: TypeAlias = Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | History | Help | Quit
+Command: TypeAlias = (
+    Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | History | Help | Quit
+)
 
 HELP: Final = (
     "a line is a message; //word is one that begins with a slash",
@@ -90,12 +94,19 @@ HELP: Final = (
 )
 """What /help says, a line each."""
 _PARTS: Final = ("user", "company", "context")
-_ATTRIBUTES: Final = {"user": ("id", "email", "name"), "company": ("id", "name", "plan"), "context": ()}
+_ATTRIBUTES: Final = {
+    "user": ("id", "email", "name"),
+    "company": ("id", "name", "plan"),
+    "context": (),
+}
 
 
 def command_of(line: str) -> Command | None:
-    """The command that a line is, None for a blank one. Raises InvalidInputError, which says how it is written, for a wrong one."""
-    text = line.strip().encode(errors="replace").decode()  # bytes that are no text come from a terminal as lone surrogates
+    """The command that a line is, None for a blank one. Raises InvalidInputError, which says how it
+    is written, for a wrong one.
+    """
+    # bytes that are no text come from a terminal as lone surrogates
+    text = line.strip().encode(errors="replace").decode()
     if not text.startswith("/"):
         return Say(text) if text else None
     if text.startswith("//"):
@@ -103,7 +114,10 @@ def command_of(line: str) -> Command | None:
     name, _, rest = text.partition(" ")
     maker = _MAKERS.get(name)
     if maker is None:
-        raise InvalidInputError(f"There is no {name[:40]} here: /help shows what there is, and /{name[:40]} sends it as a message.")
+        raise InvalidInputError(
+            f"There is no {name[:40]} here: /help shows what there is, and /{name[:40]} sends it "
+            "as a message."
+        )
     try:
         return maker(shlex.split(rest))
     except ValueError as error:
@@ -113,14 +127,18 @@ def command_of(line: str) -> Command | None:
 
 
 def word_of(line: str) -> str:
-    """Which command a line means, for reports: `identify` of `/identify ada`, `send` of a message."""
+    """Which command a line means, for reports: `identify` of `/identify ada`, `send` of a
+    message.
+    """
     name = line.strip().partition(" ")[0]
     return name[1:] if name in _MAKERS else "send" if not name.startswith("/") else "line"
 
 
 def suggestion(text: str) -> str:
     """What completes the command that is being typed, empty if nothing does."""
-    begun = [form for form in _FORMS if text.startswith("/") and form.startswith(text) and form != text]
+    begun = [
+        form for form in _FORMS if text.startswith("/") and form.startswith(text) and form != text
+    ]
     return begun[0][len(text) :] if begun and len(text) > 1 else ""
 
 
@@ -153,12 +171,17 @@ def _shutdown(words: list[str]) -> Command:
 
 def _update(words: list[str]) -> Command:
     if not words:
-        raise InvalidInputError("/update takes pairs: /update role=admin user.name='Ada Lovelace' context.page=billing.")
+        raise InvalidInputError(
+            "/update takes pairs: /update role=admin user.name='Ada Lovelace' context.page=billing."
+        )
     parts: dict[str, dict[str, Any]] = {}
     for word in words:
         path, equals, value = word.partition("=")
         if not (path and equals):
-            raise InvalidInputError("/update takes pairs with an equals sign, such as role=admin; null erases, as in role=null.")
+            raise InvalidInputError(
+                "/update takes pairs with an equals sign, such as role=admin; null erases, as in "
+                "role=null."
+            )
         part, dot, key = path.partition(".")
         if not dot or part not in _PARTS:
             part, key = "user", path
@@ -192,4 +215,15 @@ _MAKERS: Final[Mapping[str, Callable[[list[str]], Command]]] = MappingProxyType(
         "/quit": _none("/quit", Quit()),
     }
 )
-_FORMS: Final = ("/identify ", "/update ", "/shutdown --clear", "/shutdown", "/boot", "/list", "/retry", "/history", "/help", "/quit")
+_FORMS: Final = (
+    "/identify ",
+    "/update ",
+    "/shutdown --clear",
+    "/shutdown",
+    "/boot",
+    "/list",
+    "/retry",
+    "/history",
+    "/help",
+    "/quit",
+)

@@ -1,7 +1,9 @@
-"""The desk: performs what a person asks for on the session, keeps the status, and passes on what is told.
+"""The desk: performs what a person asks for on the session, keeps the status, and passes on what is
+told.
 
-No decision about the session's life is made here: which call is possible when is the session's business, and what it refuses is
-shown. The desk knows one thing more than the session, which is when the client has nothing left to do.
+No decision about the session's life is made here: which call is possible when is the session's
+business, and what it refuses is shown. The desk knows one thing more than the session, which is
+when the client has nothing left to do.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import Final, Protocol
 import attrs
 
 from support_chat import SupportChat, SupportChatError, TokenProvider, User
-from support_chat.events import AuthChanged, MessageReceived, MessageSent, PhaseChanged
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.events import AuthChanged, MessageReceived, MessageSent, PhaseChanged
+from support_chat.lifecycle.names import Phase
 
 from .commands import (
     HELP,
@@ -41,7 +43,8 @@ from .told import EVENTS, Done, Failed, Said, Told, Warned
 SILENT_FOR: Final = 3.0
 """Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
 Show = Callable[[Told, Sequence[Line]], None]
-"""What a shell does with what is told: the thing itself, and the lines that it is worth for people."""
+"""What a shell does with what is told: the thing itself, and the lines that it is worth for people.
+"""
 
 
 class Shell(Protocol):
@@ -58,7 +61,9 @@ class Shell(Protocol):
 
 @attrs.frozen
 class Person:
-    """Who the client speaks for: a user, or a visitor of whom a name may be `known`; and where tokens for a user come from."""
+    """Who the client speaks for: a user, or a visitor of whom a name may be `known`; and where
+    tokens for a user come from.
+    """
 
     user: User | None
     known: Mapping[str, str]
@@ -73,7 +78,9 @@ class Desk:
         self.begun = asyncio.Event()
         """The first boot has succeeded or failed."""
         self.done = asyncio.Event()
-        """There is nothing left to do: the first boot has failed, or the session has ended by itself."""
+        """There is nothing left to do: the first boot has failed, or the session has ended by
+        itself.
+        """
         self.failure: str | None = None
         """Why there is nothing left to do."""
         self._chat = chat
@@ -93,13 +100,18 @@ class Desk:
             case MessageSent() | MessageReceived():
                 self._outbox.heard(told)
             case PhaseChanged(current=Phase.SHUTDOWN) if told.reason != "shutdown":
-                self._over(f"The session ended by itself ({told.reason}); start again, with a fresh sign-in if it was refused.")
+                self._over(
+                    f"The session ended by itself ({told.reason}); start again, with a fresh "
+                    "sign-in if it was refused."
+                )
             case _:
                 pass
         self._show(told, lines)
 
     async def begin(self) -> None:
-        """Boots for the first time, and says so if that takes long; if it fails, the desk is done."""
+        """Boots for the first time, and says so if that takes long; if it fails, the desk is
+        done.
+        """
         looking = asyncio.get_running_loop().call_later(SILENT_FOR, self._still_looking)
         try:
             await self._boot(self._person.user)
@@ -112,7 +124,12 @@ class Desk:
             self.begun.set()
 
     def _still_looking(self) -> None:
-        self.tell(Warned(f"no answer from {self.status.url} yet, still trying; is `support-chat serve` running there, is --url right?"))
+        self.tell(
+            Warned(
+                f"no answer from {self.status.url} yet, still trying; is `support-chat serve` "
+                "running there, is --url right?"
+            )
+        )
 
     async def do(self, line: str) -> bool:
         """Does what a line asks for, and tells what came of it; False if it asks to leave."""
@@ -138,17 +155,35 @@ class Desk:
             case Identify():
                 await self._identify(command.user_id)
             case Update():
-                seconds = await self._chat.update(user=command.user, company=command.company, context=command.context)
-                soon = (
-                    "on its way" if seconds == 0 else f"leaves in {seconds:.0f} s" if seconds < 1e9 else "leaves when the link is back"
+                seconds = await self._chat.update(
+                    user=command.user, company=command.company, context=command.context
                 )
-                self.tell(Done("update", (f"update noted: {soon}",), {"leaves_in": seconds if seconds < 1e9 else None}))
+                soon = (
+                    "on its way"
+                    if seconds == 0
+                    else f"leaves in {seconds:.0f} s"
+                    if seconds < 1e9
+                    else "leaves when the link is back"
+                )
+                self.tell(
+                    Done(
+                        "update",
+                        (f"update noted: {soon}",),
+                        {"leaves_in": seconds if seconds < 1e9 else None},
+                    )
+                )
             case Boot():
-                await self._boot(self._person.user if command.user_id is None else User(command.user_id))
+                await self._boot(
+                    self._person.user if command.user_id is None else User(command.user_id)
+                )
                 self.tell(Done("boot"))
             case Shutdown():
                 await self._chat.shutdown(clear_storage=command.clear)
-                forgotten = ("the visitor is forgotten: nothing of this scope is stored",) if command.clear else ()
+                forgotten = (
+                    ("the visitor is forgotten: nothing of this scope is stored",)
+                    if command.clear
+                    else ()
+                )
                 self.tell(Done("shutdown", forgotten, {"clear": command.clear}))
             case ListConversations():
                 await self._list()
@@ -164,18 +199,24 @@ class Desk:
             await self._chat.boot(user=user, token_provider=self._person.provider_for(user.id))
 
     async def _identify(self, user_id: str) -> None:
-        result = await self._chat.identify(user=User(user_id), token_provider=self._person.provider_for(user_id))
+        result = await self._chat.identify(
+            user=User(user_id), token_provider=self._person.provider_for(user_id)
+        )
         if result.merged:
             count = result.conversations_moved
             says = f"{count} conversation{'' if count == 1 else 's'} came along"
         else:
-            says = f"nothing came along: {(result.not_merged_because or 'nothing to merge').replace('_', ' ')}"
+            says = (
+                "nothing came along: "
+                f"{(result.not_merged_because or 'nothing to merge').replace('_', ' ')}"
+            )
         self.tell(Done("identify", (says,), attrs.asdict(result)))
 
     async def _list(self) -> None:
         conversations = await self._chat.conversations()
         says = [
-            f"{each.id}: {each.messages} message{'' if each.messages == 1 else 's'}, {each.unread} unread, "
+            f"{each.id}: {each.messages} message{'' if each.messages == 1 else 's'}, "
+            f"{each.unread} unread, "
             f"since {time.strftime('%Y-%m-%d %H:%M', time.localtime(each.created_at))}"
             for each in conversations
         ]

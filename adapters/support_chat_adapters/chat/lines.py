@@ -1,7 +1,9 @@
-"""What is told, as lines for people: a time, who speaks, what is said. Pure; how wide and how coloured is the shell's business.
+"""What is told, as lines for people: a time, who speaks, what is said. Pure; how wide and how
+coloured is the shell's business.
 
-Messages stand out and everything else is quiet. A message comes from somewhere else, so what it could do to a terminal (escape
-sequences, text that runs backwards) is taken out of it here, before any shell sees it.
+Messages stand out and everything else is quiet. A message comes from somewhere else, so what it
+could do to a terminal (escape sequences, text that runs backwards) is taken out of it here, before
+any shell sees it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from support_chat.errors import NotBootedError
-from support_chat.events import (
+from support_chat.lifecycle.events import (
     AuthChanged,
     AuthExpired,
     ConnectionChanged,
@@ -24,7 +26,7 @@ from support_chat.events import (
     MessageReceived,
     PhaseChanged,
 )
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.names import Phase
 from support_chat.values import Message, SignedIn
 
 from .status import Fragments, Status, lasted, who
@@ -58,7 +60,9 @@ _BEFORE_TEXT: Final = 8 + 2 + _LABEL_WIDTH + 2
 
 @attrs.frozen
 class Line:
-    """One line: when (seconds since the epoch), whose, the text, and after it a remark that is shown quietly."""
+    """One line: when (seconds since the epoch), whose, the text, and after it a remark that is
+    shown quietly.
+    """
 
     at: float
     label: str
@@ -82,7 +86,14 @@ def lines_of(told: Told, status: Status) -> tuple[Line, ...]:
             words = "signed in as" if isinstance(told.identity, SignedIn) else "you are"
             return (_quiet(told, f"{words} {who(told.identity)}"),)
         case ConnectionChanged(gap=True):
-            return (Line(told.created_at, "!", "some messages were missed that cannot be replayed; /history shows them", "warning"),)
+            return (
+                Line(
+                    told.created_at,
+                    "!",
+                    "some messages were missed that cannot be replayed; /history shows them",
+                    "warning",
+                ),
+            )
         case AuthExpired():
             return (_quiet(told, "the backend asks for a fresh token"),)
         case ErrorOccurred():
@@ -117,7 +128,13 @@ def _message(told: MessageReceived, status: Status) -> tuple[Line, ...]:
 
 def _spoken(message: Message, remark: str = "") -> Line:
     agent = message.author == "agent"
-    return Line(message.created_at, "agent" if agent else "you", clean(message.text), "agent" if agent else "mine", remark)
+    return Line(
+        message.created_at,
+        "agent" if agent else "you",
+        clean(message.text),
+        "agent" if agent else "mine",
+        remark,
+    )
 
 
 def _unsent(told: MessageFailed, status: Status) -> str:
@@ -130,7 +147,11 @@ def _unsent(told: MessageFailed, status: Status) -> str:
 
 def _in_here(error: Exception) -> str:
     """An error's message, with the way out that there is in this client rather than in Python."""
-    return "there is no session now: /boot begins one." if isinstance(error, NotBootedError) else str(error)
+    return (
+        "there is no session now: /boot begins one."
+        if isinstance(error, NotBootedError)
+        else str(error)
+    )
 
 
 def _phase(told: PhaseChanged, status: Status) -> tuple[Line, ...]:
@@ -140,7 +161,10 @@ def _phase(told: PhaseChanged, status: Status) -> tuple[Line, ...]:
     if told.current is Phase.BOOTING:
         words, style = f"looking for {status.url}", "quiet"
     elif told.current is Phase.RECONNECTING:
-        words, style = _LOST.get(told.reason, f"{told.reason.replace('_', ' ')}; trying again"), "warning"
+        words, style = (
+            _LOST.get(told.reason, f"{told.reason.replace('_', ' ')}; trying again"),
+            "warning",
+        )
     elif told.current is Phase.DISCONNECTED:
         words, style = "given up for now, looking every half minute; /boot tries at once", "warning"
     elif told.current is Phase.SHUTDOWN:
@@ -153,8 +177,13 @@ def _phase(told: PhaseChanged, status: Status) -> tuple[Line, ...]:
 
 
 def clean(text: str) -> str:
-    """The text without what could steer a terminal: control characters, and those that reorder what is read."""
-    return "".join(c if c == "\n" or not _steers(c) else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """The text without what could steer a terminal: control characters, and those that reorder what
+    is read.
+    """
+    return "".join(
+        c if c == "\n" or not _steers(c) else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
 
 
 def _steers(character: str) -> bool:
@@ -165,24 +194,35 @@ def _steers(character: str) -> bool:
 
 
 def plain(line: Line) -> str:
-    """A line as text, in the time zone of this machine; later lines of a message are indented under its first."""
+    """A line as text, in the time zone of this machine; later lines of a message are indented under
+    its first.
+    """
     remark = f"  ({line.remark})" if line.remark else ""
     text = line.text.replace("\n", "\n" + " " * _BEFORE_TEXT)
     return f"{_clock(line.at)}  {line.label:{_LABEL_WIDTH}}  {text}{remark}"
 
 
 def fragments(line: Line, width: int, measure: Callable[[str], int] = len) -> Fragments:
-    """A line for a terminal of `width` columns, wrapped at words under its first; `measure` is how many columns a text takes."""
+    """A line for a terminal of `width` columns, wrapped at words under its first; `measure` is how
+    many columns a text takes.
+    """
     text = f"{line.text}  ({line.remark})" if line.remark else line.text
     rows = wrapped(text, max(16, width - _BEFORE_TEXT - 1), measure)
-    pieces: Fragments = [("class:time", _clock(line.at)), (f"class:label.{line.style}", f"  {line.label:{_LABEL_WIDTH}}  ")]
+    pieces: Fragments = [
+        ("class:time", _clock(line.at)),
+        (f"class:label.{line.style}", f"  {line.label:{_LABEL_WIDTH}}  "),
+    ]
     for number, row in enumerate(rows):
-        pieces.append((f"class:line.{line.style}", (" " * _BEFORE_TEXT if number else "") + row + "\n"))
+        pieces.append(
+            (f"class:line.{line.style}", (" " * _BEFORE_TEXT if number else "") + row + "\n")
+        )
     return pieces
 
 
 def wrapped(text: str, width: int, measure: Callable[[str], int] = len) -> list[str]:
-    """The text in rows of at most `width` columns, broken between words where that is possible; its own line breaks stay."""
+    """The text in rows of at most `width` columns, broken between words where that is possible; its
+    own line breaks stay.
+    """
     rows: list[str] = []
     for paragraph in text.split("\n"):
         row = ""
@@ -202,7 +242,9 @@ def wrapped(text: str, width: int, measure: Callable[[str], int] = len) -> list[
 
 
 def _chopped(word: str, width: int, measure: Callable[[str], int]) -> list[str]:
-    """A word that is wider than a row in pieces that are not; each character is measured once, as it may be a whole message long."""
+    """A word that is wider than a row in pieces that are not; each character is measured once, as
+    it may be a whole message long.
+    """
     pieces, begin, taken = list[str](), 0, 0
     for at, character in enumerate(word):
         columns = measure(character)

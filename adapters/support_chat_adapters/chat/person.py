@@ -1,4 +1,6 @@
-"""Who the client speaks for, and where the tokens for a user come from: a server, the command line, or the key beside a database."""
+"""Who the client speaks for, and where the tokens for a user come from: a server, the command line,
+or the key beside a database.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,14 @@ from support_chat.errors import InvalidInputError
 from ..tokens import HTTPTokenProvider, StaticToken
 
 Providers = Callable[[str], TokenProvider]
-"""From a user's id to the provider of their tokens; raises InvalidInputError if there can be none."""
+"""From a user's id to the provider of their tokens; raises InvalidInputError if there can be none.
+"""
 
 
 def from_server(url: str) -> Providers:
-    """Tokens from a server that knows by itself who is asking; raises InvalidInputError for what is no URL."""
+    """Tokens from a server that knows by itself who is asking; raises InvalidInputError for what is
+    no URL.
+    """
     provider = HTTPTokenProvider(url)
     return lambda _: provider
 
@@ -27,22 +32,29 @@ def from_text(token: str) -> Providers:
 
 
 def from_key(path: Path, *, workspace_id: str, widget_id: str) -> Providers:
-    """Tokens minted here with the secret of a backend on this machine, a fresh one for each renewal."""
+    """Tokens minted here with the secret of a backend on this machine, a fresh one for each
+    renewal.
+    """
 
     def provider_for(user_id: str) -> TokenProvider:
         if not path.exists():  # a new key would be accepted by nobody
             raise InvalidInputError(
-                f"There is no {path.name} here to mint a token for {user_id} with: name the database of the backend with --db, "
+                f"There is no {path.name} here to mint a token for {user_id} with: name the "
+                "database of the backend with --db, "
                 "or say with --token-url or --token where tokens come from."
             )
 
         def mint() -> str:
             from ..backend import sign_identity_token
-            from ..server.key_file import identity_secret
+            from ..backend.server.key_file import identity_secret
 
             if not path.exists():
-                raise TokenProviderError(f"{path.name} is gone, and with it what tokens are minted with; bring it back.")
-            return sign_identity_token(user_id, identity_secret(path), workspace_id=workspace_id, widget_id=widget_id)
+                raise TokenProviderError(
+                    f"{path.name} is gone, and with it what tokens are minted with; bring it back."
+                )
+            return sign_identity_token(
+                user_id, identity_secret(path), workspace_id=workspace_id, widget_id=widget_id
+            )
 
         return mint
 

@@ -1,7 +1,9 @@
-"""The shell for pipes and logs: lines of text or of JSON out, a message or a command a line in, one after the other.
+"""The shell for pipes and logs: lines of text or of JSON out, a message or a command a line in, one
+after the other.
 
-Lines are read on a daemon thread of their own, since a pipe, a file and a terminal have no way of waiting in common on every
-platform. The next line is taken when the one before it is done, so that a script means the same each time.
+Lines are read on a daemon thread of their own, since a pipe, a file and a terminal have no way of
+waiting in common on every platform. The next line is taken when the one before it is done, so that
+a script means the same each time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from .told import Told, as_json
 
 
 class PipedShell:
-    """Reads `source` and writes to `out` until the source ends or says /quit; `as_data` writes JSON instead of text."""
+    """Reads `source` and writes to `out` until the source ends or says /quit; `as_data` writes JSON
+    instead of text.
+    """
 
     def __init__(self, source: TextIO, out: TextIO, *, as_data: bool) -> None:
         self._source = source
@@ -31,17 +35,26 @@ class PipedShell:
         """Writes at once, and flushes, so that a reader sees it as it happens."""
         if self._broken is None:
             try:
-                for text in [json.dumps(as_json(told))] if self._as_data else [plain(line) for line in lines]:
+                for text in (
+                    [json.dumps(as_json(told))]
+                    if self._as_data
+                    else [plain(line) for line in lines]
+                ):
                     print(text, file=self._out, flush=True)
-            except BrokenPipeError as error:  # the reader has gone: there is nobody to do anything for
+            except (
+                BrokenPipeError
+            ) as error:  # the reader has gone: there is nobody to do anything for
                 self._broken = error
                 self._lines.put_nowait(None)
 
     async def run(self, desk: Desk) -> None:
-        """Waits for the first boot, then does line after line. Raises BrokenPipeError when nobody reads any more."""
+        """Waits for the first boot, then does line after line. Raises BrokenPipeError when nobody
+        reads any more.
+        """
         self._read()
         over = asyncio.create_task(desk.done.wait())
-        over.add_done_callback(lambda _: self._lines.put_nowait(None))  # who waits for a line is told
+        # who waits for a line is told
+        over.add_done_callback(lambda _: self._lines.put_nowait(None))
         try:
             await desk.begun.wait()
             while not desk.done.is_set() and self._broken is None:
@@ -60,7 +73,9 @@ class PipedShell:
         def put(line: str | None) -> bool:
             try:
                 loop.call_soon_threadsafe(self._lines.put_nowait, line)
-            except RuntimeError:  # the loop is closed: the client has left while the source was being waited for
+            except (
+                RuntimeError
+            ):  # the loop is closed: the client has left while the source was being waited for
                 return False
             return True
 
@@ -69,7 +84,9 @@ class PipedShell:
                 for line in iter(self._source.readline, ""):
                     if not put(line):
                         return
-            except ValueError:  # bytes that are no text, or a source closed under us: there is nothing more to read
+            except (
+                ValueError
+            ):  # bytes that are no text, or a source closed under us: there is nothing more to read
                 pass
             put(None)
 

@@ -1,4 +1,6 @@
-"""A client from beginning to end: a session, a desk before it, a shell before that, and what is left to say."""
+"""A client from beginning to end: a session, a desk before it, a shell before that, and what is
+left to say.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ async def chat(
     widget_id: str,
     scope: str,
 ) -> str | None:
-    """Runs until the person leaves, and returns None, or until the session is over by itself, and returns why.
+    """Runs until the person leaves, and returns None, or until the session is over by itself, and
+    returns why.
 
-    SIGTERM, and Ctrl-C where the shell does not take it as a key, are ways of leaving. Transport and storage stay open.
+    SIGTERM, and Ctrl-C where the shell does not take it as a key, are ways of leaving. Transport
+    and storage stay open.
     """
     async with SupportChat(
         workspace_id=workspace_id,
@@ -55,7 +59,9 @@ async def chat(
 
 @contextlib.contextmanager
 def _warnings_to(desk: Desk) -> Generator[None, None, None]:
-    """While this lasts, the library's warnings go where everything goes, and not across the prompt."""
+    """While this lasts, the library's warnings go where everything goes, and not across the
+    prompt.
+    """
     log, handler = logging.getLogger("support_chat"), _Warnings(desk, asyncio.get_running_loop())
     log.addHandler(handler)
     try:
@@ -77,11 +83,14 @@ class _Warnings(logging.Handler):
 
 @contextlib.contextmanager
 def _told_to_leave(running: asyncio.Task[None]) -> Generator[None, None, None]:
-    """While this lasts, signals that ask the program to end end the shell, in order and with the terminal put right."""
+    """While this lasts, signals that ask the program to end end the shell, in order and with the
+    terminal put right.
+    """
     loop = asyncio.get_running_loop()
     handled: list[signal.Signals] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, and threads other than the first
+        # Windows, and threads other than the first
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, running.cancel)
             handled.append(number)
     try:

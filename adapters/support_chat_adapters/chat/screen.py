@@ -1,10 +1,13 @@
-"""The shell for a terminal: the conversation in the terminal's own scrollback, under it a prompt, and the status at the foot.
+"""The shell for a terminal: the conversation in the terminal's own scrollback, under it a prompt,
+and the status at the foot.
 
-One prompt-toolkit application runs from beginning to end; what is told is printed above it. So scrolling, selecting and searching
-are the terminal's, and what was said is still there after the client has left. Colours are those of the terminal's own palette.
+One prompt-toolkit application runs from beginning to end; what is told is printed above it. So
+scrolling, selecting and searching are the terminal's, and what was said is still there after the
+client has left. Colours are those of the terminal's own palette.
 
-Printing takes the prompt away, prints and has the prompt drawn again, in one step of the event loop. `run_in_terminal` would do that
-with the terminal given back to the system meanwhile, and a Ctrl-D or Ctrl-C pressed in that moment would be the system's, not ours.
+Printing takes the prompt away, prints and has the prompt drawn again, in one step of the event
+loop. `run_in_terminal` would do that with the terminal given back to the system meanwhile, and a
+Ctrl-D or Ctrl-C pressed in that moment would be the system's, not ours.
 """
 
 from __future__ import annotations
@@ -22,8 +25,21 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.layout import BufferControl, Dimension, FormattedTextControl, HSplit, Layout, Window
-from prompt_toolkit.layout.processors import AppendAutoSuggestion, ConditionalProcessor, Processor, Transformation, TransformationInput
+from prompt_toolkit.layout import (
+    BufferControl,
+    Dimension,
+    FormattedTextControl,
+    HSplit,
+    Layout,
+    Window,
+)
+from prompt_toolkit.layout.processors import (
+    AppendAutoSuggestion,
+    ConditionalProcessor,
+    Processor,
+    Transformation,
+    TransformationInput,
+)
 from prompt_toolkit.output import Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
@@ -59,7 +75,8 @@ STYLE: Final = Style(
         ("auto-suggestion", "dim"),
     ]
 )
-"""Sentences keep the terminal's own colour, which is legible on light and on dark alike; labels and phases are coloured.
+"""Sentences keep the terminal's own colour, which is legible on light and on dark alike; labels and
+phases are coloured.
 
 With NO_COLOR prompt-toolkit leaves bold, dim and reverse.
 """
@@ -79,7 +96,9 @@ class Screen:
         self._asked_at = -_ASKING
         self._typed = Buffer(accept_handler=self._accept, auto_suggest=_Suggest(), multiline=False)
         self._app: Application[None] = Application(
-            layout=Layout(HSplit([self._prompt(), Window(FormattedTextControl(self._bar), height=1)])),
+            layout=Layout(
+                HSplit([self._prompt(), Window(FormattedTextControl(self._bar), height=1)])
+            ),
             key_bindings=self._keys(),
             style=STYLE,
             refresh_interval=_REFRESH,
@@ -117,17 +136,22 @@ class Screen:
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
 
-    # --- what is shown --------------------------------------------------------------------------------------------------
+    # --- what is shown ----------------------------------------------------------------------------
 
     def _prompt(self) -> Window:
         empty = Condition(lambda: not self._typed.text)
-        processors: list[Processor] = [AppendAutoSuggestion(), ConditionalProcessor(_Placeholder(), empty)]
+        processors: list[Processor] = [
+            AppendAutoSuggestion(),
+            ConditionalProcessor(_Placeholder(), empty),
+        ]
         control = BufferControl(self._typed, input_processors=processors)
         return Window(
             control,
             height=Dimension(min=1),
             wrap_lines=True,
-            get_line_prefix=lambda number, wraps: [("class:prompt", _PROMPT if number == wraps == 0 else " " * len(_PROMPT))],
+            get_line_prefix=lambda number, wraps: [
+                ("class:prompt", _PROMPT if number == wraps == 0 else " " * len(_PROMPT))
+            ],
         )
 
     def _bar(self) -> StyleAndTextTuples:
@@ -138,11 +162,14 @@ class Screen:
         return [*bar(self._desk.status, time.time(), self._app.output.get_size().columns, hint)]
 
     def _print(self) -> None:
-        """Prints above the prompt; what is told before there is one, or after, waits for the beginning or the end of `run`."""
+        """Prints above the prompt; what is told before there is one, or after, waits for the
+        beginning or the end of `run`.
+        """
         if self._unprinted and self._app.is_running and not self._app.is_done:
             self._app.renderer.erase()
             self._write()
-            self._app.renderer.request_absolute_cursor_position()  # how much room there is below, to put the status at the foot
+            # how much room there is below, to put the status at the foot
+            self._app.renderer.request_absolute_cursor_position()
             self._app.invalidate()
 
     def _write(self) -> None:
@@ -152,7 +179,7 @@ class Screen:
             pieces = FormattedText([*fragments(line, width, get_cwidth)])
             print_formatted_text(self._app.output, pieces, STYLE, color_depth=self._app.color_depth)
 
-    # --- what is typed --------------------------------------------------------------------------------------------------
+    # --- what is typed ----------------------------------------------------------------------------
 
     def _accept(self, buffer: Buffer) -> bool:
         task = asyncio.ensure_future(self._do(buffer.text))
@@ -207,4 +234,6 @@ class _Placeholder(Processor):
     """Says what may be typed, while nothing is."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        return Transformation([*transformation_input.fragments, ("class:placeholder", _PLACEHOLDER)])
+        return Transformation(
+            [*transformation_input.fragments, ("class:placeholder", _PLACEHOLDER)]
+        )

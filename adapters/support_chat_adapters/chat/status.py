@@ -1,4 +1,6 @@
-"""Where the session stands, in one line: a value that what is told changes, and the bar that shows it. Pure."""
+"""Where the session stands, in one line: a value that what is told changes, and the bar that shows
+it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,16 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from support_chat.events import AuthChanged, ConnectionChanged, MessageFailed, MessageReceived, MessageSent, PhaseChanged, UnreadChanged
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.events import (
+    AuthChanged,
+    ConnectionChanged,
+    MessageFailed,
+    MessageReceived,
+    MessageSent,
+    PhaseChanged,
+    UnreadChanged,
+)
+from support_chat.lifecycle.names import Phase
 from support_chat.values import Identity, SignedIn
 
 from .told import Sending, Told
@@ -31,7 +41,9 @@ KINDS: Final[Mapping[Phase, str]] = MappingProxyType(
         Phase.DESTROYED: "idle",
     }
 )
-"""How each phase looks: `live` can send, `trying` moves by itself, `lost` waits for something, `idle` has not begun."""
+"""How each phase looks: `live` can send, `trying` moves by itself, `lost` waits for something,
+`idle` has not begun.
+"""
 
 _TURNS: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURNS_PER_SECOND: Final = 8
@@ -66,7 +78,9 @@ def after(status: Status, told: Told) -> Status:
         case UnreadChanged():
             return attrs.evolve(status, unread=told.unread)
         case ConnectionChanged(connected=False):
-            return attrs.evolve(status, lost_at=told.created_at if status.lost_at is None else status.lost_at)
+            return attrs.evolve(
+                status, lost_at=told.created_at if status.lost_at is None else status.lost_at
+            )
         case ConnectionChanged():
             away = status.away if status.lost_at is None else (status.lost_at, told.created_at)
             return attrs.evolve(status, lost_at=None, away=away)
@@ -97,9 +111,11 @@ def lasted(seconds: float) -> str:
 
 
 def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragments:
-    """The status as a line of at most `width` characters; what matters least gives way first, the phase never does.
+    """The status as a line of at most `width` characters; what matters least gives way first, the
+    phase never does.
 
-    `now` is in seconds since the epoch. While a phase moves by itself, so does the bar, and it says for how long.
+    `now` is in seconds since the epoch. While a phase moves by itself, so does the bar, and it says
+    for how long.
     """
     kind = KINDS[status.phase]
     phase = f" {status.phase} "
@@ -107,10 +123,16 @@ def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragment
         phase += f"{_TURNS[int(now * _TURNS_PER_SECOND) % len(_TURNS)]} "
     if kind == "trying" or status.lost_at is not None:
         phase += f"{lasted(now - (status.since if status.lost_at is None else status.lost_at))} "
-    parts = [("identity", who(status.identity) if status.identity else ""), ("url", status.url.split("://")[-1])]
+    parts = [
+        ("identity", who(status.identity) if status.identity else ""),
+        ("url", status.url.split("://")[-1]),
+    ]
     parts += [("unread", f"{status.unread} unread" if status.unread else "")]
     parts += [("unsent", f"{len(status.unsent)} unsent: /retry" if status.unsent else "")]
-    parts += [("sending", f"sending {len(status.sending)}" if status.sending else ""), ("hint", hint)]
+    parts += [
+        ("sending", f"sending {len(status.sending)}" if status.sending else ""),
+        ("hint", hint),
+    ]
     shown = [(name, text) for name, text in parts if text]
     for name in ("url", "sending", "unread", "identity", "unsent", "hint"):
         if len(phase) + sum(2 + len(text) for _, text in shown) + 1 <= width:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, get_args
 import attrs
 
 from support_chat.errors import SupportChatError
-from support_chat.events import AnyEvent, to_json
+from support_chat.lifecycle.events import AnyEvent, to_json
 from support_chat.values import Message
 
 
@@ -28,7 +28,9 @@ class Sending:
 
 @attrs.frozen
 class Done:
-    """A command has done what it says; `says` is for people, a line each, `data` the same for programs."""
+    """A command has done what it says; `says` is for people, a line each, `data` the same for
+    programs.
+    """
 
     command: str
     says: tuple[str, ...] = ()
@@ -69,18 +71,35 @@ EVENTS: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
 
 
 def as_json(told: Told) -> dict[str, Any]:
-    """The same as JSON-ready data, told apart by `type`: events as `support_chat.events.to_json` has them."""
+    """The same as JSON-ready data, told apart by `type`: events as
+    `support_chat.lifecycle.events.to_json` has them.
+    """
     match told:
         case Sending():
             return {"type": "message_sending", **attrs.asdict(told)}
         case Done():
-            return {"type": "command_done", "command": told.command, **told.data, "created_at": told.created_at}
+            return {
+                "type": "command_done",
+                "command": told.command,
+                **told.data,
+                "created_at": told.created_at,
+            }
         case Said():
             said = [attrs.asdict(message) for message in told.messages]
-            return {"type": "command_done", "command": "history", "messages": said, "created_at": told.created_at}
+            return {
+                "type": "command_done",
+                "command": "history",
+                "messages": said,
+                "created_at": told.created_at,
+            }
         case Failed():
             error = {"code": told.error.code, "message": told.error.message}
-            return {"type": "command_failed", "command": told.command, "error": error, "created_at": told.created_at}
+            return {
+                "type": "command_failed",
+                "command": told.command,
+                "error": error,
+                "created_at": told.created_at,
+            }
         case Warned():
             return {"type": "warning", "message": told.text, "created_at": told.created_at}
         case _:

@@ -1,8 +1,10 @@
-"""The command line `support-chat`: one module a command, imported when the program starts, its work when it is asked for.
+"""The command line `support-chat`: one module a command, imported when the program starts, its work
+when it is asked for.
 
-A command module has `register(commands)`, which adds its parser and sets `run`, a function from the parsed arguments to the
-exit status. To add one, write the module and name it in `COMMANDS`; nothing else changes. Everything heavy (asyncio, the chart,
-a third-party package) is imported inside `run`, so that `support-chat --help` is quick and works with no extra installed.
+A command module has `register(commands)`, which adds its parser and sets `run`, a function from the
+parsed arguments to the exit status. To add one, write the module and name it in `COMMANDS`; nothing
+else changes. Everything heavy (asyncio, the chart, a third-party package) is imported inside `run`,
+so that `support-chat --help` is quick and works with no extra installed.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ exit status:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0 well, 1 not well, 2 misuse. `arguments` defaults to the program's own.
+    """Runs one command and returns its exit status: 0 well, 1 not well, 2 misuse. `arguments`
+    defaults to the program's own.
 
     Errors that a caller can mend come out as a line on standard error, never as a traceback.
     """
@@ -67,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The parser with every command registered."""
     whole = argparse.ArgumentParser(
-        prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="support-chat",
+        description=_ABOUT,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -77,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Reads the installed version only when asked: looking it up costs more than all the rest of a `--help`."""
+    """Reads the installed version only when asked: looking it up costs more than all the rest of a
+    `--help`.
+    """
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)

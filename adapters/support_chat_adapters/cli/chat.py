@@ -49,27 +49,50 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "chat",
         help="a chat client in the terminal that shows the phase live",
-        description="Chats with a backend on the network, as a visitor or as a user, and shows the phase of the session live.",
+        description="Chats with a backend on the network, as a visitor or as a user, and shows "
+        "the phase of the session live.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--url", default=_DEFAULT_URL, help=f"the address of the backend (default: {_DEFAULT_URL})")
+    parser.add_argument(
+        "--url", default=_DEFAULT_URL, help=f"the address of the backend (default: {_DEFAULT_URL})"
+    )
     person = parser.add_argument_group("who you are")
     person.add_argument("--user", metavar="ID", help="a signed-in user (default: a visitor)")
     person.add_argument("--name", help="a name that the backend is told")
     person.add_argument("--email", help="an e-mail address that the backend is told")
     token = person.add_mutually_exclusive_group()
-    token.add_argument("--token-url", metavar="URL", help="a server that answers with an identity token for the user")
-    token.add_argument("--token", metavar="TOKEN", help="an identity token; for tests, since it cannot be renewed")
+    token.add_argument(
+        "--token-url",
+        metavar="URL",
+        help="a server that answers with an identity token for the user",
+    )
+    token.add_argument(
+        "--token", metavar="TOKEN", help="an identity token; for tests, since it cannot be renewed"
+    )
     visitor = parser.add_argument_group("where the visitor is kept")
     where = visitor.add_mutually_exclusive_group()
-    where.add_argument("--storage", metavar="FILE", help="a JSON file (default: one in your data folder)")
+    where.add_argument(
+        "--storage", metavar="FILE", help="a JSON file (default: one in your data folder)"
+    )
     where.add_argument("--memory", action="store_true", help="nowhere: a new visitor each time")
-    visitor.add_argument("--scope", metavar="NAME", help="which of the visitors in there (default: that of this backend's address)")
+    visitor.add_argument(
+        "--scope",
+        metavar="NAME",
+        help="which of the visitors in there (default: that of this backend's address)",
+    )
     add_backend_options(parser)
     form = parser.add_argument_group("how it shows things").add_mutually_exclusive_group()
-    form.add_argument("--plain", action="store_true", help="lines of text (the default where there is no terminal)")
-    form.add_argument("--json", action="store_true", help="lines of JSON: the session's events, and what came of each command")
+    form.add_argument(
+        "--plain",
+        action="store_true",
+        help="lines of text (the default where there is no terminal)",
+    )
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="lines of JSON: the session's events, and what came of each command",
+    )
     parser.set_defaults(run=run)
 
 
@@ -106,7 +129,9 @@ async def _chat(arguments: argparse.Namespace, on_screen: bool) -> str | None:
     person = _person(arguments)
     async with (
         aclosing(WidgetAPITransport(arguments.url)) as transport,
-        aclosing(MemoryStorage() if arguments.memory else FileStorage(arguments.storage)) as storage,
+        aclosing(
+            MemoryStorage() if arguments.memory else FileStorage(arguments.storage)
+        ) as storage,
     ):
         return await chat(
             _shell(arguments, on_screen),
@@ -127,7 +152,8 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
         return Screen()
     from ..chat.piped import PipedShell
 
-    for stream in (sys.stdin, sys.stdout):  # a message in letters that a pipe does not know ends nothing
+    # a message in letters that a pipe does not know ends nothing
+    for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     return PipedShell(sys.stdin, sys.stdout, as_data=arguments.json)
@@ -138,7 +164,9 @@ def _person(arguments: argparse.Namespace) -> Person:
 
     from ..chat.desk import Person
 
-    known = {key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None}
+    known = {
+        key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None
+    }
     providers = _providers(arguments)
     if arguments.user is None:
         if arguments.token is not None or arguments.token_url is not None:
@@ -156,4 +184,6 @@ def _providers(arguments: argparse.Namespace) -> Providers:
         return from_server(arguments.token_url)
     if arguments.token is not None:
         return from_text(arguments.token)
-    return from_key(key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget)
+    return from_key(
+        key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget
+    )

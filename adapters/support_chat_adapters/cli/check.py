@@ -1,7 +1,9 @@
-"""`support-chat check`: explores every reachable state of a chart and says of each property whether it holds, and if not, why.
+"""`support-chat check`: explores every reachable state of a chart and says of each property whether
+it holds, and if not, why.
 
-The verdicts go to standard output, for a person or as `--json`; `--junit` and `--counterexamples` write files beside that. Under
-GitHub Actions each failure is shown at its transition, and the step's summary gets the verdicts and the picture.
+The verdicts go to standard output, for a person or as `--json`; `--junit` and `--counterexamples`
+write files beside that. Under GitHub Actions each failure is shown at its transition, and the
+step's summary gets the verdicts and the picture.
 """
 
 from __future__ import annotations
@@ -45,28 +47,59 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "check",
         help="model-check the chart: every reachable state, every property",
-        description="Explores every reachable state of the chart and decides properties on it; a failure comes with its story.",
+        description="Explores every reachable state of the chart and decides properties on it; a "
+        "failure comes with its story.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_chart_option(parser)
     parser.add_argument(
-        "--properties", metavar="MODULE:NAME", help="your properties, a sequence of them (default: the catalogue of the shipped chart)"
+        "--properties",
+        metavar="MODULE:NAME",
+        help="your properties, a sequence of them (default: the catalogue of the shipped chart)",
     )
-    parser.add_argument("--property", metavar="ID", action="append", default=[], help="only this one; may be given several times")
-    parser.add_argument("--list", action="store_true", help="list the properties and decide none")
-    parser.add_argument("--users", metavar="N", type=_whole, help="how many users may call (default: all that can be told apart)")
-    parser.add_argument("--json", action="store_true", help="the whole report as JSON on standard output")
-    parser.add_argument("--junit", metavar="FILE", type=Path, help="also write JUnit XML, a test case for each property")
     parser.add_argument(
-        "--max-states", metavar="N", type=_positive, default=_MOST_STATES, help=f"stop after N states (default: {_MOST_STATES:,})"
+        "--property",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="only this one; may be given several times",
     )
-    parser.add_argument("--time-limit", metavar="S", type=_seconds, help="stop exploring after S seconds (default: no limit)")
+    parser.add_argument("--list", action="store_true", help="list the properties and decide none")
+    parser.add_argument(
+        "--users",
+        metavar="N",
+        type=_whole,
+        help="how many users may call (default: all that can be told apart)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="the whole report as JSON on standard output"
+    )
+    parser.add_argument(
+        "--junit",
+        metavar="FILE",
+        type=Path,
+        help="also write JUnit XML, a test case for each property",
+    )
+    parser.add_argument(
+        "--max-states",
+        metavar="N",
+        type=_positive,
+        default=_MOST_STATES,
+        help=f"stop after N states (default: {_MOST_STATES:,})",
+    )
+    parser.add_argument(
+        "--time-limit",
+        metavar="S",
+        type=_seconds,
+        help="stop exploring after S seconds (default: no limit)",
+    )
     parser.add_argument(
         "--counterexamples",
         metavar="DIR",
         type=Path,
-        help="write each counterexample into DIR: its story, a Mermaid diagram, and a pytest file that replays it on the real session",
+        help="write each counterexample into DIR: its story, a Mermaid diagram, and a pytest file "
+        "that replays it on the real session",
     )
     parser.set_defaults(run=run)
 
@@ -114,10 +147,16 @@ def _properties(chart: Chart, named: str | None) -> tuple[Sequence[Property], Se
         return (CATALOGUE, ELSEWHERE) if chart is CHART else (generic(chart), ())
     found = load(named, "--properties", _CATALOGUE, "properties", _are_properties)
     if not _are_properties(found):
-        raise Misuse(f"--properties {named}: this is no sequence of properties of support_chat.verify (Always, EachStep, ...)")
+        raise Misuse(
+            f"--properties {named}: this is no sequence of properties of support_chat.verify "
+            "(Always, EachStep, ...)"
+        )
     twice = sorted({each.id for each in found if sum(other.id == each.id for other in found) > 1})
     if twice:
-        raise Misuse(f"--properties {named}: two properties have the id {', '.join(twice)}; give each its own")
+        raise Misuse(
+            f"--properties {named}: two properties have the id {', '.join(twice)}; give each its "
+            "own"
+        )
     return found, (ELSEWHERE if found is CATALOGUE else ())
 
 
@@ -141,11 +180,16 @@ def _chosen(
     known = [each.id for each in (*properties, *elsewhere)]
     for wanted in ids:
         if not any(are(wanted, id) for id in known):
-            raise Misuse(f"--property {wanted}: there is no such property; there are: {', '.join(known)}")
+            raise Misuse(
+                f"--property {wanted}: there is no such property; there are: {', '.join(known)}"
+            )
     chosen = [each for each in properties if any(are(wanted, each.id) for wanted in ids)]
     others = [each for each in elsewhere if any(are(wanted, each.id) for wanted in ids)]
     if not chosen:
-        raise Misuse(f"--property {', '.join(ids)}: no model decides that; it is decided by {others[0].by}: run {others[0].where}")
+        raise Misuse(
+            f"--property {', '.join(ids)}: no model decides that; it is decided by "
+            f"{others[0].by}: run {others[0].where}"
+        )
     return chosen, others
 
 
@@ -157,17 +201,26 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere]) -> None:
     print(coloured(summary(report), "bold", out))
     for verdict in report.verdicts:
         print(
-            f"{coloured(f'{WORDS[verdict.held]:12}', _COLOURS[verdict.held], out)} {verdict.property.id:11} {verdict.property.sentence}"
+            f"{coloured(f'{WORDS[verdict.held]:12}', _COLOURS[verdict.held], out)} "
+            f"{verdict.property.id:11} {verdict.property.sentence}"
         )
         if verdict.held is False:
-            print("".join(f"    {line}\n" for line in story(report.space.model, verdict).splitlines()), end="")
+            print(
+                "".join(
+                    f"    {line}\n" for line in story(report.space.model, verdict).splitlines()
+                ),
+                end="",
+            )
     for one in elsewhere:
         print(f"{'elsewhere':12} {one.id:11} {one.sentence} Decided by {one.by}: {one.where}")
     counts = {held: sum(verdict.held is held for verdict in report.verdicts) for held in WORDS}
     told = ", ".join(f"{count} {WORDS[held]}" for held, count in counts.items() if count)
     print(coloured(f"{len(report.verdicts)} properties: {told}", _COLOURS[report.held], out))
     if not report.space.complete:
-        print("A limit was hit before every state was seen: what failed has failed, the rest is open. See --max-states, --time-limit.")
+        print(
+            "A limit was hit before every state was seen: what failed has failed, the rest is "
+            "open. See --max-states, --time-limit."
+        )
 
 
 def _list(properties: Sequence[Property], elsewhere: Sequence[Elsewhere]) -> None:
@@ -189,8 +242,8 @@ def _progress() -> Callable[[int, int], None] | None:
 
 
 def _write_counterexamples(report: Report, directory: Path, named: str) -> None:
-    from support_chat.testing.replay import as_test
     from support_chat.verify import occurrences, sequence, story
+    from support_chat.verify.replay import as_test
 
     directory.mkdir(parents=True, exist_ok=True)
     model = report.space.model
@@ -201,30 +254,41 @@ def _write_counterexamples(report: Report, directory: Path, named: str) -> None:
             if verdict.story:
                 texts[f"{id}.mmd"] = sequence(model, verdict)
             if verdict.story and _runs_in_a_session(model.chart):
-                texts[f"test_{id.lower()}.py"] = as_test(occurrences(model, verdict)[: len(verdict.story)], named, sentence, id.lower())
+                texts[f"test_{id.lower()}.py"] = as_test(
+                    occurrences(model, verdict)[: len(verdict.story)], named, sentence, id.lower()
+                )
             for name, text in texts.items():
                 (directory / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _runs_in_a_session(chart: Chart) -> bool:
-    """Whether this is a variant of the shipped chart: a session knows what to do with all that it asks."""
+    """Whether this is a variant of the shipped chart: a session knows what to do with all that it
+    asks.
+    """
     from support_chat import CHART
 
     return set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
 
 
-def _tell_github(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
-    """Annotations on standard output (or error, where the output is JSON), and the step's summary."""
+def _tell_github(
+    report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace
+) -> None:
+    """Annotations on standard output (or error, where the output is JSON), and the step's
+    summary.
+    """
     from support_chat.verify.places import place_of
     from support_chat.verify.reports import annotation, concerned, to_markdown
-    from support_chat_adapters.drawing.mermaid import mermaid
-    from support_chat_adapters.drawing.views import overview
+    from support_chat_adapters.diagrams.mermaid import mermaid
+    from support_chat_adapters.diagrams.views import overview
 
     chart, module = report.space.model.chart, arguments.chart.partition(":")[0]
     for verdict in report.verdicts:
         if verdict.held is False:
             row = concerned(verdict, [row.name for row in chart.transitions])
-            print(annotation(verdict, place_of(row, module) if row else None), file=sys.stderr if arguments.json else sys.stdout)
+            print(
+                annotation(verdict, place_of(row, module) if row else None),
+                file=sys.stderr if arguments.json else sys.stdout,
+            )
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(summary, "a", encoding="utf-8") as page:
             page.write(to_markdown(report, elsewhere, mermaid(overview(chart))))

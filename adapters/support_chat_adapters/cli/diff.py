@@ -1,4 +1,6 @@
-"""`support-chat diff`: what differs between two charts, in what they say and in what can happen by them."""
+"""`support-chat diff`: what differs between two charts, in what they say and in what can happen by
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from .terminal import Misuse, emit
 if TYPE_CHECKING:
     from support_chat import Chart
     from support_chat.verify import Property, Report
-    from support_chat_adapters.drawing.difference import Difference, Turn
+    from support_chat_adapters.diagrams.difference import Difference, Turn
 
 _MOST_STATES: Final = 20_000
 _MORE: Final = f"""\
@@ -36,7 +38,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "diff",
         help="what differs between two charts: rows, what is accepted, states, verdicts",
-        description="Compares two charts by the names of their transitions, explores both, and says which verdicts change.",
+        description="Compares two charts by the names of their transitions, explores both, and "
+        "says which verdicts change.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,7 +51,8 @@ def register(commands: Any) -> None:
         metavar="N",
         type=_positive,
         default=_MOST_STATES,
-        help=f"explore no more than N states of each; a fault may open very many (default: {_MOST_STATES:,})",
+        help="explore no more than N states of each; a fault may open very many (default: "
+        f"{_MOST_STATES:,})",
     )
     parser.set_defaults(run=run)
 
@@ -57,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Compares; 1 if the charts differ."""
     from support_chat.verify import generic
     from support_chat.verify.catalogue import CATALOGUE
-    from support_chat_adapters.drawing.difference import difference, has_catalogue, turns
-    from support_chat_adapters.drawing.difference_markdown import Side, markdown
+    from support_chat_adapters.diagrams.difference import difference, has_catalogue, turns
+    from support_chat_adapters.diagrams.difference_markdown import Side, markdown
 
     old, new = _load(arguments.old), _load(arguments.new)
     found = difference(old, new)
@@ -79,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _load(named: str) -> Chart:
     """The chart of that name, or in that file; Misuse if there is none, or none that may run."""
     from support_chat import ChartError
-    from support_chat_adapters.drawing.exported import from_json
+    from support_chat_adapters.diagrams.exported import from_json
 
     try:
         if named == "-":
@@ -88,16 +92,23 @@ def _load(named: str) -> Chart:
         if path.suffix == ".json" or path.exists():
             return from_json(path.read_text(encoding="utf-8"))
         if ":" not in named:
-            raise Misuse(f"{named}: there is no such file; a chart is named as package.module:NAME, for example {DEFAULT}")
+            raise Misuse(
+                f"{named}: there is no such file; a chart is named as package.module:NAME, for "
+                f"example {DEFAULT}"
+            )
         return load_chart(named)
     except ChartError as error:
         raise Misuse(f"{named}: {error.message}") from error
     except UnicodeDecodeError as error:
-        raise Misuse(f"{named}: this is no exported chart: write one with `support-chat export`") from error
+        raise Misuse(
+            f"{named}: this is no exported chart: write one with `support-chat export`"
+        ) from error
 
 
 def _explored(chart: Chart, properties: Sequence[Property], most: int) -> Report | str:
-    """The report on a chart, or why it cannot be explored: what it says can be compared all the same."""
+    """The report on a chart, or why it cannot be explored: what it says can be compared all the
+    same.
+    """
     from support_chat import ChartError
     from support_chat.verify import check
 
@@ -116,15 +127,31 @@ def _counts(explored: Report | str) -> tuple[str, str]:
 
 
 def _to_json(
-    arguments: argparse.Namespace, before: Report | str, after: Report | str, found: Difference, turned: Sequence[Turn]
+    arguments: argparse.Namespace,
+    before: Report | str,
+    after: Report | str,
+    found: Difference,
+    turned: Sequence[Turn],
 ) -> str:
     import attrs
 
     def side(name: str, explored: Report | str) -> dict[str, Any]:
         if isinstance(explored, str):
-            return {"chart": name, "states": None, "steps": None, "complete": False, "trouble": explored}
+            return {
+                "chart": name,
+                "states": None,
+                "steps": None,
+                "complete": False,
+                "trouble": explored,
+            }
         space = explored.space
-        return {"chart": name, "states": len(space.states), "steps": len(space.ways), "complete": space.complete, "trouble": None}
+        return {
+            "chart": name,
+            "states": len(space.states),
+            "steps": len(space.ways),
+            "complete": space.complete,
+            "trouble": None,
+        }
 
     whole = {
         "differ": bool(found),

@@ -1,4 +1,6 @@
-"""`support-chat draw`: pictures and tables of a chart, one to standard output or a whole directory of them, kept fresh."""
+"""`support-chat draw`: pictures and tables of a chart, one to standard output or a whole directory
+of them, kept fresh.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from .terminal import Misuse, coloured, emit
 
 if TYPE_CHECKING:
     from support_chat import Chart
-    from support_chat_adapters.drawing.gallery import Staleness
+    from support_chat_adapters.diagrams.gallery import Staleness
 
 _PICTURES: Final = ("mermaid", "dot", "svg")
 _WHOLE: Final = ("table", "calls", "json")
@@ -40,14 +42,28 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_chart_option(parser)
-    parser.add_argument("--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)")
     parser.add_argument(
-        "--view", nargs="+", metavar="VIEW", help="what to draw: `overview` (default), or `group NAME` with guards and effects"
+        "--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to FILE instead of standard output")
+    parser.add_argument(
+        "--view",
+        nargs="+",
+        metavar="VIEW",
+        help="what to draw: `overview` (default), or `group NAME` with guards and effects",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write to FILE instead of standard output"
+    )
     whole = parser.add_mutually_exclusive_group()
-    whole.add_argument("--write", metavar="DIR", type=Path, help="write every picture and table into DIR")
-    whole.add_argument("--check", metavar="DIR", type=Path, help="check that DIR holds just what --write would write")
+    whole.add_argument(
+        "--write", metavar="DIR", type=Path, help="write every picture and table into DIR"
+    )
+    whole.add_argument(
+        "--check",
+        metavar="DIR",
+        type=Path,
+        help="check that DIR holds just what --write would write",
+    )
     parser.set_defaults(run=run)
 
 
@@ -56,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     directory: Path | None = arguments.write or arguments.check
     if directory is not None:
         if arguments.format or arguments.view or arguments.output:
-            raise Misuse("--write and --check are about every file: leave out --format, --view and --output")
+            raise Misuse(
+                "--write and --check are about every file: leave out --format, --view and --output"
+            )
         return _keep(directory, arguments)
     text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
     if arguments.output is None:
@@ -67,13 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
-    from support_chat_adapters.drawing.calls import calls_table
-    from support_chat_adapters.drawing.dot import dot
-    from support_chat_adapters.drawing.exported import to_json
-    from support_chat_adapters.drawing.mermaid import mermaid
-    from support_chat_adapters.drawing.svg import svg
-    from support_chat_adapters.drawing.table import table
-    from support_chat_adapters.drawing.views import group, overview
+    from support_chat_adapters.diagrams.calls import calls_table
+    from support_chat_adapters.diagrams.dot import dot
+    from support_chat_adapters.diagrams.exported import to_json
+    from support_chat_adapters.diagrams.mermaid import mermaid
+    from support_chat_adapters.diagrams.svg import svg
+    from support_chat_adapters.diagrams.table import table
+    from support_chat_adapters.diagrams.views import group, overview
 
     if form in _WHOLE:
         if view is not None:
@@ -84,21 +102,29 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
             drawing = overview(chart)
         case ["group", name, *names]:
             if form == "svg":
-                raise Misuse("--format svg draws the overview; for a group use --format mermaid, or --format dot and Graphviz")
+                raise Misuse(
+                    "--format svg draws the overview; for a group use --format mermaid, or "
+                    "--format dot and Graphviz"
+                )
             drawing = group(chart, " ".join([name, *names]))
         case _:
-            raise Misuse(f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}")
+            raise Misuse(
+                f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"
+            )
     return {"mermaid": mermaid, "dot": dot, "svg": svg}[form](drawing)
 
 
 def _keep(directory: Path, arguments: argparse.Namespace) -> int:
-    from support_chat_adapters.drawing.gallery import compare, gallery, write
+    from support_chat_adapters.diagrams.gallery import compare, gallery, write
 
     if directory.exists() and not directory.is_dir():
         raise Misuse(f"{directory} is not a directory")
     files = gallery(load_chart(arguments.chart))
     if arguments.write:
-        _tell(write(directory, files), {"stale": "rewritten", "missing": "new", "superfluous": "removed"})
+        _tell(
+            write(directory, files),
+            {"stale": "rewritten", "missing": "new", "superfluous": "removed"},
+        )
         print(f"{directory}: {len(files)} files, all fresh")
         return 0
     staleness = compare(directory, files)
@@ -107,7 +133,10 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
         return 0
     _tell(staleness, {"stale": "stale", "missing": "missing", "superfluous": "superfluous"})
     chart = [] if arguments.chart == DEFAULT else ["--chart", arguments.chart]
-    print(f"mend it with:\n  {shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}")
+    print(
+        "mend it with:\n  "
+        f"{shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}"
+    )
     return 1
 
 

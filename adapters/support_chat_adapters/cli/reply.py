@@ -28,7 +28,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "reply",
         help="answer as an agent of a served backend",
-        description="Writes a message of an agent, in the newest conversation or to somebody you name.",
+        description="Writes a message of an agent, in the newest conversation or to somebody you "
+        "name.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,8 +66,15 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             message = backend.agent.reply(to, arguments.text)
         except InvalidInputError:
-            kind = next(kind for kind in ("user", "visitor", "conversation") if getattr(arguments, kind) is not None)
-            raise Misuse(f"there is no {kind} {getattr(arguments, kind)!r} to write to; leave --{kind} out for the newest.") from None
+            kind = next(
+                kind
+                for kind in ("user", "visitor", "conversation")
+                if getattr(arguments, kind) is not None
+            )
+            raise Misuse(
+                f"there is no {kind} {getattr(arguments, kind)!r} to write to; leave --{kind} out "
+                "for the newest."
+            ) from None
     stored = {"id": message.id, "conversation": message.conversation_id}
     print(json.dumps(stored) if arguments.json else f"{message.id} in {message.conversation_id}")
     return 0

@@ -43,61 +43,111 @@ def register(commands: Any) -> None:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine only)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help=f"the port to listen on, 0 for a free one (default: {DEFAULT_PORT})"
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (default: 127.0.0.1, this machine only)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"the port to listen on, 0 for a free one (default: {DEFAULT_PORT})",
     )
     add_backend_options(parser)
     rules = parser.add_argument_group("who may come in")
     rules.add_argument(
         "--allow-origin", metavar="ORIGIN", action="append", default=[],
-        help="web pages that may use the widget: https://app.example.com, or https://*.example.com for one more label; may be repeated",
+        help="web pages that may use the widget: https://app.example.com, or "
+             "https://*.example.com for one more label; may be repeated",
     )  # fmt: skip
     rules.add_argument("--no-visitors", action="store_true", help="serve signed-in users only")
-    rules.add_argument("--no-merge", action="store_true", help="a visitor who signs in keeps their conversations to themselves")
     rules.add_argument(
-        "--opens-per-minute", metavar="N", type=float, default=120, help="sessions begun by one address (default: 120, 0: no limit)"
+        "--no-merge",
+        action="store_true",
+        help="a visitor who signs in keeps their conversations to themselves",
     )
     rules.add_argument(
-        "--requests-per-minute", metavar="N", type=float, default=600, help="requests of one session (default: 600, 0: no limit)"
+        "--opens-per-minute",
+        metavar="N",
+        type=float,
+        default=120,
+        help="sessions begun by one address (default: 120, 0: no limit)",
+    )
+    rules.add_argument(
+        "--requests-per-minute",
+        metavar="N",
+        type=float,
+        default=600,
+        help="requests of one session (default: 600, 0: no limit)",
     )
     told = parser.add_argument_group("what it says")
-    told.add_argument("--json", action="store_true", help="its address as a line of JSON, for programs")
-    told.add_argument("--verbose", action="store_true", help="a line for each request on standard error: no secrets, no bodies")
+    told.add_argument(
+        "--json", action="store_true", help="its address as a line of JSON, for programs"
+    )
+    told.add_argument(
+        "--verbose",
+        action="store_true",
+        help="a line for each request on standard error: no secrets, no bodies",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until it is told to end."""
-    missing = [name for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec") if find_spec(name) is None]
+    missing = [
+        name
+        for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec")
+        if find_spec(name) is None
+    ]
     if missing:
         print(_INSTALL, file=sys.stderr)
         return 2
     import asyncio
 
     from ..backend import IdentityKey, WidgetRules
-    from ..server.limits import RateLimits
-    from ..server.origins import AllowedOrigins
-    from ..server.run import bound, serve
+    from ..backend.server.limits import RateLimits
+    from ..backend.server.origins import AllowedOrigins
+    from ..backend.server.run import bound, serve
 
     if arguments.verbose:
         logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
         logging.getLogger("support_chat.server").setLevel(logging.INFO)
     origins = AllowedOrigins(arguments.allow_origin)
-    limits = RateLimits(opens_per_minute=arguments.opens_per_minute, requests_per_minute=arguments.requests_per_minute)
+    limits = RateLimits(
+        opens_per_minute=arguments.opens_per_minute,
+        requests_per_minute=arguments.requests_per_minute,
+    )
     secret = key_secret(arguments)
     try:
         listener = bound(arguments.host, arguments.port)
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise Misuse(f"cannot listen on {arguments.host}:{arguments.port}: {why}; choose another --host or --port.") from None
-    rules = WidgetRules(anonymous_allowed=not arguments.no_visitors, allow_merge=not arguments.no_merge)
-    with listener, open_backend(arguments, keys=[IdentityKey("HS256", secret)], rules=rules) as backend:
+        raise Misuse(
+            f"cannot listen on {arguments.host}:{arguments.port}: {why}; choose another --host or "
+            "--port."
+        ) from None
+    rules = WidgetRules(
+        anonymous_allowed=not arguments.no_visitors, allow_merge=not arguments.no_merge
+    )
+    with (
+        listener,
+        open_backend(arguments, keys=[IdentityKey("HS256", secret)], rules=rules) as backend,
+    ):
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same goodbye; the database is closed in order
+        # the same goodbye; the database is closed in order
+        terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            asyncio.run(serve(backend, listener, origins=origins, limits=limits, started=lambda: _say(arguments, url)))
+            asyncio.run(
+                serve(
+                    backend,
+                    listener,
+                    origins=origins,
+                    limits=limits,
+                    started=lambda: _say(arguments, url),
+                )
+            )
         except KeyboardInterrupt:
             if not arguments.json:
                 print("\nstopped; everything it answered is on disk", flush=True)
@@ -108,11 +158,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _say(arguments: argparse.Namespace, url: str) -> None:
     if arguments.json:
-        print(json.dumps({"url": url, "workspace": arguments.workspace, "widget": arguments.widget, "db": arguments.db}), flush=True)
+        print(
+            json.dumps(
+                {
+                    "url": url,
+                    "workspace": arguments.workspace,
+                    "widget": arguments.widget,
+                    "db": arguments.db,
+                }
+            ),
+            flush=True,
+        )
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
-    print(f"support-chat backend for development, tests and small installations: {coloured(url, 'bold', sys.stdout)}")
-    print(f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret lies beside it, for your eyes only")
+    print(
+        "support-chat backend for development, tests and small installations: "
+        f"{coloured(url, 'bold', sys.stdout)}"
+    )
+    print(
+        f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret "
+        "lies beside it, for your eyes only"
+    )
     print(f"  a client   support-chat chat --url {url}{here} [--user ada]")
     print(f'  an answer  support-chat reply{here} "Hello, how can I help?"')
     print("  Ctrl-C stops it", flush=True)

@@ -1,4 +1,6 @@
-"""What the commands around a served backend share: where its database and its secret are, and which widget it is."""
+"""What the commands around a served backend share: where its database and its secret are, and which
+widget it is.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,24 @@ DEFAULT_PORT: Final = 8787
 def add_backend_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that name a backend: its database, its secret and its widget."""
     group = parser.add_argument_group("the backend")
-    group.add_argument("--db", metavar="FILE", default=DEFAULT_DB, help=f"its SQLite database (default: {DEFAULT_DB} in this folder)")
     group.add_argument(
-        "--key-file", metavar="FILE", help="the secret that identity tokens are signed with (default: the database's name with .key)"
+        "--db",
+        metavar="FILE",
+        default=DEFAULT_DB,
+        help=f"its SQLite database (default: {DEFAULT_DB} in this folder)",
     )
-    group.add_argument("--workspace", metavar="ID", default="demo", help="the workspace it serves (default: demo)")
-    group.add_argument("--widget", metavar="ID", default="web", help="the widget it serves (default: web)")
+    group.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="the secret that identity tokens are signed with (default: the database's name with "
+        ".key)",
+    )
+    group.add_argument(
+        "--workspace", metavar="ID", default="demo", help="the workspace it serves (default: demo)"
+    )
+    group.add_argument(
+        "--widget", metavar="ID", default="web", help="the widget it serves (default: web)"
+    )
 
 
 def key_file(arguments: argparse.Namespace) -> Path:
@@ -35,26 +49,40 @@ def key_file(arguments: argparse.Namespace) -> Path:
 
 
 def key_secret(arguments: argparse.Namespace) -> str:
-    """The secret of the backend that the options name, made if there is none; raises Misuse if it can be neither read nor made."""
-    from ..server.key_file import identity_secret
+    """The secret of the backend that the options name, made if there is none; raises Misuse if it
+    can be neither read nor made.
+    """
+    from ..backend.server.key_file import identity_secret
 
     folder = Path(arguments.db).parent
     if not folder.is_dir():
-        raise Misuse(f"there is no folder {folder}; make it, or name a database elsewhere with --db.")
+        raise Misuse(
+            f"there is no folder {folder}; make it, or name a database elsewhere with --db."
+        )
     path = key_file(arguments)
     try:
         return identity_secret(path)
     except OSError as error:
-        raise Misuse(f"cannot use the key file {path}: {error.strerror}; name another with --key-file.") from None
+        raise Misuse(
+            f"cannot use the key file {path}: {error.strerror}; name another with --key-file."
+        ) from None
 
 
 def open_backend(arguments: argparse.Namespace, **more: Any) -> Backend:
-    """The backend that the options name, to be closed by the caller; raises Misuse for a file that cannot be its database."""
+    """The backend that the options name, to be closed by the caller; raises Misuse for a file that
+    cannot be its database.
+    """
     from ..backend import Backend
 
     try:
-        return Backend(arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, **more)
+        return Backend(
+            arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, **more
+        )
     except sqlite3.Error as error:
-        raise Misuse(f"cannot use {arguments.db} as the database: {error}; name another with --db.") from None
+        raise Misuse(
+            f"cannot use {arguments.db} as the database: {error}; name another with --db."
+        ) from None
     except OSError as error:
-        raise Misuse(f"cannot use {arguments.db} as the database: {error.strerror}; name another with --db.") from None
+        raise Misuse(
+            f"cannot use {arguments.db} as the database: {error.strerror}; name another with --db."
+        ) from None

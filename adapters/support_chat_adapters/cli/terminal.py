@@ -1,4 +1,6 @@
-"""What a command says to a person: colours where there is a terminal to show them, errors that fit on a screen."""
+"""What a command says to a person: colours where there is a terminal to show them, errors that fit
+on a screen.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,23 @@ _MOST_LINES: Final = 20
 
 
 class Misuse(Exception):
-    """The command line asks for what cannot be done; the message says what to write instead. Exit status 2."""
+    """The command line asks for what cannot be done; the message says what to write instead. Exit
+    status 2.
+    """
 
 
 def coloured(text: str, colour: str, stream: TextIO) -> str:
-    """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and NO_COLOR is not set, else as it is."""
+    """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and
+    NO_COLOR is not set, else as it is.
+    """
     plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
 
 
 def emit(text: str) -> None:
-    """Writes a document to standard output as it would stand in a file: UTF-8 and plain newlines on every platform."""
+    """Writes a document to standard output as it would stand in a file: UTF-8 and plain newlines on
+    every platform.
+    """
     out: TextIO = sys.stdout
     if isinstance(out, io.TextIOWrapper):
         cast("io.TextIOWrapper", out).reconfigure(encoding="utf-8", newline="\n")

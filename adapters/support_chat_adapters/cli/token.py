@@ -27,16 +27,25 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "token",
         help="mint an identity token for tests",
-        description="Prints an identity token (a JWT, HS256) that `support-chat serve` on the same database accepts.",
+        description="Prints an identity token (a JWT, HS256) that `support-chat serve` on the "
+        "same database accepts.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--user", metavar="ID", required=True, help="who the token is for")
     parser.add_argument("--name", help="their name, for a user who is new to the backend")
     parser.add_argument("--email", help="their e-mail address, likewise")
-    parser.add_argument("--lifetime", metavar="SECONDS", type=float, default=900.0, help="how long it lives (default: 900)")
+    parser.add_argument(
+        "--lifetime",
+        metavar="SECONDS",
+        type=float,
+        default=900.0,
+        help="how long it lives (default: 900)",
+    )
     add_backend_options(parser)
-    parser.add_argument("--json", action="store_true", help='{"token": ...} instead of the token alone')
+    parser.add_argument(
+        "--json", action="store_true", help='{"token": ...} instead of the token alone'
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,7 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..backend import sign_identity_token
 
-    user = User(arguments.user, **{key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None})
+    user = User(
+        arguments.user,
+        **{
+            key: value
+            for key in ("name", "email")
+            if (value := getattr(arguments, key)) is not None
+        },
+    )
     try:
         token = sign_identity_token(
             user,

@@ -1,4 +1,6 @@
-"""The demo behind `support-chat demo`: the whole lifecycle, played against the embedded backend, with every step checked."""
+"""The demo behind `support-chat demo`: the whole lifecycle, played against the embedded backend,
+with every step checked.
+"""
 
 from .run import run
 

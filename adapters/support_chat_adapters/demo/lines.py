@@ -1,7 +1,8 @@
 """The demo as lines: for people who read a log (`PlainReporter`) and for programs (`JsonReporter`).
 
-Both write a line at a time and flush it, so that a pipe shows the demo as it goes. Both are stable: the plain one names no ids and
-no times of day, and so is the same at every run but for the numbers; the other always has the same keys.
+Both write a line at a time and flush it, so that a pipe shows the demo as it goes. Both are stable:
+the plain one names no ids and no times of day, and so is the same at every run but for the numbers;
+the other always has the same keys.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, TextIO
 
 import attrs
 
-from support_chat.events import (
+from support_chat.lifecycle.events import (
     AnyEvent,
     AuthChanged,
     ConnectionChanged,
@@ -24,7 +25,7 @@ from support_chat.events import (
     UnreadChanged,
     to_json,
 )
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.names import Phase
 from support_chat.values import Identity, SignedIn
 
 from .report import Step, Summary
@@ -64,7 +65,10 @@ def _who(identity: Identity | None) -> str:
 
 def verdict(summary: Summary) -> str:
     """The whole demo in one sentence."""
-    ended = f"{len(summary.steps) - len(summary.failed)} of {len(summary.steps)} steps ended as expected"
+    ended = (
+        f"{len(summary.steps) - len(summary.failed)} of {len(summary.steps)} steps ended as "
+        "expected"
+    )
     return f"{ended}, {len(summary.visited)} of {len(Phase)} phases visited"
 
 
@@ -95,7 +99,8 @@ class PlainReporter:
         counted = summary.counters
         self._line(f"phases: {' '.join(summary.visited)}")
         self._line(
-            f"numbers: {counted.dials} dials, at most {counted.links_most} link open at once, {counted.token_calls} token calls, "
+            f"numbers: {counted.dials} dials, at most {counted.links_most} link open at once, "
+            f"{counted.token_calls} token calls, "
             f"{counted.updates} updates in {counted.update_requests} requests"
         )
         for step in summary.failed:
@@ -108,7 +113,9 @@ class PlainReporter:
 
 @attrs.frozen
 class JsonReporter:
-    """One JSON object for each thing that happens, told apart by `type`; events as `support_chat.events.to_json` has them."""
+    """One JSON object for each thing that happens, told apart by `type`; events as
+    `support_chat.lifecycle.events.to_json` has them.
+    """
 
     out: TextIO
 
@@ -129,7 +136,9 @@ class JsonReporter:
         self._line({"type": "step", "ok": step.ok, **attrs.asdict(step)})
 
     def end(self, summary: Summary) -> None:
-        """`{"type": "summary", "ok", ...}`, the last line; `failed` has each step that did not end as expected."""
+        """`{"type": "summary", "ok", ...}`, the last line; `failed` has each step that did not end
+        as expected.
+        """
         self._line(
             {
                 "type": "summary",
@@ -137,7 +146,10 @@ class JsonReporter:
                 "verdict": verdict(summary),
                 "scenes": len(summary.titles),
                 "steps": len(summary.steps),
-                "failed": [{"scene": s.scene, "did": s.did, "complaint": s.complaint} for s in summary.failed],
+                "failed": [
+                    {"scene": s.scene, "did": s.did, "complaint": s.complaint}
+                    for s in summary.failed
+                ],
                 "phases": summary.visited,
                 "counters": attrs.asdict(summary.counters),
                 "seconds": round(summary.seconds, 3),

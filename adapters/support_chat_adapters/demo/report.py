@@ -1,7 +1,9 @@
-"""What the demo tells: scenes, steps with what was expected of them, a summary; and `Reporter`, who it is told to.
+"""What the demo tells: scenes, steps with what was expected of them, a summary; and `Reporter`, who
+it is told to.
 
-A step is one thing that the demo does to a session, together with facts that must hold afterwards. It is told twice: when it
-begins, since what happens meanwhile are events of the session, and when it has ended.
+A step is one thing that the demo does to a session, together with facts that must hold afterwards.
+It is told twice: when it begins, since what happens meanwhile are events of the session, and when
+it has ended.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ from typing import Protocol, cast
 
 import attrs
 
-from support_chat.events import AnyEvent
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.events import AnyEvent
+from support_chat.lifecycle.names import Phase
 
 
 @attrs.frozen
 class Counters:
-    """What the other side has counted so far: at the backend, and at the customer's own server that mints the tokens."""
+    """What the other side has counted so far: at the backend, and at the customer's own server that
+    mints the tokens.
+    """
 
     dials: int
     """Attempts to open a link, failed ones included."""
@@ -47,7 +51,8 @@ class Fact:
 
 @attrs.frozen
 class Step:
-    """A step that has ended: what was done, what came of it in plain words, the facts, and the counters afterwards.
+    """A step that has ended: what was done, what came of it in plain words, the facts, and the
+    counters afterwards.
 
     `failure` says in one sentence what raised, or hung, before the facts could be looked at.
     """
@@ -67,12 +72,16 @@ class Step:
     @property
     def complaint(self) -> str:
         """What is not as expected, in one sentence; empty if all is."""
-        return self.failure or "; ".join(f"{f.name}: wanted {f.wanted}, saw {f.seen}" for f in self.facts if not f.holds)
+        return self.failure or "; ".join(
+            f"{f.name}: wanted {f.wanted}, saw {f.seen}" for f in self.facts if not f.holds
+        )
 
 
 @attrs.frozen
 class Summary:
-    """The whole demo: its scenes' titles, every step, the phases visited, the counters at the end, how long it took in seconds."""
+    """The whole demo: its scenes' titles, every step, the phases visited, the counters at the end,
+    how long it took in seconds.
+    """
 
     titles: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -88,7 +97,9 @@ class Summary:
     @property
     def ok(self) -> bool:
         """Whether every scene was played and every step ended as expected."""
-        return not self.failed and {step.scene for step in self.steps} == set(range(1, len(self.titles) + 1))
+        return not self.failed and {step.scene for step in self.steps} == set(
+            range(1, len(self.titles) + 1)
+        )
 
     def of(self, scene: int) -> tuple[Step, ...]:
         """The steps of one scene, by its number from 1."""
@@ -121,7 +132,9 @@ class Reporter(Protocol):
 
 def named(facts: Iterable[tuple[str, tuple[object, object]]]) -> tuple[Fact, ...]:
     """Facts from names with (seen, wanted), each turned into text to be compared and shown."""
-    return tuple(Fact(name.replace("_", " "), _text(seen), _text(wanted)) for name, (seen, wanted) in facts)
+    return tuple(
+        Fact(name.replace("_", " "), _text(seen), _text(wanted)) for name, (seen, wanted) in facts
+    )
 
 
 def _text(value: object) -> str:

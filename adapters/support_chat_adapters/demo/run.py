@@ -1,4 +1,6 @@
-"""Runs the demo: chooses who watches and how fast, plays the scenes in order, and judges the whole."""
+"""Runs the demo: chooses who watches and how fast, plays the scenes in order, and judges the
+whole.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,15 @@ WATCHABLE: Final = Pace(
 
 
 def run(*, plain: bool = False, json: bool = False) -> int:
-    """Plays the demo on standard output, and returns the exit status: 0 if every step ended as expected, else 1; 130 after Ctrl-C.
+    """Plays the demo on standard output, and returns the exit status: 0 if every step ended as
+    expected, else 1; 130 after Ctrl-C.
 
-    On a terminal it is a live view; `plain`, or an output that is no terminal, makes it lines of text, `json` lines of JSON.
-    2 if a part that it needs is not installed; standard error then has the line that installs it.
+    On a terminal it is a live view; `plain`, or an output that is no terminal, makes it lines of
+    text, `json` lines of JSON. 2 if a part that it needs is not installed; standard error then has
+    the line that installs it.
     """
-    quiet = logging.NullHandler()  # what the log says the demo shows as events; on a terminal it would tear the view
+    # what the log says the demo shows as events; on a terminal it would tear the view
+    quiet = logging.NullHandler()
     logging.getLogger("support_chat").addHandler(quiet)
     try:
         return asyncio.run(watch(SCENES, sys.stdout, plain=plain, json=json))
@@ -62,7 +67,9 @@ def run(*, plain: bool = False, json: bool = False) -> int:
 
 
 async def watch(scenes: Sequence[Scene], out: TextIO, *, plain: bool, json: bool) -> int:
-    """Plays the scenes, tells them on `out`, and returns 0 if every step ended as expected, else 1."""
+    """Plays the scenes, tells them on `out`, and returns 0 if every step ended as expected, else
+    1.
+    """
     if json or plain or not _can_draw(out):
         world = World.begin(BRISK)
         summary = await play(scenes, world, JsonReporter(out) if json else PlainReporter(out))
@@ -82,7 +89,8 @@ def _can_draw(out: TextIO) -> bool:
 
 
 async def play(scenes: Sequence[Scene], world: World, reporter: Reporter) -> Summary:
-    """Plays the scenes on a stage of their own, tells `reporter`, and returns how it went; closes the world's backend.
+    """Plays the scenes on a stage of their own, tells `reporter`, and returns how it went; closes
+    the world's backend.
 
     A scene that raises, or takes longer than `SCENE_LIMIT`, is the last.
     """
@@ -99,7 +107,11 @@ async def play(scenes: Sequence[Scene], world: World, reporter: Reporter) -> Sum
                     raise
                 except Exception as error:
                     hung = limit.expired()
-                    stage.fail(f"did not end within {SCENE_LIMIT:g} s" if hung else f"raised {type(error).__name__}: {error}")
+                    stage.fail(
+                        f"did not end within {SCENE_LIMIT:g} s"
+                        if hung
+                        else f"raised {type(error).__name__}: {error}"
+                    )
                     break
         summary = Summary(
             titles=tuple(scene.title for scene in scenes),

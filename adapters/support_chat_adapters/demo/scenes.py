@@ -1,4 +1,6 @@
-"""The scenes in their order: what the demo does to a session, and under which title. They are one story."""
+"""The scenes in their order: what the demo does to a session, and under which title. They are one
+story.
+"""
 
 from __future__ import annotations
 

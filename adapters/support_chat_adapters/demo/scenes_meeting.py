@@ -1,4 +1,5 @@
-"""The first half of the story: a visitor asks something, signs in as Ada, and is described by what she does.
+"""The first half of the story: a visitor asks something, signs in as Ada, and is described by what
+she does.
 
 Each scene finds the session as the one before left it.
 """
@@ -31,7 +32,11 @@ async def a_visitor_asks(stage: Stage) -> None:
         )
     async with stage.step("await chat.load()") as step:
         await chat.load()
-        step.check("the storage works; the network was not touched", phase=(chat.state, Phase.READY), dials=(stage.dials, 0))
+        step.check(
+            "the storage works; the network was not touched",
+            phase=(chat.state, Phase.READY),
+            dials=(stage.dials, 0),
+        )
     async with stage.step("await chat.boot()") as step:
         who = await chat.boot()
         step.check(
@@ -44,11 +49,17 @@ async def a_visitor_asks(stage: Stage) -> None:
     async with stage.step('await chat.send_message("Where is my order?")') as step:
         sent = await chat.send_message("Where is my order?")
         desk = backend.agent.messages(sent.conversation_id)
-        step.check("the agent has it on the desk", texts=([message.text for message in desk], ["Where is my order?"]))
+        step.check(
+            "the agent has it on the desk",
+            texts=([message.text for message in desk], ["Where is my order?"]),
+        )
     async with stage.step("the agent answers") as step:
         backend.agent.reply(sent.conversation_id, "On its way!")
         await stage.until(lambda: bool(stage.events(MessageReceived)))
-        step.check("the answer arrives as an event, without asking for it", texts=(stage.received(), ["On its way!"]))
+        step.check(
+            "the answer arrives as an event, without asking for it",
+            texts=(stage.received(), ["On its way!"]),
+        )
 
 
 async def calls_overlap(stage: Stage) -> None:
@@ -74,13 +85,16 @@ async def calls_overlap(stage: Stage) -> None:
             dials=(stage.dials - dials, 1),
             refused=(type(error), IdentityConflictError),
         )
-    async with stage.step("await chat.shutdown(); chat.boot(); chat.shutdown(); chat.boot()") as step:
+    async with stage.step(
+        "await chat.shutdown(); chat.boot(); chat.shutdown(); chat.boot()"
+    ) as step:
         await chat.shutdown()
         calls = [chat.boot(), chat.shutdown(), chat.boot()]
         del calls  # nobody will ever await them
         await chat.wait_for(Phase.ANONYMOUS)
         step.check(
-            "three calls that nobody awaits: live, with one link; the boot that lost says so as an event",
+            "three calls that nobody awaits: live, with one link; the boot that lost says so as "
+            "an event",
             phase=(chat.state, Phase.ANONYMOUS),
             links=(backend.log.open_links, 1),
             visitor=(chat.identity, before),
@@ -89,7 +103,11 @@ async def calls_overlap(stage: Stage) -> None:
 
 async def the_visitor_signs_in(stage: Stage) -> None:
     """Identify, once as it should be and once with the reply lost on its way."""
-    chat, backend, provider = stage.chat, stage.world.backend, stage.world.customer.provider_for(ADA)
+    chat, backend, provider = (
+        stage.chat,
+        stage.world.backend,
+        stage.world.customer.provider_for(ADA),
+    )
     visitor, secret, dials = chat.identity, await stage.secret(), stage.dials
     async with stage.step("await chat.identify(user=ada, token_provider=...)") as step:
         result = await chat.identify(user=ADA, token_provider=provider)
@@ -112,9 +130,14 @@ async def the_visitor_signs_in(stage: Stage) -> None:
         await chat.boot()
         seen = await chat.conversations()
         await chat.send_message("One more question")
-        step.check("a new visitor, who sees nothing of Ada's, and asks something too", conversations=(seen, []))
+        step.check(
+            "a new visitor, who sees nothing of Ada's, and asks something too",
+            conversations=(seen, []),
+        )
     committed = backend.log.count("identified")
-    async with stage.step("await chat.identify(user=ada)   # the link breaks before the reply") as step:
+    async with stage.step(
+        "await chat.identify(user=ada)   # the link breaks before the reply"
+    ) as step:
         backend.faults.swallow("identify")
         result = await chat.identify(user=ADA, token_provider=provider)
         step.check(
@@ -140,7 +163,8 @@ async def fifty_updates(stage: Stage) -> None:
             await stage.until(partial(sent, page + 1))
         left = await chat.update(context={"page": f"/page/{ROUNDS}"})
         step.check(
-            f"{settings.update_burst} requests have left, which is the limit; the rest waits together",
+            f"{settings.update_burst} requests have left, which is the limit; the rest waits "
+            "together",
             requests=(log.count("update"), settings.update_burst),
             waits=(0 < left <= settings.update_window, True),
         )

@@ -1,4 +1,5 @@
-"""The second half of the story: Ada loses the network, is locked out and let in again, leaves, and nothing of her is left.
+"""The second half of the story: Ada loses the network, is locked out and let in again, leaves, and
+nothing of her is left.
 
 Each scene finds the session as the one before left it.
 """
@@ -55,7 +56,11 @@ async def the_link_drops(stage: Stage) -> None:
     async with stage.step("the network is back, and nobody says so") as step:
         stage.world.heal()
         await chat.wait_for(Phase.AUTHENTICATED)
-        step.check("the next probe finds out", phase=(chat.state, Phase.AUTHENTICATED), identity=(chat.identity, SIGNED_IN))
+        step.check(
+            "the next probe finds out",
+            phase=(chat.state, Phase.AUTHENTICATED),
+            identity=(chat.identity, SIGNED_IN),
+        )
 
 
 async def the_token_expires(stage: Stage) -> None:
@@ -124,7 +129,9 @@ async def a_result_comes_too_late(stage: Stage) -> None:
     chat, backend, wire = stage.chat, stage.world.backend, stage.world.wire
     log = backend.log
     opened, revoked = log.count("opened"), log.count("revoked")
-    async with stage.step("chat.boot(); await chat.shutdown()   # a dial is out and cannot be stopped") as step:
+    async with stage.step(
+        "chat.boot(); await chat.shutdown()   # a dial is out and cannot be stopped"
+    ) as step:
         wire.unstoppable = True
         backend.faults.delay(answer=LATE, operation="dial")
         boot = chat.boot()

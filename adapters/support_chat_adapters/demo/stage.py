@@ -1,4 +1,6 @@
-"""The stage: one session in its world, what it has told so far, and the steps that scenes are made of."""
+"""The stage: one session in its world, what it has told so far, and the steps that scenes are made
+of.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from support_chat import (
     SupportChatError,
     UnreadChanged,
 )
-from support_chat.events import AnyEvent
+from support_chat.lifecycle.events import AnyEvent
 from support_chat.values import JSON
 from support_chat_adapters.storage import SQLiteStorage
 
@@ -58,14 +60,18 @@ class Outcome:
     facts: tuple[Fact, ...] = ()
 
     def check(self, says: str, **facts: tuple[object, object]) -> None:
-        """`says` in plain words what came of the step; each fact is (seen, wanted), and both must be the same."""
+        """`says` in plain words what came of the step; each fact is (seen, wanted), and both must
+        be the same.
+        """
         self.says = says
         self.facts = named(facts.items())
 
 
 @attrs.define(eq=False)
 class Stage:
-    """What a scene works with. The session, the world and the storage are the real ones; nothing is mocked."""
+    """What a scene works with. The session, the world and the storage are the real ones; nothing is
+    mocked.
+    """
 
     chat: SupportChat
     world: World
@@ -94,12 +100,15 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def step(self, did: str) -> AsyncGenerator[Outcome, None]:
-        """A step that does `did`; the block does it and checks its outcome. What it raises ends the scene."""
+        """A step that does `did`; the block does it and checks its outcome. What it raises ends the
+        scene.
+        """
         self.doing = did
         self.reporter.begin(did)
         outcome = Outcome()
         yield outcome
-        await asyncio.sleep(0)  # what the session tells comes a turn after the call, and should be read before its outcome
+        # what the session tells comes a turn after the call, and should be read before its outcome
+        await asyncio.sleep(0)
         self._ended(outcome.says, outcome.facts, None if outcome.says else "nothing was checked")
         await asyncio.sleep(self.world.pace.pause + self.world.pace.reading * len(outcome.says))
 
@@ -114,11 +123,14 @@ class Stage:
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Waits until it is so; the time limit of the scene is the only one."""
-        while not reached():  # noqa: ASYNC110  # the other side is looked at as a person would: it has no event to wait for
+        # the other side is looked at as a person would: it has no event to wait for
+        while not reached():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def round_trip(self) -> None:
-        """Asks the backend something small: afterwards the answers to everything asked before have arrived as well."""
+        """Asks the backend something small: afterwards the answers to everything asked before have
+        arrived as well.
+        """
         await self.chat.conversations()
 
     def events(self, kind: type[E]) -> list[E]:
@@ -140,14 +152,18 @@ class Stage:
         self.chat.update(context=context)
 
     async def secret(self) -> str:
-        """What the storage keeps of the visitor, and must keep to itself; empty if it keeps nothing."""
+        """What the storage keeps of the visitor, and must keep to itself; empty if it keeps
+        nothing.
+        """
         for key in await self.storage.keys():
             return await self.storage.get(key) or ""
         return ""
 
     def on_disk(self, secret: str) -> bool:
         """Whether the bytes of `secret` are in any file of the storage's folder."""
-        return any(secret.encode() in path.read_bytes() for path in self.folder.iterdir() if path.is_file())
+        return any(
+            secret.encode() in path.read_bytes() for path in self.folder.iterdir() if path.is_file()
+        )
 
 
 async def refusal(call: Awaitable[object]) -> SupportChatError | None:
@@ -161,11 +177,17 @@ async def refusal(call: Awaitable[object]) -> SupportChatError | None:
 
 @contextlib.asynccontextmanager
 async def opened(world: World, reporter: Reporter) -> AsyncGenerator[Stage, None]:
-    """A stage with a session that nothing was done with yet; afterwards the session is destroyed and its files are gone."""
+    """A stage with a session that nothing was done with yet; afterwards the session is destroyed
+    and its files are gone.
+    """
     with tempfile.TemporaryDirectory(prefix="support-chat-demo-") as name:
         storage = SQLiteStorage(Path(name) / "chat.sqlite")
         chat = SupportChat(
-            workspace_id=WORKSPACE, widget_id=WIDGET, transport=world.wire, storage=storage, settings=world.pace.settings
+            workspace_id=WORKSPACE,
+            widget_id=WIDGET,
+            transport=world.wire,
+            storage=storage,
+            settings=world.pace.settings,
         )
         stage = Stage(chat, world, storage, Path(name), reporter)
         stage.listen()

@@ -1,7 +1,9 @@
-"""The demo on a terminal: one page, redrawn in place, and a summary that stays on the screen afterwards.
+"""The demo on a terminal: one page, redrawn in place, and a summary that stays on the screen
+afterwards.
 
-Drawn with Rich on the terminal's alternate screen, from one task of the event loop and at a fixed rate, so nothing flickers and
-nothing scrolls; a resized window is simply drawn anew. The page is a pure function of what was told.
+Drawn with Rich on the terminal's alternate screen, from one task of the event loop and at a fixed
+rate, so nothing flickers and nothing scrolls; a resized window is simply drawn anew. The page is a
+pure function of what was told.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ try:
     from rich.table import Table
     from rich.text import Text
 except ModuleNotFoundError:
-    raise ModuleNotFoundError('the view needs Rich: pip install "support-chat[demo]", or use --plain', name="rich") from None
+    raise ModuleNotFoundError(
+        'the view needs Rich: pip install "support-chat[demo]", or use --plain', name="rich"
+    ) from None
 
-from support_chat.events import AnyEvent, PhaseChanged
-from support_chat.lifecycle.alphabet import Phase
+from support_chat.lifecycle.events import AnyEvent, PhaseChanged
+from support_chat.lifecycle.names import Phase
 
 from .lines import in_words, verdict
 from .report import Counters, Step, Summary
@@ -40,7 +44,9 @@ _MARGIN: Final = (0, 1)
 
 @attrs.define(eq=False)
 class Page:
-    """What the screen shows: the scene, the steps so far with the events of each, and where the session stands."""
+    """What the screen shows: the scene, the steps so far with the events of each, and where the
+    session stands.
+    """
 
     heading: str = ""
     title: str = ""
@@ -53,7 +59,9 @@ class Page:
 
 
 class View:
-    """A reporter that draws on the terminal behind `out` while its `async with` block runs; `counters` is asked at each drawing."""
+    """A reporter that draws on the terminal behind `out` while its `async with` block runs;
+    `counters` is asked at each drawing.
+    """
 
     def __init__(self, out: TextIO, counters: Callable[[], Counters]) -> None:
         self.console = Console(file=out)
@@ -74,7 +82,12 @@ class View:
         self._drawing = asyncio.create_task(self._draw())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -90,7 +103,9 @@ class View:
         return drawn(self.page, self._counters(), time.monotonic() - self._began)
 
     def scene(self, number: int, of: int, title: str) -> None:
-        """A heading, on top and among the steps: what came before stays in sight as long as there is room."""
+        """A heading, on top and among the steps: what came before stays in sight as long as there
+        is room.
+        """
         self.page.heading = f"scene {number} of {of}"
         self.page.title = title
         self.page.entries.append(Text(f"{number} {title}", "dim italic"))
@@ -116,8 +131,12 @@ class View:
     def step(self, step: Step) -> None:
         """What came of it."""
         if self.page.doing is not None:
-            self.page.entries[self.page.entries.index(self.page.doing)] = Text.assemble(_mark(step.ok), (step.did, "bold"))
-        self.page.entries.append(Text(f"  {step.says}") if step.ok else Text(f"  {step.complaint}", "bold red"))
+            self.page.entries[self.page.entries.index(self.page.doing)] = Text.assemble(
+                _mark(step.ok), (step.did, "bold")
+            )
+        self.page.entries.append(
+            Text(f"  {step.says}") if step.ok else Text(f"  {step.complaint}", "bold red")
+        )
 
     def end(self, summary: Summary) -> None:
         """The page goes, the summary stays."""
@@ -178,7 +197,11 @@ def _numbers(counters: Counters) -> Text:
         ("token calls", f"{counters.token_calls}"),
         ("updates", f"{counters.updates} in {counters.update_requests} requests"),
     )
-    parts = [part for name, number in numbers for part in ((f"{name} ", "dim"), (number, "bold"), ("   ", ""))]
+    parts = [
+        part
+        for name, number in numbers
+        for part in ((f"{name} ", "dim"), (number, "bold"), ("   ", ""))
+    ]
     return Text.assemble(*parts[:-1], no_wrap=True, overflow="crop")
 
 
@@ -197,7 +220,9 @@ class _Tail:
 
 @attrs.frozen
 class _Filled:
-    """Something above, something at the foot of the screen, and between them the last entries that fit."""
+    """Something above, something at the foot of the screen, and between them the last entries that
+    fit.
+    """
 
     above: Sequence[RenderableType]
     entries: Sequence[Text]
@@ -208,7 +233,9 @@ class _Filled:
         above = console.render_lines(Group(*self.above), inside)
         below = console.render_lines(Group(*self.below), inside)
         room = max(1, (options.height or console.height) - len(above) - len(below))
-        between = console.render_lines(Group(*(_hanging(entry) for entry in self.entries[-room:])), inside)[-room:]
+        between = console.render_lines(
+            Group(*(_hanging(entry) for entry in self.entries[-room:])), inside
+        )[-room:]
         blank = [[Segment(" " * options.max_width)]] * (room - len(between))
         for line in (*above, *between, *blank, *below):
             yield from line
@@ -230,11 +257,17 @@ def summed_up(summary: Summary) -> RenderableType:
     for number, title in enumerate(summary.titles, 1):
         steps = summary.of(number)
         ended = f"{len(steps)} step{'' if len(steps) == 1 else 's'}" if steps else "not played"
-        scenes.add_row(Text.assemble(_mark(bool(steps) and all(s.ok for s in steps)), title), Text(ended, "dim"))
+        scenes.add_row(
+            Text.assemble(_mark(bool(steps) and all(s.ok for s in steps)), title),
+            Text(ended, "dim"),
+        )
     wrong = [Text(f"  {step.did}: {step.complaint}", "bold red") for step in summary.failed]
     return Padding(
         Group(
-            Text(f"{verdict(summary)}, in {summary.seconds:.0f} s", "bold green" if summary.ok else "bold red"),
+            Text(
+                f"{verdict(summary)}, in {summary.seconds:.0f} s",
+                "bold green" if summary.ok else "bold red",
+            ),
             "",
             scenes,
             *wrong,
@@ -243,7 +276,8 @@ def summed_up(summary: Summary) -> RenderableType:
             _numbers(summary.counters),
             "",
             Text(
-                "One SupportChat object did all this, against a backend in this process; only the waiting was shortened. "
+                "One SupportChat object did all this, against a backend in this process; only the "
+                "waiting was shortened. "
                 "What it may do when is written in one chart, which `support-chat draw` shows."
             ),
         ),

@@ -1,7 +1,8 @@
-"""The world around the session that the demo shows: a backend, the customer's own server, and the wire between.
+"""The world around the session that the demo shows: a backend, the customer's own server, and the
+wire between.
 
-All of it is in this process, and all of it is what a real session would meet: the session under demonstration is given no
-hint that it is in a play.
+All of it is in this process, and all of it is what a real session would meet: the session under
+demonstration is given no hint that it is in a play.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ SIGNED_IN: Final = SignedIn(ADA.id)
 
 @attrs.frozen
 class Pace:
-    """How fast the demo goes: the session's limits, the network's latency and the pauses for a reader, in seconds."""
+    """How fast the demo goes: the session's limits, the network's latency and the pauses for a
+    reader, in seconds.
+    """
 
     settings: Settings
     latency: float
@@ -45,7 +48,9 @@ class Pace:
 
 @attrs.define
 class Customer:
-    """The server of a company that uses the chat: it knows who has signed in and mints identity tokens for them."""
+    """The server of a company that uses the chat: it knows who has signed in and mints identity
+    tokens for them.
+    """
 
     secret: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), repr=False)
     calls: int = 0
@@ -67,9 +72,11 @@ class Customer:
 
 @attrs.define
 class Wire:
-    """A transport like any other, which can be made `unstoppable`: a dial then goes on although it was cancelled.
+    """A transport like any other, which can be made `unstoppable`: a dial then goes on although it
+    was cancelled.
 
-    That is what a dial on a thread or inside a C library does, and where results that come too late stem from.
+    That is what a dial on a thread or inside a C library does, and where results that come too late
+    stem from.
     """
 
     inner: Transport
@@ -111,7 +118,9 @@ class World:
     def begin(cls, pace: Pace) -> World:
         """A world in which nothing has happened; close its backend when it is over."""
         customer = Customer()
-        backend = Backend(workspace_id=WORKSPACE, widget_id=WIDGET, keys=[IdentityKey("HS256", customer.secret)])
+        backend = Backend(
+            workspace_id=WORKSPACE, widget_id=WIDGET, keys=[IdentityKey("HS256", customer.secret)]
+        )
         world = cls(backend, customer, Wire(LoopbackTransport(backend)), pace)
         world.heal()
         return world

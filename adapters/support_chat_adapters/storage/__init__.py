@@ -9,8 +9,8 @@
 | `KeyringStorage` | the system's keyring | the processes of a user |
 | `MappingStorage` | a mapping of yours | whoever shares the mapping; `FileLock` helps |
 
-Each is imported when it is asked for: some stand on an extra, and some builds of Python (Pyodide's, for one) come without
-sqlite3 or without locks on files.
+Each is imported when it is asked for: some stand on an extra, and some builds of Python (Pyodide's,
+for one) come without sqlite3 or without locks on files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING
 
 from .memory import MemoryStorage
 
-__all__ = ["FileLock", "FileStorage", "KeyringStorage", "MappingStorage", "MemoryStorage", "RedisStorage", "SQLiteStorage"]
+__all__ = [
+    "FileLock",
+    "FileStorage",
+    "KeyringStorage",
+    "MappingStorage",
+    "MemoryStorage",
+    "RedisStorage",
+    "SQLiteStorage",
+]
 
 if TYPE_CHECKING:
     from .file import FileStorage

@@ -1,9 +1,10 @@
 """One daemon thread as an executor, for blocking calls that must keep their order and their thread.
 
-The executors of the standard library join their threads when the interpreter exits, so a call that hangs (a file on a dead
-network drive) would keep the program from ending; and they have no single thread that is certain to run every call, which
-is what a sqlite3 connection asks for. As an `Executor` it works with `loop.run_in_executor` of every event loop, which
-delivers results with `call_soon_threadsafe` and drops those of calls that were cancelled.
+The executors of the standard library join their threads when the interpreter exits, so a call that
+hangs (a file on a dead network drive) would keep the program from ending; and they have no single
+thread that is certain to run every call, which is what a sqlite3 connection asks for. As an
+`Executor` it works with `loop.run_in_executor` of every event loop, which delivers results with
+`call_soon_threadsafe` and drops those of calls that were cancelled.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _Work: TypeAlias = "tuple[Future[Any], Callable[[], Any]] | None"
 
 
 class DaemonExecutor(Executor):
-    """Runs calls one after the other on a daemon thread named `name`, which starts with the first call."""
+    """Runs calls one after the other on a daemon thread named `name`, which starts with the first
+    call.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -32,20 +35,27 @@ class DaemonExecutor(Executor):
         self._lock = threading.Lock()
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Queues the call; raises RuntimeError after `shutdown()`. A call that is cancelled before it begins never runs."""
+        """Queues the call; raises RuntimeError after `shutdown()`. A call that is cancelled before
+        it begins never runs.
+        """
         future: Future[_T] = Future()
         with self._lock:
             if self._down:
                 raise RuntimeError(f"{self._name} is shut down")
             if self._thread is None:
-                # The thread holds the queue, not this object: dropping an executor must not depend on its thread.
-                self._thread = threading.Thread(target=_work, args=(self._queue,), name=self._name, daemon=True)
+                # The thread holds the queue, not this object: dropping an executor must not depend
+                # on its thread.
+                self._thread = threading.Thread(
+                    target=_work, args=(self._queue,), name=self._name, daemon=True
+                )
                 self._thread.start()
             self._queue.put((future, functools.partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the thread after the calls already queued, which `cancel_futures` drops; `wait` waits for its end."""
+        """Ends the thread after the calls already queued, which `cancel_futures` drops; `wait`
+        waits for its end.
+        """
         with self._lock:
             self._down = True
             if cancel_futures:

@@ -1,4 +1,6 @@
-"""What the operating system says of a file, as a StorageError with the way out; the file is named without its folder."""
+"""What the operating system says of a file, as a StorageError with the way out; the file is named
+without its folder.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,17 @@ from support_chat.errors import StorageError
 
 
 def file_error(error: OSError, name: str, verb: str = "used") -> StorageError:
-    """The error for the file called `name`, which cannot be `verb` (a participle: used, created...)."""
-    words = error.strerror or type(error).__name__  # str(error) would show the folder, which may be a person's name
+    """The error for the file called `name`, which cannot be `verb` (a participle: used,
+    created...).
+    """
+    # str(error) would show the folder, which may be a person's name
+    words = error.strerror or type(error).__name__
     return StorageError(
-        f"The storage file {name!r} cannot be {verb}: {words}. {_remedy(error)}, or choose another path.",
+        f"The storage file {name!r} cannot be {verb}: {words}. {_remedy(error)}, or choose "
+        "another path.",
         reason=type(error).__name__,
-        recoverable=error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE),
+        recoverable=error.errno
+        in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE),
     )
 
 

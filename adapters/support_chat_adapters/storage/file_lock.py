@@ -1,6 +1,7 @@
 """A lock between processes, which the operating system releases when its holder dies.
 
-The locked file is empty and stays: whoever removed it would leave another process with a lock on a file nobody else finds.
+The locked file is empty and stays: whoever removed it would leave another process with a lock on a
+file nobody else finds.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ _PAUSES: Final = (0.001, 0.002, 0.005, 0.01)
 
 
 class FileLock:
-    """A lock on the file at `path`, which is made with mode 0600 when it is absent; its folder must exist.
+    """A lock on the file at `path`, which is made with mode 0600 when it is absent; its folder must
+    exist.
 
-    `held()` waits for it at most `timeout` seconds. It keeps out other processes and other threads, those with an object of
-    their own on the same path too; whoever holds it must not ask for it again. Pass `FileLock(path).held` wherever a factory
-    of context managers is asked for, as `MappingStorage(lock=...)` does. It holds on one machine; on a network drive only if
-    the drive carries locks.
+    `held()` waits for it at most `timeout` seconds. It keeps out other processes and other threads,
+    those with an object of their own on the same path too; whoever holds it must not ask for it
+    again. Pass `FileLock(path).held` wherever a factory of context managers is asked for, as
+    `MappingStorage(lock=...)` does. It holds on one machine; on a network drive only if the drive
+    carries locks.
 
     Raises InvalidInputError for a negative timeout.
     """
@@ -44,9 +47,11 @@ class FileLock:
 
     @contextlib.contextmanager
     def held(self, *, shared: bool = False) -> Generator[None, None, None]:
-        """Holds the lock in this block; blocks until then. Raises StorageError when others keep it, or it cannot be made.
+        """Holds the lock in this block; blocks until then. Raises StorageError when others keep it,
+        or it cannot be made.
 
-        `shared`: beside others who hold it shared, where the system has such locks (not on Windows).
+        `shared`: beside others who hold it shared, where the system has such locks (not on
+        Windows).
         """
         name = os.path.basename(self._path)
         try:
@@ -55,7 +60,8 @@ class FileLock:
             raise file_error(error, name, "locked") from error
         if descriptor is None:
             raise StorageError(
-                f"The lock {name!r} was kept by another process for {self._timeout:g} s. Try again, or allow a longer timeout.",
+                f"The lock {name!r} was kept by another process for {self._timeout:g} s. Try "
+                "again, or allow a longer timeout.",
                 reason="locked",
             )
         try:
@@ -67,7 +73,9 @@ class FileLock:
     def _acquire(self, until: float, shared: bool) -> int | None:
         attempt = 0
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            descriptor = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
+            )
             try:
                 while not _locks(descriptor, shared):
                     if time.monotonic() >= until:
@@ -80,7 +88,8 @@ class FileLock:
             except BaseException:
                 os.close(descriptor)
                 raise
-            os.close(descriptor)  # somebody removed the file meanwhile, so that others lock another one
+            # somebody removed the file meanwhile, so that others lock another one
+            os.close(descriptor)
 
     def _is_in_place(self, descriptor: int) -> bool:
         with contextlib.suppress(FileNotFoundError):
@@ -111,4 +120,5 @@ else:
         return True
 
     def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile shares the descriptor: closing would not release
+        # a child forked meanwhile shares the descriptor: closing would not release
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,9 +1,11 @@
-"""The JSON file behind `FileStorage`, with blocking methods: its lock, its atomic replacement, and what it does when damaged.
+"""The JSON file behind `FileStorage`, with blocking methods: its lock, its atomic replacement, and
+what it does when damaged.
 
-- A lock file beside it (`<name>.lock`, empty, stays) makes each operation one atomic step between processes.
-- A change is written to `<name>.new`, forced to the disk, and renamed over the file: a crash at any point leaves the old or
-  the new content. What a killed process left in `<name>.new` is removed by the next operation, of whatever kind: it holds
-  values, and a clear must leave none.
+- A lock file beside it (`<name>.lock`, empty, stays) makes each operation one atomic step between
+  processes.
+- A change is written to `<name>.new`, forced to the disk, and renamed over the file: a crash at any
+  point leaves the old or the new content. What a killed process left in `<name>.new` is removed by
+  the next operation, of whatever kind: it holds values, and a clear must leave none.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class JSONFile:
             raise file_error(error, self._name) from error
         except UnicodeEncodeError:
             raise StorageError(
-                f"The storage file {self._name!r} cannot hold a text that UTF-8 cannot carry; pass clean text.",
+                f"The storage file {self._name!r} cannot hold a text that UTF-8 cannot carry; "
+                "pass clean text.",
                 reason="UnicodeEncodeError",
                 recoverable=False,
             ) from None
@@ -101,7 +104,9 @@ class JSONFile:
             return parsed(content)
         except DamagedError as damage:
             aside = set_aside(self._path)
-            report(f"The storage file {self._name!r}", str(damage), f"it was set aside as {aside!r}")
+            report(
+                f"The storage file {self._name!r}", str(damage), f"it was set aside as {aside!r}"
+            )
             _sync_folder(self._path)
             return {}
 
@@ -109,7 +114,9 @@ class JSONFile:
         content = json.dumps(entries, ensure_ascii=False, indent=1).encode()
         try:
             # Never through a link or into a file that somebody else put there and could read.
-            descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            descriptor = os.open(
+                self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+            )
             with open(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
@@ -123,15 +130,20 @@ class JSONFile:
 
 
 def parsed(content: bytes) -> Mapping[str, str]:
-    """The entries in a file's content, none in an empty one; raises DamagedError unless it is a JSON object of texts."""
+    """The entries in a file's content, none in an empty one; raises DamagedError unless it is a
+    JSON object of texts.
+    """
     if not content:
         return {}  # a file that was made beforehand, by `touch` or to give it an owner
     try:
         entries: object = json.loads(content.decode())
-        json.dumps(entries, ensure_ascii=False).encode()  # a lone surrogate, escaped in JSON, is no text
+        # a lone surrogate, escaped in JSON, is no text
+        json.dumps(entries, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise DamagedError("it is not JSON") from None  # the error would show the content
-    if not isinstance(entries, dict) or not all(isinstance(value, str) for value in cast("dict[str, object]", entries).values()):
+    if not isinstance(entries, dict) or not all(
+        isinstance(value, str) for value in cast("dict[str, object]", entries).values()
+    ):
         raise DamagedError("it is not a JSON object of texts")
     return cast("dict[str, str]", entries)
 
@@ -144,7 +156,8 @@ def _sync_folder(path: str) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives have no such thing
+        # some network drives have no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
         os.close(folder)

@@ -1,8 +1,9 @@
-"""The entries of a keyring, with blocking methods: their names, their index, and how they are changed in one step.
+"""The entries of a keyring, with blocking methods: their names, their index, and how they are
+changed in one step.
 
-A keyring answers for one name at a time and lists nothing, so the names are kept in an entry of their own, the *index*. It never
-misses a name: a name is added before its value is stored, and removed after it. After a crash in between it may hold one
-too many, which `keys` leaves out.
+A keyring answers for one name at a time and lists nothing, so the names are kept in an entry of
+their own, the *index*. It never misses a name: a name is added before its value is stored, and
+removed after it. After a crash in between it may hold one too many, which `keys` leaves out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _PROBE: Final = "%probe"
 
 
 class Keyring(Protocol):
-    """What is asked of a backend of the keyring library, which leaves its own methods without types."""
+    """What is asked of a backend of the keyring library, which leaves its own methods without
+    types.
+    """
 
     def get_password(self, service: str, username: str) -> str | None:
         """The secret of this name, or None."""
@@ -40,10 +43,12 @@ class Keyring(Protocol):
 
 
 class KeyringEntries:
-    """Entries of `service` in the keyring `backend` (None: the system's), changed one process at a time under `lock`.
+    """Entries of `service` in the keyring `backend` (None: the system's), changed one process at a
+    time under `lock`.
 
-    All methods block, and raise StorageError. The first one that is called finds out whether the keyring can be used: it stores,
-    reads and removes an entry. If it fails, the next one tries again.
+    All methods block, and raise StorageError. The first one that is called finds out whether the
+    keyring can be used: it stores, reads and removes an entry. If it fails, the next one tries
+    again.
     """
 
     def __init__(self, service: str, backend: Keyring | None, lock: FileLock) -> None:
@@ -88,7 +93,9 @@ class KeyringEntries:
     def keys(self) -> tuple[str, ...]:
         """Every key, sorted."""
         with self._opened() as backend:
-            return tuple(sorted(key for key in self._index(backend) if self._is_there(backend, key)))
+            return tuple(
+                sorted(key for key in self._index(backend) if self._is_there(backend, key))
+            )
 
     def close(self) -> None:
         """Nothing is kept open between two operations."""
@@ -119,19 +126,26 @@ class KeyringEntries:
         _remove(backend, self._service, _PROBE)
         if kept != word or backend.get_password(self._service, _PROBE) is not None:
             raise StorageError(
-                f"The keyring ({type(backend).__module__}) did not keep what it was given; choose another keyring or storage.",
+                f"The keyring ({type(backend).__module__}) did not keep what it was given; choose "
+                "another keyring or storage.",
                 reason="forgetful",
                 recoverable=False,
             )
         return backend
 
     def _value(self, backend: Keyring, key: str) -> str | None:
-        """The value, which is entered in the index if it is not there: the index may have been lost."""
+        """The value, which is entered in the index if it is not there: the index may have been
+        lost.
+        """
         try:
             value = _text(backend, self._service, quoted(key))
         except DamagedError as damage:
             _remove(backend, self._service, quoted(key))
-            report(f"The value {key!r} in the keyring", str(damage), "it could not be read, so it was removed")
+            report(
+                f"The value {key!r} in the keyring",
+                str(damage),
+                "it could not be read, so it was removed",
+            )
             return None
         if value is not None and key not in (index := self._index(backend)):
             self._write_index(backend, [*index, key])
@@ -177,8 +191,12 @@ class KeyringEntries:
 
 
 def quoted(key: str) -> str:
-    """The key as the name of an entry: some keyrings take upper for lower case, and few take a NUL or an empty name."""
-    return re.sub(rb"[^a-z0-9/_.-]", lambda byte: b"%%%02x" % byte[0][0], key.encode()).decode() or "%"
+    """The key as the name of an entry: some keyrings take upper for lower case, and few take a NUL
+    or an empty name.
+    """
+    return (
+        re.sub(rb"[^a-z0-9/_.-]", lambda byte: b"%%%02x" % byte[0][0], key.encode()).decode() or "%"
+    )
 
 
 def parsed_index(content: str) -> list[str]:
@@ -187,7 +205,9 @@ def parsed_index(content: str) -> list[str]:
         keys = json.loads(content)
     except (ValueError, RecursionError):
         raise DamagedError("it is not JSON") from None
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[object]", keys)):
+    if not isinstance(keys, list) or not all(
+        isinstance(key, str) for key in cast("list[object]", keys)
+    ):
         raise DamagedError("it is not a JSON list of texts")
     return cast("list[str]", keys)
 
@@ -219,7 +239,11 @@ def _storage_error(error: Exception) -> StorageError:
 
     passing = True
     if isinstance(error, errors.NoKeyringError):
-        fault, passing = "this system has none. Install one (on Linux: GNOME Keyring or KWallet), or choose another storage", False
+        fault, passing = (
+            "this system has none. Install one (on Linux: GNOME Keyring or KWallet), or choose "
+            "another storage",
+            False,
+        )
     elif isinstance(error, errors.KeyringLocked):
         fault = "it is locked. Unlock it, then try again"
     elif isinstance(error, errors.InitError):
@@ -229,5 +253,7 @@ def _storage_error(error: Exception) -> StorageError:
     else:
         fault = "it failed. Try again, or choose another storage"
     return StorageError(
-        f"The keyring cannot be used: {fault} ({type(error).__name__}).", reason=type(error).__name__, recoverable=passing
+        f"The keyring cannot be used: {fault} ({type(error).__name__}).",
+        reason=type(error).__name__,
+        recoverable=passing,
     )

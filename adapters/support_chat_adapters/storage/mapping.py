@@ -1,6 +1,8 @@
-"""A storage in a mapping of yours: the session of a web framework (NiceGUI, Flask), a shelf, a cache.
+"""A storage in a mapping of yours: the session of a web framework (NiceGUI, Flask), a shelf, a
+cache.
 
-A mapping cannot compare and set, so what is atomic depends on whoever else has the mapping: see `MappingStorage`.
+A mapping cannot compare and set, so what is atomic depends on whoever else has the mapping: see
+`MappingStorage`.
 """
 
 from __future__ import annotations
@@ -17,39 +19,51 @@ from support_chat.errors import StorageError
 from .damage import report
 
 _TURN: Final = threading.RLock()
-"""Held while any mapping is used: two objects may have the same one, or two views of it. (A mapping may lead to another.)"""
+"""Held while any mapping is used: two objects may have the same one, or two views of it. (A mapping
+may lead to another.)
+"""
 
 _UNREADABLE: Final = (pickle.UnpicklingError, EOFError, UnicodeDecodeError)
-"""What a shelf raises for a value whose bytes are damaged, unlike the errors of a shelf that cannot be used."""
+"""What a shelf raises for a value whose bytes are damaged, unlike the errors of a shelf that cannot
+be used.
+"""
 
 
 class MappingStorage:
-    """Keeps everything as entries of `mapping`, in the caller's thread and context, where a framework's sessions are found.
+    """Keeps everything as entries of `mapping`, in the caller's thread and context, where a
+    framework's sessions are found.
 
-    Use it for one visitor per signed-in browser: give it the mapping in which your framework keeps that browser's data.
+    Use it for one visitor per signed-in browser: give it the mapping in which your framework keeps
+    that browser's data.
 
-    **What is atomic.** Within this process, every operation of every MappingStorage is one step. Between processes that is the
-    mapping's affair: none can compare and set. If several processes change the same mapping, pass as `lock` a factory of context
-    managers that keeps the others out; it is entered for each operation. `FileLock("visitors.lock").held` is one, for processes of
-    one machine, but it helps only where the mapping reads what others wrote (open a shelf within the lock; one that is kept open
-    remembers). A cookie that holds the session, as Flask's does, cannot be locked at all: of two requests at once, the later
-    answer wins.
+    **What is atomic.** Within this process, every operation of every MappingStorage is one step.
+    Between processes that is the mapping's affair: none can compare and set. If several processes
+    change the same mapping, pass as `lock` a factory of context managers that keeps the others out;
+    it is entered for each operation. `FileLock("visitors.lock").held` is one, for processes of one
+    machine, but it helps only where the mapping reads what others wrote (open a shelf within the
+    lock; one that is kept open remembers). A cookie that holds the session, as Flask's does, cannot
+    be locked at all: of two requests at once, the later answer wins.
 
-    After a change the mapping's `sync()` is called, if it has one, as a shelf does. A removed value is first overwritten by one
-    of the same length, so that a shelf on `dbm.dumb` keeps no byte of it; what else a mapping leaves on a disk, and what a crash
-    leaves of it, is its own affair.
+    After a change the mapping's `sync()` is called, if it has one, as a shelf does. A removed value
+    is first overwritten by one of the same length, so that a shelf on `dbm.dumb` keeps no byte of
+    it; what else a mapping leaves on a disk, and what a crash leaves of it, is its own affair.
 
-    A value that is not text is moved to `<key>:corrupt-<n>`, with a warning in the log `support_chat`, and counts as absent from
-    then on; one that a shelf cannot read stays until it is overwritten or removed. Keys that are not text are left alone.
+    A value that is not text is moved to `<key>:corrupt-<n>`, with a warning in the log
+    `support_chat`, and counts as absent from then on; one that a shelf cannot read stays until it
+    is overwritten or removed. Keys that are not text are left alone.
 
-    It implements the `Storage` port. Every method raises StorageError when the mapping or the lock fails. Closing it does not close
-    the mapping: whoever made that closes it.
+    It implements the `Storage` port. Every method raises StorageError when the mapping or the lock
+    fails. Closing it does not close the mapping: whoever made that closes it.
     """
 
     def __init__(
-        self, mapping: MutableMapping[str, str], *, lock: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
+        self,
+        mapping: MutableMapping[str, str],
+        *,
+        lock: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
     ) -> None:
-        self._mapping: MutableMapping[str, Any] = mapping  # any: what is in it may be somebody else's
+        # any: what is in it may be somebody else's
+        self._mapping: MutableMapping[str, Any] = mapping
         self._lock = lock
         self._closed = False
 
@@ -68,7 +82,9 @@ class MappingStorage:
             return value
 
     async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an absent key."""
+        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
+        absent key.
+        """
         with self._opened():
             stored = self._value(key)
             if stored != old:
@@ -90,21 +106,28 @@ class MappingStorage:
             return tuple(key for key in list[object](self._mapping) if isinstance(key, str))
 
     async def aclose(self) -> None:
-        """Later calls raise StorageError; the mapping stays as it is. A second call does nothing."""
+        """Later calls raise StorageError; the mapping stays as it is. A second call does
+        nothing.
+        """
         self._closed = True
 
     @contextlib.contextmanager
     def _opened(self) -> Generator[None, None, None]:
         if self._closed:
-            raise StorageError("This MappingStorage is closed; make a new one.", reason="closed", recoverable=False)
+            raise StorageError(
+                "This MappingStorage is closed; make a new one.", reason="closed", recoverable=False
+            )
         try:
             with self._lock(), _TURN:
                 yield
         except StorageError:
             raise
-        except Exception as error:  # a mapping raises what it likes, and may quote what it was given
+        except (
+            Exception
+        ) as error:  # a mapping raises what it likes, and may quote what it was given
             raise StorageError(
-                f"The {type(self._mapping).__name__} behind MappingStorage failed ({type(error).__name__}). See that it is open.",
+                f"The {type(self._mapping).__name__} behind MappingStorage failed "
+                f"({type(error).__name__}). See that it is open.",
                 reason=type(error).__name__,
             ) from None
 
@@ -114,7 +137,11 @@ class MappingStorage:
         except KeyError:
             return None
         except _UNREADABLE:
-            report(f"The value {key!r} of the mapping", "it cannot be read", "it stays until it is overwritten")
+            report(
+                f"The value {key!r} of the mapping",
+                "it cannot be read",
+                "it stays until it is overwritten",
+            )
             return None
         if isinstance(value, str):
             return value
@@ -122,7 +149,11 @@ class MappingStorage:
         self._mapping[aside] = value
         del self._mapping[key]
         self._sync()
-        report(f"The value {key!r} of the mapping", f"it is of type {type(value).__name__}", f"it was set aside as {aside!r}")
+        report(
+            f"The value {key!r} of the mapping",
+            f"it is of type {type(value).__name__}",
+            f"it was set aside as {aside!r}",
+        )
         return None
 
     def _free_name(self, key: str) -> str:
@@ -147,4 +178,7 @@ class MappingStorage:
             sync()
 
     def __repr__(self) -> str:
-        return f"<MappingStorage in a {type(self._mapping).__name__}{' closed' if self._closed else ''}>"
+        return (
+            "<MappingStorage in a "
+            f"{type(self._mapping).__name__}{' closed' if self._closed else ''}>"
+        )

@@ -1,4 +1,6 @@
-"""A storage that lives and dies with the process: for tests, for demos, and for servers that keep nothing of a visitor."""
+"""A storage that lives and dies with the process: for tests, for demos, and for servers that keep
+nothing of a visitor.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from support_chat.errors import StorageError
 
 
 class MemoryStorage:
-    """Keeps everything in a dict; a new visitor begins with each new object. Threads and loops may share one.
+    """Keeps everything in a dict; a new visitor begins with each new object. Threads and loops may
+    share one.
 
     It implements the `Storage` port, whose methods raise StorageError after `aclose()`.
     """
@@ -30,7 +33,9 @@ class MemoryStorage:
             return self._open().setdefault(key, value)
 
     async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an absent key."""
+        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
+        absent key.
+        """
         with self._lock:
             entries = self._open()
             if entries.get(key) == old:
@@ -56,5 +61,7 @@ class MemoryStorage:
 
     def _open(self) -> dict[str, str]:
         if self._closed:
-            raise StorageError("This MemoryStorage is closed; make a new one.", reason="closed", recoverable=False)
+            raise StorageError(
+                "This MemoryStorage is closed; make a new one.", reason="closed", recoverable=False
+            )
         return self._entries

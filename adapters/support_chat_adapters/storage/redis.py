@@ -1,4 +1,5 @@
-"""A storage on a Redis server: for web servers of several machines, whose visitors are shared and may expire.
+"""A storage on a Redis server: for web servers of several machines, whose visitors are shared and
+may expire.
 
 What the server does in one step is in `redis_scripts.py`.
 """
@@ -21,43 +22,65 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _CHUNK: Final = 1000
-"""Keys in one command: many enough to be quick, few enough not to hold up the server's other clients."""
+"""Keys in one command: many enough to be quick, few enough not to hold up the server's other
+clients.
+"""
 
 
 class RedisStorage:
-    """Keeps each value as a string under `prefix` + key on the Redis server at `server`, a URL or a client of yours.
+    """Keeps each value as a string under `prefix` + key on the Redis server at `server`, a URL or a
+    client of yours.
 
-    Use it when several machines must know the same visitor. With a URL (`redis://`, `rediss://`, `unix://`) each operation opens
-    a connection of its own and closes it, waiting at most `timeout` seconds for each answer: a session has a handful of them
-    in its life, nothing is left open between two, any event loop may call, and a server that was restarted is just found again.
-    Pass a `redis.asyncio.Redis` of your own where you want its pool, its retries and its timeouts; then use the storage on the
-    client's event loop, and close the client yourself.
+    Use it when several machines must know the same visitor. With a URL (`redis://`, `rediss://`,
+    `unix://`) each operation opens a connection of its own and closes it, waiting at most `timeout`
+    seconds for each answer: a session has a handful of them in its life, nothing is left open
+    between two, any event loop may call, and a server that was restarted is just found again. Pass
+    a `redis.asyncio.Redis` of your own where you want its pool, its retries and its timeouts; then
+    use the storage on the client's event loop, and close the client yourself.
 
-    `ttl`: a value expires so many seconds after it was last read or written, as a web session does; None: never. Choose a
-    `prefix` of its own for each application that shares the database.
+    `ttl`: a value expires so many seconds after it was last read or written, as a web session does;
+    None: never. Choose a `prefix` of its own for each application that shares the database.
 
-    A key whose type is not a string, or whose value is not text, is renamed to `<key>:corrupt-<n>` with a warning in the log
-    `support_chat`, and counts as absent from then on. It still belongs to its scope: a clear of the scope removes it.
+    A key whose type is not a string, or whose value is not text, is renamed to `<key>:corrupt-<n>`
+    with a warning in the log `support_chat`, and counts as absent from then on. It still belongs to
+    its scope: a clear of the scope removes it.
 
-    What is deleted is gone from the server's memory and its next snapshot; an append-only file keeps it until its next rewrite.
+    What is deleted is gone from the server's memory and its next snapshot; an append-only file
+    keeps it until its next rewrite.
 
-    It implements the `Storage` port. Every method raises StorageError, which names the server without its password; a cancelled
-    call may or may not have been done.
+    It implements the `Storage` port. Every method raises StorageError, which names the server
+    without its password; a cancelled call may or may not have been done.
 
-    Raises InvalidInputError for a URL that is none, or a `ttl` or `timeout` that is not positive, and ModuleNotFoundError
-    without the extra `redis`.
+    Raises InvalidInputError for a URL that is none, or a `ttl` or `timeout` that is not positive,
+    and ModuleNotFoundError without the extra `redis`.
     """
 
-    def __init__(self, server: str | Redis, *, ttl: float | None = None, prefix: str = "support-chat:", timeout: float = 3.0) -> None:
-        require("redis.asyncio", extra="redis", purpose="RedisStorage speaks to its server with redis-py")
+    def __init__(
+        self,
+        server: str | Redis,
+        *,
+        ttl: float | None = None,
+        prefix: str = "support-chat:",
+        timeout: float = 3.0,
+    ) -> None:
+        require(
+            "redis.asyncio",
+            extra="redis",
+            purpose="RedisStorage speaks to its server with redis-py",
+        )
         if ttl is not None and not (0 < ttl < math.inf):
-            raise InvalidInputError("RedisStorage(ttl=...) must be more than zero seconds, or None for values that never expire.")
+            raise InvalidInputError(
+                "RedisStorage(ttl=...) must be more than zero seconds, or None for values that "
+                "never expire."
+            )
         if not (0 < timeout < math.inf):
             raise InvalidInputError("RedisStorage(timeout=...) must be more than zero seconds.")
         from redis.asyncio import Redis
 
         if not isinstance(server, str | Redis):
-            raise InvalidInputError(f"RedisStorage needs a URL or a redis.asyncio.Redis, not {type(server).__name__}.")
+            raise InvalidInputError(
+                f"RedisStorage needs a URL or a redis.asyncio.Redis, not {type(server).__name__}."
+            )
         self._server = server
         self._timeout = timeout
         self._prefix = prefix
@@ -70,12 +93,15 @@ class RedisStorage:
         return await self._value(GET, key)
 
     async def create(self, key: str, value: str) -> str:
-        """Stores `value` if `key` is absent, in one atomic step between all clients; returns what is stored afterwards."""
+        """Stores `value` if `key` is absent, in one atomic step between all clients; returns what
+        is stored afterwards.
+        """
         stored = await self._value(CREATE, key, value)
         return value if stored is None else stored
 
     async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between all clients; returns what is stored afterwards.
+        """Stores `new` if `old` is stored, in one atomic step between all clients; returns what is
+        stored afterwards.
 
         An absent key is left absent and answers `old`.
         """
@@ -83,19 +109,25 @@ class RedisStorage:
         return old if stored is None else stored
 
     async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Of thousands, others may see some removed and some not yet."""
+        """Removes the keys; absent ones are no error. Of thousands, others may see some removed and
+        some not yet.
+        """
         async with self._client() as client:
             for i in range(0, len(keys), _CHUNK):
                 await _raw(client, "DEL", *(self._full(key) for key in keys[i : i + _CHUNK]))
 
     async def keys(self) -> Sequence[str]:
-        """Every key under the prefix, sorted. Those that come or go meanwhile may be missing or be among them."""
+        """Every key under the prefix, sorted. Those that come or go meanwhile may be missing or be
+        among them.
+        """
         found: set[str] = set()
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", self._prefix) + "*"
         async with self._client() as client:
             cursor = 0
             while True:
-                cursor, names = await _raw(client, "SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK)
+                cursor, names = await _raw(
+                    client, "SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK
+                )
                 for name in cast("list[bytes]", names):
                     with contextlib.suppress(UnicodeDecodeError):  # the name of somebody else's key
                         found.add(name.decode().removeprefix(self._prefix))
@@ -103,13 +135,17 @@ class RedisStorage:
                     return sorted(found)
 
     async def aclose(self) -> None:
-        """Later calls raise StorageError; a client of yours stays open. A second call does nothing."""
+        """Later calls raise StorageError; a client of yours stays open. A second call does
+        nothing.
+        """
         self._closed = True
 
     async def _value(self, script: str, key: str, *values: str) -> str | None:
         async with self._client() as client:
             while True:
-                kind, *stored = await _raw(client, "EVAL", script, 1, self._full(key), self._lifetime, *values)
+                kind, *stored = await _raw(
+                    client, "EVAL", script, 1, self._full(key), self._lifetime, *values
+                )
                 if kind == b"none":
                     return None
                 if kind == b"string":
@@ -118,7 +154,11 @@ class RedisStorage:
                 n = await _raw(client, "EVAL", SET_ASIDE, 1, self._full(key), kind, *stored)
                 if n:
                     why = "it is not text" if stored else f"it is a {kind.decode()}, not a string"
-                    report(f"The value {key!r} on {self._name}", why, f"it was set aside as {f'{key}:corrupt-{n}'!r}")
+                    report(
+                        f"The value {key!r} on {self._name}",
+                        why,
+                        f"it was set aside as {f'{key}:corrupt-{n}'!r}",
+                    )
 
     def _full(self, key: str) -> str:
         return self._prefix + key
@@ -129,7 +169,11 @@ class RedisStorage:
         from redis.exceptions import RedisError
 
         if self._closed:
-            raise StorageError(f"The RedisStorage on {self._name} is closed; make a new one.", reason="closed", recoverable=False)
+            raise StorageError(
+                f"The RedisStorage on {self._name} is closed; make a new one.",
+                reason="closed",
+                recoverable=False,
+            )
         try:
             if isinstance(self._server, str):
                 async with self._connected(self._server) as client:
@@ -137,7 +181,8 @@ class RedisStorage:
             else:
                 yield self._server
         except (RedisError, OSError, UnicodeEncodeError) as error:
-            raise _storage_error(error, self._name) from None  # the server quotes commands, and with them the values
+            # the server quotes commands, and with them the values
+            raise _storage_error(error, self._name) from None
 
     def _connected(self, url: str) -> Redis:
         from redis.asyncio import Redis
@@ -145,11 +190,17 @@ class RedisStorage:
         from redis.backoff import NoBackoff
 
         try:
-            return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # redis-py leaves its options without types
-                url, socket_timeout=self._timeout, socket_connect_timeout=self._timeout, retry=Retry(NoBackoff(), 0)
+            # redis-py leaves its options without types
+            return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+                url,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                retry=Retry(NoBackoff(), 0),
             )  # no retries: when to try again is the session's to decide
         except (ValueError, TypeError, AttributeError):  # which may quote the URL
-            raise InvalidInputError("RedisStorage needs a URL like redis://:password@host:6379/0, or a client.") from None
+            raise InvalidInputError(
+                "RedisStorage needs a URL like redis://:password@host:6379/0, or a client."
+            ) from None
 
     def __repr__(self) -> str:
         return f"<RedisStorage: {self._name}{', closed' if self._closed else ''}>"
@@ -163,15 +214,18 @@ def _name(client: Redis) -> str:
 
 
 async def _raw(client: Redis, *command: object) -> Any:
-    """The answer as bytes, also from a client that decodes: what is not text must be seen, not raise.
+    """The answer as bytes, also from a client that decodes: what is not text must be seen, not
+    raise.
 
-    A pooled connection may have died with the server that was restarted, which shows only when it is used: so a command is sent
-    again once. Each of ours may be done twice: its second answer is what its first one was.
+    A pooled connection may have died with the server that was restarted, which shows only when it
+    is used: so a command is sent again once. Each of ours may be done twice: its second answer is
+    what its first one was.
     """
     from redis.exceptions import AuthenticationError, ConnectionError
 
     try:
-        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]  # redis-py leaves it so
+        # redis-py leaves it so
+        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
     except ConnectionError as error:
         if isinstance(error, AuthenticationError):
             raise
@@ -182,8 +236,16 @@ def _storage_error(error: Exception, name: str) -> StorageError:
     from redis import exceptions
 
     passing = True
-    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
-        fault, passing = "it does not let this client in. Check the user, the password and their rights", False
+    if isinstance(
+        error,
+        exceptions.AuthenticationError
+        | exceptions.AuthorizationError
+        | exceptions.NoPermissionError,
+    ):
+        fault, passing = (
+            "it does not let this client in. Check the user, the password and their rights",
+            False,
+        )
     elif isinstance(error, exceptions.TimeoutError | TimeoutError):
         fault = "it did not answer in time. Try again, or allow a longer timeout"
     elif isinstance(error, exceptions.OutOfMemoryError):
@@ -195,5 +257,10 @@ def _storage_error(error: Exception, name: str) -> StorageError:
     elif isinstance(error, UnicodeEncodeError):
         fault, passing = "it was given a text that UTF-8 cannot carry. Pass clean text", False
     else:
-        fault, passing = f"it refused the command ({type(error).__name__}). It must know EVAL, SCAN and DEL", False
-    return StorageError(f"{name} could not be used: {fault}.", reason=type(error).__name__, recoverable=passing)
+        fault, passing = (
+            f"it refused the command ({type(error).__name__}). It must know EVAL, SCAN and DEL",
+            False,
+        )
+    return StorageError(
+        f"{name} could not be used: {fault}.", reason=type(error).__name__, recoverable=passing
+    )

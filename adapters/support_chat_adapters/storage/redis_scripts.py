@@ -1,7 +1,9 @@
-"""The Lua that `RedisStorage` runs: the server does each script as one step, which is what makes create and replace atomic.
+"""The Lua that `RedisStorage` runs: the server does each script as one step, which is what makes
+create and replace atomic.
 
-Each answers the type of the key (`none`, `string`, or another program's) and, of a string, its value. KEYS[1] is the key,
-ARGV[1] its new lifetime in milliseconds, or 0 to leave the lifetime alone.
+Each answers the type of the key (`none`, `string`, or another program's) and, of a string, its
+value. KEYS[1] is the key, ARGV[1] its new lifetime in milliseconds, or 0 to leave the lifetime
+alone.
 """
 
 from __future__ import annotations
@@ -45,4 +47,6 @@ local n = 1
 while redis.call('RENAMENX', KEYS[1], KEYS[1] .. ':corrupt-' .. n) == 0 do n = n + 1 end
 return n
 """
-"""Renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]); answers its number, or 0."""
+"""Renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]);
+answers its number, or 0.
+"""

@@ -1,8 +1,10 @@
-"""What counts as a token in the answer of a customer's server: a pure function from bytes, and one reason for each that is none.
+"""What counts as a token in the answer of a customer's server: a pure function from bytes, and one
+reason for each that is none.
 
-Frameworks disagree about what a function that returns a string sends: Flask calls it `text/html`, FastAPI quotes it as JSON. So the
-content type decides nothing and the shape everything: a token is one word of visible ASCII, as it is or as JSON. A page of a login
-form or of a captive portal is no such word, and fails here, where the reason can still be told, not at the backend.
+Frameworks disagree about what a function that returns a string sends: Flask calls it `text/html`,
+FastAPI quotes it as JSON. So the content type decides nothing and the shape everything: a token is
+one word of visible ASCII, as it is or as JSON. A page of a login form or of a captive portal is no
+such word, and fails here, where the reason can still be told, not at the backend.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class NoTokenError(ValueError):
 
 
 def token_in(body: bytes) -> str:
-    """The token in an answer's body: text, a JSON string, or the `token` of a JSON object; whitespace around it is dropped.
+    """The token in an answer's body: text, a JSON string, or the `token` of a JSON object;
+    whitespace around it is dropped.
 
     Raises NoTokenError for everything else.
     """
@@ -47,7 +50,10 @@ def token_in(body: bytes) -> str:
 def _member(text: str) -> str:
     try:
         answer: object = json.loads(text)
-    except (ValueError, RecursionError):  # RecursionError: brackets nested as deep as the answer is long
+    except (
+        ValueError,
+        RecursionError,
+    ):  # RecursionError: brackets nested as deep as the answer is long
         raise NoTokenError("is not valid JSON") from None
     if isinstance(answer, dict):
         answer = cast("dict[str, object]", answer).get("token")

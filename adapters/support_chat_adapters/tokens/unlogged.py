@@ -1,4 +1,6 @@
-"""A URL that is sent whole and shown in part: httpx2 writes the URL of every request to its log, query and password included."""
+"""A URL that is sent whole and shown in part: httpx2 writes the URL of every request to its log,
+query and password included.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import httpx2
 
 
 class UnloggedURL(httpx2.URL):
-    """Shows scheme, host, port and path; its query, its fragment and its userinfo go to the server and nowhere else."""
+    """Shows scheme, host, port and path; its query, its fragment and its userinfo go to the server
+    and nowhere else.
+    """
 
     def __str__(self) -> str:
         return shown(self)

@@ -1,7 +1,7 @@
 """Transports: the ways a session reaches its backend.
 
-`LoopbackTransport` speaks to a backend in this process, `WidgetAPITransport` to one on the network. The latter stands on libraries
-that are an extra, so it is imported when it is asked for.
+`LoopbackTransport` speaks to a backend in this process, `WidgetAPITransport` to one on the network.
+The latter stands on libraries that are an extra, so it is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ else:  # hidden from type checkers, which would otherwise take every misspelt na
             from ..extras import require
 
             for module in ("httpx2", "msgspec", "websockets"):
-                require(module, extra="widget-api", purpose="WidgetAPITransport speaks HTTP and WebSocket with httpx2 and websockets")
+                require(
+                    module,
+                    extra="widget-api",
+                    purpose="WidgetAPITransport speaks HTTP and WebSocket with httpx2 and "
+                    "websockets",
+                )
             from .widget_api import WidgetAPITransport
 
             return WidgetAPITransport

@@ -1,4 +1,6 @@
-"""The seam between a link and the way its news comes: a WebSocket where one gets through, else long polls."""
+"""The seam between a link and the way its news comes: a WebSocket where one gets through, else long
+polls.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from support_chat.ports import LinkEvent
 
 @attrs.frozen
 class Attached:
-    """What the backend says when a channel begins: where the replay ends, whether something before it is lost, what is unread."""
+    """What the backend says when a channel begins: where the replay ends, whether something before
+    it is lost, what is unread.
+    """
 
     cursor: str
     gap: bool
@@ -49,4 +53,6 @@ class Channel(Protocol):
 
 
 class ChannelBlocked(Exception):
-    """No WebSocket gets through here, though the backend can be reached: a proxy or a firewall is in the way."""
+    """No WebSocket gets through here, though the backend can be reached: a proxy or a firewall is
+    in the way.
+    """

@@ -1,8 +1,10 @@
-"""The loopback: a transport to a backend in the same process and event loop, for tests, demos and offline work.
+"""The loopback: a transport to a backend in the same process and event loop, for tests, demos and
+offline work.
 
-A thin wire. Every request is copied when it is made, as bytes on a socket would be, crosses through the backend's faults
-and suspends on the way there and back, so the races of a network happen here too. What it adds is the client's end of a
-link: once the link is over, by `abort()` or from the other side, pending calls raise NetworkError and nothing is delivered.
+A thin wire. Every request is copied when it is made, as bytes on a socket would be, crosses through
+the backend's faults and suspends on the way there and back, so the races of a network happen here
+too. What it adds is the client's end of a link: once the link is over, by `abort()` or from the
+other side, pending calls raise NetworkError and nothing is delivered.
 """
 
 from __future__ import annotations
@@ -30,15 +32,21 @@ T = TypeVar("T")
 
 
 class LoopbackTransport:
-    """Opens links to `backend`, which its maker closes; the transport itself owns nothing. Many sessions may share one."""
+    """Opens links to `backend`, which its maker closes; the transport itself owns nothing. Many
+    sessions may share one.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     async def open(self, credentials: Credentials) -> LoopbackLink:
-        """Dials the backend; when cancelled, a connection that it has already accepted is closed again."""
+        """Dials the backend; when cancelled, a connection that it has already accepted is closed
+        again.
+        """
         connection = await self._backend.faults.cross(
-            "dial", lambda: self._backend.connect(credentials), undo=lambda connection: connection.close("abandoned")
+            "dial",
+            lambda: self._backend.connect(credentials),
+            undo=lambda connection: connection.close("abandoned"),
         )
         if connection.is_closed:
             raise _lost()
@@ -66,7 +74,9 @@ class LoopbackLink:
 
     @property
     def heard_at(self) -> float:
-        """Now, while the link is healthy; else when it fell silent or was lost. In the running loop's `time()`."""
+        """Now, while the link is healthy; else when it fell silent or was lost. In the running
+        loop's `time()`.
+        """
         return self._connection.heard_at
 
     def events(self) -> AsyncIterator[LinkEvent]:
@@ -74,7 +84,9 @@ class LoopbackLink:
         return _Events(self._connection)
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
-        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they
+        were.
+        """
         frame = copy.deepcopy(request)
         return await self._call("identify", lambda session: self._backend.identify(session, frame))
 
@@ -97,39 +109,52 @@ class LoopbackLink:
 
     async def messages(self, conversation_id: str) -> Sequence[Message]:
         """Lists the messages of a conversation, oldest first."""
-        return await self._call("messages", lambda session: self._backend.messages(session, conversation_id))
+        return await self._call(
+            "messages", lambda session: self._backend.messages(session, conversation_id)
+        )
 
     async def mark_read(self, conversation_id: str) -> ReadAnswer:
         """Counts the messages of a conversation so far as read."""
-        return await self._call("mark_read", lambda session: self._backend.mark_read(session, conversation_id))
+        return await self._call(
+            "mark_read", lambda session: self._backend.mark_read(session, conversation_id)
+        )
 
     async def aclose(self) -> None:
         """Says goodbye and closes."""
         if not self._connection.is_closed:
-            await self._backend.faults.cross("close", lambda: self._connection.close("goodbye"), connection=self._connection)
+            await self._backend.faults.cross(
+                "close", lambda: self._connection.close("goodbye"), connection=self._connection
+            )
 
     def abort(self) -> None:
         """Closes at once, without a goodbye; a second call does nothing."""
         self._connection.close("aborted")
 
     async def _call(self, operation: Operation, work: Callable[[str], T]) -> T:
-        """Carries one request; whichever comes first decides: its answer, or the end of the link."""
+        """Carries one request; whichever comes first decides: its answer, or the end of the
+        link.
+        """
         connection = self._connection
         if connection.is_closed:
             raise _lost()
         session = connection.welcome.session
-        carried = asyncio.ensure_future(self._backend.faults.cross(operation, lambda: work(session), connection=connection))
+        carried = asyncio.ensure_future(
+            self._backend.faults.cross(operation, lambda: work(session), connection=connection)
+        )
         try:
             await asyncio.wait((carried, connection.closed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            carried.cancel()  # done already, it is told by this that nobody will look at its failure
+            # done already, it is told by this that nobody will look at its failure
+            carried.cancel()
         if connection.is_closed:
             raise _lost()
         return carried.result()
 
 
 class _Events:
-    """An iterator over a connection's outbox; unlike an async generator it leaves nothing to finalise."""
+    """An iterator over a connection's outbox; unlike an async generator it leaves nothing to
+    finalise.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -142,4 +167,7 @@ class _Events:
 
 
 def _lost() -> NetworkError:
-    return NetworkError("The link to the backend is over; what was asked may have happened. The session dials again.")
+    return NetworkError(
+        "The link to the backend is over; what was asked may have happened. The session dials "
+        "again."
+    )

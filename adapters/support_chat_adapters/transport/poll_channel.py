@@ -1,6 +1,8 @@
-"""News by long polls, for networks that let no WebSocket through: the same events, each poll going on where the last one ended.
+"""News by long polls, for networks that let no WebSocket through: the same events, each poll going
+on where the last one ended.
 
-A poll that fails ends the channel, as a broken connection would: when to dial again is not an adapter's decision.
+A poll that fails ends the channel, as a broken connection would: when to dial again is not an
+adapter's decision.
 """
 
 from __future__ import annotations
@@ -13,23 +15,29 @@ from typing import Final, TypeAlias
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
 
-from ..wire.frames import Polled, event_of
 from .channels import Attached
+from .wire.frames import Polled, event_of
 
 Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
-"""Asks for what came after a cursor: the cursor, how many seconds to wait, whether the token is known to have expired."""
+"""Asks for what came after a cursor: the cursor, how many seconds to wait, whether the token is
+known to have expired.
+"""
 PAUSE: Final = 1.0
-"""Seconds between a poll that was answered before its time though it brought nothing, and the next one: a cache on the way, or a
-backend in trouble, may answer so for ever."""
+"""Seconds between a poll that was answered before its time though it brought nothing, and the next
+one: a cache on the way, or a backend in trouble, may answer so for ever."""
 
 
 async def open_polls(poll: Poll, cursor: str | None, *, wait: float) -> PollChannel:
-    """Polls once without waiting, to see that polls get through, and begins a channel with what that brought."""
+    """Polls once without waiting, to see that polls get through, and begins a channel with what
+    that brought.
+    """
     return PollChannel(poll, await poll(cursor, 0.0, False), wait)
 
 
 class PollChannel:
-    """Polls one after the other, each waiting up to `wait` seconds for news; made by `open_polls`."""
+    """Polls one after the other, each waiting up to `wait` seconds for news; made by
+    `open_polls`.
+    """
 
     def __init__(self, poll: Poll, first: Polled, wait: float) -> None:
         self._poll = poll
@@ -89,9 +97,18 @@ class PollChannel:
         except BackendRejectedError as error:
             if error.code == "auth_required":
                 self._tell(SessionRevoked(error.reason or "revoked"))
-            self._end(NetworkError("The backend has ended the link; the session dials again.", reason=error.reason))
+            self._end(
+                NetworkError(
+                    "The backend has ended the link; the session dials again.", reason=error.reason
+                )
+            )
         except AuthRefusedError as error:
-            self._end(NetworkError("The backend does not accept this link any more; the session dials again.", reason=error.reason))
+            self._end(
+                NetworkError(
+                    "The backend does not accept this link any more; the session dials again.",
+                    reason=error.reason,
+                )
+            )
         except Exception as error:  # a client of the user's may raise what it likes; whoever listens has to hear of it
             self._end(error)
 

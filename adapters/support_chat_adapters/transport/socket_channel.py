@@ -1,4 +1,6 @@
-"""News over a WebSocket: frames become link events, pings prove that the other end is alive, close codes become what they mean."""
+"""News over a WebSocket: frames become link events, pings prove that the other end is alive, close
+codes become what they mean.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from ..wire.closing import CloseCode, meaning_of
-from ..wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
-from ..wire.problems import Response, error_of
 from .channels import Attached, ChannelBlocked
+from .wire.closing import CloseCode, meaning_of
+from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
+from .wire.problems import Response, error_of
 
 Connect: TypeAlias = Callable[..., Any]
-"""`websockets.asyncio.client.connect`, or something that takes the same arguments and is awaited for a `ClientConnection`."""
+"""`websockets.asyncio.client.connect`, or something that takes the same arguments and is awaited
+for a `ClientConnection`.
+"""
 
 LOG: Final = logging.getLogger("support_chat.socket")
-"""What websockets has to say goes here. It would log the gateway's address and every frame, so its DEBUG lines are off unless this
-logger itself is turned on: realtime tokens and what people write have no place in a log."""
+"""What websockets has to say goes here. It would log the gateway's address and every frame, so its
+DEBUG lines are off unless this logger itself is turned on: realtime tokens and what people write
+have no place in a log."""
 LOG.setLevel(logging.INFO)
 
 _OURS: Final = 4000
@@ -41,17 +46,26 @@ class ConnectDirectly(connect):
         return exc
 
 
-async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, ping_every: float, patience: float) -> SocketChannel:
+async def open_socket(
+    connect: Connect, url: str, options: dict[str, Any], *, ping_every: float, patience: float
+) -> SocketChannel:
     """Opens the gateway at `url` and waits for its hello, `patience` seconds for both together.
 
-    Raises ChannelBlocked if no WebSocket gets through, NetworkError and its kin for what the backend itself says.
+    Raises ChannelBlocked if no WebSocket gets through, NetworkError and its kin for what the
+    backend itself says.
     """
     try:
         async with asyncio.timeout(patience):
             socket = cast(
                 ClientConnection,
                 await connect(
-                    url, open_timeout=None, ping_interval=None, close_timeout=1.0, max_size=MAX_FRAME_BYTES, logger=LOG, **options
+                    url,
+                    open_timeout=None,
+                    ping_interval=None,
+                    close_timeout=1.0,
+                    max_size=MAX_FRAME_BYTES,
+                    logger=LOG,
+                    **options,
                 ),
             )
             try:
@@ -63,12 +77,18 @@ async def open_socket(connect: Connect, url: str, options: dict[str, Any], *, pi
         answer = refusal.response
         headers = {name.lower(): value for name, value in answer.headers.raw_items()}
         error = error_of(Response(answer.status_code, headers, bytes(answer.body or b"")))
-        if error.code == "network_error":  # a proxy's page, or an old server: polling may still work
+        # a proxy's page, or an old server: polling may still work
+        if error.code == "network_error":
             raise ChannelBlocked from None
         raise error from None
     except NetworkError:  # what the gateway itself has said
         raise
-    except (WebSocketException, OSError, TimeoutError, ImportError):  # ImportError: SOCKS, which is another library's
+    except (
+        WebSocketException,
+        OSError,
+        TimeoutError,
+        ImportError,
+    ):  # ImportError: SOCKS, which is another library's
         raise ChannelBlocked from None
     return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
 
@@ -80,13 +100,19 @@ async def _hello(socket: ClientConnection) -> Hello:
             if isinstance(frame, Hello):
                 return frame
             if frame is not None:
-                raise NetworkError("The gateway did not begin with a hello; check that base_url is a backend of the Widget API.")
+                raise NetworkError(
+                    "The gateway did not begin with a hello; check that base_url is a backend of "
+                    "the Widget API."
+                )
     except ConnectionClosed as closed:
         if closed.rcvd is None or (closed.rcvd.code < _OURS and closed.rcvd.code not in _SERVERS):
             raise ChannelBlocked from None
         meaning = meaning_of(closed.rcvd.code, closed.rcvd.reason)
         if isinstance(meaning, SessionRevoked):
-            raise NetworkError("The session ended while its link was opened; the session dials again.", reason=meaning.reason) from None
+            raise NetworkError(
+                "The session ended while its link was opened; the session dials again.",
+                reason=meaning.reason,
+            ) from None
         raise meaning from None
 
 
@@ -122,7 +148,9 @@ class SocketChannel:
                     raise _over() from None
                 self._over = True
                 code = closed.rcvd
-                meaning = meaning_of(None if code is None else code.code, "" if code is None else code.reason)
+                meaning = meaning_of(
+                    None if code is None else code.code, "" if code is None else code.reason
+                )
                 if isinstance(meaning, SessionRevoked):
                     return meaning
                 raise meaning from None

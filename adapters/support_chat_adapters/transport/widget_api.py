@@ -1,8 +1,10 @@
-"""The transport to a backend on the network: the Widget API over HTTP, its realtime gateway over WebSocket, or long polls without one.
+"""The transport to a backend on the network: the Widget API over HTTP, its realtime gateway over
+WebSocket, or long polls without one.
 
-Dialling is two round trips: the session is opened over HTTP, which says who we are, then the channel is opened that brings news. A
-dial that is cancelled leaves no connection behind. What is asked goes over HTTP, each request on its own, so an answer cannot be
-taken for another's. Nothing is retried here, and nothing is decided: the session has its chart for that.
+Dialling is two round trips: the session is opened over HTTP, which says who we are, then the
+channel is opened that brings news. A dial that is cancelled leaves no connection behind. What is
+asked goes over HTTP, each request on its own, so an answer cannot be taken for another's. Nothing
+is retried here, and nothing is decided: the session has its chart for that.
 """
 
 from __future__ import annotations
@@ -20,41 +22,53 @@ from support_chat.errors import AuthRefusedError, InvalidInputError, NetworkErro
 from support_chat.ports import Credentials
 from support_chat.values import UNSET, Unset
 
-from ..wire import codec, endpoints, payloads, translation
-from ..wire.frames import Polled
 from .channels import Channel, ChannelBlocked
 from .http_exchange import HTTPExchange, environment_proxy, new_client
 from .poll_channel import open_polls
 from .socket_channel import Connect, ConnectDirectly, open_socket
 from .widget_link import WidgetLink
+from .wire import codec, endpoints, payloads, translation
+from .wire.frames import Polled
 
 PING_EVERY: Final = 10.0
 """Seconds between two pings: three of them fit into the session's `silence_timeout` of 35 s."""
 POLL_WAIT: Final = 20.0
-"""Seconds that one long poll waits for news; it has to be below the session's `silence_timeout`, too."""
+"""Seconds that one long poll waits for news; it has to be below the session's `silence_timeout`,
+too.
+"""
 SOCKET_PATIENCE: Final = 4.0
-"""Seconds that a WebSocket has to open before polls are used instead: below the session's `connect_timeout` of 10 s."""
+"""Seconds that a WebSocket has to open before polls are used instead: below the session's
+`connect_timeout` of 10 s.
+"""
 BLOCKED_FOR: Final = 300.0
 """Seconds for which a network that blocked a WebSocket is not tried with another one."""
 
 
 class WidgetAPITransport:
-    """Opens links to the backend at `base_url` (`https://chat.example.com`, or with a path in front of `/widget/v1`).
+    """Opens links to the backend at `base_url` (`https://chat.example.com`, or with a path in front
+    of `/widget/v1`).
 
-    Use it wherever the backend is not in this process. Many sessions may share one; call `aclose()` when the last has ended.
+    Use it wherever the backend is not in this process. Many sessions may share one; call `aclose()`
+    when the last has ended.
 
-    - `tls`: an `ssl.SSLContext` for a private certificate authority or client certificates; the system's trust otherwise.
-    - `proxy`: the address of a proxy; without it the environment decides (`HTTPS_PROXY`, `NO_PROXY`...).
+    - `tls`: an `ssl.SSLContext` for a private certificate authority or client certificates; the
+      system's trust otherwise.
+    - `proxy`: the address of a proxy; without it the environment decides (`HTTPS_PROXY`,
+      `NO_PROXY`...).
     - `origin`: sent as Origin, for a backend that asks for one of this client.
-    - `ping_every`, `poll_wait`: seconds; both must be below the session's `silence_timeout`, which judges by their answers.
-    - `socket_patience`: seconds that a WebSocket has to open before polls are used instead; well below the session's
-      `connect_timeout`, else a network that swallows WebSockets leaves no time for the polls.
-    - `http`: an `httpx2.AsyncClient` of yours instead of our own; you close it, and `tls` and `proxy` are then its business.
-    - `websocket`: what opens a WebSocket instead of `websockets.asyncio.client.connect`, called with the same arguments; None for a
-      network that is known to block them, so that polls are used from the beginning.
+    - `ping_every`, `poll_wait`: seconds; both must be below the session's `silence_timeout`, which
+      judges by their answers.
+    - `socket_patience`: seconds that a WebSocket has to open before polls are used instead; well
+      below the session's `connect_timeout`, else a network that swallows WebSockets leaves no time
+      for the polls.
+    - `http`: an `httpx2.AsyncClient` of yours instead of our own; you close it, and `tls` and
+      `proxy` are then its business.
+    - `websocket`: what opens a WebSocket instead of `websockets.asyncio.client.connect`, called
+      with the same arguments; None for a network that is known to block them, so that polls are
+      used from the beginning.
 
-    Raises InvalidInputError for a `base_url` that is no http(s) address, or one with a user and password in it, and for a
-    `ping_every`, `poll_wait` or `socket_patience` that cannot be.
+    Raises InvalidInputError for a `base_url` that is no http(s) address, or one with a user and
+    password in it, and for a `ping_every`, `poll_wait` or `socket_patience` that cannot be.
     """
 
     def __init__(
@@ -73,7 +87,8 @@ class WidgetAPITransport:
         self._base_url = _checked(base_url)
         if not (ping_every > 0 and socket_patience > 0 and 0 < poll_wait <= endpoints.LONGEST_POLL):
             raise InvalidInputError(
-                f"ping_every, socket_patience and poll_wait must be above 0 s, and poll_wait at most {endpoints.LONGEST_POLL:g} s."
+                "ping_every, socket_patience and poll_wait must be above 0 s, and poll_wait at "
+                f"most {endpoints.LONGEST_POLL:g} s."
             )
         self._tls = tls
         self._proxy = proxy
@@ -83,7 +98,9 @@ class WidgetAPITransport:
         self._socket_patience = socket_patience
         self._given = http
         self._own: httpx2.AsyncClient | None = None
-        self._connect: Connect | None = ConnectDirectly if isinstance(websocket, Unset) else websocket
+        self._connect: Connect | None = (
+            ConnectDirectly if isinstance(websocket, Unset) else websocket
+        )
         self._blocked_until = 0.0
         self._closed = False
 
@@ -98,18 +115,27 @@ class WidgetAPITransport:
         channel = await self._channel(exchange, opened, credentials.cursor or opened.cursor)
         attached = channel.attached
         welcome = attrs.evolve(
-            translation.welcome_of(opened), cursor=attached.cursor, gap=opened.gap or attached.gap, unread=attached.unread
+            translation.welcome_of(opened),
+            cursor=attached.cursor,
+            gap=opened.gap or attached.gap,
+            unread=attached.unread,
         )
         return WidgetLink(exchange, welcome, channel)
 
     async def revoke(self, session: str) -> None:
-        """Ends the named backend session and no other; needs no open link, and an unknown session is no error."""
-        response = await self._exchange().send(codec.request_to(endpoints.SHUTDOWN, session=session))
+        """Ends the named backend session and no other; needs no open link, and an unknown session
+        is no error.
+        """
+        response = await self._exchange().send(
+            codec.request_to(endpoints.SHUTDOWN, session=session)
+        )
         with contextlib.suppress(AuthRefusedError):  # the backend knows of no such session
             codec.done_of(endpoints.SHUTDOWN, response)
 
     async def aclose(self) -> None:
-        """Closes the connections that are kept for later requests; links stay, but ask nothing any more. A second call does nothing."""
+        """Closes the connections that are kept for later requests; links stay, but ask nothing any
+        more. A second call does nothing.
+        """
         self._closed = True
         client, self._own = self._own, None
         if client is not None:
@@ -117,13 +143,21 @@ class WidgetAPITransport:
 
     def _exchange(self) -> HTTPExchange:
         if self._closed:
-            raise NetworkError("This WidgetAPITransport is closed; make a new one.", reason="closed", recoverable=False)
+            raise NetworkError(
+                "This WidgetAPITransport is closed; make a new one.",
+                reason="closed",
+                recoverable=False,
+            )
         client = self._given or self._own
         if client is None:
             client = self._own = new_client(tls=self._tls, proxy=self._proxy)
-        return HTTPExchange(self._base_url, client, {} if self._origin is None else {"origin": self._origin})
+        return HTTPExchange(
+            self._base_url, client, {} if self._origin is None else {"origin": self._origin}
+        )
 
-    async def _channel(self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None) -> Channel:
+    async def _channel(
+        self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None
+    ) -> Channel:
         loop = asyncio.get_running_loop()
         blocked = False
         if self._connect is not None and loop.time() >= self._blocked_until:
@@ -148,13 +182,17 @@ class WidgetAPITransport:
             if cursor is not None:
                 query["cursor"] = cursor
             request = codec.request_to(endpoints.POLL, session=session, query=query)
-            return codec.answer_of(endpoints.POLL, await exchange.send(request, patience=wait), Polled)
+            return codec.answer_of(
+                endpoints.POLL, await exchange.send(request, patience=wait), Polled
+            )
 
         return await open_polls(poll, cursor, wait=self._poll_wait)
 
     def _gateway(self, realtime_token: str, cursor: str | None) -> str:
         query = {"session_token": realtime_token, **({} if cursor is None else {"cursor": cursor})}
-        return f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime?{urlencode(query)}"
+        return (
+            f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime?{urlencode(query)}"
+        )
 
     def _socket_options(self) -> dict[str, Any]:
         proxy = environment_proxy(self._base_url) if self._proxy is None else self._proxy
@@ -171,8 +209,19 @@ def _checked(base_url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
-        raise InvalidInputError("base_url must be the http(s) address of a backend, such as https://chat.example.com.")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or parts.query
+        or parts.fragment
+    ):
+        raise InvalidInputError(
+            "base_url must be the http(s) address of a backend, such as https://chat.example.com."
+        )
     if parts.username is not None or parts.password is not None:
-        raise InvalidInputError("base_url must hold no user or password: requests carry the session's credential in their place.")
+        raise InvalidInputError(
+            "base_url must hold no user or password: requests carry the session's credential in "
+            "their place."
+        )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

@@ -1,4 +1,6 @@
-"""One link to a backend on the network: requests over HTTP, news over its channel, and one end for both."""
+"""One link to a backend on the network: requests over HTTP, news over its channel, and one end for
+both.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,23 @@ from typing import Any, TypeVar
 import msgspec
 
 from support_chat.errors import NetworkError
-from support_chat.ports import IdentifyAnswer, IdentifyRequest, LinkEvent, MessageArrived, Outgoing, ReadAnswer, UpdateAnswer, Welcome
+from support_chat.ports import (
+    IdentifyAnswer,
+    IdentifyRequest,
+    LinkEvent,
+    MessageArrived,
+    Outgoing,
+    ReadAnswer,
+    UpdateAnswer,
+    Welcome,
+)
 from support_chat.values import Changes, Conversation, Message
 
-from ..wire import codec, endpoints, payloads, translation
-from ..wire.endpoints import Endpoint
-from ..wire.problems import Response
 from .channels import Channel
 from .http_exchange import HTTPExchange
+from .wire import codec, endpoints, payloads, translation
+from .wire.endpoints import Endpoint
+from .wire.problems import Response
 
 T = TypeVar("T")
 P = TypeVar("P", bound=msgspec.Struct)
@@ -40,7 +51,9 @@ class WidgetLink:
 
     @property
     def heard_at(self) -> float:
-        """When the last frame, the answer to a ping or the answer to a poll came, in the running loop's `time()`."""
+        """When the last frame, the answer to a ping or the answer to a poll came, in the running
+        loop's `time()`.
+        """
         return self._channel.heard_at
 
     def events(self) -> AsyncIterator[LinkEvent]:
@@ -48,28 +61,41 @@ class WidgetLink:
         return _Events(self)
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
-        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they were."""
-        answer = await self._ask(endpoints.IDENTIFY, payloads.Identified, translation.identify_of(request))
+        """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they
+        were.
+        """
+        answer = await self._ask(
+            endpoints.IDENTIFY, payloads.Identified, translation.identify_of(request)
+        )
         self._channel.renewed()
         return translation.identify_answer_of(answer)
 
     async def renew(self, token: str) -> None:
         """Presents a fresh token for the same user."""
-        codec.done_of(endpoints.REFRESH, await self._carry(self._sent(endpoints.REFRESH, payloads.Refresh(token=token))))
+        codec.done_of(
+            endpoints.REFRESH,
+            await self._carry(self._sent(endpoints.REFRESH, payloads.Refresh(token=token))),
+        )
         self._channel.renewed()
 
     async def update(self, changes: Changes) -> UpdateAnswer:
         """Stores changed traits; paths that the backend rejects are named in the answer."""
-        answer = await self._ask(endpoints.EVENTS, payloads.EventTaken, payloads.ClientEvent(changes=dict(changes)))
+        answer = await self._ask(
+            endpoints.EVENTS, payloads.EventTaken, payloads.ClientEvent(changes=dict(changes))
+        )
         return UpdateAnswer(translation.rejections_of(answer.rejected))
 
     async def send(self, message: Outgoing) -> Message:
         """Sends a message; returns it as the backend stored it."""
         if message.conversation_id is None:
             begins = translation.beginning_of(message)
-            return translation.message_to((await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message)
+            return translation.message_to(
+                (await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message
+            )
         sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
-        stored = await self._ask(endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id)
+        stored = await self._ask(
+            endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id
+        )
         return translation.message_to(stored)
 
     async def conversations(self) -> Sequence[Conversation]:
@@ -77,7 +103,9 @@ class WidgetLink:
         found: list[Conversation] = []
         cursor: str | None = ""
         while cursor is not None:
-            page = await self._ask(endpoints.CONVERSATIONS, payloads.ConversationsPage, query=_page(cursor))
+            page = await self._ask(
+                endpoints.CONVERSATIONS, payloads.ConversationsPage, query=_page(cursor)
+            )
             found.extend(translation.conversation_to(item) for item in page.conversations)
             cursor = page.next_cursor
         return tuple(found)
@@ -87,14 +115,21 @@ class WidgetLink:
         found: list[Message] = []
         cursor: str | None = ""
         while cursor is not None:
-            page = await self._ask(endpoints.MESSAGES, payloads.MessagesPage, conversation_id=conversation_id, query=_page(cursor))
+            page = await self._ask(
+                endpoints.MESSAGES,
+                payloads.MessagesPage,
+                conversation_id=conversation_id,
+                query=_page(cursor),
+            )
             found.extend(translation.message_to(item) for item in page.messages)
             cursor = page.next_cursor
         return tuple(found)
 
     async def mark_read(self, conversation_id: str) -> ReadAnswer:
         """Counts the messages of a conversation so far as read."""
-        answer = await self._ask(endpoints.MARK_READ, payloads.ReadUpToNow, conversation_id=conversation_id)
+        answer = await self._ask(
+            endpoints.MARK_READ, payloads.ReadUpToNow, conversation_id=conversation_id
+        )
         return ReadAnswer(answer.unread)
 
     async def aclose(self) -> None:
@@ -108,7 +143,8 @@ class WidgetLink:
         self._channel.abort()
 
     async def next(self) -> LinkEvent:
-        """The next event; when there will be none any more, the whole link is over, and so is what is asked over it.
+        """The next event; when there will be none any more, the whole link is over, and so is what
+        is asked over it.
 
         A message that is sent twice in a row, which its cursor tells, comes once.
         """
@@ -133,7 +169,9 @@ class WidgetLink:
         conversation_id: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> P:
-        return codec.answer_of(endpoint, await self._carry(self._sent(endpoint, payload, conversation_id, query)), kind)
+        return codec.answer_of(
+            endpoint, await self._carry(self._sent(endpoint, payload, conversation_id, query)), kind
+        )
 
     async def _sent(
         self,
@@ -142,7 +180,13 @@ class WidgetLink:
         conversation_id: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Response:
-        request = codec.request_to(endpoint, payload, session=self._welcome.session, conversation_id=conversation_id, query=query)
+        request = codec.request_to(
+            endpoint,
+            payload,
+            session=self._welcome.session,
+            conversation_id=conversation_id,
+            query=query,
+        )
         return await self._exchange.send(request)
 
     async def _carry(self, work: Coroutine[Any, Any, T]) -> T:
@@ -193,4 +237,7 @@ def _page(cursor: str) -> Mapping[str, str]:
 
 
 def _lost() -> NetworkError:
-    return NetworkError("The link to the backend is over; what was asked may have happened. The session dials again.")
+    return NetworkError(
+        "The link to the backend is over; what was asked may have happened. The session dials "
+        "again."
+    )

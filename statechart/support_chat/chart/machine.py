@@ -1,11 +1,14 @@
-"""Runs a chart: `transitions.Machine` holds the compiled rows, `step` asks it for the next state. The one user of `transitions`.
+"""Runs a chart: `transitions.Machine` holds the compiled rows, `step` asks it for the next state.
+The one user of `transitions`.
 
-The rows are compiled once: facts become bits, a guard becomes two masks, so that a step costs a dictionary look-up, one
-comparison a row and one new state. That is done at the library's own extension points: `event_cls` decides which row fires,
-`transition_cls` makes the next state. There is no model (a state is a value, passed in and returned), no callback and no
-queue; `transitions` keeps the phases, the events and the rows, and refuses what it does not know.
+The rows are compiled once: facts become bits, a guard becomes two masks, so that a step costs a
+dictionary look-up, one comparison a row and one new state. That is done at the library's own
+extension points: `event_cls` decides which row fires, `transition_cls` makes the next state. There
+is no model (a state is a value, passed in and returned), no callback and no queue; `transitions`
+keeps the phases, the events and the rows, and refuses what it does not know.
 
-`step` is pure and total: no clock, no randomness, no input or output; what no row wants changes nothing.
+`step` is pure and total: no clock, no randomness, no input or output; what no row wants changes
+nothing.
 """
 
 from __future__ import annotations
@@ -22,15 +25,20 @@ from .model import Chart, Present, Same, Transition
 Value: TypeAlias = "str | None"
 """What a register holds: the id of somebody, or None for nobody."""
 
-_new: Final = cast("Callable[[type[State], tuple[str, int, tuple[Value, ...]]], State]", vars(tuple)["__new__"])
-"""Makes a State without the constructor of a named tuple, which is written in Python and takes as long as a guard."""
+_new: Final = cast(
+    "Callable[[type[State], tuple[str, int, tuple[Value, ...]]], State]", vars(tuple)["__new__"]
+)
+"""Makes a State without the constructor of a named tuple, which is written in Python and takes as
+long as a guard.
+"""
 
 UNHANDLED: Final = Transition(name="(unhandled)", group="", trigger=(), sources=())
 """What fires when no row does: it stays and has no effects."""
 
 
 class State(NamedTuple):
-    """Where a lifecycle stands: its phase, its stored facts as bits, its registers in the chart's order.
+    """Where a lifecycle stands: its phase, its stored facts as bits, its registers in the chart's
+    order.
 
     A tuple, since every step makes one, and whoever explores a chart compares and hashes millions.
     """
@@ -42,18 +50,23 @@ class State(NamedTuple):
 
 @attrs.frozen(slots=True)
 class Input:
-    """One thing that happens: the trigger, the facts that come with it as bits, and whom it names."""
+    """One thing that happens: the trigger, the facts that come with it as bits, and whom it
+    names.
+    """
 
     trigger: str
     facts: int = 0
     named: Value = None
 
 
-_Derivation: TypeAlias = "tuple[int, int, int | None]"  # bit, register index, other index (None: is it present?)
+# bit, register index, other index (None: is it present?)
+_Derivation: TypeAlias = "tuple[int, int, int | None]"
 
 
 class _Row(StockTransition):
-    """A row at `transition_cls`: the stock one keeps source and dest, this one adds the masks and makes the next state."""
+    """A row at `transition_cls`: the stock one keeps source and dest, this one adds the masks and
+    makes the next state.
+    """
 
     def __init__(self, source: str, dest: str, *_: Any, compiled: _Compiled, **__: Any) -> None:
         super().__init__(source, dest)
@@ -74,12 +87,15 @@ class _Compiled:
     assigns: tuple[int | None, ...] | None
 
 
-_Laid: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"  # as a row's attributes
+# as a row's attributes
+_Laid: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"
 _Plan: TypeAlias = "tuple[tuple[_Derivation, ...], tuple[_Laid, ...]]"
 
 
 class _Event(Event):
-    """An event at `event_cls`: picks the row whose guard holds. What it needs per phase is laid out beforehand, as plain tuples."""
+    """An event at `event_cls`: picks the row whose guard holds. What it needs per phase is laid out
+    beforehand, as plain tuples.
+    """
 
     def __init__(self, name: str, machine: Machine) -> None:
         super().__init__(name, machine)
@@ -90,24 +106,35 @@ class _Event(Event):
         read = 0
         for row in rows:
             read |= row.mask
-        laid_out = tuple((row.mask, row.wanted, row.keep, row.sets, row.target, row.assigns, row.row) for row in rows)
+        laid_out = tuple(
+            (row.mask, row.wanted, row.keep, row.sets, row.target, row.assigns, row.row)
+            for row in rows
+        )
         self.plans[phase] = tuple(d for d in derivations if d[0] & read), laid_out
 
     def trigger(  # type: ignore[override]  # what a stock event calls a model is a value here
         self, model: State, *args: Any, **_: Any
     ) -> tuple[State, Transition]:
-        """Fires the row whose guard holds in state `model` with the input `args[0]`; returns the next state and the row."""
+        """Fires the row whose guard holds in state `model` with the input `args[0]`; returns the
+        next state and the row.
+        """
         return self.fire(model, args[0])
 
     def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
-        """As `trigger`, without the stock signature: packing its arguments takes as long as a guard."""
+        """As `trigger`, without the stock signature: packing its arguments takes as long as a
+        guard.
+        """
         phase, stored, registers = state
         bits = stored | happening.facts
         derivations, rows = self.plans[phase]
         if derivations:
             values = (*registers, happening.named)
             for bit, index, other in derivations:
-                if (values[index] is not None) if other is None else (values[index] == values[other]):
+                if (
+                    (values[index] is not None)
+                    if other is None
+                    else (values[index] == values[other])
+                ):
                     bits |= bit
         for mask, wanted, keep, sets, target, assigns, row in rows:
             if bits & mask == wanted:
@@ -122,16 +149,20 @@ class _Event(Event):
 
 
 class Compiled:
-    """A chart made ready to run: the bit of each fact, the first state, and the machine that steps it.
+    """A chart made ready to run: the bit of each fact, the first state, and the machine that steps
+    it.
 
-    Make one per chart and keep it (compiling takes milliseconds); any number of lifecycles share it, since a state is a value.
+    Make one per chart and keep it (compiling takes milliseconds); any number of lifecycles share
+    it, since a state is a value.
     """
 
     def __init__(self, chart: Chart) -> None:
         self.chart = chart
         self.bits: dict[str, int] = {fact: 1 << i for i, fact in enumerate(chart.facts)}
         self.initial = State(chart.initial, 0, (None,) * len(chart.registers))
-        places: dict[str | None, int] = {register: i for i, register in enumerate((*chart.registers, chart.named))}
+        places: dict[str | None, int] = {
+            register: i for i, register in enumerate((*chart.registers, chart.named))
+        }
         machine = _LeanMachine(
             model=None,
             states=[str(p) for p in chart.phases],
@@ -146,12 +177,17 @@ class Compiled:
                 self.mask(row.when),
                 self.mask(row.sets),
                 self.mask(row.clears),
-                tuple(_source(row, register, places) for register in chart.registers) if row.assigns else None,
+                tuple(_source(row, register, places) for register in chart.registers)
+                if row.assigns
+                else None,
             )
             for trigger in row.trigger:
                 for source in row.sources:
-                    # plain strings: `transitions` takes the name of an enum's member for the name of the phase
-                    machine.add_transition(str(trigger), str(source), str(row.target or source), compiled=compiled)
+                    # plain strings: `transitions` takes the name of an enum's member for the name
+                    # of the phase
+                    machine.add_transition(
+                        str(trigger), str(source), str(row.target or source), compiled=compiled
+                    )
         derivations: list[_Derivation] = []
         for fact, kind in chart.facts.items():
             if isinstance(kind, Same):
@@ -175,11 +211,15 @@ class Compiled:
         return tuple(fact for fact, bit in self.bits.items() if bits & bit)
 
     def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
-        """The next state and the row that led there (`UNHANDLED` if none did). Raises KeyError for an unknown trigger."""
+        """The next state and the row that led there (`UNHANDLED` if none did). Raises KeyError for
+        an unknown trigger.
+        """
         return self._fire[happening.trigger](state, happening)
 
     def step(self, state: State, happening: Input) -> tuple[State, tuple[str, ...]]:
-        """The next state and the effects to carry out, in order. Raises KeyError for an unknown trigger."""
+        """The next state and the effects to carry out, in order. Raises KeyError for an unknown
+        trigger.
+        """
         after, row = self._fire[happening.trigger](state, happening)
         return after, row.effects
 

@@ -1,13 +1,16 @@
-"""The language of charts: transitions, facts and effects as plain data, and the `Chart` that owns their alphabets.
+"""The language of charts: transitions, facts and effects as plain data, and the `Chart` that owns
+their alphabets.
 
-A chart says everything about a lifecycle and does nothing. Whoever runs it (`chart.machine`), draws it, compares it or
-checks it reads the same rows. Names are strings, so that a chart of your own may extend the shipped one or stand alone;
-`StrEnum` members are strings too.
+A chart says everything about a lifecycle and does nothing. Whoever runs it (`chart.machine`), draws
+it, compares it or checks it reads the same rows. Names are strings, so that a chart of your own may
+extend the shipped one or stand alone; `StrEnum` members are strings too.
 
-- A *phase* is where the lifecycle stands. A *trigger* is what happens: a call, an outcome, an expiry, an event, a hint.
-- A *fact* is a named boolean; a guard is a conjunction of facts (`when`) and negated facts (`unless`), nothing else: it
-  prints in a diagram, enumerates, and exports to any checker.
-- A *register* holds who is who (a user's id or nobody); `Same` and `Present` make facts of registers by declaration.
+- A *phase* is where the lifecycle stands. A *trigger* is what happens: a call, an outcome, an
+  expiry, an event, a hint.
+- A *fact* is a named boolean; a guard is a conjunction of facts (`when`) and negated facts
+  (`unless`), nothing else: it prints in a diagram, enumerates, and exports to any checker.
+- A *register* holds who is who (a user's id or nobody); `Same` and `Present` make facts of
+  registers by declaration.
 - An *effect* is what is asked of the world; its spec declares what may come back.
 """
 
@@ -35,7 +38,9 @@ def _names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class Refusal:
-    """An error as data: which class it is and the sentence that names the way out (`{call}` and `{phase}` are filled in)."""
+    """An error as data: which class it is and the sentence that names the way out (`{call}` and
+    `{phase}` are filled in).
+    """
 
     error: type[SupportChatError]
     message: str
@@ -47,12 +52,14 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class Transition:
-    """One row of a chart: in one of `sources`, on `trigger`, if the guard holds, go to `target` with these `effects`.
+    """One row of a chart: in one of `sources`, on `trigger`, if the guard holds, go to `target`
+    with these `effects`.
 
-    `name` is unique and stable: logs, diffs, coverage and counterexamples use it. `group` says what the user is doing.
-    `trigger` may name several triggers that are treated alike. `target` None stays where it is. `assigns` maps a register to
-    the register it takes its value from (None: to nobody), all read before any is written. `error` is what the effects that
-    refuse or fail a call raise, `reason` what a change of phase tells its listeners.
+    `name` is unique and stable: logs, diffs, coverage and counterexamples use it. `group` says what
+    the user is doing. `trigger` may name several triggers that are treated alike. `target` None
+    stays where it is. `assigns` maps a register to the register it takes its value from (None: to
+    nobody), all read before any is written. `error` is what the effects that refuse or fail a call
+    raise, `reason` what a change of phase tells its listeners.
     """
 
     name: str
@@ -79,7 +86,7 @@ class Ignored:
     because: str
 
 
-# --- facts: where a guard's booleans come from --------------------------------------------------------------------------
+# --- facts: where a guard's booleans come from ----------------------------------------------------
 
 
 @attrs.frozen
@@ -91,7 +98,9 @@ class Stored:
 
 @attrs.frozen
 class Carried:
-    """A fact that the trigger brings along: an option of the call, a property of the outcome. Free for a checker."""
+    """A fact that the trigger brings along: an option of the call, a property of the outcome. Free
+    for a checker.
+    """
 
     doc: str
 
@@ -100,9 +109,10 @@ class Carried:
 class Booked:
     """A fact computed from the book (counters, tags, records) by a pure function.
 
-    For a checker, which has no book: `clears` are the effects after which it certainly does not hold, `raises` those after which it
-    may hold and `frees` those after which it may be either. After every other effect it is as it was. What is booked `of` a register
-    does not come to hold while that names nobody.
+    For a checker, which has no book: `clears` are the effects after which it certainly does not
+    hold, `raises` those after which it may hold and `frees` those after which it may be either.
+    After every other effect it is as it was. What is booked `of` a register does not come to hold
+    while that names nobody.
     """
 
     doc: str
@@ -132,18 +142,20 @@ class Present:
 FactKind: TypeAlias = "Stored | Carried | Booked | Same | Present"
 """How a fact of a chart comes to be true."""
 
-# --- effects: what is asked of the world, and what may come back --------------------------------------------------------
+# --- effects: what is asked of the world, and what may come back ----------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Ask:
-    """An adapter is asked to do something that takes time; it ends in exactly one of the outcomes, each a trigger.
+    """An adapter is asked to do something that takes time; it ends in exactly one of the outcomes,
+    each a trigger.
 
-    `refusal` is the outcome of an AuthRefusedError or a TokenRefusedError, `rejection` of a BackendRejectedError or an
-    InvalidInputError (no retry helps); where one is not named, and for everything else that is raised, for a result of the
-    wrong type and for the limit, the outcome is `failure`. `limit` names the Settings attribute that bounds it. Only the
-    last one asked on a `lane` is current, unless there may be `several`, which share the lane's tag; `dispose` says what
-    becomes of a success that comes too late.
+    `refusal` is the outcome of an AuthRefusedError or a TokenRefusedError, `rejection` of a
+    BackendRejectedError or an InvalidInputError (no retry helps); where one is not named, and for
+    everything else that is raised, for a result of the wrong type and for the limit, the outcome is
+    `failure`. `limit` names the Settings attribute that bounds it. Only the last one asked on a
+    `lane` is current, unless there may be `several`, which share the lane's tag; `dispose` says
+    what becomes of a success that comes too late.
     """
 
     doc: str
@@ -156,19 +168,26 @@ class Ask:
     lane: str
     several: bool = False
     writes: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    """What may be stored from the moment this begins, whatever its outcome; the ledger of a checker keeps account of it."""
+    """What may be stored from the moment this begins, whatever its outcome; the ledger of a checker
+    keeps account of it.
+    """
     erases: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """What is certainly stored no more once this has succeeded."""
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Every trigger this effect may end in, each once."""
-        return tuple(dict.fromkeys(t for t in (self.success, self.refusal, self.rejection, self.failure) if t))
+        return tuple(
+            dict.fromkeys(
+                t for t in (self.success, self.refusal, self.rejection, self.failure) if t
+            )
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Arm:
-    """A timer is started, or started anew; its expiry is a trigger. `delay` names the pure function that says how long.
+    """A timer is started, or started anew; its expiry is a trigger. `delay` names the pure function
+    that says how long.
 
     An `optional` one may have no delay to run for, and then does not run.
     """
@@ -206,7 +225,9 @@ class Settle:
 
 @attrs.frozen(kw_only=True)
 class Fail:
-    """Every call waiting in the slot fails, with the row's error, else with the one the trigger brings."""
+    """Every call waiting in the slot fails, with the row's error, else with the one the trigger
+    brings.
+    """
 
     doc: str
     slot: str
@@ -233,7 +254,9 @@ class Note:
 
 @attrs.frozen(kw_only=True)
 class Detach:
-    """Calls waiting in the slots wait from now on for what is under way on the lane, and for nothing else; it is not superseded."""
+    """Calls waiting in the slots wait from now on for what is under way on the lane, and for
+    nothing else; it is not superseded.
+    """
 
     doc: str
     slots: tuple[str, ...] = attrs.field(converter=_names)
@@ -242,31 +265,41 @@ class Detach:
 
 @attrs.frozen(kw_only=True)
 class Abandon:
-    """What is under way on these lanes is superseded: cancelled where possible, disposed of when it comes in all the same."""
+    """What is under way on these lanes is superseded: cancelled where possible, disposed of when it
+    comes in all the same.
+    """
 
     doc: str
     lanes: tuple[str, ...] = attrs.field(converter=_names)
 
 
-EffectSpec: TypeAlias = "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Note | Detach | Abandon"
+EffectSpec: TypeAlias = (
+    "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Note | Detach | Abandon"
+)
 """What an effect declares."""
 
 
 def _by_pair(chart: Chart) -> Mapping[tuple[str, str], tuple[Transition, ...]]:
-    """The rows of each pair: checking, compiling and drawing ask for hundreds of pairs, and a pair has few rows."""
+    """The rows of each pair: checking, compiling and drawing ask for hundreds of pairs, and a pair
+    has few rows.
+    """
     index: dict[tuple[str, str], list[Transition]] = {}
     for row in chart.transitions:
-        for pair in dict.fromkeys((phase, trigger) for trigger in row.trigger for phase in row.sources):
+        for pair in dict.fromkeys(
+            (phase, trigger) for trigger in row.trigger for phase in row.sources
+        ):
             index.setdefault(pair, []).append(row)
     return {pair: tuple(rows) for pair, rows in index.items()}
 
 
 @attrs.frozen(kw_only=True)
 class Chart:
-    """A whole lifecycle as data; building one checks it, and a faulty one raises ChartError with every fault.
+    """A whole lifecycle as data; building one checks it, and a faulty one raises ChartError with
+    every fault.
 
-    `external` are the triggers that come from outside (calls, hints, events); every other one must be produced by an effect.
-    `registers` are stored; `named` is the register that a trigger brings along (None where there is none).
+    `external` are the triggers that come from outside (calls, hints, events); every other one must
+    be produced by an effect. `registers` are stored; `named` is the register that a trigger brings
+    along (None where there is none).
     """
 
     name: str
@@ -286,7 +319,9 @@ class Chart:
     """The triggers that always name somebody."""
     late: str | None = None
     """The fact that an outcome is superseded; what is not late is current."""
-    composites: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], hash=False)
+    composites: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, "tuple[str, ...]"], hash=False
+    )
     """Phases that a picture may show as one, by the name of the whole."""
 
     _rows: Mapping[tuple[str, str], tuple[Transition, ...]] = attrs.field(
@@ -294,7 +329,7 @@ class Chart:
     )
 
     def __attrs_post_init__(self) -> None:
-        from .faults import check
+        from .validation import check
 
         check(self)
 

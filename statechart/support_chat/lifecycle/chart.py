@@ -1,31 +1,39 @@
-"""The lifecycle of a support-chat session: every phase, every guard, every refusal. Read it top to bottom.
+"""The lifecycle of a support-chat session: every phase, every guard, every refusal. Read it top to
+bottom.
 
-A session is *loaded* (its adapters work), *booted* (somebody is live: an anonymous visitor or a signed-in user), may turn its
-visitor into a user (*identify*), keeps itself connected while it is live, and is ended by *shutdown*, after which it may be
-booted again, or by *destroy*, after which nothing can happen any more.
+A session is *loaded* (its adapters work), *booted* (somebody is live: an anonymous visitor or a
+signed-in user), may turn its visitor into a user (*identify*), keeps itself connected while it is
+live, and is ended by *shutdown*, after which it may be booted again, or by *destroy*, after which
+nothing can happen any more.
 
-How to read a row. On `trigger`, in one of `sources`, if every fact in `when` holds and none in `unless` does, the session goes to
-`target` (or stays), sets and clears facts, assigns registers, and asks for `effects`, in order. There is no other rule: rows of
-one (phase, trigger) exclude each other by their guards, so their order means nothing. A call that is refused has a row, too.
+How to read a row. On `trigger`, in one of `sources`, if every fact in `when` holds and none in
+`unless` does, the session goes to `target` (or stays), sets and clears facts, assigns registers,
+and asks for `effects`, in order. There is no other rule: rows of one (phase, trigger) exclude each
+other by their guards, so their order means nothing. A call that is refused has a row, too.
 
 The reasoning that the rows share:
 
-- *One answer to each call.* A call row joins a slot (`JOIN_...`), is `DONE` at once, or is refused (`REFUSE`); a slot is settled or
-  failed by whatever ends what it waits for. Failing a slot in which nobody waits does nothing.
-- *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What boot, shutdown, destroy or a
-  lost link superseded comes in as `LATE`, and one row, the last of this file, disposes of it. Every other outcome row says
-  `unless LATE`.
-- *Connecting is one loop*, for a boot, a lost link and a probe alike: `RETRYING` (the timer runs), then `FETCHING` if a token is
-  wanted, then the dial. Everybody who wants to connect starts the timer; only its expiry dials. So dials keep their distance
-  whatever causes them, and there is never a second one.
-- *Three outcomes of a token*: it arrives; it is refused (then nobody tries again: a boot fails, a live session ends); or the
-  attempt fails (then the next one is scheduled). A no of the backend to a token is a refusal only if the token was `TOKEN_FRESH`.
-- *A lost reply is learnt, not guessed.* From the moment an identify request leaves until its answer is known, `UNRESOLVED` holds,
-  whoever still waits. A reopened link asks what became of it.
-- *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a write under way, and comes
-  before the next boot. It waits for no network. The parting (revocation and goodbye) belongs to the shutdown that asked for it
-  and goes on beside a boot that follows; its link is no longer the session's: nothing it delivers is heard.
-- `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go on.
+- *One answer to each call.* A call row joins a slot (`JOIN_...`), is `DONE` at once, or is refused
+  (`REFUSE`); a slot is settled or failed by whatever ends what it waits for. Failing a slot in
+  which nobody waits does nothing.
+- *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What
+  boot, shutdown, destroy or a lost link superseded comes in as `LATE`, and one row, the last of
+  this file, disposes of it. Every other outcome row says `unless LATE`.
+- *Connecting is one loop*, for a boot, a lost link and a probe alike: `RETRYING` (the timer runs),
+  then `FETCHING` if a token is wanted, then the dial. Everybody who wants to connect starts the
+  timer; only its expiry dials. So dials keep their distance whatever causes them, and there is
+  never a second one.
+- *Three outcomes of a token*: it arrives; it is refused (then nobody tries again: a boot fails, a
+  live session ends); or the attempt fails (then the next one is scheduled). A no of the backend to
+  a token is a refusal only if the token was `TOKEN_FRESH`.
+- *A lost reply is learnt, not guessed.* From the moment an identify request leaves until its answer
+  is known, `UNRESOLVED` holds, whoever still waits. A reopened link asks what became of it.
+- *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a
+  write under way, and comes before the next boot. It waits for no network. The parting (revocation
+  and goodbye) belongs to the shutdown that asked for it and goes on beside a boot that follows; its
+  link is no longer the session's: nothing it delivers is heard.
+- `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go
+  on.
 """
 
 from __future__ import annotations
@@ -35,17 +43,17 @@ from typing import Final, TypeAlias
 
 from ..chart.model import Ask, Chart, Ignored, Transition
 from . import refusals as R
-from .alphabet import Effect as E
-from .alphabet import Fact as F
-from .alphabet import Lane, Register
-from .alphabet import Phase as P
-from .alphabet import Trigger as T
 from .effects import EFFECTS
 from .facts import FACTS
+from .names import Effect as E
+from .names import Fact as F
+from .names import Lane, Register
+from .names import Phase as P
+from .names import Trigger as T
 
 Assignment: TypeAlias = Mapping[str, str | None]
 
-# --- phases that are treated alike --------------------------------------------------------------------------------------
+# --- phases that are treated alike ----------------------------------------------------------------
 
 # fmt: off
 
@@ -57,7 +65,7 @@ UNDESTROYED: Final = tuple(phase for phase in P if phase is not P.DESTROYED)
 BOOTABLE: Final = tuple(phase for phase in UNDESTROYED if phase is not P.NOT_INITIALIZED)
 ENDED: Final = (P.SHUTDOWN, P.DESTROYED)
 
-# --- facts and effects that go together ---------------------------------------------------------------------------------
+# --- facts and effects that go together -----------------------------------------------------------
 
 LINK_FACTS: Final = (F.FETCHING, F.TOKEN_FRESH, F.RENEWING, F.SENDING)
 SESSION_FACTS: Final = (F.BOOTED, F.IDENTIFYING, F.UNRESOLVED, F.RETRYING, F.TOKEN_WANTED, *LINK_FACTS)
@@ -111,7 +119,8 @@ BOOTING: Final = (
         assigns={Register.USER: Register.NAMED},
         effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.READ_VISITOR),
     ),
-    Transition(  # a boot that failed early left its read of the visitor under way: it serves this one
+    # a boot that failed early left its read of the visitor under way: it serves this one
+    Transition(
         name="boot.begin_while_reading", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN), target=P.BOOTING,
         when=F.WRITING, unless=(F.BOOTED, F.OWED), sets=F.BOOTED, clears=F.PARTING,
         assigns={Register.USER: Register.NAMED},
@@ -252,7 +261,8 @@ BOOTING: Final = (
 )
 
 IDENTIFYING: Final = (
-    # The call. For a visitor's session it begins, or waits until the session is live; for a user's it is done or refused.
+    # The call. For a visitor's session it begins, or waits until the session is live; for a user's
+    # it is done or refused.
     Transition(
         name="identify.begin", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
         when=F.BOOTED, unless=(F.SIGNED_IN, F.TARGETED), sets=F.IDENTIFYING, assigns={Register.TARGET: Register.NAMED},
@@ -263,7 +273,8 @@ IDENTIFYING: Final = (
         when=(F.BOOTED, F.TARGETED, F.IDENTIFYING, F.SAME_TARGET), unless=F.SIGNED_IN,
         effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
     ),
-    Transition(  # an earlier one was given up after it had left: whoever asks again waits for what became of it
+    # an earlier one was given up after it had left: whoever asks again waits for what became of it
+    Transition(
         name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
         when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING), sets=F.IDENTIFYING,
         effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY),
@@ -285,7 +296,8 @@ IDENTIFYING: Final = (
         name="identify.refuse_other_user", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
         when=(F.BOOTED, F.SIGNED_IN), unless=F.SAME_USER, effects=E.REFUSE, error=R.USER_IS_LIVE,
     ),
-    # The visitor is live: fetch a token, then ask. An update that is out goes first, so that it stays the visitor's.
+    # The visitor is live: fetch a token, then ask. An update that is out goes first, so that it
+    # stays the visitor's.
     Transition(
         name="identify.fetch_token", group="identifying", trigger=T.PROCEED, sources=P.ANONYMOUS,
         when=(F.TARGETED, F.IDENTIFYING, F.TARGET_PROVIDER), unless=(F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.FETCHING,
@@ -384,8 +396,8 @@ UPDATING: Final = (
         name="update.refuse_other_target", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
         when=(F.BOOTED, F.NAMED, F.TARGETED), unless=(F.SAME_USER, F.SAME_TARGET), effects=E.REFUSE, error=R.OTHER_TARGET,
     ),
-    # What is recorded leaves when the session is live, one request at a time, and never while an identify is not settled:
-    # what was recorded before it travels with it.
+    # What is recorded leaves when the session is live, one request at a time, and never while an
+    # identify is not settled: what was recorded before it travels with it.
     Transition(
         name="update.schedule", group="updating", trigger=T.PROCEED, sources=ONLINE,
         when=F.PENDING, unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), effects=E.ARM_UPDATE,
@@ -415,7 +427,8 @@ UPDATING: Final = (
         name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
         when=(F.PROVIDER, F.FETCHING), unless=F.LATE, clears=F.SENDING, sets=F.TOKEN_WANTED, effects=(E.RESTORE, E.DROP_TOKEN),
     ),
-    Transition(  # it may have been the token before this one: send again once this one is accepted, or was not
+    # it may have been the token before this one: send again once this one is accepted, or was not
+    Transition(
         name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
         when=(F.PROVIDER, F.RENEWING), unless=(F.FETCHING, F.LATE), clears=F.SENDING, effects=E.RESTORE,
     ),
@@ -567,7 +580,8 @@ STAYING_CONNECTED: Final = (
         when=F.UNRESOLVED, unless=(F.SAME_USER, F.SAME_TARGET, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
         effects=(E.DISPOSE, *ENDED_BY_BACKEND), error=R.WRONG_USER, reason="wrong_user",
     ),
-    # The backend says no: to the session, to a fresh token, to an old one, to an identify that was not resolved.
+    # The backend says no: to the session, to a fresh token, to an old one, to an identify that was
+    # not resolved.
     Transition(
         name="link.rejected", group="staying connected", trigger=T.DIAL_REJECTED, sources=OFFLINE, target=P.SHUTDOWN,
         unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY, effects=ENDED_BY_BACKEND, reason="rejected",
@@ -612,7 +626,9 @@ STAYING_CONNECTED: Final = (
         when=F.SIGNED_IN, unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
         effects=ENDED_BY_BACKEND, reason="auth_refused",
     ),
-    Transition(  # without a token the identify cannot be resolved; the visitor's credential shows nothing of what was merged
+    # without a token the identify cannot be resolved; the visitor's credential shows nothing of
+    # what was merged
+    Transition(
         name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED, sources=OFFLINE,
         unless=(F.SIGNED_IN, F.LATE), clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), sets=F.RETRYING, assigns=NO_TARGET,
         effects=(*IDENTIFY_ENDS, E.ARM_RETRY),
@@ -694,7 +710,8 @@ SHUTTING_DOWN: Final = (
         when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL), assigns=NOBODY,
         effects=(E.JOIN_CLEAR, E.ABANDON_LOAD, E.FAIL_LOAD, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
-    # A boot is under way: it ends, and there is no session yet to revoke (the late success of its dial revokes itself).
+    # A boot is under way: it ends, and there is no session yet to revoke (the late success of its
+    # dial revokes itself).
     Transition(
         name="shutdown.booting", group="shutting down", trigger=T.SHUTDOWN, sources=P.BOOTING, target=P.SHUTDOWN,
         unless=F.FULL, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
@@ -705,7 +722,8 @@ SHUTTING_DOWN: Final = (
         when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL), assigns=NOBODY,
         effects=(E.JOIN_CLEAR, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
-    # Live: the phase changes and memory is cleared at once; the clear and the parting take their time.
+    # Live: the phase changes and memory is cleared at once; the clear and the parting take their
+    # time.
     Transition(
         name="shutdown.live", group="shutting down", trigger=T.SHUTDOWN, sources=LIVE, target=P.SHUTDOWN,
         unless=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.PARTING), assigns=NOBODY,
@@ -785,7 +803,8 @@ SHUTTING_DOWN: Final = (
         name="part.done", group="shutting down", trigger=T.PARTED, sources=ENDED,
         unless=F.LATE, clears=F.PARTING, effects=E.PROCEED,
     ),
-    Transition(  # not superseded: it belongs to an earlier shutdown, whose callers wait for nothing else
+    # not superseded: it belongs to an earlier shutdown, whose callers wait for nothing else
+    Transition(
         name="part.done_earlier", group="shutting down", trigger=T.PARTED, sources=tuple(P),
         when=F.LATE, effects=E.SETTLE_DETACHED,
     ),
@@ -856,7 +875,7 @@ TRANSITIONS: Final = (
 )
 
 
-# --- what means nothing, on purpose -------------------------------------------------------------------------------------
+# --- what means nothing, on purpose ---------------------------------------------------------------
 
 UNBOOTED: Final = (P.NOT_INITIALIZED, P.READY, P.DESTROYED)
 BEFORE_LIVE: Final = (P.NOT_INITIALIZED, P.LOADING, P.READY)

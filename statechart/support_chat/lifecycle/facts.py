@@ -7,18 +7,24 @@ from types import MappingProxyType
 from typing import Final
 
 from ..chart.model import Booked, Carried, FactKind, Present, Same, Stored
-from .alphabet import Effect as E
-from .alphabet import Fact, Register
+from .names import Effect as E
+from .names import Fact, Register
 
 FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
     {
-        Fact.BOOTED: Stored("a boot was accepted and has neither failed nor been ended; it may still wait"),
+        Fact.BOOTED: Stored(
+            "a boot was accepted and has neither failed nor been ended; it may still wait"
+        ),
         Fact.IDENTIFYING: Stored("an identify was accepted and somebody waits for it"),
         Fact.UNRESOLVED: Stored("an identify request has left and its outcome is not known"),
         Fact.RETRYING: Stored("the next attempt to connect is scheduled"),
         Fact.FETCHING: Stored("the token provider is working on a token"),
-        Fact.TOKEN_WANTED: Stored("the token is not accepted or about to expire: another one is needed first"),
-        Fact.TOKEN_FRESH: Stored("the token was fetched for this very attempt: a no to it is a refusal"),
+        Fact.TOKEN_WANTED: Stored(
+            "the token is not accepted or about to expire: another one is needed first"
+        ),
+        Fact.TOKEN_FRESH: Stored(
+            "the token was fetched for this very attempt: a no to it is a refusal"
+        ),
         Fact.RENEWING: Stored("a fresh token is being presented to the backend"),
         Fact.SENDING: Stored("an update request is under way"),
         Fact.WRITING: Stored("a write of the visitor's id is under way; a clear waits for its end"),
@@ -31,7 +37,9 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.RELEASED: Stored("the adapters have been released: nothing is left to do"),
         Fact.FULL: Carried("shutdown(clear_storage=True)"),
         Fact.MERGED: Carried("the backend says that it merged the visitor into the user"),
-        Fact.BEYOND: Carried("the backend asks, or has asked, to come back later than the call can wait"),
+        Fact.BEYOND: Carried(
+            "the backend asks, or has asked, to come back later than the call can wait"
+        ),
         Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
         Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Booked(
@@ -56,7 +64,13 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),
         Fact.SIGNED_IN: Present("the session is for a user", Register.USER),
         Fact.TARGETED: Present("an identify is not settled, or not resolved", Register.TARGET),
-        Fact.SAME_USER: Same("the trigger names the session's user (or nobody, as the session does)", Register.NAMED, Register.USER),
-        Fact.SAME_TARGET: Same("the trigger names the user to be identified", Register.NAMED, Register.TARGET),
+        Fact.SAME_USER: Same(
+            "the trigger names the session's user (or nobody, as the session does)",
+            Register.NAMED,
+            Register.USER,
+        ),
+        Fact.SAME_TARGET: Same(
+            "the trigger names the user to be identified", Register.NAMED, Register.TARGET
+        ),
     }
 )

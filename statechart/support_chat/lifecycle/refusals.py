@@ -1,4 +1,5 @@
-"""What callers are told when the answer is no: whose fault it is, where the session stands, and the way out.
+"""What callers are told when the answer is no: whose fault it is, where the session stands, and the
+way out.
 
 `{call}` and `{phase}` are filled in by the shell. Nothing here names an id or a value.
 """
@@ -19,48 +20,72 @@ from ..errors import (
     SessionEndedError,
 )
 
-NOT_BOOTED: Final = Refusal(NotBootedError, "{call}() needs a booted session, and this one is {phase}: call boot() first.")
-DESTROYED: Final = Refusal(SessionDestroyedError, "{call}() on a destroyed session: make a new SupportChat.")
-WAS_DESTROYED: Final = Refusal(SessionDestroyedError, "The session was destroyed while the call was under way: make a new one.")
-ENDED: Final = Refusal(SessionEndedError, "shutdown() ended the session while the call was under way: boot() begins a new one.")
-BOOT_ABANDONED: Final = Refusal(SessionEndedError, "The boot that this call waited for was cancelled: call boot() again.")
-NO_LINK: Final = Refusal(NetworkError, "{call}() needs an open link, and the session is {phase}: try again when it is live.")
+NOT_BOOTED: Final = Refusal(
+    NotBootedError, "{call}() needs a booted session, and this one is {phase}: call boot() first."
+)
+DESTROYED: Final = Refusal(
+    SessionDestroyedError, "{call}() on a destroyed session: make a new SupportChat."
+)
+WAS_DESTROYED: Final = Refusal(
+    SessionDestroyedError, "The session was destroyed while the call was under way: make a new one."
+)
+ENDED: Final = Refusal(
+    SessionEndedError,
+    "shutdown() ended the session while the call was under way: boot() begins a new one.",
+)
+BOOT_ABANDONED: Final = Refusal(
+    SessionEndedError, "The boot that this call waited for was cancelled: call boot() again."
+)
+NO_LINK: Final = Refusal(
+    NetworkError,
+    "{call}() needs an open link, and the session is {phase}: try again when it is live.",
+)
 
 OTHER_BOOT: Final = Refusal(
     IdentityConflictError,
-    "{call}() names another identity than the boot under way ({phase}): await it, or shutdown() first, then boot() the other.",
+    "{call}() names another identity than the boot under way ({phase}): await it, or shutdown() "
+    "first, then boot() the other.",
 )
 VISITOR_IS_LIVE: Final = Refusal(
     IdentityConflictError,
-    "{call}() names a user and a visitor's session is {phase}: use identify() to sign the visitor in.",
+    "{call}() names a user and a visitor's session is {phase}: use identify() to sign the visitor "
+    "in.",
 )
 USER_IS_LIVE: Final = Refusal(
     IdentityConflictError,
-    "{call}() names another identity than the user who is signed in ({phase}): shutdown() first, then boot() the other.",
+    "{call}() names another identity than the user who is signed in ({phase}): shutdown() first, "
+    "then boot() the other.",
 )
 OTHER_TARGET: Final = Refusal(
     IdentityConflictError,
-    "{call}() names another user than the identify that is not settled yet ({phase}): await it, or shutdown() first.",
+    "{call}() names another user than the identify that is not settled yet ({phase}): await it, "
+    "or shutdown() first.",
 )
 
 NOT_IN_TIME: Final = Refusal(
     RateLimitedError,
-    "The backend has asked to stay away for longer than boot() may take: call boot() again after `retry_after` seconds.",
+    "The backend has asked to stay away for longer than boot() may take: call boot() again after "
+    "`retry_after` seconds.",
 )
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
-    "boot() took longer than its timeout: check the network, then call boot() again, or raise Settings.boot_timeout.",
+    "boot() took longer than its timeout: check the network, then call boot() again, or raise "
+    "Settings.boot_timeout.",
 )
 IDENTIFY_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
-    "identify() took longer than its timeout. If it was sent, its outcome is unknown and the session finds out by itself "
-    "(AuthChanged); otherwise the visitor's session is as it was. Call identify() again to wait for it.",
+    "identify() took longer than its timeout. If it was sent, its outcome is unknown and the "
+    "session finds out by itself "
+    "(AuthChanged); otherwise the visitor's session is as it was. Call identify() again to wait "
+    "for it.",
 )
 WRONG_USER: Final = Refusal(
     AuthRefusedError,
-    "The backend answered as another user than was asked for; the link is closed. Check which user the token names.",
+    "The backend answered as another user than was asked for; the link is closed. Check which "
+    "user the token names.",
 )
 EXPIRED: Final = Refusal(
     AuthRefusedError,
-    "The token has expired and there is no token_provider to renew it: boot() again and pass a token_provider.",
+    "The token has expired and there is no token_provider to renew it: boot() again and pass a "
+    "token_provider.",
 )

@@ -1,12 +1,15 @@
-"""What the library's own tests use, shipped for yours: suites for adapters, a loop with virtual time, doubles and faults for the ports.
+"""What the library's own tests use, shipped for yours: suites for adapters, a loop with virtual
+time, doubles and faults for the ports.
 
-Import it in tests only. *Of an adapter that you write*, `check_storage`, `check_token_provider` and `check_transport` find out whether
-it keeps its port, and name the clause that it breaks; no test runner is needed:
+Import it in tests only. *Of an adapter that you write*, `check_storage`, `check_token_provider` and
+`check_transport` find out whether it keeps its port, and name the clause that it breaks; no test
+runner is needed:
 
     check_storage(lambda: MyStorage(path))
 
-*Of a frontend that you write*, `run(main())` runs a coroutine in virtual time; `RecordingStorage`, `RecordingTransport` and
-`ScriptedTokens` stand in for the outside world, share one `CallLog`, and answer what the test says:
+*Of a frontend that you write*, `run(main())` runs a coroutine in virtual time; `RecordingStorage`,
+`RecordingTransport` and `ScriptedTokens` stand in for the outside world, share one `CallLog`, and
+answer what the test says:
 
     log = CallLog()
     storage, transport, tokens = RecordingStorage(log=log), RecordingTransport(log=log), ScriptedTokens(log=log)
@@ -14,15 +17,17 @@ it keeps its port, and name the clause that it breaks; no test runner is needed:
     transport.waiting("open")[0].fail(NetworkError("No route.")) # ... until the test decides
     transport.link.emit(TokenExpired())                 # the backend speaks
 
-`FaultyStorage`, `FaultyTransport` and `FaultyTokens` make any adapter misbehave by seed, and log what they did:
+`FaultyStorage`, `FaultyTransport` and `FaultyTokens` make any adapter misbehave by seed, and log
+what they did:
 
     transport = FaultyTransport(transport, Faults(seed=7, drop=0.1, delay=0.2))
 
-`support_chat.testing.strategies`, which needs hypothesis, makes up options, steps of a chart and whole lives of a session.
+`support_chat.testing.strategies`, which needs hypothesis, makes up options, steps of a chart and
+whole lives of a session.
 """
 
-from .arrangement import Arrangement, FullArrangement
-from .checks import (
+from .conformance.arrangement import Arrangement, FullArrangement
+from .conformance.checks import (
     STORAGE_CLAUSES,
     TOKEN_CLAUSES,
     TRANSPORT_CLAUSES,
@@ -30,18 +35,18 @@ from .checks import (
     check_token_provider,
     check_transport,
 )
-from .conformance import Clause, ConformanceError, Failure, Report
-from .faults import Fault, FaultLog, Faults, Injected
-from .faulty_storage import FaultyStorage
-from .faulty_tokens import FaultyTokens
-from .faulty_transport import FaultyLink, FaultyTransport
-from .recording_storage import RecordingStorage
-from .recording_transport import RecordingTransport
-from .script import CallLog, Pending, PortCall, Script
-from .scripted_link import ScriptedLink
-from .scripted_tokens import ScriptedTokens, unsigned_token
-from .storage_place import StoragePlace
-from .token_source import TokenSource
+from .conformance.storage.place import StoragePlace
+from .conformance.suites import Clause, ConformanceError, Failure, Report
+from .conformance.tokens.source import TokenSource
+from .doubles.link import ScriptedLink
+from .doubles.script import CallLog, Pending, PortCall, Script
+from .doubles.storage import RecordingStorage
+from .doubles.tokens import ScriptedTokens, unsigned_token
+from .doubles.transport import RecordingTransport
+from .faults.plans import Fault, FaultLog, Faults, Injected
+from .faults.storage import FaultyStorage
+from .faults.tokens import FaultyTokens
+from .faults.transport import FaultyLink, FaultyTransport
 from .virtual_loop import DeadlockError, VirtualLoop, Waiter, run
 
 __all__ = [

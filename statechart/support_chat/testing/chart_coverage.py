@@ -1,8 +1,9 @@
-"""How much of a chart some runs exercised: which of its transitions fired, and which values the facts of their guards were seen with.
+"""How much of a chart some runs exercised: which of its transitions fired, and which values the
+facts of their guards were seen with.
 
-`Watch` sees every step of every session of this process while it lasts, from the outside: it stands in for `Compiled.fire` and
-`Compiled.step`, so that a step costs nothing more when nobody watches. What it saw is plain data, which processes can send each other;
-`coverage` says what it amounts to.
+`Watch` sees every step of every session of this process while it lasts, from the outside: it stands
+in for `Compiled.fire` and `Compiled.step`, so that a step costs nothing more when nobody watches.
+What it saw is plain data, which processes can send each other; `coverage` says what it amounts to.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from ..chart.machine import UNHANDLED, Compiled
 from ..chart.model import Chart, Present, Same
 
 Sighting: TypeAlias = "tuple[str, str, int, str]"
-"""A step: the phase, the trigger, the facts that were true as bits (of those that its rows look at), the row that fired."""
+"""A step: the phase, the trigger, the facts that were true as bits (of those that its rows look
+at), the row that fired.
+"""
 
 
 @attrs.frozen(order=True)
 class GuardValue:
-    """A fact of a row's guard with one of its two values; seen when a trigger of the row came in one of its sources."""
+    """A fact of a row's guard with one of its two values; seen when a trigger of the row came in
+    one of its sources.
+    """
 
     row: str
     fact: str
@@ -44,7 +49,9 @@ class Coverage:
 
     @property
     def untried(self) -> tuple[str, ...]:
-        """Those of them that have a guard and none of whose triggers ever came in one of their sources."""
+        """Those of them that have a guard and none of whose triggers ever came in one of their
+        sources.
+        """
         tried = {value.row for value in self.seen}
         guarded = {value.row for value in self.values}
         return tuple(row for row in self.unfired if row in guarded and row not in tried)
@@ -57,11 +64,15 @@ class Coverage:
     @property
     def percent(self) -> float:
         """How much was exercised, transitions and guard values taken together: 0 to 100."""
-        return 100.0 * (len(self.fired) + len(self.seen)) / (len(self.transitions) + len(self.values))
+        return (
+            100.0 * (len(self.fired) + len(self.seen)) / (len(self.transitions) + len(self.values))
+        )
 
 
 def coverage(chart: Chart, sightings: Iterable[Sighting]) -> Coverage:
-    """What these sightings exercised of `chart`; sightings of rows that it does not have count for nothing."""
+    """What these sightings exercised of `chart`; sightings of rows that it does not have count for
+    nothing.
+    """
     bits = {fact: 1 << i for i, fact in enumerate(chart.facts)}
     values = tuple(
         GuardValue(row.name, str(fact), value)
@@ -75,12 +86,19 @@ def coverage(chart: Chart, sightings: Iterable[Sighting]) -> Coverage:
         for row in chart.rows(phase, trigger):
             if row.name == fires:
                 fired.add(row.name)
-            seen.update(GuardValue(row.name, str(fact), bool(true & bits[fact])) for fact in (*row.when, *row.unless))
-    return Coverage(tuple(row.name for row in chart.transitions), frozenset(fired), values, frozenset(seen))
+            seen.update(
+                GuardValue(row.name, str(fact), bool(true & bits[fact]))
+                for fact in (*row.when, *row.unless)
+            )
+    return Coverage(
+        tuple(row.name for row in chart.transitions), frozenset(fired), values, frozenset(seen)
+    )
 
 
 class Watch:
-    """Sees every step by one chart, of whatever session, between `begin` and `end`. Watches may be nested."""
+    """Sees every step by one chart, of whatever session, between `begin` and `end`. Watches may be
+    nested.
+    """
 
     def __init__(self, chart: Chart) -> None:
         self.sightings: set[Sighting] = set()

@@ -1,7 +1,9 @@
-"""Lives of a session as data: what is called, what the backend says and what goes wrong, move by move, and how a move is made.
+"""Lives of a session as data: what is called, what the backend says and what goes wrong, move by
+move, and how a move is made.
 
-`support_chat.testing.strategies.lives()` makes them up; `play()` plays one on a real `SupportChat` in virtual time. To try a
-frontend of your own with one, build it on the `chat` of a `Life`, and let the moves happen to it:
+`support_chat.testing.strategies.lives()` makes them up; `play()` plays one on a real `SupportChat`
+in virtual time. To try a frontend of your own with one, build it on the `chat` of a `Life`, and let
+the moves happen to it:
 
     life = Life()
     panel = Panel(life.chat)
@@ -22,20 +24,23 @@ import attrs
 from ..chart.machine import Compiled
 from ..errors import SupportChatError
 from ..ports import LinkEvent
-from ..session.calls import Call
-from ..session.session import SupportChat
+from ..runtime.calls import Call
+from ..session import SupportChat
 from ..settings import Settings
-from .recording_storage import RecordingStorage
-from .recording_transport import RecordingTransport
-from .script import CallLog
-from .scripted_tokens import unsigned_token
-from .trace import Trace, watch
+from ..verify.trace import Trace, watch
+from .doubles.script import CallLog
+from .doubles.storage import RecordingStorage
+from .doubles.tokens import unsigned_token
+from .doubles.transport import RecordingTransport
 from .virtual_loop import run
 
-CallName: TypeAlias = Literal["load", "boot", "identify", "update", "shutdown", "destroy", "send_message", "conversations"]
+CallName: TypeAlias = Literal[
+    "load", "boot", "identify", "update", "shutdown", "destroy", "send_message", "conversations"
+]
 """The methods of a `SupportChat` that a life calls."""
 _TICKS: Final = 10
-"""Rounds of the loop after each move, so that what needs no time has happened before the next one."""
+"""Rounds of the loop after each move, so that what needs no time has happened before the next one.
+"""
 
 
 @attrs.frozen
@@ -48,7 +53,9 @@ class Called:
 
 @attrs.frozen
 class Abandoned:
-    """Whoever awaits the newest call that has not settled is cancelled; nothing happens if all have."""
+    """Whoever awaits the newest call that has not settled is cancelled; nothing happens if all
+    have.
+    """
 
 
 @attrs.frozen
@@ -60,7 +67,9 @@ class Elapsed:
 
 @attrs.frozen
 class Arrived:
-    """The backend says this on the newest link; it gets lost if there is none, or if that one is over."""
+    """The backend says this on the newest link; it gets lost if there is none, or if that one is
+    over.
+    """
 
     event: LinkEvent
 
@@ -74,7 +83,9 @@ class LinkLost:
 
 @attrs.frozen
 class NextFails:
-    """The next call of this operation of a port (`storage.create`, `transport.open`, `link.send`) raises this error."""
+    """The next call of this operation of a port (`storage.create`, `transport.open`, `link.send`)
+    raises this error.
+    """
 
     operation: str
     error: Exception
@@ -93,11 +104,15 @@ Move: TypeAlias = "Called | Abandoned | Elapsed | Arrived | LinkLost | NextFails
 
 @attrs.frozen
 class MintedTokens:
-    """A token provider for one user: each token is a new one and lives `lifetime` seconds, for ever if None."""
+    """A token provider for one user: each token is a new one and lives `lifetime` seconds, for ever
+    if None.
+    """
 
     user_id: str
     lifetime: int | None = None
-    _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False, repr=False, eq=False)
+    _numbers: itertools.count[int] = attrs.field(
+        factory=itertools.count, init=False, repr=False, eq=False
+    )
 
     async def __call__(self) -> str:
         """The next token."""
@@ -107,7 +122,9 @@ class MintedTokens:
 
 @attrs.define(eq=False)
 class Made:
-    """A call that a life has made: its name, and its `Call`, or the error that was raised on the line of the call."""
+    """A call that a life has made: its name, and its `Call`, or the error that was raised on the
+    line of the call.
+    """
 
     name: str
     call: Call[Any] | None = None
@@ -116,15 +133,19 @@ class Made:
 
 
 class Life:
-    """A session on recording doubles that moves happen to. Make it within the loop that it is to live in; `end()` it.
+    """A session on recording doubles that moves happen to. Make it within the loop that it is to
+    live in; `end()` it.
 
-    `chat` is the session, `storage` and `transport` its doubles with one `log`, `calls` every call that was made, `trace` every step
-    of its chart.
+    `chat` is the session, `storage` and `transport` its doubles with one `log`, `calls` every call
+    that was made, `trace` every step of its chart.
     """
 
     def __init__(self, settings: Settings | None = None, *, chart: Compiled | None = None) -> None:
         self.log = CallLog()
-        self.storage, self.transport = RecordingStorage(log=self.log), RecordingTransport(log=self.log)
+        self.storage, self.transport = (
+            RecordingStorage(log=self.log),
+            RecordingTransport(log=self.log),
+        )
         self.chat = SupportChat(
             workspace_id="acme",
             widget_id="help",
@@ -141,7 +162,11 @@ class Life:
             case Called():
                 self._call(move)
             case Abandoned():
-                waiting = [made.awaiter for made in self.calls if made.awaiter and made.call and not made.call.done]
+                waiting = [
+                    made.awaiter
+                    for made in self.calls
+                    if made.awaiter and made.call and not made.call.done
+                ]
                 if waiting:
                     waiting[-1].cancel()
             case Elapsed():
@@ -154,15 +179,23 @@ class Life:
                     self.transport.link.lose(quietly=move.quietly)
             case NextFails():
                 port, _, operation = move.operation.partition(".")
-                (self.storage if port == "storage" else self.transport).fail_next(operation, move.error)
+                (self.storage if port == "storage" else self.transport).fail_next(
+                    operation, move.error
+                )
             case NetworkChanged():
                 self.chat.set_online(move.online)
         for _ in range(_TICKS):
             await asyncio.sleep(0)
 
     async def end(self) -> None:
-        """Destroys the session and waits for every call that was made; whatever they raise is kept in them."""
-        await asyncio.gather(self.chat.destroy(), *(made.awaiter for made in self.calls if made.awaiter), return_exceptions=True)
+        """Destroys the session and waits for every call that was made; whatever they raise is kept
+        in them.
+        """
+        await asyncio.gather(
+            self.chat.destroy(),
+            *(made.awaiter for made in self.calls if made.awaiter),
+            return_exceptions=True,
+        )
         self.trace.close()
 
     def _call(self, move: Called) -> None:
@@ -181,10 +214,14 @@ async def _awaited(call: Call[Any] | None) -> None:
         await asyncio.gather(call, return_exceptions=True)
 
 
-def play(moves: Sequence[Move], settings: Settings | None = None, *, chart: Compiled | None = None) -> Life:
-    """Plays a life in virtual time to its end; returns it with all that it left: calls, steps, links, what the ports were asked.
+def play(
+    moves: Sequence[Move], settings: Settings | None = None, *, chart: Compiled | None = None
+) -> Life:
+    """Plays a life in virtual time to its end; returns it with all that it left: calls, steps,
+    links, what the ports were asked.
 
-    `chart` is the compiled chart that the session runs, the shipped one by default. Raises DeadlockError if something never ends.
+    `chart` is the compiled chart that the session runs, the shipped one by default. Raises
+    DeadlockError if something never ends.
     """
 
     async def main() -> Life:

@@ -1,4 +1,5 @@
-"""Hypothesis strategies: options of the calls, steps of a chart, and whole lives of a session, for property tests of your own.
+"""Hypothesis strategies: options of the calls, steps of a chart, and whole lives of a session, for
+property tests of your own.
 
     from hypothesis import given
     from support_chat.testing import strategies as chats
@@ -6,8 +7,8 @@
     @given(chats.lives())
     def test_my_panel_always_shows_the_phase(moves): ...
 
-Everything drawn is valid: what a session refuses, it refuses for what it was called in, not for how. It needs hypothesis, which
-`pip install "support-chat[testing]"` brings.
+Everything drawn is valid: what a session refuses, it refuses for what it was called in, not for
+how. It needs hypothesis, which `pip install "support-chat[testing]"` brings.
 """
 
 from __future__ import annotations
@@ -25,22 +26,40 @@ except ModuleNotFoundError as error:
     if error.name != "hypothesis":
         raise
     raise ModuleNotFoundError(
-        'support_chat.testing.strategies makes up examples with hypothesis: pip install "support-chat[testing]".', name="hypothesis"
+        "support_chat.testing.strategies makes up examples with hypothesis: pip install "
+        '"support-chat[testing]".',
+        name="hypothesis",
     ) from None
 
 from ..chart.machine import Compiled, Input, State
 from ..chart.model import Chart, Present, Same, Stored, Transition
-from ..errors import AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError, StorageError
+from ..errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+    StorageError,
+)
 from ..ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
 from ..settings import Settings
 from ..values import JSON, UNSET, Company, Message, User
-from .lives import Abandoned, Arrived, Called, Elapsed, LinkLost, MintedTokens, Move, NetworkChanged, NextFails
+from .lives import (
+    Abandoned,
+    Arrived,
+    Called,
+    Elapsed,
+    LinkLost,
+    MintedTokens,
+    Move,
+    NetworkChanged,
+    NextFails,
+)
 
 PEOPLE: Final = ("ann", "bob")
 """The users of a life: two, so that calls of the same and of another user come up often."""
 
 
-# --- values and options -------------------------------------------------------------------------------------------------
+# --- values and options ---------------------------------------------------------------------------
 
 
 def texts(*, max_size: int = 30) -> SearchStrategy[str]:
@@ -50,15 +69,27 @@ def texts(*, max_size: int = 30) -> SearchStrategy[str]:
 
 def ids() -> SearchStrategy[str]:
     """Ids of users, companies, workspaces: not empty, at most 255 characters, no NUL."""
-    clean = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
+    clean = st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
+    )
     return st.one_of(st.sampled_from(PEOPLE), clean, st.just("x" * 255))
 
 
 def json_values() -> SearchStrategy[JSON]:
     """What a trait may hold: any JSON, nested too, with finite numbers."""
-    plain = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), texts())
+    plain = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts(),
+    )
     return st.recursive(
-        plain, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts(), inner, max_size=3)), max_leaves=6
+        plain,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(texts(), inner, max_size=3)
+        ),
+        max_leaves=6,
     )
 
 
@@ -71,7 +102,13 @@ def traits(*, max_size: int = 4) -> SearchStrategy[dict[str, JSON]]:
 def users(user_ids: SearchStrategy[str] | None = None) -> SearchStrategy[User]:
     """Users, with and without an e-mail, a name and traits; None among them, which erases."""
     described = st.one_of(st.just(UNSET), st.none(), texts())
-    return st.builds(User, ids() if user_ids is None else user_ids, email=described, name=described, traits=traits())
+    return st.builds(
+        User,
+        ids() if user_ids is None else user_ids,
+        email=described,
+        name=described,
+        traits=traits(),
+    )
 
 
 def companies() -> SearchStrategy[Company]:
@@ -86,22 +123,37 @@ def contexts() -> SearchStrategy[dict[str, JSON]]:
 
 
 def as_mapping(value: User | Company) -> dict[str, Any]:
-    """The same as a mapping of its keys, without those that are not given: what a frontend passes on that has JSON."""
-    return {name: item for name, item in attrs.asdict(value, recurse=False).items() if item is not UNSET}
+    """The same as a mapping of its keys, without those that are not given: what a frontend passes
+    on that has JSON.
+    """
+    return {
+        name: item for name, item in attrs.asdict(value, recurse=False).items() if item is not UNSET
+    }
 
 
 def settings() -> SearchStrategy[Settings]:
     """Valid `Settings`: any limits and delays from milliseconds to hours."""
     seconds = st.floats(min_value=0.001, max_value=3600.0)
-    free = {field.name: seconds for field in attrs.fields(Settings) if not field.name.startswith("backoff")}
+    free = {
+        field.name: seconds
+        for field in attrs.fields(Settings)
+        if not field.name.startswith("backoff")
+    }
     free["update_burst"] = st.integers(1, 100)
 
     def completed(drawn: Mapping[str, Any]) -> Settings:
         shortest = drawn["shortest"]
         rest = {name: value for name, value in drawn.items() if name in free}
-        return Settings(backoff_min=shortest, backoff_base=shortest + drawn["base"], backoff_max=shortest + drawn["longest"], **rest)
+        return Settings(
+            backoff_min=shortest,
+            backoff_base=shortest + drawn["base"],
+            backoff_max=shortest + drawn["longest"],
+            **rest,
+        )
 
-    return st.fixed_dictionaries({**free, "shortest": seconds, "base": seconds, "longest": seconds}).map(completed)
+    return st.fixed_dictionaries(
+        {**free, "shortest": seconds, "base": seconds, "longest": seconds}
+    ).map(completed)
 
 
 def token_providers(user_id: str) -> SearchStrategy[MintedTokens]:
@@ -112,8 +164,14 @@ def token_providers(user_id: str) -> SearchStrategy[MintedTokens]:
 _LIFETIMES: Final = st.one_of(st.none(), st.integers(90, 7200))
 
 
-def _options_of(people: SearchStrategy[User] | None, *, anonymous: bool) -> SearchStrategy[dict[str, Any]]:
-    given, company, seconds = users() if people is None else people, companies(), st.floats(min_value=0.001, max_value=600.0)
+def _options_of(
+    people: SearchStrategy[User] | None, *, anonymous: bool
+) -> SearchStrategy[dict[str, Any]]:
+    given, company, seconds = (
+        users() if people is None else people,
+        companies(),
+        st.floats(min_value=0.001, max_value=600.0),
+    )
 
     @st.composite
     def options(draw: st.DrawFn) -> dict[str, Any]:
@@ -133,7 +191,9 @@ def _options_of(people: SearchStrategy[User] | None, *, anonymous: bool) -> Sear
 
 
 def boot_options(people: SearchStrategy[User] | None = None) -> SearchStrategy[dict[str, Any]]:
-    """Keyword arguments of boot(): of a visitor, or of one of `people`, with and without a provider, a company, a timeout."""
+    """Keyword arguments of boot(): of a visitor, or of one of `people`, with and without a
+    provider, a company, a timeout.
+    """
     return _options_of(people, anonymous=True)
 
 
@@ -143,7 +203,9 @@ def identify_options(people: SearchStrategy[User] | None = None) -> SearchStrate
 
 
 def update_options(people: SearchStrategy[User] | None = None) -> SearchStrategy[dict[str, Any]]:
-    """Keyword arguments of update(): at least one of user (also without an id), company and context."""
+    """Keyword arguments of update(): at least one of user (also without an id), company and
+    context.
+    """
     given = users() if people is None else people
     named = given.map(as_mapping)
     nameless = named.map(lambda user: {name: item for name, item in user.items() if name != "id"})
@@ -155,11 +217,13 @@ def update_options(people: SearchStrategy[User] | None = None) -> SearchStrategy
     return st.fixed_dictionaries({}, optional=each).filter(bool)
 
 
-# --- steps of a chart ---------------------------------------------------------------------------------------------------
+# --- steps of a chart -----------------------------------------------------------------------------
 
 
 def states(compiled: Compiled, people: Sequence[str] = PEOPLE) -> SearchStrategy[State]:
-    """States of the chart: any phase, any stored facts, anybody in its registers. Not all of them can be reached."""
+    """States of the chart: any phase, any stored facts, anybody in its registers. Not all of them
+    can be reached.
+    """
     chart = compiled.chart
     return st.builds(
         State,
@@ -172,32 +236,55 @@ def states(compiled: Compiled, people: Sequence[str] = PEOPLE) -> SearchStrategy
 def inputs(compiled: Compiled, people: Sequence[str] = PEOPLE) -> SearchStrategy[Input]:
     """Inputs of the chart: any trigger, with any facts that can come along, naming anybody."""
     return st.builds(
-        Input, st.sampled_from(compiled.chart.triggers), _bits(compiled, told_facts(compiled)), st.sampled_from((None, *people))
+        Input,
+        st.sampled_from(compiled.chart.triggers),
+        _bits(compiled, told_facts(compiled)),
+        st.sampled_from((None, *people)),
     )
 
 
-def steps(compiled: Compiled, people: Sequence[str] = PEOPLE) -> SearchStrategy[tuple[State, Input]]:
-    """A state and an input to step it with: `compiled.step(*step)`. Half of them are aimed at a row of the chart, so that guards
-    which ask for much are met too."""
+def steps(
+    compiled: Compiled, people: Sequence[str] = PEOPLE
+) -> SearchStrategy[tuple[State, Input]]:
+    """A state and an input to step it with: `compiled.step(*step)`. Half of them are aimed at a row
+    of the chart, so that guards which ask for much are met too."""
     anywhere = st.tuples(states(compiled, people), inputs(compiled, people))
-    aimed = st.sampled_from(compiled.chart.transitions).flatmap(lambda row: firing(compiled, row, people))
+    aimed = st.sampled_from(compiled.chart.transitions).flatmap(
+        lambda row: firing(compiled, row, people)
+    )
     return st.one_of(anywhere, aimed)
 
 
-def firing(compiled: Compiled, row: Transition, people: Sequence[str] = PEOPLE) -> SearchStrategy[tuple[State, Input]]:
+def firing(
+    compiled: Compiled, row: Transition, people: Sequence[str] = PEOPLE
+) -> SearchStrategy[tuple[State, Input]]:
     """A state and an input on which this row of the chart fires, whatever else is true."""
     who_fits = _who_fits(compiled.chart, row, people)
     stored, told = stored_facts(compiled), told_facts(compiled)
 
-    def made(phase: str, trigger: str, had: int, came: int, who: tuple[str | None, ...]) -> tuple[State, Input]:
-        return State(phase, _aimed(compiled, had, row, stored), who[:-1]), Input(trigger, _aimed(compiled, came, row, told), who[-1])
+    def made(
+        phase: str, trigger: str, had: int, came: int, who: tuple[str | None, ...]
+    ) -> tuple[State, Input]:
+        return State(phase, _aimed(compiled, had, row, stored), who[:-1]), Input(
+            trigger, _aimed(compiled, came, row, told), who[-1]
+        )
 
     bits = (_bits(compiled, facts) for facts in (stored, told))
-    return st.builds(made, st.sampled_from(row.sources), st.sampled_from(row.trigger), *bits, st.sampled_from(who_fits))
+    return st.builds(
+        made,
+        st.sampled_from(row.sources),
+        st.sampled_from(row.trigger),
+        *bits,
+        st.sampled_from(who_fits),
+    )
 
 
-def _who_fits(chart: Chart, row: Transition, people: Sequence[str]) -> Sequence[tuple[str | None, ...]]:
-    """Who may be in the registers, and last who may be named, so that what the row's guard says of them holds."""
+def _who_fits(
+    chart: Chart, row: Transition, people: Sequence[str]
+) -> Sequence[tuple[str | None, ...]]:
+    """Who may be in the registers, and last who may be named, so that what the row's guard says of
+    them holds.
+    """
     places = {register: number for number, register in enumerate((*chart.registers, chart.named))}
 
     def holds(fact: str, who: tuple[str | None, ...]) -> bool | None:
@@ -209,7 +296,8 @@ def _who_fits(chart: Chart, row: Transition, people: Sequence[str]) -> Sequence[
     return [
         who
         for who in itertools.product((None, *people), repeat=len(chart.registers) + 1)
-        if not any(holds(fact, who) is False for fact in row.when) and not any(holds(fact, who) is True for fact in row.unless)
+        if not any(holds(fact, who) is False for fact in row.when)
+        and not any(holds(fact, who) is True for fact in row.unless)
     ]
 
 
@@ -220,7 +308,11 @@ def stored_facts(compiled: Compiled) -> Sequence[str]:
 
 def told_facts(compiled: Compiled) -> Sequence[str]:
     """The facts that come with an input: those that are carried, and those from the book."""
-    return [fact for fact, kind in compiled.chart.facts.items() if not isinstance(kind, Stored | Same | Present)]
+    return [
+        fact
+        for fact, kind in compiled.chart.facts.items()
+        if not isinstance(kind, Stored | Same | Present)
+    ]
 
 
 def _bits(compiled: Compiled, facts: Sequence[str]) -> SearchStrategy[int]:
@@ -229,17 +321,26 @@ def _bits(compiled: Compiled, facts: Sequence[str]) -> SearchStrategy[int]:
 
 def _aimed(compiled: Compiled, bits: int, row: Transition, facts: Sequence[str]) -> int:
     """The bits with those of these facts set and cleared that the guard of the row asks for."""
-    return bits & ~compiled.mask(set(row.unless) & set(facts)) | compiled.mask(set(row.when) & set(facts))
+    return bits & ~compiled.mask(set(row.unless) & set(facts)) | compiled.mask(
+        set(row.when) & set(facts)
+    )
 
 
-# --- lives --------------------------------------------------------------------------------------------------------------
+# --- lives ----------------------------------------------------------------------------------------
 
 
 def link_events() -> SearchStrategy[LinkEvent]:
     """What a backend says by itself: mostly messages."""
-    message = st.builds(Message, ids(), st.just("conversation 1"), st.just("agent"), texts(), st.just(0.0))
+    message = st.builds(
+        Message, ids(), st.just("conversation 1"), st.just("agent"), texts(), st.just(0.0)
+    )
     arrived = st.builds(MessageArrived, message, st.integers(0, 99).map(str), st.integers(0, 5))
-    return st.one_of(arrived, arrived, st.builds(TokenExpired), st.builds(SessionRevoked, st.sampled_from(("revoked", "abuse"))))
+    return st.one_of(
+        arrived,
+        arrived,
+        st.builds(TokenExpired),
+        st.builds(SessionRevoked, st.sampled_from(("revoked", "abuse"))),
+    )
 
 
 def calls() -> SearchStrategy[Called]:
@@ -253,20 +354,34 @@ def calls() -> SearchStrategy[Called]:
         st.builds(Called, st.just("identify"), identify_options(known)),
         st.builds(Called, st.just("update"), update_options(known)),
         st.builds(Called, st.just("send_message"), sent),
-        st.builds(Called, st.just("shutdown"), st.fixed_dictionaries({"clear_storage": st.booleans()})),
+        st.builds(
+            Called, st.just("shutdown"), st.fixed_dictionaries({"clear_storage": st.booleans()})
+        ),
         st.builds(Called, st.sampled_from(("load", "conversations"))),
         st.builds(Called, st.sampled_from(("conversations", "destroy"))),
     )
 
 
 def failures() -> SearchStrategy[NextFails]:
-    """What may go wrong next: a storage that fails, a dial or a call of the link that is lost, refused, rejected or put off."""
+    """What may go wrong next: a storage that fails, a dial or a call of the link that is lost,
+    refused, rejected or put off.
+    """
     storage = st.builds(
-        NextFails, st.sampled_from([f"storage.{name}" for name in ("get", "create", "replace", "delete", "keys")]), st.just(_STORAGE)
+        NextFails,
+        st.sampled_from(
+            [f"storage.{name}" for name in ("get", "create", "replace", "delete", "keys")]
+        ),
+        st.just(_STORAGE),
     )
     wire = st.builds(
         NextFails,
-        st.sampled_from(["transport.open", "transport.revoke", *(f"link.{name}" for name in ("identify", "renew", "update", "send"))]),
+        st.sampled_from(
+            [
+                "transport.open",
+                "transport.revoke",
+                *(f"link.{name}" for name in ("identify", "renew", "update", "send")),
+            ]
+        ),
         st.sampled_from(_WIRE),
     )
     return st.one_of(storage, wire)
@@ -282,7 +397,9 @@ _WIRE: Final = (
 
 
 def moves() -> SearchStrategy[Move]:
-    """One thing that happens to a session: a call, somebody who gives up, time, an event, a loss, a failure, a hint."""
+    """One thing that happens to a session: a call, somebody who gives up, time, an event, a loss, a
+    failure, a hint.
+    """
     elapsed = st.builds(Elapsed, st.one_of(st.floats(0.001, 2.0), st.floats(2.0, 600.0)))
     return st.one_of(
         calls(),
@@ -297,10 +414,13 @@ def moves() -> SearchStrategy[Move]:
 
 
 def lives(*, max_size: int = 25) -> SearchStrategy[list[Move]]:
-    """Lives of a session: up to `max_size` moves, the first of them a boot() as a rule. `support_chat.testing.lives` plays them."""
+    """Lives of a session: up to `max_size` moves, the first of them a boot() as a rule.
+    `support_chat.testing.lives` plays them.
+    """
     boots = st.builds(Called, st.just("boot"), boot_options(users(st.sampled_from(PEOPLE))))
     one, most = moves(), max_size - 1
-    rest = st.one_of(st.lists(one, max_size=most), st.lists(one, min_size=most // 2, max_size=most))  # short ones alone see little
+    # short ones alone see little
+    rest = st.one_of(st.lists(one, max_size=most), st.lists(one, min_size=most // 2, max_size=most))
 
     @st.composite
     def life(draw: st.DrawFn) -> list[Move]:

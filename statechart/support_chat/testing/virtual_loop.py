@@ -1,21 +1,26 @@
 """A loop whose time is virtual: hours of timers run in milliseconds, and always in the same order.
 
-When nothing is ready, `VirtualLoop` does not sleep: its `time()` jumps to the next timer. Everything else is the ordinary
-selector loop of asyncio, so tasks, `TaskGroup`, `asyncio.timeout`, `call_later` and `asyncio.Runner` work unchanged.
+When nothing is ready, `VirtualLoop` does not sleep: its `time()` jumps to the next timer.
+Everything else is the ordinary selector loop of asyncio, so tasks, `TaskGroup`, `asyncio.timeout`,
+`call_later` and `asyncio.Runner` work unchanged.
 
-**Order.** `time()` begins at 0.0 and is exactly what the timers say; timers due at one instant run in the order in which
-they were set. (What asyncio itself keeps in sets, the order in which a TaskGroup cancels its children, stays its own.)
+**Order.** `time()` begins at 0.0 and is exactly what the timers say; timers due at one instant run
+in the order in which they were set. (What asyncio itself keeps in sets, the order in which a
+TaskGroup cancels its children, stays its own.)
 
-**Threads.** Virtual time must not run away while a thread works on something that a task waits for, so the loop counts
-*outside work*: every unfinished `run_in_executor` future (hence `asyncio.to_thread`, the default executor's shutdown, and
-adapters that run their threads as executors, as `SQLiteStorage` does), and every open `outside_work()` block. While there is
-any, time stands still and the loop really waits for a thread's `call_soon_threadsafe`, for at most `patience` real seconds
-at a time. Work whose future was cancelled no longer counts: nobody waits for it.
+**Threads.** Virtual time must not run away while a thread works on something that a task waits for,
+so the loop counts *outside work*: every unfinished `run_in_executor` future (hence
+`asyncio.to_thread`, the default executor's shutdown, and adapters that run their threads as
+executors, as `SQLiteStorage` does), and every open `outside_work()` block. While there is any, time
+stands still and the loop really waits for a thread's `call_soon_threadsafe`, for at most `patience`
+real seconds at a time. Work whose future was cancelled no longer counts: nobody waits for it.
 
-**Deadlocks.** If nothing is ready, no timer is set (one at infinity is none) and there is no outside work, then nothing can
-ever happen again: the loop raises `DeadlockError`, which names every pending task and the place where it is suspended.
+**Deadlocks.** If nothing is ready, no timer is set (one at infinity is none) and there is no
+outside work, then nothing can ever happen again: the loop raises `DeadlockError`, which names every
+pending task and the place where it is suspended.
 
-Out of scope: real sockets, pipes and subprocesses. Their bytes take real time, which this loop does not spend.
+Out of scope: real sockets, pipes and subprocesses. Their bytes take real time, which this loop does
+not spend.
 """
 
 from __future__ import annotations
@@ -39,7 +44,9 @@ _Ready = list[tuple[selectors.SelectorKey, int]]
 
 @attrs.frozen
 class Waiter:
-    """A task that waits: its name, and where each of its coroutines is suspended, outermost first."""
+    """A task that waits: its name, and where each of its coroutines is suspended, outermost
+    first.
+    """
 
     task: str
     where: tuple[str, ...]
@@ -49,25 +56,29 @@ class Waiter:
 
 
 class DeadlockError(RuntimeError):
-    """Nothing can happen on the `VirtualLoop` any more, or no thread has reported in time; `waiting` says who waits.
+    """Nothing can happen on the `VirtualLoop` any more, or no thread has reported in time;
+    `waiting` says who waits.
 
-    It is raised by the loop itself, out of `run()`, so that no task can swallow it; and it is not a `SupportChatError`, so that
-    a test which expects one of those does not take a deadlock for it.
+    It is raised by the loop itself, out of `run()`, so that no task can swallow it; and it is not a
+    `SupportChatError`, so that a test which expects one of those does not take a deadlock for it.
     """
 
     def __init__(self, message: str, waiting: tuple[Waiter, ...]) -> None:
-        super().__init__("\n  ".join([message, *(map(str, waiting) if waiting else ("no task is pending",))]))
+        super().__init__(
+            "\n  ".join([message, *(map(str, waiting) if waiting else ("no task is pending",))])
+        )
         self.waiting = waiting
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop that jumps over waiting times, for tests: `asyncio.Runner(loop_factory=VirtualLoop)`, or `run()`.
+    """An asyncio loop that jumps over waiting times, for tests:
+    `asyncio.Runner(loop_factory=VirtualLoop)`, or `run()`.
 
     `patience`: how many real seconds it waits for outside work before it raises DeadlockError.
     """
 
-    # Two attributes of the base class: its heap of timers (whose cancelled heads it drops before it selects), and how far
-    # beyond `time()` a timer is still due.
+    # Two attributes of the base class: its heap of timers (whose cancelled heads it drops before it
+    # selects), and how far beyond `time()` a timer is still due.
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
 
@@ -83,12 +94,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def call_at(
-        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As the base class, but timers of one instant run in the order of these calls."""
         return super().call_at(_Instant(when, next(self._order)), callback, *args, context=context)
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
         """As the base class; until the future is done it counts as outside work."""
         future = super().run_in_executor(executor, func, *args)
         self._outside += 1
@@ -102,7 +119,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def outside_work(self) -> Generator[None, None, None]:
-        """Time stands still in this block: use it, on the loop's thread, around an await for a thread of your own."""
+        """Time stands still in this block: use it, on the loop's thread, around an await for a
+        thread of your own.
+        """
         self._outside += 1
         try:
             yield
@@ -118,28 +137,34 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             ready = select(self._patience)
             if not ready:
                 raise DeadlockError(
-                    f"No outside work has finished within {self._patience:g} real seconds, and virtual time stands still "
-                    "meanwhile: does a thread hang, or wait for a timer of this loop? Let it end, or raise `patience`.",
+                    f"No outside work has finished within {self._patience:g} real seconds, and "
+                    "virtual time stands still "
+                    "meanwhile: does a thread hang, or wait for a timer of this loop? Let it end, "
+                    "or raise `patience`.",
                     _waiting(self),
                 )
             return ready
         when = self._scheduled[0].when() if self._scheduled else math.inf
         if math.isinf(when):
             raise DeadlockError(
-                f"Deadlock at {self._now:g} s: nothing is ready, no timer is set and no outside work is pending. Release what "
-                "these tasks wait for; if a thread of yours would, await it within `loop.outside_work()`.",
+                f"Deadlock at {self._now:g} s: nothing is ready, no timer is set and no outside "
+                "work is pending. Release what "
+                "these tasks wait for; if a thread of yours would, await it within "
+                "`loop.outside_work()`.",
                 _waiting(self),
             )
         self._now = max(self._now, float(when))
-        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))  # after months, floats are coarser than the usual 1e-9
+        # after months, floats are coarser than the usual 1e-9
+        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
         return []
 
 
 def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
-    """Runs `main` on a fresh `VirtualLoop` and returns its result: what `asyncio.run` is to an ordinary loop.
+    """Runs `main` on a fresh `VirtualLoop` and returns its result: what `asyncio.run` is to an
+    ordinary loop.
 
-    Afterwards every task is cancelled and the loop is closed. Raises what `main` raises, or DeadlockError; `patience` (real
-    seconds) is that of `VirtualLoop`.
+    Afterwards every task is cancelled and the loop is closed. Raises what `main` raises, or
+    DeadlockError; `patience` (real seconds) is that of `VirtualLoop`.
     """
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
         return runner.run(main)
@@ -160,7 +185,9 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Instant(float):
-    """A timer's time that knows its place among its equals, since the heap of asyncio does not keep their order."""
+    """A timer's time that knows its place among its equals, since the heap of asyncio does not keep
+    their order.
+    """
 
     __slots__ = ("_order",)
 
@@ -178,8 +205,12 @@ class _Instant(float):
 
 
 def _waiting(loop: asyncio.AbstractEventLoop) -> tuple[Waiter, ...]:
-    waiters = [Waiter(task.get_name(), tuple(_suspended(task.get_coro()))) for task in asyncio.all_tasks(loop)]
-    return tuple(sorted(waiters, key=lambda waiter: (len(waiter.task), waiter.task)))  # Task-9 before Task-10
+    waiters = [
+        Waiter(task.get_name(), tuple(_suspended(task.get_coro())))
+        for task in asyncio.all_tasks(loop)
+    ]
+    # Task-9 before Task-10
+    return tuple(sorted(waiters, key=lambda waiter: (len(waiter.task), waiter.task)))
 
 
 def _suspended(awaited: object) -> Iterator[str]:

@@ -1,6 +1,8 @@
-"""Properties of what the shipped chart keeps, notes and tells: that nothing outlives its time, is lost on the way, or stays untold.
+"""Properties of what the shipped chart keeps, notes and tells: that nothing outlives its time, is
+lost on the way, or stays untold.
 
-They were found by taking every effect, guard and fact out of every row, one at a time: these are what no other property missed.
+They were found by taking every effect, guard and fact out of every row, one at a time: these are
+what no other property missed.
 """
 
 from __future__ import annotations
@@ -9,12 +11,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..chart.model import Chart
-from ..lifecycle.alphabet import Effect as E
-from ..lifecycle.alphabet import Fact as F
-from ..lifecycle.alphabet import Lane, Register, Slot, Timer
-from ..lifecycle.alphabet import Phase as P
-from ..lifecycle.alphabet import Trigger as T
 from ..lifecycle.chart import ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
+from ..lifecycle.names import Effect as E
+from ..lifecycle.names import Fact as F
+from ..lifecycle.names import Lane, Register, Slot, Timer
+from ..lifecycle.names import Phase as P
+from ..lifecycle.names import Trigger as T
 from .explore import Space
 from .properties import Always, EachStep, Property, Structure
 from .views import Move, View
@@ -75,12 +77,21 @@ def _nothing_is_lost(move: Move) -> bool:
 
 
 def _what_may_leave_is_scheduled(view: View) -> bool:
-    waits = view.has(F.SENDING) or view.has(F.TOKEN_WANTED) or view.has(F.RENEWING) or view.who(Register.TARGET)
-    return not (view.phase in ONLINE and view.has(F.PENDING) and not waits) or view.running(Timer.UPDATE)
+    waits = (
+        view.has(F.SENDING)
+        or view.has(F.TOKEN_WANTED)
+        or view.has(F.RENEWING)
+        or view.who(Register.TARGET)
+    )
+    return not (view.phase in ONLINE and view.has(F.PENDING) and not waits) or view.running(
+        Timer.UPDATE
+    )
 
 
 def _tokens_are_noted(move: Move) -> bool:
-    accepted = move.trigger == T.RENEWED or (move.after.phase == P.AUTHENTICATED != move.before.phase)
+    accepted = move.trigger == T.RENEWED or (
+        move.after.phase == P.AUTHENTICATED != move.before.phase
+    )
     refused = move.trigger == T.DIAL_REFUSED and move.after.has(F.TOKEN_WANTED)
     arrived = move.trigger == T.TOKEN_ARRIVED and move.after.asked(*PRESENTS)
     notes = ((accepted, E.ACCEPT_TOKEN), (refused, E.SPEND_TOKEN), (arrived, E.KEEP_TOKEN))
@@ -93,36 +104,57 @@ def _listeners_are_told(move: Move) -> bool:
     goes = before.open(Lane.LINK) and not after.open(Lane.LINK) and after.phase in LIVE
     live = before.phase == P.BOOTING and after.phase in ONLINE
     ended = before.phase in LIVE and after.phase == P.SHUTDOWN and move.trigger != T.SHUTDOWN
-    told = ((opens, E.TELL_CONNECTED), (goes, E.TELL_LOST), (live, E.TELL_READY), (ended, E.TELL_ERROR))
+    told = (
+        (opens, E.TELL_CONNECTED),
+        (goes, E.TELL_LOST),
+        (live, E.TELL_READY),
+        (ended, E.TELL_ERROR),
+    )
     return all(effect in move.effects for happens, effect in told if happens)
 
 
 def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
     rows = [row for row in chart.transitions if chart.late in row.when]
-    return [f"{row.name} leaves what came too late as it is" for row in rows if not {E.DISPOSE, E.SETTLE_DETACHED} & set(row.effects)]
+    return [
+        f"{row.name} leaves what came too late as it is"
+        for row in rows
+        if not {E.DISPOSE, E.SETTLE_DETACHED} & set(row.effects)
+    ]
 
 
 BOOKKEEPING: Final[tuple[Property, ...]] = (
     Always("S4a", "No fact of a session outlives it.", _nothing_outlives_its_session),
     Always(
         "S4b",
-        "Who is to be identified is known exactly as long as the identify is not settled and resolved.",
+        "Who is to be identified is known exactly as long as the identify is not settled and "
+        "resolved.",
         _nothing_outlives_its_identify,
     ),
-    EachStep("S6a", "A clear that is owed begins at once, unless a write is under way.", _an_owed_clear_begins),
+    EachStep(
+        "S6a",
+        "A clear that is owed begins at once, unless a write is under way.",
+        _an_owed_clear_begins,
+    ),
     EachStep("S7", "What was recorded is sent, recorded again or dropped aloud.", _nothing_is_lost),
-    EachStep("S15b", "A token that arrives, is accepted or refused is noted as such.", _tokens_are_noted),
+    EachStep(
+        "S15b", "A token that arrives, is accepted or refused is noted as such.", _tokens_are_noted
+    ),
     EachStep(
         "S15c",
         "A failed attempt to connect is counted, so that the next one waits longer.",
-        lambda move: move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects,
+        lambda move: (
+            move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
+        ),
         (T.DIAL_FAILED, T.DIAL_REFUSED),
     ),
     Always("S18a", "What is recorded and may leave is scheduled.", _what_may_leave_is_scheduled),
     EachStep(
         "S22b",
         "No event of the link goes unanswered, but for a token that is being replaced.",
-        lambda move: bool(move.step.rows) or (move.trigger == T.TOKEN_EXPIRED and move.before.has(F.RENEWING)),
+        lambda move: (
+            bool(move.step.rows)
+            or (move.trigger == T.TOKEN_EXPIRED and move.before.has(F.RENEWING))
+        ),
         LINK_EVENTS,
     ),
     Structure("S25", "What comes too late is disposed of.", _late_ones_are_disposed_of),
@@ -133,19 +165,25 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda view: not view.has(F.TOKEN_FRESH) or view.asked(*PRESENTS),
     ),
     EachStep(
-        "S28", "Listeners are told of each link, each boot that succeeds, and each end that nobody called for.", _listeners_are_told
+        "S28",
+        "Listeners are told of each link, each boot that succeeds, and each end that nobody "
+        "called for.",
+        _listeners_are_told,
     ),
     Always(
         "L1a",
         "An identify of a live visitor goes on.",
         lambda view: (
-            not (view.phase == P.ANONYMOUS and view.waiting(Slot.IDENTIFY)) or view.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_UPDATE)
+            not (view.phase == P.ANONYMOUS and view.waiting(Slot.IDENTIFY))
+            or view.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_UPDATE)
         ),
     ),
     Always(
         "L3a",
         "While there is no link an attempt is scheduled or under way.",
-        lambda view: view.phase not in OFFLINE or view.running(Timer.RETRY) or view.asked(E.DIAL, *FETCHES),
+        lambda view: (
+            view.phase not in OFFLINE or view.running(Timer.RETRY) or view.asked(E.DIAL, *FETCHES)
+        ),
     ),
 )
 """What no other property would miss."""

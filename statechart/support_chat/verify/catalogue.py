@@ -1,8 +1,9 @@
 """The properties of the shipped chart, each with its id, one sentence, and what decides it.
 
-What the phases and facts of the chart say is compared with what the ledger says: the ledger is the environment's own account. What
-a model does not hold (delays, keys, credentials) is decided `ELSEWHERE`: N1 to N4 by hypothesis on the pure functions in
-`support_chat.book.delays`, S23 and S24 by the tests of the session.
+What the phases and facts of the chart say is compared with what the ledger says: the ledger is the
+environment's own account. What a model does not hold (delays, keys, credentials) is decided
+`ELSEWHERE`: N1 to N4 by hypothesis on the pure functions in `support_chat.lifecycle.delays`, S23
+and S24 by the tests of the session.
 """
 
 from __future__ import annotations
@@ -11,17 +12,26 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..chart.model import Ask, Chart, Join
-from ..lifecycle.alphabet import Effect as E
-from ..lifecycle.alphabet import Fact as F
-from ..lifecycle.alphabet import Lane, Register, Slot, Timer
-from ..lifecycle.alphabet import Phase as P
-from ..lifecycle.alphabet import Trigger as T
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
+from ..lifecycle.names import Effect as E
+from ..lifecycle.names import Fact as F
+from ..lifecycle.names import Lane, Register, Slot, Timer
+from ..lifecycle.names import Phase as P
+from ..lifecycle.names import Trigger as T
 from .bookkeeping import BOOKKEEPING
 from .explore import Space
 from .generic import no_dead_row, one_expiry_each
 from .model import superseded_only_dispose
-from .properties import Always, CanReach, EachEffect, EachStep, Elsewhere, Eventually, Property, Structure
+from .properties import (
+    Always,
+    CanReach,
+    EachEffect,
+    EachStep,
+    Elsewhere,
+    Eventually,
+    Property,
+    Structure,
+)
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -38,7 +48,9 @@ def _no_way_to_a_link(view: View) -> bool:
 
 def _only_a_boot_makes_live(move: Move) -> bool:
     begins = move.after.phase in WORKING and move.before.phase not in WORKING
-    return not begins or (move.after.phase == P.BOOTING and (move.trigger == T.BOOT or move.before.waiting(Slot.BOOT)))
+    return not begins or (
+        move.after.phase == P.BOOTING and (move.trigger == T.BOOT or move.before.waiting(Slot.BOOT))
+    )
 
 
 def _shutdown_ends_boots(move: Move) -> bool:
@@ -57,7 +69,9 @@ def _nothing_of_the_user(view: View) -> bool:
 def _accepted_by_the_backend(move: Move) -> bool:
     if move.after.phase != P.AUTHENTICATED or move.before.phase == P.AUTHENTICATED:
         return True
-    return move.trigger in (T.LINK_UP, T.IDENTIFIED) and 0 != move.named == move.after.who(Register.USER)
+    return move.trigger in (T.LINK_UP, T.IDENTIFIED) and 0 != move.named == move.after.who(
+        Register.USER
+    )
 
 
 def _identity_stays(move: Move) -> bool:
@@ -77,12 +91,17 @@ def _same_boot_opens_nothing(move: Move) -> bool:
     quiet = (*ONLINE, P.RECONNECTING)
     if move.before.phase not in quiet or move.named != move.before.who(Register.USER):
         return True
-    return not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & set(move.effects) and move.after.phase == move.before.phase
+    return (
+        not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & set(move.effects)
+        and move.after.phase == move.before.phase
+    )
 
 
 def _refusals_are_not_retried(move: Move) -> bool:
     refused = move.trigger in (T.TOKEN_REFUSED, T.RENEW_REFUSED, T.IDENTIFY_REFUSED)
-    if refused and (move.after.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_TOKEN) or move.after.has(F.TOKEN_WANTED)):
+    if refused and (
+        move.after.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_TOKEN) or move.after.has(F.TOKEN_WANTED)
+    ):
         return False
     again = move.trigger == T.DIAL_REFUSED and move.after.phase in CONNECTING
     return not again or move.after.has(F.TOKEN_WANTED) or not move.after.who(Register.TARGET)
@@ -103,7 +122,13 @@ def _held_for_the_right_user(moment: View, move: Move) -> bool:
 def _one_answer(move: Move) -> bool:
     first = move.step.rows[0].effects if move.step.rows else ()
     specs = move.model.chart.effects
-    return sum(effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Join) for effect in first) == 1
+    return (
+        sum(
+            effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Join)
+            for effect in first
+        )
+        == 1
+    )
 
 
 def _absorbing(move: Move) -> bool:
@@ -134,8 +159,14 @@ def _renewal_is_scheduled(move: Move) -> bool:
         scheduled = view.running(Timer.RENEW) or view.asked(*FETCHES, E.SEND_TOKEN)
         return view.phase == P.AUTHENTICATED and view.has(F.PROVIDER) and not scheduled
 
-    # a provider that comes later, by another boot() or identify(), is used when the backend asks for a token
-    return not unscheduled(move.after) or E.ARM_RENEW in move.effects or E.ADOPT in move.effects or unscheduled(move.before)
+    # a provider that comes later, by another boot() or identify(), is used when the backend asks
+    # for a token
+    return (
+        not unscheduled(move.after)
+        or E.ARM_RENEW in move.effects
+        or E.ADOPT in move.effects
+        or unscheduled(move.before)
+    )
 
 
 def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
@@ -144,16 +175,31 @@ def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
 
 
 def _nothing_unforeseen(move: Move) -> bool:
-    """A current outcome, an expiry or a call that no row wants would be lost; events and hints may mean nothing."""
+    """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
+    mean nothing.
+    """
     if move.step.rows:
         return True
-    asks = [spec for spec in move.model.chart.effects.values() if isinstance(spec, Ask) and not spec.several]
+    asks = [
+        spec
+        for spec in move.model.chart.effects.values()
+        if isinstance(spec, Ask) and not spec.several
+    ]
     return move.trigger not in CALLS and not any(move.trigger in spec.outcomes for spec in asks)
 
 
 CATALOGUE: Final[tuple[Property, ...]] = (
-    Always("S1", "In shutdown and destroyed no link is open or opening, and no timer that leads to one runs.", _no_way_to_a_link),
-    Structure("S2", "A superseded outcome triggers its effect's dispose and nothing else.", _late_ones_only_dispose),
+    Always(
+        "S1",
+        "In shutdown and destroyed no link is open or opening, and no timer that leads to one "
+        "runs.",
+        _no_way_to_a_link,
+    ),
+    Structure(
+        "S2",
+        "A superseded outcome triggers its effect's dispose and nothing else.",
+        _late_ones_only_dispose,
+    ),
     EachStep(
         "S3",
         "After shutdown, only a boot() made later makes the session live.",
@@ -170,7 +216,10 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "S6",
         "Local clearing waits for no network outcome.",
         lambda view: (
-            not (view.phase in ENDED and view.has(F.OWED) and view.waiting(Slot.SHUTDOWN, Slot.CLEAR)) or view.asked(*CLEARS, *WRITES)
+            not (
+                view.phase in ENDED and view.has(F.OWED) and view.waiting(Slot.SHUTDOWN, Slot.CLEAR)
+            )
+            or view.asked(*CLEARS, *WRITES)
         ),
     ),
     EachEffect(
@@ -179,32 +228,67 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         (E.DIAL,),
         lambda moment, move: not moment.asked(E.DIAL) and not moment.open(Lane.LINK),
     ),
-    EachEffect("S9", "At most one token call is under way.", FETCHES, lambda moment, move: not moment.asked(*FETCHES)),
-    Structure("S10", "At most one timer of each kind runs, and it means one thing.", one_expiry_each),
-    EachStep("S11", "authenticated as u implies that the backend accepted u in this very answer.", _accepted_by_the_backend),
-    EachStep("S12", "The identity never goes from a user to another or to a visitor without passing shutdown.", _identity_stays),
+    EachEffect(
+        "S9",
+        "At most one token call is under way.",
+        FETCHES,
+        lambda moment, move: not moment.asked(*FETCHES),
+    ),
+    Structure(
+        "S10", "At most one timer of each kind runs, and it means one thing.", one_expiry_each
+    ),
+    EachStep(
+        "S11",
+        "authenticated as u implies that the backend accepted u in this very answer.",
+        _accepted_by_the_backend,
+    ),
+    EachStep(
+        "S12",
+        "The identity never goes from a user to another or to a visitor without passing shutdown.",
+        _identity_stays,
+    ),
     EachStep(
         "S13",
         "boot() of another identity, while booting, live or waiting, changes nothing and raises.",
         _another_boot_is_refused,
         (T.BOOT,),
     ),
-    EachStep("S14", "boot() of the same identity, when live or reconnecting, opens nothing.", _same_boot_opens_nothing, (T.BOOT,)),
+    EachStep(
+        "S14",
+        "boot() of the same identity, when live or reconnecting, opens nothing.",
+        _same_boot_opens_nothing,
+        (T.BOOT,),
+    ),
     EachStep(
         "S15",
         "A refusal is never retried by itself.",
         _refusals_are_not_retried,
         (T.TOKEN_REFUSED, T.RENEW_REFUSED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED),
     ),
-    EachEffect("S15a", "No dial goes out with a token that was refused.", (E.DIAL,), _dials_with_the_wanted_token),
+    EachEffect(
+        "S15a",
+        "No dial goes out with a token that was refused.",
+        (E.DIAL,),
+        _dials_with_the_wanted_token,
+    ),
     EachEffect(
         "S16",
         "No token call and no dial starts outside booting and the live phases.",
         (E.DIAL, *FETCHES),
         lambda moment, move: move.after.phase in WORKING,
     ),
-    EachEffect("S17", "No update names a user who is not the session's.", (E.RECORD,), _recorded_for_the_right_user),
-    EachEffect("S17a", "No update is held for a user who is not the one to be identified.", (E.HOLD,), _held_for_the_right_user),
+    EachEffect(
+        "S17",
+        "No update names a user who is not the session's.",
+        (E.RECORD,),
+        _recorded_for_the_right_user,
+    ),
+    EachEffect(
+        "S17a",
+        "No update is held for a user who is not the one to be identified.",
+        (E.HOLD,),
+        _held_for_the_right_user,
+    ),
     EachEffect(
         "S18",
         "No update leaves outside anonymous and authenticated, or while an identify is open.",
@@ -217,15 +301,38 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         (*CLEARS, *WRITES),
         lambda moment, move: not moment.asked(*CLEARS, *WRITES),
     ),
-    EachStep("S20", "Every call is answered in one way: it joins, is done, is refused or uses the link.", _one_answer, CALLS),
+    EachStep(
+        "S20",
+        "Every call is answered in one way: it joins, is done, is refused or uses the link.",
+        _one_answer,
+        CALLS,
+    ),
     EachStep("S21", "destroyed is absorbing.", _absorbing),
-    Always("S21a", "Once released, the ledger is empty.", lambda view: not view.has(F.RELEASED) or view.idle),
+    Always(
+        "S21a",
+        "Once released, the ledger is empty.",
+        lambda view: not view.has(F.RELEASED) or view.idle,
+    ),
     Structure("S22", "Every row can fire.", no_dead_row),
-    EachStep("S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen),
-    Always("S26", "Each fact that says something is in flight equals its entry in the ledger.", _facts_equal_the_ledger),
-    EachStep("S27", "While authenticated with a provider a renewal is scheduled, if the expiry is known.", _renewal_is_scheduled),
+    EachStep(
+        "S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen
+    ),
+    Always(
+        "S26",
+        "Each fact that says something is in flight equals its entry in the ledger.",
+        _facts_equal_the_ledger,
+    ),
+    EachStep(
+        "S27",
+        "While authenticated with a provider a renewal is scheduled, if the expiry is known.",
+        _renewal_is_scheduled,
+    ),
     *(
-        Eventually(f"L1 {slot}", f"Every call that waits for {slot} settles.", lambda view, slot=slot: view.waiting(slot))  # type: ignore[misc]
+        Eventually(
+            f"L1 {slot}",
+            f"Every call that waits for {slot} settles.",
+            lambda view, slot=slot: view.waiting(slot),
+        )  # type: ignore[misc]
         for slot in Slot
     ),
     Eventually("L2", "booting ends.", lambda view: view.phase == P.BOOTING),
@@ -237,7 +344,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         lambda view: view.phase in ONLINE,
     ),
     CanReach(
-        "L5", "After shutdown a boot can succeed.", lambda view: view.phase == P.SHUTDOWN, lambda view: view.phase in ONLINE, True
+        "L5",
+        "After shutdown a boot can succeed.",
+        lambda view: view.phase == P.SHUTDOWN,
+        lambda view: view.phase in ONLINE,
+        True,
     ),
     CanReach(
         "L6",
@@ -245,7 +356,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         lambda view: view.phase in LIVE and view.has(F.PENDING),
         lambda view: view.phase in LIVE and view.asked(E.SEND_UPDATE),
     ),
-    Eventually("L7", "From every state destroy completes.", lambda view: view.phase == P.DESTROYED and not view.has(F.RELEASED)),
+    Eventually(
+        "L7",
+        "From every state destroy completes.",
+        lambda view: view.phase == P.DESTROYED and not view.has(F.RELEASED),
+    ),
     EachStep(
         "L8",
         "A called shutdown of a live session emits a revocation.",
@@ -257,11 +372,35 @@ CATALOGUE: Final[tuple[Property, ...]] = (
 """Every property of the shipped chart that the model decides."""
 
 ELSEWHERE: Final[tuple[Elsewhere, ...]] = (
-    Elsewhere("N1", "Dials in any window of time are bounded.", "hypothesis", "tests/book/test_delays.py"),
-    Elsewhere("N2", "The wait before attempt n has a positive width at every n.", "hypothesis", "tests/book/test_delays.py"),
-    Elsewhere("N3", "Renewals keep their distance.", "hypothesis", "tests/book/test_delays.py"),
-    Elsewhere("N4", "Updates keep their limit, across shutdown and boot too.", "hypothesis", "tests/book/test_delays.py"),
+    Elsewhere(
+        "N1",
+        "Dials in any window of time are bounded.",
+        "hypothesis",
+        "tests/lifecycle/test_delays.py",
+    ),
+    Elsewhere(
+        "N2",
+        "The wait before attempt n has a positive width at every n.",
+        "hypothesis",
+        "tests/lifecycle/test_delays.py",
+    ),
+    Elsewhere(
+        "N3", "Renewals keep their distance.", "hypothesis", "tests/lifecycle/test_delays.py"
+    ),
+    Elsewhere(
+        "N4",
+        "Updates keep their limit, across shutdown and boot too.",
+        "hypothesis",
+        "tests/lifecycle/test_delays.py",
+    ),
     Elsewhere("S23", "Two scopes share no key.", "its tests", "tests/session/test_visitors.py"),
-    Elsewhere("S24", "A revocation ends only the session it names.", "its tests", "tests/session/test_shutdown_and_destroy.py"),
+    Elsewhere(
+        "S24",
+        "A revocation ends only the session it names.",
+        "its tests",
+        "tests/session/test_shutdown_and_destroy.py",
+    ),
 )
-"""The numeric promises, on the pure functions of `support_chat.book.delays`, and what concerns keys and credentials."""
+"""The numeric promises, on the pure functions of `support_chat.lifecycle.delays`, and what concerns
+keys and credentials.
+"""

@@ -1,7 +1,9 @@
-"""Explores every reachable state of a model, breadth first, so that the way to each state is a shortest one.
+"""Explores every reachable state of a model, breadth first, so that the way to each state is a
+shortest one.
 
-A space of many states must stay small: states are numbered as they are found, and a step is two numbers, the `Way` it went and the
-state it led to. `Step` puts together on demand what a person wants to know of one.
+A space of many states must stay small: states are numbered as they are found, and a step is two
+numbers, the `Way` it went and the state it led to. `Step` puts together on demand what a person
+wants to know of one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ PROGRESS_EVERY = 1000
 
 @attrs.frozen(slots=True)
 class Step:
-    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the state it led to."""
+    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the
+    state it led to.
+    """
 
     before: State
     happening: Happening
@@ -53,9 +57,10 @@ class Steps:
 class Space:
     """What was explored, every state and every step. `complete` unless a limit was hit.
 
-    `states` are in the order in which they were found. The steps out of state `n` are the entries `edges(n)` of `ways` (how each went)
-    and `afters` (the number of the state it led to); `born[n]` is the entry by which it was found. `depth` is how many steps the
-    farthest state is away from the initial one, `seconds` how long it took.
+    `states` are in the order in which they were found. The steps out of state `n` are the entries
+    `edges(n)` of `ways` (how each went) and `afters` (the number of the state it led to); `born[n]`
+    is the entry by which it was found. `depth` is how many steps the farthest state is away from
+    the initial one, `seconds` how long it took.
     """
 
     model: Model
@@ -74,15 +79,20 @@ class Space:
         return Steps(self)
 
     def edges(self, number: int) -> range:
-        """The entries of the steps out of this state: empty if a limit was hit before it was its turn."""
+        """The entries of the steps out of this state: empty if a limit was hit before it was its
+        turn.
+        """
         starts = self.starts
         if number >= len(starts):
             return range(0)
-        return range(starts[number], starts[number + 1] if number + 1 < len(starts) else len(self.ways))
+        return range(
+            starts[number], starts[number + 1] if number + 1 < len(starts) else len(self.ways)
+        )
 
     def owner(self, edge: int) -> int:
         """The number of the state that this entry is a step out of."""
-        return bisect_right(self.starts, edge) - 1  # of states that start at the same entry, all but the last have no steps
+        # of states that start at the same entry, all but the last have no steps
+        return bisect_right(self.starts, edge) - 1
 
     def step(self, number: int, edge: int) -> Step:
         """The step out of this state that is this entry."""
@@ -110,9 +120,11 @@ def explore(
 ) -> Space:
     """Every reachable state of `chart` and its ledger.
 
-    `users` says how many different users there are (None: as many as the chart can tell apart). More than `max_states` states, or
-    `time_limit` seconds, stop it early. `backwards` tries what can happen in the opposite order (the result is the same: a test shows
-    it). `progress` is told the states found and the steps taken now and then. Raises ChartError for internal triggers that never rest.
+    `users` says how many different users there are (None: as many as the chart can tell apart).
+    More than `max_states` states, or `time_limit` seconds, stop it early. `backwards` tries what
+    can happen in the opposite order (the result is the same: a test shows it). `progress` is told
+    the states found and the steps taken now and then. Raises ChartError for internal triggers that
+    never rest.
     """
     begun = time.perf_counter()
     model = Model(chart, users)
@@ -153,7 +165,9 @@ def explore(
                             ways.append(way)
                             afters.append(number)
                         break
-    return Space(model, states, ways, afters, starts, born, depth, time.perf_counter() - begun, complete)
+    return Space(
+        model, states, ways, afters, starts, born, depth, time.perf_counter() - begun, complete
+    )
 
 
 def _plan(model: Model, high: int, backwards: bool) -> list[tuple[int, list[Decision]]]:

@@ -1,8 +1,10 @@
-"""Where everything lies in a packed state: the bit of each fact and of each entry of the ledger, the registers, the phase.
+"""Where everything lies in a packed state: the bit of each fact and of each entry of the ledger,
+the registers, the phase.
 
-The *ledger* is the environment's own account of what is under way: which effects are outstanding and current, which lanes are open
-for events, which timers run, in which slots somebody waits, what may be in the storage. A packed state is, from its lowest bit: the
-facts, the ledger, the registers, the phase. The part above the ledger is called *high*: it is the same for many states, so what can
+The *ledger* is the environment's own account of what is under way: which effects are outstanding
+and current, which lanes are open for events, which timers run, in which slots somebody waits, what
+may be in the storage. A packed state is, from its lowest bit: the facts, the ledger, the registers,
+the phase. The part above the ledger is called *high*: it is the same for many states, so what can
 happen is worked out once for each of them (`support_chat.verify.ways`).
 """
 
@@ -22,7 +24,9 @@ State: TypeAlias = int
 
 @attrs.frozen(slots=True)
 class Impact:
-    """What an effect does to the ledger and to what the book decides: the bits it clears, sets, frees, and may set."""
+    """What an effect does to the ledger and to what the book decides: the bits it clears, sets,
+    frees, and may set.
+    """
 
     off: int = 0
     on: int = 0
@@ -31,7 +35,9 @@ class Impact:
 
 
 class Layout:
-    """The places of a chart's facts, ledger, registers (with `users` users besides nobody) and phase in a packed state."""
+    """The places of a chart's facts, ledger, registers (with `users` users besides nobody) and
+    phase in a packed state.
+    """
 
     def __init__(self, chart: Chart, users: int) -> None:
         self.chart, self.users = chart, users
@@ -69,12 +75,18 @@ class Layout:
 
     def registers_of(self, high: int) -> tuple[int, ...]:
         """Who is in each register, by a high part: 0 for nobody."""
-        return tuple([high >> self._width * i & self._mask for i in range(len(self.chart.registers))])
+        return tuple(
+            [high >> self._width * i & self._mask for i in range(len(self.chart.registers))]
+        )
 
     def on_lane(self, lane: str) -> int:
         """The bits of every effect asked on this lane."""
         specs = self.chart.effects
-        return sum(bit for effect, bit in self.asked.items() if isinstance(spec := specs[effect], Ask) and spec.lane == lane)
+        return sum(
+            bit
+            for effect, bit in self.asked.items()
+            if isinstance(spec := specs[effect], Ask) and spec.lane == lane
+        )
 
     def _impact(self, effect: str) -> Impact:
         spec = self.chart.effects[effect]
@@ -83,7 +95,9 @@ class Layout:
             off = 0 if spec.several else self.on_lane(spec.lane)
             on = self.asked[effect] | sum(self.stored[name] for name in spec.writes)
         elif isinstance(spec, Arm):
-            free, on = (self.running[spec.timer], 0) if spec.optional else (0, self.running[spec.timer])
+            free, on = (
+                (self.running[spec.timer], 0) if spec.optional else (0, self.running[spec.timer])
+            )
         elif isinstance(spec, Disarm):
             off = sum(self.running.get(timer, 0) for timer in spec.timers)
         elif isinstance(spec, Join):

@@ -1,10 +1,12 @@
 """Whether something can last for ever: strongly connected components of what happens by itself.
 
-Without another call, only outcomes and expiries happen. What is waited for can last for ever in two ways: in a state in which nothing
-at all can happen, or on a round. A round counts only if it is fair: a timer that runs in all of its states, and that no step of it
-fires or starts anew, would fire at last and end it; and an effect that is outstanding in all of them, and that no step ends or asks
-anew, would end, since every effect has a limit. The component as a whole is judged, and that is exact: what is missing in all of it is
-missing in each round within it, and a walk through all of it is a round.
+Without another call, only outcomes and expiries happen. What is waited for can last for ever in two
+ways: in a state in which nothing at all can happen, or on a round. A round counts only if it is
+fair: a timer that runs in all of its states, and that no step of it fires or starts anew, would
+fire at last and end it; and an effect that is outstanding in all of them, and that no step ends or
+asks anew, would end, since every effect has a limit. The component as a whole is judged, and that
+is exact: what is missing in all of it is missing in each round within it, and a walk through all of
+it is a round.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from .ways import Way
 
 @attrs.frozen
 class Lasting:
-    """The state (its number) from which something can last for ever, and the steps (entries of the space) of a fair round there.
+    """The state (its number) from which something can last for ever, and the steps (entries of the
+    space) of a fair round there.
 
     Without steps nothing at all happens there by itself.
     """
@@ -34,14 +37,18 @@ class Lasting:
 
 @attrs.frozen
 class _Debt:
-    """What ends at last: while its `bit` is set, a step of `of` ends it and one with any of `effects` begins it anew."""
+    """What ends at last: while its `bit` is set, a step of `of` ends it and one with any of
+    `effects` begins it anew.
+    """
 
     bit: int
     of: str
     effects: frozenset[str]
 
     def paid_by(self, way: Way) -> bool:
-        return way.happening.of == self.of or any(not self.effects.isdisjoint(row.effects) for row in way.rows)
+        return way.happening.of == self.of or any(
+            not self.effects.isdisjoint(row.effects) for row in way.rows
+        )
 
 
 def is_by_itself(chart: Chart, way: Way) -> bool:
@@ -59,9 +66,13 @@ def lasting(space: Space, waits: set[int]) -> Lasting | None:
         if not edges and number < len(space.starts):
             found.append(number)
     debts = _debts(space.model)
-    for component in components({number: [space.afters[edge] for edge in edges] for number, edges in inside.items()}):
+    for component in components(
+        {number: [space.afters[edge] for edge in edges] for number, edges in inside.items()}
+    ):
         members = set(component)
-        edges = [edge for number in component for edge in inside[number] if space.afters[edge] in members]
+        edges = [
+            edge for number in component for edge in inside[number] if space.afters[edge] in members
+        ]
         if edges and _fair(space, component, edges, debts):
             first = min(component)
             rounds[first] = edges
@@ -69,7 +80,9 @@ def lasting(space: Space, waits: set[int]) -> Lasting | None:
     if not found:
         return None
     number = min(found)
-    return Lasting(number, tuple(_round(space, number, rounds[number], debts)) if number in rounds else ())
+    return Lasting(
+        number, tuple(_round(space, number, rounds[number], debts)) if number in rounds else ()
+    )
 
 
 def _debts(model: Model) -> list[_Debt]:
@@ -81,8 +94,12 @@ def _debts(model: Model) -> list[_Debt]:
     return timers + [_Debt(bit, effect, frozenset([effect])) for effect, bit in model.asked.items()]
 
 
-def _fair(space: Space, numbers: Iterable[int], edges: Collection[int], debts: Iterable[_Debt]) -> bool:
-    """Whether nothing is due all through this component without being ended or begun anew by one of its steps."""
+def _fair(
+    space: Space, numbers: Iterable[int], edges: Collection[int], debts: Iterable[_Debt]
+) -> bool:
+    """Whether nothing is due all through this component without being ended or begun anew by one of
+    its steps.
+    """
     always = -1
     for number in numbers:
         always &= space.states[number]
@@ -90,8 +107,12 @@ def _fair(space: Space, numbers: Iterable[int], edges: Collection[int], debts: I
     return all(any(debt.paid_by(way) for way in ways) for debt in debts if always & debt.bit)
 
 
-def _round(space: Space, number: int, edges: Iterable[int], debts: Iterable[_Debt]) -> list[tuple[int, int]]:
-    """A short fair round from this state: to one step after the other that pays a debt, and back."""
+def _round(
+    space: Space, number: int, edges: Iterable[int], debts: Iterable[_Debt]
+) -> list[tuple[int, int]]:
+    """A short fair round from this state: to one step after the other that pays a debt, and
+    back.
+    """
     out = defaultdict[int, list[int]](list)
     for edge in edges:
         out[space.owner(edge)].append(edge)
@@ -111,7 +132,9 @@ def _pays(space: Space, edge: int, debt: _Debt) -> bool:
     return debt.paid_by(space.ways[edge]) or not space.states[space.afters[edge]] & debt.bit
 
 
-def _path(space: Space, out: Mapping[int, list[int]], begin: int, last: Callable[[int], bool]) -> list[int]:
+def _path(
+    space: Space, out: Mapping[int, list[int]], begin: int, last: Callable[[int], bool]
+) -> list[int]:
     """The steps of a shortest way from `begin` that ends with one that is `last`."""
     came: dict[int, int] = {}
     frontier = deque([begin])
@@ -170,7 +193,9 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
 
 
 def can_reach(space: Space, begins: Iterable[int], ends: set[int], calls: bool) -> int | None:
-    """The first of `begins` from which none of `ends` can be reached, or None; by what happens by itself, and by `calls` too."""
+    """The first of `begins` from which none of `ends` can be reached, or None; by what happens by
+    itself, and by `calls` too.
+    """
     before = defaultdict[int, list[int]](list)
     for number in range(len(space.starts)):
         for edge in space.edges(number):

@@ -1,23 +1,29 @@
-"""A chart and its ledger as one machine over integers, so that a whole lifecycle is explored in a second.
+"""A chart and its ledger as one machine over integers, so that a whole lifecycle is explored in a
+second.
 
-The ledger is changed only by the effects a row emits and by the outcomes delivered, never by the chart's facts: a row that clears a
-fact does not make the call in flight vanish. Whatever is in the ledger may end in any outcome its effect declares, at any moment; any
-call may come at any moment. Nothing of the lifecycle is written here a second time: the rows are read from the chart.
+The ledger is changed only by the effects a row emits and by the outcomes delivered, never by the
+chart's facts: a row that clears a fact does not make the call in flight vanish. Whatever is in the
+ledger may end in any outcome its effect declares, at any moment; any call may come at any moment.
+Nothing of the lifecycle is written here a second time: the rows are read from the chart.
 
 The space is finite without having been cut, and nothing is lost by that:
 
-- *Users* are numbers, 0 is nobody. Guards compare users and do nothing else with them, so a state in which A is the session's user
-  and B the one to be identified goes on exactly as one in which B and A are: one is the other under other names. States are kept under
-  the names 1, 2, ... in the order of the registers. For the same reason one user who is in no register stands for everybody who is in
-  none. With r registers, r + 1 users are all that can be told apart at once: that is how many there are unless `users` says
-  otherwise, and one more adds not one state or step (a test compares them, and compares them with a space that is not renamed).
-- *Tags* are relative: an outcome is current or superseded. A superseded one is not explored: that it only disposes, which changes
-  neither facts nor ledger, is proved on the rows themselves (`superseded_only_dispose`, property S2). Delivered anywhere, it would
-  lead from a state to itself.
-- *Counters* (attempts, records, expiries) are seen by the chart through `Booked` facts alone. Each is free wherever the chart declares
-  that it may change: more can happen here than in life, never less.
-- *Many calls* that wait in one slot are settled together, and replies on a lane that takes `several` come one by one: "at least one"
-  is all that the ledger needs to know.
+- *Users* are numbers, 0 is nobody. Guards compare users and do nothing else with them, so a state
+  in which A is the session's user and B the one to be identified goes on exactly as one in which B
+  and A are: one is the other under other names. States are kept under the names 1, 2, ... in the
+  order of the registers. For the same reason one user who is in no register stands for everybody
+  who is in none. With r registers, r + 1 users are all that can be told apart at once: that is how
+  many there are unless `users` says otherwise, and one more adds not one state or step (a test
+  compares them, and compares them with a space that is not renamed).
+- *Tags* are relative: an outcome is current or superseded. A superseded one is not explored: that
+  it only disposes, which changes neither facts nor ledger, is proved on the rows themselves
+  (`superseded_only_dispose`, property S2). Delivered anywhere, it would lead from a state to
+  itself.
+- *Counters* (attempts, records, expiries) are seen by the chart through `Booked` facts alone. Each
+  is free wherever the chart declares that it may change: more can happen here than in life, never
+  less.
+- *Many calls* that wait in one slot are settled together, and replies on a lane that takes
+  `several` come one by one: "at least one" is all that the ledger needs to know.
 """
 
 from __future__ import annotations
@@ -35,7 +41,8 @@ __all__ = ["Happening", "Model", "State", "Taken", "Way", "superseded_only_dispo
 
 @attrs.frozen(slots=True)
 class Taken:
-    """One step of the model: the rows that fired, the first by the trigger, the others by internal triggers, and where it led.
+    """One step of the model: the rows that fired, the first by the trigger, the others by internal
+    triggers, and where it led.
 
     `raw` is `after` before its users were renamed, so that who was named can still be told.
     """
@@ -48,7 +55,8 @@ class Taken:
 class Model:
     """A chart made ready to be explored, with as many users as it can tell apart, or with `users`.
 
-    Raises ValueError for a negative number, ChartError for internal triggers that never come to rest.
+    Raises ValueError for a negative number, ChartError for internal triggers that never come to
+    rest.
     """
 
     def __init__(self, chart: Chart, users: int | None = None) -> None:
@@ -63,11 +71,13 @@ class Model:
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
         self._phase_shift = layout.shift + layout.phase_shift
-        self.initial: State = layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
+        self.initial: State = (
+            layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
+        )
         self._happenings: dict[int, list[tuple[int, list[Happening]]]] = {}
         self._decisions: dict[tuple[int, Happening], list[Decision]] = {}
 
-    # --- reading a state ------------------------------------------------------------------------------------------------
+    # --- reading a state --------------------------------------------------------------------------
 
     def phase_of(self, state: State) -> str:
         """The phase of a packed state."""
@@ -85,16 +95,20 @@ class Model:
         """What an effect does to the ledger and to what the book decides."""
         return self._layout.impacts[effect]
 
-    # --- what can happen, and how it can go -----------------------------------------------------------------------------
+    # --- what can happen, and how it can go -------------------------------------------------------
 
     def happenings(self, state: State) -> Iterator[Happening]:
-        """Everything that can happen in this state: any call, any outcome of what is outstanding, any expiry, any event."""
+        """Everything that can happen in this state: any call, any outcome of what is outstanding,
+        any expiry, any event.
+        """
         for bit, happenings in self._offers(state >> self.shift):
             if not bit or state & bit:
                 yield from happenings
 
     def take(self, state: State, happening: Happening) -> list[Taken]:
-        """Every way this can go: one, unless the book is free to decide, or none when no row wants it."""
+        """Every way this can go: one, unless the book is free to decide, or none when no row wants
+        it.
+        """
         high = state >> self.shift
         key = high, happening
         decisions = self._decisions.get(key)
@@ -115,9 +129,18 @@ class Model:
         return after & self._layout.low | way.high << self.shift
 
     def plan(self, high: int) -> list[tuple[int, list[Decision]]]:
-        """Every decision that states with this high part have, under the ledger's bit that it needs (0: none)."""
+        """Every decision that states with this high part have, under the ledger's bit that it needs
+        (0: none).
+        """
         return [
-            (bit, [decision for happening in happenings for decision in self._ways.decisions(high, happening)])
+            (
+                bit,
+                [
+                    decision
+                    for happening in happenings
+                    for decision in self._ways.decisions(high, happening)
+                ],
+            )
             for bit, happenings in self._offers(high)
         ]
 
@@ -130,7 +153,15 @@ class Model:
     def _outside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
         """Calls and hints, which may come at any time, and events, which need an open lane."""
         chart, variants = self.chart, self._ways.variants
-        yield 0, [h for t in chart.external if t not in chart.events for h in variants(high, t, always=True)]
+        yield (
+            0,
+            [
+                h
+                for t in chart.external
+                if t not in chart.events
+                for h in variants(high, t, always=True)
+            ],
+        )
         for trigger, lane in chart.events.items():
             if lane in self.open:
                 yield self.open[lane], list(variants(high, trigger, lane, always=True))
@@ -142,19 +173,32 @@ class Model:
             spec = specs[effect]
             if isinstance(spec, Ask):
                 erased = sum(self.stored[name] for name in spec.erases)
-                ends = [h for t in spec.outcomes for h in variants(high, t, effect, bit | (erased if t == spec.success else 0))]
-                yield bit, ends + ([attrs.evolve(h, spends=0) for h in ends] if spec.several else [])
+                ends = [
+                    h
+                    for t in spec.outcomes
+                    for h in variants(high, t, effect, bit | (erased if t == spec.success else 0))
+                ]
+                yield (
+                    bit,
+                    ends + ([attrs.evolve(h, spends=0) for h in ends] if spec.several else []),
+                )
         for timer, bit in self.running.items():
-            expiries = dict.fromkeys(s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer)
+            expiries = dict.fromkeys(
+                s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer
+            )
             yield bit, [h for t in expiries for h in variants(high, t, timer, bit)]
 
 
 def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str, ...]:
-    """The rows by which a superseded outcome would do more than dispose: empty if there are none, and late ones need no exploring.
+    """The rows by which a superseded outcome would do more than dispose: empty if there are none,
+    and late ones need no exploring.
 
-    `harmless` are the effects that dispose. Every row of an outcome must want it not to be late, or do nothing but those.
+    `harmless` are the effects that dispose. Every row of an outcome must want it not to be late, or
+    do nothing but those.
     """
-    outcomes = {t for spec in chart.effects.values() if isinstance(spec, Ask) for t in spec.outcomes} | set(chart.events)
+    outcomes = {
+        t for spec in chart.effects.values() if isinstance(spec, Ask) for t in spec.outcomes
+    } | set(chart.events)
     if chart.late is None:
         return ()
     return tuple(
@@ -162,5 +206,11 @@ def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str,
         for row in chart.transitions
         if not outcomes.isdisjoint(row.trigger)
         and chart.late not in row.unless
-        and (row.target or row.sets or row.clears or row.assigns or not set(row.effects) <= set(harmless))
+        and (
+            row.target
+            or row.sets
+            or row.clears
+            or row.assigns
+            or not set(row.effects) <= set(harmless)
+        )
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 def place_of(row: str, module: str) -> tuple[str, int] | None:
     """The file and line of `name="..."` of a transition, or None if it is nowhere as such.
 
-    Looked for in `module`, then in what else is imported of the same top-level package: a chart may take its rows from anywhere
-    there. A file below the working directory is named relative to it.
+    Looked for in `module`, then in what else is imported of the same top-level package: a chart may
+    take its rows from anywhere there. A file below the working directory is named relative to it.
     """
     written = re.compile(rf"""\bname\s*=\s*(["']){re.escape(row)}\1""")
     for path in _sources(module):

@@ -1,4 +1,6 @@
-"""What can be asked of a chart: the kinds of properties, and how each is decided on an explored space."""
+"""What can be asked of a chart: the kinds of properties, and how each is decided on an explored
+space.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class EachStep:
 
 @attrs.frozen
 class EachEffect:
-    """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it belongs to."""
+    """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it
+    belongs to.
+    """
 
     id: str
     sentence: str
@@ -47,7 +51,9 @@ class EachEffect:
 
 @attrs.frozen
 class Structure:
-    """Holds of the chart itself; `faults` names what is wrong, one sentence each. `space` is what was explored."""
+    """Holds of the chart itself; `faults` names what is wrong, one sentence each. `space` is what
+    was explored.
+    """
 
     id: str
     sentence: str
@@ -56,9 +62,11 @@ class Structure:
 
 @attrs.frozen
 class Eventually:
-    """What `waits` describes does not last: without another call it ends, whatever the outcomes, if timers are fair.
+    """What `waits` describes does not last: without another call it ends, whatever the outcomes, if
+    timers are fair.
 
-    Every adapter effect has a limit, so whatever is outstanding ends. A timer that keeps running fires at last.
+    Every adapter effect has a limit, so whatever is outstanding ends. A timer that keeps running
+    fires at last.
     """
 
     id: str
@@ -68,7 +76,9 @@ class Eventually:
 
 @attrs.frozen
 class CanReach:
-    """From every state in which `begin` holds, one in which `end` holds can be reached (by calls too, if `calls`)."""
+    """From every state in which `begin` holds, one in which `end` holds can be reached (by calls
+    too, if `calls`).
+    """
 
     id: str
     sentence: str
@@ -85,7 +95,9 @@ KINDS: Final = (Always, EachStep, EachEffect, Structure, Eventually, CanReach)
 
 @attrs.frozen
 class Elsewhere:
-    """A property that no model decides: its id and sentence, by what it is decided, and where (a test's path)."""
+    """A property that no model decides: its id and sentence, by what it is decided, and where (a
+    test's path).
+    """
 
     id: str
     sentence: str
@@ -95,9 +107,11 @@ class Elsewhere:
 
 @attrs.frozen
 class Verdict:
-    """What became of a property: `held` is None when a limit cut the exploration short before a failure was found.
+    """What became of a property: `held` is None when a limit cut the exploration short before a
+    failure was found.
 
-    `story` is a shortest way to the failure, `detail` says in words what is wrong where there is no way to show.
+    `story` is a shortest way to the failure, `detail` says in words what is wrong where there is no
+    way to show.
     """
 
     property: Property
@@ -105,7 +119,9 @@ class Verdict:
     story: tuple[Step, ...] = ()
     detail: str = ""
     round: tuple[Step, ...] = ()
-    """The steps by which it then goes round for ever, back to where the story ends; for an `Eventually` only."""
+    """The steps by which it then goes round for ever, back to where the story ends; for an
+    `Eventually` only.
+    """
 
 
 @attrs.frozen
@@ -117,7 +133,9 @@ class Report:
 
     @property
     def held(self) -> bool | None:
-        """True if everything held, False if something failed, None if a limit left something open."""
+        """True if everything held, False if something failed, None if a limit left something
+        open.
+        """
         if any(v.held is False for v in self.verdicts):
             return False
         return None if any(v.held is None for v in self.verdicts) else True
@@ -132,8 +150,12 @@ def check(
     time_limit: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Explores `chart` and decides each property; options as `explore`. A property that raises fails, with the error as detail."""
-    space = explore(chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress)
+    """Explores `chart` and decides each property; options as `explore`. A property that raises
+    fails, with the error as detail.
+    """
+    space = explore(
+        chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress
+    )
     return Report(space, decide_all(space, properties))
 
 
@@ -143,11 +165,15 @@ def decide(space: Space, wanted: Property) -> Verdict:
 
 
 def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, ...]:
-    """The verdict on each property, in their order. The states and the steps are gone through once for all of them."""
+    """The verdict on each property, in their order. The states and the steps are gone through once
+    for all of them.
+    """
     wanted = tuple(properties)
     failed: dict[int, Verdict] = {}
     _judge_states(space, {i: p for i, p in enumerate(wanted) if isinstance(p, Always)}, failed)
-    _judge_steps(space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed)
+    _judge_steps(
+        space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed
+    )
     for i, each in enumerate(wanted):
         if isinstance(each, Structure | Eventually | CanReach):
             try:
@@ -171,14 +197,18 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
-def _judge_steps(space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]) -> None:
+def _judge_steps(
+    space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
+) -> None:
     concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
     for number in range(len(space.starts)):
         for edge in space.edges(number):
             way = space.ways[edge]
             judges = concerned.get(way)
             if judges is None:
-                judges = concerned[way] = [(i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)]
+                judges = concerned[way] = [
+                    (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
+                ]
             if not judges:
                 continue
             step = space.step(number, edge)
@@ -212,20 +242,41 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
         found = lasting(space, {number for number, view in enumerate(views) if wanted.waits(view)})
         if found is None:
             return None
-        detail = "from here on it can go round for ever" if found.round else "from here on nothing more happens by itself"
-        return Verdict(wanted, False, tuple(space.way_to(found.number)), detail, tuple(space.step(*at) for at in found.round))
+        detail = (
+            "from here on it can go round for ever"
+            if found.round
+            else "from here on nothing more happens by itself"
+        )
+        return Verdict(
+            wanted,
+            False,
+            tuple(space.way_to(found.number)),
+            detail,
+            tuple(space.step(*at) for at in found.round),
+        )
     if not space.complete:
         return None  # what was not explored might be the way
     ends = {number for number, view in enumerate(views) if wanted.end(view)}
-    stuck = can_reach(space, (number for number, view in enumerate(views) if wanted.begin(view)), ends, wanted.calls)
-    return None if stuck is None else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
+    stuck = can_reach(
+        space,
+        (number for number, view in enumerate(views) if wanted.begin(view)),
+        ends,
+        wanted.calls,
+    )
+    return (
+        None
+        if stuck is None
+        else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
+    )
 
 
 def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
     """None if the property holds of what is seen, else what to say of it."""
     try:
         return None if holds(seen) else ""
-    except Exception as error:  # a user's property may do anything; the report must name it all the same
+    except (
+        Exception
+    ) as error:  # a user's property may do anything; the report must name it all the same
         return _raised(error)
 
 

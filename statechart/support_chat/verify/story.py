@@ -1,9 +1,12 @@
-"""A counterexample as a story: what happens, step by step, in the words of the API, and what is true after each step.
+"""A counterexample as a story: what happens, step by step, in the words of the API, and what is
+true after each step.
 
-A model knows users by numbers and renames them as it goes, so the same number may be one user now and another later. A story calls
-them A, B, C: whoever is in a register keeps the name, and one who comes anew gets the first that nobody there has.
+A model knows users by numbers and renames them as it goes, so the same number may be one user now
+and another later. A story calls them A, B, C: whoever is in a register keeps the name, and one who
+comes anew gets the first that nobody there has.
 
-`occurrences` is the same as data, with concrete users, for whoever wants to play it back on a real session.
+`occurrences` is the same as data, with concrete users, for whoever wants to play it back on a real
+session.
 """
 
 from __future__ import annotations
@@ -25,10 +28,11 @@ from .words import Saying, saying_of
 class Occurrence:
     """One step of a story, with everybody called by name.
 
-    `trigger` happens, naming `user` (None: nobody), with the facts `carried` that come along; `of` is what it is the outcome, event
-    or expiry of (an effect, a lane, a timer; empty for a call or hint). `rows` are the transitions that fire, `effects` what they
-    ask, in order. Afterwards the phase is `phase`, `registers` says who is who, `facts` are the facts that hold and `ledger` is what
-    is under way. `words` tells it, `by` says who brings it about.
+    `trigger` happens, naming `user` (None: nobody), with the facts `carried` that come along; `of`
+    is what it is the outcome, event or expiry of (an effect, a lane, a timer; empty for a call or
+    hint). `rows` are the transitions that fire, `effects` what they ask, in order. Afterwards the
+    phase is `phase`, `registers` says who is who, `facts` are the facts that hold and `ledger` is
+    what is under way. `words` tells it, `by` says who brings it about.
     """
 
     trigger: str
@@ -46,7 +50,9 @@ class Occurrence:
 
 
 def occurrences(model: Model, verdict: Verdict) -> tuple[Occurrence, ...]:
-    """What happens on a shortest way to the failure, and then on the round that lasts for ever, if there is one."""
+    """What happens on a shortest way to the failure, and then on the round that lasts for ever, if
+    there is one.
+    """
     return tuple(_occurrences(model, (*verdict.story, *verdict.round)))
 
 
@@ -54,7 +60,9 @@ def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
     names: dict[int, str] = {}
     for step in steps:
         happening, after = step.happening, View(model, step.raw)
-        names.setdefault(happening.named, next(name for name in _letters() if name not in names.values()))
+        names.setdefault(
+            happening.named, next(name for name in _letters() if name not in names.values())
+        )
         user = names[happening.named] if happening.named else None
         carried = model.names(happening.carried)
         saying = saying_of(happening.trigger) or _by_name(happening.trigger, happening.of)
@@ -69,7 +77,10 @@ def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
             rows=tuple(row.name for row in step.rows),
             effects=tuple(str(effect) for row in step.rows for effect in row.effects),
             phase=str(after.phase),
-            registers={str(r): names[who] if who else None for r, who in zip(model.chart.registers, held, strict=True)},
+            registers={
+                str(r): names[who] if who else None
+                for r, who in zip(model.chart.registers, held, strict=True)
+            },
             facts=tuple(map(str, after.facts())),
             ledger=after.ledger(),
         )
@@ -91,7 +102,9 @@ def _by_name(trigger: str, of: str) -> Saying:
 
 
 def story(model: Model, verdict: Verdict) -> str:
-    """A counterexample for people: numbered steps, each with the rows that fire and what is true afterwards."""
+    """A counterexample for people: numbered steps, each with the rows that fire and what is true
+    afterwards.
+    """
     told = occurrences(model, verdict)
     lines = [f"The session begins in the phase {model.chart.initial}."]
     for number, one in enumerate(told, 1):
@@ -113,7 +126,9 @@ def _afterwards(one: Occurrence) -> Iterator[str]:
 
 
 def sequence(model: Model, verdict: Verdict) -> str:
-    """The counterexample as a Mermaid sequence diagram: user, session, storage, provider and backend, as far as they take part."""
+    """The counterexample as a Mermaid sequence diagram: user, session, storage, provider and
+    backend, as far as they take part.
+    """
     told = occurrences(model, verdict)
     partners = _partners(model.chart)
     lines: list[str] = []
@@ -125,12 +140,20 @@ def sequence(model: Model, verdict: Verdict) -> str:
         lines.append(f"Note over session: {_plain(one.phase)}")
         for effect in one.effects:
             if effect in partners:
-                lines.append(f"session->>{partners[effect]}: {_plain(model.chart.effects[effect].doc)}")
+                lines.append(
+                    f"session->>{partners[effect]}: {_plain(model.chart.effects[effect].doc)}"
+                )
     if verdict.round:
         lines.append("end")
-    lines.append(f"Note over session: {_plain(f'{verdict.property.id} fails: {verdict.property.sentence}')}")
+    lines.append(
+        f"Note over session: {_plain(f'{verdict.property.id} fails: {verdict.property.sentence}')}"
+    )
     taking_part = ("user", "session", "storage", "provider", "backend", "world")
-    named = {name for one in told for name in (one.by, *(partners[e] for e in one.effects if e in partners))} | {"session"}
+    named = {
+        name
+        for one in told
+        for name in (one.by, *(partners[e] for e in one.effects if e in partners))
+    } | {"session"}
     head = ["sequenceDiagram", *(f"  participant {name}" for name in taking_part if name in named)]
     return "\n".join([*head, *(f"  {line}" for line in lines)]) + "\n"
 

@@ -12,7 +12,9 @@ from .model import Model, State
 
 @attrs.frozen(slots=True)
 class View:
-    """One state: the chart's side (`phase`, `has`, `who`) and the ledger's (`asked`, `open`, `running`, `waiting`, `stored`)."""
+    """One state: the chart's side (`phase`, `has`, `who`) and the ledger's (`asked`, `open`,
+    `running`, `waiting`, `stored`).
+    """
 
     model: Model
     state: State
@@ -69,7 +71,12 @@ class View:
             ("waits for", self.model.waiting),
             ("stored", self.model.stored),
         )
-        return tuple(f"{word} {name}" for word, table in words for name, bit in table.items() if self.state & bit)
+        return tuple(
+            f"{word} {name}"
+            for word, table in words
+            for name, bit in table.items()
+            if self.state & bit
+        )
 
 
 @attrs.frozen(slots=True)
@@ -109,7 +116,9 @@ class Move:
         return tuple(effect for row in self.step.rows for effect in row.effects)
 
     def moments(self, effects: Iterable[str]) -> Iterator[tuple[str, View]]:
-        """Each of these effects as it is asked, with the ledger as it is just before it (facts as before the step)."""
+        """Each of these effects as it is asked, with the ledger as it is just before it (facts as
+        before the step).
+        """
         wanted = set(effects)
         state = self.step.before & ~self.step.happening.spends
         for effect in self.effects:

@@ -1,12 +1,16 @@
-"""Every way a happening can go, as guarded commands on packed states: `if state & mask == wanted: state & keep | sets`.
+"""Every way a happening can go, as guarded commands on packed states: `if state & mask == wanted:
+state & keep | sets`.
 
-A row's guard is a conjunction of facts, and all that it does to facts and ledger is clear, set or free bits. So a row is two masks
-for its guard and two for what it does; and a row followed by the rows that its internal triggers fire is again one such command,
-because a guard on the state in between is a guard on the state before: a bit that the first row leaves alone is looked up there, one
-that it sets or clears is known. Whole steps, internal triggers included, are composed once, before anything is explored.
+A row's guard is a conjunction of facts, and all that it does to facts and ledger is clear, set or
+free bits. So a row is two masks for its guard and two for what it does; and a row followed by the
+rows that its internal triggers fire is again one such command, because a guard on the state in
+between is a guard on the state before: a bit that the first row leaves alone is looked up there,
+one that it sets or clears is known. Whole steps, internal triggers included, are composed once,
+before anything is explored.
 
-Commands come in *decisions*: of one decision the first whose guard holds is taken. A happening has several decisions where several
-things are possible: what the book decides (`Booked` facts) and whether an optional timer runs is free wherever the chart says so.
+Commands come in *decisions*: of one decision the first whose guard holds is taken. A happening has
+several decisions where several things are possible: what the book decides (`Booked` facts) and
+whether an optional timer runs is free wherever the chart says so.
 """
 
 from __future__ import annotations
@@ -22,12 +26,16 @@ from ..errors import ChartError
 from .layout import Layout
 
 LONGEST_RUN = 64
-"""How many rows one step may fire, internal triggers included, before it counts as one that never comes to rest."""
+"""How many rows one step may fire, internal triggers included, before it counts as one that never
+comes to rest.
+"""
 
 
 @attrs.frozen(slots=True)
 class Happening:
-    """One thing that can happen: a trigger with the facts and the user that come with it; `of` is what it is the outcome of."""
+    """One thing that can happen: a trigger with the facts and the user that come with it; `of` is
+    what it is the outcome of.
+    """
 
     trigger: str
     carried: int
@@ -41,7 +49,9 @@ class Happening:
 
 @attrs.define(slots=True, eq=False)
 class Way:
-    """One way for a happening to go: the rows that fire (the first by the trigger, the others by internal triggers)."""
+    """One way for a happening to go: the rows that fire (the first by the trigger, the others by
+    internal triggers).
+    """
 
     happening: Happening
     rows: tuple[Transition, ...]
@@ -50,12 +60,16 @@ class Way:
 
 
 Command: TypeAlias = "tuple[int, int, int, int, Way | None]"
-"""`(mask, wanted, keep, sets, way)`: where `state & mask == wanted`, `way` leads to `state & keep | sets`. None: nothing happens."""
+"""`(mask, wanted, keep, sets, way)`: where `state & mask == wanted`, `way` leads to `state & keep |
+sets`. None: nothing happens.
+"""
 Decision: TypeAlias = "list[Command]"
 
 
 class _Change(NamedTuple):
-    """A row as bits: its guard, what it clears, sets, leaves open (`frees`) and may set (`raised`), and its internal triggers."""
+    """A row as bits: its guard, what it clears, sets, leaves open (`frees`) and may set (`raised`),
+    and its internal triggers.
+    """
 
     row: Transition
     mask: int
@@ -68,7 +82,9 @@ class _Change(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """A step half composed: under `mask` and `wanted` it has come, by `rows`, to `state & keep | sets` and to `high`."""
+    """A step half composed: under `mask` and `wanted` it has come, by `rows`, to `state & keep |
+    sets` and to `high`.
+    """
 
     mask: int
     wanted: int
@@ -79,7 +95,9 @@ class _Run(NamedTuple):
     todo: tuple[str, ...]
 
     def narrowed(self, mask: int, wanted: int) -> _Run | None:
-        """The same under a further guard on the state it has come to; None if the two can never hold together."""
+        """The same under a further guard on the state it has come to; None if the two can never
+        hold together.
+        """
         known = self.sets | ~self.keep
         if (self.sets ^ wanted) & mask & known:
             return None
@@ -89,11 +107,20 @@ class _Run(NamedTuple):
             return None
         if not mask:
             return self
-        return _Run(self.mask | mask, self.wanted | wanted, self.keep, self.sets, self.high, self.rows, self.todo)
+        return _Run(
+            self.mask | mask,
+            self.wanted | wanted,
+            self.keep,
+            self.sets,
+            self.high,
+            self.rows,
+            self.todo,
+        )
 
 
 _Candidate: TypeAlias = "tuple[_Change, int, int, int]"
-"""A row, the bits of a state that it looks at, those it wants set, and the high part it leads to."""
+"""A row, the bits of a state that it looks at, those it wants set, and the high part it leads to.
+"""
 
 
 class Ways:
@@ -102,14 +129,23 @@ class Ways:
     def __init__(self, layout: Layout) -> None:
         self._layout, self._chart = layout, layout.chart
         chart = self._chart
-        self._places = places = {register: i for i, register in enumerate((*chart.registers, *([chart.named] if chart.named else [])))}
+        self._places = places = {
+            register: i
+            for i, register in enumerate(
+                (*chart.registers, *([chart.named] if chart.named else []))
+            )
+        }
         self._derived: list[tuple[int, int, int | None]] = []
         for fact, kind in chart.facts.items():
             if isinstance(kind, Same):
                 self._derived.append((layout.fact[fact], places[kind.left], places[kind.right]))
             elif isinstance(kind, Present):
                 self._derived.append((layout.fact[fact], places[kind.register], None))
-        self._free = {fact: layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+        self._free = {
+            fact: layout.fact[fact]
+            for fact, kind in chart.facts.items()
+            if isinstance(kind, Carried)
+        }
         self._known = sum(bit for bit, _, _ in self._derived) | sum(self._free.values())
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
@@ -121,10 +157,14 @@ class Ways:
                 for phase in row.sources:
                     self._changes.setdefault((phase, trigger), []).append(of_row[row.name])
 
-    # --- what can happen ------------------------------------------------------------------------------------------------
+    # --- what can happen --------------------------------------------------------------------------
 
-    def variants(self, high: int, trigger: str, of: str = "", spends: int = 0, always: bool = False) -> Iterator[Happening]:
-        """The happenings of a trigger: one for each combination of the facts and users that its rows can tell apart."""
+    def variants(
+        self, high: int, trigger: str, of: str = "", spends: int = 0, always: bool = False
+    ) -> Iterator[Happening]:
+        """The happenings of a trigger: one for each combination of the facts and users that its
+        rows can tell apart.
+        """
         changes = self._changes.get((self._layout.phase_of(high), trigger), [])
         read = 0
         for change in changes:
@@ -136,7 +176,9 @@ class Ways:
                 yield Happening(trigger, bits, who, of, spends, always and bool(changes))
 
     def _who(self, high: int, changes: Sequence[_Change], read: int, trigger: str) -> Sequence[int]:
-        """Nobody, each user in a register, and one who is in none: anybody else would only be another name for that one."""
+        """Nobody, each user in a register, and one who is in none: anybody else would only be
+        another name for that one.
+        """
         named = self._chart.named
         if named is None:
             return (0,)
@@ -149,17 +191,21 @@ class Ways:
         anybody = {*held, stranger} if stranger <= self._layout.users else held
         return sorted(anybody - {0} if trigger in self._chart.naming else anybody)
 
-    # --- how it can go --------------------------------------------------------------------------------------------------
+    # --- how it can go ----------------------------------------------------------------------------
 
     def decisions(self, high: int, happening: Happening) -> list[Decision]:
-        """Every way that `happening` can go in states with this high part. Raises ChartError if it never comes to rest."""
+        """Every way that `happening` can go in states with this high part. Raises ChartError if it
+        never comes to rest.
+        """
         begun = _Run(0, 0, ~happening.spends & self._layout.low, 0, high, (), ())
         found = self._fire(begun, happening, happening.trigger, happening.carried, happening.named)
         if happening.spends or happening.always:
             found = _else(found, [[self._command(begun, happening)]])
         return found
 
-    def _fire(self, run: _Run, happening: Happening, trigger: str, carried: int, named: int) -> list[Decision]:
+    def _fire(
+        self, run: _Run, happening: Happening, trigger: str, carried: int, named: int
+    ) -> list[Decision]:
         """The decisions of what this trigger fires, and of everything that follows from it."""
         found: list[Decision] = []
         for change, mask, wanted, high in self._candidates(run.high, trigger, carried, named):
@@ -168,8 +214,15 @@ class Ways:
                 continue
             if len(run.rows) >= LONGEST_RUN:
                 names = [row.name for row in run.rows[-4:]]
-                raise ChartError(f"On {happening.trigger} the internal triggers never come to rest: ... {', '.join(names)} ...")
-            after = [then for taken in _apply(fits, change, high) for then in self._follow(taken, happening)]
+                raise ChartError(
+                    f"On {happening.trigger} the internal triggers never come to rest: ... "
+                    f"{', '.join(names)} ..."
+                )
+            after = [
+                then
+                for taken in _apply(fits, change, high)
+                for then in self._follow(taken, happening)
+            ]
             found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
         return found
 
@@ -177,11 +230,17 @@ class Ways:
         """The change, but for what the book cannot hold because nobody is there whom it is of."""
         layout, chart = self._layout, self._chart
         held = dict(zip(chart.registers, layout.registers_of(high), strict=True))
-        off = sum(layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Booked) and held.get(kind.of or "") == 0)
+        off = sum(
+            layout.fact[fact]
+            for fact, kind in chart.facts.items()
+            if isinstance(kind, Booked) and held.get(kind.of or "") == 0
+        )
         return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 
     def _candidates(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
-        """The rows that the phase, the users and what comes along leave possible, with what else each of them wants."""
+        """The rows that the phase, the users and what comes along leave possible, with what else
+        each of them wants.
+        """
         key = high, trigger, carried, named
         found = self._found.get(key)
         if found is None:
@@ -192,7 +251,11 @@ class Ways:
                 (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
                 for change in self._changes.get((phase, trigger), ())
                 if not (true ^ change.wanted) & change.mask & known
-                for after in (layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),)
+                for after in (
+                    layout.high_of(
+                        change.row.target or phase, self._assigned(change.row, registers)
+                    ),
+                )
             ]
         return found
 
@@ -206,7 +269,13 @@ class Ways:
     def _command(self, run: _Run, happening: Happening) -> Command:
         layout = self._layout
         high = layout.high_of(layout.phase_of(run.high), renamed(layout.registers_of(run.high)))
-        return run.mask, run.wanted, run.keep, run.sets | high << layout.shift, Way(happening, run.rows, run.high)
+        return (
+            run.mask,
+            run.wanted,
+            run.keep,
+            run.sets | high << layout.shift,
+            Way(happening, run.rows, run.high),
+        )
 
     def _derive(self, registers: Sequence[int]) -> int:
         bits = 0
@@ -225,7 +294,10 @@ class Ways:
         fact = self._layout.fact
         wanted = sum(fact[name] for name in set(row.when))
         mask = wanted | sum(fact[name] for name in set(row.unless))
-        clears, sets = sum(fact[name] for name in set(row.clears)), sum(fact[name] for name in set(row.sets))
+        clears, sets = (
+            sum(fact[name] for name in set(row.clears)),
+            sum(fact[name] for name in set(row.sets)),
+        )
         frees = raised = 0
         triggers: list[str] = []
         for effect in row.effects:
@@ -239,13 +311,17 @@ class Ways:
 
 
 def renamed(registers: Sequence[int]) -> tuple[int, ...]:
-    """The same users under the names 1, 2, ... in the order of the registers they are first met in; nobody stays 0."""
+    """The same users under the names 1, 2, ... in the order of the registers they are first met in;
+    nobody stays 0.
+    """
     names = {0: 0}
     return tuple([names.setdefault(who, len(names)) for who in registers])
 
 
 def _apply(run: _Run, change: _Change, high: int) -> Iterator[_Run]:
-    """What a row makes of a run, for each choice that it leaves open. A bit it may set is a choice only where it is not set."""
+    """What a row makes of a run, for each choice that it leaves open. A bit it may set is a choice
+    only where it is not set.
+    """
     keep, sets = run.keep & change.keep, run.sets & change.keep | change.sets
     rows, todo = (*run.rows, change.row), (*run.todo, *change.triggers)
     choices = _bits(change.frees | change.raised & ~sets)

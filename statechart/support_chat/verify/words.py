@@ -1,4 +1,5 @@
-"""What each trigger of the shipped chart is called in a story, and who brings it about: one table, in the words of the API.
+"""What each trigger of the shipped chart is called in a story, and who brings it about: one table,
+in the words of the API.
 
 A trigger that the table does not know, as those of a chart of your own, is called by its name.
 """
@@ -11,8 +12,8 @@ from typing import Final
 
 import attrs
 
-from ..lifecycle.alphabet import Fact as F
-from ..lifecycle.alphabet import Trigger as T
+from ..lifecycle.names import Fact as F
+from ..lifecycle.names import Trigger as T
 
 NOBODY: Final = "nobody"
 """What a story calls the user of a trigger that names none."""
@@ -20,9 +21,11 @@ NOBODY: Final = "nobody"
 
 @attrs.frozen
 class Saying:
-    """How a trigger is told: `by` whom, in which `text`; `{user}` is whom it names, `{facts}` what its facts add.
+    """How a trigger is told: `by` whom, in which `text`; `{user}` is whom it names, `{facts}` what
+    its facts add.
 
-    `alone` is the text when it names nobody, `facts` what each fact that comes along adds to the text.
+    `alone` is the text when it names nobody, `facts` what each fact that comes along adds to the
+    text.
     """
 
     by: str
@@ -33,10 +36,14 @@ class Saying:
     def told(self, user: str | None, facts: tuple[str, ...]) -> str:
         """The text for this user (None: nobody) and these facts."""
         text = self.alone if user is None and self.alone is not None else self.text
-        return text.format(user=user or NOBODY, facts="".join(self.facts.get(fact, "") for fact in facts))
+        return text.format(
+            user=user or NOBODY, facts="".join(self.facts.get(fact, "") for fact in facts)
+        )
 
 
-_LATER: Final[Mapping[str, str]] = {F.BEYOND: ", and asks to come back later than the call can wait"}
+_LATER: Final[Mapping[str, str]] = {
+    F.BEYOND: ", and asks to come back later than the call can wait"
+}
 _MERGED: Final[Mapping[str, str]] = {F.MERGED: ", with the visitor merged"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
@@ -81,7 +88,9 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
             facts=_MERGED,
         ),
         T.IDENTIFY_REFUSED: Saying("backend", "the identify is refused"),
-        T.IDENTIFY_FAILED: Saying("backend", "the reply to the identify is lost{facts}", facts=_LATER),
+        T.IDENTIFY_FAILED: Saying(
+            "backend", "the reply to the identify is lost{facts}", facts=_LATER
+        ),
         T.UPDATED: Saying("backend", "the update is acknowledged"),
         T.UPDATE_REFUSED: Saying("backend", "the update is rejected"),
         T.UPDATE_UNAUTHORISED: Saying("backend", "the update is refused: not with this token"),
@@ -106,9 +115,13 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.DESTROY_TIMEOUT: Saying("session", "the time for the destroy is over"),
     }
 )
-"""How the triggers of the shipped chart are told; the internal ones are part of the step that raises them."""
+"""How the triggers of the shipped chart are told; the internal ones are part of the step that
+raises them.
+"""
 
 
 def saying_of(trigger: str) -> Saying | None:
-    """How a trigger is told, if it is one of the shipped chart's: one of a chart of your own may have the same name by chance."""
+    """How a trigger is told, if it is one of the shipped chart's: one of a chart of your own may
+    have the same name by chance.
+    """
     return SAYINGS.get(trigger) if isinstance(trigger, T) else None

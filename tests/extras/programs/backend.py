@@ -25,7 +25,9 @@ class Arrangement:
     widget_id: str = "web"
 
     async def token(self, user_id: str) -> str:
-        return sign_identity_token(user_id, SECRET, workspace_id=self.workspace_id, widget_id=self.widget_id)
+        return sign_identity_token(
+            user_id, SECRET, workspace_id=self.workspace_id, widget_id=self.widget_id
+        )
 
     async def say(self, identity: Identity, text: str) -> None:
         self.backend.agent.reply(identity, text)
@@ -33,7 +35,9 @@ class Arrangement:
 
 @asynccontextmanager
 async def arranged() -> AsyncGenerator[Arrangement, None]:
-    with Backend(workspace_id="demo", widget_id="web", keys=[IdentityKey("HS256", SECRET)]) as backend:
+    with Backend(
+        workspace_id="demo", widget_id="web", keys=[IdentityKey("HS256", SECRET)]
+    ) as backend:
         yield Arrangement(backend, LoopbackTransport(backend))
 
 

@@ -1,4 +1,6 @@
-"""Nothing but the distribution: what needs an extra asks for it by the line that installs it; the rest works."""
+"""Nothing but the distribution: what needs an extra asks for it by the line that installs it; the
+rest works.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Callable
 
 from support_chat.testing import check_storage
 from support_chat_adapters.backend import sign_identity_token
-from support_chat_adapters.storage import FileStorage, KeyringStorage, MappingStorage, MemoryStorage, RedisStorage, SQLiteStorage
+from support_chat_adapters.storage import (
+    FileStorage,
+    KeyringStorage,
+    MappingStorage,
+    MemoryStorage,
+    RedisStorage,
+    SQLiteStorage,
+)
 from support_chat_adapters.tokens import HTTPTokenProvider
 
 
@@ -41,7 +50,9 @@ for extra, make in ASKED_FOR:
         said = str(missing)
     assert f'pip install "support-chat[{extra}]"' in said, (extra, said)
 for extra, command in COMMANDS:
-    done = subprocess.run([f"{os.environ['BIN']}/support-chat", *command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [f"{os.environ['BIN']}/support-chat", *command], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2, done
     assert f'pip install "support-chat[{extra}]"' in done.stderr, done
 check_storage(MemoryStorage)

@@ -51,7 +51,9 @@ def answer(with_status: int) -> None:
 async def source() -> AsyncGenerator[TokenSource, None]:
     answer(200)
     with serving() as url:
-        yield TokenSource(HTTPTokenProvider(url), refuse=lambda: answer(403), fail=lambda: answer(500))
+        yield TokenSource(
+            HTTPTokenProvider(url), refuse=lambda: answer(403), fail=lambda: answer(500)
+        )
 
 
 print(check_token_provider(source))

@@ -14,19 +14,25 @@ COMMAND = f"{os.environ['BIN']}/support-chat"
 
 def ask(url: str, payload: Any = None, session: str | None = None) -> Any:
     """An answer of the Widget API."""
-    request = urllib.request.Request(url, data=None if payload is None else json.dumps(payload).encode())
+    request = urllib.request.Request(
+        url, data=None if payload is None else json.dumps(payload).encode()
+    )
     if session is not None:
         request.add_header("Authorization", f"Bearer {session}")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.loads(answer.read() or b"null")
 
 
-with subprocess.Popen([COMMAND, "serve", "--json", "--port=0"], stdout=subprocess.PIPE, text=True) as server:
+with subprocess.Popen(
+    [COMMAND, "serve", "--json", "--port=0"], stdout=subprocess.PIPE, text=True
+) as server:
     assert server.stdout is not None
     api = json.loads(server.stdout.readline())["url"] + "/widget/v1"
     visitor = {"workspaceId": "demo", "widgetId": "web", "visitor": "a-secret-of-128-bits-or-more"}
     opened = ask(f"{api}/sessions/anonymous", visitor)
-    begun = ask(f"{api}/conversations", {"message": "Hello", "clientMessageId": "one"}, opened["session"])
+    begun = ask(
+        f"{api}/conversations", {"message": "Hello", "clientMessageId": "one"}, opened["session"]
+    )
     subprocess.run([COMMAND, "reply", "Hello!"], check=True, capture_output=True)
     polled = ask(f"{api}/realtime?cursor={opened['cursor']}&wait=5", session=opened["session"])
     assert [frame["message"]["text"] for frame in polled["frames"]] == ["Hello!"], polled

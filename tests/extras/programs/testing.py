@@ -22,7 +22,12 @@ def check(options: dict[str, object]) -> None:
     boots += 1
 
     async def main() -> None:
-        async with SupportChat(workspace_id="w", widget_id="w", transport=RecordingTransport(), storage=RecordingStorage()) as chat:
+        async with SupportChat(
+            workspace_id="w",
+            widget_id="w",
+            transport=RecordingTransport(),
+            storage=RecordingStorage(),
+        ) as chat:
             await chat.boot(**options)  # type: ignore[arg-type]
 
     run(main())
@@ -41,7 +46,11 @@ def test_a_boot():
 """
 Path("test_coverage.py").write_text(TEST)
 said = subprocess.run(
-    [sys.executable, "-m", "pytest", "-q", "--chart-cov"], capture_output=True, text=True, check=False, env=os.environ
+    [sys.executable, "-m", "pytest", "-q", "--chart-cov"],
+    capture_output=True,
+    text=True,
+    check=False,
+    env=os.environ,
 )
 fired = re.search(r"(\d+) of \d+ transitions fired", said.stdout)
 assert fired is not None, said

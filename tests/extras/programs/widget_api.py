@@ -1,4 +1,6 @@
-"""WidgetAPITransport with nothing beside it, over WebSocket and over polls, to a backend that another environment serves."""
+"""WidgetAPITransport with nothing beside it, over WebSocket and over polls, to a backend that
+another environment serves.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from support_chat_adapters.transport import WidgetAPITransport
 async def command(*words: str) -> str:
     """What a `support-chat` command of the other environment prints."""
     process = await asyncio.create_subprocess_exec(
-        os.environ["SUPPORT_CHAT"], *words, f"--db={os.environ['DB']}", stdout=asyncio.subprocess.PIPE
+        os.environ["SUPPORT_CHAT"],
+        *words,
+        f"--db={os.environ['DB']}",
+        stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, words
@@ -37,7 +42,11 @@ class Arrangement:
         return await command("token", "--user", user_id)
 
     async def say(self, identity: Identity, text: str) -> None:
-        whom = ("--visitor", identity.id) if isinstance(identity, Visitor) else ("--user", identity.user_id)
+        whom = (
+            ("--visitor", identity.id)
+            if isinstance(identity, Visitor)
+            else ("--user", identity.user_id)
+        )
         await command("reply", text, *whom)
 
 
@@ -55,4 +64,9 @@ def over(**options: Any) -> Any:
 
 check_transport(over())
 report = check_transport(over(websocket=None))
-print(len(report.passed), "clauses passed over WebSocket and over polls,", len(report.not_applicable), "not applicable")
+print(
+    len(report.passed),
+    "clauses passed over WebSocket and over polls,",
+    len(report.not_applicable),
+    "not applicable",
+)

@@ -1,6 +1,8 @@
-"""One client at work: a real session on a real transport and storage, doing what its plan says and what a person would do then.
+"""One client at work: a real session on a real transport and storage, doing what its plan says and
+what a person would do then.
 
-A person waits for an answer or not, writes on while the link is gone, and sends again what is not known to have arrived.
+A person waits for an answer or not, writes on while the link is gone, and sends again what is not
+known to have arrived.
 """
 
 from __future__ import annotations
@@ -15,7 +17,17 @@ from typing import Any, Final, TypeVar
 import httpx2
 
 from served import WIDGET, WORKSPACE, Served
-from support_chat import ConnectionChanged, MessageReceived, MessageSent, Phase, PhaseChanged, Settings, SupportChat, User, Visitor
+from support_chat import (
+    ConnectionChanged,
+    MessageReceived,
+    MessageSent,
+    Phase,
+    PhaseChanged,
+    Settings,
+    SupportChat,
+    User,
+    Visitor,
+)
 from support_chat.errors import InvalidInputError, NetworkError, NotBootedError, SessionEndedError
 from support_chat.ports import Storage
 from support_chat_adapters.storage import MemoryStorage, SQLiteStorage
@@ -39,7 +51,9 @@ SETTINGS: Final = Settings(
 )
 """As short as tests want delays, and with no limit of updates that a round could reach."""
 SETTLES_WITHIN: Final = 15.0
-"""Seconds within which every call settles and every client is live again, from when the backend is back."""
+"""Seconds within which every call settles and every client is live again, from when the backend is
+back.
+"""
 _LONG: Final = 8000
 """How long each of many messages is, in characters: so long that their replay takes a while."""
 LIVE: Final = (Phase.ANONYMOUS, Phase.AUTHENTICATED)
@@ -60,11 +74,18 @@ class Player:
         self.seen = Client(plan.name)
         evidence.clients.append(self.seen)
         self.storage = storage
-        self.http = httpx2.AsyncClient(transport=Tap(evidence, self.seen.exchanges, self._exchanged, hammer))
+        self.http = httpx2.AsyncClient(
+            transport=Tap(evidence, self.seen.exchanges, self._exchanged, hammer)
+        )
         options: dict[str, Any] = {"websocket": None} if plan.polls else {}
         self.transport = WidgetAPITransport(served.url, http=self.http, **options)
         self.chat = SupportChat(
-            workspace_id=WORKSPACE, widget_id=WIDGET, transport=self.transport, storage=storage, settings=SETTINGS, scope=plan.name
+            workspace_id=WORKSPACE,
+            widget_id=WIDGET,
+            transport=self.transport,
+            storage=storage,
+            settings=SETTINGS,
+            scope=plan.name,
         )
         self._evidence = evidence
         self._served = served
@@ -77,7 +98,7 @@ class Player:
         self.chat.on(MessageSent, lambda event: self._life.told_sent.append(event.message))
         self.chat.on(ConnectionChanged, self._connection_changed)
 
-    # --- a life -------------------------------------------------------------------------------------------------------------
+    # --- a life -----------------------------------------------------------------------------------
 
     async def play(self) -> None:
         """Lives every life of the plan; the last one stays, with nothing pending."""
@@ -88,7 +109,9 @@ class Player:
     async def _live(self, plan: LifePlan, *, struck: bool) -> None:
         life = Life(plan.ending)
         self.seen.lives.append(life)
-        user, provider = (None, None) if plan.user is None else (User(plan.user), self._provider(plan.user))
+        user, provider = (
+            (None, None) if plan.user is None else (User(plan.user), self._provider(plan.user))
+        )
         identity = await self._settles("boot()", self.chat.boot(user=user, token_provider=provider))
         if identity is None:
             return
@@ -107,14 +130,30 @@ class Player:
         """Shuts down, and looks whether a clear has left anything."""
         self._tell(f"shutdown(clear_storage={clear})")
         await self._call("shutdown()", self.chat.shutdown(clear_storage=clear), waits)
-        if clear and waits and (left := [key for key in await self.storage.keys() if f"/{self.plan.name}/" in key]):
+        if (
+            clear
+            and waits
+            and (left := [key for key in await self.storage.keys() if f"/{self.plan.name}/" in key])
+        ):
             self._evidence.complain(f"{self.plan.name}: a clear has left {left}")
 
     async def _do(self, step: Step, life: Life, plan: LifePlan) -> None:
         match step.act:
             case "send":
-                known = next((sent.answers[0].conversation_id for sent in reversed(life.sent) if sent.answers), None)
-                sent = Sent(self._mint("message"), self._mint("text"), life.owner, None if step.fresh else known)
+                known = next(
+                    (
+                        sent.answers[0].conversation_id
+                        for sent in reversed(life.sent)
+                        if sent.answers
+                    ),
+                    None,
+                )
+                sent = Sent(
+                    self._mint("message"),
+                    self._mint("text"),
+                    life.owner,
+                    None if step.fresh else known,
+                )
                 life.sent.append(sent)
                 await self._spawn(self._send(sent, again=step.waits), step.waits)
             case "update":
@@ -130,11 +169,19 @@ class Player:
                     await self._within("the request to be struck", self._hammer.aimed.wait())
 
     async def _send(self, sent: Sent, *, again: bool) -> None:
-        """Sends, and sends again under the same id once the session is live, as long as nobody knows what became of it."""
+        """Sends, and sends again under the same id once the session is live, as long as nobody
+        knows what became of it.
+        """
         while not sent.answers:
             sent.attempts += 1
             call = self.chat.send_message(sent.text, sent.conversation_id, sent.client_message_id)
-            answer = await self._settles(f"send {sent.client_message_id}", call, NetworkError, NotBootedError, SessionEndedError)
+            answer = await self._settles(
+                f"send {sent.client_message_id}",
+                call,
+                NetworkError,
+                NotBootedError,
+                SessionEndedError,
+            )
             if answer is not None:
                 sent.answers.append(answer)
             elif not again or not await self.live_again():
@@ -145,7 +192,10 @@ class Player:
         name = self._rng.choice(("plan", "role"))
         owner = life.owner_of_updates
         if self._rng.random() < 0.3:
-            path, call = f"context.{self.plan.name}-{name}", self.chat.update(context={f"{self.plan.name}-{name}": value})
+            path, call = (
+                f"context.{self.plan.name}-{name}",
+                self.chat.update(context={f"{self.plan.name}-{name}": value}),
+            )
         else:
             path = f"user.traits.{self.plan.name}-{name}"
             call = self.chat.update(user={"traits": {f"{self.plan.name}-{name}": value}})
@@ -156,7 +206,9 @@ class Player:
     async def _identify(self, life: Life, user: str) -> None:
         identity = self.chat.identity
         if not isinstance(identity, Visitor):
-            self._evidence.complain(f"{self.plan.name}: no visitor but {identity} where identify() was to be called")
+            self._evidence.complain(
+                f"{self.plan.name}: no visitor but {identity} where identify() was to be called"
+            )
             return
         identifying = Identifying(identity.id, user)
         life.identifies.append(identifying)
@@ -166,17 +218,21 @@ class Player:
         if identifying.result is not None:
             life.owners.append((f"user:{user}", stored.newest(self._served.db)))
 
-    # --- the end ------------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     async def live_again(self) -> bool:
-        """Waits until the session is live by itself; False, and a complaint, if it does not come back, or if it has been left."""
+        """Waits until the session is live by itself; False, and a complaint, if it does not come
+        back, or if it has been left.
+        """
         if self.chat.is_in(Phase.SHUTDOWN, Phase.BOOTING):
             return False
         phase = await self._within("being live again", self.chat.wait_for(*LIVE, Phase.SHUTDOWN))
         return phase in LIVE
 
     async def send_again(self) -> None:
-        """Sends what may not have arrived, of this life, and of earlier ones of the same identity."""
+        """Sends what may not have arrived, of this life, and of earlier ones of the same
+        identity.
+        """
         for life in self.seen.lives:
             for sent in life.sent:
                 if not sent.answers and (life is self._life or sent.owner == self._life.owner):
@@ -194,7 +250,7 @@ class Player:
         while self._pending:
             await asyncio.gather(*self._pending)
 
-    # --- the agent ----------------------------------------------------------------------------------------------------------
+    # --- the agent --------------------------------------------------------------------------------
 
     def written_to(self, *, while_dead: bool, times: int = 1) -> None:
         """An agent writes to this client, if there is anybody to write to."""
@@ -205,18 +261,26 @@ class Player:
         to = self._rng.choice(own) if own else identity
         with self._served.backend() as backend:
             try:
-                messages = [backend.agent.reply(to, self._mint("reply") + " " * _LONG * (times > 1)) for _ in range(times)]
+                messages = [
+                    backend.agent.reply(to, self._mint("reply") + " " * _LONG * (times > 1))
+                    for _ in range(times)
+                ]
             except InvalidInputError:  # a visitor who was merged a moment ago
                 return
         owners = dict(stored.read(self._served.db).conversations)
         for message in messages:
-            number, owner = int(message.id.removeprefix("message-")), owners[message.conversation_id]
+            number, owner = (
+                int(message.id.removeprefix("message-")),
+                owners[message.conversation_id],
+            )
             self._evidence.replies.append(Reply(number, message.conversation_id, owner, while_dead))
         last = self._evidence.replies[-1]
         dead = " while the backend is dead" if while_dead else ""
-        self._tell(f"an agent writes {len(messages)} up to message-{last.number} to {last.owner}{dead}")
+        self._tell(
+            f"an agent writes {len(messages)} up to message-{last.number} to {last.owner}{dead}"
+        )
 
-    # --- how things are written down ----------------------------------------------------------------------------------------
+    # --- how things are written down --------------------------------------------------------------
 
     @property
     def _life(self) -> Life:
@@ -235,7 +299,9 @@ class Player:
             self._evidence.complain(f"{self.plan.name}: {what} has not settled in time ({error})")
             return None
         except Exception as error:
-            self._evidence.complain(f"{self.plan.name}: {what} failed with {type(error).__name__}: {error}")
+            self._evidence.complain(
+                f"{self.plan.name}: {what} failed with {type(error).__name__}: {error}"
+            )
         else:
             self._tell(f"{what} -> {result}")
             self.seen.unsettled.remove(what)
@@ -257,7 +323,10 @@ class Player:
             async with asyncio.timeout(SETTLES_WITHIN):
                 return await waiting
         except TimeoutError:
-            self._evidence.complain(f"{self.plan.name}: {what} has not come within {SETTLES_WITHIN:g} s, in {self.chat.state}")
+            self._evidence.complain(
+                f"{self.plan.name}: {what} has not come within {SETTLES_WITHIN:g} s, in "
+                f"{self.chat.state}"
+            )
             return None
 
     def _provider(self, user: str) -> Callable[[], Any]:
@@ -295,7 +364,11 @@ async def playing(
 ) -> AsyncGenerator[Player, None]:
     """A client, to be played; afterwards all that is its own is closed."""
     async with AsyncExitStack() as closing:
-        storage = SQLiteStorage(folder / f"{plan.name}-{evidence.seed}.db") if plan.on_disk else MemoryStorage()
+        storage = (
+            SQLiteStorage(folder / f"{plan.name}-{evidence.seed}.db")
+            if plan.on_disk
+            else MemoryStorage()
+        )
         closing.push_async_callback(storage.aclose)
         player = Player(plan, evidence, served, storage, hammer)
         closing.push_async_callback(player.http.aclose)

@@ -1,4 +1,5 @@
-"""What is written down while a round runs: calls, events, requests on the wire, what an agent wrote. Nothing is judged here.
+"""What is written down while a round runs: calls, events, requests on the wire, what an agent
+wrote. Nothing is judged here.
 
 Identities are kept as the database keys them, `visitor:<id>` and `user:<id>` (an *owner*).
 """
@@ -13,7 +14,9 @@ import attrs
 from support_chat import IdentifyResult, Identity, Message, PhaseChanged, Visitor
 
 Kind: TypeAlias = Literal["boot", "identify", "merge", "update", "send", "shutdown"]
-"""What the client was doing when the blow fell; a merge is an identify of a visitor who has conversations."""
+"""What the client was doing when the blow fell; a merge is an identify of a visitor who has
+conversations.
+"""
 Wire: TypeAlias = Literal["boot", "resume", "identify", "update", "send", "shutdown", "other"]
 """What a request asks for."""
 Ending: TypeAlias = Literal["stay", "shutdown", "clear"]
@@ -27,7 +30,9 @@ def owner_of(identity: Identity) -> str:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request on the wire; `began` and `answered` are places in the order of everything on the wire, `status` the answer's."""
+    """One request on the wire; `began` and `answered` are places in the order of everything on the
+    wire, `status` the answer's.
+    """
 
     asks: Wire
     began: int
@@ -44,7 +49,9 @@ class Exchange:
 
 @attrs.define(eq=False)
 class Sent:
-    """A message of the client's; `owner` is whose it was when it was sent first, `answers` what each successful attempt returned."""
+    """A message of the client's; `owner` is whose it was when it was sent first, `answers` what
+    each successful attempt returned.
+    """
 
     client_message_id: str
     text: str
@@ -74,7 +81,9 @@ class Identifying:
 
 @attrs.define(eq=False)
 class Life:
-    """From one boot() to its shutdown() or the end of the round. `owners`: whose it became, and the newest message before that."""
+    """From one boot() to its shutdown() or the end of the round. `owners`: whose it became, and the
+    newest message before that.
+    """
 
     ending: Ending
     owners: list[tuple[str, int]] = attrs.field(factory=list[tuple[str, int]])
@@ -122,7 +131,9 @@ class Reply:
 
 @attrs.define(eq=False)
 class Blow:
-    """The kill: whether the request it was aimed at had been committed when the process was dead, and whether it was answered."""
+    """The kill: whether the request it was aimed at had been committed when the process was dead,
+    and whether it was answered.
+    """
 
     fell: bool = False
     committed: bool = False
@@ -147,7 +158,9 @@ class Evidence:
     refused: dict[str, int] = attrs.field(factory=dict[str, int], repr=False)
     """Sessions that were revoked, and the status of the answer to whoever tried them again."""
     complaints: list[str] = attrs.field(factory=list[str])
-    """What went wrong at once: a call that did not settle, an unexpected error, a task that was left."""
+    """What went wrong at once: a call that did not settle, an unexpected error, a task that was
+    left.
+    """
     story: list[str] = attrs.field(factory=list[str])
     _began: float = attrs.field(factory=time.monotonic)
     _places: int = 0

@@ -1,6 +1,8 @@
-"""A seed becomes a plan: who boots, calls and leaves in which order, which request the blow is aimed at, and at which moment of it.
+"""A seed becomes a plan: who boots, calls and leaves in which order, which request the blow is
+aimed at, and at which moment of it.
 
-Kinds and moments are dealt out in turn, not drawn, so that a few dozen rounds have all of them; everything else is drawn.
+Kinds and moments are dealt out in turn, not drawn, so that a few dozen rounds have all of them;
+everything else is drawn.
 """
 
 from __future__ import annotations
@@ -25,22 +27,29 @@ class Moment(enum.StrEnum):
     DURING = "during"
     """A few milliseconds after it has left, wherever that is."""
     AT_WRITE = "at_write"
-    """As soon as anything at all is written to the database; that is a commit, unless the backend writes by halves."""
+    """As soon as anything at all is written to the database; that is a commit, unless the backend
+    writes by halves.
+    """
     AT_COMMIT = "at_commit"
     """As soon as its commit can be seen in the database; the answer is lost."""
     AFTER = "after"
-    """When the answer has come, before the client has read it: what it says must be true after all."""
+    """When the answer has come, before the client has read it: what it says must be true after all.
+    """
 
 
 MOMENTS: Final = tuple(Moment)
 
 Act: TypeAlias = Literal["send", "update", "identify", "reply", "pause", "until_aimed"]
-"""What a client does; `until_aimed` waits until the request that the blow is aimed at is on its way."""
+"""What a client does; `until_aimed` waits until the request that the blow is aimed at is on its
+way.
+"""
 
 
 @attrs.frozen
 class Step:
-    """One thing that a client does; `waits` for its end before the next one, `fresh` begins another conversation."""
+    """One thing that a client does; `waits` for its end before the next one, `fresh` begins another
+    conversation.
+    """
 
     act: Act
     waits: bool = True
@@ -50,7 +59,9 @@ class Step:
 
 @attrs.frozen
 class LifePlan:
-    """One life: as whom it boots (None: the visitor), what is done, how it ends and whether what is open is waited for before."""
+    """One life: as whom it boots (None: the visitor), what is done, how it ends and whether what is
+    open is waited for before.
+    """
 
     user: str | None
     steps: tuple[Step, ...]
@@ -73,7 +84,9 @@ class ClientPlan:
 
 @attrs.frozen
 class Plan:
-    """A round. The blow falls on the first client's `nth` request of this kind; the process is dead for `lull` seconds."""
+    """A round. The blow falls on the first client's `nth` request of this kind; the process is dead
+    for `lull` seconds.
+    """
 
     seed: int
     kind: Kind
@@ -84,7 +97,9 @@ class Plan:
     again: float | None
     """Seconds after its return when it is killed once more; None: it is not."""
     flood: int
-    """How many messages an agent writes to the first client meanwhile; if any, it is killed once more as soon as that is live again."""
+    """How many messages an agent writes to the first client meanwhile; if any, it is killed once
+    more as soon as that is live again.
+    """
     clients: tuple[ClientPlan, ...]
     users: tuple[str, ...]
 
@@ -120,20 +135,32 @@ def plan_of(number: int) -> Plan:
 
 
 def _aimed(kind: Kind, user: str, rng: random.Random) -> tuple[int, tuple[LifePlan, ...]]:
-    """The lives of the client that the blow is aimed at, and at which of its requests of this kind."""
+    """The lives of the client that the blow is aimed at, and at which of its requests of this
+    kind.
+    """
     match kind:
         case "boot":
             lives = _any_lives(user, rng)
             return rng.randint(1, len(lives)), lives
         case "identify":
-            return 1, _and_then(_life(user, [*_before(rng), _identify(rng), *_tail(rng)], rng), user, rng)
+            return 1, _and_then(
+                _life(user, [*_before(rng), _identify(rng), *_tail(rng)], rng), user, rng
+            )
         case "merge":
             sends = [Step("send", True, rng.random() < 0.6) for _ in range(rng.randint(1, 3))]
             replies = [Step("reply")] if rng.random() < 0.6 else []
-            return 1, _and_then(_life(user, [*sends, *_before(rng), *replies, _identify(rng), *_tail(rng)], rng), user, rng)
+            return 1, _and_then(
+                _life(user, [*sends, *_before(rng), *replies, _identify(rng), *_tail(rng)], rng),
+                user,
+                rng,
+            )
         case "update":
             newer = [Step("until_aimed"), *(Step("update") for _ in range(rng.randint(0, 3)))]
-            return 1, _and_then(_life(user, [Step("update"), *newer, *_tail(rng)], rng, as_user=rng.random() < 0.5), user, rng)
+            return 1, _and_then(
+                _life(user, [Step("update"), *newer, *_tail(rng)], rng, as_user=rng.random() < 0.5),
+                user,
+                rng,
+            )
         case "send":
             count = rng.randint(1, 4)
             sends = [Step("send", rng.random() < 0.5, rng.random() < 0.5) for _ in range(count)]
@@ -141,15 +168,35 @@ def _aimed(kind: Kind, user: str, rng: random.Random) -> tuple[int, tuple[LifePl
             return rng.randint(1, count), _and_then(life, user, rng)
         case "shutdown":
             steps = [*_tail(rng), *([_identify(rng), *_tail(rng)] if rng.random() < 0.4 else [])]
-            life = _life(user, steps, rng, as_user=rng.random() < 0.3, ending=rng.choice(("shutdown", "clear")))
+            life = _life(
+                user,
+                steps,
+                rng,
+                as_user=rng.random() < 0.3,
+                ending=rng.choice(("shutdown", "clear")),
+            )
             return 1, (life, *_any_lives(user, rng))
 
 
-def _life(user: str, steps: Sequence[Step], rng: random.Random, *, as_user: bool = False, ending: Ending = "stay") -> LifePlan:
+def _life(
+    user: str,
+    steps: Sequence[Step],
+    rng: random.Random,
+    *,
+    as_user: bool = False,
+    ending: Ending = "stay",
+) -> LifePlan:
     steps = [step for step in steps if step.act != "identify" or not as_user]
     identifies = any(step.act == "identify" for step in steps)
     patient, waits = rng.random() < 0.5, rng.random() < 0.5
-    return LifePlan(user if as_user else None, tuple(steps), ending, patient, waits, user if identifies else None)
+    return LifePlan(
+        user if as_user else None,
+        tuple(steps),
+        ending,
+        patient,
+        waits,
+        user if identifies else None,
+    )
 
 
 def _any_lives(user: str, rng: random.Random) -> tuple[LifePlan, ...]:
@@ -164,7 +211,9 @@ def _any_lives(user: str, rng: random.Random) -> tuple[LifePlan, ...]:
 
 
 def _and_then(life: LifePlan, user: str, rng: random.Random) -> tuple[LifePlan, ...]:
-    """The life as it is, to stay and be judged strictly; or, sometimes, shut down while the backend is dead or just back."""
+    """The life as it is, to stay and be judged strictly; or, sometimes, shut down while the backend
+    is dead or just back.
+    """
     if rng.random() < 0.7:
         return (life,)
     return (attrs.evolve(life, ending=rng.choice(("shutdown", "clear"))), *_any_lives(user, rng))

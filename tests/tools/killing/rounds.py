@@ -1,4 +1,6 @@
-"""One round from its seed to its evidence: the clients play, the blow falls, the backend comes back, everything settles."""
+"""One round from its seed to its evidence: the clients play, the blow falls, the backend comes
+back, everything settles.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import httpx2
 
 from served import Served
 from support_chat import Phase
-from support_chat_adapters.wire.endpoints import BASE, CONVERSATIONS
+from support_chat_adapters.transport.wire.endpoints import BASE, CONVERSATIONS
 
 from . import judge, stored
 from .clients import SETTLES_WITHIN, Player, playing
@@ -24,7 +26,9 @@ from .plans import Plan
 from .strikes import Hammer
 
 _QUIET_WITHIN: Final = 5.0
-"""Seconds within which what was recorded has left and what was missed has arrived, from when everybody is live."""
+"""Seconds within which what was recorded has left and what was missed has arrived, from when
+everybody is live.
+"""
 
 
 class _Complaints(logging.Handler):
@@ -35,24 +39,35 @@ class _Complaints(logging.Handler):
         self._evidence = evidence
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._evidence.complain(f"logged by {record.name}: {record.getMessage()} {record.exc_info or ''}")
+        self._evidence.complain(
+            f"logged by {record.name}: {record.getMessage()} {record.exc_info or ''}"
+        )
 
 
 async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
-    """Plays the round against `served`, which runs before and afterwards; `folder` takes the clients' files."""
+    """Plays the round against `served`, which runs before and afterwards; `folder` takes the
+    clients' files.
+    """
     evidence = Evidence(plan.seed, plan.kind, plan.moment, plan.users)
     read_up_to = served.log.stat().st_size
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: evidence.complain(f"the loop: {_told(context)}"))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: evidence.complain(f"the loop: {_told(context)}")
+    )
     handler = _Complaints(evidence)
     logging.getLogger("support_chat").addHandler(handler)
     try:
         hammer = Hammer(served, plan.kind, plan.moment, plan.nth, plan.lag, evidence.blow)
         async with AsyncExitStack() as clients:
             players: list[Player] = [
-                await clients.enter_async_context(playing(one, evidence, served, folder, hammer if number == 0 else None))
+                await clients.enter_async_context(
+                    playing(one, evidence, served, folder, hammer if number == 0 else None)
+                )
                 for number, one in enumerate(plan.clients)
             ]
-            await asyncio.gather(_keep(plan, served, hammer, players, evidence), *(player.play() for player in players))
+            await asyncio.gather(
+                _keep(plan, served, hammer, players, evidence),
+                *(player.play() for player in players),
+            )
             await _settle(served, players, evidence)
             await _leave(plan, served, players, evidence)
         await _look_for_tasks(evidence)
@@ -64,8 +79,12 @@ async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
     return evidence
 
 
-async def _keep(plan: Plan, served: Served, hammer: Hammer, players: list[Player], evidence: Evidence) -> None:
-    """Waits for the blow, lets the agent write to those who cannot hear it, and starts the backend again."""
+async def _keep(
+    plan: Plan, served: Served, hammer: Hammer, players: list[Player], evidence: Evidence
+) -> None:
+    """Waits for the blow, lets the agent write to those who cannot hear it, and starts the backend
+    again.
+    """
     try:
         async with asyncio.timeout(SETTLES_WITHIN):
             await hammer.landed()
@@ -98,7 +117,9 @@ async def _back(served: Served, evidence: Evidence) -> None:
 
 
 async def _settle(served: Served, players: list[Player], evidence: Evidence) -> None:
-    """Everybody is live by themselves, sends again what may be lost, and waits for what is on its way."""
+    """Everybody is live by themselves, sends again what may be lost, and waits for what is on its
+    way.
+    """
     for player in players:
         await player.live_again()
     await asyncio.gather(*(player.send_again() for player in players))
@@ -109,13 +130,18 @@ async def _settle(served: Served, players: list[Player], evidence: Evidence) -> 
 
 
 async def _leave(plan: Plan, served: Served, players: list[Player], evidence: Evidence) -> None:
-    """Everybody who is still live shuts down, this time with a backend that hears it; ended sessions are tried again."""
+    """Everybody who is still live shuts down, this time with a backend that hears it; ended
+    sessions are tried again.
+    """
     for player in players:
         await player.leave(clear=plan.seed % 2 == 0)
     async with httpx2.AsyncClient(verify=False, trust_env=False) as stranger:
         for client in evidence.clients:
             for session in judge.ended_sessions(client):
-                answer = await stranger.get(f"{served.url}{BASE}{CONVERSATIONS.path}", headers={"authorization": f"Bearer {session}"})
+                answer = await stranger.get(
+                    f"{served.url}{BASE}{CONVERSATIONS.path}",
+                    headers={"authorization": f"Bearer {session}"},
+                )
                 evidence.refused[session] = answer.status_code
 
 

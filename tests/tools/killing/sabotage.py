@@ -1,6 +1,8 @@
-"""Backends that are broken on purpose, each in one place: a program text that breaks it and then serves as `support-chat serve` does.
+"""Backends that are broken on purpose, each in one place: a program text that breaks it and then
+serves as `support-chat serve` does.
 
-A round against such a backend must be judged as a violation; else the rounds that pass would show nothing.
+A round against such a backend must be judged as a violation; else the rounds that pass would show
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _SERVE: Final = "\nfrom support_chat_adapters.cli import main\nraise SystemExit(
 
 @attrs.frozen
 class Sabotage:
-    """What is broken, the rounds that come upon it, and words of the violation that they are judged as."""
+    """What is broken, the rounds that come upon it, and words of the violation that they are judged
+    as.
+    """
 
     what: str
     kind: Kind
@@ -52,7 +56,8 @@ from support_chat_adapters.backend import identifying
 identifying._remembered = lambda *_: None
 identifying._close = lambda *_: None
 """),
-    Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "what was answered is not on disk", """
+    Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "what was answered is "
+                                                                            "not on disk", """
 import asyncio
 from contextlib import contextmanager
 from support_chat_adapters.backend.store import Store

@@ -1,4 +1,6 @@
-"""What the database holds, read by plain SQL: the judge trusts no code of the backend, and a test can doctor every value."""
+"""What the database holds, read by plain SQL: the judge trusts no code of the backend, and a test
+can doctor every value.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ class Stored:
     def final(self, owner: str) -> str:
         """Whose it is today what was `owner`'s once: a merged visitor's is the user's."""
         kind, _, name = owner.partition(":")
-        merged = [visitor.merged_into for visitor in self.visitors if kind == "visitor" and visitor.id == name]
+        merged = [
+            visitor.merged_into
+            for visitor in self.visitors
+            if kind == "visitor" and visitor.id == name
+        ]
         return f"user:{merged[0]}" if merged and merged[0] is not None else owner
 
 
@@ -84,13 +90,23 @@ def read(path: Path, *, look_for_damage: bool = False) -> Stored:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         damage: list[str] = []
         if look_for_damage:
-            damage += [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            damage += [f"a row of {row[0]} refers to nothing" for row in db.execute("PRAGMA foreign_key_check")]
+            damage += [
+                str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"
+            ]
+            damage += [
+                f"a row of {row[0]} refers to nothing"
+                for row in db.execute("PRAGMA foreign_key_check")
+            ]
         db.execute("BEGIN")
         return Stored(
             users=tuple(row[0] for row in db.execute("SELECT id FROM users")),
-            visitors=tuple(StoredVisitor(*row) for row in db.execute("SELECT id, merged_into FROM visitors")),
-            merges=tuple(StoredMerge(*row) for row in db.execute("SELECT visitor_id, user_id, conversations FROM merges")),
+            visitors=tuple(
+                StoredVisitor(*row) for row in db.execute("SELECT id, merged_into FROM visitors")
+            ),
+            merges=tuple(
+                StoredMerge(*row)
+                for row in db.execute("SELECT visitor_id, user_id, conversations FROM merges")
+            ),
             sessions=tuple(
                 StoredSession(secret_hash, visitor_id, user_id, bool(revoked))
                 for secret_hash, visitor_id, user_id, revoked in db.execute(
@@ -101,11 +117,16 @@ def read(path: Path, *, look_for_damage: bool = False) -> Stored:
             messages=tuple(
                 StoredMessage(*row)
                 for row in db.execute(
-                    "SELECT messages.number, conversation_id, owner, author, text, client_message_id"
-                    " FROM messages JOIN conversations ON conversation_id = conversations.id ORDER BY messages.number"
+                    "SELECT messages.number, conversation_id, owner, author, text, "
+                    "client_message_id"
+                    " FROM messages JOIN conversations ON conversation_id = conversations.id "
+                    "ORDER BY messages.number"
                 )
             ),
-            traits={(owner, path): json.loads(value) for owner, path, value in db.execute("SELECT owner, path, value FROM traits")},
+            traits={
+                (owner, path): json.loads(value)
+                for owner, path, value in db.execute("SELECT owner, path, value FROM traits")
+            },
             damage=tuple(damage),
         )
 

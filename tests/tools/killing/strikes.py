@@ -1,4 +1,6 @@
-"""The blow: SIGKILL at a moment of one request, and the trace by which the database shows whether that request was committed."""
+"""The blow: SIGKILL at a moment of one request, and the trace by which the database shows whether
+that request was committed.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _ASKS: Final[dict[Kind, Wire]] = {
 
 @attrs.frozen
 class Trace:
-    """What a request leaves in the database once it is committed: a query whose one value is true then."""
+    """What a request leaves in the database once it is committed: a query whose one value is true
+    then.
+    """
 
     sql: str
     parameters: tuple[Any, ...]
@@ -47,7 +51,10 @@ def trace_of(exchange: Exchange, db: sqlite3.Connection) -> Trace:
     body, session = exchange.body, hashed(exchange.session or "")
     match exchange.asks:
         case "boot":
-            count = "SELECT count(*) FROM sessions JOIN visitors ON visitor_id = visitors.id WHERE visitors.secret_hash = ?"
+            count = (
+                "SELECT count(*) FROM sessions JOIN visitors ON visitor_id = visitors.id "
+                "WHERE visitors.secret_hash = ?"
+            )
             visitor = hashed(body["visitor"])
             (before,) = db.execute(count, (visitor,)).fetchone()
             return Trace(f"SELECT ({count}) > ?", (visitor, before))
@@ -56,9 +63,15 @@ def trace_of(exchange: Exchange, db: sqlite3.Connection) -> Trace:
             return Trace(sql, (body["identifyId"],))
         case "update":
             path, value = next(iter(body["changes"].items()))
-            return Trace("SELECT count(*) FROM traits WHERE path = ? AND value = ?", (path, json.dumps(value)))
+            return Trace(
+                "SELECT count(*) FROM traits WHERE path = ? AND value = ?",
+                (path, json.dumps(value)),
+            )
         case "send":
-            return Trace("SELECT count(*) FROM messages WHERE client_message_id = ?", (body["clientMessageId"],))
+            return Trace(
+                "SELECT count(*) FROM messages WHERE client_message_id = ?",
+                (body["clientMessageId"],),
+            )
         case "shutdown":
             return Trace("SELECT revoked FROM sessions WHERE secret_hash = ?", (session,))
         case _:
@@ -71,7 +84,9 @@ class Hammer:
     `aimed` is set when that request is about to leave, `fallen` when the process has been killed.
     """
 
-    def __init__(self, served: Served, kind: Kind, moment: Moment, nth: int, lag: float, blow: Blow) -> None:
+    def __init__(
+        self, served: Served, kind: Kind, moment: Moment, nth: int, lag: float, blow: Blow
+    ) -> None:
         self.aimed = asyncio.Event()
         self.fallen = asyncio.Event()
         self.trace: Trace | None = None
@@ -159,7 +174,8 @@ class Hammer:
         os.kill(self._served.pid, signal.SIGKILL)
         self._dead.set()
         self._blow.fell = True
-        with contextlib.suppress(RuntimeError):  # the round has failed meanwhile, and its loop is closed
+        # the round has failed meanwhile, and its loop is closed
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.fallen.set)
 
 

@@ -1,4 +1,6 @@
-"""What rounds have come upon, counted: for each kind, on which side of its commit the process died, and who knew of it."""
+"""What rounds have come upon, counted: for each kind, on which side of its commit the process died,
+and who knew of it.
+"""
 
 from __future__ import annotations
 
@@ -25,5 +27,7 @@ def lines(tallies: Iterable[Tally]) -> list[str]:
     counts = Counter(tallies)
     columns = ("not committed", "committed, answer lost", "committed, answered")
     header = f"{'killed during':14}" + "".join(f"{column:>24}" for column in columns)
-    body = [f"{kind:14}" + "".join(f"{counts[kind, column]:24}" for column in columns) for kind in KINDS]
+    body = [
+        f"{kind:14}" + "".join(f"{counts[kind, column]:24}" for column in columns) for kind in KINDS
+    ]
     return [header, *body, f"{counts.total()} rounds"]

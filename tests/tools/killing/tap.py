@@ -1,4 +1,6 @@
-"""A tap on one client's HTTP: every request is written down on its way, and the one that the blow is aimed at meets it here."""
+"""A tap on one client's HTTP: every request is written down on its way, and the one that the blow
+is aimed at meets it here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from support_chat_adapters.wire import endpoints
+from support_chat_adapters.transport.wire import endpoints
 
 from .evidence import Evidence, Exchange, Wire
 from .strikes import Hammer
@@ -19,11 +21,20 @@ _ASKS: dict[str, Wire] = {
 
 
 class Tap(httpx2.AsyncBaseTransport):
-    """Passes requests on to the network; `heard` is told of each one when it is over, `hammer` of each one before it leaves."""
+    """Passes requests on to the network; `heard` is told of each one when it is over, `hammer` of
+    each one before it leaves.
+    """
 
-    def __init__(self, evidence: Evidence, exchanges: list[Exchange], heard: Callable[[Exchange], None], hammer: Hammer | None) -> None:
-        # There is no TLS here, and a context takes long. One connection is kept: of several that have died with the backend, httpcore2
-        # closes but the first if the request that finds them is cancelled meanwhile, and the others warn when they are collected.
+    def __init__(
+        self,
+        evidence: Evidence,
+        exchanges: list[Exchange],
+        heard: Callable[[Exchange], None],
+        hammer: Hammer | None,
+    ) -> None:
+        # There is no TLS here, and a context takes long. One connection is kept: of several that
+        # have died with the backend, httpcore2 closes but the first if the request that finds them
+        # is cancelled meanwhile, and the others warn when they are collected.
         limits = httpx2.Limits(max_keepalive_connections=1)
         self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
         self._evidence = evidence
@@ -35,7 +46,9 @@ class Tap(httpx2.AsyncBaseTransport):
         """Passes one request on; what becomes of it is written down."""
         exchange = _read(request, self._evidence.place())
         self._exchanges.append(exchange)
-        hammer = self._hammer if self._hammer is not None and self._hammer.aims_at(exchange) else None
+        hammer = (
+            self._hammer if self._hammer is not None and self._hammer.aims_at(exchange) else None
+        )
         try:
             if hammer is not None:
                 self._evidence.tell(f"the blow is aimed at this {exchange.asks}")
@@ -61,7 +74,9 @@ class Tap(httpx2.AsyncBaseTransport):
 def _read(request: httpx2.Request, place: int) -> Exchange:
     path = request.url.path.removeprefix(endpoints.BASE)
     body: dict[str, Any] = json.loads(request.content) if request.content else {}
-    session = request.headers.get("authorization", "").removeprefix("Bearer ") or body.get("session")
+    session = request.headers.get("authorization", "").removeprefix("Bearer ") or body.get(
+        "session"
+    )
     return Exchange(_asked(request.method, path, body), place, session, body)
 
 

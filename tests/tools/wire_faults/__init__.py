@@ -1,4 +1,5 @@
-"""A proxy between a client and one upstream that knows HTTP/1.1 and WebSocket, and does to them what a network does.
+"""A proxy between a client and one upstream that knows HTTP/1.1 and WebSocket, and does to them
+what a network does.
 
     async with FaultProxy("http://127.0.0.1:8000") as proxy:
         proxy.plan(Swallow("POST", "/sessions/identify"))

@@ -1,4 +1,6 @@
-"""One client's connection: its requests one after the other, each with the fault it meets, until one of them ends it."""
+"""One client's connection: its requests one after the other, each with the fault it meets, until
+one of them ends it.
+"""
 
 from __future__ import annotations
 
@@ -91,11 +93,17 @@ class Connection:
         return then
 
     async def _exchange(self, request: Request, claim: Claim | None) -> _Then:
-        """Carries a request to the upstream and its response back, or does instead what the fault says."""
+        """Carries a request to the upstream and its response back, or does instead what the fault
+        says.
+        """
         match claim and claim.fault:
             case Status() as fault:
                 self._took(claim, request, 0)
-                await self.client.send(_answer(fault.code, fault.headers, fault.body if request.method != "HEAD" else b""))
+                await self.client.send(
+                    _answer(
+                        fault.code, fault.headers, fault.body if request.method != "HEAD" else b""
+                    )
+                )
                 return _Then.CLOSE if request.upgrade else _Then.KEEP
             case BlockUpgrade(code=code):
                 self._took(claim, request, 0)
@@ -126,18 +134,29 @@ class Connection:
             self._took(claim, request, size)
 
         sent = _pieces(request.head, request.body)
-        await upstream.pour(shaped(sent, len(request.head), shape_of(fault, "client"), took, self.gate))
+        await upstream.pour(
+            shaped(sent, len(request.head), shape_of(fault, "client"), took, self.gate)
+        )
         response = await read_response(upstream.reader, request.method)
         if isinstance(fault, Swallow):
             return await self._swallow(response, fault, took)
-        released = isinstance(fault, Stall) and claim is not None and claim.has_effect  # a stall of both is one stall
+        # a stall of both is one stall
+        released = isinstance(fault, Stall) and claim is not None and claim.has_effect
         shape = None if released else shape_of(fault, "server")
         back = shaped(_response_pieces(response), len(response.head), shape, took, self.gate)
         size = await self.client.pour(back)
         self._note("response", request, status=response.status, bytes=size)
         if response.status == 101:
             self._note("upgraded", request)
-            self.tunnel = Tunnel(self.number, request, self.client, upstream, plans=self.plans, log=self.log, gate=self.gate)
+            self.tunnel = Tunnel(
+                self.number,
+                request,
+                self.client,
+                upstream,
+                plans=self.plans,
+                log=self.log,
+                gate=self.gate,
+            )
             await self.tunnel.run()
             return _Then.CLOSE
         return _Then.KEEP if response.keep else _Then.CLOSE
@@ -170,7 +189,15 @@ class Connection:
         if claim is not None and claim.took_effect():
             self._note("applied", request, fault=type(claim.fault).__name__, bytes=size)
 
-    def _note(self, event: Event, request: Request | None = None, *, fault: str = "", status: int = 0, bytes: int = 0) -> None:
+    def _note(
+        self,
+        event: Event,
+        request: Request | None = None,
+        *,
+        fault: str = "",
+        status: int = 0,
+        bytes: int = 0,
+    ) -> None:
         method, path = (request.method, request.path) if request is not None else ("", "")
         self.log.add(Entry(event, self.number, method, path, fault, status=status, bytes=bytes))
 

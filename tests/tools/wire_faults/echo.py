@@ -1,7 +1,8 @@
-"""An upstream to try faults on, as a process of its own: `python echo.py` prints its port and serves until it is killed.
+"""An upstream to try faults on, as a process of its own: `python echo.py` prints its port and
+serves until it is killed.
 
-It echoes what is posted to `/echo` and what is sent to the WebSocket `/ws`, and remembers both, for `/heard`, which is how a test
-knows what came through and how often.
+It echoes what is posted to `/echo` and what is sent to the WebSocket `/ws`, and remembers both, for
+`/heard`, which is how a test knows what came through and how often.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def main() -> None:
         Route("/v1/drip", drip),
         WebSocketRoute("/v1/ws", socket_echo),
     ]
-    config = uvicorn.Config(Starlette(routes=routes), log_level="critical", ws="websockets-sansio", lifespan="off")
+    config = uvicorn.Config(
+        Starlette(routes=routes), log_level="critical", ws="websockets-sansio", lifespan="off"
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 

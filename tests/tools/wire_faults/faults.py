@@ -1,10 +1,11 @@
 """The faults, as data: what happens to which request, connection or frame.
 
-An HTTP fault is addressed by method and path, a WebSocket fault by the path of its upgrade and by data frames, counted from 1 for each
-sender on its connection (or from when the plan was made, if the connection was open by then); pings and closes are not counted.
-`of` says whose bytes meet it: those that the `client` sends, those that the `server` (the upstream) sends, or `both`. A path that
-begins with a slash addresses the end of the real one (`/sessions/identify` is also `/widget/v1/sessions/identify`); `*` and `?` match
-as in file names; the query is never looked at.
+An HTTP fault is addressed by method and path, a WebSocket fault by the path of its upgrade and by
+data frames, counted from 1 for each sender on its connection (or from when the plan was made, if
+the connection was open by then); pings and closes are not counted. `of` says whose bytes meet it:
+those that the `client` sends, those that the `server` (the upstream) sends, or `both`. A path that
+begins with a slash addresses the end of the real one (`/sessions/identify` is also
+`/widget/v1/sessions/identify`); `*` and `?` match as in file names; the query is never looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import attrs
 Sender: TypeAlias = Literal["client", "server"]
 Senders: TypeAlias = Literal["client", "server", "both"]
 Part: TypeAlias = Literal["message", "body"]
-"""Where bytes are counted from: the first of the head, or the first of the body (as sent, chunk headers included)."""
+"""Where bytes are counted from: the first of the head, or the first of the body (as sent, chunk
+headers included).
+"""
 
 
 @attrs.frozen
@@ -27,7 +30,9 @@ class Refuse:
 
 @attrs.frozen
 class Status:
-    """The proxy answers by itself; the upstream never hears of the request. A WebSocket upgrade is a GET."""
+    """The proxy answers by itself; the upstream never hears of the request. A WebSocket upgrade is
+    a GET.
+    """
 
     method: str = "*"
     path: str = "*"
@@ -93,7 +98,9 @@ class Garbage:
 
 @attrs.frozen
 class Swallow:
-    """The request is carried out, and the whole response dropped; then the connection closes, is reset, or stays open in silence."""
+    """The request is carried out, and the whole response dropped; then the connection closes, is
+    reset, or stays open in silence.
+    """
 
     method: str = "*"
     path: str = "*"
@@ -102,7 +109,9 @@ class Swallow:
 
 @attrs.frozen
 class Duplicate:
-    """The request is carried out twice, one after the other; the client gets the second response."""
+    """The request is carried out twice, one after the other; the client gets the second
+    response.
+    """
 
     method: str = "*"
     path: str = "*"
@@ -110,7 +119,9 @@ class Duplicate:
 
 @attrs.frozen
 class BlockUpgrade:
-    """A WebSocket upgrade is answered with `code`; with None it hangs until `release()` and is then reset. Other requests pass."""
+    """A WebSocket upgrade is answered with `code`; with None it hangs until `release()` and is then
+    reset. Other requests pass.
+    """
 
     path: str = "*"
     code: int | None = 403
@@ -118,7 +129,9 @@ class BlockUpgrade:
 
 @attrs.frozen
 class CloseWith:
-    """After `after` frames of `of`, the client gets a close frame with this code; the upstream's connection just ends."""
+    """After `after` frames of `of`, the client gets a close frame with this code; the upstream's
+    connection just ends.
+    """
 
     path: str = "*"
     code: int = 1011
@@ -138,7 +151,9 @@ class DropAfter:
 
 @attrs.frozen
 class StallFrames:
-    """After `after` frames of `of`, nothing that `stalled` sends passes, pings included, until `release()` or for `seconds`."""
+    """After `after` frames of `of`, nothing that `stalled` sends passes, pings included, until
+    `release()` or for `seconds`.
+    """
 
     path: str = "*"
     after: int = 0

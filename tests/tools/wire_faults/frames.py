@@ -1,4 +1,6 @@
-"""Enough of WebSocket (RFC 6455) to know where a frame begins and ends; its bytes pass as they came."""
+"""Enough of WebSocket (RFC 6455) to know where a frame begins and ends; its bytes pass as they
+came.
+"""
 
 from __future__ import annotations
 

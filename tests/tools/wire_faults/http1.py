@@ -1,7 +1,8 @@
 """Enough of HTTP/1.1 to know where a message begins and ends; its bytes pass as they came.
 
-With one exception: an upgrade offers no WebSocket extensions. Compressed, a frame would depend on those before it, and one that is
-lost or repeated would damage all that follow, which no network does.
+With one exception: an upgrade offers no WebSocket extensions. Compressed, a frame would depend on
+those before it, and one that is lost or repeated would damage all that follow, which no network
+does.
 """
 
 from __future__ import annotations
@@ -78,12 +79,18 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     body = b"".join([piece async for piece in _body(reader, head, until_closed=False)])
     method, target, _ = head.words
     upgrade = head.says("upgrade", "websocket")
-    raw = re.sub(rb"\r\nsec-websocket-extensions:[^\r]*", b"", head.raw, flags=re.IGNORECASE) if upgrade else head.raw
+    raw = (
+        re.sub(rb"\r\nsec-websocket-extensions:[^\r]*", b"", head.raw, flags=re.IGNORECASE)
+        if upgrade
+        else head.raw
+    )
     return Request(method, urlsplit(target).path, upgrade, raw, body)
 
 
 async def read_response(reader: asyncio.StreamReader, method: str) -> Response:
-    """The next response to a request of this method; interim ones (100, 103) are part of its head."""
+    """The next response to a request of this method; interim ones (100, 103) are part of its
+    head.
+    """
     before = b""
     while True:
         head = await _read_head(reader)
@@ -105,7 +112,9 @@ async def _nothing() -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-async def _body(reader: asyncio.StreamReader, head: _Head, *, until_closed: bool) -> AsyncGenerator[bytes, None]:
+async def _body(
+    reader: asyncio.StreamReader, head: _Head, *, until_closed: bool
+) -> AsyncGenerator[bytes, None]:
     if head.says("transfer-encoding", "chunked"):
         async for piece in _chunks(reader):
             yield piece

@@ -1,4 +1,6 @@
-"""What passed through the proxy, in order, and what was done to it: lengths, counts and names; never a header, a query or a body."""
+"""What passed through the proxy, in order, and what was done to it: lengths, counts and names;
+never a header, a query or a body.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,18 @@ import attrs
 from .faults import Fault, Sender
 
 Event: TypeAlias = Literal[
-    "connected", "request", "response", "upgraded", "frame", "close", "applied", "unreachable", "broken", "closed", "down", "up"
+    "connected",
+    "request",
+    "response",
+    "upgraded",
+    "frame",
+    "close",
+    "applied",
+    "unreachable",
+    "broken",
+    "closed",
+    "down",
+    "up",
 ]
 
 
@@ -19,11 +32,13 @@ Event: TypeAlias = Literal[
 class Entry:
     """One thing that happened.
 
-    `connected`, `closed`: a client's connection began, ended. `request`: one has come (`bytes`). `response`: one has passed (`status`).
-    `upgraded`: a WebSocket is open. `frame`: a data frame has passed (`of`, `bytes`, and `frames`: the how many-eth of its sender).
-    `close`: a close frame has passed (`status`: its code). `applied`: a planned fault took effect (`fault`: its class's name; `bytes`
-    or `frames`: where). `unreachable`: the upstream did not take a connection. `broken`: a connection ended in the middle of
-    something, without a fault of ours. `down`, `up`: the proxy stopped listening, listens again.
+    `connected`, `closed`: a client's connection began, ended. `request`: one has come (`bytes`).
+    `response`: one has passed (`status`). `upgraded`: a WebSocket is open. `frame`: a data frame
+    has passed (`of`, `bytes`, and `frames`: the how many-eth of its sender). `close`: a close frame
+    has passed (`status`: its code). `applied`: a planned fault took effect (`fault`: its class's
+    name; `bytes` or `frames`: where). `unreachable`: the upstream did not take a connection.
+    `broken`: a connection ended in the middle of something, without a fault of ours. `down`, `up`:
+    the proxy stopped listening, listens again.
     """
 
     event: Event
@@ -59,10 +74,16 @@ class Log:
     def applied(self, *kinds: type[Fault]) -> tuple[Entry, ...]:
         """The faults that took effect, of these classes or of all."""
         names = {kind.__name__ for kind in kinds}
-        return tuple(entry for entry in self.entries if entry.event == "applied" and (not names or entry.fault in names))
+        return tuple(
+            entry
+            for entry in self.entries
+            if entry.event == "applied" and (not names or entry.fault in names)
+        )
 
     def wait(self, happened: Callable[[], bool], within: float) -> None:
-        """Waits until `happened`, looked at after each entry; AssertionError with the log after `within` seconds."""
+        """Waits until `happened`, looked at after each entry; AssertionError with the log after
+        `within` seconds.
+        """
         with self._changed:
             if not self._changed.wait_for(happened, within):
                 raise AssertionError(f"It did not happen within {within:g} s. The log:\n{self}")

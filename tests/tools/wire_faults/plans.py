@@ -1,4 +1,6 @@
-"""The faults still to come: which request, connection or frame meets which of them, and how often."""
+"""The faults still to come: which request, connection or frame meets which of them, and how
+often.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,27 @@ from collections.abc import Callable
 
 import attrs
 
-from .faults import FRAME_FAULTS, PASSED_FAULTS, Fault, FrameFault, PassedFault, Refuse, Sender, addresses, path_matches
+from .faults import (
+    FRAME_FAULTS,
+    PASSED_FAULTS,
+    Fault,
+    FrameFault,
+    PassedFault,
+    Refuse,
+    Sender,
+    addresses,
+    path_matches,
+)
 
 
 @attrs.frozen
 class Plan:
-    """A fault, met by `times` of what it addresses (None: by all, until healed) after the first `skip` have passed unharmed.
+    """A fault, met by `times` of what it addresses (None: by all, until healed) after the first
+    `skip` have passed unharmed.
 
-    What is addressed is a connection for `Refuse` and the WebSocket faults, a request for the others. `required`: that it was not
-    met `times` times is an error when the proxy is healed or left.
+    What is addressed is a connection for `Refuse` and the WebSocket faults, a request for the
+    others. `required`: that it was not met `times` times is an error when the proxy is healed or
+    left.
     """
 
     fault: Fault
@@ -37,7 +51,8 @@ class _Open:
     claimed: int = 0
     passed: int = 0
     seen: dict[int, dict[Sender, int]] = attrs.field(factory=dict[int, "dict[Sender, int]"])
-    """For a WebSocket fault: the connections met, and how many frames each side had sent by then."""
+    """For a WebSocket fault: the connections met, and how many frames each side had sent by then.
+    """
     spared: set[int] = attrs.field(factory=set[int])
 
     @property
@@ -47,7 +62,9 @@ class _Open:
 
 @attrs.define(eq=False)
 class Claim:
-    """One fault that is about to be met: `took_effect()` when it has, then or never; `settle()` at the end in any case."""
+    """One fault that is about to be met: `took_effect()` when it has, then or never; `settle()` at
+    the end in any case.
+    """
 
     fault: Fault
     _open: _Open
@@ -68,13 +85,17 @@ class Claim:
         return self._effect
 
     def settle(self) -> None:
-        """Gives it back to the plan if it never took effect: what it addressed was too short, or broke before."""
+        """Gives it back to the plan if it never took effect: what it addressed was too short, or
+        broke before.
+        """
         if not self._effect:
             self._open.claimed -= 1
 
 
 class Plans:
-    """Every plan since the last healing, in the order in which they were made; the first that fits is met."""
+    """Every plan since the last healing, in the order in which they were made; the first that fits
+    is met.
+    """
 
     def __init__(self) -> None:
         self._plans: list[_Open] = []
@@ -92,7 +113,9 @@ class Plans:
         return tuple(
             f"{open_.plan.fault} took effect {open_.applied} of {open_.plan.times} times"
             for open_ in plans
-            if open_.plan.required and open_.plan.times is not None and open_.applied < open_.plan.times
+            if open_.plan.required
+            and open_.plan.times is not None
+            and open_.applied < open_.plan.times
         )
 
     def connection(self) -> Claim | None:
@@ -113,7 +136,9 @@ class Plans:
                     return self._claimed(open_)
         return None
 
-    def frame(self, connection: int, path: str, of: Sender, counts: dict[Sender, int]) -> tuple[FrameFault, Claim] | None:
+    def frame(
+        self, connection: int, path: str, of: Sender, counts: dict[Sender, int]
+    ) -> tuple[FrameFault, Claim] | None:
         """The fault that the frame meets that has just arrived from `of`; `counts` includes it."""
         with self._lock:
             for open_ in self._met(connection, path, counts, arrived=of):
@@ -124,18 +149,27 @@ class Plans:
                     return fault, self._claimed(open_)
         return None
 
-    def passed(self, connection: int, path: str, counts: dict[Sender, int]) -> tuple[PassedFault, Claim] | None:
+    def passed(
+        self, connection: int, path: str, counts: dict[Sender, int]
+    ) -> tuple[PassedFault, Claim] | None:
         """The fault that is due now that so many frames have passed."""
         with self._lock:
             for open_ in self._met(connection, path, counts):
                 fault = open_.plan.fault
-                if isinstance(fault, PASSED_FAULTS) and counts[fault.of] - open_.seen[connection][fault.of] >= fault.after:
+                if (
+                    isinstance(fault, PASSED_FAULTS)
+                    and counts[fault.of] - open_.seen[connection][fault.of] >= fault.after
+                ):
                     open_.spared.add(connection)  # once for each connection
                     return fault, self._claimed(open_)
         return None
 
-    def _met(self, connection: int, path: str, counts: dict[Sender, int], arrived: Sender | None = None) -> list[_Open]:
-        """The plans for WebSockets that this connection may meet; it is counted by those that see it for the first time."""
+    def _met(
+        self, connection: int, path: str, counts: dict[Sender, int], arrived: Sender | None = None
+    ) -> list[_Open]:
+        """The plans for WebSockets that this connection may meet; it is counted by those that see
+        it for the first time.
+        """
         met: list[_Open] = []
         for open_ in self._plans:
             fault = open_.plan.fault
@@ -143,7 +177,9 @@ class Plans:
                 if connection not in open_.seen:
                     if len(open_.seen) < open_.plan.skip:
                         open_.spared.add(connection)
-                    open_.seen[connection] = {of: count - (of == arrived) for of, count in counts.items()}
+                    open_.seen[connection] = {
+                        of: count - (of == arrived) for of, count in counts.items()
+                    }
                 if open_.is_open and connection not in open_.spared:
                     met.append(open_)
         return met

@@ -1,7 +1,9 @@
-"""The proxy: a port in front of one upstream, and the switches of everything that can go wrong between the two.
+"""The proxy: a port in front of one upstream, and the switches of everything that can go wrong
+between the two.
 
-It runs in a thread with an event loop of its own, so that it works for whatever the client is: in the test's loop, in a loop with
-virtual time, in a thread, in another process. Its delays are real time. It speaks no TLS.
+It runs in a thread with an event loop of its own, so that it works for whatever the client is: in
+the test's loop, in a loop with virtual time, in a thread, in another process. Its delays are real
+time. It speaks no TLS.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ PATIENCE = 10.0
 
 
 class FaultProxy:
-    """A proxy in front of `upstream` (`http://host:port` or `(host, port)`); use it as `with` or `async with`.
+    """A proxy in front of `upstream` (`http://host:port` or `(host, port)`); use it as `with` or
+    `async with`.
 
-    `with FaultProxy(url) as proxy`: clients go to `proxy.url` (or `proxy.ws_url`); `proxy.plan(fault)` says what the next of them
-    meet, `proxy.applied()` what they have met, `proxy.log` what has passed. Leaving it, like `heal()`, raises AssertionError when a
-    planned fault never took effect; an error of the block itself goes first. Every method may be called from any thread.
+    `with FaultProxy(url) as proxy`: clients go to `proxy.url` (or `proxy.ws_url`);
+    `proxy.plan(fault)` says what the next of them meet, `proxy.applied()` what they have met,
+    `proxy.log` what has passed. Leaving it, like `heal()`, raises AssertionError when a planned
+    fault never took effect; an error of the block itself goes first. Every method may be called
+    from any thread.
     """
 
     def __init__(self, upstream: str | tuple[str, int]) -> None:
@@ -52,7 +57,9 @@ class FaultProxy:
         self._started.result(PATIENCE)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE)
         unmet = self._plans.clear()
@@ -64,7 +71,12 @@ class FaultProxy:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.__exit__(kind, error, trace)
 
     @property
@@ -91,14 +103,20 @@ class FaultProxy:
         """The faults that took effect so far, of these classes or of all, in order."""
         return self._log.applied(*kinds)
 
-    def plan(self, *faults: Fault | Plan, times: int | None = 1, skip: int = 0, required: bool = True) -> None:
-        """Plans faults: the next `times` requests (connections, WebSockets) that each addresses meet it, after `skip` unharmed ones.
+    def plan(
+        self, *faults: Fault | Plan, times: int | None = 1, skip: int = 0, required: bool = True
+    ) -> None:
+        """Plans faults: the next `times` requests (connections, WebSockets) that each addresses
+        meet it, after `skip` unharmed ones.
 
-        `times=None`: all of them, until `heal()`. A `Plan` brings its own numbers. Of several plans that fit the first is met; one
-        request meets one fault. A WebSocket that is open already is met too, at once where `after=0`.
+        `times=None`: all of them, until `heal()`. A `Plan` brings its own numbers. Of several plans
+        that fit the first is met; one request meets one fault. A WebSocket that is open already is
+        met too, at once where `after=0`.
         """
         for fault in faults:
-            self._plans.add(fault if isinstance(fault, Plan) else Plan(fault, times, skip, required))
+            self._plans.add(
+                fault if isinstance(fault, Plan) else Plan(fault, times, skip, required)
+            )
         self._do(self._look)
 
     def release(self) -> None:
@@ -106,14 +124,18 @@ class FaultProxy:
         self._do(lambda: self._gate.release())
 
     def heal(self) -> None:
-        """Forgets every plan, lets stalled bytes through and listens again; AssertionError if a required plan was not met."""
+        """Forgets every plan, lets stalled bytes through and listens again; AssertionError if a
+        required plan was not met.
+        """
         unmet = self._plans.clear()
         self.release()
         self.up()
         self._complain(unmet)
 
     def down(self) -> None:
-        """Stops listening: connections are refused by the system, and none of them is seen here. Open ones stay."""
+        """Stops listening: connections are refused by the system, and none of them is seen here.
+        Open ones stay.
+        """
         self._call(self._stop_listening())
 
     def up(self) -> None:
@@ -124,21 +146,31 @@ class FaultProxy:
         """New connections to the upstream go there: it was started again on another port."""
         self._upstream = _address(upstream)
 
-    def wait_until(self, happened: Callable[[tuple[Entry, ...]], bool], *, within: float = PATIENCE) -> None:
+    def wait_until(
+        self, happened: Callable[[tuple[Entry, ...]], bool], *, within: float = PATIENCE
+    ) -> None:
         """Blocks until `happened(log)`; AssertionError with the log after `within` seconds."""
         self._log.wait(lambda: happened(self._log.entries), within)
 
-    async def until(self, happened: Callable[[tuple[Entry, ...]], bool], *, within: float = PATIENCE) -> None:
+    async def until(
+        self, happened: Callable[[tuple[Entry, ...]], bool], *, within: float = PATIENCE
+    ) -> None:
         """The same for a loop: waits without holding it up."""
         await asyncio.to_thread(self.wait_until, happened, within=within)
 
-    async def until_applied(self, *kinds: type[Fault], times: int = 1, within: float = PATIENCE) -> None:
-        """Waits until faults of these classes (of any, if none is named) took effect so many times, counted from the beginning."""
+    async def until_applied(
+        self, *kinds: type[Fault], times: int = 1, within: float = PATIENCE
+    ) -> None:
+        """Waits until faults of these classes (of any, if none is named) took effect so many times,
+        counted from the beginning.
+        """
         await self.until(lambda _: len(self._log.applied(*kinds)) >= times, within=within)
 
     def _complain(self, unmet: tuple[str, ...]) -> None:
         if unmet:
-            raise AssertionError("\n".join(["Planned faults that were not met:", *unmet, "The log:", str(self._log)]))
+            raise AssertionError(
+                "\n".join(["Planned faults that were not met:", *unmet, "The log:", str(self._log)])
+            )
 
     def _run(self) -> None:
         asyncio.run(self._main())
@@ -163,7 +195,9 @@ class FaultProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, sock=self._reserved, limit=LIMIT)
+            self._server = await asyncio.start_server(
+                self._accept, sock=self._reserved, limit=LIMIT
+            )
             self._log.add(Entry("up"))
 
     async def _stop_listening(self) -> None:
@@ -175,7 +209,9 @@ class FaultProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
-        connection = Connection(self._count, Wire.of(reader, writer), self._upstream, self._plans, self._log, self._gate)
+        connection = Connection(
+            self._count, Wire.of(reader, writer), self._upstream, self._plans, self._log, self._gate
+        )
         task = self._loop.create_task(connection.run())
         self._connections[task] = connection
         task.add_done_callback(self._ended)

@@ -35,12 +35,19 @@ STATUSES = (429, 500, 502, 503, 504)
 
 
 def random_faults(
-    seed: int, count: int = 6, *, requests: Sequence[tuple[str, str]] = (("*", "*"),), realtime: str = "*", longest: float = 0.3
+    seed: int,
+    count: int = 6,
+    *,
+    requests: Sequence[tuple[str, str]] = (("*", "*"),),
+    realtime: str = "*",
+    longest: float = 0.3,
 ) -> tuple[Plan, ...]:
-    """`count` plans, each met at most once and none required; hand them to `plan(*random_faults(seed))`.
+    """`count` plans, each met at most once and none required; hand them to
+    `plan(*random_faults(seed))`.
 
-    `requests` are the methods and paths, `realtime` the WebSocket path that they address. Nothing stays stalled: what waits, waits
-    at most `longest` seconds. Refusals are among them, terminal answers (401, 403, a close that forbids to come back) are not.
+    `requests` are the methods and paths, `realtime` the WebSocket path that they address. Nothing
+    stays stalled: what waits, waits at most `longest` seconds. Refusals are among them, terminal
+    answers (401, 403, a close that forbids to come back) are not.
     """
     chance = random.Random(seed)
     plans: list[Plan] = []
@@ -70,10 +77,14 @@ _MAKERS: tuple[_Maker, ...] = (
     lambda c, at, ws, s: CloseWith(ws, code=c.choice(CODES), after=c.randrange(4), of=_of(c)),
     lambda c, at, ws, s: DropAfter(ws, after=c.randrange(4), of=_of(c)),
     lambda c, at, ws, s: StallFrames(ws, after=c.randrange(4), of=_of(c), seconds=c.uniform(0, s)),
-    lambda c, at, ws, s: SlowFrames(ws, rate=c.uniform(1000, 20000), after=c.randrange(4), of=_of(c)),
+    lambda c, at, ws, s: SlowFrames(
+        ws, rate=c.uniform(1000, 20000), after=c.randrange(4), of=_of(c)
+    ),
     lambda c, at, ws, s: CutFrame(ws, frame=c.randrange(1, 4), after=c.randrange(8), of=_of(c)),
     lambda c, at, ws, s: GarbageFrame(ws, frame=c.randrange(1, 4), data=c.randbytes(8)),
     lambda c, at, ws, s: LoseFrame(ws, frame=c.randrange(1, 4), of=_of(c)),
     lambda c, at, ws, s: RepeatFrame(ws, frame=c.randrange(1, 4), of=_of(c)),
-    lambda c, at, ws, s: DelayFrame(ws, frame=c.randrange(1, 4), of=_of(c), seconds=c.uniform(0, s)),
+    lambda c, at, ws, s: DelayFrame(
+        ws, frame=c.randrange(1, 4), of=_of(c), seconds=c.uniform(0, s)
+    ),
 )

@@ -1,4 +1,6 @@
-"""What a fault does to the bytes of one message on their way: a stream of pieces in, a stream of pieces out."""
+"""What a fault does to the bytes of one message on their way: a stream of pieces in, a stream of
+pieces out.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,19 @@ class CutOffError(Exception):
 
 def shape_of(fault: Fault | None, of: Sender) -> ShapeFault | None:
     """The fault, if it is one that changes the bytes that `of` sends."""
-    return fault if isinstance(fault, Stall | Delay | Slow | Cut | Garbage) and fault.of in (of, "both") else None
+    return (
+        fault
+        if isinstance(fault, Stall | Delay | Slow | Cut | Garbage) and fault.of in (of, "both")
+        else None
+    )
 
 
-def shaped(pieces: AsyncIterator[bytes], head: int, fault: ShapeFault | None, took: Took, gate: Gate) -> AsyncIterator[bytes]:
-    """The message as it comes out; `head` is the size of its head. Raises CutOffError where it is cut."""
+def shaped(
+    pieces: AsyncIterator[bytes], head: int, fault: ShapeFault | None, took: Took, gate: Gate
+) -> AsyncIterator[bytes]:
+    """The message as it comes out; `head` is the size of its head. Raises CutOffError where it is
+    cut.
+    """
     match fault:
         case None:
             return pieces
@@ -42,7 +52,9 @@ async def _cut() -> None:
     raise CutOffError
 
 
-async def _slow(pieces: AsyncIterator[bytes], rate: float, took: Took) -> AsyncGenerator[bytes, None]:
+async def _slow(
+    pieces: AsyncIterator[bytes], rate: float, took: Took
+) -> AsyncGenerator[bytes, None]:
     took(0)
     async for piece in pieces:
         async for part in trickle(piece, rate):
@@ -74,7 +86,9 @@ async def _stopped(
         yield piece
 
 
-async def _replaced(pieces: AsyncIterator[bytes], offset: int, data: bytes, took: Took) -> AsyncGenerator[bytes, None]:
+async def _replaced(
+    pieces: AsyncIterator[bytes], offset: int, data: bytes, took: Took
+) -> AsyncGenerator[bytes, None]:
     position, end = 0, offset + len(data)
     async for piece in pieces:
         begin, finish = max(offset, position), min(end, position + len(piece))

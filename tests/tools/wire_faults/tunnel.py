@@ -1,4 +1,6 @@
-"""A WebSocket through the proxy: frames pass one by one, and meet the faults that are planned for them."""
+"""A WebSocket through the proxy: frames pass one by one, and meet the faults that are planned for
+them.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,25 @@ _End = Callable[[], Coroutine[Any, Any, None]]
 class Tunnel:
     """One open WebSocket of a client and the upstream's end of it."""
 
-    def __init__(self, number: int, request: Request, client: Wire, upstream: Wire, *, plans: Plans, log: Log, gate: Gate) -> None:
+    def __init__(
+        self,
+        number: int,
+        request: Request,
+        client: Wire,
+        upstream: Wire,
+        *,
+        plans: Plans,
+        log: Log,
+        gate: Gate,
+    ) -> None:
         self._number = number
         self._request = request
         self._wires: dict[Sender, Wire] = {"client": upstream, "server": client}
         """Where the bytes of each sender go."""
-        self._readers: dict[Sender, asyncio.StreamReader] = {"client": client.reader, "server": upstream.reader}
+        self._readers: dict[Sender, asyncio.StreamReader] = {
+            "client": client.reader,
+            "server": upstream.reader,
+        }
         self._client, self._upstream = client, upstream
         self._plans, self._log, self._gate = plans, log, gate
         self._counts: dict[Sender, int] = {"client": 0, "server": 0}
@@ -49,7 +64,10 @@ class Tunnel:
 
     async def run(self) -> None:
         """Passes frames until either end closes or a fault ends it."""
-        pumps: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._pump("client")), asyncio.ensure_future(self._pump("server"))]
+        pumps: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._pump("client")),
+            asyncio.ensure_future(self._pump("server")),
+        ]
         try:
             self.look()
             ends: list[asyncio.Future[Any]] = [*pumps, self._end]
@@ -70,12 +88,15 @@ class Tunnel:
 
     def look(self) -> None:
         """Meets every fault that is due now; called after each frame, and when a plan is made."""
-        while not self._end.done() and (due := self._plans.passed(self._number, self._request.path, self._counts)):
+        while not self._end.done() and (
+            due := self._plans.passed(self._number, self._request.path, self._counts)
+        ):
             fault, claim = due
             self._took(claim, fault.of)
             match fault:
                 case CloseWith():
-                    self._end.set_result(lambda fault=fault: self._say_goodbye(fault))  # type: ignore[misc]  # bound now
+                    # bound now
+                    self._end.set_result(lambda fault=fault: self._say_goodbye(fault))  # type: ignore[misc]
                 case DropAfter():
                     self._end.set_result(self._reset)
                 case StallFrames():
@@ -123,7 +144,12 @@ class Tunnel:
                 claim.settle()
             self.look()
 
-    async def _meet(self, fault: CutFrame | GarbageFrame | LoseFrame | RepeatFrame | DelayFrame, claim: Claim, frame: Frame) -> bool:
+    async def _meet(
+        self,
+        fault: CutFrame | GarbageFrame | LoseFrame | RepeatFrame | DelayFrame,
+        claim: Claim,
+        frame: Frame,
+    ) -> bool:
         """Does to the frame what the fault says; True if that was the end."""
         of = fault.of
         await self._through(of)
@@ -165,6 +191,15 @@ class Tunnel:
         if claim.took_effect():
             self._note("applied", of, fault=type(claim.fault).__name__, frames=self._counts[of])
 
-    def _note(self, event: Event, of: Sender, *, fault: str = "", status: int = 0, bytes: int = 0, frames: int = 0) -> None:
+    def _note(
+        self,
+        event: Event,
+        of: Sender,
+        *,
+        fault: str = "",
+        status: int = 0,
+        bytes: int = 0,
+        frames: int = 0,
+    ) -> None:
         method, path = self._request.method, self._request.path
         self._log.add(Entry(event, self._number, method, path, fault, of, status, bytes, frames))

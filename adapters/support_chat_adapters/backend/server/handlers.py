@@ -1,0 +1,292 @@
+"""What each endpoint does: reads its request, asks the backend once, and answers. One small
+function an endpoint.
+
+Nothing is decided here: who may do what is the backend's business, and so is what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeAlias, TypeVar, cast
+
+import attrs
+import msgspec
+from starlette.requests import Request
+
+from support_chat.errors import NetworkError
+from support_chat.ports import LinkEvent, Outgoing, TokenExpired
+
+from ...transport.wire import endpoints
+from ...transport.wire import payloads as p
+from ...transport.wire.codec import MAX_ANSWER_BYTES
+from ...transport.wire.frames import MessageCreated, Polled, SessionEnded, frame_of
+from ...transport.wire.translation import (
+    conversation_from,
+    credentials_of,
+    identified_of,
+    identify_request_of,
+    message_from,
+    opened_of,
+    outgoing_of,
+    rejected_of,
+)
+from .. import Backend, Connection, listings
+from ..sessions import owner_key
+from . import reading
+from .limits import Buckets
+from .origins import AllowedOrigins
+from .realtime_tokens import LIFETIME, RealtimeTokens
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+ENOUGH: Final = MAX_ANSWER_BYTES // 2
+"""Bytes of items after which an answer ends, though more were asked for: a client reads no longer
+one than `MAX_ANSWER_BYTES`.
+"""
+
+
+@attrs.frozen
+class Site:
+    """What the handlers work with."""
+
+    backend: Backend
+    origins: AllowedOrigins
+    realtime_tokens: RealtimeTokens
+    opens: Buckets
+    requests: Buckets
+
+
+Handler: TypeAlias = Callable[[Site, Request], Awaitable[msgspec.Struct | None]]
+"""Answers a request; None is an empty answer."""
+
+
+async def config(site: Site, request: Request) -> p.WidgetConfig:
+    """The public configuration."""
+    widget = site.backend.widget
+    widget.admit(reading.id_of(request, "workspace_id"), reading.id_of(request, "widget_id"))
+    return p.WidgetConfig(
+        workspace_id=widget.workspace_id,
+        widget_id=widget.widget_id,
+        identity=p.IdentityRules(
+            anonymous_allowed=widget.rules.anonymous_allowed,
+            jwt_required_for_identified_users=widget.rules.jwt_required_for_identified_users,
+            allow_anonymous_to_identified_merge=widget.rules.allow_merge,
+        ),
+    )
+
+
+async def open_session(site: Site, request: Request) -> p.SessionOpened:
+    """Begins or resumes a session."""
+    opened = site.backend.open(credentials_of(await reading.payload_of(request, p.OpenSession)))
+    return opened_of(opened.welcome, site.realtime_tokens.mint(opened.welcome.session))
+
+
+async def identify(site: Site, request: Request) -> p.Identified:
+    """Turns the visitor into a user."""
+    session = reading.session_of(request)
+    return identified_of(
+        site.backend.identify(
+            session, identify_request_of(await reading.payload_of(request, p.Identify))
+        )
+    )
+
+
+async def refresh(site: Site, request: Request) -> None:
+    """Takes a fresh token."""
+    session = reading.session_of(request)
+    site.backend.renew(session, (await reading.payload_of(request, p.Refresh)).token)
+
+
+async def shutdown(site: Site, request: Request) -> None:
+    """Ends the session."""
+    site.backend.revoke(reading.session_of(request))
+
+
+async def realtime_token(site: Site, request: Request) -> p.RealtimeToken:
+    """A token for the gateway."""
+    session = reading.session_of(request)
+    with site.backend.request("listen", session):
+        return p.RealtimeToken(
+            realtime_token=site.realtime_tokens.mint(session), expires_in=LIFETIME
+        )
+
+
+async def list_conversations(site: Site, request: Request) -> p.ConversationsPage:
+    """A page of conversations."""
+    cursor, limit = reading.cursor_of(request), reading.limit_of(request)
+    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
+        owner = owner_key(session.identity)
+        items, following = _page(
+            lambda most: listings.conversation_page(db, owner, cursor, most),
+            limit,
+            conversation_from,
+        )
+    return p.ConversationsPage(conversations=items, next_cursor=following)
+
+
+async def start_conversation(site: Site, request: Request) -> p.ConversationStarted:
+    """A new conversation with its first message."""
+    session = reading.session_of(request)
+    message = site.backend.send(
+        session, outgoing_of(await reading.payload_of(request, p.StartConversation))
+    )
+    with site.backend.request("conversations", session) as (db, found):
+        conversation = listings.conversation(db, owner_key(found.identity), message.conversation_id)
+    return p.ConversationStarted(
+        conversation=conversation_from(conversation), message=message_from(message)
+    )
+
+
+async def get_conversation(site: Site, request: Request) -> p.ConversationPayload:
+    """One conversation."""
+    conversation_id = reading.conversation_id_of(request)
+    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
+        return conversation_from(
+            listings.conversation(db, owner_key(session.identity), conversation_id)
+        )
+
+
+async def mark_read(site: Site, request: Request) -> p.ReadUpToNow:
+    """Counts a conversation as read."""
+    return p.ReadUpToNow(
+        unread=site.backend.mark_read(
+            reading.session_of(request), reading.conversation_id_of(request)
+        ).unread
+    )
+
+
+async def list_messages(site: Site, request: Request) -> p.MessagesPage:
+    """A page of messages."""
+    conversation_id, cursor, limit = (
+        reading.conversation_id_of(request),
+        reading.cursor_of(request),
+        reading.limit_of(request),
+    )
+    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
+        owner = owner_key(session.identity)
+        items, following = _page(
+            lambda most: listings.message_page(db, owner, conversation_id, cursor, most),
+            limit,
+            message_from,
+        )
+    return p.MessagesPage(messages=items, next_cursor=following)
+
+
+def _page(
+    fetch: Callable[[int], listings.Page[T]], limit: int, as_payload: Callable[[T], S]
+) -> tuple[tuple[S, ...], str | None]:
+    """Up to `limit` items and the next cursor; fewer where that many would be more than a client
+    reads.
+    """
+    page = fetch(limit)
+    items = tuple(as_payload(item) for item in page.items)
+    fitting = _fitting(items)
+    return (
+        (items, page.next_cursor)
+        if fitting == len(items)
+        else (items[:fitting], fetch(fitting).next_cursor)
+    )
+
+
+def _fitting(items: Iterable[msgspec.Struct]) -> int:
+    """How many of these an answer has room for; one at the least, which always fits."""
+    count, size = 0, 0
+    for item in items:
+        size += len(msgspec.json.encode(item))
+        if count and size > ENOUGH:
+            break
+        count += 1
+    return count
+
+
+async def send_message(site: Site, request: Request) -> p.MessagePayload:
+    """A message to a conversation."""
+    session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
+    sent = await reading.payload_of(request, p.SendMessage)
+    return message_from(
+        site.backend.send(session, Outgoing(sent.client_message_id, sent.text, conversation_id))
+    )
+
+
+async def send_event(site: Site, request: Request) -> p.EventTaken:
+    """Changed traits."""
+    session = reading.session_of(request)
+    event = await reading.payload_of(request, p.ClientEvent)
+    return p.EventTaken(rejected=rejected_of(site.backend.update(session, event.changes).rejected))
+
+
+async def poll(site: Site, request: Request) -> Polled:
+    """What the gateway would send: at once if there is something, else when there is, or when the
+    time is over.
+    """
+    wait, known = reading.wait_of(request), reading.token_expired_of(request)
+    connection = site.backend.attach(
+        reading.session_of(request), reading.cursor_of(request), expiry_told=known
+    )
+    try:
+        events = connection.ready() or await _news(request, connection, wait)
+        told = connection.expiry_told
+    finally:
+        connection.close("polled")
+    frames = [
+        cast("MessageCreated | SessionEnded", frame_of(event))
+        for event in events
+        if not isinstance(event, TokenExpired)
+    ]
+    frames = frames[: _fitting(frames)]  # the next poll brings the rest
+    messages = [frame for frame in frames if isinstance(frame, MessageCreated)]
+    welcome = connection.welcome
+    return Polled(
+        cursor=messages[-1].cursor if messages else welcome.cursor or "",
+        frames=tuple(frames),
+        gap=welcome.gap,
+        unread=messages[-1].unread if messages else welcome.unread,
+        token_expired=told,
+    )
+
+
+async def _news(request: Request, connection: Connection, wait: float) -> list[LinkEvent]:
+    """What comes while the caller waits; nothing if the time is over, the link is closed, or the
+    caller has gone.
+    """
+    coming = asyncio.ensure_future(connection.next())
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((coming, gone), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        first: list[LinkEvent] = []
+        with contextlib.suppress(NetworkError):
+            first = [coming.result()] if coming.done() else []
+        return [*first, *connection.ready()]
+    finally:
+        coming.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Returns once the caller has hung up; what comes before that is the request's body, also if it
+    is empty.
+    """
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+HANDLERS: Final[Mapping[endpoints.Endpoint, Handler]] = {
+    endpoints.CONFIG: config,
+    endpoints.OPEN: open_session,
+    endpoints.IDENTIFY: identify,
+    endpoints.REFRESH: refresh,
+    endpoints.SHUTDOWN: shutdown,
+    endpoints.REALTIME_TOKEN: realtime_token,
+    endpoints.CONVERSATIONS: list_conversations,
+    endpoints.START: start_conversation,
+    endpoints.CONVERSATION: get_conversation,
+    endpoints.MARK_READ: mark_read,
+    endpoints.MESSAGES: list_messages,
+    endpoints.SEND: send_message,
+    endpoints.EVENTS: send_event,
+    endpoints.POLL: poll,
+}
+"""Who answers what."""

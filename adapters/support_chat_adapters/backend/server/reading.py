@@ -1,0 +1,162 @@
+"""What a request says, taken out of it and checked: its session, its payload, its query; nothing is
+done yet.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+
+from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
+from support_chat.values import check_id
+
+from ...transport.wire.endpoints import LARGEST_PAGE, LONGEST_POLL, MAX_BODY_BYTES, PAGE
+from ...transport.wire.problems import BODY_TOO_LARGE
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+_PLACE: Final = re.compile(r"at `([^`]*)`$")
+_DECODERS: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
+_CREDENTIAL: Final = re.compile(r"session-\d{1,19}\.[\w-]{32}", re.ASCII)
+"""What a session's credential looks like. One that looks so and is unknown has ended, as all had if
+the database was lost.
+"""
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_CURSOR: Final = 64
+
+
+def session_of(connection: HTTPConnection) -> str:
+    """The session's credential; raises AuthRefusedError if there is none, or one that no backend of
+    ours has ever given out.
+    """
+    scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise AuthRefusedError(
+            "This needs a session: open one, and send `Authorization: Bearer <session>`.",
+            code="auth_required",
+            reason="session_missing",
+        )
+    if not _CREDENTIAL.fullmatch(credential.strip()):
+        raise AuthRefusedError(
+            "This is no session's credential; send the `session` that opening one has answered."
+        )
+    return credential.strip()
+
+
+async def payload_of(request: Request, kind: type[P]) -> P:
+    """The body, decoded; raises BackendRejectedError (`validation_error`), which names the place
+    and shows no value.
+    """
+    body = await _body(request)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        payload: P = decoder.decode(body)
+    except msgspec.ValidationError as error:
+        place = _PLACE.search(str(error))
+        where = f" at {place[1]}" if place else ""
+        raise _invalid(
+            f"The body does not keep to the form of {kind.__name__}{where}; see the OpenAPI "
+            "document."
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _invalid(
+            "The body is not JSON that can be read; send a JSON object in UTF-8."
+        ) from None
+    return payload
+
+
+async def _body(request: Request) -> bytes:
+    """The body as long as it is not too long; what is beyond that is not read."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise _invalid(
+                    f"The body is longer than {MAX_BODY_BYTES} bytes; send less at once.",
+                    reason=BODY_TOO_LARGE,
+                )
+            chunks.append(chunk)
+    except (
+        ClientDisconnect
+    ):  # nobody reads this, but it is the caller's doing and no failure of ours
+        raise _invalid("The caller has gone before the body was complete; send it again.") from None
+    return b"".join(chunks)
+
+
+def conversation_id_of(request: Request) -> str:
+    """The conversation that the path names; raises BackendRejectedError (`conversation_not_found`)
+    for what cannot be an id.
+    """
+    try:
+        return check_id("conversation_id", request.path_params["conversation_id"])
+    except InvalidInputError:
+        raise BackendRejectedError(
+            "There is no such conversation; list the conversations of this session.",
+            code="conversation_not_found",
+        ) from None
+
+
+def id_of(request: Request, name: str) -> str:
+    """An id in the query; raises BackendRejectedError (`validation_error`) if it is missing or
+    none.
+    """
+    try:
+        return check_id(name, request.query_params.get(name))
+    except InvalidInputError as error:
+        raise _invalid(error.message) from None
+
+
+def cursor_of(connection: HTTPConnection) -> str | None:
+    """The cursor in the query; raises BackendRejectedError for one that is too long to be ours."""
+    cursor = connection.query_params.get("cursor")
+    if cursor is not None and len(cursor) > _LONGEST_CURSOR:
+        raise _invalid(
+            f"A cursor has at most {_LONGEST_CURSOR} characters; use one that was given out."
+        )
+    return cursor
+
+
+def limit_of(request: Request) -> int:
+    """How many items a page is to hold; raises BackendRejectedError for what is no number from 1 to
+    the largest page.
+    """
+    limit = request.query_params.get("limit")
+    if limit is None:
+        return PAGE
+    if not (
+        limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= LARGEST_PAGE
+    ):
+        raise _invalid(f"limit must be a whole number from 1 to {LARGEST_PAGE}.")
+    return int(limit)
+
+
+def wait_of(request: Request) -> float:
+    """How many seconds a poll may wait; raises BackendRejectedError for what is no number from 0 to
+    the longest.
+    """
+    text = request.query_params.get("wait", "0")
+    wait = float(text) if _NUMBER.fullmatch(text) else LONGEST_POLL + 1
+    if not wait <= LONGEST_POLL:
+        raise _invalid(f"wait must be a number of seconds from 0 to {LONGEST_POLL:g}.")
+    return wait
+
+
+def token_expired_of(request: Request) -> bool:
+    """Whether a poll says that it knows of its expired token; raises BackendRejectedError for
+    anything but `true` or `false`.
+    """
+    known = request.query_params.get("token_expired", "false")
+    if known not in ("true", "false"):
+        raise _invalid("token_expired must be true or false.")
+    return known == "true"
+
+
+def _invalid(message: str, reason: str | None = None) -> BackendRejectedError:
+    return BackendRejectedError(message, code="validation_error", reason=reason)

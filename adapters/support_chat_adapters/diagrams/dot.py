@@ -1,0 +1,69 @@
+"""Writes a drawing as Graphviz dot text; `dot -Tsvg` lays it out, here nothing of Graphviz is
+needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .model import Drawing, Node
+
+_HEAD = """digraph {title} {{
+  compound=true; rankdir=TB; nodesep=0.6; ranksep=0.6;
+  node [shape=box, style=rounded, fontname="Helvetica"];
+  edge [fontname="Helvetica", fontsize=10];
+"""
+
+
+def dot(drawing: Drawing) -> str:
+    """The drawing as dot text; composites become clusters, and an arrow at a frame is clipped at
+    its border.
+    """
+    framed = {member for composite in drawing.composites for member in composite.members}
+    inner = {composite.name: composite.members[0] for composite in drawing.composites}
+    lines = [_HEAD.format(title=_quoted([drawing.title])).rstrip("\n")]
+    if drawing.initial:
+        lines += [
+            '  "start" [shape=point, label=""];',
+            f'  "start" -> {_quoted([drawing.initial])};',
+        ]
+    lines += [
+        f"  {_node(node, node.name in drawing.final)}"
+        for node in drawing.nodes
+        if node.name not in framed
+    ]
+    for composite in drawing.composites:
+        lines.append(f"  subgraph {_quoted([_cluster(composite.name)])} {{")
+        lines.append(f"    label={_quoted([composite.name])}; style=rounded;")
+        lines += [
+            f"    {_node(node, node.name in drawing.final)}"
+            for node in drawing.nodes
+            if node.name in composite.members
+        ]
+        lines.append("  }")
+    for edge in drawing.edges:
+        options = [f"label={_quoted(edge.label)}"]
+        if edge.source in inner:
+            options.append(f"ltail={_quoted([_cluster(edge.source)])}")
+        if edge.target in inner:
+            options.append(f"lhead={_quoted([_cluster(edge.target)])}")
+        ends = (_quoted([inner.get(end, end)]) for end in (edge.source, edge.target))
+        lines.append(f"  {' -> '.join(ends)} [{', '.join(options)}];")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _cluster(name: str) -> str:
+    return f"cluster_{name}"
+
+
+def _node(node: Node, final: bool) -> str:
+    options = [f"label={_quoted([node.label, *node.lines])}"]
+    if node.pseudo:
+        options.append('style="rounded,dashed"')
+    if final:
+        options.append("peripheries=2")
+    return f"{_quoted([node.name])} [{', '.join(options)}];"
+
+
+def _quoted(lines: Iterable[str]) -> str:
+    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'

@@ -1,0 +1,91 @@
+"""Writes the whole chart as Markdown tables: one row for each transition, then what the facts and
+the effects mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from support_chat import Chart, Transition
+from support_chat.chart.model import Present, Same
+
+from .wording import all_but, calls, guard, spoken
+
+_STAYS = "(stays)"
+
+
+def table(chart: Chart) -> str:
+    """Every transition of the chart by group, every fact and every effect, as Markdown."""
+    lines = [
+        f"# {chart.name}: every transition",
+        "",
+        f"{len(chart.phases)} phases, {len(chart.triggers)} triggers, {len(chart.facts)} facts, "
+        f"{len(chart.transitions)} transitions. "
+        "A transition fires on its trigger, in one of the phases named, if its guard holds (`!` "
+        "negates a fact). "
+        f"Calls are written `{(*calls(chart), 'call')[0]}()`.",
+    ]
+    for group in chart.groups:
+        lines += ["", f"## {group}", ""]
+        lines += _grid(
+            ("transition", "trigger", "in", "guard", "goes to", "remembers", "effects"),
+            (_cells(chart, row) for row in chart.transitions if row.group == group),
+        )
+    if chart.ignored:
+        lines += ["", "## Ignored on purpose", ""]
+        rows = (
+            (_code(spoken(chart, e.triggers)), all_but(chart, e.phases), e.because)
+            for e in chart.ignored
+        )
+        lines += _grid(("trigger", "in", "because"), rows)
+    if chart.facts:
+        lines += ["", "## Facts", ""]
+        lines += _grid(
+            ("fact", "kind", "meaning"),
+            ((f"`{fact}`", _kind(kind), kind.doc) for fact, kind in chart.facts.items()),
+        )
+    if chart.effects:
+        lines += ["", "## Effects", ""]
+        rows = (
+            (f"`{effect}`", type(spec).__name__.lower(), spec.doc)
+            for effect, spec in chart.effects.items()
+        )
+        lines += _grid(("effect", "kind", "meaning"), rows)
+    return "\n".join(lines) + "\n"
+
+
+def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
+    remembered = [
+        *(f"+{fact}" for fact in row.sets),
+        *(f"-{fact}" for fact in row.clears),
+        *(f"{register} := {value or 'nobody'}" for register, value in row.assigns.items()),
+    ]
+    error = f" raises {row.error.error.__name__}" if row.error else ""
+    return (
+        f"`{row.name}`",
+        _code(spoken(chart, row.trigger)),
+        all_but(chart, row.sources),
+        f"`{guard(row)}`" if guard(row) else "",
+        str(row.target) if row.target else _STAYS,
+        _code(remembered),
+        _code(row.effects) + error,
+    )
+
+
+def _kind(kind: object) -> str:
+    word = type(kind).__name__.lower()
+    if isinstance(kind, Same):
+        return f"{word}: {kind.left} = {kind.right}"
+    return f"{word}: {kind.register}" if isinstance(kind, Present) else word
+
+
+def _code(names: Iterable[str]) -> str:
+    text = ", ".join(names)
+    return f"`{text}`" if text else ""
+
+
+def _grid(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"

@@ -1,0 +1,87 @@
+"""How pictures and tables put a chart into words: guards, sets of phases, calls. One wording for
+every writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from support_chat import Chart, Effect, Transition
+from support_chat.chart.model import Join
+
+ANY = "any phase"
+"""What every phase of a chart together is called."""
+
+
+def guard(row: Transition) -> str:
+    """The guard of a transition as `[booted & !late]`, or an empty text where there is none."""
+    parts = [*(str(fact) for fact in row.when), *(f"!{fact}" for fact in row.unless)]
+    return f"[{' & '.join(parts)}]" if parts else ""
+
+
+def calls(chart: Chart) -> tuple[str, ...]:
+    """The external triggers that are calls: some transition answers them, by waiting (`Join`), with
+    `done` or with `refuse`.
+    """
+
+    def answers(row: Transition) -> bool:
+        return any(
+            effect in (Effect.DONE, Effect.REFUSE) or isinstance(chart.effects[effect], Join)
+            for effect in row.effects
+        )
+
+    return tuple(
+        str(trigger)
+        for trigger in chart.triggers
+        if trigger in chart.external
+        and any(trigger in row.trigger and answers(row) for row in chart.transitions)
+    )
+
+
+def spoken(
+    chart: Chart, triggers: Iterable[str], rank: Callable[[str], tuple[int, ...]] = lambda _: ()
+) -> tuple[str, ...]:
+    """The triggers as labels, each once: calls first and as `boot()`, then by `rank`, then in the
+    chart's order.
+    """
+    asked, wanted = calls(chart), set(triggers)
+    ordered = sorted(
+        (t for t in chart.triggers if t in wanted), key=lambda t: (t not in asked, rank(t))
+    )
+    return tuple(f"{t}()" if t in asked else str(t) for t in ordered)
+
+
+def taken_together(chart: Chart, phases: Iterable[str]) -> tuple[str, ...]:
+    """The phases in the chart's order, a whole composite by its name; all of them as `any
+    phase`.
+    """
+    wanted = set(phases)
+    if wanted >= set(chart.phases):
+        return (ANY,)
+    names: list[str] = []
+    for phase in chart.phases:
+        if phase not in wanted:
+            continue
+        whole = next(
+            (
+                name
+                for name, members in chart.composites.items()
+                if phase in members and wanted.issuperset(members)
+            ),
+            None,
+        )
+        name = whole or str(phase)
+        if name not in names:
+            names.append(name)
+    return tuple(names)
+
+
+def all_but(chart: Chart, phases: Iterable[str]) -> str:
+    """The phases in one short phrase: `live, shutdown`, or `any phase but destroyed` where that is
+    shorter.
+    """
+    wanted = set(phases)
+    missing = [str(phase) for phase in chart.phases if phase not in wanted]
+    if 0 < len(missing) <= 2 < len(wanted):
+        return f"{ANY} but {', '.join(missing)}"
+    return ", ".join(taken_together(chart, wanted))

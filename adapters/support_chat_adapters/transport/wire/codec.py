@@ -1,0 +1,137 @@
+"""Requests to bytes and answers from bytes, without doing any of the sending: the client's half of
+the HTTP surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import attrs
+import msgspec
+
+from support_chat.errors import InvalidInputError, NetworkError
+
+from .endpoints import BASE, OPEN, Endpoint
+from .payloads import SessionOpened
+from .problems import Response, error_of
+
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""The longest answer that a client reads, in bytes."""
+
+P = TypeVar("P", bound=msgspec.Struct)
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODERS: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
+
+
+@attrs.frozen
+class Request:
+    """A request to be sent: method, path below the backend's address with its query, headers and
+    body. `repr` shows no secrets.
+    """
+
+    method: str
+    path: str = attrs.field(repr=lambda path: path.partition("?")[0])
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+
+def request_to(
+    endpoint: Endpoint,
+    payload: msgspec.Struct | None = None,
+    *,
+    session: str | None = None,
+    conversation_id: str | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Request:
+    """The request to an endpoint, in the name of `session` (its credential).
+
+    Raises InvalidInputError for what neither JSON nor HTTP can carry, such as half of a surrogate
+    pair.
+    """
+    # what is compressed has no size until it is unpacked
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if session is not None:
+        headers["authorization"] = f"Bearer {_visible(session)}"
+    body = None
+    try:
+        path = BASE + endpoint.path.replace(
+            "{conversation_id}", quote(conversation_id or "", safe="")
+        )
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        if payload is not None:
+            headers["content-type"] = "application/json"
+            body = _ENCODER.encode(payload)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        raise InvalidInputError(
+            f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values."
+        ) from None
+    return Request(endpoint.method, path, headers, body)
+
+
+def _visible(session: str) -> str:
+    """The credential, if a header can carry it."""
+    if not _is_visible(session):
+        raise InvalidInputError(
+            "A session's credential is made of visible ASCII characters; pass one that the "
+            "backend has given out."
+        )
+    return session
+
+
+def _is_visible(session: str) -> bool:
+    return bool(session) and all("!" <= character <= "~" for character in session)
+
+
+def opened_of(response: Response) -> SessionOpened:
+    """The answer to a dial; raises as `answer_of` does, also for a credential that no header could
+    carry.
+    """
+    opened = answer_of(OPEN, response, SessionOpened)
+    if not _is_visible(opened.session):
+        raise _unreadable(OPEN)
+    return opened
+
+
+def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:
+    """The payload of an answer, of the type that the endpoint declares; raises the error that the
+    answer tells of.
+
+    An answer that is neither counts as a NetworkError: it did not come from a backend of this API.
+    """
+    _accepted(response)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        answer: P = decoder.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _unreadable(endpoint) from None
+    return answer
+
+
+def done_of(endpoint: Endpoint, response: Response) -> None:
+    """Returns if a request that is answered with 204 was done; raises the error that the answer
+    tells of.
+
+    Another answer counts as a NetworkError, so that nobody takes a sign-in page, which comes with
+    200, for a revocation.
+    """
+    _accepted(response)
+    if response.status != 204:
+        raise _unreadable(endpoint)
+
+
+def _accepted(response: Response) -> None:
+    if not 200 <= response.status < 300:
+        raise error_of(response)
+
+
+def _unreadable(endpoint: Endpoint) -> NetworkError:
+    return NetworkError(
+        f"The answer to {endpoint.name} cannot be read: check that base_url is a backend of the "
+        "Widget API, and its version.",
+        reason="unreadable_answer",
+    )

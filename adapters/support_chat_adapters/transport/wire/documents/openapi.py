@@ -1,0 +1,198 @@
+"""The HTTP half of the Widget API as an OpenAPI 3.1 document, from the table of endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from ..endpoints import BASE, CONFIG, ENDPOINTS, MAX_BODY_BYTES, OPEN, START, Endpoint
+from ..payloads import ErrorEnvelope
+from ..problems import codes_of
+from .schemas import API_VERSION, EXAMPLE_HOST, LICENSE, reference, schemas_of
+
+_ABOUT: Final = f"""\
+The HTTP half of the Widget API; the realtime gateway has an AsyncAPI document of its own.
+
+- **Sessions.** `{OPEN.method} {BASE}{OPEN.path}` begins or resumes a session; every other endpoint but
+  `{CONFIG.method} {BASE}{CONFIG.path}` wants its credential as `Authorization: Bearer <session>`.
+- **Origins.** A request that changes something and has an `Origin` is answered only if that origin is on the widget's allow-list:
+  exact ones, and wildcards for exactly one label (`https://*.example.com`). A program that is no browser sends none.
+- **Limits.** Sessions begun are counted by address, everything else by session. Too many are answered with 429 and `Retry-After`
+  in seconds. A body has at most {MAX_BODY_BYTES} bytes; a longer one is answered with 413.
+- **Errors.** Every answer that is an error, those to unknown paths (404) and methods (405) included, is an `ErrorEnvelope`: a stable
+  code, a sentence with the way out, and whether the same request may succeed later. `requestId` stands also in `X-Request-Id` and
+  in the server's log.
+- **Compatibility.** Readers ignore keys that they do not know; new ones may come at any time.
+"""
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
+    {
+        401: (
+            "Unauthorized",
+            "No session, or a token or identity that is not accepted; another one may be.",
+        ),
+        403: (
+            "Forbidden",
+            "The session has ended for good, the page's origin is not allowed, or the widget is "
+            "not served like this.",
+        ),
+        404: ("NotFound", "The session's identity has no such conversation."),
+        413: ("TooLarge", f"The body is longer than {MAX_BODY_BYTES} bytes."),
+        422: ("Invalid", "The request does not keep to its form; the message names the place."),
+        429: ("TooManyRequests", "Come back after `Retry-After` seconds; nothing was done."),
+        500: (
+            "Failed",
+            "The backend failed; its log has more under the request id. The request may or may "
+            "not have been done.",
+        ),
+    }
+)
+_CONVERSATION_ID: Final[dict[str, Any]] = {
+    "name": "conversation_id", "in": "path", "required": True, "description": "The id of a "
+                                                                              "conversation of "
+                                                                              "the session's "
+                                                                              "identity.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}  # fmt: skip
+_HEADERS: Final[dict[str, Any]] = {
+    "RequestId": {
+        "description": "What support asks for; the server's log has it too.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    },
+    "RetryAfter": {
+        "description": "How many seconds to stay away.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Challenge": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"const": "Bearer"},
+    },
+}
+_REQUEST_ID: Final[dict[str, Any]] = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+
+
+def openapi() -> dict[str, Any]:
+    """The document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(BASE + endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    payloads = [kind for one in ENDPOINTS for kind in (one.takes, one.answers) if kind is not None]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Support chat: Widget API",
+            "version": API_VERSION,
+            "description": _ABOUT,
+            "license": LICENSE,
+        },
+        "servers": [
+            {"url": f"http://{EXAMPLE_HOST}", "description": "`support-chat serve` on this machine"}
+        ],
+        "tags": [{"name": name} for name in dict.fromkeys(_tag(one) for one in ENDPOINTS)],
+        "security": [{"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas_of([*payloads, ErrorEnvelope]),
+            "responses": {name: _refusal(status, doc) for status, (name, doc) in _REFUSALS.items()},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "session": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": f"The `session` that {OPEN.name} answered with.",
+                }
+            },
+        },
+    }
+
+
+def statuses_of(endpoint: Endpoint) -> tuple[int, ...]:
+    """Every status that an endpoint may answer with."""
+    return (204 if endpoint.answers is None else 200, *sorted(_refused(endpoint)))
+
+
+def _refused(endpoint: Endpoint) -> Iterator[int]:
+    yield from (429, 500)
+    if endpoint is not CONFIG:
+        yield 401
+    yield 403
+    if "{conversation_id}" in endpoint.path:
+        yield 404
+    if endpoint.takes is not None:
+        yield 413
+    if endpoint.takes is not None or endpoint.query:
+        yield 422
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "tags": [_tag(endpoint)],
+        "description": endpoint.doc,
+    }
+    if endpoint.mutates:
+        operation["description"] += " Checks `Origin`."
+    if endpoint.open:
+        operation["security"] = []
+    parameters = [
+        {
+            "name": name,
+            "in": "query",
+            "required": one.required,
+            "description": one.doc,
+            "schema": dict(one.schema),
+        }
+        for name, one in endpoint.query.items()
+    ]
+    if "{conversation_id}" in endpoint.path:
+        parameters.insert(0, _CONVERSATION_ID)
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.takes is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": reference(endpoint.takes)}},
+        }
+    operation["responses"] = {
+        str(status): _response(endpoint, status) for status in statuses_of(endpoint)
+    }
+    return operation
+
+
+def _response(endpoint: Endpoint, status: int) -> dict[str, Any]:
+    if status in _REFUSALS:
+        return {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
+    response: dict[str, Any] = {"description": "Done.", "headers": _REQUEST_ID}
+    if endpoint.answers is not None:
+        response["content"] = {"application/json": {"schema": reference(endpoint.answers)}}
+    if endpoint is START:
+        response["links"] = {
+            operation: {
+                "operationId": operation,
+                "parameters": {"conversation_id": "$response.body#/conversation/id"},
+            }
+            for operation in (one.name for one in ENDPOINTS if "{conversation_id}" in one.path)
+        }
+    return response
+
+
+def _refusal(status: int, doc: str) -> dict[str, Any]:
+    codes = {"properties": {"error": {"properties": {"code": {"enum": list(codes_of(status))}}}}}
+    headers = dict(_REQUEST_ID)
+    if status == 401:
+        headers["WWW-Authenticate"] = {"$ref": "#/components/headers/Challenge"}
+    if status == 429:
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    schema = {"allOf": [reference(ErrorEnvelope), codes]}
+    return {
+        "description": doc,
+        "headers": headers,
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _tag(endpoint: Endpoint) -> str:
+    return endpoint.path.split("/")[1]

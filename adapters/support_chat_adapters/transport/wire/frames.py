@@ -1,0 +1,137 @@
+"""The frames of the realtime gateway: JSON objects with a `type`, from the backend to the client.
+
+The gateway begins with a `hello` and replays what was missed. A frame of a type that this version
+does not know is skipped; one of a known type that does not keep to its form is an error, because
+skipping it could lose a message: who dials again gets it again. The same frames come as the answer
+of a long poll, for networks that let no WebSocket through.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from support_chat.errors import NetworkError
+from support_chat.ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
+
+from .payloads import Count, Cursor, MessagePayload, Payload
+from .translation import message_from, message_to
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""The longest frame that a client reads, in bytes; a message of 16 Ki characters takes at most 96
+KiB of it.
+"""
+MAX_CLIENT_FRAME_BYTES: Final = 4 * 1024
+"""The longest frame that a client may send, in bytes; the gateway reads none of them, and closes
+with 1009 at a longer one.
+"""
+
+
+class Hello(Payload, frozen=True, tag_field="type", tag="hello"):
+    """The gateway knows the session; what follows begins after `cursor`, and `gap` says that
+    something before it is lost.
+    """
+
+    cursor: Cursor
+    gap: bool = False
+    unread: Count = 0
+
+
+class MessageCreated(Payload, frozen=True, tag_field="type", tag="message.created"):
+    """A message for this session, new or replayed; `cursor` is where a reconnect goes on."""
+
+    message: MessagePayload
+    cursor: Cursor
+    unread: Count = 0
+
+
+class TokenHasExpired(Payload, frozen=True, tag_field="type", tag="token.expired"):
+    """The session's identity token is not accepted any more: refresh the session."""
+
+
+class SessionEnded(Payload, frozen=True, tag_field="type", tag="session.revoked"):
+    """The backend has ended this session for good; the link closes after this."""
+
+    reason: Annotated[str, Meta(max_length=64)] = "revoked"
+
+
+Frame: TypeAlias = Hello | MessageCreated | TokenHasExpired | SessionEnded
+"""Every frame there is."""
+
+FRAMES: Final[dict[str, type[Frame]]] = {
+    "hello": Hello,
+    "message.created": MessageCreated,
+    "token.expired": TokenHasExpired,
+    "session.revoked": SessionEnded,
+}
+
+
+class Polled(Payload, frozen=True):
+    """The answer of a long poll: what happened after the cursor that was asked for, and where the
+    next poll begins.
+    """
+
+    cursor: Cursor
+    frames: tuple[MessageCreated | SessionEnded, ...] = ()
+    gap: bool = False
+    unread: Count = 0
+    token_expired: bool = False
+    """The session's token is not accepted any more; a poll that says it knows waits for something
+    else.
+    """
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_TYPED: Final = msgspec.json.Decoder(_Typed)
+_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in FRAMES.items()}
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def encode_frame(frame: Frame) -> str:
+    """The text of a frame."""
+    return _ENCODER.encode(frame).decode()
+
+
+def decode_frame(text: str | bytes) -> Frame | None:
+    """The frame of this text, None if its type is not known here; raises NetworkError for one that
+    is no frame at all.
+    """
+    try:
+        decoder = _DECODERS.get(_TYPED.decode(text).type)
+        return None if decoder is None else decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NetworkError(
+            "The backend sent a frame that cannot be read; the session dials again and asks for "
+            "it anew."
+        ) from None
+
+
+def frame_of(event: LinkEvent) -> MessageCreated | TokenHasExpired | SessionEnded:
+    """The frame that carries a link event."""
+    match event:
+        case MessageArrived():
+            return MessageCreated(
+                message=message_from(event.message), cursor=event.cursor, unread=event.unread
+            )
+        case TokenExpired():
+            return TokenHasExpired()
+        case SessionRevoked():
+            return SessionEnded(reason=event.reason)
+
+
+def event_of(frame: Frame) -> LinkEvent | None:
+    """The link event that a frame brings; None for a `hello`, which is the link's own business."""
+    match frame:
+        case MessageCreated():
+            return MessageArrived(message_to(frame.message), frame.cursor, frame.unread)
+        case TokenHasExpired():
+            return TokenExpired()
+        case SessionEnded():
+            return SessionRevoked(frame.reason)
+        case Hello():
+            return None

@@ -1,0 +1,217 @@
+"""Payloads to the values of the ports and back: the same things under the names of the wire."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from support_chat.ports import (
+    Claim,
+    Credentials,
+    IdentifyAnswer,
+    IdentifyRequest,
+    Outgoing,
+    Welcome,
+)
+from support_chat.values import About, Conversation, Message
+
+from .payloads import (
+    ConversationPayload,
+    Identified,
+    Identify,
+    Identity,
+    LostIdentify,
+    MessagePayload,
+    OpenSession,
+    Rejected,
+    SessionOpened,
+    StartConversation,
+)
+
+
+def opening_of(credentials: Credentials) -> OpenSession:
+    """What a dial presents, as a request."""
+    claim, user_id, token = credentials.claim, credentials.user_id, credentials.token
+    return OpenSession(
+        workspace_id=credentials.workspace_id,
+        widget_id=credentials.widget_id,
+        visitor=credentials.visitor,
+        session=credentials.session,
+        identity=None if user_id is None else Identity(user_id=user_id, token=token),
+        claim=None
+        if claim is None
+        else LostIdentify(identify_id=claim.identify_id, user_id=claim.user_id, token=token),
+        cursor=credentials.cursor,
+    )
+
+
+def credentials_of(request: OpenSession) -> Credentials:
+    """What a dial presented, as the backend takes it."""
+    identity, claim = request.identity, request.claim
+    proven = identity or claim
+    return Credentials(
+        workspace_id=request.workspace_id,
+        widget_id=request.widget_id,
+        visitor=request.visitor,
+        session=request.session,
+        user_id=None if identity is None else identity.user_id,
+        token=None if proven is None else proven.token,
+        claim=None if claim is None else Claim(claim.identify_id, claim.user_id),
+        cursor=request.cursor,
+    )
+
+
+def opened_of(welcome: Welcome, realtime_token: str) -> SessionOpened:
+    """The backend's welcome, as an answer."""
+    return SessionOpened(
+        session=welcome.session,
+        visitor_id=welcome.visitor_id,
+        realtime_token=realtime_token,
+        user_id=welcome.user_id,
+        claim=None if welcome.claim is None else identified_of(welcome.claim),
+        cursor=welcome.cursor,
+        gap=welcome.gap,
+        unread=welcome.unread,
+    )
+
+
+def welcome_of(answer: SessionOpened) -> Welcome:
+    """An answer, as the backend's welcome."""
+    return Welcome(
+        session=answer.session,
+        visitor_id=answer.visitor_id,
+        user_id=answer.user_id,
+        claim=None if answer.claim is None else identify_answer_of(answer.claim),
+        cursor=answer.cursor,
+        gap=answer.gap,
+        unread=answer.unread,
+    )
+
+
+def identify_of(request: IdentifyRequest) -> Identify:
+    """An identify, as a request."""
+    return Identify(
+        identify_id=request.identify_id,
+        user_id=request.user_id,
+        visitor=request.visitor,
+        token=request.token,
+        visitor_changes=dict(request.visitor_changes),
+        user_changes=dict(request.user_changes),
+    )
+
+
+def identify_request_of(request: Identify) -> IdentifyRequest:
+    """A request, as the identify that the backend takes."""
+    return IdentifyRequest(
+        identify_id=request.identify_id,
+        user_id=request.user_id,
+        visitor=request.visitor,
+        token=request.token,
+        visitor_changes=request.visitor_changes,
+        user_changes=request.user_changes,
+    )
+
+
+def identified_of(answer: IdentifyAnswer) -> Identified:
+    """What an identify did, as an answer."""
+    return Identified(
+        user_id=answer.user_id,
+        merged=answer.merged,
+        conversations_moved=answer.conversations_moved,
+        not_merged_because=answer.not_merged_because,
+        rejected=rejected_of(answer.rejected),
+    )
+
+
+def identify_answer_of(answer: Identified) -> IdentifyAnswer:
+    """An answer, as what an identify did."""
+    return IdentifyAnswer(
+        user_id=answer.user_id,
+        merged=answer.merged,
+        conversations_moved=answer.conversations_moved,
+        not_merged_because=answer.not_merged_because,
+        rejected=rejections_of(answer.rejected),
+    )
+
+
+def rejected_of(rejections: tuple[tuple[str, str], ...]) -> tuple[Rejected, ...]:
+    """Rejected paths with their reasons, for the wire."""
+    return tuple(Rejected(path=path, reason=reason) for path, reason in rejections)
+
+
+def rejections_of(rejected: tuple[Rejected, ...]) -> tuple[tuple[str, str], ...]:
+    """Rejected paths with their reasons, from the wire."""
+    return tuple((one.path, one.reason) for one in rejected)
+
+
+def message_from(message: Message) -> MessagePayload:
+    """A message, for the wire."""
+    return MessagePayload(
+        id=message.id,
+        conversation_id=message.conversation_id,
+        author=cast("Literal['visitor', 'user', 'agent']", message.author),
+        text=message.text,
+        created_at=message.created_at,
+        client_message_id=message.client_message_id,
+    )
+
+
+def message_to(payload: MessagePayload) -> Message:
+    """A message, from the wire."""
+    return Message(
+        payload.id,
+        payload.conversation_id,
+        payload.author,
+        payload.text,
+        payload.created_at,
+        payload.client_message_id,
+    )
+
+
+def conversation_from(conversation: Conversation) -> ConversationPayload:
+    """A conversation, for the wire."""
+    about = conversation.about
+    return ConversationPayload(
+        id=conversation.id,
+        messages=conversation.messages,
+        unread=conversation.unread,
+        created_at=conversation.created_at,
+        subject=about.subject,
+        tags=about.tags,
+        custom_fields=dict(about.custom_fields),
+        metadata=dict(about.metadata),
+    )
+
+
+def conversation_to(payload: ConversationPayload) -> Conversation:
+    """A conversation, from the wire."""
+    about = About(
+        subject=payload.subject,
+        tags=payload.tags,
+        custom_fields=payload.custom_fields,
+        metadata=payload.metadata,
+    )
+    return Conversation(payload.id, payload.messages, payload.unread, payload.created_at, about)
+
+
+def beginning_of(message: Outgoing) -> StartConversation:
+    """A message that begins a conversation, as a request."""
+    about = message.about
+    return StartConversation(
+        message=message.text,
+        client_message_id=message.client_message_id,
+        subject=about.subject,
+        tags=about.tags,
+        custom_fields=dict(about.custom_fields),
+        metadata=dict(about.metadata),
+    )
+
+
+def outgoing_of(request: StartConversation) -> Outgoing:
+    """A request to begin a conversation, as the message that does."""
+    about = About(
+        subject=request.subject,
+        tags=request.tags,
+        custom_fields=request.custom_fields,
+        metadata=request.metadata,
+    )
+    return Outgoing(request.client_message_id, request.message, about=about)

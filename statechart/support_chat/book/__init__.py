@@ -1,1 +1,0 @@
-"""What a session knows beside its state, in frozen values changed by pure functions."""

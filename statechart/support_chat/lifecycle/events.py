@@ -1,0 +1,192 @@
+"""What a session tells its listeners: frozen values, each told once, in order, after the step that
+caused it.
+
+`id` is unique, `created_at` is in seconds since the epoch, `type` is a stable word for JSON.
+Register with `chat.on(PhaseChanged, handler)` or read with `chat.events(...)`; a subscription
+survives shutdown and boot, and ends with destroy().
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import attrs
+
+from ..values import Identity, Message, SignedIn, Visitor
+from .names import Phase
+
+
+def _stamped() -> Any:
+    return attrs.field(factory=lambda: uuid.uuid4().hex, kw_only=True, repr=False, eq=False)
+
+
+def _now() -> Any:
+    return attrs.field(factory=time.time, kw_only=True, repr=False, eq=False)
+
+
+@attrs.frozen
+class PhaseChanged:
+    """The session has gone from one phase to another; `reason` is a short word (`link_lost`,
+    `shutdown`, `auth_refused`...).
+    """
+
+    type: ClassVar[str] = "phase_changed"
+    previous: Phase
+    current: Phase
+    reason: str = ""
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class Ready:
+    """A boot has succeeded: the session is live for `identity`."""
+
+    type: ClassVar[str] = "ready"
+    identity: Identity
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class AuthChanged:
+    """The session's identity is another than before; None after it has ended."""
+
+    type: ClassVar[str] = "auth_changed"
+    identity: Identity | None
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class AuthExpired:
+    """The backend no longer accepts the token; a renewal is under way if there is a token
+    provider.
+    """
+
+    type: ClassVar[str] = "auth_expired"
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class ConnectionChanged:
+    """A link has opened or gone. `gap` says that messages were missed which the backend could not
+    replay: reload them.
+    """
+
+    type: ClassVar[str] = "connection_changed"
+    connected: bool
+    gap: bool = False
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class ErrorOccurred:
+    """Something failed that no awaited call raises; `dropped` names the updates that were given up
+    with it (not their values).
+    """
+
+    type: ClassVar[str] = "error_occurred"
+    error: Exception
+    dropped: tuple[str, ...] = ()
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class MessageReceived:
+    """A message for this session, new or replayed after a reconnect; each one once."""
+
+    type: ClassVar[str] = "message_received"
+    message: Message
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class MessageSent:
+    """A message of ours has reached the backend."""
+
+    type: ClassVar[str] = "message_sent"
+    message: Message
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class MessageFailed:
+    """A message was not sent, or (`outcome_unknown`) it is not known; sending again with the same
+    id never makes two.
+    """
+
+    type: ClassVar[str] = "message_failed"
+    client_message_id: str
+    error: Exception
+    outcome_unknown: bool
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+@attrs.frozen
+class UnreadChanged:
+    """The number of unread messages is another than before."""
+
+    type: ClassVar[str] = "unread_changed"
+    unread: int
+    id: str = _stamped()
+    created_at: float = _now()
+
+
+class Event(Protocol):
+    """What every event has."""
+
+    type: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """Unique for every event."""
+        ...
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+AnyEvent: TypeAlias = (
+    PhaseChanged
+    | Ready
+    | AuthChanged
+    | AuthExpired
+    | ConnectionChanged
+    | ErrorOccurred
+    | MessageReceived
+    | MessageSent
+    | MessageFailed
+    | UnreadChanged
+)
+"""Every event there is, for exhaustive matching."""
+
+
+def to_json(event: AnyEvent) -> dict[str, Any]:
+    """The event as JSON-ready data: its type, id, time and fields; an error as its code and
+    message.
+    """
+    return {
+        "type": event.type,
+        **{a.name: _plain(getattr(event, a.name)) for a in attrs.fields(type(event))},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Visitor):
+        return {"visitor": value.id}
+    if isinstance(value, SignedIn):
+        return {"user": value.user_id}
+    if isinstance(value, Exception):
+        return {"code": getattr(value, "code", "internal_error"), "message": str(value)}
+    return attrs.asdict(value) if isinstance(value, Message) else value

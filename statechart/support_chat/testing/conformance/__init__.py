@@ -1,0 +1,1 @@
+"""The suites that find out whether an adapter keeps its port, clause by clause."""

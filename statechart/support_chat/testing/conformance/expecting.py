@@ -1,0 +1,136 @@
+"""The words that clauses are written in: what was seen is compared with what was promised, and what
+cannot be tried is said.
+
+They do not use `assert`: a suite that is shipped must also find faults where Python runs with `-O`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeVar, cast
+
+_T = TypeVar("_T")
+_Error = TypeVar("_Error", bound=Exception)
+
+_SHOWN: Final = 160
+"""How many characters of a value are shown."""
+PATIENCE: Final = 5.0
+"""How long a clause waits for what must come, in seconds: a slow machine and a network are between.
+"""
+MOMENT: Final = 0.1
+"""How long a clause waits to see that nothing comes, in seconds."""
+
+
+class Unmet(AssertionError):
+    """A clause does not hold; the message says what was seen. Raise it in a clause of your own."""
+
+
+class NotApplicable(Exception):
+    """A clause cannot be tried here; the message says why. Raise it in a clause of your own."""
+
+
+def shown(value: object) -> str:
+    """The `repr` of a value, short enough to be read."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def described(error: BaseException) -> str:
+    """Kind and message of an error, and the line where it was raised."""
+    text = str(error)
+    told = f"{type(error).__name__}: {text[:_SHOWN]}" if text else type(error).__name__
+    return f"{told} ({where(error)})"
+
+
+def where(error: BaseException) -> str:
+    """The innermost line of an error's traceback that is not asyncio's own: `redis.py:42, in
+    get`.
+    """
+    place, trace = "nowhere", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        path = code.co_filename.replace("\\", "/")
+        if "/asyncio/" not in path:
+            place = f"{path.rsplit('/', 1)[-1]}:{trace.tb_lineno}, in {code.co_name}"
+        trace = trace.tb_next
+    return place
+
+
+def expect(seen: object, wanted: object, what: str) -> None:
+    """Raises Unmet unless `what` came to exactly this: equal, and of the same type."""
+    if seen != wanted or type(seen) is not type(wanted):
+        raise Unmet(f"{what} came to {shown(seen)} instead of {shown(wanted)}")
+
+
+def expect_that(holds: bool, otherwise: str) -> None:
+    """Raises Unmet, saying what was seen `otherwise`, unless it `holds`."""
+    if not holds:
+        raise Unmet(otherwise)
+
+
+async def raised(kind: type[_Error], asked: Awaitable[object], what: str) -> _Error:
+    """The error of this kind that `what` raises; anything else, another error included, is
+    Unmet.
+    """
+    try:
+        answer = await asked
+    except kind as error:
+        return error
+    except Exception as error:
+        raise Unmet(f"{what} raised {described(error)} instead of {kind.__name__}") from error
+    raise Unmet(f"{what} answered {shown(answer)} instead of raising {kind.__name__}")
+
+
+async def until(holds: Callable[[], object], otherwise: str, patience: float = PATIENCE) -> None:
+    """Waits until `holds()` (whose answer may be awaitable) is true; Unmet, saying what was seen
+    `otherwise`, after `patience` s.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    with _noted(otherwise):
+        while not await resolved(holds()):
+            if loop.time() > deadline:
+                raise Unmet(f"{otherwise} (waited {patience:g} s)")
+            await asyncio.sleep(0.005)
+
+
+async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIENCE) -> _T:
+    """What is awaited; Unmet, saying what was seen `otherwise`, if it takes longer than `patience`
+    s.
+    """
+    limit = asyncio.timeout(patience)
+    try:
+        async with limit:
+            with _noted(otherwise):
+                return await asked
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Unmet(f"{otherwise} (waited {patience:g} s)") from error
+
+
+@contextmanager
+def _noted(otherwise: str) -> Generator[None, None, None]:
+    """If the limit of the clause is shorter than this wait, what was waited for is told by it."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        error.add_note(otherwise)
+        raise
+
+
+async def resolved(answer: object) -> object:
+    """An answer that may be awaitable, awaited if it is."""
+    return await cast("Awaitable[object]", answer) if isinstance(answer, Awaitable) else answer
+
+
+@asynccontextmanager
+async def entered(made: Any) -> AsyncGenerator[Any, None]:
+    """What a factory made: itself, or what it gives if it is an asynchronous context manager."""
+    if hasattr(made, "__aenter__"):
+        async with made as inside:
+            yield inside
+    else:
+        yield made

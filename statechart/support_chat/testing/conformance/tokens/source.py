@@ -1,0 +1,97 @@
+"""What `check_token_provider` tries: a provider, and the switches of who stands behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
+import attrs
+
+from ....ports import TokenProvider
+from ....runtime.threads import DaemonThreads
+from ..expecting import NotApplicable, entered, resolved
+
+
+@attrs.frozen
+class TokenSource:
+    """A provider with the switches that its factory has: return one to have refusals and failures
+    tried too.
+
+    After `refuse()` whoever mints the tokens says that this user gets none; after `fail()` they
+    cannot be reached, or fail. Both may return an awaitable. `secrets` are the texts that no error
+    may show: what the provider presents to get a token, say.
+    """
+
+    provider: TokenProvider
+    refuse: Callable[[], object] | None = None
+    fail: Callable[[], object] | None = None
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+
+TokenFactory: TypeAlias = Callable[
+    [],
+    TokenProvider
+    | TokenSource
+    | AbstractAsyncContextManager[TokenSource]
+    | AbstractAsyncContextManager[TokenProvider],
+]
+"""Called for each clause, on its thread: gives a provider, a `TokenSource`, or an async context
+manager that gives one of them.
+"""
+
+
+@attrs.define(eq=False)
+class TokenTrial:
+    """A token provider as a clause gets it."""
+
+    source: TokenSource
+
+    @property
+    def provider(self) -> TokenProvider:
+        """What is tried."""
+        return self.source.provider
+
+    async def ask(self) -> object:
+        """Calls the provider as a session does: a plain function on a thread, since it may block;
+        returns what it comes to.
+        """
+        provider = self.source.provider
+        # asks for the method, to look at it
+        call = getattr(provider, "__call__", None)  # noqa: B004
+        if inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call):
+            answer: object = provider()
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(DaemonThreads(), provider)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def refuse(self) -> None:
+        """From now on the user gets no token; raises NotApplicable if the factory has no such
+        switch.
+        """
+        await _switched(self.source.refuse, "refuse")
+
+    async def fail(self) -> None:
+        """From now on nobody can be asked; raises NotApplicable if the factory has no such
+        switch.
+        """
+        await _switched(self.source.fail, "fail")
+
+
+async def _switched(switch: Callable[[], object] | None, name: str) -> None:
+    if switch is None:
+        raise NotApplicable(f"the factory gives no TokenSource with {name}=")
+    await resolved(switch())
+
+
+@asynccontextmanager
+async def token_trial(factory: TokenFactory) -> AsyncGenerator[TokenTrial, None]:
+    """A trial of what the factory makes."""
+    made = factory()
+    if isinstance(made, TokenSource):
+        yield TokenTrial(made)
+        return
+    async with entered(made) as given:
+        yield TokenTrial(given if isinstance(given, TokenSource) else TokenSource(given))

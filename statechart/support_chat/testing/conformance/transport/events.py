@@ -1,0 +1,207 @@
+"""What a `Link` promises of its events, as clauses: what arrives, in which order, what is replayed,
+and when it was heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from ....ports import Link, MessageArrived, Outgoing, SessionRevoked, TokenExpired
+from ....values import SignedIn, Visitor
+from ..arrangement import TransportTrial
+from ..expecting import MOMENT, expect, expect_that
+from ..suites import Clause, clause
+
+
+def _who(link: Link) -> Visitor:
+    return Visitor(link.welcome.visitor_id)
+
+
+@clause("link.events")
+async def events(tried: TransportTrial) -> None:
+    """Messages arrive in order, each once, as the agent wrote them, each with the cursor to go on
+    from.
+    """
+    link = await tried.open()
+    reader, texts = tried.reader(link), [f"{n} é 🎈" for n in range(6)]
+    for text in texts:
+        await tried.arrangement.say(_who(link), text)
+    arrived = [await reader.next(MessageArrived, f"message {n}") for n in range(6)]
+    expect([event.message.text for event in arrived], texts, "the texts of what arrived")
+    expect({event.message.author for event in arrived}, {"agent"}, "who wrote it")
+    expect_that(
+        len({event.message.id for event in arrived}) == 6, "two messages that arrived have one id"
+    )
+    expect({type(event.cursor) for event in arrived}, {str}, "the types of the cursors")
+    expect_that(
+        len({event.cursor for event in arrived}) == 6, "two messages that arrived have one cursor"
+    )
+    await reader.silent()
+
+
+@clause("link.events-of-user")
+async def events_of_user(tried: TransportTrial) -> None:
+    """A user's messages arrive on every link of theirs, also on one that became theirs by
+    identify().
+    """
+    booted, upgraded = await tried.open(await tried.as_user(visitor="other")), await tried.open()
+    await upgraded.identify(await tried.request())
+    await tried.arrangement.say(SignedIn(tried.user()), "to ann")
+    for link in (booted, upgraded):
+        expect(await tried.reader(link).texts(1), ["to ann"], "the text of what arrived")
+
+
+@clause("link.events-of-nobody-else")
+async def events_of_nobody_else(tried: TransportTrial) -> None:
+    """No message of somebody else arrives."""
+    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    reader = tried.reader(link)
+    await tried.arrangement.say(_who(other), "to somebody else")
+    expect(
+        await tried.reader(other).texts(1), ["to somebody else"], "the text of what arrived there"
+    )
+    await tried.arrangement.say(_who(link), "to me")
+    expect(await reader.texts(1), ["to me"], "the text of what arrived")
+
+
+@clause("link.replay")
+async def replay(tried: TransportTrial) -> None:
+    """What was missed after the cursor arrives first, in order, each once, and then what is new."""
+    first = await tried.open()
+    await tried.arrangement.say(_who(first), "seen")
+    seen = await tried.reader(first).next(MessageArrived, "the first message")
+    first.abort()
+    for text in ("missed 1", "missed 2"):
+        await tried.arrangement.say(_who(first), text)
+    again = await tried.open(tried.credentials(session=first.welcome.session, cursor=seen.cursor))
+    expect(again.welcome.gap, False, "whether the welcome tells of a gap")
+    reader = tried.reader(again)
+    await tried.arrangement.say(_who(first), "new")
+    arrived = [await reader.next(MessageArrived, f"message {n}") for n in range(3)]
+    expect(
+        [event.message.text for event in arrived],
+        ["missed 1", "missed 2", "new"],
+        "the texts of what arrived",
+    )
+    expect(again.welcome.cursor, arrived[1].cursor, "where the welcome says that the replay ends")
+    await reader.silent()
+
+
+@clause("link.replay-from-welcome")
+async def replay_from_welcome(tried: TransportTrial) -> None:
+    """The cursor of a welcome is one to go on from, also when nothing ever arrived."""
+    first = await tried.open()
+    first.abort()
+    await tried.arrangement.say(_who(first), "missed")
+    again = await tried.open(
+        tried.credentials(session=first.welcome.session, cursor=first.welcome.cursor)
+    )
+    expect(await tried.reader(again).texts(1), ["missed"], "the texts of what arrived")
+
+
+@clause("link.unread")
+async def unread(tried: TransportTrial) -> None:
+    """What arrives says how many messages are unread then, over all conversations, and so does a
+    welcome.
+    """
+    link = await tried.open()
+    reader = tried.reader(link)
+    await link.send(Outgoing("m-1", "what they write themselves does not count"))
+    for number in (1, 2):
+        await tried.arrangement.say(_who(link), f"{number}")
+        arrived = await reader.next(MessageArrived, f"message {number}")
+        expect(arrived.unread, number, "how many are unread when it arrives")
+    link.abort()
+    again = await tried.open(tried.credentials(session=link.welcome.session))
+    expect(again.welcome.unread, 2, "how many are unread by the welcome")
+
+
+@clause("link.gap")
+async def gap(tried: TransportTrial) -> None:
+    """A welcome says so if not all that was missed can be replayed."""
+    first = await tried.open()
+    first.abort()
+    await tried.arrangement.say(_who(first), "missed")
+    await tried.hands("forget_history").forget_history()
+    again = await tried.open(
+        tried.credentials(session=first.welcome.session, cursor=first.welcome.cursor)
+    )
+    expect(again.welcome.gap, True, "whether the welcome tells of a gap")
+
+
+@clause("link.token-expired-event")
+async def token_expired_event(tried: TransportTrial) -> None:
+    """TokenExpired comes when the backend no longer accepts the token that the link was opened
+    with.
+    """
+    link = await tried.open(await tried.as_user())
+    reader = tried.reader(link)
+    await tried.hands("expire_tokens").expire_tokens(tried.user())
+    await reader.next(TokenExpired, "TokenExpired")
+
+
+@clause("link.revoked-event")
+async def revoked_event(tried: TransportTrial) -> None:
+    """SessionRevoked comes as the last event, after what was sent before it; other sessions hear
+    nothing.
+    """
+    link, other = await tried.open(), await tried.open()
+    reader = tried.reader(link)
+    await tried.arrangement.say(_who(link), "before")
+    await tried.hands("revoke").revoke(link.welcome.session)
+    expect(await reader.texts(1), ["before"], "the text of what arrived")
+    await reader.next(SessionRevoked, "SessionRevoked")
+    await reader.ends()
+    elsewhere = tried.reader(other)
+    expect(await elsewhere.texts(1), ["before"], "what arrived in the other session")
+    await elsewhere.silent()
+
+
+@clause("link.heard-at")
+async def heard_at(tried: TransportTrial) -> None:
+    """heard_at is when the last sign of life came, by the running loop's clock."""
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    link = await tried.open()
+    expect_that(
+        before <= link.heard_at <= loop.time(),
+        f"heard_at is {link.heard_at} on a link opened from {before} to {loop.time()}",
+    )
+    reader = tried.reader(link)
+    await asyncio.sleep(MOMENT)
+    said = loop.time()
+    await tried.arrangement.say(_who(link), "hello")
+    await reader.texts(1)
+    expect_that(
+        said <= link.heard_at <= loop.time(),
+        f"heard_at is {link.heard_at} after a message between {said} and {loop.time()}",
+    )
+
+
+@clause("link.heard-no-more")
+async def heard_no_more(tried: TransportTrial) -> None:
+    """heard_at stays where it is once the link is lost."""
+    link = await tried.open()
+    reader = tried.reader(link)
+    await tried.hands("cut").cut()
+    await reader.ends()
+    heard = link.heard_at
+    await asyncio.sleep(MOMENT)
+    expect(link.heard_at, heard, "heard_at of a lost link, a moment later")
+
+
+EVENTS: Final[Sequence[Clause[TransportTrial]]] = (
+    events,
+    events_of_user,
+    events_of_nobody_else,
+    replay,
+    replay_from_welcome,
+    unread,
+    gap,
+    token_expired_event,
+    revoked_event,
+    heard_at,
+    heard_no_more,
+)

@@ -1,0 +1,354 @@
+"""What a `Transport` promises of a dial, as clauses: who is welcomed, who is refused, and what a
+lost reply came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from ....errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+    SupportChatError,
+)
+from ....ports import Claim, Credentials, Outgoing, Welcome
+from ..arrangement import TransportTrial
+from ..expecting import MOMENT, Unmet, expect, expect_that, raised, until
+from ..suites import Clause, clause
+
+
+@clause("transport.welcomes-visitor")
+async def welcomes_visitor(tried: TransportTrial) -> None:
+    """A visitor is welcomed as one: with a session, an id, and no user."""
+    welcome = (await tried.open()).welcome
+    expect(type(welcome), Welcome, "the type of the welcome")
+    expect(welcome.user_id, None, "the user of a visitor's welcome")
+    expect(
+        (type(welcome.session), type(welcome.visitor_id)),
+        (str, str),
+        "the types of the session and the visitor's id",
+    )
+    expect_that(
+        bool(welcome.session) and bool(welcome.visitor_id),
+        "the session or the visitor's id is empty",
+    )
+    expect((welcome.claim, welcome.gap), (None, False), "claim and gap of a first welcome")
+
+
+@clause("transport.welcomes-user")
+async def welcomes_user(tried: TransportTrial) -> None:
+    """A user with a genuine token is welcomed as this user."""
+    welcome = (await tried.open(await tried.as_user())).welcome
+    expect(welcome.user_id, tried.user(), "the user of the welcome")
+
+
+@clause("transport.same-visitor")
+async def same_visitor(tried: TransportTrial) -> None:
+    """The same visitor's secret is the same visitor, in a session of its own each time."""
+    first, second = (await tried.open()).welcome, (await tried.open()).welcome
+    expect(second.visitor_id, first.visitor_id, "the id of the same visitor")
+    expect_that(
+        first.session != second.session,
+        "a dial that resumes nothing was given the session of another dial",
+    )
+
+
+@clause("transport.another-visitor")
+async def another_visitor(tried: TransportTrial) -> None:
+    """Another visitor's secret is another visitor, who sees nothing of the first."""
+    first, other = await tried.open(), await tried.open(tried.credentials("other"))
+    expect_that(
+        first.welcome.visitor_id != other.welcome.visitor_id, "two visitors were given one id"
+    )
+    await first.send(Outgoing("m-1", "hello"))
+    expect(list(await other.conversations()), [], "the conversations of another visitor")
+
+
+@clause("transport.resumes-visitor")
+async def resumes_visitor(tried: TransportTrial) -> None:
+    """A visitor's session that is named is resumed."""
+    await _resumes(tried, tried.credentials())
+
+
+@clause("transport.resumes-user")
+async def resumes_user(tried: TransportTrial) -> None:
+    """A user's session that is named is resumed, also with another token."""
+    await _resumes(tried, await tried.as_user())
+
+
+async def _resumes(tried: TransportTrial, credentials: Credentials) -> None:
+    first = await tried.open(credentials)
+    first.abort()
+    token = await tried.arrangement.token(credentials.user_id) if credentials.user_id else None
+    again = (
+        await tried.open(attrs.evolve(credentials, session=first.welcome.session, token=token))
+    ).welcome
+    expect_that(
+        again.session == first.welcome.session,
+        "another session was begun instead of the one that is named",
+    )
+    seen = (again.visitor_id, again.user_id)
+    expect(
+        seen,
+        (first.welcome.visitor_id, credentials.user_id),
+        "the visitor and the user of what was resumed",
+    )
+
+
+@clause("transport.unknown-session")
+async def unknown_session(tried: TransportTrial) -> None:
+    """A session that the backend does not know is rejected with BackendRejectedError."""
+    await raised(
+        BackendRejectedError,
+        tried.open(tried.credentials(session=f"unknown-{tried.mark}")),
+        "resuming an unknown session",
+    )
+
+
+@clause("transport.revoked-session")
+async def revoked_session(tried: TransportTrial) -> None:
+    """A session that was revoked is rejected with BackendRejectedError."""
+    link = await tried.open()
+    await tried.transport.revoke(link.welcome.session)
+    link.abort()
+    await raised(
+        BackendRejectedError,
+        tried.open(tried.credentials(session=link.welcome.session)),
+        "resuming a revoked session",
+    )
+
+
+@clause("transport.refuses-no-token")
+async def refuses_no_token(tried: TransportTrial) -> None:
+    """A user without a token is refused with AuthRefusedError."""
+    await raised(
+        AuthRefusedError,
+        tried.open(tried.credentials(user_id=tried.user())),
+        "a dial without a token",
+    )
+
+
+@clause("transport.refuses-bad-token")
+async def refuses_bad_token(tried: TransportTrial) -> None:
+    """A token that is none is refused with AuthRefusedError."""
+    credentials = tried.credentials(user_id=tried.user(), token="this-is-no-token")
+    await raised(AuthRefusedError, tried.open(credentials), "a dial with a bad token")
+
+
+@clause("transport.refuses-token-of-another")
+async def refuses_token_of_another(tried: TransportTrial) -> None:
+    """Another user's token is refused with AuthRefusedError."""
+    credentials = tried.credentials(
+        user_id=tried.user(), token=await tried.arrangement.token(tried.user("bob"))
+    )
+    await raised(AuthRefusedError, tried.open(credentials), "a dial with another user's token")
+
+
+@clause("transport.refuses-expired-token")
+async def refuses_expired_token(tried: TransportTrial) -> None:
+    """An expired token is refused with AuthRefusedError."""
+    expired = await tried.hands("expired_token").expired_token(tried.user())
+    await raised(
+        AuthRefusedError,
+        tried.open(tried.credentials(user_id=tried.user(), token=expired)),
+        "a dial with an expired token",
+    )
+
+
+@clause("transport.errors-hide-secrets")
+async def errors_hide_secrets(tried: TransportTrial) -> None:
+    """No error of a dial shows the token or the visitor's secret."""
+    token, secret = await tried.arrangement.token(tried.user("bob")), tried.visitor()
+    for credentials in (
+        tried.credentials(user_id=tried.user(), token=token),
+        tried.credentials(session=f"unknown-{tried.mark}"),
+    ):
+        error = await raised(SupportChatError, tried.open(credentials), "a dial that is refused")
+        expect_that(
+            not any(hidden in f"{error} {error!r}" for hidden in (token, secret)),
+            "the error of a dial shows a secret",
+        )
+
+
+@clause("transport.other-widget")
+async def other_widget(tried: TransportTrial) -> None:
+    """A widget that the backend does not serve is rejected with BackendRejectedError."""
+    await raised(
+        BackendRejectedError,
+        tried.open(attrs.evolve(tried.credentials(), widget_id="no-such-widget")),
+        "a dial to no widget",
+    )
+
+
+@clause("transport.rate-limited")
+async def rate_limited(tried: TransportTrial) -> None:
+    """A dial that has to wait raises RateLimitedError with the seconds; the next one is welcome."""
+    await tried.hands("rate_limit").rate_limit(7.0)
+    error = await raised(RateLimitedError, tried.open(), "a dial that has to wait")
+    expect(error.retry_after, 7.0, "retry_after")
+    await tried.open()
+
+
+@clause("transport.unreachable")
+async def unreachable(tried: TransportTrial) -> None:
+    """When the backend cannot be reached, a dial and a revocation raise NetworkError."""
+    link = await tried.open()
+    await tried.hands("go_away").go_away()
+    await raised(NetworkError, tried.open(), "a dial to nobody")
+    await raised(
+        NetworkError, tried.transport.revoke(link.welcome.session), "a revocation at nobody"
+    )
+
+
+@clause("transport.claim-answered")
+async def claim_answered(tried: TransportTrial) -> None:
+    """A claim of an identify that was committed is answered with its answer, as the user."""
+    link = await tried.open()
+    await link.send(Outgoing("m-1", "hello"))
+    request = await tried.request()
+    answer = await link.identify(request)
+    link.abort()
+    welcome = (await tried.open(await _claiming(tried, link.welcome, request.identify_id))).welcome
+    expect(welcome.claim, answer, "the remembered answer")
+    expect(welcome.user_id, tried.user(), "the user of the welcome")
+    expect_that(
+        welcome.session == link.welcome.session,
+        "another session was begun instead of the one that is named",
+    )
+
+
+@clause("transport.claim-closed")
+async def claim_closed(tried: TransportTrial) -> None:
+    """A claim of an identify that was not committed is answered with None, and closes it for
+    good.
+    """
+    first, request = await tried.open(), await tried.request()
+    first.abort()
+    link = await tried.open(await _claiming(tried, first.welcome, request.identify_id))
+    expect(
+        (link.welcome.claim, link.welcome.user_id), (None, None), "claim and user of the welcome"
+    )
+    await raised(
+        AuthRefusedError, link.identify(request), "an identify that was closed by its claim"
+    )
+    expect(
+        (await link.send(Outgoing("m-1", "hello"))).author,
+        "visitor",
+        "the author of a message after it",
+    )
+
+
+@clause("transport.lost-reply")
+async def lost_reply(tried: TransportTrial) -> None:
+    """What became of an identify whose reply was lost is learnt by its claim, and stays so."""
+    for number, moment in enumerate((0.0, 0.0005, 0.002, 0.01, 0.05)):
+        visitor, name = f"visitor{number}", f"ann{number}"
+        first = await tried.open(tried.credentials(visitor))
+        request = await tried.request(name=name, visitor=tried.visitor(visitor))
+        asking = asyncio.ensure_future(first.identify(request))
+        await asyncio.sleep(moment)
+        first.abort()
+        with contextlib.suppress(NetworkError):
+            await asking
+        claiming = await _claiming(tried, first.welcome, request.identify_id, name, visitor)
+        user: str | None = None
+        # the second time it must be what it was, though the request may have arrived meanwhile
+        for _ in range(2):
+            link = await tried.open(claiming)
+            user = None if link.welcome.claim is None else link.welcome.claim.user_id
+            expect(link.welcome.user_id, user, "the user of the welcome, beside the claim's")
+            expect(
+                user in (None, tried.user(name)),
+                True,
+                "whether the claim's user is the one that was asked for",
+            )
+            if asking.done() and not asking.exception():
+                expect(
+                    link.welcome.claim,
+                    asking.result(),
+                    "the remembered answer, beside the one that arrived",
+                )
+            link.abort()
+            await asyncio.sleep(MOMENT / 5)
+        author = (await (await tried.open(claiming)).send(Outgoing(f"m-{number}", "hello"))).author
+        expect(author, "visitor" if user is None else "user", "who writes after it")
+
+
+async def _claiming(
+    tried: TransportTrial,
+    before: Welcome,
+    identify_id: str,
+    name: str = "ann",
+    visitor: str = "visitor",
+) -> Credentials:
+    return await tried.as_user(
+        name, visitor, session=before.session, claim=Claim(identify_id, tried.user(name))
+    )
+
+
+@clause("transport.cancelled-open")
+async def cancelled_open(tried: TransportTrial) -> None:
+    """A dial that is cancelled leaves nothing open."""
+    other = tried.hands("open_links")
+    await tried.open()
+    before = await other.open_links()
+    for moment in (0.0, 0.0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02):
+        dialling = asyncio.ensure_future(tried.open())
+        await asyncio.sleep(moment)
+        dialling.cancel()
+        await asyncio.wait({dialling})
+        if not dialling.cancelled() and dialling.exception() is None:
+            dialling.result().abort()
+        elif not dialling.cancelled():
+            raise Unmet(f"a dial that was cancelled raised {dialling.exception()!r}")
+    await asyncio.sleep(MOMENT)  # what was on its way may still arrive
+
+    async def none_more() -> bool:
+        return await other.open_links() <= before
+
+    await until(none_more, "links of cancelled dials are open at the backend")
+
+
+@clause("transport.many-links")
+async def many_links(tried: TransportTrial) -> None:
+    """One transport serves many sessions at once, each as who it is."""
+    names = [f"visitor{n}" for n in range(8)]
+    links = await asyncio.gather(*(tried.open(tried.credentials(name)) for name in names))
+    sent = await asyncio.gather(
+        *(link.send(Outgoing("m-1", name)) for name, link in zip(names, links, strict=True))
+    )
+    expect([message.text for message in sent], names, "the messages as they were stored")
+    lists = [[one.id for one in await link.conversations()] for link in links]
+    expect(lists, [[message.conversation_id] for message in sent], "the conversations of each")
+
+
+OPENING: Final[Sequence[Clause[TransportTrial]]] = (
+    welcomes_visitor,
+    welcomes_user,
+    same_visitor,
+    another_visitor,
+    resumes_visitor,
+    resumes_user,
+    unknown_session,
+    revoked_session,
+    refuses_no_token,
+    refuses_bad_token,
+    refuses_token_of_another,
+    refuses_expired_token,
+    errors_hide_secrets,
+    other_widget,
+    rate_limited,
+    unreachable,
+    claim_answered,
+    claim_closed,
+    lost_reply,
+    cancelled_open,
+    many_links,
+)

@@ -1,0 +1,1 @@
+"""Doubles of the ports: they record what they are asked, and answer as the test says."""

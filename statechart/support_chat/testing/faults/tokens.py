@@ -1,0 +1,58 @@
+"""A token provider that misbehaves as planned, around any other."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+from ...errors import TokenProviderError
+from ...ports import TokenProvider
+from ...runtime.threads import DaemonThreads
+from .plans import Fault, FaultLog, Faults, Injector
+
+
+class FaultyTokens:
+    """Asks `inner` for each token, with faults; what happened is in `log`. The operation is
+    `fetch`.
+
+    A call that *fails* or is *dropped* raises TokenProviderError; for a dropped one a token was
+    minted all the same. A *duplicate* fetches twice and gives the second token. *Reordered*, a call
+    gives the token of the call before it again, as if that answer had come late; the first call has
+    none before it and is done as usual. A plain function is called on a thread, since it may block.
+    """
+
+    def __init__(
+        self, inner: TokenProvider, faults: Faults, *, log: FaultLog | None = None
+    ) -> None:
+        self.inner = inner
+        self.log: FaultLog = FaultLog() if log is None else log
+        self._injector = Injector("tokens", faults, self.log, _failure)
+        self._before: str | None = None
+
+    async def __call__(self) -> str:
+        """The next token."""
+        before = self._before
+        fault, seconds = self._injector.meets("fetch")
+        if fault is Fault.REORDER and before is not None:
+            self._before = await self._fetch()
+            return before
+        self._before = await self._injector.carry(fault, seconds, "fetch", self._fetch)
+        return self._before
+
+    async def _fetch(self) -> str:
+        # asks for the method, to look at it
+        call = getattr(self.inner, "__call__", None)  # noqa: B004
+        if inspect.iscoroutinefunction(self.inner) or inspect.iscoroutinefunction(call):
+            answer = self.inner()
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(DaemonThreads(), self.inner)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def __repr__(self) -> str:
+        return f"FaultyTokens({self.inner!r})"
+
+
+def _failure(operation: str) -> TokenProviderError:
+    return TokenProviderError(
+        f"FaultyTokens lets this {operation} fail, as its faults say; try again.", reason="injected"
+    )
