@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..chart.machine import Compiled, Input
-from ..chart.model import Booked, Chart, Raise, Transition
+from ..chart.model import Derived, Chart, Raise, Transition
 from ..lifecycle.context import facts
 from ..lifecycle.names import Trigger
 from ..lifecycle.occasion import Occasion
@@ -157,7 +157,7 @@ class Trace:
         booked = {
             fact
             for fact, kind in self.chart.facts.items()
-            if isinstance(kind, Booked) and fact != self.chart.late
+            if isinstance(kind, Derived) and fact != self.chart.late
         }
         last.phase, last.registers = runner.state.phase, runner.state.registers
         last.facts = frozenset(runner.compiled.names(runner.state.facts)) | (
