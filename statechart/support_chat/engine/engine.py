@@ -38,10 +38,14 @@ _NOBODY: Final = Blame(SupportChatError, "An adapter", "Mend it, then try again.
 
 
 class Fired(NamedTuple):
-    """A row that fired: on which trigger, and in which phase."""
+    """A row that fired: in which phase, on which trigger, with which facts of the context or the
+    moment (as bits, of those that a row here reads), naming whom.
+    """
 
-    trigger: str
     phase: str
+    trigger: str
+    facts: int
+    named: str | None
     row: Transition
 
 
@@ -236,7 +240,7 @@ class Engine:
                 if reads(step.context, moment):
                     bits |= bit
         step.state, row = program.machine.fire(before, ChartInput(trigger, bits, named))
-        step.fired.append(Fired(trigger, before.phase, row))
+        step.fired.append(Fired(before.phase, trigger, bits, named, row))
         phase = step.state.phase
         if phase != before.phase:
             step.commands.append(Emit(step.semantics.moves(before.phase, phase, row.reason)))

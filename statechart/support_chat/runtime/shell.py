@@ -170,6 +170,22 @@ class Shell:
         self._commands: deque[Command] = deque()
         self._working = False
 
+    @property
+    def performing(self) -> frozenset[int]:
+        """The numbers of the requests that are under way and not cancelled."""
+        mine = (performing for performing in self._performing if not performing.cancelled)
+        return frozenset(p.request.number for p in mine if p.request.lane)
+
+    @property
+    def listening(self) -> frozenset[int]:
+        """The numbers of the links that are listened to."""
+        return frozenset(self._listening)
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """The numbers of the calls that have not been settled."""
+        return frozenset(self._calls)
+
     # --- what happens -----------------------------------------------------------------------------
 
     def call(self, call: Call[Any]) -> None:

@@ -16,7 +16,19 @@ from typing import TypeAlias
 import attrs
 
 from ..chart.machine import Compiled
-from ..chart.model import Abandon, Arm, Ask, Derived, Chart, Detach, Disarm, Fail, Join, Note, Settle
+from ..chart.model import (
+    Abandon,
+    Arm,
+    Ask,
+    Chart,
+    Derived,
+    Detach,
+    Disarm,
+    Fail,
+    Join,
+    Note,
+    Settle,
+)
 
 State: TypeAlias = int
 """A packed state."""

@@ -193,9 +193,7 @@ def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str,
     """The late rows that do more than dispose: empty if there are none, and late outcomes need no
     exploring. `harmless` are the effects that dispose.
     """
-    return tuple(
-        row.name
-        for row in chart.transitions
-        if chart.late in row.when
-        and (row.target or row.sets or row.clears or row.assigns or set(row.effects) - set(harmless))
-    )
+    late = [row for row in chart.transitions if chart.late in row.when]
+    changes = [row for row in late if row.target or row.sets or row.clears or row.assigns]
+    does_more = [row for row in late if set(row.effects) - set(harmless)]
+    return tuple(row.name for row in late if row in changes or row in does_more)

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from ..chart.model import Derived, Carried, Present, Raise, Same, Transition
+from ..chart.model import Carried, Derived, Present, Raise, Same, Transition
 from ..errors import ChartError
 from .layout import Layout
 
