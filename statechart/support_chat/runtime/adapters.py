@@ -15,7 +15,16 @@ import attrs
 from ..engine import Request
 from ..errors import TokenProviderError
 from ..lifecycle import requests as r
-from ..ports import Link, ListMessages, MarkRead, Outgoing, Storage, TokenProvider, Transport
+from ..ports import (
+    Link,
+    ListConversations,
+    ListMessages,
+    MarkRead,
+    Outgoing,
+    Storage,
+    TokenProvider,
+    Transport,
+)
 from .threads import DaemonThreads
 
 
@@ -81,13 +90,13 @@ async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object
 
 
 async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> object:
-    link, use = adapters.link(request), payload.use
-    return await _USES[type(use)](link, use)
+    return await _USES[type(payload.use)](adapters.link(request), payload.use)
 
 
 _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingProxyType(
     {
         Outgoing: lambda link, use: link.send(use),
+        ListConversations: lambda link, use: link.conversations(),
         ListMessages: lambda link, use: link.messages(use.conversation_id),
         MarkRead: lambda link, use: link.mark_read(use.conversation_id),
     }
