@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from support_chat import CHART, Phase
 from support_chat_adapters.diagrams.calls import calls_table
+from support_chat_adapters.diagrams.drawing import Edge
 from support_chat_adapters.diagrams.mermaid import mermaid
-from support_chat_adapters.diagrams.model import Edge
 from support_chat_adapters.diagrams.table import table
 from support_chat_adapters.diagrams.views import group, overview
+from support_chat_adapters.diagrams.wording import composites
 
 
 def test_the_overview_mentions_every_phase_in_a_README_s_worth_of_arrows() -> None:
@@ -34,7 +35,7 @@ def test_the_overview_leaves_live_as_a_whole_and_ends_everywhere_alike() -> None
 
 def test_every_way_from_phase_to_phase_is_an_arrow_of_the_overview() -> None:
     drawing = overview(CHART)
-    wholes = {str(m): {c.name for c in drawing.composites if m in c.members} for m in CHART.phases}
+    wholes = {str(m): {c.name for c in drawing.frames if m in c.members} for m in CHART.phases}
     drawn = {(edge.source, edge.target) for edge in drawing.edges}
     for row in CHART.transitions:
         for source in row.sources:
@@ -45,7 +46,11 @@ def test_every_way_from_phase_to_phase_is_an_arrow_of_the_overview() -> None:
 
 
 def test_no_arrow_of_the_overview_is_invented() -> None:
-    members = {**{str(p): {p} for p in CHART.phases}, **CHART.composites, "any phase": CHART.phases}
+    members = {
+        **{str(p): {p} for p in CHART.phases},
+        **composites(CHART),
+        "any phase": CHART.phases,
+    }
     for edge in overview(CHART).edges:
         named = {label.removesuffix("()") for label in edge.label if not label.startswith("+ ")}
         rows = [

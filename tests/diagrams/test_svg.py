@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_chat import CHART, Chart
-from support_chat_adapters.diagrams.layout import LINE, Box, Layout, lay_out, text_width
-from support_chat_adapters.diagrams.model import Composite, Drawing, Edge, Node
+from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
+from support_chat_adapters.diagrams.placement import LINE, Box, Placement, place, text_width
 from support_chat_adapters.diagrams.routes import Point, Route, route
 from support_chat_adapters.diagrams.svg import svg
 from support_chat_adapters.diagrams.views import overview
 
-Laid = tuple[Drawing, Layout, tuple[Route, ...]]
+Laid = tuple[Drawing, Placement, tuple[Route, ...]]
 
 
 @pytest.fixture(params=["support_chat", "player"])
 def laid(request: pytest.FixtureRequest, player: Chart) -> Laid:
     drawing = overview(CHART if request.param == "support_chat" else player)
-    layout = lay_out(drawing)
-    return drawing, layout, route(drawing, layout)
+    placement = place(drawing)
+    return drawing, placement, route(drawing, placement)
 
 
 def label_box(route: Route) -> Box:
@@ -50,15 +50,15 @@ def line_box(one: Point, other: Point) -> Box:
 
 
 def test_no_label_stands_on_another_label_or_on_a_box(laid: Laid) -> None:
-    _, layout, routes = laid
-    boxes = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+    _, placement, routes = laid
+    boxes = [*((f"label {r.edge}", label_box(r)) for r in routes), *placement.boxes.items()]
 
     assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if meet(a, b)] == []
 
 
 def test_no_line_runs_through_a_label_or_a_box(laid: Laid) -> None:
-    _, layout, routes = laid
-    things = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+    _, placement, routes = laid
+    things = [*((f"label {r.edge}", label_box(r)) for r in routes), *placement.boxes.items()]
     lines = [(r.edge, line_box(*ends)) for r in routes for ends in pairwise(r.points)]
 
     assert [(edge, name) for edge, line in lines for name, box in things if meet(line, box)] == []
@@ -105,7 +105,7 @@ def test_arrows_that_arrive_alike_end_as_one() -> None:
     drawing = overview(CHART)
     ends = {
         each.points[-1]
-        for each in route(drawing, lay_out(drawing))
+        for each in route(drawing, place(drawing))
         if each.edge.source in ("not_initialized", "loading", "ready")
         and each.edge.target == "shutdown"
     }
@@ -114,8 +114,8 @@ def test_arrows_that_arrive_alike_end_as_one() -> None:
 
 
 def test_every_arrow_begins_and_ends_on_the_border_of_what_it_joins(laid: Laid) -> None:
-    drawing, layout, routes = laid
-    places = {**layout.boxes, **layout.frames}
+    drawing, placement, routes = laid
+    places = {**placement.boxes, **placement.frames}
     assert [r.edge for r in routes] == list(drawing.edges)
     for each in routes:
         for name, (x, y) in (
@@ -137,17 +137,17 @@ def test_arrows_run_level_or_upright(laid: Laid) -> None:
 
 
 def test_a_composite_is_a_frame_round_its_members(laid: Laid) -> None:
-    drawing, layout, _ = laid
-    for composite in drawing.composites:
-        frame = layout.frames[composite.name]
-        for name, box in layout.boxes.items():
+    drawing, placement, _ = laid
+    for frame in drawing.frames:
+        border = placement.frames[frame.name]
+        for name, box in placement.boxes.items():
             inside = (
-                frame.left < box.left
-                and box.right < frame.right
-                and frame.top < box.top
-                and box.bottom < frame.bottom
+                border.left < box.left
+                and box.right < border.right
+                and border.top < box.top
+                and box.bottom < border.bottom
             )
-            assert inside == (name in composite.members), name
+            assert inside == (name in frame.members), name
 
 
 def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) -> None:
@@ -177,7 +177,7 @@ def drawings(draw: st.DrawFn) -> Drawing:
     """
     names = [f"p{i}" for i in range(draw(st.integers(1, 8)))]
     framed = names[draw(st.integers(0, len(names) - 1)) :] if draw(st.booleans()) else []
-    frames = (Composite("whole", tuple(framed)),) if framed else ()
+    frames = (Frame("whole", tuple(framed)),) if framed else ()
     nodes = [
         *(Node(name, name) for name in names),
         *([Node("any", "any", pseudo=True)] if draw(st.booleans()) else []),
@@ -192,9 +192,7 @@ def drawings(draw: st.DrawFn) -> Drawing:
         Edge(source, target, ("go()", "or not")[: draw(st.integers(1, 2))])
         for source, target in ways
     )
-    return Drawing(
-        title="any", nodes=tuple(nodes), composites=frames, edges=edges, initial=names[0]
-    )
+    return Drawing(title="any", nodes=tuple(nodes), frames=frames, edges=edges, initial=names[0])
 
 
 @given(drawings())

@@ -6,8 +6,8 @@ import pytest
 
 from support_chat import Chart, InvalidInputError
 from support_chat_adapters.diagrams.dot import dot
+from support_chat_adapters.diagrams.drawing import Drawing, Edge, Node
 from support_chat_adapters.diagrams.mermaid import mermaid
-from support_chat_adapters.diagrams.model import Drawing, Edge, Node
 from support_chat_adapters.diagrams.table import table
 from support_chat_adapters.diagrams.views import group, overview
 

@@ -7,22 +7,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .model import Drawing, Node
+from .drawing import Drawing, Node
 
 
 def mermaid(drawing: Drawing) -> str:
     """The drawing as Mermaid text, one statement a line."""
-    framed = {member for composite in drawing.composites for member in composite.members}
+    framed = {member for frame in drawing.frames for member in frame.members}
     lines = ["stateDiagram-v2", "  direction TB"]
     if drawing.initial:
         lines.append(f"  [*] --> {_id(drawing.initial)}")
     for node in drawing.nodes:
         if node.name not in framed:
             lines += [f"  {line}" for line in _state(node)]
-    for composite in drawing.composites:
-        lines.append(f"  state {_id(composite.name)} {{")
+    for frame in drawing.frames:
+        lines.append(f"  state {_id(frame.name)} {{")
         for node in drawing.nodes:
-            if node.name in composite.members:
+            if node.name in frame.members:
                 lines += [f"    {line}" for line in _state(node)]
         lines.append("  }")
     lines += [

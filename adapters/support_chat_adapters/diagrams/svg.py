@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from .layout import CHARACTER, LINE, Box, lay_out, text_width
-from .model import Drawing, Node
+from .drawing import Drawing, Node
+from .placement import CHARACTER, LINE, Box, place, text_width
 from .routes import Point, Route, route
 
 MARGIN = 22.0
@@ -58,9 +58,9 @@ _STYLE = """
 
 def svg(drawing: Drawing) -> str:
     """The drawing as the text of an SVG file, sized in pixels."""
-    layout = lay_out(drawing)
-    routes = route(drawing, layout)
-    places = [*layout.boxes.values(), *layout.frames.values(), *(_extent(r) for r in routes)]
+    placement = place(drawing)
+    routes = route(drawing, placement)
+    places = [*placement.boxes.values(), *placement.frames.values(), *(_extent(r) for r in routes)]
     left, top = min(p.left for p in places) - MARGIN, min(p.top for p in places) - MARGIN
     if drawing.initial:
         top -= 26
@@ -80,23 +80,23 @@ def svg(drawing: Drawing) -> str:
         f'  <rect class="page" x="{left + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" '
         f'height="{height - 2:.1f}" rx="12"/>',
     ]
-    for name, frame in layout.frames.items():
+    for name, frame in placement.frames.items():
         lines.append(f'  <rect class="frame" {_rectangle(frame)} rx="16"/>')
         lines.append(
             f'  <text class="frame-name" x="{frame.left + 18:.1f}" '
             f'y="{frame.top + 22:.1f}">{escape(name.upper())}</text>'
         )
     if drawing.initial:
-        lines += _beginning(layout.boxes[drawing.initial])
+        lines += _beginning(placement.boxes[drawing.initial])
     lines += [f"  {_line(r)}" for r in sorted(routes, key=_is_call)]
-    framed = {member for composite in drawing.composites for member in composite.members}
+    framed = {member for frame in drawing.frames for member in frame.members}
     for node in drawing.nodes:
         lines += _box(
             node,
-            layout.boxes[node.name],
+            placement.boxes[node.name],
             "framed" if node.name in framed else "end" if node.name in drawing.final else "",
         )
-    lines += [f"  {_label(r, list(layout.frames.values()))}" for r in routes]
+    lines += [f"  {_label(r, list(placement.frames.values()))}" for r in routes]
     lines += _legend(left + MARGIN, top + height - MARGIN)
     return "\n".join([*lines, "</svg>"]) + "\n"
 

@@ -18,8 +18,8 @@ import attrs
 from support_chat import Chart, Effect, InvalidInputError, Transition
 from support_chat.chart.model import Raise
 
-from .model import Composite, Drawing, Edge, Node
-from .wording import ANY, all_but, guard, spoken, taken_together
+from .drawing import Drawing, Edge, Frame, Node
+from .wording import ANY, all_but, composites, guard, spoken, taken_together
 
 LISTED = 3
 """At most so many lines on an arrow of the overview; a longer list ends with how many more there
@@ -58,7 +58,7 @@ def overview(chart: Chart) -> Drawing:
     return Drawing(
         title=f"{chart.name}: overview",
         nodes=tuple(nodes),
-        composites=_composites(chart),
+        frames=_frames(chart),
         edges=tuple(
             Edge(
                 source,
@@ -92,7 +92,7 @@ def group(chart: Chart, name: str) -> Drawing:
         if staying := [source for source in row.sources if source not in moving]:
             inside.setdefault(all_but(chart, staying), []).append(row)
     ends = {end for edge in edges for end in edge}
-    frames = tuple(composite for composite in _composites(chart) if composite.name in ends)
+    frames = tuple(frame for frame in _frames(chart) if frame.name in ends)
     shown = {*ends, *inside, *(member for frame in frames for member in frame.members)}
     nodes = [
         Node(p, p, tuple(_told(chart, inside.pop(p, ()), INSIDE)))
@@ -111,17 +111,14 @@ def group(chart: Chart, name: str) -> Drawing:
     return Drawing(
         title=f"{chart.name}: {name}",
         nodes=tuple(nodes),
-        composites=frames,
+        frames=frames,
         edges=tuple(_labelled(chart, edges)),
         initial=str(chart.initial) if str(chart.initial) in shown else None,
     )
 
 
-def _composites(chart: Chart) -> tuple[Composite, ...]:
-    return tuple(
-        Composite(name, tuple(str(m) for m in members))
-        for name, members in chart.composites.items()
-    )
+def _frames(chart: Chart) -> tuple[Frame, ...]:
+    return tuple(Frame(name, phases) for name, phases in composites(chart).items())
 
 
 def _final(chart: Chart) -> tuple[str, ...]:
@@ -138,17 +135,18 @@ def _leave_as_a_whole(chart: Chart, ways: dict[tuple[str, str], set[str]]) -> No
     """Where every member of a composite leads to a phase outside, the composite does, by any of
     their triggers.
     """
-    for name, members in chart.composites.items():
+    for name, members in composites(chart).items():
         for target in [str(phase) for phase in chart.phases if phase not in members]:
-            if all((str(member), target) in ways for member in members):
-                _merge(ways, [(str(member), target) for member in members], (name, target))
+            if all((member, target) in ways for member in members):
+                _merge(ways, [(member, target) for member in members], (name, target))
 
 
 def _from_everywhere(chart: Chart, ways: dict[tuple[str, str], set[str]]) -> None:
     """Where whatever is left leads to a phase by the same triggers, `any phase` does."""
+    wholes = composites(chart)
     for target in map(str, chart.phases):
         arriving = {source: triggers for (source, end), triggers in ways.items() if end == target}
-        covered = {str(m) for source in arriving for m in chart.composites.get(source, (source,))}
+        covered = {member for source in arriving for member in wholes.get(source, (source,))}
         same = len({frozenset(triggers) for triggers in arriving.values()}) == 1
         if same and len(arriving) > 2 and covered >= set(chart.phases) - {target}:
             _merge(ways, [(source, target) for source in arriving], (ANY, target))

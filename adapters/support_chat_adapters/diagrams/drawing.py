@@ -22,7 +22,7 @@ class Node:
 
 
 @attrs.frozen
-class Composite:
+class Frame:
     """A frame around the nodes named in `members`; an edge may start at or lead to the frame by its
     `name`.
     """
@@ -50,7 +50,7 @@ class Drawing:
 
     title: str
     nodes: tuple[Node, ...]
-    composites: tuple[Composite, ...] = ()
+    frames: tuple[Frame, ...] = ()
     edges: tuple[Edge, ...] = ()
     initial: str | None = None
     final: tuple[str, ...] = ()
