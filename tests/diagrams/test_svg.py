@@ -14,14 +14,18 @@ from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
 from support_chat_adapters.diagrams.placement import LINE, Box, Placement, place, text_width
 from support_chat_adapters.diagrams.routes import Point, Route, route
 from support_chat_adapters.diagrams.svg import svg
-from support_chat_adapters.diagrams.views import overview
+from support_chat_adapters.diagrams.views import group_on_the_map, overview
 
+GROUPS = {
+    name: drawing for name in CHART.groups if (drawing := group_on_the_map(CHART, name)).edges
+}
 Laid = tuple[Drawing, Placement, tuple[Route, ...]]
 
 
-@pytest.fixture(params=["support_chat", "player"])
+@pytest.fixture(params=["overview", "player", *GROUPS])
 def laid(request: pytest.FixtureRequest, player: Chart) -> Laid:
-    drawing = overview(CHART if request.param == "support_chat" else player)
+    drawings = {"overview": overview(CHART), "player": overview(player), **GROUPS}
+    drawing = drawings[request.param]
     placement = place(drawing)
     return drawing, placement, route(drawing, placement)
 
@@ -164,6 +168,28 @@ def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) 
         assert "href" not in text
         assert "<script" not in text
         assert "prefers-color-scheme: dark" in text
+
+
+def extent(text: str) -> tuple[float, float, float, float]:
+    """The left, top, right and bottom edge of a picture."""
+    box = ElementTree.fromstring(text).get("viewBox", "").split()
+    left, top, width, height = map(float, box)
+    return left, top, left + width, top + height
+
+
+def test_every_text_is_inside_the_picture_however_narrow_the_chart_is(player: Chart) -> None:
+    narrow = Drawing(title="t", nodes=(Node("a", "a"),), initial="a")
+    for drawing in (narrow, overview(CHART), *(group_on_the_map(CHART, g) for g in CHART.groups)):
+        text = svg(drawing)
+        left, top, right, bottom = extent(text)
+        for element in ElementTree.fromstring(text).iter():
+            for span in element.iter() if element.get("class", "").startswith("text") else ():
+                if span.get("x") is None or span.get("text-anchor") == "end":
+                    continue
+                x, y = float(span.get("x", 0)), float(span.get("y", 0))
+                width = text_width([span.text or ""]) if element.get("text-anchor") != "end" else 0
+                assert left <= x <= x + width <= right, span.text
+                assert top <= y <= bottom, span.text
 
 
 def test_the_same_chart_gives_the_same_picture() -> None:

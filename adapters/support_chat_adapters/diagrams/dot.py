@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .drawing import Drawing, Node
+from .drawing import Drawing, Node, identifiers
 
 _HEAD = """digraph {title} {{
   compound=true; rankdir=TB; nodesep=0.6; ranksep=0.6;
@@ -23,9 +23,11 @@ def dot(drawing: Drawing) -> str:
     inner = {frame.name: frame.members[0] for frame in drawing.frames}
     lines = [_HEAD.format(title=_quoted([drawing.title])).rstrip("\n")]
     if drawing.initial:
+        names = {node.name for node in drawing.nodes}
+        start = _quoted([identifiers(["start"], names)["start"]])
         lines += [
-            '  "start" [shape=point, label=""];',
-            f'  "start" -> {_quoted([drawing.initial])};',
+            f'  {start} [shape=point, label=""];',
+            f"  {start} -> {_quoted([drawing.initial])};",
         ]
     lines += [
         f"  {_node(node, node.name in drawing.final)}"

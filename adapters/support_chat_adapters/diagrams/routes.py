@@ -260,7 +260,8 @@ def _cornered(plan: _Plan, start: Point, end: Point) -> Route:
     level = end if plan.upright_first else start
     upright = start if plan.upright_first else end
     # up into an end: beside the upright stretch there is room
-    if plan.arrive == "bottom" and len(plan.edge.label) > 1:
+    too_wide = text_width(plan.edge.label) + 12 > abs(corner[0] - level[0])
+    if plan.arrive == "bottom" and (len(plan.edge.label) > 1 or too_wide):
         return Route(
             plan.edge,
             points,
