@@ -61,8 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Compares; 1 if the charts differ."""
     from support_chat.verify import generic
     from support_chat.verify.catalogue import CATALOGUE
-    from support_chat_adapters.diagrams.difference import difference, has_catalogue, turns
-    from support_chat_adapters.diagrams.difference_markdown import Side, markdown
+    from support_chat_adapters.diagrams.difference import (
+        Side,
+        difference,
+        has_catalogue,
+        markdown,
+        turns,
+    )
 
     old, new = _load(arguments.old), _load(arguments.new)
     found = difference(old, new)

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 _PICTURES: Final = ("mermaid", "dot", "svg")
 _WHOLE: Final = ("table", "calls", "json")
+_SUFFIXES: Final = {
+    ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
+    ".svg": ("svg",), ".json": ("json",), ".md": ("table", "calls"),
+}  # fmt: skip
 _MORE: Final = """\
 examples:
   support-chat draw                                       the overview as Mermaid
-  support-chat draw --format svg -o lifecycle.svg         the overview as a picture, nothing else installed
-  support-chat draw --view group booting                  one group, with guards and effects
+  support-chat draw -o lifecycle.svg                      the overview as a picture, nothing else installed
+  support-chat draw --view group booting -o booting.svg   one group, with guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
   support-chat draw --format calls                        what each call does in each phase, as Markdown
   support-chat draw --chart shop.chat:CHART               a chart of your own, importable from here
@@ -43,7 +47,9 @@ def register(commands: Any) -> None:
     )
     add_chart_option(parser)
     parser.add_argument(
-        "--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)"
+        "--format",
+        choices=(*_PICTURES, *_WHOLE),
+        help="how to write it (default: as FILE ends, else mermaid)",
     )
     parser.add_argument(
         "--view",
@@ -76,12 +82,27 @@ def run(arguments: argparse.Namespace) -> int:
                 "--write and --check are about every file: leave out --format, --view and --output"
             )
         return _keep(directory, arguments)
-    text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
+    form = _format(arguments.format, arguments.output)
+    text = _drawn(load_chart(arguments.chart), form, arguments.view)
     if arguments.output is None:
         emit(text)
     else:
         arguments.output.write_text(text, encoding="utf-8", newline="\n")
     return 0
+
+
+def _format(asked: str | None, output: Path | None) -> str:
+    """The format that is asked for, or that the suffix of the file says; Misuse if they differ."""
+    suffix = output.suffix.lower() if output else ""
+    fitting = _SUFFIXES.get(suffix, ())
+    if asked is None and suffix and not fitting:
+        raise Misuse(f"-o {output}: say with --format what to write into a {suffix} file")
+    if asked is not None and fitting and asked not in fitting:
+        raise Misuse(
+            f"-o {output}: a {suffix} file is not for --format {asked}: leave out --format, or "
+            "choose another suffix"
+        )
+    return asked or (fitting or ("mermaid",))[0]
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
@@ -91,7 +112,7 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
     from support_chat_adapters.diagrams.mermaid import mermaid
     from support_chat_adapters.diagrams.svg import svg
     from support_chat_adapters.diagrams.table import table
-    from support_chat_adapters.diagrams.views import group, overview
+    from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
 
     if form in _WHOLE:
         if view is not None:
@@ -101,12 +122,9 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
         case ["overview"]:
             drawing = overview(chart)
         case ["group", name, *names]:
-            if form == "svg":
-                raise Misuse(
-                    "--format svg draws the overview; for a group use --format mermaid, or "
-                    "--format dot and Graphviz"
-                )
-            drawing = group(chart, " ".join([name, *names]))
+            drawing = (group_on_the_map if form == "svg" else group)(
+                chart, " ".join([name, *names])
+            )
         case _:
             raise Misuse(
                 f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"

@@ -6,6 +6,9 @@ writer with every view.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Mapping
+
 import attrs
 
 
@@ -22,7 +25,7 @@ class Node:
 
 
 @attrs.frozen
-class Composite:
+class Frame:
     """A frame around the nodes named in `members`; an edge may start at or lead to the frame by its
     `name`.
     """
@@ -45,12 +48,26 @@ class Edge:
 @attrs.frozen(kw_only=True)
 class Drawing:
     """A whole picture. `initial` and `final` name nodes; None and () where the picture shows no
-    beginning or end.
+    beginning or end. `table` stands below it: rows of cells, the first row its heads.
     """
 
     title: str
     nodes: tuple[Node, ...]
-    composites: tuple[Composite, ...] = ()
+    frames: tuple[Frame, ...] = ()
     edges: tuple[Edge, ...] = ()
     initial: str | None = None
     final: tuple[str, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+
+
+def identifiers(names: Iterable[str], reserved: Collection[str]) -> Mapping[str, str]:
+    """An identifier for each name: the name itself where it can be one, and never that of another
+    name or, in whatever case, a `reserved` word.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: not re.fullmatch(r"\w+", name)):
+        identifier = re.sub(r"\W", "_", name)
+        while identifier.lower() in reserved or identifier in found.values():
+            identifier += "_"
+        found[name] = identifier
+    return found

@@ -5,8 +5,7 @@ The rules are few, so that the same chart always looks the same and a changed on
 before:
 
 - Phases stand below each other in the middle column, in the order of the chart.
-- A composite is a frame: the members that are entered from outside side by side, the others below
-  them.
+- In a frame the members that are entered from outside stand side by side, the others below them.
 - An *end*, a phase to which at least half of the others lead, stands in a column of its own on the
   right: its many arrows then run through free space.
 - Rows and columns are as far apart as the labels between them need.
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
-from .model import Composite, Drawing, Edge
+from .drawing import Drawing, Edge, Frame
 
 CHARACTER, LINE = 7.0, 15.0
 """Width of a character and height of a line of a label, in pixels (a monospaced face, so that
@@ -58,7 +57,7 @@ class Box:
 
 
 @attrs.frozen
-class Layout:
+class Placement:
     """Where everything stands: the cell and the box of every node, the box of every frame (its
     cell: its first row).
     """
@@ -68,7 +67,7 @@ class Layout:
     frames: Mapping[str, Box]
 
 
-def lay_out(drawing: Drawing) -> Layout:
+def place(drawing: Drawing) -> Placement:
     """Places every node and every frame of the drawing; pure and deterministic."""
     cells = _cells(drawing)
     xs, widths = _columns(drawing, cells)
@@ -80,26 +79,26 @@ def lay_out(drawing: Drawing) -> Layout:
         )
         for name, cell in cells.items()
     }  # fmt: skip
-    frames = {composite.name: _frame(drawing, composite, boxes) for composite in drawing.composites}
-    for composite in drawing.composites:
-        cells[composite.name] = Cell(1, min(cells[member].row for member in composite.members))
-    return Layout(cells, boxes, frames)
+    frames = {frame.name: _frame(drawing, frame, boxes) for frame in drawing.frames}
+    for frame in drawing.frames:
+        cells[frame.name] = Cell(1, min(cells[member].row for member in frame.members))
+    return Placement(cells, boxes, frames)
 
 
-def _frame(drawing: Drawing, composite: Composite, boxes: Mapping[str, Box]) -> Box:
+def _frame(drawing: Drawing, frame: Frame, boxes: Mapping[str, Box]) -> Box:
     """Round the members, the name of the whole, and what stands beside the upright arrows between
     members.
     """
-    inner = [boxes[member] for member in composite.members]
+    inner = [boxes[member] for member in frame.members]
     beside = [
         boxes[edge.source].x + side * (text_width(edge.label) + 26 - FRAME_PAD)
         for edge in drawing.edges
-        if edge.source in composite.members
-        and edge.target in composite.members
+        if edge.source in frame.members
+        and edge.target in frame.members
         and boxes[edge.source].x == boxes[edge.target].x
         for side in (-1, 1)
     ]
-    name = boxes[composite.members[0]].x - len(composite.name) * 11 - 16
+    name = boxes[frame.members[0]].x - len(frame.name) * 11 - 16
     return Box(
         min(name, *(box.left for box in inner), *beside) - FRAME_PAD, min(box.top for box in inner) - FRAME_PAD - 8,
         max(*(box.right for box in inner), *beside, name) + FRAME_PAD, max(box.bottom for box in inner) + FRAME_PAD,
@@ -115,7 +114,7 @@ def text_width(lines: Iterable[str]) -> float:
 
 
 def _cells(drawing: Drawing) -> dict[str, Cell]:
-    whole = {member: composite for composite in drawing.composites for member in composite.members}
+    whole = {member: frame for frame in drawing.frames for member in frame.members}
     pseudo = [node.name for node in drawing.nodes if node.pseudo]
     ends = _ends(drawing, set(whole))
     cells: dict[str, Cell] = {}
@@ -123,12 +122,12 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
     for node in drawing.nodes:
         if node.name in ends or node.name in cells or node.pseudo:
             continue
-        if (composite := whole.get(node.name)) is None:
+        if (frame := whole.get(node.name)) is None:
             cells[node.name] = Cell(1, row)
             row += 1
             continue
-        entries = [m for m in composite.members if _entered(drawing, m, composite.members)] or [
-            composite.members[0]
+        entries = [m for m in frame.members if _entered(drawing, m, frame.members)] or [
+            frame.members[0]
         ]
         for start in range(0, len(entries), 3):
             side_by_side = entries[start : start + 3]
@@ -137,7 +136,7 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
             ):
                 cells[member] = Cell(column, row)
             row += 1
-        for member in composite.members:
+        for member in frame.members:
             if member not in entries:
                 cells[member] = Cell(1, row)
                 row += 1
@@ -152,9 +151,9 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
         wanted = max(max(back, default=row - 1), len(above))
         while taken & set(range(wanted - len(above), wanted + 1)):
             wanted += 1
-        for place, name in enumerate([*above, end], wanted - len(above)):
-            cells[name] = Cell(ENDS, place)
-            taken.add(place)
+        for at, name in enumerate([*above, end], wanted - len(above)):
+            cells[name] = Cell(ENDS, at)
+            taken.add(at)
     for name in pseudo:
         if name not in cells:
             cells[name] = Cell(1, row)
@@ -165,7 +164,7 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
 def _ends(drawing: Drawing, framed: set[str]) -> list[str]:
     everything = [n.name for n in drawing.nodes if not n.pseudo and n.name not in framed]
     pseudo = {n.name for n in drawing.nodes if n.pseudo}
-    others = len(everything) - 1 + len(drawing.composites)
+    others = len(everything) - 1 + len(drawing.frames)
     ends: list[str] = []
     for name in everything:
         sources = {edge.source for edge in drawing.edges if edge.target == name}
@@ -212,8 +211,8 @@ def _beside(drawing: Drawing, cells: Mapping[str, Cell], column: int) -> Iterato
 
 def _rows(drawing: Drawing, cells: Mapping[str, Cell]) -> dict[int, float]:
     count = max(cell.row for cell in cells.values()) + 1
-    first = {min(cells[m].row for m in composite.members) for composite in drawing.composites}
-    last = {max(cells[m].row for m in composite.members) + 1 for composite in drawing.composites}
+    first = {min(cells[m].row for m in frame.members) for frame in drawing.frames}
+    last = {max(cells[m].row for m in frame.members) + 1 for frame in drawing.frames}
     ys, y = {0: 0.0}, 0.0
     for row in range(1, count):
         lines = [0]
