@@ -55,6 +55,15 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
     assert "exit status" in text
 
 
+@pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)])
+def test_help_fits_eighty_columns(
+    arguments: list[str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*arguments, "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_the_version_is_the_installed_one(capsys: Printed) -> None:
     from importlib.metadata import version
 

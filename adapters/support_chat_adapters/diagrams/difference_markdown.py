@@ -17,8 +17,9 @@ from .difference import Change, Difference, Entries, Pair, Turn
 from .wording import all_but, guard
 
 _ONE_OF: Final[Mapping[str, str]] = {
-    "phases": "phase", "triggers": "trigger", "external": "external trigger", "registers": "register", "facts": "fact",
-    "effects": "effect", "events": "event", "composites": "composite", "ignored": "ignored",
+    "phases": "phase", "triggers": "trigger", "external": "external trigger",
+    "registers": "register", "facts": "fact", "effects": "effect", "events": "event",
+    "composites": "composite", "ignored": "ignored",
 }  # fmt: skip
 _NOTHING: Final = "nothing"
 _OPEN: Final = WORDS[None]

@@ -101,9 +101,11 @@ def _frame(drawing: Drawing, composite: Composite, boxes: Mapping[str, Box]) -> 
     ]
     name = boxes[composite.members[0]].x - len(composite.name) * 11 - 16
     return Box(
-        min(name, *(box.left for box in inner), *beside) - FRAME_PAD, min(box.top for box in inner) - FRAME_PAD - 8,
-        max(*(box.right for box in inner), *beside, name) + FRAME_PAD, max(box.bottom for box in inner) + FRAME_PAD,
-    )  # fmt: skip
+        min(name, *beside, *(box.left for box in inner)) - FRAME_PAD,
+        min(box.top for box in inner) - FRAME_PAD - 8,
+        max(name, *beside, *(box.right for box in inner)) + FRAME_PAD,
+        max(box.bottom for box in inner) + FRAME_PAD,
+    )
 
 
 def text_width(lines: Iterable[str]) -> float:

@@ -19,8 +19,12 @@ LEGEND = 28.0
 """What the legend adds to the height, in pixels."""
 
 _STYLE = """
-    .name, .frame-name { font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif }
-    .text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace }
+    .name, .frame-name {
+      font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
+    }
+    .text {
+      font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace
+    }
     .page { fill: #ffffff; stroke: #d8dee6 }
     .frame { fill: #f3f6fa; stroke: #b9c4d0; stroke-width: 1.2 }
     .frame-name { font-size: 12px; font-weight: 700; letter-spacing: 1.5px; fill: #66758a }
@@ -33,7 +37,8 @@ _STYLE = """
     .tip { fill: #7b8899 }
     .call { stroke: #1f66d1; stroke-width: 1.7 }
     .call-tip { fill: #1f66d1 }
-    .text { font-size: 11.5px; fill: #47546a; stroke: #ffffff; stroke-width: 3px; paint-order: stroke }
+    .text { font-size: 11.5px; fill: #47546a }
+    .text { stroke: #ffffff; stroke-width: 3px; paint-order: stroke }
     .text.inside { stroke: #f3f6fa }
     .text .call-text { fill: #1a58b8; font-weight: 700 }
     @media (prefers-color-scheme: dark) {
