@@ -24,7 +24,8 @@ def test_the_directory_holds_the_overview_thrice_a_picture_of_each_group_the_tab
     player: Chart,
 ) -> None:
     assert set(gallery(player)) == {
-        "overview.svg", "overview.mmd", "overview.dot", "playing.mmd", "stopping.mmd", "table.md", "chart.json", "README.md",
+        "overview.svg", "overview.mmd", "overview.dot", "playing.mmd", "stopping.mmd",
+        "table.md", "chart.json", "README.md",
     }  # fmt: skip
     assert {"calls.md", "staying-connected.mmd"} <= set(gallery(CHART))
 

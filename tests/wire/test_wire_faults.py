@@ -744,9 +744,7 @@ def test_it_serves_clients_that_block_the_thread_of_the_test(upstream: str) -> N
         proxy.wait_until(lambda log: log[-1].event == "response")
 
 
-def test_a_killed_upstream_breaks_what_is_open_and_a_new_one_is_found_behind_the_same_address() -> (
-    None
-):
+def test_a_killed_upstream_breaks_what_is_open_and_its_successor_is_found() -> None:
     async def main(first: subprocess.Popen[str], url: str) -> None:
         second: subprocess.Popen[str] | None = None
         try:
