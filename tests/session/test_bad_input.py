@@ -138,9 +138,9 @@ BAD_ARGUMENTS: dict[str, tuple[Make, str]] = {
         "conversation_id",
     ),
     "shutdown: a clear_storage in words": (
-        lambda chat: chat.shutdown(clear_storage="no"),
+        lambda chat: chat.shutdown(clear_storage="no"),  # type: ignore[arg-type]
         "clear_storage",
-    ),  # type: ignore[arg-type]
+    ),
     "events: no room": (lambda chat: chat.events(ErrorOccurred, buffer=0), "buffer"),
 }
 

@@ -210,9 +210,8 @@ def test_while_it_is_down_nobody_listens_and_open_connections_stay(upstream: str
                     await asyncio.open_connection("127.0.0.1", proxy.port)
                 await echoed(ws, "still here")
                 heal()
-                assert (
-                    await client.get("/v1/heard", headers={"Connection": "close"})
-                ).status_code == 200
+                answer = await client.get("/v1/heard", headers={"Connection": "close"})
+                assert answer.status_code == 200
         assert [entry.event for entry in proxy.log if entry.event in ("up", "down")] == [
             "up",
             "down",
