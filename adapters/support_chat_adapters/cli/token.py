@@ -11,8 +11,8 @@ from .terminal import Misuse
 
 _MORE: Final = """\
 For tests and development. In production your own server signs tokens for the
-people it has signed in, in six lines (README, "Tokens"). Standard output gets
-the token and nothing else, so that it can be piped.
+people it has signed in (README, "Tokens"). Standard output gets the token and
+nothing else, so that it can be piped.
 
 examples:
   support-chat token --user ada
