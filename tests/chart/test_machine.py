@@ -149,9 +149,7 @@ def cases(phase: str, trigger: str) -> Iterator[Case]:
                 yield Case(phase, trigger, facts, values)
 
 
-def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_the_row_declares() -> (
-    None
-):
+def test_every_case_fires_the_row_of_a_stock_machine_and_changes_what_it_declares() -> None:
     oracle = Oracle(CHART)
     by_name = {row.name: row for row in CHART.transitions}
     compared, fired = 0, set[str]()

@@ -150,9 +150,7 @@ def test_a_message_that_meets_no_connection_is_kept_and_sent_again_once() -> Non
             assert r.of(Done)[-1].data == {"sent": 1, "of": 1}
             assert r.texts() == [["one", "two"]]
             assert r.desk.status.unsent == frozenset()
-            assert [told.client_message_id for told in r.of(Sending)][
-                -1
-            ] == failed.client_message_id
+            assert r.of(Sending)[-1].client_message_id == failed.client_message_id
             await r.desk.do("/retry")
             assert r.of(Done)[-1].says == ("there is nothing to send again",)
 

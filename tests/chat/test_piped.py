@@ -272,9 +272,8 @@ def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_li
 
     with open(reading) as source:
         assert "rejected" in (asyncio.run(story(source)) or "")
-    assert [json.loads(line)["type"] for line in out.getvalue().splitlines()].count(
-        "error_occurred"
-    ) == 1
+    types = [json.loads(line)["type"] for line in out.getvalue().splitlines()]
+    assert types.count("error_occurred") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -397,9 +397,7 @@ def test_events_are_told_to_programs_as_the_library_has_them() -> None:
     assert as_json(event) == to_json(event)
 
 
-def test_a_message_of_one_long_word_is_measured_once_or_it_would_hold_up_the_screen_for_minutes() -> (
-    None
-):
+def test_a_message_of_one_long_word_is_measured_only_once() -> None:
     measured = 0
 
     def measure(text: str) -> int:

@@ -24,8 +24,8 @@ from support_chat import Chart, Transition
 LAMP = Chart(
     name="lamp", initial="off", phases=("off", "on"), triggers="switch", external="switch",
     transitions=(
-        Transition(name="switch.on", group="switching", trigger="switch", sources="off", target="on"),
-        Transition(name="switch.off", group="switching", trigger="switch", sources="on", target="{off}"),
+        Transition(name="lamp.on", group="lamp", trigger="switch", sources="off", target="on"),
+        Transition(name="lamp.off", group="lamp", trigger="switch", sources="on", target="{off}"),
     ),
 )
 OTHER = 3
@@ -53,6 +53,15 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
         assert main([command, "--help"]) == 0
         assert f"support-chat {command}" in capsys.readouterr().out.split("examples:")[1]
     assert "exit status" in text
+
+
+@pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)])
+def test_help_fits_eighty_columns(
+    arguments: list[str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*arguments, "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_the_version_is_the_installed_one(capsys: Printed) -> None:
@@ -205,7 +214,7 @@ def test_a_faulty_chart_is_told_fault_by_fault(module: Module, capsys: Printed) 
     module("faulty", LAMP.replace("{off}", "dark"))
 
     assert main(["draw", "--chart", "faulty:LAMP"]) == 1
-    assert "  - switch.off: unknown phase 'dark'" in capsys.readouterr().err.splitlines()
+    assert "  - lamp.off: unknown phase 'dark'" in capsys.readouterr().err.splitlines()
 
 
 def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(

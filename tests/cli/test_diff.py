@@ -32,18 +32,26 @@ from support_chat.errors import InvalidInputError
 
 SHUT = Refusal(InvalidInputError, "The door is not open.")
 CHART = Chart(
-    name="door", initial="closed", phases=("closed", "opening", "open"), triggers=("open", "close", "opened", "failed"),
+    name="door",
+    initial="closed",
+    phases=("closed", "opening", "open"),
+    triggers=("open", "close", "opened", "failed"),
     external=("open", "close"),
     transitions=(
-        Transition(name="door.open", group="door", trigger="open", sources="closed", target="opening", effects=({open})),
-        Transition(name="door.opened", group="door", trigger="opened", sources="opening", target="open", effects="settle"),
-        Transition(name="door.failed", group="door", trigger="failed", sources="opening", target="closed"{failed}),
-        Transition(name="door.close", group="door", trigger="close", sources="open", target="closed"),
+        Transition(name="door.open", group="door", trigger="open",
+                   sources="closed", target="opening", effects=({open})),
+        Transition(name="door.opened", group="door", trigger="opened",
+                   sources="opening", target="open", effects="settle"),
+        Transition(name="door.failed", group="door", trigger="failed",
+                   sources="opening", target="closed"{failed}),
+        Transition(name="door.close", group="door", trigger="close",
+                   sources="open", target="closed"),
         {close}
     ),
     effects={{
         "wait": Join(doc="open() waits", slot="open"),
-        "turn": Ask(doc="turn it", lane="turn", success="opened", failure="failed", limit="{limit}", dispose="drop it"),
+        "turn": Ask(doc="turn it", lane="turn", success="opened", failure="failed",
+                    limit="{limit}", dispose="drop it"),
         "settle": Settle(doc="open() is done", slot="open"),
         {effects}
     }},
@@ -54,19 +62,36 @@ CHART = Chart(
     ),
 )
 """
-REFUSED = """Transition(name="door.refuse", group="door", trigger="close", sources="closed", effects="refuse", error=SHUT),
-        Transition(name="door.stop", group="door", trigger="close", sources="opening", effects="refuse", error=SHUT),"""
+REFUSED = """\
+        Transition(name="door.refuse", group="door", trigger="close",
+                   sources="closed", effects="refuse", error=SHUT),
+        Transition(name="door.stop", group="door", trigger="close",
+                   sources="opening", effects="refuse", error=SHUT),
+"""
+SLAM = """\
+        Transition(name="door.slam", group="door", trigger="close",
+                   sources="closed", effects="again"),
+"""
 AS_IT_WAS = {
-    "open": '"wait", "turn"', "failed": ', effects="settle"', "close": "", "effects": "", "limit": "", "because": "it is open",
+    "open": '"wait", "turn"',
+    "failed": ', effects="settle"',
+    "close": "",
+    "effects": "",
+    "limit": "",
+    "because": "it is open",
     "ignored": 'Ignored(triggers="close", phases=("closed", "opening"), because="it is not open"),',
-}  # fmt: skip
+}
 AS_IT_IS = AS_IT_WAS | {
-    "open": '"turn", "wait"', "failed": "", "close": REFUSED, "effects": '"refuse": Note(doc="no"),', "limit": "turn_limit",
-    "because": "it is open, or will be", "ignored": "",
-}  # fmt: skip
+    "open": '"turn", "wait"',
+    "failed": "",
+    "close": REFUSED,
+    "effects": '"refuse": Note(doc="no"),',
+    "limit": "turn_limit",
+    "because": "it is open, or will be",
+    "ignored": "",
+}
 RESTLESS = AS_IT_WAS | {
-    "close": 'Transition(name="door.slam", group="door", trigger="close", sources="closed", '
-    'effects="again"),',
+    "close": SLAM,
     "effects": '"again": Raise(doc="again", trigger="close"),',
     "ignored": 'Ignored(triggers="close", phases="opening", because="it is not open"),',
 }

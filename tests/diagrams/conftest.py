@@ -25,23 +25,36 @@ def player() -> Chart:
         composites={"loaded": ("playing", "paused")},
         transitions=(
             Transition(
-                name="play.begin", group="playing", trigger="play", sources="idle", target="playing",
-                unless="locked", effects="done",
+                name="play.begin", group="playing", trigger="play",
+                sources="idle", target="playing", unless="locked", effects="done",
             ),
             Transition(
-                name="play.refuse", group="playing", trigger="play", sources="idle",
-                when="locked", effects="refuse", error=LOCKED,
+                name="play.refuse", group="playing", trigger="play",
+                sources="idle", when="locked", effects="refuse", error=LOCKED,
             ),
-            Transition(name="play.resume", group="playing", trigger="play", sources="paused", target="playing", effects="done"),
-            Transition(name="play.restart", group="playing", trigger="play", sources="playing", target="playing", effects="done"),
-            Transition(name="play.pause", group="playing", trigger="pause", sources="playing", target="paused", effects="done"),
             Transition(
-                name="stop.call", group="stopping", trigger="stop", sources=("playing", "paused"), target="idle", effects="done",
+                name="play.resume", group="playing", trigger="play",
+                sources="paused", target="playing", effects="done",
             ),
-            Transition(name="stop.ended", group="stopping", trigger="ended", sources="playing", target="idle"),
             Transition(
-                name="stop.eject", group="stopping", trigger="eject", sources=("idle", "playing", "paused"), target="gone",
-                effects="done",
+                name="play.restart", group="playing", trigger="play",
+                sources="playing", target="playing", effects="done",
+            ),
+            Transition(
+                name="play.pause", group="playing", trigger="pause",
+                sources="playing", target="paused", effects="done",
+            ),
+            Transition(
+                name="stop.call", group="stopping", trigger="stop",
+                sources=("playing", "paused"), target="idle", effects="done",
+            ),
+            Transition(
+                name="stop.ended", group="stopping", trigger="ended",
+                sources="playing", target="idle",
+            ),
+            Transition(
+                name="stop.eject", group="stopping", trigger="eject",
+                sources=("idle", "playing", "paused"), target="gone", effects="done",
             ),
         ),
         ignored=(

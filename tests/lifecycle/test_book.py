@@ -190,9 +190,7 @@ def test_a_wait_that_the_backend_asks_for_is_beyond_the_time_of_the_call_it_belo
     assert (Fact.BEYOND in facts(FULL, when, SETTINGS)) is beyond
 
 
-def test_every_fact_that_the_chart_takes_from_the_book_or_the_trigger_can_be_true_and_can_be_false() -> (
-    None
-):
+def test_every_fact_from_the_book_or_the_trigger_can_be_true_and_can_be_false() -> None:
     outside = {fact for fact, kind in CHART.facts.items() if isinstance(kind, Booked | Carried)}
     error = RateLimitedError("later", retry_after=1e6)
     seen = set[str]()

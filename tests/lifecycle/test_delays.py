@@ -290,7 +290,7 @@ def test_a_token_that_the_backend_refused_is_renewed_as_soon_as_the_provider_may
 
 
 @pytest.mark.parametrize("life", [3600.0, None])
-def test_a_renewal_that_could_not_be_presented_is_retried_soon_and_not_after_the_life_of_a_token_nobody_accepted(
+def test_a_renewal_that_could_not_be_presented_is_retried_soon(
     life: float | None,
 ) -> None:
     """The backend still has the old token, whose time is nearly over: the new one's life says

@@ -213,13 +213,8 @@ def test_a_second_ctrl_c_and_a_client_that_does_not_listen_do_not_hold_it_up(
             socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), PATIENCE) as mute,
         ):
             client.begin()
-            mute.sendall(
-                (
-                    f"POST {BASE}/events HTTP/1.1\r\nHost: x\r\nContent-Length: "
-                    "9\r\nAuthorization: "
-                    "Bearer x\r\n\r\n"
-                ).encode()
-            )
+            head = f"POST {BASE}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+            mute.sendall(f"{head}Authorization: Bearer x\r\n\r\n".encode())
             with client.gateway(reads=False):
                 running.send_signal(signal.SIGINT)
                 running.send_signal(signal.SIGINT)

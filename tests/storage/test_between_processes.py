@@ -26,7 +26,9 @@ import asyncio
 
 async def race(name):
     for i, _ in enumerate(sys.stdin):
-        print(await storage.replace(f"given {i}", "old", name), await storage.create(f"new {i}", name), flush=True)
+        given = await storage.replace(f"given {i}", "old", name)
+        new = await storage.create(f"new {i}", name)
+        print(given, new, flush=True)
     await storage.aclose()
 
 asyncio.run(race(*sys.argv[1:]))

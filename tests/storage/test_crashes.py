@@ -34,8 +34,11 @@ CODE, OPERATION, OLD, NEW, FOLDER = sys.argv[1:]
 
 
 def dying_before(n):
-    """Lets this process die before the nth of the calls by which the storage changes something, or once a file is open."""
+    """Lets this process die before the nth call that changes something, or once a file is open."""
     seen, synced = 0, set()
+
+    def unsynced(source, target):
+        return os.stat(source).st_ino not in synced and "corrupt" not in target
 
     def guarded(name, call):
         def guard(*arguments, **options):
@@ -45,7 +48,7 @@ def dying_before(n):
                 os._exit(9)
             if name == "fsync":
                 synced.add(os.fstat(arguments[0]).st_ino)
-            if name == "replace" and not {os.stat(arguments[0]).st_ino} & synced and "corrupt" not in arguments[1]:
+            if name == "replace" and unsynced(*arguments):
                 os.truncate(arguments[0], os.path.getsize(arguments[0]) // 2)
             answer = call(*arguments, **options)
             if name == "open" and (seen := seen + 1) == n:
@@ -92,8 +95,10 @@ async def clear(storage):
         if key == "secret":
             await storage.delete(key)
     await storage.aclose()
-    contents = b"".join(open(os.path.join(FOLDER, name), "rb").read() for name in os.listdir(FOLDER))
-    return [word for word in (OLD, NEW) if word.encode() in contents or b64encode(word.encode())[:32] in contents]
+    paths = [os.path.join(FOLDER, name) for name in os.listdir(FOLDER)]
+    contents = b"".join(open(path, "rb").read() for path in paths)
+    written = {word: (word.encode(), b64encode(word.encode())[:32]) for word in (OLD, NEW)}
+    return [word for word, forms in written.items() if any(form in contents for form in forms)]
 
 
 def after_death(n):

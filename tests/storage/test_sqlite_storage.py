@@ -155,7 +155,9 @@ async def race(folder, name, files):
     storages = [SQLiteStorage(f"{folder}/{n}.db", timeout=60.0) for n in range(int(files))]
     for i, _ in enumerate(sys.stdin):
         storage = storages[i % len(storages)]
-        print(await storage.replace(f"given {i}", "old", name), await storage.create(f"new {i}", name), flush=True)
+        given = await storage.replace(f"given {i}", "old", name)
+        new = await storage.create(f"new {i}", name)
+        print(given, new, flush=True)
     for storage in storages:
         await storage.aclose()
 

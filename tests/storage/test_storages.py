@@ -291,12 +291,13 @@ MODULES = {
 def test_each_is_imported_only_when_it_is_asked_for_and_no_library_before_it_is_made(
     name: str,
 ) -> None:
+    modules = sorted(set(MODULES.values()) - {"file_lock"})
     code = f"""
 import sys
 import support_chat_adapters.storage as storage
 storage.{name}
 package = storage.__name__ + "."
-print(sorted(module for module in {sorted(set(MODULES.values()) - {"file_lock"})} if package + module in sys.modules))
+print([module for module in {modules} if package + module in sys.modules])
 print([library for library in ("redis", "keyring", "platformdirs") if library in sys.modules])
 print("sqlite3" in sys.modules, sorted(set(storage.__all__)) == storage.__all__)
 """

@@ -210,11 +210,8 @@ def test_a_link_that_says_goodbye_closes_with_1000(backend: Served) -> None:
             await proxy.until(
                 lambda log: any(entry.event == "close" and entry.of == "client" for entry in log)
             )
-            assert [
-                entry.status
-                for entry in proxy.log
-                if entry.event == "close" and entry.of == "client"
-            ] == [1000]
+            closed = [e for e in proxy.log if e.event == "close" and e.of == "client"]
+            assert [entry.status for entry in closed] == [1000]
             await transport.aclose()
 
     on_loop(scenario)

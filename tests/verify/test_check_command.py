@@ -30,32 +30,48 @@ from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
 from support_chat.verify import Always, EachStep, Eventually, Structure
 
-OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed", target="opening", effects=("wait", "load"))
-OPENED = Transition(
-    name="panel.opened", group="panel", trigger="loaded", sources="opening", target="opened", effects=({settle}),
+OPEN = Transition(
+    name="panel.open", group="panel", trigger="open",
+    sources="closed", target="opening", effects=("wait", "load"),
 )
-CLOSE = Transition(name="panel.close", group="panel", trigger="close", sources="opened", target="closed")
+OPENED = Transition(
+    name="panel.opened", group="panel", trigger="loaded",
+    sources="opening", target="opened", effects=({settle}),
+)
+CLOSE = Transition(
+    name="panel.close", group="panel", trigger="close", sources="opened", target="closed"
+)
 CHART = Chart(
-    name="panel", initial="closed", phases=("closed", "opening", "opened"), triggers=("open", "close", "loaded", "failed"),
-    external=("open", "close"), transitions=(OPEN, OPENED, CLOSE, {more}),
+    name="panel",
+    initial="closed",
+    phases=("closed", "opening", "opened"),
+    triggers=("open", "close", "loaded", "failed"),
+    external=("open", "close"),
+    transitions=(OPEN, OPENED, CLOSE, {more}),
     effects={{
         "wait": Join(doc="open() waits", slot="open"),
-        "load": Ask(doc="load it", lane="load", success="loaded", failure="failed", limit="", dispose="drop it"),
+        "load": Ask(doc="load it", lane="load", success="loaded", failure="failed",
+                    limit="", dispose="drop it"),
         "settle": Settle(doc="open() is done", slot="open"),
     }},
     ignored=(
         Ignored(triggers="open", phases=("opening", "opened"), because="it is open"),
         Ignored(triggers="close", phases=("closed", "opening"), because="it is not open"),
-        Ignored(triggers=("loaded", "failed"), phases=("closed", "opened"), because="nothing loads"),
+        Ignored(triggers=("loaded", "failed"), phases=("closed", "opened"), because="no load"),
     ),
 )
 """
-FAILED = """Transition(name="panel.failed", group="panel", trigger="failed", sources="opening", target="closed", effects="settle")"""
+FAILED = """Transition(
+    name="panel.failed", group="panel", trigger="failed",
+    sources="opening", target="closed", effects="settle",
+)"""
 UNSETTLED = FAILED.replace(', effects="settle"', "")
 PROPERTIES = """
 PROPERTIES = [
     Always("P1", "The panel is never opened.", lambda view: view.phase != "opened"),
-    EachStep("P2", "Only open() opens.", lambda move: move.trigger == "open" or move.after.phase != "opening"),
+    EachStep(
+        "P2", "Only open() opens.", lambda m: m.trigger == "open" or m.after.phase != "opening"
+    ),
 ]
 RAISES = [Always("R1", "Raises.", lambda view: 1 / 0)]
 TWICE = [PROPERTIES[0], PROPERTIES[0]]
@@ -65,7 +81,9 @@ TEXT = "P1"
 
 EMPTY = """
 from support_chat import Chart
-CHART = Chart(name="empty", initial="closed", phases="closed", triggers=(), external=(), transitions=())
+CHART = Chart(
+    name="empty", initial="closed", phases="closed", triggers=(), external=(), transitions=()
+)
 """
 
 
@@ -377,10 +395,13 @@ VARIANT = """
 import attrs
 from support_chat import CHART
 from support_chat.verify.catalogue import CATALOGUE
-CHART = attrs.evolve(CHART, transitions=tuple(
-    attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot")) if row.name == "boot.timed_out" else row
-    for row in CHART.transitions
-))
+
+def varied(row):
+    if row.name != "boot.timed_out":
+        return row
+    return attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot"))
+
+CHART = attrs.evolve(CHART, transitions=tuple(map(varied, CHART.transitions)))
 """
 
 
@@ -478,9 +499,11 @@ CHART = Chart(
     name="counter", initial="on", phases=("on", "off"), triggers="tick", external="tick",
     facts={name: Stored("a digit") for name in NAMES},
     transitions=[
-        *(Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on", when=NAMES[:i], unless=NAMES[i], sets=NAMES[i],
-                     clears=NAMES[:i]) for i in range(64)),
-        Transition(name="full", group="counting", trigger="tick", sources="on", when=NAMES, target="off"),
+        *(Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on",
+                     when=NAMES[:i], unless=NAMES[i], sets=NAMES[i], clears=NAMES[:i])
+          for i in range(64)),
+        Transition(name="full", group="counting", trigger="tick", sources="on",
+                   when=NAMES, target="off"),
     ],
     ignored=(Ignored(triggers="tick", phases="off", because="it is full"),),
 )

@@ -427,8 +427,11 @@ def binary_counter(bits: int) -> Chart:
     """A chart with 2**bits states: each tick adds one."""
     names = [f"bit{i}" for i in range(bits)]
     rows = [
-        Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on", when=names[:i], unless=names[i], sets=names[i],
-                   clears=names[:i]) for i in range(bits)
+        Transition(
+            name=f"carry.{i}", group="counting", trigger="tick", sources="on",
+            when=names[:i], unless=names[i], sets=names[i], clears=names[:i],
+        )
+        for i in range(bits)
     ]  # fmt: skip
     full = Transition(
         name="full", group="counting", trigger="tick", sources="on", when=names, target="off"

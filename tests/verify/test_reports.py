@@ -279,9 +279,7 @@ def test_no_name_breaks_an_annotation() -> None:
     assert "%0A" in rest
 
 
-def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_a_like_one() -> (
-    None
-):
+def test_a_trigger_of_another_chart_goes_by_its_own_name() -> None:
     chart = Chart(
         name="panel",
         initial="off",

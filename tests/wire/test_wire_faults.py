@@ -210,9 +210,8 @@ def test_while_it_is_down_nobody_listens_and_open_connections_stay(upstream: str
                     await asyncio.open_connection("127.0.0.1", proxy.port)
                 await echoed(ws, "still here")
                 heal()
-                assert (
-                    await client.get("/v1/heard", headers={"Connection": "close"})
-                ).status_code == 200
+                answer = await client.get("/v1/heard", headers={"Connection": "close"})
+                assert answer.status_code == 200
         assert [entry.event for entry in proxy.log if entry.event in ("up", "down")] == [
             "up",
             "down",
@@ -744,9 +743,7 @@ def test_it_serves_clients_that_block_the_thread_of_the_test(upstream: str) -> N
         proxy.wait_until(lambda log: log[-1].event == "response")
 
 
-def test_a_killed_upstream_breaks_what_is_open_and_a_new_one_is_found_behind_the_same_address() -> (
-    None
-):
+def test_a_killed_upstream_breaks_what_is_open_and_its_successor_is_found() -> None:
     async def main(first: subprocess.Popen[str], url: str) -> None:
         second: subprocess.Popen[str] | None = None
         try:

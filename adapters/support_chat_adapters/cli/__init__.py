@@ -20,19 +20,19 @@ from .terminal import Misuse, complain
 
 COMMANDS: Final = ("draw", "check", "diff", "export", "demo", "serve", "chat", "reply", "token")
 
-_ABOUT: Final = """\
-The lifecycle of a support-chat session, from the command line: see it, export it, watch it run.
-"""
+_ABOUT: Final = "The lifecycle of a support-chat session: draw it, check it, watch it run."
 _MORE: Final = """\
 try first:
-  support-chat demo                          watch a whole session against a backend inside the process
-  support-chat draw --view overview          the chart as Mermaid, for a README
-  support-chat draw --check diagrams/        in CI: are the committed diagrams still what the chart says?
+  support-chat demo                      a whole session, nothing to set up
+  support-chat draw --view overview      the chart as Mermaid, for a README
+  support-chat draw --check diagrams/    in CI: are the diagrams up to date?
 
 `support-chat COMMAND --help` has the options and more examples.
 
 exit status:
-  0  all is well        1  what was checked is not       2  the command cannot be run as it was given
+  0  all is well
+  1  what was checked is not
+  2  the command cannot be run as given
 """
 
 

@@ -22,25 +22,37 @@ _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
 _MORE: Final = f"""\
 examples:
-  support-chat chat --url {_DEFAULT_URL}            a visitor, the same one each time
-  support-chat chat --url {_DEFAULT_URL} --user ada --db chat.db
-                                                         a user, by a token minted with the key of this backend
-  support-chat chat --url https://chat.example.com --user ada --token-url https://app.example.com/chat-token
-  echo "Hello" | support-chat chat --memory --json       one message, and what comes of it as lines of JSON
+  a visitor, the same one each time:
+    support-chat chat --url {_DEFAULT_URL}
+  a user, with a token signed by the key of this backend:
+    support-chat chat --url {_DEFAULT_URL} --user ada --db chat.db
+  a user, with a token that your own server issues:
+    support-chat chat --url https://chat.example.com --user ada \\
+      --token-url https://app.example.com/chat-token
+  one message, and what comes of it as lines of JSON:
+    echo "Hello" | support-chat chat --memory --json
 
-try this, with `support-chat serve` in another terminal: write something, stop the server with Ctrl-C, watch the phase become
-reconnecting, answer with `support-chat reply "It is fixed."`, start the server again, and see the answer arrive.
+Try this, with `support-chat serve` in another terminal: write something, stop
+the server with Ctrl-C, watch the phase become reconnecting, answer with
+`support-chat reply "It is fixed."`, start the server again, and see the answer
+arrive.
 
-Type a message and press Enter (Alt-Enter for another line in it). /help lists the commands: /retry, /list, /history, /identify,
-/update, /shutdown, /boot, /quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain or --json, each
-line of standard input is a message or a command, and the end of the input leaves; for one that only listens: tail -f /dev/null | ...
+Type a message and press Enter (Alt-Enter starts a new line). /help lists the
+commands: /retry, /list, /history, /identify, /update, /shutdown, /boot, /quit.
+Ctrl-D leaves; so does Ctrl-C, twice. Without a terminal, and with --plain or
+--json, each line of standard input is a message or a command, and the end of
+the input leaves. To only listen: tail -f /dev/null | support-chat chat ...
 
-Visitors are told apart by --scope, which is the address of the backend unless you name another: what one backend knows as the
-visitor's secret is never shown to a second. Two clients with the same scope are one visitor; --memory is a new one each time.
-NO_COLOR is respected.
+--scope tells visitors apart. By default it is the address of the backend, so
+that no backend is shown the visitor's secret of another. Two clients with the
+same scope are one visitor; --memory makes a new one each time. NO_COLOR is
+respected.
 
-exit status: 0 once you leave, 1 if the first boot fails or the session ends by itself (a token refused, a session revoked),
-2 if the client cannot begin as it was asked to.
+exit status:
+  0  you left
+  1  the first boot failed, or the session ended by itself (a token refused, a
+     session revoked)
+  2  the client cannot begin as asked
 """
 
 
@@ -49,8 +61,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "chat",
         help="a chat client in the terminal that shows the phase live",
-        description="Chats with a backend on the network, as a visitor or as a user, and shows "
-        "the phase of the session live.",
+        description="Chats with a backend, as a visitor or as a user, and shows the phase live.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -30,15 +30,18 @@ _COLOURS: Final[dict[bool | None, str]] = {True: "green", False: "red", None: "y
 _STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
 _MORE: Final = """\
 examples:
-  support-chat check                                      every property of the shipped chart
-  support-chat check --list                               what they are
-  support-chat check --property S3 --property L1          two of them (L1: one for each thing to wait for)
-  support-chat check --chart panel:CHART                  a chart of your own, by properties that follow from what it declares
+  support-chat check                         the shipped chart, every property
+  support-chat check --list                  what the properties are
+  support-chat check --property S3 --property L1    only these two
+  support-chat check --chart panel:CHART     your chart, by generic properties
   support-chat check --chart panel:CHART --properties panel:PROPERTIES
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
-  0  every property holds     1  one fails, or the chart is faulty     2  misuse     3  inconclusive: a limit was hit
+  0  every property holds
+  1  one fails, or the chart is faulty
+  2  misuse
+  3  inconclusive: a limit was hit
 """
 
 
@@ -47,8 +50,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "check",
         help="model-check the chart: every reachable state, every property",
-        description="Explores every reachable state of the chart and decides properties on it; a "
-        "failure comes with its story.",
+        description="Explores every reachable state of the chart and decides properties on it;\n"
+        "a failure comes with its story.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

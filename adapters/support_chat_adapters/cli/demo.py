@@ -14,7 +14,10 @@ examples:
   support-chat demo --plain      as lines of text, for a log
   support-chat demo --json       as lines of JSON, for a program
 
-exit status: 0 if every step ended as expected, 1 if one did not, 2 if a part is missing ({_INSTALL}).
+exit status:
+  0  every step ended as expected
+  1  one did not
+  2  a part is missing: {_INSTALL}
 """
 
 
@@ -23,7 +26,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "demo",
         help="watch a session live through its whole life, nothing to set up",
-        description="Plays the whole lifecycle against a backend inside the process: no network, "
+        description="Plays the whole lifecycle against a backend inside the process: no network,\n"
         "no account, nothing to set up.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -26,10 +26,13 @@ examples:
   support-chat diff before.json after.json > changes.md
   support-chat diff {DEFAULT} shop.chat:CHART --json
 
-OLD and NEW are each `package.module:NAME`, a file that `support-chat export` wrote, or `-` for such a text on standard input.
+OLD and NEW are each `package.module:NAME`, a file written by
+`support-chat export`, or `-` for such a text on standard input.
 
 exit status:
-  0  the charts do not differ     1  they differ     2  misuse
+  0  the charts do not differ
+  1  they differ
+  2  misuse
 """
 
 
@@ -38,7 +41,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "diff",
         help="what differs between two charts: rows, what is accepted, states, verdicts",
-        description="Compares two charts by the names of their transitions, explores both, and "
+        description="Compares two charts by the names of their transitions, explores both, and\n"
         "says which verdicts change.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

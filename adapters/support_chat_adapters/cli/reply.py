@@ -11,13 +11,13 @@ from .served import add_backend_options, open_backend
 from .terminal import Misuse
 
 _MORE: Final = """\
-It writes into the backend's database, so it works while `support-chat serve` runs (which delivers it at once) and while it is stopped
-(then it is delivered as a missed message).
+It writes into the backend's database. A running `support-chat serve` delivers
+the message at once; a stopped one delivers it later, as a missed message.
 
 examples:
-  support-chat reply "Hello, how can I help?"            in the newest conversation of all
-  support-chat reply --user ada "It is fixed."           to a signed-in user
-  support-chat reply --visitor visitor-3f2a "Hello"      to a visitor, by their public id
+  support-chat reply "Hello, how can I help?"        in the newest conversation
+  support-chat reply --user ada "It is fixed."       to a signed-in user
+  support-chat reply --visitor visitor-3f2a "Hello"  to a visitor, by public id
 
 exit status: 0, or 2 if there is nobody to write to.
 """
@@ -28,8 +28,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "reply",
         help="answer as an agent of a served backend",
-        description="Writes a message of an agent, in the newest conversation or to somebody you "
-        "name.",
+        description="Writes an agent's message, in the newest conversation or to whom you name.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -42,7 +42,8 @@ def in_words(event: AnyEvent) -> str:
         case AuthChanged():
             return f"identity: {_who(event.identity)}"
         case ConnectionChanged():
-            return f"link: {'open' if event.connected else 'gone'}{', with a gap' if event.gap else ''}"
+            gap = ", with a gap" if event.gap else ""
+            return f"link: {'open' if event.connected else 'gone'}{gap}"
         case ErrorOccurred():
             return f"error: {event.error}"
         case MessageReceived():

@@ -109,7 +109,8 @@ class KeyringEntries:
                 yield self._found
             except StorageError:
                 raise
-            except Exception as error:  # backends raise whatever their system does, and may quote what they were given
+            except Exception as error:
+                # Backends raise whatever their system does, and may quote what they were given.
                 raise _storage_error(error) from None
 
     def _proven(self) -> Keyring:

@@ -109,7 +109,7 @@ class PollChannel:
                     reason=error.reason,
                 )
             )
-        except Exception as error:  # a client of the user's may raise what it likes; whoever listens has to hear of it
+        except Exception as error:  # a user's client may raise anything; the listener must hear it
             self._end(error)
 
     def _take(self, polled: Polled) -> None:

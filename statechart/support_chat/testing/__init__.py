@@ -12,10 +12,11 @@ runner is needed:
 answer what the test says:
 
     log = CallLog()
-    storage, transport, tokens = RecordingStorage(log=log), RecordingTransport(log=log), ScriptedTokens(log=log)
-    transport.hold("open")                              # the next dials wait...
-    transport.waiting("open")[0].fail(NetworkError("No route.")) # ... until the test decides
-    transport.link.emit(TokenExpired())                 # the backend speaks
+    storage, transport = RecordingStorage(log=log), RecordingTransport(log=log)
+    tokens = ScriptedTokens(log=log)
+    transport.hold("open")  # the next dials wait ...
+    transport.waiting("open")[0].fail(NetworkError("No route."))  # ... until the test decides
+    transport.link.emit(TokenExpired())  # the backend speaks
 
 `FaultyStorage`, `FaultyTransport` and `FaultyTokens` make any adapter misbehave by seed, and log
 what they did:

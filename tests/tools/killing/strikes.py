@@ -27,7 +27,8 @@ from .stored import hashed
 _PATIENCE: Final = 8.0
 """Seconds to look for a commit; a request that commits nothing for so long is not going to."""
 _ASKS: Final[dict[Kind, Wire]] = {
-    "boot": "boot", "identify": "identify", "merge": "identify", "update": "update", "send": "send", "shutdown": "shutdown",
+    "boot": "boot", "identify": "identify", "merge": "identify",
+    "update": "update", "send": "send", "shutdown": "shutdown",
 }  # fmt: skip
 
 

@@ -187,7 +187,8 @@ class FaultLog:
         return len(self._injected)
 
     def __repr__(self) -> str:
-        return f"FaultLog({[f'{one.port}.{one.operation} {one.number}: {one.fault}' for one in self._injected]})"
+        told = [f"{one.port}.{one.operation} {one.number}: {one.fault}" for one in self._injected]
+        return f"FaultLog({told})"
 
 
 class Injector:
