@@ -43,7 +43,7 @@ from support_chat_adapters.backend import (
 from support_chat_adapters.backend.server import run as server_run
 from support_chat_adapters.backend.server.origins import AllowedOrigins
 from support_chat_adapters.backend.sessions import Session
-from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite_file
+from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite
 from support_chat_adapters.transport import WidgetAPITransport, socket_channel
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 
@@ -336,13 +336,13 @@ async def an_ended_session_stays_ended(attempt: Attempt) -> None:
 
 def without_overwriting(patch: pytest.MonkeyPatch) -> None:
     # what is taken away is inside
-    real = sqlite_file._prepare  # pyright: ignore[reportPrivateUsage]
+    real = sqlite._prepare  # pyright: ignore[reportPrivateUsage]
 
     def careless(connection: sqlite3.Connection) -> None:
         real(connection)
         connection.execute("PRAGMA secure_delete = OFF")
 
-    patch.setattr(sqlite_file, "_prepare", careless)
+    patch.setattr(sqlite, "_prepare", careless)
 
 
 def with_a_draft_left_behind(patch: pytest.MonkeyPatch) -> None:

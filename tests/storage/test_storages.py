@@ -283,7 +283,7 @@ MODULES = {
     "RedisStorage": "redis",
     "KeyringStorage": "keyring",
     "MappingStorage": "mapping",
-    "FileLock": "file_lock",
+    "FileLock": "files",
 }
 
 
@@ -296,11 +296,11 @@ import sys
 import support_chat_adapters.storage as storage
 storage.{name}
 package = storage.__name__ + "."
-print(sorted(module for module in {sorted(set(MODULES.values()) - {"file_lock"})} if package + module in sys.modules))
+print(sorted(module for module in {sorted(set(MODULES.values()) - {"files"})} if package + module in sys.modules))
 print([library for library in ("redis", "keyring", "platformdirs") if library in sys.modules])
 print("sqlite3" in sys.modules, sorted(set(storage.__all__)) == storage.__all__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     module = MODULES.get(name, "memory")
-    imported = [module] if module not in ("memory", "file_lock") else []
+    imported = [module] if module not in ("memory", "files") else []
     assert done.stdout == f"{imported}\n[]\n{name == 'SQLiteStorage'} True\n"
