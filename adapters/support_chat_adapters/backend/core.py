@@ -28,7 +28,7 @@ from support_chat.ports import (
 )
 from support_chat.values import Changes, Conversation, Identity, Message
 
-from . import conversations, identifying, listings, opening, profiles, sessions
+from . import conversations, identifying, opening, profiles, sessions
 from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
@@ -195,8 +195,6 @@ class Backend:
             stored, new = conversations.send(
                 db, owner_key(found.identity), found.number, author, message, self._clock()
             )
-            if new and message.conversation_id is None:
-                listings.describe(db, stored.conversation_id, message.about)
         self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
         if new:
             self.deliver_news()
@@ -205,21 +203,14 @@ class Backend:
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
         with self.request("conversations", session) as (db, found):
-            return tuple(
-                listings.described(db, one)
-                for one in conversations.listed(db, owner_key(found.identity))
-            )
+            return conversations.listed(db, owner_key(found.identity))
 
     def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
         """The messages of a conversation, oldest first; raises BackendRejectedError
         (`conversation_not_found`).
         """
         with self.request("messages", session) as (db, found):
-            return tuple(
-                listings.message_page(
-                    db, owner_key(found.identity), conversation_id, None, -1
-                ).items
-            )
+            return conversations.messages(db, owner_key(found.identity), conversation_id)
 
     def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
         """Counts a conversation as read up to now; raises BackendRejectedError
@@ -244,7 +235,7 @@ class Backend:
         self, operation: Operation, session: str
     ) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
         """One transaction of a session that is in force, for requests that are more than the
-        methods here; see `listings`.
+        methods here; see `conversations`.
 
         Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`)
         for one whose token has expired, which is told so once.
