@@ -36,7 +36,7 @@ from support_chat import SupportChat, User
 from support_chat_adapters.backend import (
     Backend,
     IdentityKey,
-    identity_keys,
+    identity_tokens,
     sessions,
     sign_identity_token,
 )
@@ -389,20 +389,20 @@ def without_a_look_at_the_signature(patch: pytest.MonkeyPatch) -> None:
     def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
         return jwt.decode(token, options={"verify_signature": False})
 
-    patch.setattr(identity_keys, "_payload", careless)
+    patch.setattr(identity_tokens, "_payload", careless)
 
 
 def without_a_look_at(claim: str) -> Callable[[pytest.MonkeyPatch], None]:
     """The claim is taken for what the backend wants it to be."""
 
     def remove(patch: pytest.MonkeyPatch) -> None:
-        real = identity_keys._payload  # pyright: ignore[reportPrivateUsage]
+        real = identity_tokens._payload  # pyright: ignore[reportPrivateUsage]
         wanted = {"widget_id": "web", "workspace_id": "demo", "sub": "admin"}[claim]
 
         def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
             return {**real(token, keys), claim: wanted}
 
-        patch.setattr(identity_keys, "_payload", careless)
+        patch.setattr(identity_tokens, "_payload", careless)
 
     return remove
 

@@ -21,7 +21,7 @@ import attrs
 
 from support_chat.errors import BackendRejectedError
 from support_chat.ports import MessageArrived, Outgoing
-from support_chat.values import NOTHING_SAID, About, Conversation, Message
+from support_chat.values import NOTHING_SAID, About, Conversation, Message, can_be_carried
 
 from .sessions import of_owner
 
@@ -72,6 +72,8 @@ def start(db: sqlite3.Connection, owner: str, now: float) -> str:
 
 def owner_of(db: sqlite3.Connection, conversation_id: str) -> str | None:
     """Whose conversation it is, None if there is none of that id."""
+    if not can_be_carried(conversation_id):
+        return None
     row = db.execute("SELECT owner FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
     return None if row is None else str(row["owner"])
 

@@ -26,15 +26,16 @@ from support_chat.ports import (
     TokenExpired,
     UpdateAnswer,
 )
-from support_chat.values import Changes, Conversation, Identity, Message
+from support_chat.values import Changes, Conversation, Identity, Message, check_id
 
 from . import conversations, identifying, opening, profiles, sessions
 from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
-from .identity_keys import IdentityKey
+from .identity_tokens import IdentityKey
 from .log import Entry, Happening, Log, Operation, short
 from .opening import Opened
+from .requests import check_request
 from .sessions import Session, owner_key, session_ref
 from .store import Store
 from .widget import Widget, WidgetRules
@@ -48,6 +49,8 @@ class Backend:
     identity tokens: without one nobody can sign in unless the rules waive tokens. `clock` returns
     seconds since the epoch; give a test its own. Close it when done (`with Backend(...)`). It
     belongs to one thread; its links to the event loop that opened them.
+
+    Raises InvalidInputError for ids that are none.
     """
 
     def __init__(
@@ -61,8 +64,8 @@ class Backend:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.widget = Widget(
-            workspace_id=workspace_id,
-            widget_id=widget_id,
+            workspace_id=check_id("workspace_id", workspace_id),
+            widget_id=check_id("widget_id", widget_id),
             keys=tuple(keys),
             rules=rules if rules is not None else WidgetRules(),
         )
@@ -92,6 +95,7 @@ class Backend:
         for a session that was revoked or a widget that is not served.
         """
         with self._refusals("dial", credentials.session), self._store.transaction() as db:
+            check_request(credentials)
             return opening.open_session(db, self.widget, credentials, self._clock())
 
     def connect(self, credentials: Credentials) -> Connection:
@@ -135,6 +139,7 @@ class Backend:
         raises AuthRefusedError.
         """
         with self._refusals("identify", session), self._store.transaction() as db:
+            check_request(request)
             found = sessions.find(db, session)
             done = identifying.identify(
                 db, self.widget, found, request, self.faults.rejected_paths, self._clock()
@@ -191,6 +196,7 @@ class Backend:
         somebody else's).
         """
         with self.request("send", session) as (db, found):
+            check_request(message)
             author = "visitor" if found.user_id is None else "user"
             stored, new = conversations.send(
                 db, owner_key(found.identity), found.number, author, message, self._clock()
