@@ -1,4 +1,5 @@
-"""A lock between processes, which the operating system releases when its holder dies.
+"""What storages in files share: the lock between processes, which the operating system releases
+when its holder dies, and what the system says of a file, as a StorageError with the way out.
 
 The locked file is empty and stays: whoever removed it would leave another process with a lock on a
 file nobody else finds.
@@ -7,6 +8,7 @@ file nobody else finds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -14,8 +16,6 @@ from collections.abc import Generator
 from typing import Final
 
 from support_chat.errors import InvalidInputError, StorageError
-
-from .file_errors import file_error
 
 if sys.platform == "win32":
     import msvcrt
@@ -95,6 +95,31 @@ class FileLock:
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
         return False
+
+
+def file_error(error: OSError, name: str, verb: str = "used") -> StorageError:
+    """The error for the file called `name`, which cannot be `verb` (a participle: used,
+    created...).
+    """
+    # str(error) would show the folder, which may be a person's name
+    words = error.strerror or type(error).__name__
+    return StorageError(
+        f"The storage file {name!r} cannot be {verb}: {words}. {_remedy(error)}, or choose "
+        "another path.",
+        reason=type(error).__name__,
+        recoverable=error.errno
+        in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE),
+    )
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return "Make its folder writable"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "Create its folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space, then try again"
+    return "Check the file and its disk"
 
 
 if sys.platform == "win32":

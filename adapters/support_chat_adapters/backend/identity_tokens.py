@@ -1,23 +1,31 @@
-"""How the backend tells a genuine identity token: the keys it trusts and the claims it insists on.
+"""Identity tokens: how a customer's own backend signs them, and how this one tells a genuine one.
+
+Signing needs the widget's secret, which stays on the server. A token is short-lived and says who,
+for which widget and until when; the widget fetches a new one through its `token_provider` before
+the old one expires.
 
 A token names its own algorithm, and believing it is the classic mistake: `none`, or an HMAC made
 with a public key. So each key is bound to one algorithm, a token is checked with keys of exactly
 its algorithm, and an algorithm without a key is refused. Times are judged by the backend's own
-clock, handed in, never by one that a library reads.
+clock, handed in, never by one that a library reads; `nbf` with some leeway, since the clock of who
+signs is another one (RFC 7519, section 4.1.5).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import attrs
 
 from support_chat.errors import AuthRefusedError, InvalidInputError
+from support_chat.values import User, UserDict, can_be_carried, check_id
 
-from .pyjwt import require_pyjwt
+from ..extras import require
 
 Algorithm: TypeAlias = Literal["HS256", "RS256", "ES256"]
 """The signature algorithms an identity token may use: a shared secret, or a key pair (RSA, or
@@ -28,6 +36,8 @@ AUDIENCE: Final = "clad_support_chat"
 """The `aud` of an identity token that has one."""
 MAX_TOKEN_BYTES: Final = 16 * 1024
 """The longest token looked at."""
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999, in seconds since the epoch: a later time is a mistake, or an attack."""
 _MIN_SECRET_BYTES: Final = 32
 
 
@@ -55,7 +65,7 @@ def prepared_key(algorithm: str, key: str | bytes) -> Any:
     """Reads a key for signing or verifying; raises InvalidInputError (which never shows the key) if
     it cannot serve.
     """
-    require_pyjwt()
+    _require_pyjwt()
     import jwt
 
     if algorithm not in get_args(Algorithm):
@@ -78,6 +88,58 @@ def prepared_key(algorithm: str, key: str | bytes) -> Any:
         ) from None
 
 
+def sign_identity_token(
+    user: str | User | UserDict,
+    secret: str | bytes,
+    *,
+    workspace_id: str,
+    widget_id: str,
+    lifetime: float = 900.0,
+    now: float | None = None,
+    algorithm: Algorithm = "HS256",
+    company_id: str | None = None,
+    key_id: str | None = None,
+) -> str:
+    """A signed identity token for `user` (an id, a `User` or a mapping of its keys), which says
+    what is known of them.
+
+    `secret` is the widget's shared secret (HS256, at least 32 bytes) or your private key as PEM
+    (RS256, ES256); `key_id` names it where several are in use. The token lives `lifetime` seconds
+    from `now` (epoch seconds, default: the clock). Raises InvalidInputError for a user without an
+    id, a key that does not fit or a lifetime that is not positive.
+    """
+    key = prepared_key(algorithm, secret)
+    import jwt
+
+    if not (math.isfinite(lifetime) and lifetime > 0):
+        raise InvalidInputError("lifetime must be a positive number of seconds; 900 is a good one.")
+    known = _details(user)
+    check_id("user.id", known.get("id"))
+    issued = time.time() if now is None else now
+    claims: dict[str, object] = {
+        "sub": known["id"],
+        "workspace_id": check_id("workspace_id", workspace_id),
+        "widget_id": check_id("widget_id", widget_id),
+        "aud": AUDIENCE,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "jti": secrets.token_hex(16),
+    }
+    described = {"email": known.get("email"), "name": known.get("name"), "company_id": company_id}
+    claims |= {name: value for name, value in described.items() if isinstance(value, str)}
+    return jwt.encode(
+        claims, key, algorithm=algorithm, headers=None if key_id is None else {"kid": key_id}
+    )
+
+
+def _details(user: str | User | UserDict) -> Mapping[str, object]:
+    if isinstance(user, str):
+        return {"id": user}
+    if isinstance(user, User):
+        return {"id": user.id, "email": user.email, "name": user.name}
+    return dict(user)
+
+
 @attrs.frozen
 class Claims:
     """What a verified token says: who, until when (seconds since the epoch), and what is known of
@@ -98,9 +160,10 @@ def verified(
     workspace_id: str,
     widget_id: str,
     now: float,
+    leeway: float,
 ) -> Claims:
     """The claims of `token` if it is genuine, in force, and for this user, widget and workspace;
-    else AuthRefusedError.
+    else AuthRefusedError. `leeway` is how many seconds ahead the clock of who signed it may be.
     """
     payload = _payload(token, keys)
     for name, wanted in (
@@ -118,7 +181,7 @@ def verified(
     expires, not_before = _time(payload, "exp"), _time(payload, "nbf")
     if expires is None:
         raise _invalid("it has no 'exp'", "no_exp")
-    if not_before is not None and not_before > now:
+    if not_before is not None and not_before > now + leeway:
         raise _invalid("it is not in force yet ('nbf')", "not_yet_valid")
     if expires <= now:
         raise AuthRefusedError(
@@ -127,19 +190,23 @@ def verified(
             recoverable=True,
         )
     known = {name: payload.get(name) for name in ("email", "name", "company_id")}
-    details = {name: value for name, value in known.items() if isinstance(value, str)}
+    details = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, str) and can_be_carried(value)
+    }
     return Claims(user_id, expires, details)
 
 
 def _payload(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
-    require_pyjwt()
+    _require_pyjwt()
     import jwt
 
     if len(token) > MAX_TOKEN_BYTES:
         raise _invalid(f"it is longer than {MAX_TOKEN_BYTES} bytes", "too_long")
     try:
         header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError):
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise _invalid("it is not a JWT", "malformed") from None
     of_algorithm = [key for key in keys if key.algorithm == header.get("alg")]
     if not of_algorithm:
@@ -162,9 +229,14 @@ def _time(payload: Mapping[str, object], name: str) -> float | None:
     value = payload.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _invalid(f"its {name!r} is not a number", f"wrong_{name}")
-    return value
+    # compared as it is: an int may be too large for any float, a float may be no number
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not -_LATEST <= value <= _LATEST
+    ):
+        raise _invalid(f"its {name!r} is not a number of seconds since 1970", f"wrong_{name}")
+    return float(value)
 
 
 def _invalid(what: str, reason: str) -> AuthRefusedError:
@@ -174,3 +246,8 @@ def _invalid(what: str, reason: str) -> AuthRefusedError:
         code="invalid_token",
         reason=reason,
     )
+
+
+def _require_pyjwt() -> None:
+    """Called before `import jwt`: only signed-in users need it, so it is an extra."""
+    require("jwt", extra="backend", purpose="Identity tokens are signed and verified with PyJWT")
