@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat import Phase, Settings, SupportChat
 from support_chat.errors import InvalidInputError, NetworkError, StorageError, TokenProviderError
 from support_chat.ports import (
@@ -48,17 +49,15 @@ def script(operation: str, *faults: str | None) -> Faults:
     return Faults(script={operation: faults})
 
 
-def test_the_wrappers_are_the_ports_they_stand_for() -> None:
-    async def main() -> None:
-        transport = FaultyTransport(RecordingTransport(), Faults())
-        a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
-        a_transport: Transport = transport
-        a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
-        a_link: Link = await transport.open(VISITOR)
-        # that they fit is the type checker's finding
-        assert all((a_storage, a_transport, a_provider, a_link))
-
-    run(main())
+@in_virtual_time
+async def test_the_wrappers_are_the_ports_they_stand_for() -> None:
+    transport = FaultyTransport(RecordingTransport(), Faults())
+    a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
+    a_transport: Transport = transport
+    a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
+    a_link: Link = await transport.open(VISITOR)
+    # that they fit is the type checker's finding
+    assert all((a_storage, a_transport, a_provider, a_link))
 
 
 # --- the plan -------------------------------------------------------------------------------------
@@ -165,25 +164,21 @@ def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None
     assert seen["reorder"] == ("v", "v", ["storage.create"], 2.0), "nothing came to overtake it"
 
 
-def test_a_reordered_call_is_done_after_the_next_one() -> None:
-    async def main() -> None:
-        storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
-        first = asyncio.ensure_future(storage.create("k", "first"))
-        await asyncio.sleep(0)
-        assert await storage.create("k", "second") == "second"
-        assert await first == "second"
-        assert asyncio.get_running_loop().time() == 0.0
-
-    run(main())
+@in_virtual_time
+async def test_a_reordered_call_is_done_after_the_next_one() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
+    first = asyncio.ensure_future(storage.create("k", "first"))
+    await asyncio.sleep(0)
+    assert await storage.create("k", "second") == "second"
+    assert await first == "second"
+    assert asyncio.get_running_loop().time() == 0.0
 
 
-def test_a_storage_with_faults_can_always_be_closed() -> None:
-    async def main() -> None:
-        inner = RecordingStorage()
-        await FaultyStorage(inner, Faults(fail=1.0)).aclose()
-        assert inner.log.names() == ["storage.aclose"]
-
-    run(main())
+@in_virtual_time
+async def test_a_storage_with_faults_can_always_be_closed() -> None:
+    inner = RecordingStorage()
+    await FaultyStorage(inner, Faults(fail=1.0)).aclose()
+    assert inner.log.names() == ["storage.aclose"]
 
 
 # --- token providers ------------------------------------------------------------------------------
@@ -258,19 +253,17 @@ def test_each_fault_of_a_dial_does_what_it_says() -> None:
     }
 
 
-def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
-        # half before it dials, half after
-        seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
-        dialling = asyncio.ensure_future(transport.open(VISITOR))
-        await asyncio.sleep(seconds)
-        dialling.cancel()
-        await asyncio.gather(dialling, return_exceptions=True)
-        assert (len(inner.links), inner.open_links) == (1, [])
-
-    run(main())
+@in_virtual_time
+async def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
+    # half before it dials, half after
+    seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
+    dialling = asyncio.ensure_future(transport.open(VISITOR))
+    await asyncio.sleep(seconds)
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    assert (len(inner.links), inner.open_links) == (1, [])
 
 
 def test_each_fault_of_a_send_does_what_it_says() -> None:
@@ -295,43 +288,41 @@ def test_each_fault_of_a_send_does_what_it_says() -> None:
         assert [one.fault for one in on_link(script("send", fault), scenario)] == [fault]
 
 
-def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
-        link = await transport.open(VISITOR)
-        calls: Sequence[Coroutine[Any, Any, object]] = (
-            link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
-            link.renew("token"),
-            link.update({"user.name": "V"}),
-            link.send(Outgoing("m", "hello")),
-            link.conversations(),
-            link.messages("c"),
-            link.mark_read("c"),
-            link.aclose(),
-            transport.revoke("session 1"),
-        )
-        for call in calls:
-            with pytest.raises(NetworkError):
-                await call
-        seen = [one.operation for one in transport.log]
-        assert seen == [
-            "identify",
-            "renew",
-            "update",
-            "send",
-            "conversations",
-            "messages",
-            "mark_read",
-            "close",
-            "revoke",
-        ]
-        assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
-        link.abort()
-        assert not inner.open_links
-        await transport.aclose()
-
-    run(main())
+@in_virtual_time
+async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
+    link = await transport.open(VISITOR)
+    calls: Sequence[Coroutine[Any, Any, object]] = (
+        link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
+        link.renew("token"),
+        link.update({"user.name": "V"}),
+        link.send(Outgoing("m", "hello")),
+        link.conversations(),
+        link.messages("c"),
+        link.mark_read("c"),
+        link.aclose(),
+        transport.revoke("session 1"),
+    )
+    for call in calls:
+        with pytest.raises(NetworkError):
+            await call
+    seen = [one.operation for one in transport.log]
+    assert seen == [
+        "identify",
+        "renew",
+        "update",
+        "send",
+        "conversations",
+        "messages",
+        "mark_read",
+        "close",
+        "revoke",
+    ]
+    assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
+    link.abort()
+    assert not inner.open_links
+    await transport.aclose()
 
 
 def arrived(number: int) -> MessageArrived:
