@@ -66,7 +66,14 @@ async def test_the_wrappers_are_the_ports_they_stand_for() -> None:
 def test_the_same_seed_decides_the_same_and_another_one_otherwise() -> None:
     def decided(seed: int) -> list[Fault | None]:
         faults = Faults(
-            seed=seed, delay=0.2, fail=0.2, hang=0.1, duplicate=0.2, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.2,
+            hang=0.1,
+            duplicate=0.2,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.1,
         )
         return [faults.of("storage", "get", number)[0] for number in range(1, 200)]
 
@@ -162,6 +169,21 @@ def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None
     assert seen["delay"][:3] == ("v", "v", ["storage.create"])
     assert 0.0 < seen["delay"][3] <= 2.0
     assert seen["reorder"] == ("v", "v", ["storage.create"], 2.0), "nothing came to overtake it"
+    assert seen["stubborn"] == (StorageError, None, [], 102.0), "cancelled after 100 s"
+
+
+@in_virtual_time
+async def test_a_stubborn_call_is_deaf_to_every_cancellation_for_a_while() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("get", "stubborn"))
+    call = asyncio.ensure_future(storage.get("k"))
+    for _ in range(3):
+        await asyncio.sleep(0.4)
+        call.cancel()
+    await asyncio.sleep(0.4)
+    assert not call.done()
+    with pytest.raises(StorageError):
+        await call
+    assert asyncio.get_running_loop().time() == pytest.approx(1.2 + Faults().longest)
 
 
 @in_virtual_time
@@ -204,6 +226,7 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
         "duplicate": ("token 1", "token 3", 3),
         "drop": ("token 1", TokenProviderError, 2),
         "reorder": ("token 1", "token 1", 2),
+        "stubborn": ("token 1", TokenProviderError, 1),
     }
 
 
@@ -250,6 +273,7 @@ def test_each_fault_of_a_dial_does_what_it_says() -> None:
         "duplicate": ("session 2", 2, 1),
         "drop": (NetworkError, 1, 0),
         "reorder": ("session 1", 1, 1),
+        "stubborn": (NetworkError, 0, 0),
     }
 
 
@@ -274,6 +298,7 @@ def test_each_fault_of_a_send_does_what_it_says() -> None:
         "duplicate": ("message 1.2", 2),
         "drop": (NetworkError, 1),
         "reorder": ("message 1.1", 1),
+        "stubborn": (NetworkError, 0),
     }.items():
 
         async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
@@ -413,7 +438,14 @@ def test_a_session_lives_through_any_weather_and_the_same_seed_brings_the_same_w
         random.seed(seed)  # of which the session's own delays are made
         log = FaultLog()
         faults = Faults(
-            seed=seed, delay=0.1, fail=0.1, hang=0.05, duplicate=0.1, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.1,
+            hang=0.05,
+            duplicate=0.1,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.05,
         )
         inner, storage = RecordingTransport(), FaultyStorage(RecordingStorage(), faults, log=log)
         transport, tokens = (

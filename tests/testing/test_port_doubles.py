@@ -347,6 +347,46 @@ async def test_a_stubborn_call_ignores_its_cancellation_and_succeeds_too_late() 
 
 
 @in_virtual_time
+async def test_a_stubborn_reader_hangs_until_it_is_released_even_if_its_link_ends() -> None:
+    transport = RecordingTransport()
+    transport.hold("events", stubborn=True)
+    link = await transport.open(ADA)
+    link.emit(TokenExpired())
+    reading = asyncio.create_task(read(link))
+    for end in (reading.cancel, link.abort, reading.cancel):
+        await settled()
+        end()
+    await settled()
+    assert not reading.done()
+    transport.release("events")
+    assert await reading == [], "an aborted link delivers nothing"
+
+
+@in_virtual_time
+async def test_a_reader_that_is_held_gets_the_events_later_or_what_the_test_raises() -> None:
+    transport = RecordingTransport()
+    transport.hold("events")
+    link = await transport.open(ADA)
+    link.emit(TokenExpired())
+    for raised in (OSError(), asyncio.CancelledError()):
+        reading = asyncio.create_task(read(link))
+        await settled()
+        assert transport.waiting("events")[0].fail(raised)
+        with pytest.raises(type(raised)):
+            await reading
+    reading = asyncio.create_task(read(link))
+    await settled()
+    transport.release("events")
+    link.lose(quietly=True)
+    assert await reading == [TokenExpired()]
+    assert transport.log.names("link") == ["link.events"] * 3
+
+
+async def read(link: Link) -> list[LinkEvent]:
+    return [event async for event in link.events()]
+
+
+@in_virtual_time
 async def test_releasing_lets_those_that_wait_and_those_that_come_succeed() -> None:
     storage = RecordingStorage()
     storage.hold("create", "get")
