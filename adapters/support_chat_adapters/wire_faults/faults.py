@@ -1,11 +1,14 @@
-"""The faults, as data: what happens to which request, connection or frame.
+"""The faults, as data: what happens to which connection, request or frame.
 
-An HTTP fault is addressed by method and path, a WebSocket fault by the path of its upgrade and by
-data frames, counted from 1 for each sender on its connection (or from when the plan was made, if
-the connection was open by then); pings and closes are not counted. `of` says whose bytes meet it:
-those that the `client` sends, those that the `server` (the upstream) sends, or `both`. A path that
-begins with a slash addresses the end of the real one (`/sessions/identify` is also
-`/widget/v1/sessions/identify`); `*` and `?` match as in file names; the query is never looked at.
+Most HTTP faults are addressed by method and path; the method `UPGRADE` is a WebSocket upgrade,
+which is a `GET` too. A path that begins with a slash addresses the end of the real one
+(`/sessions/identify` is also `/widget/v1/sessions/identify`); `*` and `?` match as in file names;
+the query is never looked at. A WebSocket fault is addressed by the path of the upgrade and by data
+frames, counted from 1 for each sender (on a connection that was open before, from when the fault
+was planned); pings and closes are not counted.
+
+`of` says whose bytes are meant: those that the `client` sends, those that the `server` (the
+upstream) sends, or `both`.
 """
 
 from __future__ import annotations
@@ -30,9 +33,7 @@ class Refuse:
 
 @attrs.frozen
 class Status:
-    """The proxy answers by itself; the upstream never hears of the request. A WebSocket upgrade is
-    a GET.
-    """
+    """The proxy answers by itself; the upstream never sees the request."""
 
     method: str = "*"
     path: str = "*"
@@ -51,16 +52,6 @@ class Stall:
     after: int = 0
     part: Part = "message"
     seconds: float | None = None
-
-
-@attrs.frozen
-class Delay:
-    """The request (or the response, by `of`) is held for `seconds`."""
-
-    method: str = "*"
-    path: str = "*"
-    seconds: float = 0.1
-    of: Senders = "server"
 
 
 @attrs.frozen
@@ -98,7 +89,7 @@ class Garbage:
 
 @attrs.frozen
 class Swallow:
-    """The request is carried out, and the whole response dropped; then the connection closes, is
+    """The request is carried out and its response dropped; then the client's connection closes, is
     reset, or stays open in silence.
     """
 
@@ -118,19 +109,9 @@ class Duplicate:
 
 
 @attrs.frozen
-class BlockUpgrade:
-    """A WebSocket upgrade is answered with `code`; with None it hangs until `release()` and is then
-    reset. Other requests pass.
-    """
-
-    path: str = "*"
-    code: int | None = 403
-
-
-@attrs.frozen
 class CloseWith:
-    """After `after` frames of `of`, the client gets a close frame with this code; the upstream's
-    connection just ends.
+    """After `after` frames of `of`, the client gets a close frame with this code, and the
+    upstream's connection ends. With 1006, the code that no close frame can have, both are reset.
     """
 
     path: str = "*"
@@ -141,18 +122,9 @@ class CloseWith:
 
 
 @attrs.frozen
-class DropAfter:
-    """After `after` frames of `of`, both connections are reset."""
-
-    path: str = "*"
-    after: int = 0
-    of: Sender = "server"
-
-
-@attrs.frozen
 class StallFrames:
     """After `after` frames of `of`, nothing that `stalled` sends passes, pings included, until
-    `release()` or for `seconds`.
+    `release()`, `heal()` or the end of `seconds`.
     """
 
     path: str = "*"
@@ -183,21 +155,14 @@ class CutFrame:
 
 
 @attrs.frozen
-class GarbageFrame:
-    """`data` passes instead of this frame, as raw bytes: not as a frame, unless it is one."""
+class ReplaceFrame:
+    """`data` passes instead of this frame, as raw bytes: with none the frame is lost, and what is
+    no frame is noise.
+    """
 
     path: str = "*"
     frame: int = 1
-    data: bytes = b"\xff\xff\xff\xff"
-    of: Sender = "server"
-
-
-@attrs.frozen
-class LoseFrame:
-    """This frame does not pass; those after it do."""
-
-    path: str = "*"
-    frame: int = 1
+    data: bytes = b""
     of: Sender = "server"
 
 
@@ -210,27 +175,14 @@ class RepeatFrame:
     of: Sender = "server"
 
 
-@attrs.frozen
-class DelayFrame:
-    """This frame, and what its sender sends after it, is held for `seconds`."""
-
-    path: str = "*"
-    frame: int = 1
-    seconds: float = 0.1
-    of: Sender = "server"
-
-
-ShapeFault: TypeAlias = Stall | Delay | Slow | Cut | Garbage
+ByteFault: TypeAlias = Stall | Slow | Cut | Garbage
 """What happens to the bytes of a request or a response on their way."""
-HTTPFault: TypeAlias = ShapeFault | Status | Swallow | Duplicate | BlockUpgrade
-FrameFault: TypeAlias = CutFrame | GarbageFrame | LoseFrame | RepeatFrame | DelayFrame
+HTTPFault: TypeAlias = ByteFault | Status | Swallow | Duplicate
+FrameFault: TypeAlias = CutFrame | ReplaceFrame | RepeatFrame
 """What happens when a frame arrives."""
-PassedFault: TypeAlias = CloseWith | DropAfter | StallFrames | SlowFrames
-"""What happens when a number of frames have passed; with 0 at once."""
-Fault: TypeAlias = Refuse | HTTPFault | FrameFault | PassedFault
-
-FRAME_FAULTS = (CutFrame, GarbageFrame, LoseFrame, RepeatFrame, DelayFrame)
-PASSED_FAULTS = (CloseWith, DropAfter, StallFrames, SlowFrames)
+LinkFault: TypeAlias = CloseWith | StallFrames | SlowFrames
+"""What happens to a WebSocket when a number of frames have passed; with 0 at once."""
+Fault: TypeAlias = Refuse | HTTPFault | FrameFault | LinkFault
 
 
 def path_matches(pattern: str, path: str) -> bool:
@@ -238,12 +190,7 @@ def path_matches(pattern: str, path: str) -> bool:
     return fnmatchcase(path, f"*{pattern}" if pattern.startswith("/") else pattern)
 
 
-def addresses(fault: Fault, method: str, path: str, *, upgrade: bool) -> bool:
+def addresses(fault: HTTPFault, method: str, path: str, *, upgrade: bool) -> bool:
     """Whether an HTTP fault addresses this request."""
-    match fault:
-        case BlockUpgrade():
-            return upgrade and path_matches(fault.path, path)
-        case Status() | Stall() | Delay() | Slow() | Cut() | Garbage() | Swallow() | Duplicate():
-            return fault.method in ("*", method) and path_matches(fault.path, path)
-        case _:
-            return False
+    methods = ("*", method, "UPGRADE") if upgrade else ("*", method)
+    return fault.method in methods and path_matches(fault.path, path)

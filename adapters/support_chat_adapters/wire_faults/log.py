@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from .faults import Fault, Sender
+from .http1 import Request
+from .plans import Claim
 
 Event: TypeAlias = Literal[
     "connected",
@@ -34,11 +36,11 @@ class Entry:
 
     `connected`, `closed`: a client's connection began, ended. `request`: one has come (`bytes`).
     `response`: one has passed (`status`). `upgraded`: a WebSocket is open. `frame`: a data frame
-    has passed (`of`, `bytes`, and `frames`: the how many-eth of its sender). `close`: a close frame
+    has passed (`of`, `bytes`, and `frames`: its number among its sender's). `close`: a close frame
     has passed (`status`: its code). `applied`: a planned fault took effect (`fault`: its class's
     name; `bytes` or `frames`: where). `unreachable`: the upstream did not take a connection.
-    `broken`: a connection ended in the middle of something, without a fault of ours. `down`, `up`:
-    the proxy stopped listening, listens again.
+    `broken`: a connection ended in the middle of something, without a fault of the proxy's. `down`,
+    `up`: the proxy stopped listening, listens again.
     """
 
     event: Event
@@ -59,11 +61,22 @@ class Log:
         self._entries: list[Entry] = []
         self._changed = threading.Condition()
 
-    def add(self, entry: Entry) -> None:
-        """Adds an entry and wakes up who waits."""
+    def add(
+        self, event: Event, connection: int = 0, request: Request | None = None, **details: Any
+    ) -> None:
+        """Adds an entry, whose other fields are `details`, and wakes up who waits."""
+        method, path = (request.method, request.path) if request is not None else ("", "")
         with self._changed:
-            self._entries.append(entry)
+            self._entries.append(Entry(event, connection, method, path, **details))
             self._changed.notify_all()
+
+    def take_effect(
+        self, claim: Claim[Any], connection: int, request: Request | None = None, **details: Any
+    ) -> None:
+        """The claimed fault takes effect; nothing is added if it had before."""
+        if claim.take_effect():
+            name = type(claim.fault).__name__
+            self.add("applied", connection, request, fault=name, **details)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

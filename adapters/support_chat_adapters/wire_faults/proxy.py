@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from .connection import Connection
@@ -22,7 +22,9 @@ from .faults import Fault
 from .http1 import LIMIT
 from .log import Entry, Log
 from .plans import Plan, Plans
-from .wires import Gate, Wire
+from .streams import Gate, Wire
+
+_T = TypeVar("_T")
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
@@ -42,10 +44,13 @@ class FaultProxy:
 
     def __init__(self, upstream: str | tuple[str, int]) -> None:
         self._upstream = _address(upstream)
-        self._plans = Plans()
+        self._plans, self._gate = Plans(), Gate()
+        self._server: asyncio.Server | None = None
         self._log = Log()
         self._bugs: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, name="fault proxy", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._main()), name="fault proxy", daemon=True
+        )
         self._started: Future[None] = Future()
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._count = 0
@@ -113,24 +118,21 @@ class FaultProxy:
         that fit the first is met; one request meets one fault. A WebSocket that is open already is
         met too, at once where `after=0`.
         """
-        for fault in faults:
-            self._plans.add(
-                fault if isinstance(fault, Plan) else Plan(fault, times, skip, required)
-            )
-        self._do(self._look)
+        plans = [
+            fault if isinstance(fault, Plan) else Plan(fault, times, skip, required)
+            for fault in faults
+        ]
+        self._call(self._add(plans))
 
     def release(self) -> None:
         """Lets through what is stalled now; the plans stay."""
-        self._do(lambda: self._gate.release())
+        self._call(self._release())
 
     def heal(self) -> None:
         """Forgets every plan, lets stalled bytes through and listens again; AssertionError if a
         required plan was not met.
         """
-        unmet = self._plans.clear()
-        self.release()
-        self.up()
-        self._complain(unmet)
+        self._complain(self._call(self._heal()))
 
     def down(self) -> None:
         """Stops listening: connections are refused by the system, and none of them is seen here.
@@ -172,12 +174,8 @@ class FaultProxy:
                 "\n".join(["Planned faults that were not met:", *unmet, "The log:", str(self._log)])
             )
 
-    def _run(self) -> None:
-        asyncio.run(self._main())
-
     async def _main(self) -> None:
-        self._loop, self._stop, self._gate = asyncio.get_running_loop(), asyncio.Event(), Gate()
-        self._server: asyncio.Server | None = None
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             await self._listen()
         except BaseException as error:
@@ -198,14 +196,14 @@ class FaultProxy:
             self._server = await asyncio.start_server(
                 self._accept, sock=self._reserved, limit=LIMIT
             )
-            self._log.add(Entry("up"))
+            self._log.add("up")
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
             self._reserved = _bound(self._port)
-            self._log.add(Entry("down"))
+            self._log.add("down")
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
@@ -221,19 +219,26 @@ class FaultProxy:
         if not task.cancelled() and (bug := task.exception()) is not None:
             self._bugs.append(bug)
 
-    def _look(self) -> None:
-        for connection in list(self._connections.values()):
+    # a change is a coroutine, so that it is made on the proxy's own loop
+
+    async def _add(self, plans: Sequence[Plan]) -> None:
+        for plan in plans:
+            self._plans.add(plan)
+        for connection in self._connections.values():
             if connection.tunnel is not None:
                 connection.tunnel.look()
 
-    def _do(self, act: Callable[[], None]) -> None:
-        async def acting() -> None:
-            act()
+    async def _release(self) -> None:
+        self._gate.release()
 
-        self._call(acting())
+    async def _heal(self) -> tuple[str, ...]:
+        unmet = self._plans.clear()
+        self._gate.release()
+        await self._listen()
+        return unmet
 
-    def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+    def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
 
 def _address(upstream: str | tuple[str, int]) -> tuple[str, int]:

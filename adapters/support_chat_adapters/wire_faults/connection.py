@@ -7,17 +7,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import attrs
 
-from .faults import BlockUpgrade, Duplicate, Stall, Status, Swallow
+from .faults import Duplicate, Fault, Stall, Status, Swallow
 from .http1 import Request, Response, UnreadableError, read_request, read_response
-from .log import Entry, Event, Log
+from .log import Log
 from .plans import Claim, Plans
-from .shaping import CutOffError, Took, shape_of, shaped
-from .tunnel import Tunnel
-from .wires import Gate, Wire
+from .streams import CutError, Gate, Wire, byte_fault, faulty
+from .websocket import Tunnel
 
 
 class _Then(Enum):
@@ -42,24 +42,25 @@ class Connection:
 
     async def run(self) -> None:
         """Serves it to its end; whatever breaks on the wire breaks it too."""
-        self._note("connected")
+        self.log.add("connected", self.number)
         then = _Then.RESET
         try:
             refused = self.plans.connection()
             if refused is not None:
-                self._took(refused, None, 0)
+                self.log.take_effect(refused, self.number)
             else:
                 then = await self._serve()
         except (OSError, asyncio.IncompleteReadError, UnreadableError):
-            self._note("broken")
+            self.log.add("broken", self.number)
         finally:
             (self.client.reset if then is _Then.RESET else self.client.close)()
-            self._note("closed")
+            self.log.add("closed", self.number)
 
     async def _serve(self) -> _Then:
         request = await read_request(self.client.reader)
         while request is not None:
-            self._note("request", request, bytes=len(request.head) + len(request.body))
+            size = len(request.head) + len(request.body)
+            self.log.add("request", self.number, request, bytes=size)
             claim = self.plans.request(request.method, request.path, upgrade=request.upgrade)
             try:
                 if request.upgrade:
@@ -75,7 +76,10 @@ class Connection:
         return _Then.CLOSE
 
     async def _while_the_client_is_there(
-        self, request: Request, claim: Claim | None, upcoming: asyncio.Future[Request | None]
+        self,
+        request: Request,
+        claim: Claim[Fault] | None,
+        upcoming: asyncio.Future[Request | None],
     ) -> _Then:
         """One exchange; over when the client has gone. Reading on is how its going is seen."""
         exchange = asyncio.ensure_future(self._exchange(request, claim))
@@ -92,82 +96,61 @@ class Connection:
                 await asyncio.gather(upcoming, exchange, return_exceptions=True)
         return then
 
-    async def _exchange(self, request: Request, claim: Claim | None) -> _Then:
+    async def _exchange(self, request: Request, claim: Claim[Fault] | None) -> _Then:
         """Carries a request to the upstream and its response back, or does instead what the fault
         says.
         """
-        match claim and claim.fault:
-            case Status() as fault:
-                self._took(claim, request, 0)
-                await self.client.send(
-                    _answer(
-                        fault.code, fault.headers, fault.body if request.method != "HEAD" else b""
-                    )
-                )
+        if claim is not None:
+            if isinstance(claim.fault, Status):
+                self.log.take_effect(claim, self.number, request)
+                await self.client.send(_answer(claim.fault, request))
                 return _Then.CLOSE if request.upgrade else _Then.KEEP
-            case BlockUpgrade(code=code):
-                self._took(claim, request, 0)
-                if code is None:
-                    await self.gate.wait()
-                    return _Then.RESET
-                await self.client.send(_answer(code, (), b""))
-                return _Then.CLOSE
-            case Duplicate():
+            if isinstance(claim.fault, Duplicate):
                 await self._carry_out_and_drop(request, claim)
-            case _:
-                pass
         upstream = await self._dial()
         if upstream is None:
             return _Then.RESET
         try:
             return await self._through(upstream, request, claim)
-        except CutOffError:
+        except CutError:
             upstream.reset()
             return _Then.RESET
         finally:
             upstream.close()
 
-    async def _through(self, upstream: Wire, request: Request, claim: Claim | None) -> _Then:
+    async def _through(self, upstream: Wire, request: Request, claim: Claim[Fault] | None) -> _Then:
         fault = claim.fault if claim is not None else None
 
-        def took(size: int) -> None:
-            self._took(claim, request, size)
+        def take_effect(size: int) -> None:
+            if claim is not None:
+                self.log.take_effect(claim, self.number, request, bytes=size)
 
         sent = _pieces(request.head, request.body)
-        await upstream.pour(
-            shaped(sent, len(request.head), shape_of(fault, "client"), took, self.gate)
-        )
+        shaped = partial(faulty, take_effect=take_effect, gate=self.gate)
+        await upstream.pour(shaped(sent, len(request.head), byte_fault(fault, "client")))
         response = await read_response(upstream.reader, request.method)
         if isinstance(fault, Swallow):
-            return await self._swallow(response, fault, took)
+            take_effect(await _size(response))
+            if fault.then == "silence":
+                await self.gate.wait()
+            return _Then.RESET if fault.then == "reset" else _Then.CLOSE
         # a stall of both is one stall
-        released = isinstance(fault, Stall) and claim is not None and claim.has_effect
-        shape = None if released else shape_of(fault, "server")
-        back = shaped(_response_pieces(response), len(response.head), shape, took, self.gate)
-        size = await self.client.pour(back)
-        self._note("response", request, status=response.status, bytes=size)
-        if response.status == 101:
-            self._note("upgraded", request)
-            self.tunnel = Tunnel(
-                self.number,
-                request,
-                self.client,
-                upstream,
-                plans=self.plans,
-                log=self.log,
-                gate=self.gate,
-            )
-            await self.tunnel.run()
-            return _Then.CLOSE
-        return _Then.KEEP if response.keep else _Then.CLOSE
+        stalled = isinstance(fault, Stall) and claim is not None and claim.has_effect
+        answered = None if stalled else byte_fault(fault, "server")
+        size = await self.client.pour(
+            shaped(_response_pieces(response), len(response.head), answered)
+        )
+        self.log.add("response", self.number, request, status=response.status, bytes=size)
+        if response.status != 101:
+            return _Then.KEEP if response.keep else _Then.CLOSE
+        self.log.add("upgraded", self.number, request)
+        self.tunnel = Tunnel(
+            self.number, request, self.client, upstream, self.plans, self.log, self.gate
+        )
+        await self.tunnel.run()
+        return _Then.CLOSE
 
-    async def _swallow(self, response: Response, fault: Swallow, took: Took) -> _Then:
-        took(await _size(response))
-        if fault.then == "silence":
-            await self.gate.wait()
-        return _Then.RESET if fault.then == "reset" else _Then.CLOSE
-
-    async def _carry_out_and_drop(self, request: Request, claim: Claim | None) -> None:
+    async def _carry_out_and_drop(self, request: Request, claim: Claim[Fault]) -> None:
         upstream = await self._dial()
         if upstream is None:
             return
@@ -176,30 +159,14 @@ class Connection:
             size = await _size(await read_response(upstream.reader, request.method))
         finally:
             upstream.close()
-        self._took(claim, request, size)
+        self.log.take_effect(claim, self.number, request, bytes=size)
 
     async def _dial(self) -> Wire | None:
         try:
             return await Wire.to(*self.upstream_at)
         except OSError:
-            self._note("unreachable")
+            self.log.add("unreachable", self.number)
             return None
-
-    def _took(self, claim: Claim | None, request: Request | None, size: int) -> None:
-        if claim is not None and claim.took_effect():
-            self._note("applied", request, fault=type(claim.fault).__name__, bytes=size)
-
-    def _note(
-        self,
-        event: Event,
-        request: Request | None = None,
-        *,
-        fault: str = "",
-        status: int = 0,
-        bytes: int = 0,
-    ) -> None:
-        method, path = (request.method, request.path) if request is not None else ("", "")
-        self.log.add(Entry(event, self.number, method, path, fault, status=status, bytes=bytes))
 
 
 async def _pieces(*pieces: bytes) -> AsyncGenerator[bytes, None]:
@@ -218,11 +185,12 @@ async def _size(response: Response) -> int:
     return len(response.head) + sum([len(piece) async for piece in response.body])
 
 
-def _answer(code: int, headers: tuple[tuple[str, str], ...], body: bytes | str) -> bytes:
-    content = body.encode() if isinstance(body, str) else body
+def _answer(fault: Status, request: Request) -> bytes:
+    body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+    content = body if request.method != "HEAD" else b""
     lines = [
-        f"HTTP/1.1 {code} Told by the fault proxy",
+        f"HTTP/1.1 {fault.code} Answered by the fault proxy",
         f"Content-Length: {len(content)}",
-        *(f"{name}: {value}" for name, value in headers),
+        *(f"{name}: {value}" for name, value in fault.headers),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + content
