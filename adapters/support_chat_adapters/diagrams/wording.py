@@ -25,7 +25,9 @@ def calls(chart: Chart) -> tuple[str, ...]:
 
 def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
     """The phases of each composite, by its name."""
-    return {name: tuple(map(str, phases)) for name, phases in chart.composites.items()}
+    return {
+        part.name: tuple(map(str, part.phases)) for part in chart.composites if len(part.phases) > 1
+    }
 
 
 def spoken(
