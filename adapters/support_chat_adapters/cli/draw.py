@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .charts import DEFAULT, add_chart_option, load_chart
+from .charts import add_chart_option, command, load_chart
 from .terminal import Misuse, coloured, emit
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from support_chat_adapters.diagrams.gallery import Staleness
 
 _PICTURES: Final = ("mermaid", "dot", "svg")
+_DIRECTORY: Final = Path("diagrams")
 _WHOLE: Final = ("table", "calls", "json")
 _SUFFIXES: Final = {
     ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
@@ -62,13 +63,20 @@ def register(commands: Any) -> None:
     )
     whole = parser.add_mutually_exclusive_group()
     whole.add_argument(
-        "--write", metavar="DIR", type=Path, help="write every picture and table into DIR"
+        "--write",
+        metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
+        type=Path,
+        help=f"write every picture and table into DIR (default: {_DIRECTORY})",
     )
     whole.add_argument(
         "--check",
         metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
         type=Path,
-        help="check that DIR holds just what --write would write",
+        help="check that DIR holds just what --write would write (default: likewise)",
     )
     parser.set_defaults(run=run)
 
@@ -83,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         return _keep(directory, arguments)
     form = _format(arguments.format, arguments.output)
-    text = _drawn(load_chart(arguments.chart), form, arguments.view)
+    text = _drawn(load_chart(arguments), form, arguments.view)
     if arguments.output is None:
         emit(text)
     else:
@@ -137,7 +145,7 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
 
     if directory.exists() and not directory.is_dir():
         raise Misuse(f"{directory} is not a directory")
-    files = gallery(load_chart(arguments.chart))
+    files = gallery(load_chart(arguments))
     if arguments.write:
         _tell(
             write(directory, files),
@@ -150,11 +158,8 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
         print(coloured(f"{directory}: {len(files)} files, all fresh", "green", sys.stdout))
         return 0
     _tell(staleness, {"stale": "stale", "missing": "missing", "superfluous": "superfluous"})
-    chart = [] if arguments.chart == DEFAULT else ["--chart", arguments.chart]
-    print(
-        "mend it with:\n  "
-        f"{shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}"
-    )
+    mend = command("draw", arguments, "chart", "app_dir")
+    print(f"mend it with:\n  {mend} {shlex.join(['--write', str(directory)])}")
     return 1
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
-from support_chat import CHART, Chart, Transition
+from support_chat import Chart, Transition
 from support_chat.chart.model import Note
 from support_chat.verify import Report
 from support_chat.verify.reports import WORDS
@@ -182,22 +182,6 @@ def _answer(chart: Chart, row: Transition) -> str:
     if row.error is not None:
         return REFUSED
     return ACCEPTED if specs else IGNORED
-
-
-def has_catalogue(chart: Chart) -> bool:
-    """Whether the chart has every name of the shipped one, so that the shipped chart's properties
-    can be asked of it.
-    """
-    return all(
-        set(wanted) <= set(had)
-        for wanted, had in (
-            (CHART.phases, chart.phases),
-            (CHART.triggers, chart.triggers),
-            (CHART.facts, chart.facts),
-            (CHART.effects, chart.effects),
-            (CHART.registers, chart.registers),
-        )
-    )
 
 
 def turns(old: Report, new: Report) -> tuple[Turn, ...]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 import attrs
+
+_PLAIN: Final = r"[a-zA-Z0-9_]+"
 
 
 @attrs.frozen
@@ -65,8 +68,8 @@ def identifiers(names: Iterable[str], reserved: Collection[str]) -> Mapping[str,
     name or, in whatever case, a `reserved` word.
     """
     found: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: not re.fullmatch(r"\w+", name)):
-        identifier = re.sub(r"\W", "_", name)
+    for name in sorted(names, key=lambda name: not re.fullmatch(_PLAIN, name)):
+        identifier = re.sub(r"[^a-zA-Z0-9_]", "_", name)
         while identifier.lower() in reserved or identifier in found.values():
             identifier += "_"
         found[name] = identifier

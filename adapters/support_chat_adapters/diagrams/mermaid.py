@@ -57,4 +57,4 @@ def _named(label: str, identifier: str, keyword: str = "") -> str:
 
 def _text(lines: Iterable[str]) -> str:
     # as they stand these would end the label, or begin an entity or a tag
-    return "<br/>".join(re.sub(r'[:;"#<>]', lambda m: f"#{ord(m[0])};", line) for line in lines)
+    return "<br/>".join(re.sub(r'[:;"#<>%]', lambda m: f"#{ord(m[0])};", line) for line in lines)

@@ -4,10 +4,11 @@ before you have written any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
-from ..chart.model import Arm, Chart, Join, Note
+from ..chart.model import Arm, Ask, Chart, Fail, Join, Note, Transition
 from .explore import Space
 from .model import superseded_only_dispose
 from .properties import EachStep, Eventually, Property, Structure
@@ -29,8 +30,8 @@ def generic(chart: Chart) -> tuple[Property, ...]:
         Structure("G3", "A timer means one thing.", one_expiry_each),
         EachStep(
             "G4",
-            "Every outcome, event and expiry is answered by a row, or ignored on purpose.",
-            _answered,
+            "Every call and every outcome is answered by a row, or ignored on purpose.",
+            partial(_answered, _awaited(chart)),
         ),
         *(
             Eventually(
@@ -84,13 +85,49 @@ def _late_ones_change_nothing(chart: Chart, space: Space) -> Sequence[str]:
     ]
 
 
-def _answered(move: Move) -> bool:
-    if move.step.rows or not move.step.happening.of:
-        return True
-    phase, trigger = move.before.phase, move.trigger
-    return any(
-        trigger in entry.triggers and phase in entry.phases for entry in move.model.chart.ignored
-    )
+def _answered(awaited: frozenset[str], move: Move) -> bool:
+    return bool(move.step.rows) or move.trigger not in awaited
+
+
+def _awaited(chart: Chart) -> frozenset[str]:
+    """The triggers by which somebody waits for an answer: calls that a row makes wait or refuses,
+    and the outcomes of effects, but for those that share a lane.
+    """
+    outcomes = [
+        spec.outcomes
+        for spec in chart.effects.values()
+        if isinstance(spec, Ask) and not spec.several
+    ]
+    calls = [row.trigger for row in chart.transitions if _answers_a_call(chart, row)]
+    return frozenset(chain(*outcomes, *calls)) - frozenset(chart.events)
+
+
+def _answers_a_call(chart: Chart, row: Transition) -> bool:
+    specs = [chart.effects[effect] for effect in row.effects]
+    refuses = row.error is not None and not any(isinstance(spec, Fail) for spec in specs)
+    return refuses or any(isinstance(spec, Join) for spec in specs)
+
+
+def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
+    """The triggers that no row wants in some state of a phase, with these phases: they change
+    nothing there, which may be meant or forgotten.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for step in space.steps:
+        if not step.rows:
+            phases = found.setdefault(step.happening.trigger, {})
+            phases[space.model.phase_of(step.before)] = None
+    ignored = {
+        (trigger, phase)
+        for entry in space.model.chart.ignored
+        for trigger in entry.triggers
+        for phase in entry.phases
+    }
+    return {
+        str(trigger): told
+        for trigger, phases in found.items()
+        if (told := tuple(str(phase) for phase in phases if (trigger, phase) not in ignored))
+    }
 
 
 def _waits(slot: str, view: View) -> bool:
