@@ -15,6 +15,7 @@ from support_chat_adapters.diagrams.placement import LINE, Box, Placement, place
 from support_chat_adapters.diagrams.routes import Point, Route, route
 from support_chat_adapters.diagrams.svg import svg
 from support_chat_adapters.diagrams.views import group_on_the_map, overview
+from support_chat_adapters.diagrams.wording import composites
 
 GROUPS = {
     name: drawing for name in CHART.groups if (drawing := group_on_the_map(CHART, name)).edges
@@ -164,7 +165,7 @@ def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) 
         }
 
         assert set(map(str, chart.phases)) <= shown
-        assert {name.upper() for name in chart.composites} <= shown
+        assert {name.upper() for name in composites(chart)} <= shown
         assert "href" not in text
         assert "<script" not in text
         assert "prefers-color-scheme: dark" in text

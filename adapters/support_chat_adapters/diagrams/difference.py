@@ -211,11 +211,11 @@ def _entries(chart: Chart) -> dict[str, dict[str, _Entry]]:
     found: dict[str, dict[str, _Entry]] = {"transitions": {}}
     whole: _Entry = {}
     for key, value in document.items():
-        if key == "transitions":
+        if key in ("transitions", "composites"):
             found[key] = {row["name"]: _attributes(row) for row in value}
         elif key in ("facts", "effects"):
             found[key] = {name: _attributes(spec) for name, spec in value.items()}
-        elif key in ("events", "composites"):
+        elif key == "events":
             found[key] = {name: {"of": tuple(_words(said))} for name, said in value.items()}
         elif key == "ignored":
             found[key] = {

@@ -17,6 +17,7 @@ from textwrap import wrap
 import attrs
 
 from support_chat import Chart, Effect, InvalidInputError, Transition
+from support_chat.chart.composites import as_written
 from support_chat.chart.model import Raise
 
 from .drawing import Drawing, Edge, Frame, Node
@@ -229,7 +230,7 @@ def _told(chart: Chart, rows: Iterable[Transition]) -> Iterator[str]:
     for row in rows:
         words = [", ".join(_triggers(chart, [row])), guard(row), _aim(row)]
         head = f"{row.name}: {' '.join(word for word in words if word)}"
-        alike.setdefault(_effects(row), []).append(head)
+        alike.setdefault(_effects(chart, row), []).append(head)
     for effects, heads in alike.items():
         for text in (*heads, f"/ {effects}" if effects else ""):
             yield from _wrapped(text, INSIDE)
@@ -241,7 +242,7 @@ def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
         ", ".join(_triggers(chart, [row])),
         f"{all_but(chart, row.sources)} {_aim(row)}",
         guard(row),
-        _effects(row),
+        _effects(chart, row),
     )
     return tuple(
         "\n".join(_wrapped(text, width)) for text, (_, width) in zip(texts, COLUMNS, strict=True)
@@ -252,10 +253,10 @@ def _aim(row: Transition) -> str:
     return f"→ {row.target}" if _left(row) else ""
 
 
-def _effects(row: Transition) -> str:
+def _effects(chart: Chart, row: Transition) -> str:
     return ", ".join(
         f"{e} {row.error.error.__name__}" if e == Effect.REFUSE and row.error else e
-        for e in row.effects
+        for e in as_written(row, chart.composites).effects
     )
 
 

@@ -24,9 +24,12 @@ def calls(chart: Chart) -> tuple[str, ...]:
 
 
 def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
-    """The phases of each composite, by its name."""
+    """The phases of each composite that is drawn as a frame, by its name: the outermost ones."""
+    spans = {part.name: tuple(map(str, part.phases)) for part in chart.composites if part.phases}
     return {
-        part.name: tuple(map(str, part.phases)) for part in chart.composites if len(part.phases) > 1
+        name: phases
+        for name, phases in spans.items()
+        if not any(set(phases) < set(others) for others in spans.values())
     }
 
 
