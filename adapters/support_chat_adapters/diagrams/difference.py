@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 
 from support_chat import Chart, Transition
-from support_chat.chart.model import Note
+from support_chat.chart.model import Note, Refuse
 from support_chat.verify import Report
 from support_chat.verify.reports import WORDS
 from support_chat.verify.story import story
@@ -176,7 +176,8 @@ def _answer(chart: Chart, row: Transition) -> str:
         or row.sets
         or row.clears
         or row.assigns
-        or any(not isinstance(spec, Note) or spec.opens for spec in specs)
+        or any(not isinstance(spec, Refuse | Note) for spec in specs)
+        or any(isinstance(spec, Note) and spec.opens for spec in specs)
     ):
         return ACCEPTED
     if row.error is not None:
