@@ -329,6 +329,11 @@ ONE_FAULT: tuple[tuple[str, dict[str, Any], str], ...] = (
         "opened: what is late never gets here; drop 'late'",
     ),
     (
+        "an internal trigger is asked for what only a call carries",
+        rows(attrs.evolve(SETTLED, when="gently")),
+        "settled: reads 'gently', which the internal trigger 'settled' never carries",
+    ),
+    (
         "a call that fails is told nothing",
         {
             **effects(fail=Fail(doc="it fails", slot="door")),

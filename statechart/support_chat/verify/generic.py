@@ -8,7 +8,22 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain
 
-from ..chart.model import Arm, Ask, Chart, Fail, Join, Note, Transition
+from ..chart.composites import left_open
+from ..chart.model import (
+    Abandon,
+    Arm,
+    Ask,
+    Chart,
+    Disarm,
+    Dispose,
+    Done,
+    Fail,
+    Join,
+    Note,
+    Refuse,
+    SettleDetached,
+    Transition,
+)
 from .explore import Space
 from .model import superseded_only_dispose
 from .properties import EachStep, Eventually, Property, Structure
@@ -33,6 +48,10 @@ def generic(chart: Chart) -> tuple[Property, ...]:
             "Every call and every outcome is answered by a row, or ignored on purpose.",
             partial(_answered, _awaited(chart)),
         ),
+        Structure(
+            "G6", "A row that begins or ends a composite has its entry or exit.", parts_whole
+        ),
+        Structure("G7", "What a row starts it does not stop again.", stops_what_it_starts),
         *(
             Eventually(
                 f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(_waits, slot)
@@ -73,11 +92,38 @@ def no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
     ]
 
 
+def parts_whole(chart: Chart, space: Space) -> Sequence[str]:
+    """What rows leave out of the entries and exits of composites, one sentence each."""
+    return [left for row in chart.transitions for left in left_open(row, chart.composites)]
+
+
+def stops_what_it_starts(chart: Chart, space: Space) -> Sequence[str]:
+    """The rows that stop a timer, or give up a request, that they have started themselves."""
+    found: list[str] = []
+    for row in chart.transitions:
+        started: dict[str, str] = {}
+        for effect in row.effects:
+            match chart.effects[effect]:
+                case Arm(timer=timer):
+                    started[timer] = effect
+                case Ask(lane=lane):
+                    started[lane] = effect
+                case Disarm(timers=stopped) | Abandon(lanes=stopped):
+                    gone = [started.pop(name) for name in stopped if name in started]
+                    found += [
+                        f"{row.name} asks for {one}, and stops it by {effect}" for one in gone
+                    ]
+                case _:
+                    pass
+    return found
+
+
 def _late_ones_change_nothing(chart: Chart, space: Space) -> Sequence[str]:
     harmless = [
         effect
         for effect, spec in chart.effects.items()
-        if isinstance(spec, Note) and spec.opens is None
+        if isinstance(spec, Dispose | SettleDetached)
+        or (isinstance(spec, Note) and spec.opens is None)
     ]
     return [
         f"{row} would act on a superseded outcome"
@@ -105,7 +151,7 @@ def _awaited(chart: Chart) -> frozenset[str]:
 def _answers_a_call(chart: Chart, row: Transition) -> bool:
     specs = [chart.effects[effect] for effect in row.effects]
     refuses = row.error is not None and not any(isinstance(spec, Fail) for spec in specs)
-    return refuses or any(isinstance(spec, Join) for spec in specs)
+    return refuses or any(isinstance(spec, Join | Done | Refuse) for spec in specs)
 
 
 def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
