@@ -234,6 +234,11 @@ def _told(chart: Chart, rows: Iterable[Transition]) -> Iterator[str]:
     for effects, heads in alike.items():
         for text in (*heads, f"/ {effects}" if effects else ""):
             yield from _wrapped(text, INSIDE)
+    said = {word for effects in alike for word in effects.split(", ")}
+    for part in chart.composites:  # what their words stand for is told once in a box
+        for word, does in ((f"begin {part.name}", part.entry), (f"end {part.name}", part.exit)):
+            if word in said:
+                yield from _wrapped(f"{word} / {', '.join(does)}", INSIDE)
 
 
 def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
