@@ -76,14 +76,10 @@ ROWS: Final = (
 
 OPENED_AT_FIRST: Final = (
     Transition(
-        name="panel.opened",
-        group="panel",
-        trigger="loaded",
-        sources="opening",
-        target="open",
+        name="panel.opened", group="panel", trigger="loaded", sources="opening", target="open",
         effects="settle",
     ),
-)
+)  # fmt: skip
 
 OPENED: Final = (
     Transition(
@@ -128,26 +124,12 @@ AT_FIRST: Final = panel(*OPENED_AT_FIRST)
 CHART: Final = panel(*OPENED)
 
 PROPERTIES: Final = (
-    Always(
-        "P1",
-        "What is open and has the focus is read.",
-        lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread")),
-    ),
-    EachStep(
-        "P2",
-        "Only show() opens.",
-        lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening"),
-    ),
-    Eventually(
-        "P3",
-        "Opening comes to an end, and so does every show().",
-        lambda v: v.phase == "opening" or v.waiting("show"),
-    ),
-    CanReach(
-        "P4",
-        "From everywhere the panel can be opened.",
-        lambda v: True,
-        lambda v: v.phase == "open",
-        calls=True,
-    ),
-)
+    Always("P1", "What is open and has the focus is read.",
+           lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread"))),
+    EachStep("P2", "Only show() opens.",
+             lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening")),
+    Eventually("P3", "Opening comes to an end, and so does every show().",
+               lambda v: v.phase == "opening" or v.waiting("show")),
+    CanReach("P4", "From everywhere the panel can be opened.",
+             lambda v: True, lambda v: v.phase == "open", calls=True),
+)  # fmt: skip

@@ -299,6 +299,29 @@ def test_as_json_each_difference_is_an_entry(diff: Diff, capsys: Printed) -> Non
     ]
 
 
+def test_a_difference_need_not_be_a_failure(diff: Diff, capsys: Printed) -> None:
+    assert diff("was:CHART", "is_now:CHART", "--exit-zero") == 0
+    assert "## Verdicts that change" in capsys.readouterr().out
+
+
+OWN = """
+from support_chat.verify import Always
+PROPERTIES = [Always("D1", "Nobody waits at a closed door.", lambda view: view.phase != "closed" or view.idle)]
+"""
+
+
+def test_the_verdicts_may_be_those_of_properties_of_one_s_own(
+    diff: Diff, tmp_path: Path, capsys: Printed
+) -> None:
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    assert diff("was:CHART", "is_now:CHART", "--properties", "own:PROPERTIES", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert ("D1", "held", "failed") in [
+        (turn["id"], turn["before"], turn["after"]) for turn in found["verdicts"]
+    ]
+    assert (found["schema"], found["version"]) == ("support-chat/difference", 1)
+
+
 def test_a_chart_may_come_from_standard_input(
     diff: Diff, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
@@ -310,7 +333,7 @@ def test_a_chart_may_come_from_standard_input(
 @pytest.mark.parametrize(
     ("old", "complaint"),
     [
-        ("was", "was: there is no such file; a chart is named as package.module:NAME"),
+        ("was", "was: there is no such file; write it as package.module:NAME"),
         ("no.json", "no.json: No such file or directory"),
         ("was.py", "was.py: This is no exported chart"),
         ("was:DOOR", "was has no 'DOOR'; its charts: CHART"),

@@ -37,13 +37,17 @@ exit status:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0 well, 1 not well, 2 misuse. `arguments`
-    defaults to the program's own.
+    """Runs one command, or helps without one, and returns the exit status: 0 well, 1 not well, 2
+    misuse. `arguments` defaults to the program's own.
 
     Errors that a caller can mend come out as a line on standard error, never as a traceback.
     """
     try:
-        parsed = parser().parse_args(arguments)
+        whole = parser()
+        parsed = whole.parse_args(arguments)
+        if parsed.command is None:
+            whole.print_help()
+            return 0
         status: int = parsed.run(parsed)
         sys.stdout.flush()
         return status
@@ -76,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name in COMMANDS:
         import_module(f".{name}", __name__).register(commands)
     return whole

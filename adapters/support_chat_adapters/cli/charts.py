@@ -69,18 +69,21 @@ def chart_named(named: str, option: str, app_dir: str | None) -> Chart:
     """The chart that is `package.module:NAME`, a file of `support-chat export`, or `-` for such a
     text on standard input; raises as `load_chart` does.
     """
-    from support_chat import Chart
+    from support_chat import Chart, ChartError
     from support_chat_adapters.diagrams.exported import from_json
 
-    if named == "-":
-        return from_json(sys.stdin.read())
     if is_file(named):
         try:
-            return from_json(Path(named).read_text(encoding="utf-8"))
+            text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
+            return from_json(text)
         except UnicodeDecodeError as error:
             raise Misuse(
                 f"{option}{named}: this is no exported chart: write one with `support-chat export`"
             ) from error
+        except ChartError as error:
+            if error.faults:
+                raise
+            raise Misuse(f"{option}{named}: {error.message}") from error
     if ":" not in named:
         raise Misuse(
             f"{option}{named}: there is no such file; write it as package.module:NAME, for example "
@@ -106,8 +109,8 @@ def command(name: str, arguments: argparse.Namespace, *options: str) -> str:
 
 
 def is_file(named: str) -> bool:
-    """Whether a chart is named by a file, and not by a module."""
-    return Path(named).suffix == ".json" or Path(named).exists()
+    """Whether a chart is named by a file or as standard input, and not by a module."""
+    return named == "-" or Path(named).suffix == ".json" or Path(named).exists()
 
 
 def properties_of(

@@ -307,7 +307,7 @@ def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
         set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
     ):
         return "a session runs nothing but variants of the shipped chart"
-    if is_file(named) or named == "-":
+    if is_file(named):
         return "it imports the chart, so name it as package.module:NAME"
     differs = ""
     for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
-from .terminal import Misuse, coloured
+from .terminal import Misuse, as_json, coloured
 
 _INSTALL: Final = 'pip install "support-chat[serve]"'
 _MORE: Final = """\
@@ -101,8 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         if find_spec(name) is None
     ]
     if missing:
-        print(_INSTALL, file=sys.stderr)
-        return 2
+        raise Misuse(f"serving needs {', '.join(missing)}, which an extra brings: {_INSTALL}")
     import asyncio
 
     from ..backend import IdentityKey, WidgetRules
@@ -158,17 +156,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _say(arguments: argparse.Namespace, url: str) -> None:
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "url": url,
-                    "workspace": arguments.workspace,
-                    "widget": arguments.widget,
-                    "db": arguments.db,
-                }
-            ),
-            flush=True,
-        )
+        address = {
+            "url": url,
+            "workspace": arguments.workspace,
+            "widget": arguments.widget,
+            "db": arguments.db,
+        }
+        print(as_json("serve", address), end="", flush=True)
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
     print(

@@ -15,8 +15,8 @@ a `Chart` as keys, and one entry of the long ones a line:
   `target` may be null;
 - `ignored`: objects with `triggers`, `phases`, `because`.
 
-In `facts`, `effects` and `transitions` what is null, false or empty is left out, but for a
-transition's `target`.
+In `facts`, `effects` and `transitions` what is null, false or empty is left out, but for what an
+effect must declare, and for a transition's `target`.
 
 A reader refuses a `version` that it does not know; the version changes when a key changes its
 meaning or goes away.
@@ -104,9 +104,10 @@ def _plain(value: _Data) -> Any:
 
 
 def _specified(spec: Any) -> dict[str, Any]:
+    values = {field: _plain(getattr(spec, field.name)) for field in attrs.fields(type(spec))}
     return {
         "kind": type(spec).__name__.lower(),
-        **{name: value for name, value in _plain(attrs.asdict(spec)).items() if value},
+        **{f.name: value for f, value in values.items() if value or f.default is attrs.NOTHING},
     }
 
 
