@@ -50,27 +50,38 @@ EFFECTS: Final[dict[str, EffectSpec]] = {
 
 ROWS: Final = (
     Transition(
-        name="panel.show", group="panel", trigger="show", sources="closed", target="opening", sets="focused", effects=("wait", "load")
+        name="panel.show", group="panel", trigger="show", sources="closed", target="opening",
+        sets="focused", effects=("wait", "load")
     ),
-    Transition(name="panel.show_again", group="panel", trigger="show", sources="opening", sets="focused", effects="wait"),
+    Transition(name="panel.show_again", group="panel", trigger="show", sources="opening",
+        sets="focused", effects="wait"),
     Transition(
-        name="panel.restore", group="panel", trigger="show", sources=("open", "minimised"), target="open",
+        name="panel.restore", group="panel", trigger="show", sources=("open", "minimised"),
+        target="open",
         sets="focused", clears="unread", effects="done",
     ),
-    Transition(name="panel.failed", group="panel", trigger="load_failed", sources="opening", target="closed", effects="fail"),
-    Transition(name="panel.cancel", group="panel", trigger="hide", sources="opening", target="closed", effects=("fail", "drop")),
-    Transition(name="panel.hide", group="panel", trigger="hide", sources=("open", "minimised"), target="closed"),
-    Transition(name="panel.minimise", group="panel", trigger="minimise", sources="open", target="minimised"),
+    Transition(name="panel.failed", group="panel", trigger="load_failed", sources="opening",
+        target="closed", effects="fail"),
+    Transition(name="panel.cancel", group="panel", trigger="hide", sources="opening",
+        target="closed", effects=("fail", "drop")),
+    Transition(name="panel.hide", group="panel", trigger="hide", sources=("open", "minimised"),
+        target="closed"),
+    Transition(name="panel.minimise", group="panel", trigger="minimise", sources="open",
+        target="minimised"),
     Transition(
-        name="unread.hidden", group="unread", trigger="message", sources=("closed", "opening", "minimised"), unless="unread",
+        name="unread.hidden", group="unread", trigger="message",
+        sources=("closed", "opening", "minimised"), unless="unread",
         sets="unread", effects="badge",
     ),
     Transition(
-        name="unread.behind", group="unread", trigger="message", sources="open", unless=("focused", "unread"),
+        name="unread.behind", group="unread", trigger="message", sources="open",
+        unless=("focused", "unread"),
         sets="unread", effects="badge",
     ),
-    Transition(name="focus.back", group="focus", trigger="focus", sources="open", sets="focused", clears="unread"),
-    Transition(name="focus.gained", group="focus", trigger="focus", sources=("closed", "opening", "minimised"), sets="focused"),
+    Transition(name="focus.back", group="focus", trigger="focus", sources="open", sets="focused",
+        clears="unread"),
+    Transition(name="focus.gained", group="focus", trigger="focus",
+        sources=("closed", "opening", "minimised"), sets="focused"),
     Transition(name="focus.lost", group="focus", trigger="blur", sources=PHASES, clears="focused"),
 )  # fmt: skip
 
@@ -87,7 +98,8 @@ OPENED: Final = (
         when="focused", clears="unread", effects="settle",
     ),
     Transition(
-        name="panel.opened_behind", group="panel", trigger="loaded", sources="opening", target="open",
+        name="panel.opened_behind", group="panel", trigger="loaded", sources="opening",
+        target="open",
         unless="focused", effects="settle",
     ),
 )  # fmt: skip
@@ -125,11 +137,11 @@ CHART: Final = panel(*OPENED)
 
 PROPERTIES: Final = (
     Always("P1", "What is open and has the focus is read.",
-           lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread"))),
+        lambda v: not (v.phase == "open" and v.has("focused") and v.has("unread"))),
     EachStep("P2", "Only show() opens.",
-             lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening")),
+        lambda m: m.trigger == "show" or (m.before.phase, m.after.phase) != ("closed", "opening")),
     Eventually("P3", "Opening comes to an end, and so does every show().",
-               lambda v: v.phase == "opening" or v.waiting("show")),
+        lambda v: v.phase == "opening" or v.waiting("show")),
     CanReach("P4", "From everywhere the panel can be opened.",
-             lambda v: True, lambda v: v.phase == "open", calls=True),
+        lambda v: True, lambda v: v.phase == "open", calls=True),
 )  # fmt: skip

@@ -26,8 +26,10 @@ from support_chat import Chart, Transition
 LAMP = Chart(
     name="lamp", initial="off", phases=("off", "on"), triggers="switch", external="switch",
     transitions=(
-        Transition(name="switch.on", group="switching", trigger="switch", sources="off", target="on"),
-        Transition(name="switch.off", group="switching", trigger="switch", sources="on", target="{off}"),
+        Transition(name="switch.on", group="switching", trigger="switch", sources="off",
+            target="on"),
+        Transition(name="switch.off", group="switching", trigger="switch", sources="on",
+            target="{off}"),
     ),
 )
 OTHER = 3
@@ -257,7 +259,8 @@ def test_a_chart_of_one_s_own_is_found_in_the_working_directory(
         ("lamps:OTHER", "OTHER is of type int, not a support_chat.Chart"),
         (
             "needy:LAMP",
-            "needy needs the module 'not_installed_anywhere', which is not installed ({here}needy.py:1)",
+            "needy needs the module 'not_installed_anywhere', which is not installed "
+            "({here}needy.py:1)",
         ),
         (
             "broken:LAMP",

@@ -31,32 +31,40 @@ from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
 from support_chat.verify import Always, EachEffect, EachStep
 
-OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed", target="opening", effects=("wait", "load"))
+OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed",
+    target="opening", effects=("wait", "load"))
 OPENED = Transition(
-    name="panel.opened", group="panel", trigger="loaded", sources="opening", target="opened", effects=({settle}),
+    name="panel.opened", group="panel", trigger="loaded", sources="opening", target="opened",
+    effects=({settle}),
 )
-CLOSE = Transition(name="panel.close", group="panel", trigger="close", sources="opened", target="closed")
+CLOSE = Transition(name="panel.close", group="panel", trigger="close", sources="opened",
+    target="closed")
 CHART = Chart(
-    name="panel", initial="closed", phases=("closed", "opening", "opened"), triggers=("open", "close", "loaded", "failed"),
+    name="panel", initial="closed", phases=("closed", "opening", "opened"),
+    triggers=("open", "close", "loaded", "failed"),
     external=("open", "close"), transitions=(OPEN, OPENED, CLOSE, {more}),
     effects={{
         "wait": Join(doc="open() waits", slot="open"),
-        "load": Ask(doc="load it", lane="load", success="loaded", failure="failed", limit="", dispose="drop it"),
+        "load": Ask(doc="load it", lane="load", success="loaded", failure="failed", limit="",
+            dispose="drop it"),
         "settle": Settle(doc="open() is done", slot="open"),
     }},
     ignored=(
         Ignored(triggers="open", phases=("opening", "opened"), because="it is open"),
         Ignored(triggers="close", phases=("closed", "opening"), because="it is not open"),
-        Ignored(triggers=("loaded", "failed"), phases=("closed", "opened"), because="nothing loads"),
+        Ignored(triggers=("loaded", "failed"), phases=("closed", "opened"),
+            because="nothing loads"),
     ),
 )
 """
-FAILED = """Transition(name="panel.failed", group="panel", trigger="failed", sources="opening", target="closed", effects="settle")"""
+FAILED = """Transition(name="panel.failed", group="panel", trigger="failed", sources="opening",
+    target="closed", effects="settle")"""
 UNSETTLED = FAILED.replace(', effects="settle"', "")
 PROPERTIES = """
 PROPERTIES = [
     Always("P1", "The panel is never opened.", lambda view: view.phase != "opened"),
-    EachStep("P2", "Only open() opens.", lambda move: move.trigger == "open" or move.after.phase != "opening"),
+    EachStep("P2", "Only open() opens.",
+        lambda move: move.trigger == "open" or move.after.phase != "opening"),
 ]
 ALIKE = [
     Always("A1", "It never opens.", lambda view: view.phase != "opened"),
@@ -78,21 +86,29 @@ from support_chat.chart.model import Join, Note, Settle, Stored
 from support_chat.verify import CanReach, EachEffect, EachStep, Eventually
 
 CHART = Chart(
-    name="gap", initial="choosing", phases=("choosing", "done"), triggers=("choose", "submit", "scroll"),
+    name="gap", initial="choosing", phases=("choosing", "done"),
+    triggers=("choose", "submit", "scroll"),
     external=("choose", "submit", "scroll"), facts={"has_file": Stored("a file is chosen")},
-    effects={"wait": Join(doc="submit() waits", slot="submit"), "settle": Settle(doc="done", slot="submit"), "odd": Note(doc="never")},
+    effects={"wait": Join(doc="submit() waits", slot="submit"),
+        "settle": Settle(doc="done", slot="submit"), "odd": Note(doc="never")},
     transitions=(
-        Transition(name="choose", group="wizard", trigger="choose", sources=("choosing", "done"), sets="has_file"),
+        Transition(name="choose", group="wizard", trigger="choose", sources=("choosing", "done"),
+            sets="has_file"),
         Transition(
-            name="submit", group="wizard", trigger="submit", sources="choosing", target="done", when="has_file", effects=("wait", "settle")
+            name="submit", group="wizard", trigger="submit", sources="choosing", target="done",
+            when="has_file", effects=("wait", "settle")
         ),
-        Transition(name="again", group="wizard", trigger="submit", sources="done", effects=("wait", "settle")),
-        Transition(name="scroll", group="wizard", trigger="scroll", sources=("choosing", "done"), when="has_file"),
-        Transition(name="odd", group="wizard", trigger="scroll", sources="done", unless="has_file", effects="odd"),
+        Transition(name="again", group="wizard", trigger="submit", sources="done",
+            effects=("wait", "settle")),
+        Transition(name="scroll", group="wizard", trigger="scroll", sources=("choosing", "done"),
+            when="has_file"),
+        Transition(name="odd", group="wizard", trigger="scroll", sources="done", unless="has_file",
+            effects="odd"),
     ),
 )
 UNASKED = [
-    CanReach("U1", "Begins in a phase that the chart has not.", lambda view: view.phase == "choosin", lambda view: False),
+    CanReach("U1", "Begins in a phase that the chart has not.",
+        lambda view: view.phase == "choosin", lambda view: False),
     Eventually("U2", "Nobody waits for long.", lambda view: view.waiting("submit")),
     EachEffect("U3", "Never.", ("odd",), lambda view, move: False),
 ]
@@ -100,7 +116,8 @@ UNASKED = [
 
 EMPTY = """
 from support_chat import Chart
-CHART = Chart(name="empty", initial="closed", phases="closed", triggers=(), external=(), transitions=())
+CHART = Chart(name="empty", initial="closed", phases="closed", triggers=(), external=(),
+    transitions=())
 """
 
 
@@ -121,8 +138,8 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         "restless": PANEL.format(settle='"settle",', more=FAILED)
         .replace("Join, Settle", "Join, Raise, Settle")
         .replace(
-            'trigger="close", sources="opened", target="closed"',
-            'trigger="close", sources="opened", effects="again"',
+            'trigger="close", sources="opened",\n    target="closed"',
+            'trigger="close", sources="opened",\n    effects="again"',
         )
         .replace(
             '"settle": Settle', '"again": Raise(doc="again", trigger="close"), "settle": Settle'
@@ -180,8 +197,10 @@ def test_a_chart_without_properties_is_checked_by_what_it_declares(
 
 
 def test_a_failure_is_told_as_a_story_with_what_is_true_after_each_step(
-    check: Check, capsys: Printed
+    check: Check, tmp_path: Path, capsys: Printed
 ) -> None:
+    text = (tmp_path / "spoilt.py").read_text(encoding="utf-8")
+    line = text[: text.index('name="panel.failed"')].count("\n") + 1
     assert check("--chart", "spoilt:CHART", "--property", "G5") == 1
     out = capsys.readouterr().out.splitlines()
     assert out[1:] == [
@@ -194,7 +213,7 @@ def test_a_failure_is_told_as_a_story_with_what_is_true_after_each_step(
         "           -> closed    [panel.failed]",
         "           ledger: waits for open",
         "    From here on nothing more happens by itself.",
-        "    at spoilt.py:13",
+        f"    at spoilt.py:{line}",
         "    support-chat check --chart spoilt:CHART '--property=G5 open'",
         "1 properties: 1 failed",
     ]
@@ -257,7 +276,7 @@ def test_a_call_without_an_answer_fails_and_a_hint_without_one_is_told(
 
 @pytest.mark.parametrize("id", ["U1", "U2", "U3"])
 def test_a_property_that_is_never_asked_of_anything_says_so(
-    id: str, check: Check, capsys: Printed
+    id: str, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     asked = ("--chart", "gap:CHART", "--properties", "gap:UNASKED", "--property", id)
     assert check(*asked) == 0
@@ -267,6 +286,12 @@ def test_a_property_that_is_never_asked_of_anything_says_so(
     assert check("--json", *asked) == 0
     (found,) = json.loads(capsys.readouterr().out)["properties"]
     assert (found["verdict"], found["asked"]) == ("held", False)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert check("--junit", "check.xml", *asked) == 0
+    (case,) = ElementTree.parse(tmp_path / "check.xml").getroot().findall("testcase")
+    assert [each.get("message") for each in case] == ["never asked of any state or step"]
+    assert "| ❔ never asked |" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_property_of_the_shipped_chart_is_always_asked_of_something(
@@ -525,7 +550,8 @@ import attrs
 from support_chat import CHART
 from support_chat.verify.catalogue import CATALOGUE
 CHART = attrs.evolve(CHART, transitions=tuple(
-    attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot")) if row.name == "boot.timed_out" else row
+    attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot"))
+    if row.name == "boot.timed_out" else row
     for row in CHART.transitions
 ))
 """
@@ -666,9 +692,11 @@ CHART = Chart(
     name="counter", initial="on", phases=("on", "off"), triggers="tick", external="tick",
     facts={name: Stored("a digit") for name in NAMES},
     transitions=[
-        *(Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on", when=NAMES[:i], unless=NAMES[i], sets=NAMES[i],
+        *(Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on",
+            when=NAMES[:i], unless=NAMES[i], sets=NAMES[i],
                      clears=NAMES[:i]) for i in range(64)),
-        Transition(name="full", group="counting", trigger="tick", sources="on", when=NAMES, target="off"),
+        Transition(name="full", group="counting", trigger="tick", sources="on", when=NAMES,
+            target="off"),
     ],
     ignored=(Ignored(triggers="tick", phases="off", because="it is full"),),
 )

@@ -279,7 +279,7 @@ def test_no_name_breaks_an_annotation() -> None:
     assert "%0A" in rest
 
 
-def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_a_like_one() -> (
+def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_it() -> (
     None
 ):
     chart = Chart(
@@ -323,7 +323,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (directory / "rows.py").write_text(
         "A = dict(\n    name = 'a.row',\n)\nB = dict(name='b.row')  # not a_row\n"
         "def made(name: str): return dict(\n    name=f'c.{name}')\nC = made('open')\n"
-        "D = [dict(name=f'd{i}') for i in range(3)]\nE = dict('e.row'[:0] or {}, row=str('e.row'))\n",
+        "D = [dict(name=f'd{i}') for i in range(3)]\nE = dict(row=str('e.row'))\n",
         encoding="utf-8",
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])

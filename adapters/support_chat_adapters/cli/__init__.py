@@ -25,14 +25,16 @@ The lifecycle of a support-chat session, from the command line: see it, export i
 """
 _MORE: Final = """\
 try first:
-  support-chat demo                          watch a whole session against a backend inside the process
-  support-chat draw --view overview          the chart as Mermaid, for a README
-  support-chat draw --check diagrams/        in CI: are the committed diagrams still what the chart says?
+  support-chat demo                      watch a whole session against an embedded backend
+  support-chat draw --view overview      the chart as Mermaid, for a README
+  support-chat draw --check diagrams/    in CI: are the diagrams still what the chart says?
 
 `support-chat COMMAND --help` has the options and more examples.
 
 exit status:
-  0  all is well        1  what was checked is not       2  the command cannot be run as it was given
+  0  all is well
+  1  what was checked is not
+  2  the command cannot be run as it was given
 """
 
 

@@ -48,7 +48,7 @@ def add_properties_option(parser: argparse.ArgumentParser) -> None:
         "--properties",
         metavar="MODULE:NAME",
         help="your properties, a sequence of them; those that follow from what the chart declares "
-        "are decided as well (default: the catalogue of the shipped chart, for it and its variants)",
+        "are decided as well (default: for the shipped chart and its variants its catalogue)",
     )
 
 

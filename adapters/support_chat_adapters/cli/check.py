@@ -39,15 +39,21 @@ _COLOURS: Final[dict[bool | None, str]] = {True: "green", False: "red", None: "y
 _STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
 _MORE: Final = """\
 examples:
-  support-chat check                                      every property of the shipped chart
-  support-chat check --list                               what they are
-  support-chat check --property S3 --property L1          two of them (L1: one for each thing to wait for)
-  support-chat check --chart panel:CHART                  a chart of your own, by properties that follow from what it declares
+  support-chat check                     every property of the shipped chart
+  support-chat check --list              what they are
+  support-chat check --property S3 --property L1
+                                         two of them (L1: one for each thing to wait for)
+  support-chat check --chart panel:CHART
+                                         a chart of your own, by what it declares
   support-chat check --chart panel:CHART --properties panel:PROPERTIES
+  support-chat check --chart before.json -q
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
-  0  every property holds     1  one fails, or the chart is faulty     2  misuse     3  inconclusive: a limit was hit
+  0  every property holds
+  1  one fails, or the chart has problems
+  2  misuse
+  3  inconclusive: a limit was hit
 """
 
 

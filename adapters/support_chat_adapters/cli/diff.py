@@ -27,13 +27,16 @@ _MOST_STATES: Final = 20_000
 _MORE: Final = f"""\
 examples:
   git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
-  support-chat diff before.json after.json > changes.md
+  support-chat diff before.json after.json --exit-zero > changes.md
   support-chat diff {DEFAULT} shop.chat:CHART --json
 
-OLD and NEW are each `package.module:NAME`, a file that `support-chat export` wrote, or `-` for such a text on standard input.
+OLD and NEW are each `package.module:NAME`, a file that `support-chat export`
+wrote, or `-` for such a text on standard input.
 
 exit status:
-  0  the charts do not differ     1  they differ     2  misuse
+  0  the charts do not differ, or --exit-zero
+  1  they differ
+  2  misuse
 """
 
 

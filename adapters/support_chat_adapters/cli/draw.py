@@ -26,14 +26,16 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 _MORE: Final = """\
 examples:
-  support-chat draw                                       the overview as Mermaid
-  support-chat draw -o lifecycle.svg                      the overview as a picture, nothing else installed
-  support-chat draw --view group booting -o booting.svg   one group, with guards and effects
+  support-chat draw                          the overview as Mermaid
+  support-chat draw -o lifecycle.svg         as a picture, nothing else installed
+  support-chat draw --view group booting -o booting.svg
+                                             one group, with guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
-  support-chat draw --format calls                        what each call does in each phase, as Markdown
-  support-chat draw --chart shop.chat:CHART               a chart of your own, importable from here
-  support-chat draw --write diagrams/                     every file of the directory
-  support-chat draw --check diagrams/                     in CI: exit status 1 if a file is stale, missing or superfluous
+  support-chat draw --format calls           what each call does in each phase
+  support-chat draw --chart shop.chat:CHART  a chart of your own
+  support-chat draw --write diagrams/        every file of the directory
+  support-chat draw --check diagrams/        in CI: exit status 1 if a file is stale,
+                                             missing or superfluous
 """
 
 

@@ -25,8 +25,8 @@ examples:
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
-  support-chat export --check adapters/support_chat_adapters/transport/wire/
-                                                         in CI: exit status 1 if a document there is stale or missing
+  support-chat export --check wire/                      in CI: exit status 1 if a
+                                                         document there is stale or missing
 """
 
 

@@ -11,15 +11,15 @@ from .served import add_backend_options, open_backend
 from .terminal import Misuse, as_json, emit
 
 _MORE: Final = """\
-It writes into the backend's database, so it works while `support-chat serve` runs (which delivers it at once) and while it is stopped
-(then it is delivered as a missed message).
+It writes into the backend's database. While `support-chat serve` runs, the
+message is delivered at once; else once it runs again, as a missed message.
 
 examples:
-  support-chat reply "Hello, how can I help?"            in the newest conversation of all
-  support-chat reply --user ada "It is fixed."           to a signed-in user
-  support-chat reply --visitor visitor-3f2a "Hello"      to a visitor, by their public id
+  support-chat reply "Hello, how can I help?"         in the newest conversation of all
+  support-chat reply --user ada "It is fixed."        to a signed-in user
+  support-chat reply --visitor visitor-3f2a "Hello"   to a visitor, by their public id
 
-exit status: 0, or 2 if there is nobody to write to.
+exit status: 0, or 2 if there is nobody to write to, or nothing to say.
 """
 
 

@@ -15,21 +15,24 @@ from .terminal import Misuse, as_json, coloured
 
 _INSTALL: Final = 'pip install "support-chat[serve]"'
 _MORE: Final = """\
-It is meant for development, tests and small installations: one process, one SQLite file, no TLS of its own (put a reverse proxy in
-front of it). What it has answered is on disk: killing it loses nothing.
+It is meant for development, tests and small installations: one process, one
+SQLite file, no TLS of its own (put a reverse proxy in front of it). What it has
+answered is on disk: killing it loses nothing.
 
 examples:
-  support-chat serve                                     on this machine, data in ./support-chat.db
+  support-chat serve                          on this machine, data in ./support-chat.db
   support-chat serve --db /srv/chat.db --port 9000
-  support-chat serve --allow-origin https://app.example.com --allow-origin 'https://*.example.com'
+  support-chat serve --allow-origin https://app.example.com
+  support-chat serve --allow-origin 'https://*.example.com'
 
 then, in another terminal:
   support-chat chat --url http://127.0.0.1:8787          a visitor
   support-chat chat --url http://127.0.0.1:8787 --user ada
-  support-chat reply "Hello, how can I help?"            an agent's answer, also while the server is stopped
+  support-chat reply "Hello, how can I help?"            an agent's answer, also while
+                                                         the server is stopped
   support-chat token --user ada                          an identity token for tests
 
-exit status: 0 once it is told to end (Ctrl-C or SIGTERM), 2 if it cannot begin.
+exit status: 0 once it is ended (Ctrl-C or SIGTERM), 2 if it cannot begin.
 """
 
 

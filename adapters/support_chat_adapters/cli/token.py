@@ -9,15 +9,16 @@ from .served import add_backend_options, key_secret
 from .terminal import Misuse, as_json, emit
 
 _MORE: Final = """\
-For tests and development: in production your own server mints tokens for the people it has signed in, in the same six lines
-(README, "Tokens"). The token is all that goes to standard output, so that it can be piped.
+For tests and development: in production your own server mints tokens for the
+people it has signed in, in the same six lines (README, "Tokens"). The token is
+all that goes to standard output, so that it can be piped.
 
 examples:
   support-chat token --user ada
   support-chat token --user ada --lifetime 20 --json
   curl -d "$(support-chat token --user ada)" ...
 
-exit status: 0, or 2 if the token cannot be made as it was asked for.
+exit status: 0, or 2 if the token cannot be made.
 """
 
 

@@ -23,10 +23,12 @@ _Answers: TypeAlias = "dict[tuple[str, bool, str], set[str]]"
 """The names of the rows that answer, by the phase, whether a boot waits, and the column's title."""
 
 _LEGEND: Final = """\
-*now*: settles in the same step, without the network. *join*: shares the outcome of what is under way. *wait*: done when it is
-possible, and settled with its outcome, within its timeout. *→ phase*: begins it; the phase changes at once. *✗*: raises the error
-of that name on the spot, changing nothing. *–*: nobody yet whom another user could differ from. Where a cell has several
-answers, what is under way decides. The table is for a plain `shutdown()`; with `clear_storage=True` it always waits for the clear.
+*now*: settles in the same step, without the network. *join*: shares the outcome of what is under
+way. *wait*: done when it is possible, and settled with its outcome, within its timeout. *→ phase*:
+begins it; the phase changes at once. *✗*: raises the error of that name on the spot, changing
+nothing. *–*: nobody yet whom another user could differ from. Where a cell has several answers, what
+is under way decides. The table is for a plain `shutdown()`; with `clear_storage=True` it always
+waits for the clear.
 """
 
 

@@ -31,7 +31,8 @@ IGNORED: Final = "ignored"
 _Entry: TypeAlias = "dict[str, tuple[str, ...]]"
 _ORDERED: Final = "effects"
 _ONE_OF: Final[Mapping[str, str]] = {
-    "phases": "phase", "triggers": "trigger", "external": "external trigger", "registers": "register", "facts": "fact",
+    "phases": "phase", "triggers": "trigger", "external": "external trigger",
+    "registers": "register", "facts": "fact",
     "effects": "effect", "events": "event", "composites": "composite", "ignored": "ignored",
 }  # fmt: skip
 _NOTHING: Final = "nothing"

@@ -104,11 +104,11 @@ def _plain(value: _Data) -> Any:
 
 
 def _specified(spec: Any) -> dict[str, Any]:
-    values = {field: _plain(getattr(spec, field.name)) for field in attrs.fields(type(spec))}
-    return {
-        "kind": type(spec).__name__.lower(),
-        **{f.name: value for f, value in values.items() if value or f.default is attrs.NOTHING},
-    }
+    values: dict[str, Any] = {"kind": type(spec).__name__.lower()}
+    for field in attrs.fields(type(spec)):
+        if (value := getattr(spec, field.name)) or field.default is attrs.NOTHING:
+            values[field.name] = _plain(value)
+    return values
 
 
 def _made(spec: Mapping[str, Any]) -> Any:

@@ -3,8 +3,8 @@ effects.
 
 The overview answers "where can it go from here, and why": parallel arrows are one, a composite is
 left and ended as a whole, what leads somewhere from everywhere is drawn once, and what changes no
-phase (refusals, joins, late results) is left out. A group shows every row of its own: its arrows are
-short; guards and effects stand in its boxes, or in a table below.
+phase (refusals, joins, late results) is left out. A group shows every row of its own: its arrows
+are short; guards and effects stand in its boxes, or in a table below.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What lies behind a verdict: further ways to fail, since a session may not go the shortest one, and
-whether what held was ever asked of anything.
+"""What lies behind a verdict: further ways to fail, since a session may not go the shortest one,
+and whether what held was ever asked of anything.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def never_asked(space: Space, wanted: Property) -> bool:
 
 def _holds_of(wanted: EachStep | EachEffect, move: Move) -> bool:
     if isinstance(wanted, EachStep):
-        return bool(wanted.on) and move.trigger not in wanted.on or _holds(wanted.holds, move)
+        return (bool(wanted.on) and move.trigger not in wanted.on) or _holds(wanted.holds, move)
     return all(_holds(wanted.holds, moment, move) for _, moment in move.moments(wanted.effects))
 
 

@@ -96,6 +96,8 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
             )
         elif verdict.held is None:
             ElementTree.SubElement(case, "skipped", message="inconclusive: a limit was hit")
+        elif never_asked(report.space, verdict.property):
+            ElementTree.SubElement(case, "skipped", message="never asked of any state or step")
     for one in elsewhere:
         ElementTree.SubElement(
             _case(suite, name, one.id, one.sentence),
@@ -131,6 +133,11 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
     and a Mermaid `picture`.
     """
     signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
+
+    def sign(verdict: Verdict) -> str:
+        unasked = verdict.held and never_asked(report.space, verdict.property)
+        return "❔ never asked" if unasked else signs[verdict.held]
+
     lines = [
         f"### support-chat check: {WORDS[report.held]}",
         "",
@@ -140,7 +147,7 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
         "|---|---|---|",
     ]
     lines += [
-        f"| {_cell(v.property.id)} | {_cell(v.property.sentence)} | {signs[v.held]} |"
+        f"| {_cell(v.property.id)} | {_cell(v.property.sentence)} | {sign(v)} |"
         for v in report.verdicts
     ]
     lines += [
