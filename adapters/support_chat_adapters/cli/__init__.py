@@ -1,5 +1,5 @@
-"""The command line `support-chat`: one module a command, imported when the program starts, its work
-when it is asked for.
+"""The command line `support-chat`: one module a command, imported when the program starts, its
+work only when it runs.
 
 A command module has `register(commands)`, which adds its parser and sets `run`, a function from the
 parsed arguments to the exit status. To add one, write the module and name it in `COMMANDS`; nothing
@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Reads the installed version only when asked: looking it up costs more than all the rest of a
+    """Reads the installed version only on demand: looking it up costs more than all the rest of a
     `--help`.
     """
 

@@ -150,7 +150,7 @@ def properties_of(
 
 def has_catalogue(chart: Chart) -> bool:
     """Whether the chart has every name of the shipped one, so that the shipped chart's properties
-    can be asked of it.
+    apply to it.
     """
     from support_chat import CHART
 
@@ -190,10 +190,10 @@ def load(
     """
     from support_chat import SupportChatError
 
-    asked = f"{option}{named}"
+    prefix = f"{option}{named}"
     module_name, colon, name = named.partition(":")
     if not (module_name and colon and name):
-        raise Misuse(f"{asked}: write it as package.module:NAME, for example {DEFAULT}")
+        raise Misuse(f"{prefix}: write it as package.module:NAME, for example {DEFAULT}")
     directory = app_dir or ""
     if not Path(directory).is_dir():
         raise Misuse(f"--app-dir {app_dir}: there is no such directory")
@@ -209,10 +209,10 @@ def load(
         ):
             where = f"in {app_dir}" if app_dir else "here"
             raise Misuse(
-                f"{asked}: there is no module {error.name!r}, neither {where} nor installed"
+                f"{prefix}: there is no module {error.name!r}, neither {where} nor installed"
             ) from error
         raise Misuse(
-            f"{asked}: {module_name} needs the module {error.name!r}, which is not installed"
+            f"{prefix}: {module_name} needs the module {error.name!r}, which is not installed"
             f"{_place(error)}"
         ) from error
     except (
@@ -220,13 +220,13 @@ def load(
         SystemExit,
     ) as error:  # a script that leaves when it is imported must not decide our exit status
         raise Misuse(
-            f"{asked}: importing {module_name} raised {type(error).__name__}: {error}"
+            f"{prefix}: importing {module_name} raised {type(error).__name__}: {error}"
             f"{_place(error)}"
         ) from error
     if not hasattr(module, name):
         others = [key for key, value in vars(module).items() if is_one(value)]
         raise Misuse(
-            f"{asked}: {module_name} has no {name!r}; its {kind}: {', '.join(others) or 'none'}"
+            f"{prefix}: {module_name} has no {name!r}; its {kind}: {', '.join(others) or 'none'}"
         )
     found: object = getattr(module, name)
     return found

@@ -84,9 +84,11 @@ def run(arguments: argparse.Namespace) -> int:
     most: int = arguments.max_states
     # the same properties of both, but for what each declares
     both = arguments.properties or (has_catalogue(old) and has_catalogue(new))
-    asked = [properties_of(chart, arguments)[0] if both else generic(chart) for chart in (old, new)]
-    before = _explored(old, asked[0], most)
-    after = _explored(new, asked[1], most) if found else before
+    properties = [
+        properties_of(chart, arguments)[0] if both else generic(chart) for chart in (old, new)
+    ]
+    before = _explored(old, properties[0], most)
+    after = _explored(new, properties[1], most) if found else before
     turned = () if isinstance(before, str) or isinstance(after, str) else turns(before, after)
     if arguments.json:
         emit(_to_json(arguments, before, after, found, turned))

@@ -44,7 +44,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "draw",
         help="pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
-        description="Draws the chart: who can go where, on what, and what is asked of the world.",
+        description="Draws the chart: who can go where, on what, and what it asks of the world.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -101,18 +101,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _format(asked: str | None, output: Path | None) -> str:
-    """The format that is asked for, or that the suffix of the file says; Misuse if they differ."""
+def _format(named: str | None, output: Path | None) -> str:
+    """The format that is named, or that the suffix of the file says; Misuse if they differ."""
     suffix = output.suffix.lower() if output else ""
     fitting = _SUFFIXES.get(suffix, ())
-    if asked is None and suffix and not fitting:
+    if named is None and suffix and not fitting:
         raise Misuse(f"-o {output}: say with --format what to write into a {suffix} file")
-    if asked is not None and fitting and asked not in fitting:
+    if named is not None and fitting and named not in fitting:
         raise Misuse(
-            f"-o {output}: a {suffix} file is not for --format {asked}: leave out --format, or "
+            f"-o {output}: a {suffix} file is not for --format {named}: leave out --format, or "
             "choose another suffix"
         )
-    return asked or (fitting or ("mermaid",))[0]
+    return named or (fitting or ("mermaid",))[0]
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:

@@ -82,6 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
                 else error.message
             ) from None
     stored = {"id": message.id, "conversation_id": message.conversation_id}
-    told = f"{message.id} in {message.conversation_id}\n"
-    emit(as_json("reply", stored) if arguments.json else told)
+    line = f"{message.id} in {message.conversation_id}\n"
+    emit(as_json("reply", stored) if arguments.json else line)
     return 0

@@ -83,11 +83,11 @@ def register(commands: Any) -> None:
         default=600,
         help="requests of one session (default: 600, 0: no limit)",
     )
-    told = parser.add_argument_group("what it says")
-    told.add_argument(
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--json", action="store_true", help="its address as a line of JSON, for programs"
     )
-    told.add_argument(
+    output.add_argument(
         "--verbose",
         action="store_true",
         help="a line for each request on standard error: no secrets, no bodies",
@@ -96,7 +96,7 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves until it is told to end."""
+    """Serves until Ctrl-C or SIGTERM."""
     missing = [
         name
         for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec")

@@ -63,7 +63,7 @@ def to_json(chart: Chart) -> str:
 
 def from_json(text: str) -> Chart:
     """The chart that `to_json` wrote, checked again. Raises ChartError for what is not such a
-    document, or a faulty chart.
+    document, or a chart with problems.
     """
     try:
         document = json.loads(text)

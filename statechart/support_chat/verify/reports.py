@@ -62,7 +62,7 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
 
 
 def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
-    told = occurrences(report.space.model, verdict)
+    steps = occurrences(report.space.model, verdict)
     return {
         "id": verdict.property.id,
         "kind": type(verdict.property).__name__,
@@ -70,8 +70,8 @@ def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
         "verdict": WORDS[verdict.held],
         "asked": not never_asked(report.space, verdict.property),
         "detail": verdict.detail,
-        "story": [_occurrence(one) for one in told[: len(verdict.story)]],
-        "round": [_occurrence(one) for one in told[len(verdict.story) :]],
+        "story": [_occurrence(one) for one in steps[: len(verdict.story)]],
+        "round": [_occurrence(one) for one in steps[len(verdict.story) :]],
     }
 
 
@@ -129,7 +129,7 @@ def _clean(text: str) -> str:
 
 
 def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: str = "") -> str:
-    """The report as GitHub's Markdown: the verdicts as a table, each counterexample told and drawn,
+    """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and drawn,
     and a Mermaid `picture`.
     """
     signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
@@ -194,10 +194,10 @@ def annotation(verdict: Verdict, place: tuple[str, int] | None) -> str:
     """A workflow command that makes GitHub Actions show the failure at `place`, a file and the
     number of a line.
     """
-    told = f"{verdict.property.sentence} {verdict.detail}".strip()
+    text = f"{verdict.property.sentence} {verdict.detail}".strip()
     where = f"file={_escaped(place[0], ':,')},line={place[1]}," if place else ""
     return (
-        f"::error {where}title={_escaped(f'{verdict.property.id} failed', ':,')}::{_escaped(told)}"
+        f"::error {where}title={_escaped(f'{verdict.property.id} failed', ':,')}::{_escaped(text)}"
     )
 
 
