@@ -8,12 +8,19 @@ import attrs
 import pytest
 
 from support_chat import CHART, Chart, ChartError
+from support_chat.chart.model import Arm
 from support_chat_adapters.diagrams.exported import SCHEMA, VERSION, from_json, to_json
 
 
 def test_a_chart_comes_back_as_it_was(player: Chart) -> None:
     for chart in (CHART, player):
         assert from_json(to_json(chart)) == chart
+
+
+def test_what_an_effect_must_declare_comes_back_even_if_it_is_empty(player: Chart) -> None:
+    timer = Arm(doc="", timer="", expiry="ended", delay="")
+    chart = attrs.evolve(player, effects={**player.effects, "done": timer})
+    assert from_json(to_json(chart)) == chart
 
 
 def test_a_chart_that_came_back_is_exported_alike() -> None:

@@ -24,7 +24,8 @@ def test_the_directory_holds_the_overview_thrice_each_group_twice_the_tables_and
     player: Chart,
 ) -> None:
     assert set(gallery(player)) == {
-        "overview.svg", "overview.mmd", "overview.dot", "playing.svg", "playing.mmd", "stopping.svg", "stopping.mmd",
+        "overview.svg", "overview.mmd", "overview.dot", "playing.svg", "playing.mmd",
+        "stopping.svg", "stopping.mmd",
         "table.md", "chart.json", "README.md",
     }  # fmt: skip
     assert {"calls.md", "staying-connected.svg"} <= set(gallery(CHART))

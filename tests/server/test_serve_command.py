@@ -131,7 +131,10 @@ def test_without_the_extra_it_says_the_line_that_installs_it(
     name: str, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    assert complaint() == 'pip install "support-chat[serve]"\n'
+    assert complaint() == (
+        f"support-chat: error: serving needs {name}, which an extra brings: "
+        'pip install "support-chat[serve]"\n'
+    )
 
 
 def test_on_a_free_port_it_says_one_line_of_json(tmp_path: Path) -> None:
@@ -141,6 +144,8 @@ def test_on_a_free_port_it_says_one_line_of_json(tmp_path: Path) -> None:
         assert running.stdout is not None
         told = json.loads(running.stdout.readline())
         assert told == {
+            "schema": "support-chat/serve",
+            "version": 1,
             "url": told["url"],
             "workspace": "w",
             "widget": "x",

@@ -48,7 +48,7 @@ def add_properties_option(parser: argparse.ArgumentParser) -> None:
         "--properties",
         metavar="MODULE:NAME",
         help="your properties, a sequence of them; those that follow from what the chart declares "
-        "are decided as well (default: the catalogue of the shipped chart, for it and its variants)",
+        "are decided as well (default: for the shipped chart and its variants its catalogue)",
     )
 
 
@@ -69,18 +69,21 @@ def chart_named(named: str, option: str, app_dir: str | None) -> Chart:
     """The chart that is `package.module:NAME`, a file of `support-chat export`, or `-` for such a
     text on standard input; raises as `load_chart` does.
     """
-    from support_chat import Chart
+    from support_chat import Chart, ChartError
     from support_chat_adapters.diagrams.exported import from_json
 
-    if named == "-":
-        return from_json(sys.stdin.read())
     if is_file(named):
         try:
-            return from_json(Path(named).read_text(encoding="utf-8"))
+            text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
+            return from_json(text)
         except UnicodeDecodeError as error:
             raise Misuse(
                 f"{option}{named}: this is no exported chart: write one with `support-chat export`"
             ) from error
+        except ChartError as error:
+            if error.faults:
+                raise
+            raise Misuse(f"{option}{named}: {error.message}") from error
     if ":" not in named:
         raise Misuse(
             f"{option}{named}: there is no such file; write it as package.module:NAME, for example "
@@ -106,8 +109,8 @@ def command(name: str, arguments: argparse.Namespace, *options: str) -> str:
 
 
 def is_file(named: str) -> bool:
-    """Whether a chart is named by a file, and not by a module."""
-    return Path(named).suffix == ".json" or Path(named).exists()
+    """Whether a chart is named by a file or as standard input, and not by a module."""
+    return named == "-" or Path(named).suffix == ".json" or Path(named).exists()
 
 
 def properties_of(
@@ -147,7 +150,7 @@ def properties_of(
 
 def has_catalogue(chart: Chart) -> bool:
     """Whether the chart has every name of the shipped one, so that the shipped chart's properties
-    can be asked of it.
+    apply to it.
     """
     from support_chat import CHART
 
@@ -187,10 +190,10 @@ def load(
     """
     from support_chat import SupportChatError
 
-    asked = f"{option}{named}"
+    prefix = f"{option}{named}"
     module_name, colon, name = named.partition(":")
     if not (module_name and colon and name):
-        raise Misuse(f"{asked}: write it as package.module:NAME, for example {DEFAULT}")
+        raise Misuse(f"{prefix}: write it as package.module:NAME, for example {DEFAULT}")
     directory = app_dir or ""
     if not Path(directory).is_dir():
         raise Misuse(f"--app-dir {app_dir}: there is no such directory")
@@ -206,10 +209,10 @@ def load(
         ):
             where = f"in {app_dir}" if app_dir else "here"
             raise Misuse(
-                f"{asked}: there is no module {error.name!r}, neither {where} nor installed"
+                f"{prefix}: there is no module {error.name!r}, neither {where} nor installed"
             ) from error
         raise Misuse(
-            f"{asked}: {module_name} needs the module {error.name!r}, which is not installed"
+            f"{prefix}: {module_name} needs the module {error.name!r}, which is not installed"
             f"{_place(error)}"
         ) from error
     except (
@@ -217,13 +220,13 @@ def load(
         SystemExit,
     ) as error:  # a script that leaves when it is imported must not decide our exit status
         raise Misuse(
-            f"{asked}: importing {module_name} raised {type(error).__name__}: {error}"
+            f"{prefix}: importing {module_name} raised {type(error).__name__}: {error}"
             f"{_place(error)}"
         ) from error
     if not hasattr(module, name):
         others = [key for key, value in vars(module).items() if is_one(value)]
         raise Misuse(
-            f"{asked}: {module_name} has no {name!r}; its {kind}: {', '.join(others) or 'none'}"
+            f"{prefix}: {module_name} has no {name!r}; its {kind}: {', '.join(others) or 'none'}"
         )
     found: object = getattr(module, name)
     return found

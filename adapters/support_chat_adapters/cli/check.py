@@ -22,6 +22,7 @@ from .charts import (
     add_chart_option,
     add_properties_option,
     command,
+    has_catalogue,
     is_file,
     load_chart,
     properties_of,
@@ -35,20 +36,26 @@ _Number = TypeVar("_Number", int, float)
 _MOST_STATES: Final = 1_000_000
 _MOST_STORIES: Final = 50
 """How many ways to a failure are tried on a session before none is found to go."""
-_COLOURS: Final[dict[bool | None, str]] = {True: "green", False: "red", None: "yellow"}
+_COLOURS: Final = {
+    "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
+    "unanswered": "yellow", "elsewhere": "bold",
+}  # fmt: skip
 _STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
 _MORE: Final = """\
 examples:
-  support-chat check                         the shipped chart, every property
-  support-chat check --list                  what the properties are
-  support-chat check --property S3 --property L1    only these two
-  support-chat check --chart panel:CHART     your chart, by generic properties
+  support-chat check                     every property of the shipped chart
+  support-chat check --list              what they are
+  support-chat check --property S3 --property L1
+                                         two of them (L1: one for each thing to wait for)
+  support-chat check --chart panel:CHART
+                                         a chart of your own, by what it declares
   support-chat check --chart panel:CHART --properties panel:PROPERTIES
+  support-chat check --chart before.json -q
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
   0  every property holds
-  1  one fails, or the chart is faulty
+  1  one fails, or the chart has problems
   2  misuse
   3  inconclusive: a limit was hit
 """
@@ -59,8 +66,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "check",
         help="model-check the chart: every reachable state, every property",
-        description="Explores every reachable state of the chart and decides properties on it;\n"
-        "a failure comes with its story.",
+        description="Explores every reachable state of the chart and decides properties on it; a "
+        "failure comes with its story.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -175,70 +182,67 @@ def _chosen(
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
     from support_chat.verify.counterexamples import never_asked
-    from support_chat.verify.generic import unanswered
     from support_chat.verify.reports import WORDS, summary
 
-    failed = [verdict for verdict in report.verdicts if verdict.held is False]
-    unasked = [v for v in report.verdicts if v.held and never_asked(report.space, v.property)]
+    space = report.space
+    words = [
+        "never asked"
+        if verdict.held and never_asked(space, verdict.property)
+        else WORDS[verdict.held]
+        for verdict in report.verdicts
+    ]
     if not arguments.quiet:
         print(coloured(summary(report), "bold", sys.stdout))
-        for verdict in report.verdicts:
-            if verdict in unasked:
-                _tell("never asked", verdict.property.id, verdict.property.sentence, "yellow")
-            elif verdict.held is not False:
-                _tell(
-                    WORDS[verdict.held],
-                    verdict.property.id,
-                    verdict.property.sentence,
-                    _COLOURS[verdict.held],
-                )
+        for word, verdict in zip(words, report.verdicts, strict=True):
+            if verdict.held is not False:
+                _print_line(word, verdict.property.id, verdict.property.sentence)
         for one in elsewhere:
-            _tell("elsewhere", one.id, f"{one.sentence} Decided by {one.by}: {one.where}", "bold")
-        if not elsewhere:  # the shipped chart's catalogue says what may go unanswered
-            for trigger, phases in unanswered(report.space).items():
-                _tell(
-                    "unanswered",
-                    trigger,
-                    f"no row wants it in some states of {', '.join(phases)}",
-                    "yellow",
-                )
-    _print_failures(report, failed, arguments)
-    counts = {WORDS[held]: sum(v.held is held for v in report.verdicts) for held in WORDS}
-    counts[WORDS[True]] -= len(unasked)
-    counts["never asked"] = len(unasked)
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    colour = _COLOURS[report.held]
-    print(coloured(f"{len(report.verdicts)} properties: {told}", colour, sys.stdout))
-    if not report.space.complete:
+            decided = f"{one.sentence} Decided by {one.by}: {one.where}"
+            _print_line("elsewhere", one.id, decided)
+        # the catalogue of the shipped chart says itself what may go unanswered
+        if not arguments.property and not has_catalogue(space.model.chart):
+            _print_unanswered(space)
+    _print_failures(report, arguments)
+    counts = ", ".join(f"{words.count(word)} {word}" for word in _COLOURS if word in words)
+    colour = _COLOURS[WORDS[report.held]]
+    print(coloured(f"{len(words)} properties: {counts}", colour, sys.stdout))
+    if not space.complete:
         print(
             "A limit was hit before every state was seen: what failed has failed, the rest is "
             "open. See --max-states, --time-limit."
         )
 
 
-def _tell(word: str, id: str, sentence: str, colour: str) -> None:
-    print(f"{coloured(f'{word:12}', colour, sys.stdout)} {id:11} {sentence}")
+def _print_line(word: str, id: str, sentence: str) -> None:
+    print(f"{coloured(f'{word:12}', _COLOURS[word], sys.stdout)} {id:11} {sentence}")
 
 
-def _print_failures(
-    report: Report, failed: Sequence[Verdict], arguments: argparse.Namespace
-) -> None:
+def _print_unanswered(space: Space) -> None:
+    from support_chat.verify.generic import unanswered
+
+    for trigger, phases in unanswered(space).items():
+        sentence = f"no row wants it in some states of {', '.join(phases)}"
+        _print_line("unanswered", trigger, sentence)
+
+
+def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
     """Those that fail in the same way together, with their story, the place and the command that
     decides them again.
     """
     from support_chat.verify.story import story
 
     alike: dict[str, list[Verdict]] = {}
-    for verdict in failed:
-        alike.setdefault(story(report.space.model, verdict), []).append(verdict)
+    for verdict in report.verdicts:
+        if verdict.held is False:
+            alike.setdefault(story(report.space.model, verdict), []).append(verdict)
     again = command("check", arguments, "chart", "app_dir", "properties", "users")
-    for told, verdicts in alike.items():
+    for text, verdicts in alike.items():
         for verdict in verdicts:
-            _tell("failed", verdict.property.id, verdict.property.sentence, "red")
-        print("".join(f"    {line}\n" for line in told.splitlines()), end="")
-        if place := _place(report, verdicts[0], arguments):
-            print(f"    at {place[0]}:{place[1]}")
-        print(f"    {again} {shlex.join(f'--property={each.property.id}' for each in verdicts)}")
+            _print_line("failed", verdict.property.id, verdict.property.sentence)
+        place = _place(report, verdicts[0], arguments)
+        ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
+        at = [f"at {place[0]}:{place[1]}"] if place else []
+        print("\n".join(f"    {line}" for line in [*text.splitlines(), *at, f"{again} {ids}"]))
 
 
 def _place(
@@ -310,7 +314,7 @@ def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
         set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
     ):
         return "a session runs nothing but variants of the shipped chart"
-    if is_file(named) or named == "-":
+    if is_file(named):
         return "it imports the chart, so name it as package.module:NAME"
     differs = ""
     for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):

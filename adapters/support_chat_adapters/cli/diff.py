@@ -27,14 +27,14 @@ _MOST_STATES: Final = 20_000
 _MORE: Final = f"""\
 examples:
   git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
-  support-chat diff before.json after.json > changes.md
+  support-chat diff before.json after.json --exit-zero > changes.md
   support-chat diff {DEFAULT} shop.chat:CHART --json
 
-OLD and NEW are each `package.module:NAME`, a file written by
-`support-chat export`, or `-` for such a text on standard input.
+OLD and NEW are each `package.module:NAME`, a file that `support-chat export`
+wrote, or `-` for such a text on standard input.
 
 exit status:
-  0  the charts do not differ
+  0  the charts do not differ, or --exit-zero
   1  they differ
   2  misuse
 """
@@ -45,7 +45,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "diff",
         help="what differs between two charts: rows, what is accepted, states, verdicts",
-        description="Compares two charts by the names of their transitions, explores both, and\n"
+        description="Compares two charts by the names of their transitions, explores both, and "
         "says which verdicts change.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -84,9 +84,11 @@ def run(arguments: argparse.Namespace) -> int:
     most: int = arguments.max_states
     # the same properties of both, but for what each declares
     both = arguments.properties or (has_catalogue(old) and has_catalogue(new))
-    asked = [properties_of(chart, arguments)[0] if both else generic(chart) for chart in (old, new)]
-    before = _explored(old, asked[0], most)
-    after = _explored(new, asked[1], most) if found else before
+    properties = [
+        properties_of(chart, arguments)[0] if both else generic(chart) for chart in (old, new)
+    ]
+    before = _explored(old, properties[0], most)
+    after = _explored(new, properties[1], most) if found else before
     turned = () if isinstance(before, str) or isinstance(after, str) else turns(before, after)
     if arguments.json:
         emit(_to_json(arguments, before, after, found, turned))

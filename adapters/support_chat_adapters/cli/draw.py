@@ -26,20 +26,16 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 _MORE: Final = """\
 examples:
-  support-chat draw                           the overview as Mermaid
-  support-chat draw -o lifecycle.svg          the overview as a picture
+  support-chat draw                          the overview as Mermaid
+  support-chat draw -o lifecycle.svg         as a picture, nothing else installed
   support-chat draw --view group booting -o booting.svg
-                                              one group, guards and effects
+                                             one group, with guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
-  support-chat draw --format calls            phases and calls, as a table
-  support-chat draw --chart shop.chat:CHART   a chart of your own
-  support-chat draw --write diagrams/         every file of the directory
-  support-chat draw --check diagrams/         in CI: are they up to date?
-
-exit status:
-  0  drawn; with --check: up to date
-  1  with --check: a file is stale, missing or superfluous
-  2  misuse
+  support-chat draw --format calls           what each call does in each phase
+  support-chat draw --chart shop.chat:CHART  a chart of your own
+  support-chat draw --write diagrams/        every file of the directory
+  support-chat draw --check diagrams/        in CI: exit status 1 if a file is stale,
+                                             missing or superfluous
 """
 
 
@@ -48,7 +44,7 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "draw",
         help="pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
-        description="Draws the chart: who can go where, on what, and what is asked of the world.",
+        description="Draws the chart: who can go where, on what, and what it asks of the world.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -105,18 +101,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _format(asked: str | None, output: Path | None) -> str:
-    """The format that is asked for, or that the suffix of the file says; Misuse if they differ."""
+def _format(named: str | None, output: Path | None) -> str:
+    """The format that is named, or that the suffix of the file says; Misuse if they differ."""
     suffix = output.suffix.lower() if output else ""
     fitting = _SUFFIXES.get(suffix, ())
-    if asked is None and suffix and not fitting:
+    if named is None and suffix and not fitting:
         raise Misuse(f"-o {output}: say with --format what to write into a {suffix} file")
-    if asked is not None and fitting and asked not in fitting:
+    if named is not None and fitting and named not in fitting:
         raise Misuse(
-            f"-o {output}: a {suffix} file is not for --format {asked}: leave out --format, or "
+            f"-o {output}: a {suffix} file is not for --format {named}: leave out --format, or "
             "choose another suffix"
         )
-    return asked or (fitting or ("mermaid",))[0]
+    return named or (fitting or ("mermaid",))[0]
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:

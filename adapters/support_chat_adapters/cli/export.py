@@ -21,16 +21,12 @@ _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 _MORE: Final = """\
 examples:
   support-chat export > chart.json
-  support-chat export | jq '.transitions[] | select(.target == "shutdown")'
+  support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
   support-chat export --chart shop.chat:CHART > before.json
-  support-chat export --format openapi > openapi.json    the HTTP API
-  support-chat export --format asyncapi                  the realtime gateway
-  support-chat export --check adapters/support_chat_adapters/transport/wire/
-
-exit status:
-  0  exported; with --check: up to date
-  1  with --check: a document is stale or missing
-  2  misuse
+  support-chat export --format openapi > openapi.json    the Widget API over HTTP
+  support-chat export --format asyncapi                  its realtime gateway
+  support-chat export --check wire/                      in CI: exit status 1 if a
+                                                         document there is stale or missing
 """
 
 
@@ -39,8 +35,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "export",
         help="the whole chart, or the OpenAPI and AsyncAPI documents, as stable JSON",
-        description="Writes the whole chart, or a document of the Widget API, as JSON:\n"
-        "the same code always gives the same text.",
+        description="Writes the whole chart, or a document of the Widget API, as JSON: the same "
+        "code always gives the same text.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -83,13 +83,13 @@ def calls_table(chart: Chart) -> str:
     answers = _answers(space, columns)
     rows: dict[tuple[str, ...], list[str]] = {}
     for phase in chart.phases:
-        told_apart = {waits for where, waits, _ in answers if where == phase} or {False}
-        for waits in sorted(told_apart):
-            note = ", a boot waits" if waits and len(told_apart) > 1 else ""
+        variants = {waits for where, waits, _ in answers if where == phase} or {False}
+        for waits in sorted(variants):
+            suffix = ", a boot waits" if waits and len(variants) > 1 else ""
             cells = [
                 _cell(chart, phase, answers.get((phase, waits, c.title), set())) for c in columns
             ]
-            rows.setdefault((note, *cells), []).append(f"`{phase}`")
+            rows.setdefault((suffix, *cells), []).append(f"`{phase}`")
     lines = [
         "# What each call does in each phase",
         "",
@@ -98,8 +98,8 @@ def calls_table(chart: Chart) -> str:
         "|" + "---|" * (len(columns) + 1),
     ]
     lines += [
-        f"| {', '.join(phases)}{note} | {' | '.join(cells)} |"
-        for (note, *cells), phases in rows.items()
+        f"| {', '.join(phases)}{suffix} | {' | '.join(cells)} |"
+        for (suffix, *cells), phases in rows.items()
     ]
     if not space.complete:
         lines += [

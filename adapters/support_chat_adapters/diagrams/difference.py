@@ -31,7 +31,8 @@ IGNORED: Final = "ignored"
 _Entry: TypeAlias = "dict[str, tuple[str, ...]]"
 _ORDERED: Final = "effects"
 _ONE_OF: Final[Mapping[str, str]] = {
-    "phases": "phase", "triggers": "trigger", "external": "external trigger", "registers": "register", "facts": "fact",
+    "phases": "phase", "triggers": "trigger", "external": "external trigger",
+    "registers": "register", "facts": "fact",
     "effects": "effect", "events": "event", "composites": "composite", "ignored": "ignored",
 }  # fmt: skip
 _NOTHING: Final = "nothing"
@@ -84,7 +85,7 @@ class Difference:
     """What differs between two charts as they are written; false if nothing does.
 
     A pair is *accepted* if a row of it does something, *refused* if a row of it only raises an
-    error, *ignored* if the chart says so; it may be the first two at once, told apart by guards.
+    error, *ignored* if the chart says so; it may be the first two at once, distinguished by guards.
     `dropped` are those that were accepted and are not any more.
     """
 
@@ -116,7 +117,7 @@ class Turn:
 def difference(old: Chart, new: Chart) -> Difference:
     """What differs between `old` and `new`."""
     before, after = _entries(old), _entries(new)
-    # those of one chart only are told as pairs
+    # those of one chart only count as pairs
     both = before["ignored"].keys() & after["ignored"].keys()
     for entries in (before, after):
         entries["ignored"] = {
@@ -195,8 +196,8 @@ def turns(old: Report, new: Report) -> tuple[Turn, ...]:
         earlier = was.pop(verdict.property.id, None)
         before, after = WORDS[earlier.held] if earlier else None, WORDS[verdict.held]
         if before != after:
-            told = story(new.space.model, verdict) if verdict.held is False else ""
-            found.append(Turn(verdict.property.id, verdict.property.sentence, before, after, told))
+            how = story(new.space.model, verdict) if verdict.held is False else ""
+            found.append(Turn(verdict.property.id, verdict.property.sentence, before, after, how))
     return (
         *found,
         *(Turn(id, gone.property.sentence, WORDS[gone.held], None) for id, gone in was.items()),
@@ -279,8 +280,8 @@ def _changes(before: _Entry, after: _Entry) -> Iterator[Change]:
 
 @attrs.frozen
 class Side:
-    """One of the two charts: what it was asked for as, and how many states and steps exploring it
-    found, in words.
+    """One of the two charts: its name on the command line, and how many states and steps exploring
+    it found, in words.
     """
 
     name: str
@@ -334,12 +335,12 @@ def _transitions(found: Entries, old: Chart, new: Chart) -> Iterator[str]:
 
 def _row(chart: Chart, row: Transition) -> str:
     on = f"`{', '.join(row.trigger)}` in {all_but(chart, row.sources)}"
-    asked = [
+    parts = [
         f"`{guard(row)}`" if guard(row) else "",
         f"→ {row.target}" if row.target else "",
         f"`{', '.join(row.effects)}`",
     ]
-    return f"`{row.name}`: {' '.join(part for part in (on, *asked) if part and part != '``')}"
+    return f"`{row.name}`: {' '.join(part for part in (on, *parts) if part and part != '``')}"
 
 
 def _change(change: Change) -> str:
@@ -387,9 +388,9 @@ def _verdicts(turned: Sequence[Turn]) -> Iterator[str]:
             "",
             f"A limit was hit before the new chart was explored: open are {', '.join(left_open)}.",
         )
-    told = [one for one in turned if one.story]
-    if told:  # one fault often breaks many properties: the shortest story is the one that shows it
-        shortest = min(told, key=lambda one: one.story.count("\n"))
+    stories = [one for one in turned if one.story]
+    if stories:  # one mistake often breaks many properties: the shortest story shows it best
+        shortest = min(stories, key=lambda one: one.story.count("\n"))
         yield from (
             "",
             f"How {shortest.id} comes to fail:",

@@ -18,7 +18,7 @@ a `Chart` as keys, and one entry of the long ones a line:
 
 The rows are complete: entries and exits are written out, and so is `late` in the guards, as every
 row of an outcome or an event wants it not to be. What is null, false or empty is left out, but for
-a transition's `target`.
+what an effect must declare, and for a transition's `target`.
 
 A reader refuses a `version` that it does not know; the version changes when a key changes its
 meaning or goes away.
@@ -119,7 +119,10 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _specified(spec: Any) -> dict[str, Any]:
-    return {"kind": _kind(type(spec)), **_filled(_declared(spec))}
+    must = {field.name for field in attrs.fields(type(spec)) if field.default is attrs.NOTHING}
+    values = _declared(spec)
+    said = {name: value for name, value in values.items() if value or name in must}
+    return {"kind": _kind(type(spec)), **said}
 
 
 def _kind(spec: type) -> str:

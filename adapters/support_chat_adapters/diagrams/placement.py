@@ -100,11 +100,11 @@ def _frame(drawing: Drawing, frame: Frame, boxes: Mapping[str, Box]) -> Box:
     ]
     name = boxes[frame.members[0]].x - len(frame.name) * 11 - 16
     return Box(
-        min(name, *beside, *(box.left for box in inner)) - FRAME_PAD,
+        min(name, *(box.left for box in inner), *beside) - FRAME_PAD,
         min(box.top for box in inner) - FRAME_PAD - 8,
-        max(name, *beside, *(box.right for box in inner)) + FRAME_PAD,
+        max(*(box.right for box in inner), *beside, name) + FRAME_PAD,
         max(box.bottom for box in inner) + FRAME_PAD,
-    )
+    )  # fmt: skip
 
 
 def text_width(lines: Iterable[str]) -> float:

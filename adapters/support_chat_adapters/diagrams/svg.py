@@ -26,8 +26,13 @@ _Part: TypeAlias = "tuple[list[str], Box]"
 """Lines of SVG, and what they cover."""
 
 _STYLE = """
-    .name, .frame-name { font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif }
-    .text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace }
+    .name, .frame-name {
+      font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
+    }
+    .text {
+      font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
+      font-size: 11.5px; fill: #47546a; stroke: #ffffff; stroke-width: 3px; paint-order: stroke
+    }
     .page { fill: #ffffff; stroke: #d8dee6 }
     .frame { fill: #f3f6fa; stroke: #b9c4d0; stroke-width: 1.2 }
     .frame-name { font-size: 12px; font-weight: 700; letter-spacing: 1.5px; fill: #66758a }
@@ -42,7 +47,6 @@ _STYLE = """
     .call-tip { fill: #1f66d1 }
     .faint { stroke: #dde3ea }
     .faint-tip { fill: #dde3ea }
-    .text { font-size: 11.5px; fill: #47546a; stroke: #ffffff; stroke-width: 3px; paint-order: stroke }
     .text.inside { stroke: #f3f6fa }
     .text.head { font-weight: 700 }
     .rule { fill: none; stroke: #d8dee6 }
@@ -81,25 +85,19 @@ def svg(drawing: Drawing) -> str:
         lines, box = lines + legend, _around([box, below])
     left, top = box.left - MARGIN, box.top - MARGIN
     width, height = box.right + MARGIN - left, box.bottom + MARGIN - top
-    return (
-        "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-                f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" role="img" '
-                f'aria-label="{escape(drawing.title)}">',
-                f"  <title>{escape(drawing.title)}</title>",
-                f"  <style>{_STYLE}  </style>",
-                "  <defs>",
-                *(f"    {_tip(kind)}" for kind in ("tip", "call-tip", "faint-tip")),
-                "  </defs>",
-                f'  <rect class="page" x="{left + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" '
-                f'height="{height - 2:.1f}" rx="12"/>',
-                *lines,
-                "</svg>",
-            ]
-        )
-        + "\n"
-    )
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" role="img" '
+        f'aria-label="{escape(drawing.title)}">',
+        f"  <title>{escape(drawing.title)}</title>",
+        f"  <style>{_STYLE}  </style>",
+        "  <defs>",
+        *(f"    {_tip(kind)}" for kind in ("tip", "call-tip", "faint-tip")),
+        "  </defs>",
+        f'  <rect class="page" x="{left + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" '
+        f'height="{height - 2:.1f}" rx="12"/>',
+    ]
+    return "\n".join([*head, *lines, "</svg>"]) + "\n"
 
 
 def _graph(drawing: Drawing) -> _Part:

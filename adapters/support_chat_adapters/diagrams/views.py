@@ -3,8 +3,8 @@ effects.
 
 The overview answers "where can it go from here, and why": parallel arrows are one, a composite is
 left and ended as a whole, what leads somewhere from everywhere is drawn once, and what changes no
-phase (refusals, joins, late results) is left out. A group shows every row of its own: its arrows are
-short; guards and effects stand in its boxes, or in a table below.
+phase (refusals, joins, late results) is left out. A group shows every row of its own: its arrows
+are short; guards and effects stand in its boxes, or in a table below.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def group(chart: Chart, name: str) -> Drawing:
     frames = tuple(frame for frame in _frames(chart) if frame.name in ends)
     shown = {*ends, *inside, *(member for frame in frames for member in frame.members)}
     nodes = [
-        Node(phase, phase, tuple(_told(chart, inside.pop(phase, ()))))
+        Node(phase, phase, tuple(_lines(chart, inside.pop(phase, ()))))
         for phase in map(str, chart.phases)
         if phase in shown
     ]
@@ -94,7 +94,7 @@ def group(chart: Chart, name: str) -> Drawing:
         several = [
             line
             for place, here in inside.items()
-            for line in (f"in {place} –", *_told(chart, here))
+            for line in (f"in {place} –", *_lines(chart, here))
         ]
         nodes.insert(0, Node(SEVERAL, SEVERAL, tuple(several), pseudo=True))
     if ANY in ends:
@@ -222,7 +222,7 @@ def _arrow(chart: Chart, ends: tuple[str, str], rows: Iterable[Transition]) -> E
     return Edge(*ends, (*triggers, f"{last} / …" if effects else last))
 
 
-def _told(chart: Chart, rows: Iterable[Transition]) -> Iterator[str]:
+def _lines(chart: Chart, rows: Iterable[Transition]) -> Iterator[str]:
     """Names with triggers and guards, then what they lead to; rows that ask for the same say so
     once.
     """

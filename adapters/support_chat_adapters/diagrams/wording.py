@@ -36,8 +36,8 @@ def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
 def spoken(
     chart: Chart, triggers: Iterable[str], rank: Callable[[str], tuple[int, ...]] = lambda _: ()
 ) -> tuple[str, ...]:
-    """The triggers as labels, each once, calls as `boot()`: by `rank`, then calls first, then in the
-    chart's order.
+    """The triggers as labels, each once, calls as `boot()`: by `rank`, then calls first, then in
+    the chart's order.
     """
     called, wanted = calls(chart), set(triggers)
     ordered = sorted(

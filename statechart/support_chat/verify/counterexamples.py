@@ -1,5 +1,5 @@
-"""What lies behind a verdict: further ways to fail, since a session may not go the shortest one, and
-whether what held was ever asked of anything.
+"""What lies behind a verdict: further ways to fail, since a session may not go the shortest one,
+and whether what held was ever asked of anything.
 """
 
 from __future__ import annotations

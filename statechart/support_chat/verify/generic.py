@@ -158,22 +158,22 @@ def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
     """The triggers that no row wants in some state of a phase, with these phases: they change
     nothing there, which may be meant or forgotten.
     """
-    found: dict[str, dict[str, None]] = {}
-    for step in space.steps:
-        if not step.rows:
-            phases = found.setdefault(step.happening.trigger, {})
-            phases[space.model.phase_of(step.before)] = None
     ignored = {
         (trigger, phase)
         for entry in space.model.chart.ignored
         for trigger in entry.triggers
         for phase in entry.phases
     }
-    return {
-        str(trigger): told
-        for trigger, phases in found.items()
-        if (told := tuple(str(phase) for phase in phases if (trigger, phase) not in ignored))
-    }
+    found: dict[str, list[str]] = {}
+    for number in range(len(space.starts)):
+        phase = space.model.phase_of(space.states[number])
+        for way in map(space.ways.__getitem__, space.edges(number)):
+            trigger = way.happening.trigger
+            if not way.rows and (trigger, phase) not in ignored:
+                phases = found.setdefault(str(trigger), [])
+                if phase not in phases:
+                    phases.append(str(phase))
+    return {trigger: tuple(phases) for trigger, phases in found.items()}
 
 
 def _waits(slot: str, view: View) -> bool:
