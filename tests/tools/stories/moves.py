@@ -127,8 +127,8 @@ def awaiter_leaves(session: Session, choose: Choose) -> Awaitable[None] | None:
 
 def handler_calls(session: Session, choose: Choose) -> None:
     """The next change of phase finds a handler that calls into the session."""
-    call = choose((boot, identify, shutdown, destroy))
-    session.reactions.append(partial(call, session, lambda options: options[-1]))
+    call, which = choose((boot, identify, shutdown, boot, destroy)), choose((0, -1))
+    session.reactions.append(partial(call, session, lambda options: options[which]))
 
 
 # --- time, hints, adapters ------------------------------------------------------------------------
@@ -236,25 +236,25 @@ def agent_writes(session: Session, choose: Choose) -> None:
 
 MOVES: Final[dict[Move, int]] = {
     boot: 12,
-    identify: 8,
+    identify: 12,
     update: 8,
     shutdown: 4,
     destroy: 1,
-    load: 1,
+    load: 2,
     send_message: 3,
     conversations: 2,
     awaiter_leaves: 3,
     handler_calls: 1,
-    time_passes: 20,
+    time_passes: 14,
     all_comes_to_rest: 8,
     hint: 4,
     storage_misbehaves: 3,
     storage_goes_on: 5,
-    provider_misbehaves: 2,
-    provider_goes_on: 4,
+    provider_misbehaves: 4,
+    provider_goes_on: 6,
     tokens_are_odd: 3,
     transport_misbehaves: 1,
-    all_recovers: 6,
+    all_recovers: 8,
     leftover_is_found: 1,
     superseded_outcome_arrives: 1,
     backend_misbehaves: 8,

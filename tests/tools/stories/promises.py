@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -175,15 +175,12 @@ def of_session(session: Session) -> Iterator[str]:
         yield "S12 a user has turned into somebody else"
 
 
-def of_calls(made: Iterable[Made], time: float) -> Iterator[str]:
-    """L1 Every call settles in time, with an error of the library if it fails; S21."""
-    for one in made:
-        if not one.call.done and time - one.at >= PATIENCE:
-            yield f"L1 {one.call!r} of {one.at:g} is open at {time:g}"
-        if one.call.done and not isinstance(one.error, SupportChatError | None):
-            yield f"L1 {one.call!r} raises {one.error!r}"
-        if one.name == "destroy" and one.call.done and one.session.shell.timers.running:
-            yield "S21 timers run after destroy()"
+def of_call(made: Made, time: float) -> Iterator[str]:
+    """What a call shows: L1 it settles in time, with an error of the library if it fails."""
+    if not made.call.done and time - made.at >= PATIENCE:
+        yield f"L1 {made.call!r} of {made.at:g} is open at {time:g}"
+    if made.call.done and not isinstance(made.error, SupportChatError | None):
+        yield f"L1 {made.call!r} raises {made.error!r}"
 
 
 def at_the_end(world: World) -> Iterator[str]:

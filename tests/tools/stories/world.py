@@ -99,6 +99,8 @@ class World:
         self.tokens = "well"
         self.broken: list[str] = []
         self.made: list[Made] = []
+        self.open: list[Made] = []
+        """The calls that had not settled at the last look."""
         self.values = 0
         self.sessions: list[Session] = []
         for scope in scopes:
@@ -124,7 +126,9 @@ class World:
         """Looks at every promise; returns those that are broken."""
         for session in self.sessions:
             self.broken += session.look()
-        self.broken += promises.of_calls(self.made, self.loop.time())
+        for made in self.open:
+            self.broken += promises.of_call(made, self.loop.time())
+        self.open = [made for made in self.open if not made.call.done]
         return self.broken
 
     def recover(self) -> None:
@@ -141,7 +145,7 @@ class World:
         for session in self.sessions:
             self._within(partial(session.make, "destroy"))
         self._within(lambda: asyncio.sleep(4 * 5.0 + 1))
-        late = [made.call for made in self.made if not made.call.done]
+        late = [made.call for made in self.open if not made.call.done]
         self._within(self.recover)
         self._within(lambda: asyncio.sleep(60.0))
         self.broken += [f"L7 {call!r} outlives destroy()" for call in late]
@@ -239,6 +243,7 @@ class Session:
         message = arguments.get("client_message_id")
         made = Made(self, name, call, self.world.loop.time(), message)
         self.world.made.append(made)
+        self.world.open.append(made)
         self.world.broken += self._unlike(refusal, made, before.state.phase)
         if refusal is not None and self.shell.snapshot != before:
             self.world.broken.append(f"S13 a refused {name} changes the session")
