@@ -22,12 +22,14 @@ USERS: Final = ("ann", "bob")
 TIMEOUTS: Final = (None, None, 0.001, 3.0)
 STORES: Final = ("get", "create", "replace", "delete", "keys")
 ASKS: Final = tuple(name for name, spec in CHART.effects.items() if isinstance(spec, Ask))
-FAULTS: Final[dict[str, Callable[[Backend], object]]] = {
+BREAKS: Final[dict[str, Callable[[Backend], object]]] = {
     "the links drop": lambda b: b.faults.drop_links(),
     "the links fall silent": lambda b: b.faults.silence_links(),
-    "a black hole": lambda b: b.faults.black_hole(),
     "tokens expire": lambda b: b.faults.expire_tokens(),
     "the history is gone": lambda b: b.faults.drop_history(),
+}
+FAULTS: Final[dict[str, Callable[[Backend], object]]] = {
+    "a black hole": lambda b: b.faults.black_hole(),
     "two dials fail": lambda b: b.faults.refuse_dials(2),
     "no dial gets through": lambda b: b.faults.refuse_dials(),
     "come back in 5 s": lambda b: b.faults.rate_limit(5.0),
@@ -223,6 +225,10 @@ def backend_misbehaves(session: Session, choose: Choose) -> None:
     FAULTS[choose(tuple(FAULTS))](session.world.backend)
 
 
+def links_break(session: Session, choose: Choose) -> None:
+    BREAKS[choose(tuple(BREAKS))](session.world.backend)
+
+
 def backend_revokes(session: Session, choose: Choose) -> None:
     if name := session.shell.snapshot.context.session:
         session.world.backend.faults.revoke(name)
@@ -235,8 +241,8 @@ def agent_writes(session: Session, choose: Choose) -> None:
 
 
 MOVES: Final[dict[Move, int]] = {
-    boot: 12,
-    identify: 12,
+    boot: 22,
+    identify: 10,
     update: 8,
     shutdown: 4,
     destroy: 1,
@@ -258,6 +264,7 @@ MOVES: Final[dict[Move, int]] = {
     leftover_is_found: 1,
     superseded_outcome_arrives: 1,
     backend_misbehaves: 8,
+    links_break: 9,
     backend_revokes: 1,
     agent_writes: 2,
 }
