@@ -85,7 +85,9 @@ async def _elsewhere(provider: TokenProvider) -> Any:
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:
-    link = adapters.links[request.number] = await adapters.transport.open(payload.credentials)
+    link: Any = await adapters.transport.open(payload.credentials)
+    if hasattr(link, "abort"):  # else there is nothing to close
+        adapters.links[request.number] = link
     return getattr(link, "welcome", None)  # what is no link has none
 
 
