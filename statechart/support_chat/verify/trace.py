@@ -77,7 +77,7 @@ class Account:
     def take(self, happened: Input, reaction: Reaction) -> Iterator[str]:
         """Enters a step; yields what must never be."""
         match happened:
-            case Outcome(request, result, error):
+            case Outcome(request, result, error) if request.lane:
                 self.asked.pop(request.number, None)
                 opens = self.spec(request.effect).dispose is not None
                 if opens and error is None and result is not None:
