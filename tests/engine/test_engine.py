@@ -84,8 +84,7 @@ def lived(seed: int, chart: Chart = CHART) -> Life:
 def s04_nothing_of_another_identity(life: Life) -> None:
     """S4 Nothing of another identity, or of a session that has ended, is in any request."""
     taken = life.log[-1]
-    booted = life.engine.program.machine.bits[Fact.BOOTED]
-    ends = bool(taken.before.state.facts & ~life.snapshot.state.facts & booted)
+    ends = life.holds(Fact.BOOTED, taken.before) and not life.holds(Fact.BOOTED)
     for request in taken.asked:
         whom = for_whom(life, request)
         for user, session in owners_in(life, request):
@@ -249,7 +248,7 @@ def life() -> Life:
 def live(life: Life, user: str | None = None) -> None:
     """Boots, and brings the session up."""
     life.call(T.BOOT, user_id=user, provider=user and Provider(user))
-    while life.snapshot.state.phase not in ONLINE:
+    while life.phase not in ONLINE:
         life.go_on()
 
 
@@ -270,7 +269,7 @@ def test_a_call_that_is_awaited_again_goes_on(life: Life) -> None:
     life.take(AwaiterLeft(first))
     assert life.take(AwaiterCame(first)).reaction.commands == ()
     assert life.take(AwaiterLeft(second)).reaction.fired == (), "the first is awaited again"
-    while life.snapshot.state.phase not in ONLINE:
+    while life.phase not in ONLINE:
         life.go_on()
     assert life.unsettled == set()
     assert life.take(AwaiterLeft(second)).reaction == Reaction(life.snapshot, (), ())
@@ -316,7 +315,7 @@ def test_what_no_request_asked_for_changes_nothing(life: Life) -> None:
     stranger = Request(E.CHECK_ADAPTERS, "load", 10_000, None)
     life.call(T.LOAD)
     assert life.take(Outcome(stranger)).reaction.commands == ()
-    assert life.snapshot.state.phase == Phase.LOADING
+    assert life.phase == Phase.LOADING
 
 
 @pytest.mark.parametrize(

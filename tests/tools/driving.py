@@ -11,7 +11,6 @@ then (S20); a link that came up is kept or closed (S25).
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
@@ -25,6 +24,7 @@ from support_chat.engine import (
     AwaiterCame,
     AwaiterLeft,
     CallMade,
+    Cancel,
     Close,
     Engine,
     Expired,
@@ -126,6 +126,15 @@ class Taken:
         return [effect for row in self.reaction.rows for effect in row.effects]
 
     @property
+    def cancelled(self) -> set[str]:
+        """The lanes that are cancelled."""
+        return {lane for c in self.reaction.commands if isinstance(c, Cancel) for lane in c.lanes}
+
+    def is_outcome_of(self, number: int) -> bool:
+        """Whether this request has ended."""
+        return isinstance(self.happened, Outcome) and self.happened.request.number == number
+
+    @property
     def asked(self) -> list[Request]:
         """What adapters are asked for, but for what nobody waits for."""
         commands = self.reaction.commands
@@ -171,17 +180,8 @@ class Life:
 
     def branch(self, roll: random.Random) -> Life:
         """A life that goes on from here on its own."""
-        values = (
-            *(request for request, _ in self.pending.values()),
-            *self.account.asked.values(),
-            *self.log,
-            self.engine,
-            self.engine.chart,
-            self.snapshot,
-        )
-        branch = copy.deepcopy(self, {id(value): value for value in values})
-        branch.roll = roll
-        return branch
+        account = Account(**_copied(self.account))
+        return Life(**{**_copied(self), "account": account, "roll": roll})
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Life:
         self.log.append(taken)
         self.snapshot = reaction.snapshot
         problems = list(self.account.take(happened, reaction))
-        if self._is_booted(taken.before) and not self._is_booted(self.snapshot):
+        if self.holds(Fact.BOOTED, taken.before) and not self.holds(Fact.BOOTED):
             self.sessions += 1
         match happened:
             case CallMade(call):
@@ -236,8 +236,20 @@ class Life:
             case _:
                 pass
 
-    def _is_booted(self, snapshot: Snapshot) -> bool:
-        return bool(snapshot.state.facts & self.engine.program.machine.bits[Fact.BOOTED])
+    @property
+    def phase(self) -> str:
+        """Where the session stands."""
+        return self.snapshot.state.phase
+
+    @property
+    def lanes(self) -> set[str]:
+        """The lanes on which an adapter is asked for something, by the account."""
+        return {request.lane for request in self.account.asked.values()}
+
+    def holds(self, fact: Fact, snapshot: Snapshot | None = None) -> bool:
+        """Whether a stored fact holds, now or in another snapshot."""
+        state = (snapshot or self.snapshot).state
+        return bool(state.facts & self.engine.program.machine.bits[fact])
 
     @property
     def story(self) -> str:
@@ -274,7 +286,7 @@ class Life:
     def _call(self) -> Input:
         kind = self.roll.choices(list(CALLS), list(CALLS.values()))[0]
         # most of what is worth seeing happens while live
-        booted = self._is_booted(self.snapshot)
+        booted = self.holds(Fact.BOOTED)
         if booted == (kind == T.BOOT) and self.one_of(True, False):
             kind = T.IDENTIFY if booted else T.BOOT
         who = self.one_of("ann", "ann", "ann", "bob")
@@ -313,15 +325,10 @@ class Life:
             return Outcome(request, self.result(request))
         if self.one_of(*[False] * 19, True):
             return Outcome(request, object())  # nothing that the port knows
-        errors: tuple[BaseException, ...] = (
-            *(kind("no") for kind in spec.blame.refusals),
-            *(kind("no") for kind in spec.blame.rejections[:1]),
-            spec.blame.error("not now"),
-            RateLimitedError("later", retry_after=self.one_of(0.5, 1e6)),
-            LimitReachedError(1.0),
-            ValueError("a fault"),
-        )
-        return Outcome(request, error=self.roll.choice(errors))
+        later = RateLimitedError("later", retry_after=self.one_of(0.5, 1e6))
+        fault = self.one_of(LimitReachedError(1.0), spec.blame.error("fault"), ValueError("fault"))
+        told = (*spec.blame.refusals, *spec.blame.rejections[:1])
+        return Outcome(request, error=self.one_of(later, fault, *(kind("no") for kind in told)))
 
     def result(self, request: Request) -> Any:
         """A result of the right type; who it is for, and what is said of it, may be wrong."""
@@ -426,6 +433,17 @@ class Life:
             look(self)
 
 
+def _copied(record: Any) -> dict[str, Any]:
+    """The fields of a record, none of which can be changed by way of the other."""
+    return {field.name: _copy(getattr(record, field.name)) for field in attrs.fields(type(record))}
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(each) for key, each in value.items()}
+    return value.copy() if isinstance(value, set | list) else value
+
+
 def reachable(root: object) -> Iterator[object]:
     """Everything that can be got at from an object: fields, items, keys, closures, defaults. What a
     `repr` shows plays no part.
@@ -439,8 +457,8 @@ def reachable(root: object) -> Iterator[object]:
         seen.add(id(value))
         yield value
         if isinstance(value, Mapping):
-            items: Iterable[Any] = value.items()
-            waiting += items
+            mapping: Mapping[Any, Any] = value
+            waiting += mapping.items()
         elif isinstance(value, tuple | list | set | frozenset):
             waiting += cast("Iterable[Any]", value)
         elif isinstance(value, FunctionType):
