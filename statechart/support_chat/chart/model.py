@@ -419,9 +419,9 @@ class Dispose:
 
 
 EffectSpec: TypeAlias = (
-    "Ask | Arm | Disarm | Join | Settle | Fail | Done | Refuse | Reply | Raise | Note | Detach"
-    " | SettleDetached | Abandon | Dispose"
-)
+    Ask | Arm | Disarm | Join | Settle | Fail | Done | Refuse | Reply | Raise | Note | Detach
+    | SettleDetached | Abandon | Dispose
+)  # fmt: skip
 """What an effect declares."""
 
 
