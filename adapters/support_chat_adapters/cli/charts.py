@@ -76,10 +76,8 @@ def load(
             f"{option} {named}: {module_name} needs the module {error.name!r}, which is not "
             "installed"
         ) from error
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a script that leaves when it is imported must not decide our exit status
+    except (Exception, SystemExit) as error:
+        # A script that leaves when it is imported must not decide our exit status.
         raise Misuse(
             f"{option} {named}: importing {module_name} raised {type(error).__name__}: {error}"
         ) from error
