@@ -19,14 +19,18 @@ from support_chat.chart.model import (
     Ignored,
     Join,
     Note,
+    Refusal,
     Settle,
     Stored,
 )
+from support_chat.errors import SessionEndedError
 from support_chat.verify import Always, CanReach, EachStep, Eventually
 
 PHASES: Final = ("closed", "opening", "open", "minimised")
 
 # fmt: off
+
+HIDDEN: Final = Refusal(SessionEndedError, "hide() came before the panel was open.")
 
 FACTS: Final = {
     "focused": Stored("the keyboard speaks to this window"),
@@ -40,7 +44,7 @@ EFFECTS: Final[dict[str, EffectSpec]] = {
     "fail": Fail(doc="every show() that waits fails", slot="show"),
     "load": Ask(
         doc="load the conversation", lane="load", success="loaded", failure="load_failed",
-        limit="load", dispose="drop",
+        limit="load",
     ),
     "drop": Abandon(doc="what is loading is not wanted any more", lanes="load"),
     "badge": Note(doc="show the badge"),
@@ -66,7 +70,7 @@ ROWS: Final = (
     ),
     Transition(
         name="panel.cancel", group="panel", trigger="hide", sources="opening", target="closed",
-        effects=("fail", "drop"),
+        effects=("fail", "drop"), error=HIDDEN,
     ),
     Transition(
         name="panel.hide", group="panel", trigger="hide",

@@ -87,11 +87,12 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
         (["--view", "overview"], "stateDiagram-v2\n"),
         (["--view", "group", "booting", "--format", "dot"], 'digraph "support_chat: booting" {'),
         (["--view", "group", "staying", "connected"], "stateDiagram-v2\n"),
+        (["--view", "group", "staying-connected", "--format", "svg"], "<svg "),
         (["--format", "dot"], 'digraph "support_chat: overview" {'),
         (["--format", "svg"], "<svg "),
         (["--format", "table"], "# support_chat: every transition\n"),
         (["--format", "calls"], "# What each call does in each phase\n"),
-        (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 1,\n'),
+        (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 2,\n'),
     ],
 )
 def test_draw_prints_what_was_asked_for(
@@ -115,9 +116,25 @@ def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
     assert b"\r" not in printed
 
 
-def test_draw_writes_a_file(tmp_path: Path, capsys: Printed) -> None:
-    assert main(["draw", "--format", "svg", "-o", str(tmp_path / "chart.svg")]) == 0
-    assert (tmp_path / "chart.svg").read_text(encoding="utf-8").startswith("<svg ")
+@pytest.mark.parametrize(
+    ("name", "options", "beginning"),
+    [
+        ("chart.svg", [], "<svg "),
+        ("CHART.SVG", [], "<svg "),
+        ("chart.dot", [], "digraph "),
+        ("chart.mmd", [], "stateDiagram-v2"),
+        ("chart.json", [], "{"),
+        ("chart.md", [], "# support_chat: every transition"),
+        ("chart.md", ["--format", "calls"], "# What each call does"),
+        ("chart", [], "stateDiagram-v2"),
+        ("chart.txt", ["--format", "dot"], "digraph "),
+    ],
+)
+def test_draw_writes_into_a_file_what_its_suffix_says(
+    name: str, options: list[str], beginning: str, tmp_path: Path, capsys: Printed
+) -> None:
+    assert main(["draw", *options, "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(beginning)
     assert capsys.readouterr().out == ""
 
 
@@ -228,10 +245,8 @@ def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(
             ["draw", "--view", "overview", "--format", "table"],
             "--format table is always of the whole chart: leave out --view",
         ),
-        (
-            ["draw", "--view", "group", "booting", "--format", "svg"],
-            "for a group use --format mermaid",
-        ),
+        (["draw", "-o", "x.png"], "-o x.png: say with --format what to write into a .png file"),
+        (["draw", "-o", "x.svg", "--format", "dot"], "a .svg file is not for --format dot"),
         (
             ["draw", "--check", "diagrams", "--format", "svg"],
             "--write and --check are about every file",

@@ -162,6 +162,7 @@ def test_a_pair_is_accepted_if_a_row_does_anything_at_all_but_refuse() -> None:
         external=("knock", "leave", "ring"),
         facts={"late": Carried("too late")},
         late="late",
+        events={"ring": "bell"},
         registers="by",
         named="who",
         transitions=(
@@ -335,7 +336,7 @@ def test_a_chart_may_come_from_standard_input(
 @pytest.mark.parametrize(
     ("old", "complaint"),
     [
-        ("was", "was: there is no such file; a chart is named as package.module:NAME"),
+        ("was", "was: there is no such file; write it as package.module:NAME"),
         ("no.json", "no.json: No such file or directory"),
         ("was.py", "was.py: This is no exported chart"),
         ("was:DOOR", "was has no 'DOOR'; its charts: CHART"),

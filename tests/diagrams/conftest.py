@@ -19,6 +19,7 @@ def player() -> Chart:
         phases=("idle", "playing", "paused", "gone"),
         triggers=("play", "pause", "stop", "eject", "ended"),
         external=("play", "pause", "stop", "eject", "ended"),
+        events={"ended": "sound"},
         facts={"locked": Carried("nobody may play")},
         effects={"done": Note(doc="it is done"), "refuse": Note(doc="it is refused")},
         composites={"loaded": ("playing", "paused")},

@@ -36,14 +36,14 @@ from support_chat import SupportChat, User
 from support_chat_adapters.backend import (
     Backend,
     IdentityKey,
-    identity_keys,
+    identity_tokens,
     sessions,
     sign_identity_token,
 )
 from support_chat_adapters.backend.server import run as server_run
 from support_chat_adapters.backend.server.origins import AllowedOrigins
 from support_chat_adapters.backend.sessions import Session
-from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite_file
+from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite
 from support_chat_adapters.transport import WidgetAPITransport, socket_channel
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 
@@ -331,13 +331,13 @@ async def an_ended_session_stays_ended(attempt: Attempt) -> None:
 
 def without_overwriting(patch: pytest.MonkeyPatch) -> None:
     # what is taken away is inside
-    real = sqlite_file._prepare  # pyright: ignore[reportPrivateUsage]
+    real = sqlite._prepare  # pyright: ignore[reportPrivateUsage]
 
     def careless(connection: sqlite3.Connection) -> None:
         real(connection)
         connection.execute("PRAGMA secure_delete = OFF")
 
-    patch.setattr(sqlite_file, "_prepare", careless)
+    patch.setattr(sqlite, "_prepare", careless)
 
 
 def with_a_draft_left_behind(patch: pytest.MonkeyPatch) -> None:
@@ -384,20 +384,20 @@ def without_a_look_at_the_signature(patch: pytest.MonkeyPatch) -> None:
     def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
         return jwt.decode(token, options={"verify_signature": False})
 
-    patch.setattr(identity_keys, "_payload", careless)
+    patch.setattr(identity_tokens, "_payload", careless)
 
 
 def without_a_look_at(claim: str) -> Callable[[pytest.MonkeyPatch], None]:
     """The claim is taken for what the backend wants it to be."""
 
     def remove(patch: pytest.MonkeyPatch) -> None:
-        real = identity_keys._payload  # pyright: ignore[reportPrivateUsage]
+        real = identity_tokens._payload  # pyright: ignore[reportPrivateUsage]
         wanted = {"widget_id": "web", "workspace_id": "demo", "sub": "admin"}[claim]
 
         def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
             return {**real(token, keys), claim: wanted}
 
-        patch.setattr(identity_keys, "_payload", careless)
+        patch.setattr(identity_tokens, "_payload", careless)
 
     return remove
 

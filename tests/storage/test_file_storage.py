@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import pytest
 
+from async_tests import in_real_time
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import run
 from support_chat_adapters.storage import FileLock, FileStorage
@@ -254,19 +255,19 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
 # --- its thread -----------------------------------------------------------------------------------
 
 
-def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
-    async def main() -> None:
-        storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
-        with FileLock(tmp_path / "chat.json.lock").held():
-            waiting = asyncio.create_task(storage.create("key", "one"))
-            await asyncio.sleep(0)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-        assert await storage.create("key", "two") in {"one", "two"}
-        await storage.aclose()
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(
+    tmp_path: Path,
+) -> None:
+    storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
+    with FileLock(tmp_path / "chat.json.lock").held():
+        waiting = asyncio.create_task(storage.create("key", "one"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert await storage.create("key", "two") in {"one", "two"}
+    await storage.aclose()
 
 
 def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 from keyring.backends import chainer
 from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
+from async_tests import in_real_time
 from support_chat import SupportChat
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import RecordingTransport
@@ -148,20 +149,16 @@ def test_a_keyring_that_cannot_be_used_is_found_out_by_the_first_get(
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_session_finds_it_out_when_it_is_loaded_and_has_not_dialled() -> None:
-    async def main() -> None:
-        storage = KeyringStorage(keyring=dict_keyring(set=KeyringLocked()))
-        transport = RecordingTransport()
-        chat = SupportChat(
-            workspace_id="acme", widget_id="help", transport=transport, storage=storage
-        )
-        with pytest.raises(StorageError, match="it is locked"):
-            await chat.boot()
-        assert transport.log.names() == []
-        await chat.destroy()
-        await storage.aclose()
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_session_finds_it_out_when_it_is_loaded_and_has_not_dialled() -> None:
+    storage = KeyringStorage(keyring=dict_keyring(set=KeyringLocked()))
+    transport = RecordingTransport()
+    chat = SupportChat(workspace_id="acme", widget_id="help", transport=transport, storage=storage)
+    with pytest.raises(StorageError, match="it is locked"):
+        await chat.boot()
+    assert transport.log.names() == []
+    await chat.destroy()
+    await storage.aclose()
 
 
 def test_the_keyring_is_tried_once_and_again_only_after_it_failed() -> None:

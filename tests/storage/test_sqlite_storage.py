@@ -23,7 +23,7 @@ import support_chat_adapters.storage
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import run
 from support_chat_adapters.storage import SQLiteStorage
-from support_chat_adapters.storage.sqlite_file import storage_error
+from support_chat_adapters.storage.sqlite import storage_error
 
 T = TypeVar("T")
 SECRET = "a visitor's secret, 3f9c1d8e7b5a"

@@ -283,7 +283,7 @@ MODULES = {
     "RedisStorage": "redis",
     "KeyringStorage": "keyring",
     "MappingStorage": "mapping",
-    "FileLock": "file_lock",
+    "FileLock": "files",
 }
 
 
@@ -291,17 +291,16 @@ MODULES = {
 def test_each_is_imported_only_when_it_is_asked_for_and_no_library_before_it_is_made(
     name: str,
 ) -> None:
-    modules = sorted(set(MODULES.values()) - {"file_lock"})
     code = f"""
 import sys
 import support_chat_adapters.storage as storage
 storage.{name}
 package = storage.__name__ + "."
-print([module for module in {modules} if package + module in sys.modules])
+print(sorted(module for module in {sorted(set(MODULES.values()) - {"files"})} if package + module in sys.modules))
 print([library for library in ("redis", "keyring", "platformdirs") if library in sys.modules])
 print("sqlite3" in sys.modules, sorted(set(storage.__all__)) == storage.__all__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     module = MODULES.get(name, "memory")
-    imported = [module] if module not in ("memory", "file_lock") else []
+    imported = [module] if module not in ("memory", "files") else []
     assert done.stdout == f"{imported}\n[]\n{name == 'SQLiteStorage'} True\n"

@@ -20,7 +20,7 @@ from served import WIDGET, WORKSPACE, Served
 from support_chat.values import JSON, Identity
 from support_chat_adapters.backend import sign_identity_token
 from support_chat_adapters.transport import WidgetAPITransport
-from wire_faults import FaultProxy, Status
+from support_chat_adapters.wire_faults import FaultProxy, Status
 
 UNLIMITED: Final = ("--opens-per-minute=0", "--requests-per-minute=0")
 """Options of `serve` for suites that dial a lot."""

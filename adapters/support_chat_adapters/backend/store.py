@@ -158,4 +158,5 @@ def hashed(secret: str) -> str:
     """The form in which a secret of a visitor or session is stored. The secrets are random, so one
     plain hash is enough.
     """
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # what UTF-8 cannot carry is nobody's secret, and has a hash all the same
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

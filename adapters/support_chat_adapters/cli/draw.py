@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .charts import DEFAULT, add_chart_option, load_chart
+from .charts import add_chart_option, command, load_chart
 from .terminal import Misuse, coloured, emit
 
 if TYPE_CHECKING:
@@ -18,17 +18,23 @@ if TYPE_CHECKING:
     from support_chat_adapters.diagrams.gallery import Staleness
 
 _PICTURES: Final = ("mermaid", "dot", "svg")
+_DIRECTORY: Final = Path("diagrams")
 _WHOLE: Final = ("table", "calls", "json")
+_SUFFIXES: Final = {
+    ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
+    ".svg": ("svg",), ".json": ("json",), ".md": ("table", "calls"),
+}  # fmt: skip
 _MORE: Final = """\
 examples:
-  support-chat draw                                the overview as Mermaid
-  support-chat draw --format svg -o lifecycle.svg  the overview as a picture
-  support-chat draw --view group booting           one group, in full detail
+  support-chat draw                           the overview as Mermaid
+  support-chat draw -o lifecycle.svg          the overview as a picture
+  support-chat draw --view group booting -o booting.svg
+                                              one group, guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
-  support-chat draw --format calls                 phases and calls, as a table
-  support-chat draw --chart shop.chat:CHART        a chart of your own
-  support-chat draw --write diagrams/              every file of the directory
-  support-chat draw --check diagrams/              in CI: are they up to date?
+  support-chat draw --format calls            phases and calls, as a table
+  support-chat draw --chart shop.chat:CHART   a chart of your own
+  support-chat draw --write diagrams/         every file of the directory
+  support-chat draw --check diagrams/         in CI: are they up to date?
 
 exit status:
   0  drawn; with --check: up to date
@@ -48,7 +54,9 @@ def register(commands: Any) -> None:
     )
     add_chart_option(parser)
     parser.add_argument(
-        "--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)"
+        "--format",
+        choices=(*_PICTURES, *_WHOLE),
+        help="how to write it (default: as FILE ends, else mermaid)",
     )
     parser.add_argument(
         "--view",
@@ -61,13 +69,20 @@ def register(commands: Any) -> None:
     )
     whole = parser.add_mutually_exclusive_group()
     whole.add_argument(
-        "--write", metavar="DIR", type=Path, help="write every picture and table into DIR"
+        "--write",
+        metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
+        type=Path,
+        help=f"write every picture and table into DIR (default: {_DIRECTORY})",
     )
     whole.add_argument(
         "--check",
         metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
         type=Path,
-        help="check that DIR holds just what --write would write",
+        help="check that DIR holds just what --write would write (default: likewise)",
     )
     parser.set_defaults(run=run)
 
@@ -81,12 +96,27 @@ def run(arguments: argparse.Namespace) -> int:
                 "--write and --check are about every file: leave out --format, --view and --output"
             )
         return _keep(directory, arguments)
-    text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
+    form = _format(arguments.format, arguments.output)
+    text = _drawn(load_chart(arguments), form, arguments.view)
     if arguments.output is None:
         emit(text)
     else:
         arguments.output.write_text(text, encoding="utf-8", newline="\n")
     return 0
+
+
+def _format(asked: str | None, output: Path | None) -> str:
+    """The format that is asked for, or that the suffix of the file says; Misuse if they differ."""
+    suffix = output.suffix.lower() if output else ""
+    fitting = _SUFFIXES.get(suffix, ())
+    if asked is None and suffix and not fitting:
+        raise Misuse(f"-o {output}: say with --format what to write into a {suffix} file")
+    if asked is not None and fitting and asked not in fitting:
+        raise Misuse(
+            f"-o {output}: a {suffix} file is not for --format {asked}: leave out --format, or "
+            "choose another suffix"
+        )
+    return asked or (fitting or ("mermaid",))[0]
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
@@ -96,7 +126,7 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
     from support_chat_adapters.diagrams.mermaid import mermaid
     from support_chat_adapters.diagrams.svg import svg
     from support_chat_adapters.diagrams.table import table
-    from support_chat_adapters.diagrams.views import group, overview
+    from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
 
     if form in _WHOLE:
         if view is not None:
@@ -106,12 +136,9 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
         case ["overview"]:
             drawing = overview(chart)
         case ["group", name, *names]:
-            if form == "svg":
-                raise Misuse(
-                    "--format svg draws the overview; for a group use --format mermaid, or "
-                    "--format dot and Graphviz"
-                )
-            drawing = group(chart, " ".join([name, *names]))
+            drawing = (group_on_the_map if form == "svg" else group)(
+                chart, " ".join([name, *names])
+            )
         case _:
             raise Misuse(
                 f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"
@@ -124,7 +151,7 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
 
     if directory.exists() and not directory.is_dir():
         raise Misuse(f"{directory} is not a directory")
-    files = gallery(load_chart(arguments.chart))
+    files = gallery(load_chart(arguments))
     if arguments.write:
         _tell(
             write(directory, files),
@@ -137,11 +164,8 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
         print(coloured(f"{directory}: {len(files)} files, all fresh", "green", sys.stdout))
         return 0
     _tell(staleness, {"stale": "stale", "missing": "missing", "superfluous": "superfluous"})
-    chart = [] if arguments.chart == DEFAULT else ["--chart", arguments.chart]
-    print(
-        "mend it with:\n  "
-        f"{shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}"
-    )
+    mend = command("draw", arguments, "chart", "app_dir")
+    print(f"mend it with:\n  {mend} {shlex.join(['--write', str(directory)])}")
     return 1
 
 

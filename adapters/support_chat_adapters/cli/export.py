@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from support_chat_adapters.diagrams.exported import to_json
 
-    emit(to_json(load_chart(arguments.chart)))
+    emit(to_json(load_chart(arguments)))
     return 0
 
 

@@ -5,9 +5,11 @@ on a screen.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
-from typing import Final, TextIO, cast
+from collections.abc import Mapping
+from typing import Any, Final, TextIO, cast
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 _MOST_LINES: Final = 20
@@ -35,6 +37,14 @@ def emit(text: str) -> None:
     if isinstance(out, io.TextIOWrapper):
         cast("io.TextIOWrapper", out).reconfigure(encoding="utf-8", newline="\n")
     out.write(text)
+
+
+def as_json(kind: str, values: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """What a command prints with `--json`: the values, and before them what document this is and
+    its version, which changes when a key changes its meaning or goes away.
+    """
+    document = {"schema": f"support-chat/{kind}", "version": 1, **values}
+    return json.dumps(document, indent=indent, ensure_ascii=False) + "\n"
 
 
 def complain(message: str) -> None:

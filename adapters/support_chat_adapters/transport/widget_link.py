@@ -65,7 +65,9 @@ class WidgetLink:
         were.
         """
         answer = await self._ask(
-            endpoints.IDENTIFY, payloads.Identified, translation.identify_of(request)
+            endpoints.IDENTIFY,
+            payloads.Identified,
+            translation.payload_of(request, payloads.Identify),
         )
         self._channel.renewed()
         return translation.identify_answer_of(answer)
@@ -89,14 +91,13 @@ class WidgetLink:
         """Sends a message; returns it as the backend stored it."""
         if message.conversation_id is None:
             begins = translation.beginning_of(message)
-            return translation.message_to(
-                (await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message
-            )
+            started = await self._ask(endpoints.START, payloads.ConversationStarted, begins)
+            return translation.value_of(started.message, Message)
         sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
         stored = await self._ask(
             endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id
         )
-        return translation.message_to(stored)
+        return translation.value_of(stored, Message)
 
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first: all pages."""
@@ -121,7 +122,7 @@ class WidgetLink:
                 conversation_id=conversation_id,
                 query=_page(cursor),
             )
-            found.extend(translation.message_to(item) for item in page.messages)
+            found.extend(translation.value_of(item, Message) for item in page.messages)
             cursor = page.next_cursor
         return tuple(found)
 

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import attrs
 
+from .counterexamples import never_asked
+from .generic import unanswered
 from .properties import Elsewhere, Report, Verdict
 from .story import Occurrence, occurrences, sequence, story
 
@@ -42,6 +44,8 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     """
     space = report.space
     whole = {
+        "schema": "support-chat/check",
+        "version": 1,
         "chart": space.model.chart.name,
         "states": len(space.states),
         "transitions": len(space.ways),
@@ -51,6 +55,7 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
         "complete": space.complete,
         "verdict": WORDS[report.held],
         "properties": [_verdict(report, verdict) for verdict in report.verdicts],
+        "unanswered": unanswered(space),
         "elsewhere": [attrs.asdict(one) for one in elsewhere],
     }
     return json.dumps(whole, indent=2) + "\n"
@@ -63,6 +68,7 @@ def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
         "kind": type(verdict.property).__name__,
         "sentence": verdict.property.sentence,
         "verdict": WORDS[verdict.held],
+        "asked": not never_asked(report.space, verdict.property),
         "detail": verdict.detail,
         "story": [_occurrence(one) for one in told[: len(verdict.story)]],
         "round": [_occurrence(one) for one in told[len(verdict.story) :]],

@@ -1,0 +1,46 @@
+"""What no request may hold, whichever transport brings it: ids that are none, text that UTF-8 and
+JSON cannot carry, JSON that is none.
+
+The rules are those that the client keeps (`support_chat.values`): what it lets through is stored as
+it is, character for character, and what it refuses is refused here, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from support_chat.errors import BackendRejectedError, InvalidInputError
+from support_chat.ports import Credentials, IdentifyRequest, Outgoing
+from support_chat.values import check_id, check_json, check_text
+
+
+def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
+    """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
+
+    Tokens and sessions are left to who knows whether they are genuine, changes to `profiles`, which
+    rejects each path by itself.
+    """
+    try:
+        _check(request)
+    except InvalidInputError as error:
+        raise BackendRejectedError(error.message, code="validation_error") from None
+
+
+def _check(value: Any) -> None:
+    for field in attrs.fields(type(value)):
+        name, item = field.name, getattr(value, field.name)
+        if item is None or name in ("token", "session", "visitor_changes", "user_changes"):
+            continue
+        if name.endswith("_id"):
+            check_id(name, item)
+        elif attrs.has(type(item)):
+            _check(item)
+        elif isinstance(item, tuple):
+            for text in item:
+                check_text(name, text)
+        elif isinstance(item, str):
+            check_text(name, item)
+        else:
+            check_json(name, item)
