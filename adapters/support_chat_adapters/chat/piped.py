@@ -41,9 +41,7 @@ class PipedShell:
                     else [plain(line) for line in lines]
                 ):
                     print(text, file=self._out, flush=True)
-            except (
-                BrokenPipeError
-            ) as error:  # the reader has gone: there is nobody to do anything for
+            except BrokenPipeError as error:  # the reader has gone
                 self._broken = error
                 self._lines.put_nowait(None)
 
@@ -73,9 +71,7 @@ class PipedShell:
         def put(line: str | None) -> bool:
             try:
                 loop.call_soon_threadsafe(self._lines.put_nowait, line)
-            except (
-                RuntimeError
-            ):  # the loop is closed: the client has left while the source was being waited for
+            except RuntimeError:  # the loop is closed: the client left during the wait
                 return False
             return True
 
@@ -84,9 +80,7 @@ class PipedShell:
                 for line in iter(self._source.readline, ""):
                     if not put(line):
                         return
-            except (
-                ValueError
-            ):  # bytes that are no text, or a source closed under us: there is nothing more to read
+            except ValueError:  # bytes that are no text, or a source closed under us
                 pass
             put(None)
 

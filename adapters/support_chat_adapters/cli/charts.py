@@ -215,10 +215,8 @@ def load(
             f"{prefix}: {module_name} needs the module {error.name!r}, which is not installed"
             f"{_place(error)}"
         ) from error
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a script that leaves when it is imported must not decide our exit status
+    except (Exception, SystemExit) as error:
+        # A script that leaves when it is imported must not decide our exit status.
         raise Misuse(
             f"{prefix}: importing {module_name} raised {type(error).__name__}: {error}"
             f"{_place(error)}"

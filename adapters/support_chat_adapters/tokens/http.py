@@ -125,11 +125,8 @@ class HTTPTokenProvider:
             raise self._failed(
                 f"did not answer ({type(error).__name__})", "timeout", "Make it answer sooner."
             ) from None
-        except (
-            httpx2.HTTPError,
-            httpx2.StreamError,
-            httpx2.InvalidURL,
-        ) as error:  # their texts may show the URL
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+            # Their texts may show the URL.
             raise self._failed(
                 f"could not be asked ({type(error).__name__})", "unreachable", "Check the server."
             ) from None
