@@ -1,4 +1,4 @@
-"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and the hands
+"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and control
 of its operator and the network.
 
 What the backend does, it does because of what another process has written into its database, as an
@@ -28,7 +28,7 @@ UNLIMITED: Final = ("--opens-per-minute=0", "--requests-per-minute=0")
 
 @attrs.frozen
 class ServedArrangement:
-    """A served backend, a transport that reaches it through the proxy, and the hands of the other
+    """A served backend, a transport that reaches it through the proxy, and control of the other
     side.
     """
 
