@@ -141,13 +141,13 @@ async def delete_none(trial: StorageTrial) -> None:
 
 @clause("storage.delete-many")
 async def delete_many(trial: StorageTrial) -> None:
-    """delete() takes thousands of keys at once."""
+    """delete() takes tens of thousands of keys at once."""
     await trial.storage.create(trial.key(), "one")
-    await trial.storage.delete(*(trial.key(f"absent {n}") for n in range(5000)), trial.key())
+    await trial.storage.delete(*(trial.key(f"absent {n}") for n in range(40_000)), trial.key())
     expect(
         await trial.storage.get(trial.key()),
         None,
-        "get() of the last of 5001 keys that were deleted",
+        "get() of the last of 40,001 keys that were deleted",
     )
 
 
