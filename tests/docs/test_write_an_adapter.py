@@ -53,10 +53,18 @@ def test_every_clause_that_is_mentioned_exists(id: str) -> None:
     }
 
 
-def test_the_hands_that_are_mentioned_exist() -> None:
-    for hand in ("token", "say", "cut", "revoke", "expire_tokens", "open_links", "forget_history"):
-        assert hasattr(FullArrangement, hand)
-        assert f"{hand}(" in PAGE
+def test_the_controls_that_are_mentioned_exist() -> None:
+    for control in (
+        "token",
+        "say",
+        "cut",
+        "revoke",
+        "expire_tokens",
+        "open_links",
+        "forget_history",
+    ):
+        assert hasattr(FullArrangement, control)
+        assert f"{control}(" in PAGE
     for switch in ("open", "raw_bytes", "spoil", "many_loops"):
         assert switch in StoragePlace.__match_args__
 

@@ -85,20 +85,12 @@ def _stored(**changes: Any) -> Doctor:
     return lambda evidence, stored: attrs.evolve(stored, **changes)
 
 
-def _evidence(change: Callable[[Evidence], object]) -> Doctor:
+def _seen(change: Callable[[Evidence, Client, Life], object]) -> Doctor:
     def doctor(evidence: Evidence, stored: Stored) -> Stored:
-        change(evidence)
+        change(evidence, evidence.clients[0], evidence.clients[0].lives[0])
         return stored
 
     return doctor
-
-
-def _client(change: Callable[[Client], object]) -> Doctor:
-    return _evidence(lambda evidence: change(evidence.clients[0]))
-
-
-def _life(change: Callable[[Life], object]) -> Doctor:
-    return _client(lambda client: change(client.lives[0]))
 
 
 def _message(number: int, **changes: Any) -> Doctor:
@@ -119,15 +111,15 @@ _MERGE = StoredMerge("v", "user-7-a", 1)
 
 DOCTORED: dict[str, tuple[Doctor, str]] = {
     "the blow missed": (
-        _evidence(lambda evidence: setattr(evidence.blow, "fell", False)),
+        _seen(lambda evidence, _, __: setattr(evidence.blow, "fell", False)),
         "the blow has not fallen",
     ),
     "answered and not on disk": (
-        _evidence(lambda evidence: setattr(evidence.blow, "committed", False)),
+        _seen(lambda evidence, _, __: setattr(evidence.blow, "committed", False)),
         "is not on disk",
     ),
     "committed before it left": (
-        _evidence(lambda evidence: setattr(evidence, "moment", "before")),
+        _seen(lambda evidence, _, __: setattr(evidence, "moment", "before")),
         "died before it left",
     ),
     "a damaged file": (_stored(damage=("row 3 missing from index",)), "the database is damaged"),
@@ -136,12 +128,14 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         "begun without a message",
     ),
     "a call under way": (
-        _client(lambda client: client.unsettled.append("boot()")),
+        _seen(lambda _, client, __: client.unsettled.append("boot()")),
         "boot() has not settled",
     ),
     "a phase skipped": (
-        _client(
-            lambda client: client.phases.append(PhaseChanged(Phase.RECONNECTING, Phase.ANONYMOUS))
+        _seen(
+            lambda _, client, __: client.phases.append(
+                PhaseChanged(Phase.RECONNECTING, Phase.ANONYMOUS)
+            )
         ),
         "the phase went to",
     ),
@@ -164,12 +158,12 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         "said 1 conversations, the merge 0",
     ),
     "an identify without a result": (
-        _life(lambda life: setattr(life.identifies[0], "result", None)),
+        _seen(lambda _, __, life: setattr(life.identifies[0], "result", None)),
         "has no result",
     ),
     "an identify that lies": (
-        _life(
-            lambda life: setattr(
+        _seen(
+            lambda _, __, life: setattr(
                 life.identifies[0], "result", IdentifyResult(False, 0, "already_signed_in")
             )
         ),
@@ -187,22 +181,28 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
     "another text": (_message(1, text="another"), "is stored as"),
     "another owner": (_message(1, owner=VISITOR), "is stored as"),
     "a message given up": (
-        _life(lambda life: life.sent[0].answers.clear()),
+        _seen(lambda _, __, life: life.sent[0].answers.clear()),
         "was never acknowledged",
     ),
-    "a message not told of": (_life(lambda life: life.told_sent.clear()), "MessageSent told of"),
-    "news lost": (_life(lambda life: life.received.clear()), "message-2 never arrived"),
-    "news twice": (_life(lambda life: life.received.append(REPLY)), "message-2 arrived 2 times"),
+    "a message not told of": (
+        _seen(lambda _, __, life: life.told_sent.clear()),
+        "MessageSent told of",
+    ),
+    "news lost": (_seen(lambda _, __, life: life.received.clear()), "message-2 never arrived"),
+    "news twice": (
+        _seen(lambda _, __, life: life.received.append(REPLY)),
+        "message-2 arrived 2 times",
+    ),
     "news out of order": (
-        _life(lambda life: life.received.append(attrs.evolve(REPLY, id="message-1"))),
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-1"))),
         "in the order",
     ),
     "news from nowhere": (
-        _life(lambda life: life.received.append(attrs.evolve(REPLY, id="message-9"))),
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-9"))),
         "is stored as None",
     ),
     "news of one's own": (
-        _life(lambda life: life.received.append(attrs.evolve(SENT, id="message-3"))),
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(SENT, id="message-3"))),
         "message-7-first-1 came back",
     ),
     "a value lost": (
@@ -222,25 +222,29 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         "is not revoked",
     ),
     "a session let in again": (
-        _evidence(lambda evidence: evidence.refused.update(session=200)),
+        _seen(lambda evidence, _, __: evidence.refused.update(session=200)),
         "was answered with 200",
     ),
     "a session used again": (
-        _client(lambda client: client.exchanges.append(Exchange("send", 7, "session"))),
+        _seen(lambda _, client, __: client.exchanges.append(Exchange("send", 7, "session"))),
         "send was asked in a session that it had ended",
     ),
-    "not live": (_life(lambda life: setattr(life, "listed", None)), "not live at the end"),
-    "live for somebody else": (_life(lambda life: setattr(life, "listed", ())), "lists ()"),
+    "not live": (_seen(lambda _, __, life: setattr(life, "listed", None)), "not live at the end"),
+    "live for somebody else": (_seen(lambda _, __, life: setattr(life, "listed", ())), "lists ()"),
     "a visitor not recognised": (
-        _client(lambda client: client.lives.insert(0, Life("shutdown", owners=[("visitor:w", 0)]))),
+        _seen(
+            lambda _, client, __: client.lives.insert(
+                0, Life("shutdown", owners=[("visitor:w", 0)])
+            )
+        ),
         "visitor:w was not recognised",
     ),
     "a visitor recognised after a clear": (
-        _client(lambda client: client.lives.insert(0, Life("clear", owners=[(VISITOR, 0)]))),
+        _seen(lambda _, client, __: client.lives.insert(0, Life("clear", owners=[(VISITOR, 0)]))),
         "was recognised after a clear",
     ),
     "something that was complained of": (
-        _evidence(lambda evidence: evidence.complain("a task is left")),
+        _seen(lambda evidence, _, __: evidence.complain("a task is left")),
         "a task is left",
     ),
 }

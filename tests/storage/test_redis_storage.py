@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -37,16 +38,6 @@ def prefix(request: pytest.FixtureRequest) -> str:
     return f"{request.node.name}:"
 
 
-def using(storage: RedisStorage, use: Callable[[RedisStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
-
-
 def a_client(url: str, **options: Any) -> Any:
     """A client of the test's own (Any: redis-py leaves much of it without types)."""
     return cast("Any", redis.asyncio.Redis).from_url(url, **options)
@@ -55,10 +46,11 @@ def a_client(url: str, **options: Any) -> Any:
 # --- lifetimes ------------------------------------------------------------------------------------
 
 
-def test_a_value_expires_so_long_after_it_was_last_used(
+@in_real_time
+async def test_a_value_expires_so_long_after_it_was_last_used(
     redis_place: RedisPlace, prefix: str
 ) -> None:
-    async def use(storage: RedisStorage) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix, ttl=60.5)) as storage:
         operations: list[Callable[[], Awaitable[object]]] = [
             lambda: storage.create("key", "one"),
             lambda: storage.create("key", "two"),
@@ -78,16 +70,13 @@ def test_a_value_expires_so_long_after_it_was_last_used(
         assert await storage.get("key") is None
         assert await storage.keys() == []
 
-    using(RedisStorage(redis_place.url, prefix=prefix, ttl=60.5), use)
 
-
-def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix)) as storage:
         await storage.create("key", "one")
         await storage.replace("key", "one", "two")
         await storage.get("key")
-
-    using(RedisStorage(redis_place.url, prefix=prefix), use)
     with redis_place.client() as client:
         assert client.pttl(f"{prefix}key") == -1
 
@@ -95,18 +84,17 @@ def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> 
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace) -> None:
-    async def use(storage: RedisStorage) -> None:
-        await storage.create("key", "one")
-        assert await storage.keys() == ["key"]
-        await storage.delete(*await storage.keys())
-
+@in_real_time
+async def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace) -> None:
     with redis_place.client() as client:
         client.set("own*x:theirs", "theirs")
         client.set("own*[?]", "theirs")
         client.set("OWN*[?]:theirs", "theirs")
         client.set(b"own*[?]:\xff", "no text, so no key of ours")
-        using(RedisStorage(redis_place.url, prefix="own*[?]:"), use)
+        async with aclosing(RedisStorage(redis_place.url, prefix="own*[?]:")) as storage:
+            await storage.create("key", "one")
+            assert await storage.keys() == ["key"]
+            await storage.delete(*await storage.keys())
         assert client.exists("own*x:theirs", "own*[?]", "OWN*[?]:theirs", b"own*[?]:\xff") == 4
 
 
@@ -135,8 +123,10 @@ def test_a_server_that_restarts_between_two_calls_is_found_again(
 
 
 @needs_redis
-def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Path) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Path) -> None:
+    port = free_port()
+    async with aclosing(RedisStorage(f"redis://127.0.0.1:{port}/0")) as storage:
         for call in (
             lambda: storage.get("key"),
             lambda: storage.keys(),
@@ -150,9 +140,6 @@ def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Pat
             assert caught.value.recoverable
         with redis_server(tmp_path, port=port):
             assert await storage.create("key", "one") == "one"
-
-    port = free_port()
-    using(RedisStorage(f"redis://127.0.0.1:{port}/0"), use)
 
 
 @in_real_time
@@ -191,8 +178,11 @@ async def test_a_client_that_was_passed_in_is_left_open(
     await client.aclose()
 
 
-def test_by_url_nothing_stays_open_between_two_calls(redis_place: RedisPlace, prefix: str) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_by_url_nothing_stays_open_between_two_calls(
+    redis_place: RedisPlace, prefix: str
+) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix)) as storage:
         with redis_place.client() as client:
             before = client.info("clients")["connected_clients"]
             await asyncio.gather(*(storage.create(f"key {i}", "one") for i in range(10)))
@@ -207,8 +197,6 @@ def test_by_url_nothing_stays_open_between_two_calls(redis_place: RedisPlace, pr
                 await asyncio.sleep(0.01)
             else:
                 pytest.fail("connections stay open")
-
-    using(RedisStorage(redis_place.url, prefix=prefix), use)
 
 
 # --- damage ---------------------------------------------------------------------------------------

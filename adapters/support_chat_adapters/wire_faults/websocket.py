@@ -30,6 +30,9 @@ _CLOSE_TIMEOUT: Final = 2.0
 """How many seconds a client has to answer a close frame of the proxy's."""
 
 
+_NONE: Final[Counts] = {"client": 0, "server": 0}
+
+
 @attrs.frozen
 class Frame:
     """One frame, masked if it was."""
@@ -85,10 +88,12 @@ class Tunnel:
     plans: Plans
     log: Log
     gate: Gate
-    _counts: Counts = attrs.field(init=False, factory=lambda: Counts(client=0, server=0))
-    _stalled: dict[Sender, asyncio.Future[None]] = attrs.field(init=False, factory=dict)
-    _rates: dict[Sender, float] = attrs.field(init=False, factory=dict)
-    _end: asyncio.Future[CloseWith] = attrs.field(init=False, factory=asyncio.Future)
+    _counts: Counts = attrs.field(init=False, factory=lambda: Counts(_NONE))
+    _stalled: dict[Sender, asyncio.Future[None]] = attrs.field(
+        init=False, factory=dict[Sender, "asyncio.Future[None]"]
+    )
+    _rates: dict[Sender, float] = attrs.field(init=False, factory=dict[Sender, float])
+    _end: asyncio.Future[CloseWith] = attrs.field(init=False, factory=asyncio.Future["CloseWith"])
 
     async def run(self) -> None:
         """Passes frames until either end closes or a fault ends it."""

@@ -1,4 +1,4 @@
-"""How the doubles of this package are told what to answer, and what they remember.
+"""How the doubles of this package get their answers from a test, and what they remember.
 
 Every call to a double is added to a `CallLog`, which several doubles may share, so that a test sees
 the calls of all ports in one order. Each double has a `Script`: by default a call succeeds at once

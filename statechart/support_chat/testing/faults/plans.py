@@ -254,8 +254,8 @@ class Injector:
         over: asyncio.Future[None] | None = None,
         undo: Callable[[_T], None] | None = None,
     ) -> _T:
-        """Does the work of a call that meets this fault, which `meets` has told; but for REORDER,
-        which is the caller's business.
+        """Does the work of a call that meets this fault, which `meets` has returned; REORDER is the
+        caller's business.
         """
         match fault:
             case Fault.FAIL:

@@ -145,7 +145,7 @@ class FaultyLink:
         if self._pull is not None:
             self._pull.cancel()
             if self._pull.done() and not self._pull.cancelled():
-                self._pull.exception()  # looked at, so that nobody is told of it
+                self._pull.exception()  # looked at, so that asyncio does not report it
 
     async def _call(self, operation: str, work: Callable[[], Awaitable[_T]]) -> _T:
         if self._over.done():
@@ -188,7 +188,7 @@ class FaultyLink:
                 self._ready.extend((event, event))
             case Fault.REORDER:
                 following = None
-                # that the link is lost is told after this event
+                # that the link is lost comes after this event
                 with contextlib.suppress(NetworkError, StopAsyncIteration):
                     following = await self._pulled(self._longest)
                 self._ready.extend((event,) if following is None else (following, event))
