@@ -12,10 +12,11 @@ import trustme
 
 from dialling import on_loop, soon, texts_of, upcoming, visitor
 from served import Served
-from support_chat.errors import NetworkError
+from support_chat.errors import NetworkError, NotABackendError
 from support_chat.ports import Outgoing
 from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport
+from support_chat_adapters.transport.http_exchange import address_of
 from tls_relay import certify, tls_relay, trust
 
 
@@ -92,9 +93,11 @@ def test_a_certificate_that_is_not_trusted_is_a_network_error_that_says_what_to_
         async with tls_relay(backend.url, authority, *names) as url:
             transport = WidgetAPITransport(url, tls=context(authority))
             for asked in (transport.open(visitor()), transport.revoke("session-1.x")):
-                with pytest.raises(NetworkError, match=r"certificate.*tls=") as caught:
+                with pytest.raises(NotABackendError, match=r"certificate.*tls=") as caught:
                     await soon(asked)
-                assert (type(caught.value), caught.value.reason) == (NetworkError, "ConnectError")
+                assert caught.value.reason == "certificate_not_trusted"
+                assert address_of(url) in caught.value.message
+                assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
             await transport.aclose()
 
     on_loop(scenario)
