@@ -245,43 +245,38 @@ def test_the_cookies_of_a_client_that_was_passed_are_sent_and_no_others() -> Non
     run(scenario)
 
 
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+@LEFT_BEHIND
 def test_a_transport_serves_one_event_loop_after_the_other(lasting: Served) -> None:
     """A second asyncio.run() finds no connection of the first one."""
-    lasting.start()
-    transport = WidgetAPITransport(lasting.url, websocket=None)
 
     async def dial() -> None:
-        (await transport.open(visitor())).abort()
+        (await transports[0].open(visitor())).abort()
 
+    async def close() -> None:
+        await transports.pop().aclose()
+
+    lasting.start()
+    transports = [WidgetAPITransport(lasting.url, websocket=None)]
     run(dial)
     run(dial)
-    run(transport.aclose)
-    del transport
+    run(close)
     gc.collect()
 
 
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+@LEFT_BEHIND
 def test_a_client_of_another_event_loop_is_told(lasting: Served) -> None:
-    lasting.start()
-    client = httpx2.AsyncClient()
-    transport = WidgetAPITransport(lasting.url, websocket=None, http=client)
-
     async def dial() -> None:
-        (await transport.open(visitor())).abort()
+        (await transports[0].open(visitor())).abort()
 
     async def dial_again() -> None:
         with pytest.raises(NetworkError, match="belongs to another event loop; make a new") as told:
-            await transport.open(visitor())
+            await transports.pop().open(visitor())
         assert not told.value.recoverable
 
+    lasting.start()
+    transports = [WidgetAPITransport(lasting.url, websocket=None, http=httpx2.AsyncClient())]
     run(dial)
     run(dial_again)
-    del transport, client
     gc.collect()
 
 
