@@ -85,8 +85,6 @@ def test_what_is_no_id_is_refused(backend: Backend, place: str, value: str) -> N
 
 
 TEXTS: Final[dict[str, Callable[[Backend, str, str], object]]] = {
-    "the visitor's secret": lambda b, s, x: b.open(credentials(visitor=SECRET + x)),
-    "a cursor": lambda b, s, x: b.open(credentials(cursor=x)),
     "a text": lambda b, s, x: b.send(s, outgoing(text=x)),
     "a subject": lambda b, s, x: b.send(s, outgoing(about=About(subject=x))),
     "a tag": lambda b, s, x: b.send(s, outgoing(about=About(tags=("a", x)))),

@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support_chat.errors import InvalidInputError, NetworkError, RateLimitedError, SupportChatError
+from support_chat.errors import (
+    InvalidInputError,
+    NetworkError,
+    NotABackendError,
+    RateLimitedError,
+    SupportChatError,
+)
 from support_chat.values import Message
 from support_chat_adapters.transport.wire import codec, endpoints, payloads, translation
 from support_chat_adapters.transport.wire.problems import Response
@@ -195,10 +201,10 @@ WRONG_ANSWERS = {
 @pytest.mark.parametrize("body", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS.keys())
 def test_what_is_no_answer_of_this_api_may_be_one_later(body: bytes) -> None:
     for status in (200, 201, 299):
-        with pytest.raises(NetworkError, match="base_url") as caught:
+        with pytest.raises(NotABackendError, match="base_url") as caught:
             codec.answer_of(endpoints.OPEN, Response(status, body=body), payloads.SessionOpened)
         assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (
-            NetworkError,
+            NotABackendError,
             "unreadable_answer",
             True,
         )

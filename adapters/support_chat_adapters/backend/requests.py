@@ -7,20 +7,22 @@ it is, character for character, and what it refuses is refused here, too.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from support_chat.errors import BackendRejectedError, InvalidInputError
 from support_chat.ports import Credentials, IdentifyRequest, Outgoing
-from support_chat.values import check_id, check_json, check_text
+from support_chat.values import check_id, check_text, is_json
+
+_LEFT_OUT: Final = ("visitor", "session", "token", "cursor", "visitor_changes", "user_changes")
 
 
 def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
     """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
 
-    Tokens and sessions are left to who knows whether they are genuine, changes to `profiles`, which
-    rejects each path by itself.
+    What is only compared, such as a secret, is looked at by who compares it; changes by `profiles`,
+    which rejects each path by itself.
     """
     try:
         _check(request)
@@ -31,7 +33,7 @@ def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
 def _check(value: Any) -> None:
     for field in attrs.fields(type(value)):
         name, item = field.name, getattr(value, field.name)
-        if item is None or name in ("token", "session", "visitor_changes", "user_changes"):
+        if item is None or name in _LEFT_OUT:
             continue
         if name.endswith("_id"):
             check_id(name, item)
@@ -42,5 +44,5 @@ def _check(value: Any) -> None:
                 check_text(name, text)
         elif isinstance(item, str):
             check_text(name, item)
-        else:
-            check_json(name, item)
+        elif not is_json(item):
+            raise InvalidInputError(f"{name} is no JSON, or is nested too deep; convert it first.")

@@ -17,9 +17,12 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
+
+from support_chat.errors import WrongThreadError
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS visitors (
@@ -117,12 +120,19 @@ class Store:
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
         self._version = 0
+        self._home = _here()
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """All of the block or nothing of it; a second process on the same file waits for its
-        end.
+        """All of the block or nothing of it; a second process on the same file waits for its end.
+
+        Raises WrongThreadError in another thread than the one that made this, and after a fork.
         """
+        if _here() != self._home:
+            raise WrongThreadError(
+                "This Backend belongs to the thread and the process that made it. Make one of your "
+                "own here, on the same file, or run the session on that thread's event loop."
+            )
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
@@ -142,6 +152,10 @@ class Store:
     def close(self) -> None:
         """Closes the database; a second call does nothing."""
         self._db.close()
+
+
+def _here() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
 
 
 def _make_private(path: str | os.PathLike[str]) -> None:

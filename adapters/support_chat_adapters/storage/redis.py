@@ -225,6 +225,15 @@ class RedisStorage:
         except (RedisError, OSError, UnicodeEncodeError) as error:
             # the server quotes commands, and with them the values
             raise _storage_error(error, self._name) from None
+        except RuntimeError as error:
+            if "loop" not in str(error):  # closed, or a different one
+                raise
+            raise StorageError(
+                f"The client of the RedisStorage on {self._name} belongs to another event loop; "
+                "pass a URL, or make the client in the asyncio.run() that uses it.",
+                reason="wrong_loop",
+                recoverable=False,
+            ) from None
 
     def _connected(self, url: str) -> Redis:
         from redis.asyncio import Redis

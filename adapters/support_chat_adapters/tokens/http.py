@@ -130,6 +130,14 @@ class HTTPTokenProvider:
             raise self._failed(
                 f"could not be asked ({type(error).__name__})", "unreachable", "Check the server."
             ) from None
+        except RuntimeError as error:
+            if "loop" not in str(error):  # closed, or a different one
+                raise
+            raise self._failed(
+                "was not asked: the client passed belongs to another event loop",
+                "wrong_loop",
+                "Make it in the asyncio.run() that uses it.",
+            ) from None
 
     def _lent(self) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
         """The client of one call: the one passed, which is left open, or a new one, closed at the

@@ -44,7 +44,12 @@ _LIMIT: Final = Parameter(
     f"How many items at the most; {PAGE} if it is left out.",
     {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
 )
-_ID: Final[Mapping[str, object]] = {"type": "string", "minLength": 1, "maxLength": 255}
+_ID: Final[Mapping[str, object]] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": p.ID_PATTERN,
+}
 
 
 @attrs.frozen(eq=False)

@@ -1,7 +1,7 @@
 """Payloads to the values of the ports and back: the same things under the names of the wire.
 
-What has the same shape on both sides is converted as it is (`payload_of`, `value_of`); the functions
-below are for what has another.
+What has the same shape on both sides is converted as it is (`payload_of`, `value_of`); the others
+are for what has another.
 """
 
 from __future__ import annotations
