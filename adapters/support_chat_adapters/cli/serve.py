@@ -7,14 +7,12 @@ import json
 import logging
 import signal
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
-from .terminal import Misuse, coloured
+from .terminal import Misuse, coloured, needs, say
 
-_INSTALL: Final = 'pip install "support-chat[serve]"'
 _MORE: Final = """\
 It is meant for development, tests and small installations: one process, one SQLite file, no TLS of its own (put a reverse proxy in
 front of it). What it has answered is on disk: killing it loses nothing.
@@ -95,14 +93,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until it is told to end."""
-    missing = [
-        name
-        for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec")
-        if find_spec(name) is None
-    ]
-    if missing:
-        print(_INSTALL, file=sys.stderr)
-        return 2
+    needs("serve", "jwt", "starlette", "uvicorn", "websockets", "msgspec")
     import asyncio
 
     from ..backend import IdentityKey, WidgetRules
@@ -171,14 +162,10 @@ def _say(arguments: argparse.Namespace, url: str) -> None:
         )
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
-    print(
-        "support-chat backend for development, tests and small installations: "
-        f"{coloured(url, 'bold', sys.stdout)}"
-    )
-    print(
-        f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret "
-        "lies beside it, for your eyes only"
-    )
-    print(f"  a client   support-chat chat --url {url}{here} [--user ada]")
-    print(f'  an answer  support-chat reply{here} "Hello, how can I help?"')
-    print("  Ctrl-C stops it", flush=True)
+    say("support-chat backend for development, tests and small installations:")
+    say(coloured(url, "bold", sys.stdout), "  address    ")
+    kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
+    say(f"{Path(arguments.db).name}, {kept}", "  data       ")
+    say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")
+    say(f'support-chat reply{here} "Hello, how can I help?"', "  an answer  ")
+    say("  Ctrl-C stops it")

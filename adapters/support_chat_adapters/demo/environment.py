@@ -1,30 +1,26 @@
-"""The world around the session that the demo shows: a backend, the customer's own server, and the
-wire between.
+"""What is around the session that the demo shows: a backend, the customer's own server that mints
+tokens, and the wire between.
 
 All of it is in this process, and all of it is what a real session would meet: the session under
-demonstration is given no hint that it is in a play.
+demonstration is given no hint that it is in a demo.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import attrs
 
-from support_chat.errors import TokenRefusedError
-from support_chat.ports import Credentials, Link, Transport
-from support_chat.settings import Settings
-from support_chat.values import SignedIn, User
+from support_chat import Settings, SignedIn, TokenRefusedError, User
+from support_chat.ports import Credentials, Link
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
 from .report import Counters
 
-WORKSPACE: Final = "demo"
-WIDGET: Final = "web"
+WIDGET: Final = {"workspace_id": "demo", "widget_id": "web"}
 ADA: Final = User("ada", name="Ada", email="ada@example.com")
 """Who signs in."""
 SIGNED_IN: Final = SignedIn(ADA.id)
@@ -46,28 +42,22 @@ class Pace:
     """... and for every character of what came of it."""
 
 
-@attrs.define
-class Customer:
-    """The server of a company that uses the chat: it knows who has signed in and mints identity
-    tokens for them.
-    """
-
-    secret: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), repr=False)
-    calls: int = 0
-    """How many tokens were asked for."""
-    refusing: bool = False
-    """The user was locked out: asking for a token is answered with a refusal."""
-
-    def provider_for(self, user: User) -> Callable[[], Awaitable[str]]:
-        """The `token_provider` of a frontend in which this user is signed in."""
-
-        async def fetch() -> str:
-            self.calls += 1
-            if self.refusing:
-                raise TokenRefusedError("This user may not use the chat any more.")
-            return sign_identity_token(user, self.secret, workspace_id=WORKSPACE, widget_id=WIDGET)
-
-        return fetch
+BRISK: Final = Pace(
+    Settings(
+        backoff_base=0.02, backoff_min=0.01, backoff_max=0.05, probe_interval=0.05, min_refresh_interval=0.01,
+        update_burst=3, update_window=1.2, update_interval=0.05,
+    ),
+    latency=0.002, pause=0.0, reading=0.0,
+)  # fmt: skip
+"""For logs and programs: about three seconds."""
+WATCHABLE: Final = Pace(
+    Settings(
+        backoff_base=0.3, backoff_min=0.15, backoff_max=0.6, probe_interval=0.8, min_refresh_interval=0.2,
+        update_burst=3, update_window=1.5, update_interval=0.25,
+    ),
+    latency=0.06, pause=0.1, reading=0.002,
+)  # fmt: skip
+"""For people: some twelve seconds."""
 
 
 @attrs.define
@@ -79,19 +69,18 @@ class Wire:
     stem from.
     """
 
-    inner: Transport
+    inner: LoopbackTransport
     unstoppable: bool = False
 
     async def open(self, credentials: Credentials) -> Link:
         """Dials."""
-        if not self.unstoppable:
-            return await self.inner.open(credentials)
         dial = asyncio.ensure_future(self.inner.open(credentials))
         while not dial.done():
             try:
                 await asyncio.wait((dial,))
             except asyncio.CancelledError:
-                continue  # this is the point of it
+                if not self.unstoppable:
+                    dial.cancel()
         return dial.result()
 
     async def revoke(self, session: str) -> None:
@@ -104,31 +93,36 @@ class Wire:
 
 
 @attrs.define
-class World:
-    """Everything outside the session."""
+class Environment:
+    """Everything outside the session; close its backend when it is over."""
 
-    backend: Backend
-    customer: Customer
-    wire: Wire
     pace: Pace
+    refusing: bool = False
+    """The user was locked out: asking for a token is answered with a refusal."""
+    token_calls: int = 0
+    """How many tokens were asked for."""
     updates: int = 0
     """How often update() was called."""
+    _secret: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), repr=False, init=False)
+    backend: Backend = attrs.field(init=False)
+    wire: Wire = attrs.field(init=False)
 
-    @classmethod
-    def begin(cls, pace: Pace) -> World:
-        """A world in which nothing has happened; close its backend when it is over."""
-        customer = Customer()
-        backend = Backend(
-            workspace_id=WORKSPACE, widget_id=WIDGET, keys=[IdentityKey("HS256", customer.secret)]
-        )
-        world = cls(backend, customer, Wire(LoopbackTransport(backend)), pace)
-        world.heal()
-        return world
+    def __attrs_post_init__(self) -> None:
+        self.backend = Backend(**WIDGET, keys=[IdentityKey("HS256", self._secret)])
+        self.wire = Wire(LoopbackTransport(self.backend))
+        self.heal()
 
     def heal(self) -> None:
         """The network and the backend work; only the latency is left."""
         self.backend.faults.heal()
         self.backend.faults.delay(self.pace.latency, answer=self.pace.latency)
+
+    async def token(self) -> str:
+        """The `token_provider` of a frontend in which Ada is signed in."""
+        self.token_calls += 1
+        if self.refusing:
+            raise TokenRefusedError("This user may not use the chat any more.")
+        return sign_identity_token(ADA, self._secret, **WIDGET)
 
     def counters(self) -> Counters:
         """What has been counted so far."""
@@ -137,7 +131,7 @@ class World:
             dials=log.count("dial"),
             links_open=log.open_links,
             links_most=log.max_open_links,
-            token_calls=self.customer.calls,
+            token_calls=self.token_calls,
             updates=self.updates,
             update_requests=log.count("update"),
         )
