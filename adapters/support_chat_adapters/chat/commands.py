@@ -4,6 +4,7 @@ a value or an error out.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from support_chat.errors import InvalidInputError
+from support_chat import InvalidInputError
 
 
 @attrs.frozen
@@ -133,7 +134,6 @@ def changes_of(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _value(text: str) -> Any:
-    try:
+    with contextlib.suppress(ValueError):
         return json.loads(text)
-    except ValueError:
-        return text
+    return text

@@ -18,9 +18,15 @@ from typing import Final, Protocol, get_args
 
 import attrs
 
-from support_chat import SupportChat, SupportChatError, User
-from support_chat.lifecycle.events import AnyEvent, MessageFailed, PhaseChanged
-from support_chat.lifecycle.names import Phase
+from support_chat import (
+    AnyEvent,
+    MessageFailed,
+    Phase,
+    PhaseChanged,
+    SupportChat,
+    SupportChatError,
+    User,
+)
 
 from .commands import HELP, arguments_of, changes_of, parse
 from .events import Done, Event, Failed, Sending, Warned
@@ -49,24 +55,30 @@ class Shell(Protocol):
 
 
 class Controller:
-    """Performs commands on one session; `url` is shown in its status."""
+    """Performs commands on one session; `url` is shown in its status, `answered` is set while no
+    update waits for its answer.
 
-    def __init__(self, chat: SupportChat, person: Person, url: str, show: Show) -> None:
+    Attributes:
+        status: Where the session stands.
+        begun: The first boot has succeeded or failed.
+        over: Why there is nothing left to do: the first boot has failed, or the session has ended
+            by itself.
+    """
+
+    def __init__(
+        self, chat: SupportChat, person: Person, url: str, show: Show, answered: asyncio.Event
+    ) -> None:
         self.status = Status(url, since=time.time())
         self.begun = asyncio.Event()
-        """The first boot has succeeded or failed."""
-        self.done = asyncio.Event()
-        """There is nothing left to do: the first boot has failed, or the session has ended by
-        itself.
-        """
-        self.failure: str | None = None
-        """Why there is nothing left to do."""
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._chat = chat
         self._person = person
         self._show = show
+        self._answered = answered
         self._user = person.user
         # the second message belongs into the conversation that the first one began
         self._turn = asyncio.Lock()
+        self._now = asyncio.get_running_loop().time
         self._updates_leave_at = -math.inf
         for kind in get_args(AnyEvent):
             chat.on(kind, self.show)
@@ -80,7 +92,7 @@ class Controller:
             and event.current is Phase.SHUTDOWN
             and event.reason != "shutdown"
         ):
-            self._over(
+            self._end(
                 f"The session ended by itself ({event.reason}); start again, with a fresh sign-in "
                 "if it was refused."
             )
@@ -94,7 +106,7 @@ class Controller:
         try:
             await self._boot(self._user)
         except SupportChatError as error:
-            self._over(for_people(error, self.status.url))
+            self._end(for_people(error, self.status.url))
         finally:
             looking.cancel()
             self.begun.set()
@@ -107,9 +119,9 @@ class Controller:
             )
         )
 
-    def _over(self, why: str) -> None:
-        self.failure = self.failure or why
-        self.done.set()
+    def _end(self, why: str) -> None:
+        if not self.over.done():
+            self.over.set_result(why)
 
     async def do(self, line: str) -> bool:
         """Does what a line asks for, and shows what came of it; False if it asks to leave."""
@@ -128,13 +140,13 @@ class Controller:
 
     async def leave(self) -> None:
         """Gives the updates that were noted a moment to reach the backend."""
-        left = self._updates_leave_at - time.monotonic()
+        left = self._updates_leave_at - self._now()
         if abs(left) < LEAVING:
             with contextlib.suppress(SupportChatError, TimeoutError):
                 async with asyncio.timeout(LEAVING):
                     await asyncio.sleep(left)
-                    # what was asked before this has its answer no later
-                    await self._chat.conversations()
+                    await self._chat.conversations()  # by now it has left
+                    await self._answered.wait()
 
     async def _perform(self, command: str, arguments: Sequence[str]) -> Done:
         match command, arguments:
@@ -163,6 +175,7 @@ class Controller:
                 await self._update(user=self._person.known)
         else:
             await self._chat.boot(user=user, token_provider=self._person.provider_for(user.id))
+            self._updates_leave_at = self._now()  # with what is known of the user
         self._user = user
 
     async def _identify(self, user: User) -> Done:
@@ -175,8 +188,8 @@ class Controller:
         return Done("identify", (shows,), attrs.asdict(result))
 
     async def _update(self, **changes: Mapping[str, object]) -> Done:
-        seconds = await self._chat.update(**changes)  # type: ignore[arg-type]  # checked by the call
-        self._updates_leave_at = max(self._updates_leave_at, time.monotonic() + seconds)
+        seconds = await self._chat.update(**changes)
+        self._updates_leave_at = max(self._updates_leave_at, self._now() + seconds)
         waits = math.isinf(seconds)
         soon = f"leaves in {seconds:.0f} s" if seconds else "on its way"
         shows = f"update noted: {'leaves when the link is back' if waits else soon}"

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import attrs
 
-from support_chat.errors import SupportChatError
-from support_chat.lifecycle.events import AnyEvent, to_json
-from support_chat.values import Message
+from support_chat import AnyEvent, Message, SupportChatError
+from support_chat.lifecycle.events import to_json
 
 
 def _now() -> Any:

@@ -15,18 +15,18 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from support_chat.errors import CallTimeoutError
-from support_chat.lifecycle.events import (
+from support_chat import (
     AuthChanged,
     AuthExpired,
+    CallTimeoutError,
     ConnectionChanged,
     ErrorOccurred,
+    Message,
     MessageFailed,
     MessageReceived,
+    Phase,
     PhaseChanged,
 )
-from support_chat.lifecycle.names import Phase
-from support_chat.values import Message
 
 from ..ui.events import in_words
 from ..ui.terminal import clean, hanging
@@ -104,13 +104,14 @@ def _lines(event: Event, status: Status) -> Iterable[Line]:
             yield Line(at, "!", missed, "warning")
         case ErrorOccurred():
             dropped = f" (given up: {', '.join(event.dropped)})" if event.dropped else ""
-            yield Line(at, "!", f"{event.error}{dropped}", "error")
+            yield Line(at, "!", f"{for_people(event.error, status.url)}{dropped}", "error")
         case MessageFailed():
             yield Line(at, "!", _unsent(event, status), "warning")
         case Done():
             for shown in event.shows:
-                is_text = isinstance(shown, str)
-                yield Line(at, "·", shown, "quiet") if is_text else _spoken(shown)
+                yield (
+                    _spoken(shown) if isinstance(shown, Message) else Line(at, "·", shown, "quiet")
+                )
         case Failed():
             yield Line(at, "!", for_people(event.error, status.url), "error")
         case Warned():
@@ -126,11 +127,12 @@ def _spoken(message: Message, remark: str = "") -> Line:
 
 
 def _unsent(event: MessageFailed, status: Status) -> str:
+    why = for_people(event.error, status.url)
     if event.outcome_unknown:
-        return f"perhaps not sent: {event.error} /retry makes sure; it arrives once."
+        return f"perhaps not sent: {why} /retry makes sure; it arrives once."
     if status.lost_at is not None:
         return "not sent, no connection: /retry sends it when it is back"
-    return f"not sent: {for_people(event.error, status.url)} /retry sends it again."
+    return f"not sent: {why} /retry sends it again."
 
 
 def for_people(error: Exception, url: str) -> str:
@@ -143,7 +145,8 @@ def for_people(error: Exception, url: str) -> str:
 
 def _phase(event: PhaseChanged, status: Status) -> Line:
     style: Style = "warning"
-    words = _REASONS.get((event.current, event.reason), event.reason.replace("_", " "))
+    word = event.reason.replace("_", " ") + "; trying again" * (event.current is Phase.RECONNECTING)
+    words = _REASONS.get((event.current, event.reason), word)
     if event.current is Phase.BOOTING:
         words, style = f"looking for {status.url}", "quiet"
     elif event.current is Phase.DISCONNECTED:
@@ -167,8 +170,3 @@ def fragments(line: Line, width: int | None) -> Fragments:
         (f"class:label.{line.style}", label),
         (f"class:line.{line.style}", rows),
     ]
-
-
-def plain(line: Line, width: int | None) -> str:
-    """A line without colours, otherwise as `fragments` has it."""
-    return "".join(text for _, text in fragments(line, width))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from support_chat import TokenProvider, TokenProviderError, User
-from support_chat.errors import InvalidInputError
+from support_chat import InvalidInputError, TokenProvider, TokenProviderError, User
 
 Providers = Callable[[str], TokenProvider]
 """From a user's id to the provider of their tokens; raises InvalidInputError if there can be none.

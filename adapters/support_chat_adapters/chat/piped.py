@@ -18,7 +18,7 @@ from typing import TextIO
 from ..ui.terminal import columns
 from .controller import Controller
 from .events import Event, Sending, as_json
-from .lines import Line, plain
+from .lines import Line, fragments
 
 
 class PipedShell:
@@ -42,7 +42,8 @@ class PipedShell:
         elif self._echoed and isinstance(event, Sending) and not event.again:
             texts = []
         else:
-            texts = [plain(line, columns(self._out)) for line in lines]
+            pieces = (fragments(line, columns(self._out)) for line in lines)
+            texts = ["".join(text for _, text in piece) for piece in pieces]
         try:
             for text in texts if self._broken is None else ():
                 print(text, file=self._out, flush=True)
@@ -55,17 +56,13 @@ class PipedShell:
         reads any more.
         """
         self._read()
-        over = asyncio.create_task(controller.done.wait())
         # who waits for a line hears of it
-        over.add_done_callback(lambda _: self._lines.put_nowait(None))
-        try:
-            await controller.begun.wait()
-            while not controller.done.is_set() and self._broken is None:
-                line = await self._lines.get()
-                if line is None or not await controller.do(line):
-                    break
-        finally:
-            over.cancel()
+        controller.over.add_done_callback(lambda _: self._lines.put_nowait(None))
+        await controller.begun.wait()
+        while not controller.over.done() and self._broken is None:
+            line = await self._lines.get()
+            if line is None or not await controller.do(line):
+                break
         if self._broken is not None:
             raise self._broken
 

@@ -14,6 +14,7 @@ from support_chat import Storage, SupportChat, Transport
 from .controller import Controller, Shell
 from .events import Warned
 from .person import Person
+from .transport import ObservedTransport
 
 
 async def chat(
@@ -33,14 +34,15 @@ async def chat(
     SIGTERM, and Ctrl-C where the shell does not take it as a key, are ways of leaving. Transport
     and storage stay open.
     """
+    observed = ObservedTransport(transport)
     async with SupportChat(
         workspace_id=workspace_id,
         widget_id=widget_id,
-        transport=transport,
+        transport=observed,
         storage=storage,
         scope=scope,
     ) as session:
-        controller = Controller(session, person, url, shell.show)
+        controller = Controller(session, person, url, shell.show, observed.answered)
         beginning = asyncio.create_task(controller.begin())
         running = asyncio.create_task(_run(shell, controller))
         with contextlib.ExitStack() as stack:
@@ -52,7 +54,7 @@ async def chat(
         for ended in await asyncio.gather(beginning, running, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
-        return controller.failure
+        return controller.over.result() if controller.over.done() else None
 
 
 async def _run(shell: Shell, controller: Controller) -> None:

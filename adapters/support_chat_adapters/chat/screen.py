@@ -117,16 +117,12 @@ class Screen:
         self._controller = controller
 
         def begin() -> None:
-            self._app.create_background_task(self._leave_when_done(controller))
+            controller.over.add_done_callback(self._leave)
 
         with contextlib.suppress(EOFError):  # the terminal has gone
             await self._app.run_async(pre_run=begin)
 
-    async def _leave_when_done(self, controller: Controller) -> None:
-        await controller.done.wait()
-        self._leave()
-
-    def _leave(self) -> None:
+    def _leave(self, _: object = None) -> None:
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
 

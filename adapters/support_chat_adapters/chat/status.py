@@ -1,5 +1,5 @@
-"""Where the session stands, in one line: a value that each event changes, and the bar that shows it.
-Pure.
+"""Where the session stands, in one line: a value that each event changes, and the bar that shows
+it. Pure.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from support_chat.lifecycle.events import (
+from support_chat import (
     AuthChanged,
     ConnectionChanged,
+    Identity,
     MessageFailed,
     MessageReceived,
     MessageSent,
+    Phase,
     PhaseChanged,
     UnreadChanged,
 )
-from support_chat.lifecycle.names import Phase
-from support_chat.values import Identity
 
 from ..ui.events import named
 from .events import Event, Sending
@@ -52,26 +52,30 @@ _TURNS_PER_SECOND: Final = 8
 
 @attrs.frozen
 class Status:
-    """What the bar shows. Times are in seconds since the epoch."""
+    """What the bar shows, and what lines depend on. Times are in seconds since the epoch.
+
+    Attributes:
+        since: When this phase began.
+        lost_at: When the link that is gone was lost.
+        away: The last time without a link: from, to.
+        pending: Messages that are not known to have arrived, the oldest first: their texts by
+            client id.
+        unsent: Those of them that are not under way any more.
+        own: All messages that were written here, by client id.
+        conversation: Where something was said last; None if that is not known.
+    """
 
     url: str
     phase: Phase = Phase.NOT_INITIALIZED
     since: float = 0.0
-    """When this phase began."""
     identity: Identity | None = None
     unread: int = 0
     lost_at: float | None = None
-    """When the link that is gone was lost."""
     away: tuple[float, float] = (0.0, 0.0)
-    """The last time without a link: from, to."""
     pending: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Messages that are not known to have arrived, the oldest first: their texts by client id."""
     unsent: frozenset[str] = frozenset()
-    """Those of them that are not under way any more."""
     own: frozenset[str] = frozenset()
-    """All messages that were written here, by client id."""
     conversation: str | None = None
-    """Where something was said last; None if that is not known."""
 
 
 def after(status: Status, event: Event) -> Status:

@@ -13,10 +13,8 @@ from .served import DEFAULT_PORT, add_backend_options, key_file
 from .terminal import Misuse, complain, needs
 
 if TYPE_CHECKING:
-    from support_chat import TokenProvider
-
     from ..chat.controller import Shell
-    from ..chat.person import Person
+    from ..chat.person import Person, Providers
 
 _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
@@ -123,8 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
         not (arguments.plain or arguments.json) and can_draw(sys.stdin) and can_draw(sys.stdout)
     )
     needs("chat", *_PARTS, *(["prompt_toolkit"] if on_screen else []))
-    if "/widget/v1" in urlsplit(arguments.url).path:
-        begin = arguments.url.partition("/widget/v1")[0]
+    if "/widget/v1/" in f"{urlsplit(str(arguments.url)).path}/":
+        begin = str(arguments.url).partition("/widget/v1")[0]
         raise Misuse(
             f"--url ends before /widget/v1, which the client adds by itself: --url {begin}"
         )
@@ -188,26 +186,32 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
 def _person(arguments: argparse.Namespace) -> Person:
     from support_chat.values import User
 
-    from ..chat.person import Person, from_key
-    from ..tokens import HTTPTokenProvider, StaticToken
+    from ..chat.person import Person
 
     known = {
         key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None
     }
-    provider: TokenProvider | None = None
-    if arguments.token_url is not None:
-        provider = HTTPTokenProvider(arguments.token_url)
-    elif arguments.token is not None:
-        provider = StaticToken(arguments.token)
-    providers = from_key(
-        key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget
-    )
-    if provider is not None:
-        providers = lambda _: provider
+    providers = _providers(arguments)
     if arguments.user is None:
-        if provider is not None:
+        if arguments.token is not None or arguments.token_url is not None:
             raise Misuse("a token is for a user: say which one with --user.")
         return Person(None, known, providers)
     user = User(arguments.user, **known)
     providers(user.id)  # what is missing is known before anything begins
     return Person(user, {}, providers)
+
+
+def _providers(arguments: argparse.Namespace) -> Providers:
+    from ..chat.person import from_key
+    from ..tokens import HTTPTokenProvider, StaticToken
+
+    if arguments.token_url is None and arguments.token is None:
+        return from_key(
+            key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget
+        )
+    provider = (
+        StaticToken(arguments.token)
+        if arguments.token_url is None
+        else HTTPTokenProvider(arguments.token_url)
+    )
+    return lambda _: provider

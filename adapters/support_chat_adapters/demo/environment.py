@@ -20,7 +20,8 @@ from support_chat_adapters.transport import LoopbackTransport
 
 from .report import Counters
 
-WIDGET: Final = {"workspace_id": "demo", "widget_id": "web"}
+WORKSPACE: Final = "demo"
+WIDGET: Final = "web"
 ADA: Final = User("ada", name="Ada", email="ada@example.com")
 """Who signs in."""
 SIGNED_IN: Final = SignedIn(ADA.id)
@@ -29,17 +30,19 @@ SIGNED_IN: Final = SignedIn(ADA.id)
 
 @attrs.frozen
 class Pace:
-    """How fast the demo goes: the session's limits, the network's latency and the pauses for a
-    reader, in seconds.
+    """How fast the demo goes.
+
+    Attributes:
+        settings: The session's limits.
+        latency: One way, of every request and of every answer, in seconds.
+        pause: For a reader, after every step, in seconds.
+        reading: The same, for every character of what came of it.
     """
 
     settings: Settings
     latency: float
-    """One way, of every request and of every answer."""
     pause: float
-    """After every step..."""
     reading: float
-    """... and for every character of what came of it."""
 
 
 BRISK: Final = Pace(
@@ -94,21 +97,26 @@ class Wire:
 
 @attrs.define
 class Environment:
-    """Everything outside the session; close its backend when it is over."""
+    """Everything outside the session; close its backend when it is over.
+
+    Attributes:
+        refusing: The user was locked out: asking for a token is answered with a refusal.
+        token_calls: How many tokens were asked for.
+        updates: How often update() was called.
+    """
 
     pace: Pace
     refusing: bool = False
-    """The user was locked out: asking for a token is answered with a refusal."""
     token_calls: int = 0
-    """How many tokens were asked for."""
     updates: int = 0
-    """How often update() was called."""
     _secret: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), repr=False, init=False)
     backend: Backend = attrs.field(init=False)
     wire: Wire = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.backend = Backend(**WIDGET, keys=[IdentityKey("HS256", self._secret)])
+        self.backend = Backend(
+            workspace_id=WORKSPACE, widget_id=WIDGET, keys=[IdentityKey("HS256", self._secret)]
+        )
         self.wire = Wire(LoopbackTransport(self.backend))
         self.heal()
 
@@ -122,7 +130,7 @@ class Environment:
         self.token_calls += 1
         if self.refusing:
             raise TokenRefusedError("This user may not use the chat any more.")
-        return sign_identity_token(ADA, self._secret, **WIDGET)
+        return sign_identity_token(ADA, self._secret, workspace_id=WORKSPACE, widget_id=WIDGET)
 
     def counters(self) -> Counters:
         """What has been counted so far."""

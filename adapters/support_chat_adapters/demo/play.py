@@ -7,19 +7,18 @@ import contextlib
 import json as jsonlib
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TextIO, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from support_chat import MessageReceived, Phase, PhaseChanged, SupportChat, SupportChatError
-from support_chat.lifecycle.events import AnyEvent
+from support_chat import AnyEvent, MessageReceived, Phase, PhaseChanged, SupportChat
 from support_chat.values import JSON
 from support_chat_adapters.storage import SQLiteStorage
 
 from ..ui.terminal import can_draw, columns, hanging
-from .environment import BRISK, WATCHABLE, WIDGET, Environment
+from .environment import BRISK, WATCHABLE, WIDGET, WORKSPACE, Environment
 from .report import Fact, Report, SceneBegun, Show, Step, StepBegun, Summary, as_json, lines_of
 
 E = TypeVar("E")
@@ -33,6 +32,12 @@ _LOOK_AGAIN: Final = 0.005  # seconds
 class Demo:
     """What a scene works with. The session, the backend and the storage are the real ones; nothing
     is mocked.
+
+    Attributes:
+        scene: The number of the scene being played, from 1.
+        doing: The step being done, None between two.
+        heard: Every event of the session, the oldest first.
+        steps: Every step that has ended.
     """
 
     chat: SupportChat
@@ -41,11 +46,8 @@ class Demo:
     folder: Path
     show: Show
     scene: int = 0
-    """The scene being played, from 1."""
     doing: str | None = None
-    """The step being done."""
     heard: list[AnyEvent] = attrs.field(factory=list[AnyEvent])
-    """Every event of the session, the oldest first."""
     steps: list[Step] = attrs.field(factory=list[Step])
 
     def __attrs_post_init__(self) -> None:
@@ -55,7 +57,8 @@ class Demo:
 
     def step(self, did: str) -> None:
         """A step begins, which does `did`; `check` ends it."""
-        self.unchecked()
+        if self.doing is not None:
+            self.end("", failure="nothing was checked")
         self.doing = did
         self.show(StepBegun(did))
 
@@ -65,22 +68,14 @@ class Demo:
         """
         # events come a turn after the call, and should be read before its outcome
         await asyncio.sleep(0)
-        self._end(says, [Fact(name.replace("_", " "), *both) for name, both in facts.items()])
+        self.end(says, *(Fact(name.replace("_", " "), *both) for name, both in facts.items()))
         pace = self.environment.pace
         await asyncio.sleep(pace.pause + pace.reading * len(says))
 
-    def unchecked(self) -> None:
-        """A step that nothing was checked of has failed."""
-        if self.doing is not None:
-            self.fail("nothing was checked")
-
-    def fail(self, failure: str) -> None:
-        """The step being done could not be finished."""
-        self._end("", (), failure)
-
-    def _end(self, says: str, facts: Iterable[Fact], failure: str | None = None) -> None:
+    def end(self, says: str, *facts: Fact, failure: str | None = None) -> None:
+        """The step being done has ended: with what came of it and these facts, or in a failure."""
         counters = self.environment.counters()
-        step = Step(self.scene, self.doing or "", says, tuple(facts), counters, failure)
+        step = Step(self.scene, self.doing or "", says, facts, counters, failure)
         self.doing = None
         self.steps.append(step)
         self.show(step)
@@ -90,12 +85,6 @@ class Demo:
         # the other side is looked at as a person would: it has no event to wait for
         while not reached():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
-
-    async def round_trip(self) -> None:
-        """Asks the backend something small: afterwards the answers to everything asked before have
-        arrived as well.
-        """
-        await self.chat.conversations()
 
     def events(self, kind: type[E]) -> list[E]:
         """The events of this kind, the oldest first."""
@@ -139,31 +128,6 @@ Scenes: TypeAlias = Mapping[str, Callable[[Demo], Awaitable[None]]]
 """What is done, by titles in plain words."""
 
 
-async def refusal(call: Awaitable[object]) -> SupportChatError | None:
-    """The error that the call ends with, None if it succeeds."""
-    try:
-        await call
-    except SupportChatError as error:
-        return error
-    return None
-
-
-@contextlib.asynccontextmanager
-async def opened(environment: Environment, show: Show) -> AsyncGenerator[Demo, None]:
-    """A demo with a session that nothing was done with yet; afterwards the session is destroyed and
-    its files are gone.
-    """
-    with tempfile.TemporaryDirectory(prefix="support-chat-demo-") as name, environment.backend:
-        storage = SQLiteStorage(Path(name) / "chat.sqlite")
-        settings = environment.pace.settings
-        chat = SupportChat(**WIDGET, transport=environment.wire, storage=storage, settings=settings)
-        try:
-            yield Demo(chat, environment, storage, Path(name), show)
-        finally:
-            await chat.destroy()
-            await storage.aclose()
-
-
 async def play(scenes: Scenes, environment: Environment, show: Show) -> int:
     """Plays the scenes on one session and shows how it goes; returns 0 if every step ended as
     expected, else 1.
@@ -171,17 +135,31 @@ async def play(scenes: Scenes, environment: Environment, show: Show) -> int:
     A scene that raises, or takes longer than `SCENE_LIMIT`, is the last.
     """
     began = time.monotonic()
-    async with opened(environment, show) as demo:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(environment.backend)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="support-chat-")))
+        storage = SQLiteStorage(folder / "chat.sqlite")
+        stack.push_async_callback(storage.aclose)
+        chat = SupportChat(
+            workspace_id=WORKSPACE,
+            widget_id=WIDGET,
+            transport=environment.wire,
+            storage=storage,
+            settings=environment.pace.settings,
+        )
+        stack.push_async_callback(chat.destroy)
+        demo = Demo(chat, environment, storage, folder, show)
         for demo.scene, (title, scene) in enumerate(scenes.items(), 1):
             show(SceneBegun(demo.scene, len(scenes), title))
             limit = asyncio.timeout(SCENE_LIMIT)
             try:
                 async with limit:
                     await scene(demo)
-                demo.unchecked()
+                if demo.doing is not None:
+                    demo.end("", failure="nothing was checked")
             except Exception as error:
                 hung = f"did not end within {SCENE_LIMIT:g} s" if limit.expired() else None
-                demo.fail(hung or f"raised {type(error).__name__}: {error}")
+                demo.end("", failure=hung or f"raised {type(error).__name__}: {error}")
                 break
     seconds, counters = time.monotonic() - began, environment.counters()
     summary = Summary(tuple(scenes), tuple(demo.steps), demo.visited, counters, seconds)

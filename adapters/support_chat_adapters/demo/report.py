@@ -14,8 +14,8 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import attrs
 
-from support_chat.lifecycle.events import AnyEvent, to_json
-from support_chat.lifecycle.names import Phase
+from support_chat import AnyEvent, Phase
+from support_chat.lifecycle.events import to_json
 
 from ..ui.events import in_words
 
@@ -24,18 +24,20 @@ from ..ui.events import in_words
 class Counters:
     """What the other side has counted so far: at the backend, and at the customer's own server that
     mints the tokens.
+
+    Attributes:
+        dials: Attempts to open a link, failed ones included.
+        links_most: The most links that were open at the same time.
+        updates: Calls of update().
+        update_requests: Requests that those calls became.
     """
 
     dials: int
-    """Attempts to open a link, failed ones included."""
     links_open: int
     links_most: int
-    """The most links that were open at the same time."""
     token_calls: int
     updates: int
-    """Calls of update()."""
     update_requests: int
-    """Requests that those calls became."""
 
 
 @attrs.frozen
@@ -56,6 +58,14 @@ class StepBegun:
     did: str
 
 
+def _text(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_text, cast("Sequence[object]", value))) or "nothing"
+    if isinstance(value, type):
+        return value.__name__
+    return "none" if value is None else str(value)
+
+
 @attrs.frozen
 class Fact:
     """One thing that must be so after a step: its name, what was seen, and what was wanted, as
@@ -63,8 +73,8 @@ class Fact:
     """
 
     name: str
-    seen: str = attrs.field(converter=lambda value: _text(value))
-    wanted: str = attrs.field(converter=lambda value: _text(value))
+    seen: str = attrs.field(converter=_text)
+    wanted: str = attrs.field(converter=_text)
 
 
 @attrs.frozen
@@ -183,11 +193,3 @@ def as_json(report: Report) -> dict[str, Any]:
             }
         case _:
             return to_json(cast("AnyEvent", report))  # a beginning has the shape of an event
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple | list):
-        return ", ".join(map(_text, cast("Sequence[object]", value))) or "nothing"
-    if isinstance(value, type):
-        return value.__name__
-    return "none" if value is None else str(value)

@@ -22,8 +22,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from support_chat.lifecycle.events import PhaseChanged
-from support_chat.lifecycle.names import Phase
+from support_chat import Phase, PhaseChanged
 
 from ..ui.events import in_words
 from .report import Counters, Report, SceneBegun, Show, Step, StepBegun, Summary
@@ -39,6 +38,10 @@ _MARGIN: Final = (0, 1)
 class Page:
     """What the screen shows: the scene, the steps so far with the events of each, and where the
     session stands; `counters` is asked at each drawing.
+
+    Attributes:
+        doing: The entry of the step being done.
+        meanwhile: The entry of what has happened since it began.
     """
 
     counters: Callable[[], Counters]
@@ -47,9 +50,7 @@ class Page:
     phases: list[Phase] = attrs.field(factory=lambda: [Phase.NOT_INITIALIZED])
     path: str = str(Phase.NOT_INITIALIZED)
     doing: int = 0
-    """The entry of the step being done."""
     meanwhile: Text | None = None
-    """The entry of what has happened since it began."""
     summary: Summary | None = None
     began: float = attrs.field(factory=time.monotonic)
 
