@@ -68,8 +68,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "chat",
         help="a chat client in the terminal that shows the phase live",
-        description="Chats with a backend on the network, as a visitor or as a user, and shows "
-        "the phase of the session live.",
+        description="Chats with a backend on the network, as a visitor or as a user,\n"
+        "and shows the phase of the session live.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

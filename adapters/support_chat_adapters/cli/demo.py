@@ -26,8 +26,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "demo",
         help="watch a session live through its whole life, nothing to set up",
-        description="Plays the whole lifecycle against a backend inside the process: no network, "
-        "no account, nothing to set up.",
+        description="Plays the whole lifecycle against a backend inside the process:\n"
+        "no network, no account, nothing to set up.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
