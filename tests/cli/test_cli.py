@@ -348,30 +348,19 @@ def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(
+    ("missing", "options"), [("rich", []), ("jwt", []), ("jwt", ["--plain"]), ("jwt", ["--json"])]
+)
 def test_the_demo_says_what_to_install_when_a_part_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+    missing: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
-    for missing, arguments in (("rich", []), ("jwt", []), ("jwt", ["--plain"])):
+    def found(name: str) -> object:
+        return None if name == missing else "found"
 
-        def find(name: str, absent: str = missing) -> object:
-            return None if name == absent else "found"
-
-        monkeypatch.setattr("support_chat_adapters.cli.demo.find_spec", find)
-
-        assert main(["demo", *arguments]) == 2
-        assert capsys.readouterr() == ("", 'pip install "support-chat[demo]"\n')
-
-
-def test_the_demo_gets_its_options_and_gives_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    played: list[tuple[bool, bool]] = []
-
-    def play(*, plain: bool, json: bool) -> int:
-        played.append((plain, json))
-        return 1
-
-    monkeypatch.setattr("support_chat_adapters.demo.run", play)
-    assert [main(["demo", *options]) for options in ([], ["--plain"], ["--json"])] == [1, 1, 1]
-    assert played == [(False, False), (True, False), (False, True)]
+    monkeypatch.setattr("support_chat_adapters.cli.terminal.find_spec", found)
+    assert main(["demo", *options]) == 2
+    sentence = f'{missing} is not installed: pip install "support-chat[demo]"'
+    assert capsys.readouterr() == ("", f"support-chat: error: {sentence}\n")
 
 
 class Terminal:

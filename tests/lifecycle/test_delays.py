@@ -18,6 +18,7 @@ import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support_chat.lifecycle.occasion import Asked, Occasion
 
 from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError, Trigger
 from support_chat.chart.model import Arm
@@ -38,7 +39,6 @@ from support_chat.lifecycle.delays import (
 from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.names import Effect as E
 from support_chat.lifecycle.names import Lane
-from support_chat.lifecycle.occasion import Asked, Occasion
 from support_chat.lifecycle.reducers import note
 from support_chat.lifecycle.tokens import LONGEST_LIFE, Token, read_token
 from support_chat.ports import IdentifyAnswer

@@ -13,7 +13,7 @@ import shelve
 import sys
 import threading
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 

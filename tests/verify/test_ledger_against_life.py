@@ -11,17 +11,17 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 import attrs
 import pytest
+
 from stories.moves import MOVES
 from stories.world import World
-
 from support_chat import CHART
-from support_chat.chart.model import Ask, Chart
-from support_chat.engine import Command, Expired, Heard, Input, Outcome, plan
+from support_chat.chart.model import Ask
+from support_chat.engine import Expired, Heard, Input, Outcome, plan
 from support_chat.engine import engine as engines
 from support_chat.engine.engine import Engine
 from support_chat.lifecycle.names import Effect, Lane, Phase

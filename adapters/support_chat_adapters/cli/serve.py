@@ -6,14 +6,12 @@ import argparse
 import logging
 import signal
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
-from .terminal import Misuse, as_json, coloured
+from .terminal import Misuse, as_json, coloured, needs, say
 
-_INSTALL: Final = 'pip install "support-chat[serve]"'
 _MORE: Final = """\
 It is meant for development, tests and small installations: one process, one
 SQLite file, no TLS of its own (put a reverse proxy in front of it). What it has
@@ -96,14 +94,8 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves until Ctrl-C or SIGTERM."""
-    missing = [
-        name
-        for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec")
-        if find_spec(name) is None
-    ]
-    if missing:
-        raise Misuse(f"serving needs {', '.join(missing)}, which an extra brings: {_INSTALL}")
+    """Serves until it is told to end."""
+    needs("serve", "jwt", "starlette", "uvicorn", "websockets", "msgspec")
     import asyncio
 
     from ..backend import IdentityKey, WidgetRules
@@ -168,14 +160,10 @@ def _say(arguments: argparse.Namespace, url: str) -> None:
         print(as_json("serve", address), end="", flush=True)
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
-    print(
-        "support-chat backend for development, tests and small installations: "
-        f"{coloured(url, 'bold', sys.stdout)}"
-    )
-    print(
-        f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret "
-        "lies beside it, for your eyes only"
-    )
-    print(f"  a client   support-chat chat --url {url}{here} [--user ada]")
-    print(f'  an answer  support-chat reply{here} "Hello, how can I help?"')
-    print("  Ctrl-C stops it", flush=True)
+    say("support-chat backend for development, tests and small installations:")
+    say(coloured(url, "bold", sys.stdout), "  address    ")
+    kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
+    say(f"{Path(arguments.db).name}, {kept}", "  data       ")
+    say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")
+    say(f'support-chat reply{here} "Hello, how can I help?"', "  an answer  ")
+    say("  Ctrl-C stops it")

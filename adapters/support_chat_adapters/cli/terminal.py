@@ -9,7 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final, TextIO, cast
+
+from ..ui.terminal import can_draw, columns, hanging
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 _MOST_LINES: Final = 20
@@ -25,8 +28,25 @@ def coloured(text: str, colour: str, stream: TextIO) -> str:
     """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and
     NO_COLOR is not set, else as it is.
     """
-    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    plain = not can_draw(stream) or os.environ.get("NO_COLOR")
     return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
+
+
+def needs(extra: str, *modules: str) -> None:
+    """Raises Misuse, with the line that installs them, unless all these modules are there."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise Misuse(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: pip install "
+            f'"support-chat[{extra}]"'
+        )
+
+
+def say(text: str, head: str = "") -> None:
+    """Writes to standard output, and flushes; on a terminal wrapped between words, beside
+    `head`.
+    """
+    print(hanging(head, text, columns(sys.stdout)), flush=True)
 
 
 def emit(text: str) -> None:
@@ -52,5 +72,6 @@ def complain(message: str) -> None:
     lines = message.splitlines() or [""]
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], f"  ... and {len(lines) - _MOST_LINES + 1} more lines"]
-    head = coloured("support-chat: error:", "red", sys.stderr)
-    print("\n".join([f"{head} {lines[0]}", *lines[1:]]), file=sys.stderr)
+    head = "support-chat: error:"
+    first = hanging(f"{head} ", lines[0], columns(sys.stderr)).removeprefix(head)
+    print(coloured(head, "red", sys.stderr) + "\n".join([first, *lines[1:]]), file=sys.stderr)

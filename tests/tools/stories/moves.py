@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from support_chat.errors import NetworkError, StorageError, TokenRefusedError
 from support_chat.chart.model import Ask
 from support_chat.engine import Outcome, Request
+from support_chat.errors import NetworkError, StorageError, TokenRefusedError
 from support_chat.lifecycle.chart import CHART
 from support_chat_adapters.backend import Backend
 
@@ -84,7 +84,10 @@ def identify(session: Session, choose: Choose) -> None:
 
 
 def update(session: Session, choose: Choose) -> None:
-    named, (signed_in, target) = choose((None, None, *USERS)), session.shell.snapshot.state.registers
+    named, (signed_in, target) = (
+        choose((None, None, *USERS)),
+        session.shell.snapshot.state.registers,
+    )
     traits = {choose("ab"): session.value(named or target or signed_in)}
     user = {"traits": traits} if named is None else {"id": named, "traits": traits}
     session.make("update", user=user)

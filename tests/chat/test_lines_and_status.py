@@ -1,4 +1,4 @@
-"""What is told, as lines and as a status: tables, for both are pure."""
+"""Events, as lines, as a status and as JSON: tables, for all are pure."""
 
 from __future__ import annotations
 
@@ -7,31 +7,40 @@ import re
 import attrs
 import pytest
 
-from support_chat.errors import NetworkError, NotBootedError
-from support_chat.lifecycle.events import (
+from support_chat import (
     AnyEvent,
     AuthChanged,
     AuthExpired,
+    CallTimeoutError,
     ConnectionChanged,
     ErrorOccurred,
+    IdentityConflictError,
+    Message,
     MessageFailed,
     MessageReceived,
     MessageSent,
+    NetworkError,
+    NotBootedError,
+    Phase,
     PhaseChanged,
     Ready,
+    SignedIn,
     UnreadChanged,
+    Visitor,
 )
-from support_chat.lifecycle.names import Phase
-from support_chat.values import Message, SignedIn, Visitor
-from support_chat_adapters.chat.lines import Line, clean, fragments, lines_of, plain, wrapped
+from support_chat.lifecycle.events import to_json
+from support_chat_adapters.chat.events import Done, Event, Failed, Sending, Warned, as_json
+from support_chat_adapters.chat.lines import Line, fragments, lines_of
 from support_chat_adapters.chat.status import KINDS, Status, after, bar, lasted
-from support_chat_adapters.chat.told import Done, Failed, Said, Sending, Told, Warned, as_json
+from support_chat_adapters.ui.terminal import clean, hanging
 
 P = Phase
 AT = 1_000.0
 LIVE = Status("http://127.0.0.1:8787", P.ANONYMOUS, identity=Visitor("visitor-1"))
 GONE = attrs.evolve(LIVE, phase=P.RECONNECTING, since=AT - 6, lost_at=AT - 6)
 BACK = attrs.evolve(LIVE, away=(AT - 6, AT))
+SENDS = attrs.evolve(LIVE, own=frozenset({"c1", "c2"}), pending={"c1": "one", "c2": "two"})
+DOUBT = attrs.evolve(SENDS, unsent=frozenset({"c1"}))
 
 
 def phase(previous: Phase, current: Phase, reason: str) -> PhaseChanged:
@@ -44,7 +53,7 @@ def message(
     return Message("message-1", "conversation-1", author, text, at, client_message_id)
 
 
-LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
+LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (phase(P.NOT_INITIALIZED, P.LOADING, ""), LIVE, ()),
     (phase(P.LOADING, P.READY, ""), LIVE, ()),
     (
@@ -126,10 +135,16 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         MessageReceived(message("visitor", "in doubt", client_message_id="c1")),
-        attrs.evolve(LIVE, unsent=frozenset({"c1"})),
+        DOUBT,
         (("·", "the message that was in doubt has arrived", "quiet"),),
     ),
+    (MessageReceived(message("visitor", "drawn", client_message_id="c2")), DOUBT, ()),
     (Sending("Hello", "c1"), LIVE, (("you", "Hello", "mine"),)),
+    (
+        ErrorOccurred(IdentityConflictError("boot() names another: shutdown() first.")),
+        LIVE,
+        (("!", "/boot names another: /shutdown first.", "error"),),
+    ),
     (MessageSent(message("visitor", "Hello")), LIVE, ()),
     (
         MessageFailed("c1", NetworkError("The link closed."), True),
@@ -148,38 +163,47 @@ LINES: tuple[tuple[Told, Status, tuple[tuple[str, str, str], ...]], ...] = (
         (("!", "not sent, no connection: /retry sends it when it is back", "warning"),),
     ),
     (
-        MessageFailed("c1", NotBootedError("call boot() first."), False),
+        MessageFailed(
+            "c1", NotBootedError("send_message() needs a session: call boot() first."), False
+        ),
         LIVE,
         (
             (
                 "!",
-                "not sent: there is no session now: /boot begins one. /retry sends it again.",
+                "not sent: a message needs a session: call /boot first. /retry sends it again.",
                 "warning",
             ),
         ),
     ),
     (UnreadChanged(3), LIVE, ()),
-    (Done("list", ("one", "two")), LIVE, (("·", "one", "quiet"), ("·", "two", "quiet"))),
-    (Said(()), LIVE, (("·", "nothing was said yet", "quiet"),)),
     (
-        Said((message("visitor", "Hi\x07"), message("agent", "Hello"))),
+        Done(
+            "history", ("what was said:", message("visitor", "Hi\x07"), message("agent", "Hello"))
+        ),
         BACK,
         (("·", "what was said:", "quiet"), ("you", "Hi�", "mine"), ("agent", "Hello", "agent")),
     ),
     (
-        Failed("identify", NotBootedError("call boot() first.")),
+        Failed("boot", CallTimeoutError("boot() took longer; raise Settings.boot_timeout.")),
         LIVE,
-        (("!", "there is no session now: /boot begins one.", "error"),),
+        (
+            (
+                "!",
+                "no answer from http://127.0.0.1:8787 in time; is the backend running there, is "
+                "--url right?",
+                "error",
+            ),
+        ),
     ),
     (Warned("a file was set aside"), LIVE, (("!", "a file was set aside", "warning"),)),
 )
 
 
-@pytest.mark.parametrize(("told", "status", "lines"), LINES)
-def test_each_thing_is_worth_these_lines(
-    told: Told, status: Status, lines: tuple[tuple[str, str, str], ...]
+@pytest.mark.parametrize(("event", "status", "lines"), LINES)
+def test_each_event_is_worth_these_lines(
+    event: Event, status: Status, lines: tuple[tuple[str, str, str], ...]
 ) -> None:
-    assert tuple((line.label, line.text, line.style) for line in lines_of(told, status)) == lines
+    assert tuple((line.label, line.text, line.style) for line in lines_of(event, status)) == lines
 
 
 @pytest.mark.parametrize(
@@ -203,7 +227,7 @@ def test_a_message_written_while_the_link_was_gone_is_marked(at: float, remark: 
 )
 def test_no_message_steers_the_terminal(text: str, shown: str) -> None:
     assert clean(text) == shown
-    for told in (
+    for event in (
         MessageReceived(message("agent", text)),
         Sending(text, "c1"),
         ErrorOccurred(NetworkError(text)),
@@ -211,23 +235,23 @@ def test_no_message_steers_the_terminal(text: str, shown: str) -> None:
         Failed("send", NetworkError(text)),
         Warned(text),
     ):
-        assert shown in lines_of(told, LIVE)[0].text
+        assert shown in lines_of(event, LIVE)[0].text
 
 
 def test_a_line_as_text_has_its_time_and_keeps_its_shape() -> None:
-    text = plain(Line(AT, "agent", "one\ntwo", "agent", "missed while away"))
+    line = Line(AT, "agent", "one\ntwo", "agent", "missed while away")
+    text = "".join(text for _, text in fragments(line, None))
     assert re.fullmatch(r"\d\d:\d\d:\d\d  agent  one\n {17}two  \(missed while away\)", text)
 
 
 @pytest.mark.parametrize("width", [10, 40, 80])
 def test_a_line_is_wrapped_under_its_text_and_no_wider_than_the_terminal(width: int) -> None:
-    line = Line(
-        AT, "agent", "some words, then averyveryverylongwordwithoutanyspaceinit and more", "agent"
-    )
-    rows = "".join(text for _, text in fragments(line, width)).splitlines()
+    text = "some words, then averyveryverylongwordwithoutanyspaceinit and more"
+    pieces = fragments(Line(AT, "agent", text, "agent"), width)
+    rows = "".join(text for _, text in pieces).splitlines()
     assert all(len(row) < max(width, 35) for row in rows)
     assert all(row.startswith(" " * 17) for row in rows[1:])
-    assert re.sub(r"\s", "", "".join(row[17:] for row in rows)) == line.text.replace(" ", "")
+    assert re.sub(r"\s", "", "".join(row[17:] for row in rows)) == text.replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -235,21 +259,27 @@ def test_a_line_is_wrapped_under_its_text_and_no_wider_than_the_terminal(width: 
     [
         ("", [""]),
         ("short", ["short"]),
-        ("two words", ["two", "words"]),
-        ("abcdefghij", ["abcdef", "ghij"]),
+        ("two words that are too long", ["two words that", "are too long"]),
+        ("abcdefghijklmnopqrst", ["abcdefghijklmnop", "qrst"]),
+        ("a hyphen is a well-known mark", ["a hyphen is a", "well-known mark"]),
         ("a\n\nb", ["a", "", "b"]),
         ("go  on", ["go  on"]),
+        ("日本語の文字は広いです", ["日本語の文字は広", "いです"]),
+        ("a日本語の文字は広い", ["a日本語の文字は広", "い"]),
+        ("a日本語の文字は広", ["a日本語の文字は広"]),
     ],
 )
 def test_text_is_broken_between_words_where_that_is_possible(text: str, rows: list[str]) -> None:
-    assert wrapped(text, 6) == rows
+    assert hanging("> ", text, 19) == "\n  ".join(["> " + rows[0], *rows[1:]])
+    assert hanging("", text, None) == text
 
 
-def test_wide_characters_count_as_what_they_take() -> None:
-    assert wrapped("日本語", 4, lambda text: 2 * len(text)) == ["日本", "語"]
-
-
-STATUSES: tuple[tuple[Told, Status, dict[str, object]], ...] = (
+ARRIVED: dict[str, object] = {
+    "pending": {"c2": "two"},
+    "unsent": frozenset[str](),
+    "conversation": "conversation-1",
+}
+STATUSES: tuple[tuple[Event, Status, dict[str, object]], ...] = (
     (phase(P.ANONYMOUS, P.RECONNECTING, ""), LIVE, {"phase": P.RECONNECTING, "since": AT}),
     (AuthChanged(SignedIn("ada")), LIVE, {"identity": SignedIn("ada")}),
     (UnreadChanged(2), LIVE, {"unread": 2}),
@@ -257,48 +287,38 @@ STATUSES: tuple[tuple[Told, Status, dict[str, object]], ...] = (
     (ConnectionChanged(False, created_at=AT), GONE, {}),
     (ConnectionChanged(True, created_at=AT), GONE, {"lost_at": None, "away": (AT - 6, AT)}),
     (ConnectionChanged(True, created_at=AT), LIVE, {}),
+    (Sending("one", "c1", again=True), DOUBT, {"unsent": frozenset[str]()}),
     (
-        Sending("Hello", "c1"),
-        attrs.evolve(LIVE, unsent=frozenset({"c1"})),
-        {"sending": frozenset({"c1"}), "unsent": frozenset[str]()},
+        Sending("three", "c3"),
+        DOUBT,
+        {"pending": {**DOUBT.pending, "c3": "three"}, "own": DOUBT.own | {"c3"}},
     ),
-    (
-        MessageFailed("c1", NetworkError("x"), True),
-        attrs.evolve(LIVE, sending=frozenset({"c1"})),
-        {"sending": frozenset[str](), "unsent": frozenset({"c1"})},
-    ),
-    (
-        MessageSent(message("visitor", "x", client_message_id="c1")),
-        attrs.evolve(LIVE, sending=frozenset({"c1", "c2"})),
-        {"sending": frozenset({"c2"})},
-    ),
-    (
-        MessageReceived(message("visitor", "x", client_message_id="c1")),
-        attrs.evolve(LIVE, unsent=frozenset({"c1"})),
-        {"unsent": frozenset[str]()},
-    ),
+    (MessageFailed("c2", NetworkError("x"), True), DOUBT, {"unsent": frozenset({"c1", "c2"})}),
+    (MessageFailed("c9", NetworkError("x"), True), DOUBT, {}),
+    (MessageSent(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
+    (MessageReceived(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
     (AuthExpired(), LIVE, {}),
 )
 
 
-@pytest.mark.parametrize(("told", "status", "changes"), STATUSES)
-def test_what_is_told_changes_the_status(
-    told: Told, status: Status, changes: dict[str, object]
+@pytest.mark.parametrize(("event", "status", "changes"), STATUSES)
+def test_each_event_changes_the_status(
+    event: Event, status: Status, changes: dict[str, object]
 ) -> None:
     # a table of fields of all types
-    assert after(status, told) == attrs.evolve(status, **changes)  # type: ignore[arg-type]
+    assert after(status, event) == attrs.evolve(status, **changes)  # type: ignore[arg-type]
 
 
 BARS = (
     (LIVE, 80, " anonymous   visitor-1  127.0.0.1:8787", "  /help "),
     (
-        attrs.evolve(LIVE, unread=2, unsent=frozenset({"c1"})),
+        attrs.evolve(LIVE, unread=2, pending={"c1": "one"}, unsent=frozenset({"c1"})),
         80,
         " anonymous   visitor-1  127.0.0.1:8787  2 unread  1 unsent: /retry",
         "  /help ",
     ),
     (
-        attrs.evolve(LIVE, sending=frozenset({"c1", "c2"})),
+        SENDS,
         80,
         " anonymous   visitor-1  127.0.0.1:8787  sending 2",
         "  /help ",
@@ -311,7 +331,7 @@ BARS = (
         "  /help ",
     ),
     (
-        attrs.evolve(LIVE, unread=2, unsent=frozenset({"c1"})),
+        attrs.evolve(LIVE, unread=2, pending={"c1": "one"}, unsent=frozenset({"c1"})),
         50,
         " anonymous   visitor-1  1 unsent: /retry",
         "  /help ",
@@ -354,19 +374,16 @@ def test_lengths_of_time_are_told_in_words(seconds: float, words: str) -> None:
     assert lasted(seconds) == words
 
 
-DATA: tuple[tuple[Told, dict[str, object]], ...] = (
-    (
-        Said((message("agent", "Hi"),), created_at=AT),
-        {
-            "type": "command_done",
-            "command": "history",
-            "messages": [attrs.asdict(message("agent", "Hi"))],
-            "created_at": AT,
-        },
-    ),
+DATA: tuple[tuple[Event, dict[str, object]], ...] = (
     (
         Sending("Hello", "c1", created_at=AT),
-        {"type": "message_sending", "text": "Hello", "client_message_id": "c1", "created_at": AT},
+        {
+            "type": "message_sending",
+            "text": "Hello",
+            "client_message_id": "c1",
+            "again": False,
+            "created_at": AT,
+        },
     ),
     (
         Done("retry", ("sent",), {"sent": 1, "of": 2}, created_at=AT),
@@ -385,26 +402,11 @@ DATA: tuple[tuple[Told, dict[str, object]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("told", "data"), DATA)
-def test_programs_are_told_the_same_as_data(told: Told, data: dict[str, object]) -> None:
-    assert as_json(told) == data
+@pytest.mark.parametrize(("event", "data"), DATA)
+def test_programs_get_the_same_as_data(event: Event, data: dict[str, object]) -> None:
+    assert as_json(event) == data
 
 
-def test_events_are_told_to_programs_as_the_library_has_them() -> None:
-    from support_chat.lifecycle.events import to_json
-
+def test_programs_get_the_session_s_events_as_the_library_has_them() -> None:
     event: AnyEvent = UnreadChanged(3)
     assert as_json(event) == to_json(event)
-
-
-def test_a_message_of_one_long_word_is_measured_only_once() -> None:
-    measured = 0
-
-    def measure(text: str) -> int:
-        nonlocal measured
-        measured += len(text)
-        return len(text)
-
-    word = "x" * 16 * 1024
-    assert "".join(wrapped(word, 60, measure)) == word
-    assert measured <= 4 * len(word)
