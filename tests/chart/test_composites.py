@@ -13,7 +13,7 @@ import pytest
 
 from support_chat import CHART, ChartError, Transition
 from support_chat.chart.composites import as_written, left_open, written_out
-from support_chat.chart.model import Arm, Composite, Disarm, Note, Raise
+from support_chat.chart.model import Arm, Composite, Disarm, EffectSpec, Note, Raise
 
 NIGHT = Composite(
     name="night",
@@ -32,7 +32,7 @@ SLEEP = Composite(
     exit="blink",
 )
 PARTS = (NIGHT, SLEEP)
-EFFECTS = {
+EFFECTS: dict[str, EffectSpec] = {
     **{name: Note(doc=name) for name in ("yawn", "stretch", "hush", "blink", "read")},
     "stop": Disarm(doc="no alarm", timers="alarm"),
     "wind": Arm(doc="wind the alarm", timer="alarm", expiry="rings", delay="alarm"),

@@ -15,6 +15,7 @@ from served import Served
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.ports import Link
 from support_chat.values import Visitor
+from support_chat_adapters.transport import WidgetAPITransport
 from tls_relay import tls_relay, trust
 
 PASSWORD = "correct-horse-battery-staple"

@@ -47,16 +47,16 @@ class Pace:
 
 BRISK: Final = Pace(
     Settings(
-        backoff_base=0.02, backoff_min=0.01, backoff_max=0.05, probe_interval=0.05, min_refresh_interval=0.01,
-        update_burst=3, update_window=1.2, update_interval=0.05,
+        backoff_base=0.02, backoff_min=0.01, backoff_max=0.05, probe_interval=0.05,
+        min_refresh_interval=0.01, update_burst=3, update_window=1.2, update_interval=0.05,
     ),
     latency=0.002, pause=0.0, reading=0.0,
 )  # fmt: skip
 """For logs and programs: about three seconds."""
 WATCHABLE: Final = Pace(
     Settings(
-        backoff_base=0.3, backoff_min=0.15, backoff_max=0.6, probe_interval=0.8, min_refresh_interval=0.2,
-        update_burst=3, update_window=1.5, update_interval=0.25,
+        backoff_base=0.3, backoff_min=0.15, backoff_max=0.6, probe_interval=0.8,
+        min_refresh_interval=0.2, update_burst=3, update_window=1.5, update_interval=0.25,
     ),
     latency=0.06, pause=0.1, reading=0.002,
 )  # fmt: skip

@@ -138,9 +138,9 @@ def _made(spec: Mapping[str, Any]) -> Any:
 
 
 def _row(row: Transition, chart: Chart) -> dict[str, Any]:
-    may_be_late = chart.late and not chart.superseding.isdisjoint(row.trigger)
-    if may_be_late and chart.late not in row.when:
-        row = attrs.evolve(row, unless=(*row.unless, chart.late))
+    late = chart.late
+    if late and late not in row.when and not chart.superseding.isdisjoint(row.trigger):
+        row = attrs.evolve(row, unless=(*row.unless, late))
     values = {**_declared(attrs.evolve(row, error=None)), "error": None}
     if row.error:
         values["error"] = {"error": row.error.error.__name__, "message": row.error.message}

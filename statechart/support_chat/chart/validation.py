@@ -191,7 +191,10 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
     for row in chart.transitions:
         for fact in carried.intersection((*row.when, *row.unless)):
             for trigger in (raised - set(chart.external)).intersection(row.trigger):
-                yield f"{row.name}: reads {fact!r}, which the internal trigger {trigger!r} never carries"
+                yield (
+                    f"{row.name}: reads {fact!r}, which the internal trigger {trigger!r} never "
+                    "carries"
+                )
 
 
 def _unanswered_errors(chart: Chart) -> Iterator[str]:
