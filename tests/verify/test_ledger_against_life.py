@@ -24,7 +24,7 @@ from support_chat.chart.model import Ask, Chart
 from support_chat.engine import Command, Expired, Heard, Input, Outcome, plan
 from support_chat.engine import engine as engines
 from support_chat.engine.engine import Engine
-from support_chat.lifecycle.names import Effect, Lane, Phase
+from support_chat.lifecycle.names import Effect, Fact, Lane, Phase
 from support_chat.runtime.shell import Shell
 from support_chat.verify.trace import Seen
 
@@ -185,9 +185,30 @@ def judged(lane: Lane, is_late: bool) -> Mutation:
     return lambda patch: patch.setattr(Engine, "_ended", wrong)
 
 
+def heard_late(patch: pytest.MonkeyPatch) -> None:
+    moment = Engine._moment  # pyright: ignore[reportPrivateUsage]
+
+    def wrong(self: Engine, step: Any, happened: Input, now: Any) -> Any:
+        made, late, named = moment(self, step, happened, now)
+        return made, late and not isinstance(happened, Heard), named
+
+    patch.setattr(Engine, "_moment", wrong)
+
+
+def unread(fact: Fact) -> Mutation:
+    """An engine that does not read this fact."""
+    readers = engines.Program._readers  # pyright: ignore[reportPrivateUsage]
+
+    def wrong(self: engines.Program, *pair: Any) -> Any:
+        return [(bit, read) for bit, read in readers(self, *pair) if bit != self.machine.bits[fact]]
+
+    return lambda patch: patch.setattr(engines.Program, "_readers", wrong)
+
+
 MUTANTS: Final[dict[str, Mutation]] = {
     **{f"{kind.__name__} is not obeyed": disobeyed(kind) for kind in Shell._OBEY},  # pyright: ignore[reportPrivateUsage]
     **{f"{kind.__name__} is skipped": skipped(kind) for kind in plan._KINDS},  # pyright: ignore[reportPrivateUsage]
+    **{f"{fact} is not read": unread(fact) for fact in (Fact.FULL, Fact.MERGED, Fact.BEYOND)},
     "an outcome is reported for another request": taking(_of_another),
     "an outcome is reported twice": taking(_twice),
     "an outcome is never reported": taking(_never),
@@ -200,6 +221,7 @@ MUTANTS: Final[dict[str, Mutation]] = {
     "a request is not current": asking(_not_current),
     "a late dial is taken for the current one": judged(Lane.DIAL, False),
     "a current token is taken for a late one": judged(Lane.TOKEN, True),
+    "a late event is taken for a current one": heard_late,
 }
 
 

@@ -84,7 +84,10 @@ def identify(session: Session, choose: Choose) -> None:
 
 
 def update(session: Session, choose: Choose) -> None:
-    named, (signed_in, target) = choose((None, None, *USERS)), session.shell.snapshot.state.registers
+    named, (signed_in, target) = (
+        choose((None, None, *USERS)),
+        session.shell.snapshot.state.registers,
+    )
     traits = {choose("ab"): session.value(named or target or signed_in)}
     user = {"traits": traits} if named is None else {"id": named, "traits": traits}
     session.make("update", user=user)

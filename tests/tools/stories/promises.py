@@ -134,7 +134,9 @@ def _of_step(seen: Seen, performed: set[str]) -> Iterator[str]:
         ),
         **{f"S26 {f} says what is asked": (f in facts) == bool(asked[FLIGHTS[f]]) for f in FLIGHTS},
     }
-    yield from (f"{promise}: not after {seen.rows[0].name}" for promise in held if not held[promise])
+    yield from (
+        f"{promise}: not after {seen.rows[0].name}" for promise in held if not held[promise]
+    )
 
 
 def of_session(session: Session) -> Iterator[str]:
@@ -146,7 +148,9 @@ def of_session(session: Session) -> Iterator[str]:
         kept = attrs.evolve(Context(), **{name: getattr(context, name) for name in KEPT})
         if context != kept:
             yield "S4 something of the former user is known after shutdown"
-    shared = any(other.scope == session.scope for other in session.world.sessions if other is not session)
+    shared = any(
+        other.scope == session.scope for other in session.world.sessions if other is not session
+    )
     if past.cleared and session.stores_well and not shared:
         if any(key.startswith(session.prefix) for key in session.world.contents):
             yield "S5 a key of the scope is left after a full clear"
@@ -213,4 +217,3 @@ def at_the_end(world: World) -> Iterator[str]:
     for identity, owner in [*owners, *((visitor, "visitor") for visitor in agent.visitors())]:
         if any(str(v).split("|")[1] != owner for v in agent.traits(identity).values()):
             yield f"S7 the backend knows something of {owner} that is somebody else's"
-

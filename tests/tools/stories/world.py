@@ -180,7 +180,9 @@ class Session:
         self.chat = SupportChat(
             **WIDGET, transport=self.transport, storage=self.storage, scope=scope
         )
-        self.providers = {user: ScriptedTokens(partial(self._mint, user)) for user in ("ann", "bob")}
+        self.providers = {
+            user: ScriptedTokens(partial(self._mint, user)) for user in ("ann", "bob")
+        }
         self.trace: Trace = watch(self.chat)
         self.epoch = 0
         """How many times it was shut down by a call."""
