@@ -75,9 +75,10 @@ class Past:
             self.recorded.update(happened.arguments.changes)
         if seen.trigger in (Trigger.BOOT, Trigger.SHUTDOWN, Trigger.DESTROY):
             self.wanted = seen.trigger == Trigger.BOOT
-        self.cleared = seen.trigger != Trigger.BOOT and (
-            self.cleared or (seen.current and seen.of == Effect.CLEAR_ALL)
-        )
+        if seen.trigger == Trigger.BOOT:
+            self.cleared = False
+        elif seen.trigger == Trigger.CLEARED and seen.current:
+            self.cleared = seen.of == Effect.CLEAR_ALL
         for command in seen.commands:
             if isinstance(command, Emit) and isinstance(command.event, ErrorOccurred):
                 for path in command.event.dropped:
