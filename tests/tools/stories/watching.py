@@ -77,7 +77,7 @@ class WatchedTransport:
 
     async def open(self, credentials: Credentials) -> Link:
         """Dials."""
-        return await self.answer(self._open, credentials)
+        return await self.answer(self._open, credentials)  # type: ignore[no-any-return]
 
     async def _open(self, credentials: Credentials) -> Any:
         dial = partial(self._dial, credentials)
