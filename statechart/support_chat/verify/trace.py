@@ -80,8 +80,11 @@ class Account:
         """Enters a step; yields what must never be."""
         match happened:
             case Outcome(request, result, error) if request.lane:
-                for requests in (self.asked, self.apart):
-                    requests.pop(request.number, None)
+                known = [
+                    requests.pop(request.number, None) for requests in (self.asked, self.apart)
+                ]
+                if isinstance(error, asyncio.CancelledError) and not any(known):
+                    yield "a request that was cancelled is reported as failed"
                 opens = self.spec(request.effect).dispose is not None
                 if opens and error is None and result is not None:
                     self.open.add(request.number)

@@ -235,8 +235,8 @@ class Session:
 
     def make(self, name: str, **arguments: Any) -> None:
         """Makes a call, and compares what it says at once with the table of calls."""
-        user = (arguments.get("user") or {}).get("id")
-        refusal, before = self._refusal(name, user), self.shell.snapshot
+        user: dict[str, Any] = arguments.get("user") or {}
+        refusal, before = self._refusal(name, user.get("id")), self.shell.snapshot
         if refusal is None and name in ("shutdown", "destroy"):
             self.epoch += 1
         if name in ("boot", "identify"):
