@@ -11,9 +11,8 @@ import signal
 
 from support_chat import Storage, SupportChat, Transport
 
-from .controller import Controller, Shell
+from .controller import Controller, Person, Shell
 from .events import Warned
-from .person import Person
 from .transport import ObservedTransport
 
 

@@ -34,10 +34,9 @@ def needs(extra: str, *modules: str) -> None:
     """Raises Misuse, with the line that installs them, unless all these modules are there."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise Misuse(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: pip install "
-            f'"support-chat[{extra}]"'
-        )
+        are = "is" if len(missing) == 1 else "are"
+        install = f'pip install "support-chat[{extra}]"'
+        raise Misuse(f"{', '.join(missing)} {are} not installed: {install}")
 
 
 def say(text: str, head: str = "") -> None:
