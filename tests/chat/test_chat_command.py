@@ -5,8 +5,7 @@ status 2.
 from __future__ import annotations
 
 import argparse
-import importlib.util
-from importlib.machinery import ModuleSpec
+import sys
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -98,12 +97,7 @@ def test_a_missing_part_is_told_by_the_line_that_installs_it(
     capsys: Printed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    installed = importlib.util.find_spec
-
-    def found(name: str) -> ModuleSpec | None:
-        return None if name == missing else installed(name)
-
-    monkeypatch.setattr("support_chat_adapters.cli.terminal.find_spec", found)
+    monkeypatch.setitem(sys.modules, missing, None)
     terminal = Mock(return_value=on_terminal)
     monkeypatch.setattr("support_chat_adapters.cli.chat.can_draw", terminal)
     assert main(["chat", "--memory", "--url", "no address"]) == 2

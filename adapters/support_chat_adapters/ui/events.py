@@ -15,6 +15,7 @@ from support_chat import (
     PhaseChanged,
     Ready,
     SignedIn,
+    Visitor,
 )
 
 
@@ -26,11 +27,11 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return f"phase: {event.previous} -> {event.current}{because}"
         case Ready():
             return f"ready: as {named(event.identity, visitor=visitor)}"
-        case AuthChanged(identity=None):
-            return "nobody is live"
-        case AuthChanged(identity=identity):
+        case AuthChanged(identity=Visitor() | SignedIn() as identity):
             words = "signed in as" if isinstance(identity, SignedIn) else "you are"
             return f"{words} {named(identity, visitor=visitor)}"
+        case AuthChanged():
+            return "nobody is live"
         case AuthExpired():
             return "the backend asks for a fresh token"
         case ConnectionChanged():
