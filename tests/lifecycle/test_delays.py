@@ -18,6 +18,7 @@ import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support_chat.lifecycle.occasion import Asked, Occasion
 
 from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError, Trigger
 from support_chat.chart.model import Arm
@@ -38,7 +39,6 @@ from support_chat.lifecycle.delays import (
 from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.names import Effect as E
 from support_chat.lifecycle.names import Lane
-from support_chat.lifecycle.occasion import Asked, Occasion
 from support_chat.lifecycle.reducers import note
 from support_chat.lifecycle.tokens import LONGEST_LIFE, Token, read_token
 from support_chat.ports import IdentifyAnswer
@@ -290,7 +290,7 @@ def test_a_token_that_the_backend_refused_is_renewed_as_soon_as_the_provider_may
 
 
 @pytest.mark.parametrize("life", [3600.0, None])
-def test_a_renewal_that_could_not_be_presented_is_retried_soon_and_not_after_the_life_of_a_token_nobody_accepted(
+def test_a_renewal_that_could_not_be_presented_is_retried_soon(
     life: float | None,
 ) -> None:
     """The backend still has the old token, whose time is nearly over: the new one's life says

@@ -16,6 +16,7 @@ import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support_chat.lifecycle.occasion import Asked, Occasion
 
 from support_chat import (
     CHART,
@@ -32,7 +33,6 @@ from support_chat.lifecycle.context import Book, facts
 from support_chat.lifecycle.delays import DELAYS, Wait
 from support_chat.lifecycle.names import Effect as E
 from support_chat.lifecycle.names import Lane
-from support_chat.lifecycle.occasion import Asked, Occasion
 from support_chat.lifecycle.reducers import arrive, note
 from support_chat.lifecycle.tokens import Token
 from support_chat.ports import IdentifyAnswer, UpdateAnswer, Welcome

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
 from support_chat.arguments import asked_to_update
+
 from support_chat.lifecycle import updates as u
 from support_chat.lifecycle.updates import NO_UPDATES, Updates
 from support_chat.values import Changes

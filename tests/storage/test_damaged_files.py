@@ -21,7 +21,7 @@ from support_chat.errors import StorageError
 from support_chat.ports import Storage
 from support_chat_adapters.storage import FileStorage, SQLiteStorage
 from support_chat_adapters.storage.damage import set_aside
-from support_chat_adapters.storage.sqlite_damage import COMPANIONS
+from support_chat_adapters.storage.sqlite import COMPANIONS
 
 if TYPE_CHECKING:
     from tests.storage.conftest import Place

@@ -7,8 +7,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import dbm
+import pickle
 import shelve
+import sys
 import threading
+import types
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -175,6 +179,90 @@ def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path
     with shelve.open(str(tmp_path / "shelf")) as reopened:
         assert reopened["key"] == "one"
     shelf.close()
+
+
+class Ndbm:
+    """What `dbm.ndbm` opens: a file that stays open, and is written when it is closed."""
+
+    def __init__(self, path: str, flag: str) -> None:
+        self._file = open(f"{path}.db", "rb+" if flag == "w" else "wb+")  # noqa: SIM115
+        self._entries: dict[bytes, bytes] = pickle.loads(self._file.read() or pickle.dumps({}))
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if not self._entries[key]:
+            raise KeyError(key)  # as Berkeley's does, though it lists the key and removes it
+        return self._entries[key]
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._entries[key] = value
+
+    def __delitem__(self, key: bytes) -> None:
+        del self._entries[key]
+
+    def __contains__(self, key: bytes) -> bool:
+        return bool(self._entries.get(key))
+
+    def keys(self) -> list[bytes]:
+        return list(self._entries)
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.seek(0)
+            self._file.write(pickle.dumps(self._entries))
+            self._file.close()
+
+
+Ndbm.__module__ = "_dbm"
+
+
+@pytest.fixture
+def ndbm(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """`dbm.ndbm`, which not every build of Python has."""
+    module = types.ModuleType("dbm.ndbm")
+    vars(module)["open"] = Ndbm
+    monkeypatch.setitem(sys.modules, "dbm.ndbm", module)
+    monkeypatch.setattr(dbm, "ndbm", module, raising=False)
+    return module
+
+
+def found(path: Path) -> dict[str, str]:
+    """What is on disk now, for a second opener."""
+    entries = pickle.loads(path.with_suffix(".db").read_bytes() or pickle.dumps({}))
+    return {key.decode(): pickle.loads(value) for key, value in entries.items()}
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_what_a_shelf_on_ndbm_was_told_is_on_disk_when_it_is_answered(tmp_path: Path) -> None:
+    async def use(storage: MappingStorage) -> None:
+        await storage.create("key", "one")
+        assert found(path) == {"key": "one"}
+        await storage.replace("key", "one", "two")
+        assert found(path) == {"key": "two"}
+        await storage.delete("key")
+        assert found(path) == {}
+
+    path = tmp_path / "shelf"
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(path), "n"))) as shelf:
+        using(MappingStorage(shelf), use)
+        shelf["theirs"] = "x"
+    assert found(path) == {"theirs": "x"}
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_an_empty_value_that_ndbm_denies_is_removed_all_the_same(tmp_path: Path) -> None:
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(tmp_path / "shelf"), "n"))) as shelf:
+        cast("Any", shelf).dict[b"key"] = b""
+        using(MappingStorage(shelf), lambda storage: storage.delete("key"))
+        assert list(shelf) == []
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_an_ndbm_file_that_cannot_be_found_again_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "shelf"
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(path), "n"))) as shelf:
+        path.with_suffix(".db").rename(tmp_path / "moved")
+        with pytest.raises(StorageError, match=r"cannot be found again; open the shelf on"):
+            using(MappingStorage(shelf), lambda storage: storage.create("key", "one"))
 
 
 def test_a_closed_shelf_is_a_storage_error(tmp_path: Path) -> None:

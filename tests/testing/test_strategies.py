@@ -13,10 +13,10 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support_chat.arguments import asked_to_boot, asked_to_update
 
 from async_tests import in_real_time, in_virtual_time
 from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
-from support_chat.arguments import asked_to_boot, asked_to_update
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.testing import strategies as chats
 from support_chat.testing.lives import (

@@ -12,9 +12,10 @@ import trustme
 
 from dialling import on_loop, soon, texts_of, transport_to, upcoming, visitor
 from served import Served
-from support_chat.errors import NetworkError
+from support_chat.errors import NetworkError, NotABackendError
 from support_chat.ports import Outgoing
 from support_chat.values import Visitor
+from support_chat_adapters.transport.http_exchange import address_of
 from tls_relay import certify, tls_relay, trust
 
 
@@ -89,9 +90,11 @@ async def test_a_certificate_that_is_not_trusted_is_a_network_error_that_says_wh
         transport_to(url, tls=context(authority)) as transport,
     ):
         for asked in (transport.open(visitor()), transport.revoke("session-1.x")):
-            with pytest.raises(NetworkError, match=r"certificate.*tls=") as caught:
+            with pytest.raises(NotABackendError, match=r"certificate.*tls=") as caught:
                 await soon(asked)
-            assert (type(caught.value), caught.value.reason) == (NetworkError, "ConnectError")
+            assert caught.value.reason == "certificate_not_trusted"
+            assert address_of(url) in caught.value.message
+            assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
 
 @on_loop
