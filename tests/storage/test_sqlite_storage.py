@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from support_chat_adapters.storage.sqlite_file import storage_error
+from support_chat_adapters.storage.sqlite import storage_error
 
 import support_chat_adapters.storage
 from async_tests import in_real_time
