@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat.errors import (
     AuthRefusedError,
     BackendRejectedError,
@@ -287,17 +288,15 @@ def test_tokens_expire_for_one_user_or_for_all_and_never_for_visitors() -> None:
     on_loop(scenario)
 
 
-def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
-    async def main() -> None:
-        with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
-            link = await LoopbackTransport(b).open(
-                Credentials(**WIDGET, visitor="secret-1", user_id="ann")
-            )
-            b.faults.expire_tokens()
-            assert await link.conversations() == ()
-            await hangs(anext(link.events()))
-
-    run(main())
+@in_virtual_time
+async def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
+    with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
+        link = await LoopbackTransport(b).open(
+            Credentials(**WIDGET, visitor="secret-1", user_id="ann")
+        )
+        b.faults.expire_tokens()
+        assert await link.conversations() == ()
+        await hangs(anext(link.events()))
 
 
 def test_the_backend_may_answer_in_the_name_of_another_user() -> None:

@@ -40,9 +40,9 @@ def story() -> tuple[Evidence, Stored]:
         listed=(("conversation-1", 2),),
     )
     exchanges = [
-        Exchange("boot", 1, None, {}, 200, 2),
-        Exchange("update", 3, "session", {"changes": {"context.page": "two"}}, 200, 4),
-        Exchange("shutdown", 5, "session", {}, 204, 6),
+        Exchange("boot", 1, None, {}, 200),
+        Exchange("update", 3, "session", {"changes": {"context.page": "two"}}, 200),
+        Exchange("shutdown", 5, "session", {}, 204),
     ]
     client = Client(
         "first",
@@ -57,9 +57,8 @@ def story() -> tuple[Evidence, Stored]:
         ("user-7-a",),
         [client],
         [Reply(2, "conversation-1", USER, True)],
-        kills=1,
     )
-    evidence.blow.fell = evidence.blow.committed = True
+    evidence.kill.done = evidence.kill.committed = True
     evidence.refused["session"] = 403
     stored = Stored(
         users=("user-7-a",),
@@ -110,12 +109,12 @@ _ROWS = story()[1].messages
 _MERGE = StoredMerge("v", "user-7-a", 1)
 
 DOCTORED: dict[str, tuple[Doctor, str]] = {
-    "the blow missed": (
-        _seen(lambda evidence, _, __: setattr(evidence.blow, "fell", False)),
-        "the blow has not fallen",
+    "nobody killed": (
+        _seen(lambda evidence, _, __: setattr(evidence.kill, "done", False)),
+        "nothing was killed",
     ),
     "answered and not on disk": (
-        _seen(lambda evidence, _, __: setattr(evidence.blow, "committed", False)),
+        _seen(lambda evidence, _, __: setattr(evidence.kill, "committed", False)),
         "is not on disk",
     ),
     "committed before it left": (

@@ -293,27 +293,25 @@ def test_damage_anywhere_in_the_table_is_found_when_the_file_is_opened_not_when_
         assert len(warned()) == 1
 
 
-def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(
+@in_real_time
+async def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(
     tmp_path: Path, warned: Warned
 ) -> None:
-    async def main() -> None:
-        unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
-        for i in range(60):
-            await unaware.create(f"key {i}", "x" * 200)
-        content = bytearray(path.read_bytes())
-        content[-4096:] = b"\xa5" * 4096
-        path.write_bytes(content)
-        await finder.keys()
-        assert len(warned()) == 1
-        assert await finder.create("key 0", "the finder's") == "the finder's"
-        assert await unaware.create("key 0", "the unaware's") == "the finder's"
-        assert await unaware.replace("key 0", "the finder's", "ours") == "ours"
-        assert await finder.get("key 0") == "ours"
-        await unaware.aclose()
-        await finder.aclose()
-
     path = tmp_path / "chat.db"
-    asyncio.run(main())
+    unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
+    for i in range(60):
+        await unaware.create(f"key {i}", "x" * 200)
+    content = bytearray(path.read_bytes())
+    content[-4096:] = b"\xa5" * 4096
+    path.write_bytes(content)
+    await finder.keys()
+    assert len(warned()) == 1
+    assert await finder.create("key 0", "the finder's") == "the finder's"
+    assert await unaware.create("key 0", "the unaware's") == "the finder's"
+    assert await unaware.replace("key 0", "the finder's", "ours") == "ours"
+    assert await finder.get("key 0") == "ours"
+    await unaware.aclose()
+    await finder.aclose()
 
 
 def test_the_journals_of_a_database_are_set_aside_with_it(tmp_path: Path) -> None:
@@ -360,24 +358,22 @@ WRONG = [
 
 
 @pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
-def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
+@in_real_time
+async def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
     tmp_path: Path, damage: Callable[[sqlite3.Connection], None], warned: Warned
 ) -> None:
-    async def main() -> None:
-        storage = SQLiteStorage(path)
-        await storage.create("key", "one")
-        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            damage(connection)
-        await storage.aclose()
-        storage = SQLiteStorage(path)
-        await storage.keys()
-        assert await storage.get("key") is None
-        assert len(warned()) == 1
-        assert await storage.create("key", "two") == "two"
-        await storage.aclose()
-
     path = tmp_path / "chat.db"
-    asyncio.run(main())
+    storage = SQLiteStorage(path)
+    await storage.create("key", "one")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        damage(connection)
+    await storage.aclose()
+    storage = SQLiteStorage(path)
+    await storage.keys()
+    assert await storage.get("key") is None
+    assert len(warned()) == 1
+    assert await storage.create("key", "two") == "two"
+    await storage.aclose()
 
 
 def test_a_folder_where_nothing_can_be_set_aside_is_told(

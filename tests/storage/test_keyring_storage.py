@@ -282,27 +282,25 @@ async def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
 # --- the rest -------------------------------------------------------------------------------------
 
 
-def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
+@in_real_time
+async def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
     class Asking(DictKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             asked.set()
             answered.wait()
             return super().get_password(service, username)
 
-    async def main() -> None:
-        storage = KeyringStorage("asking", keyring=cast("Any", Asking()))
-        waiting = asyncio.create_task(storage.get("key"))
-        await asyncio.to_thread(asked.wait)
-        assert not waiting.done()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        answered.set()
-        assert await storage.create("key", "one") == "one"
-        await storage.aclose()
-
     asked, answered = threading.Event(), threading.Event()
-    asyncio.run(main())
+    storage = KeyringStorage("asking", keyring=cast("Any", Asking()))
+    waiting = asyncio.create_task(storage.get("key"))
+    await asyncio.to_thread(asked.wait)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    answered.set()
+    assert await storage.create("key", "one") == "one"
+    await storage.aclose()
 
 
 def test_arguments_that_cannot_be_are_refused_at_once() -> None:

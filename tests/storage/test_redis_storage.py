@@ -103,23 +103,21 @@ async def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: Redis
 
 @needs_redis
 @pytest.mark.parametrize("own_client", [False, True], ids=["by URL", "with a client"])
-def test_a_server_that_restarts_between_two_calls_is_found_again(
+@in_real_time
+async def test_a_server_that_restarts_between_two_calls_is_found_again(
     tmp_path: Path, own_client: bool
 ) -> None:
-    async def main() -> None:
-        with redis_server(tmp_path, port=port) as url:
-            client = a_client(url)
-            storage = RedisStorage(client if own_client else url)
-            assert await storage.create("key", "one") == "one"
-            await client.save()
-        with redis_server(tmp_path, port=port):
-            assert await storage.replace("key", "one", "two") == "two"
-            assert await storage.get("key") == "two"
-        await client.aclose()
-        await storage.aclose()
-
     port = free_port()
-    asyncio.run(main())
+    with redis_server(tmp_path, port=port) as url:
+        client = a_client(url)
+        storage = RedisStorage(client if own_client else url)
+        assert await storage.create("key", "one") == "one"
+        await client.save()
+    with redis_server(tmp_path, port=port):
+        assert await storage.replace("key", "one", "two") == "two"
+        assert await storage.get("key") == "two"
+    await client.aclose()
+    await storage.aclose()
 
 
 @needs_redis

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from support_chat_adapters.storage.sqlite_file import storage_error
+from support_chat_adapters.storage.sqlite import storage_error
 
 import support_chat_adapters.storage
 from async_tests import in_real_time
@@ -315,24 +315,24 @@ def open_files(path: Path) -> list[str]:
 # --- threads, loops, cancellation -----------------------------------------------------------------
 
 
-def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
-    async def main() -> None:
-        await storage.create("key", "one")
-        with locked(path):
-            tasks = [asyncio.create_task(storage.replace("key", "one", "two")) for _ in range(3)]
-            await asyncio.sleep(0)
-            for task in tasks:
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
-        # whether a cancelled call was done is not known
-        assert await storage.get("key") in {"one", "two"}
-        assert await storage.create("another key", "three") == "three"
-        await storage.aclose()
-
+@in_real_time
+async def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "chat.db"
     storage = SQLiteStorage(path, timeout=60.0)
-    asyncio.run(main())
+    await storage.create("key", "one")
+    with locked(path):
+        tasks = [asyncio.create_task(storage.replace("key", "one", "two")) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    # whether a cancelled call was done is not known
+    assert await storage.get("key") in {"one", "two"}
+    assert await storage.create("another key", "three") == "three"
+    await storage.aclose()
 
 
 def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loops(
@@ -360,25 +360,25 @@ def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loo
     assert not task.done()
 
 
-def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(tmp_path: Path) -> None:
-    async def main() -> None:
-        await storage.create("key", "one")
-        with locked(path):
-            replacing = asyncio.create_task(storage.replace("key", "one", "two"))
-            closing = asyncio.create_task(storage.aclose())
-            await asyncio.sleep(0)
-            closing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await closing
-        assert await replacing == "two"
-        for thread in threads_of(path):
-            await asyncio.to_thread(thread.join)
-        assert open_files(path) == []
-        await storage.aclose()
-
+@in_real_time
+async def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "cancelled close.db"
     storage = SQLiteStorage(path, timeout=60.0)
-    asyncio.run(main())
+    await storage.create("key", "one")
+    with locked(path):
+        replacing = asyncio.create_task(storage.replace("key", "one", "two"))
+        closing = asyncio.create_task(storage.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+    assert await replacing == "two"
+    for thread in threads_of(path):
+        await asyncio.to_thread(thread.join)
+    assert open_files(path) == []
+    await storage.aclose()
 
 
 def test_it_has_one_thread_from_the_first_operation_until_it_is_closed(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ for the same seed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -231,28 +232,18 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
 
 
 def test_a_plain_function_may_provide_the_tokens() -> None:
-    async def main() -> None:
-        assert await FaultyTokens(lambda: "token", Faults())() == "token"
-
-    run(main())
-    asyncio.run(main())
+    for runs in (run, asyncio.run):
+        assert runs(FaultyTokens(lambda: "token", Faults())()) == "token"
 
 
 # --- transports and links -------------------------------------------------------------------------
 
 
-def on_link(
-    faults: Faults, scenario: Callable[[RecordingTransport, FaultyLink], Coroutine[Any, Any, None]]
-) -> FaultLog:
-    """Runs a scenario on a link whose dial met no fault."""
-
-    async def main() -> FaultLog:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, faults)
-        await scenario(inner, await transport.open(VISITOR))
-        return transport.log
-
-    return run(main())
+async def link_with(faults: Faults) -> tuple[RecordingTransport, FaultLog, FaultyLink]:
+    """A link, opened without a fault."""
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, faults)
+    return inner, transport.log, await transport.open(VISITOR)
 
 
 def test_each_fault_of_a_dial_does_what_it_says() -> None:
@@ -290,27 +281,30 @@ async def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
     assert (len(inner.links), inner.open_links) == (1, [])
 
 
-def test_each_fault_of_a_send_does_what_it_says() -> None:
-    for fault, (answer, sent) in {
-        "delay": ("message 1.1", 1),
-        "fail": (NetworkError, 0),
-        "hang": (NetworkError, 0),
-        "duplicate": ("message 1.2", 2),
-        "drop": (NetworkError, 1),
-        "reorder": ("message 1.1", 1),
-        "stubborn": (NetworkError, 0),
-    }.items():
-
-        async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-            asyncio.get_running_loop().call_later(50.0, link.abort)  # which ends what hangs
-            try:
-                seen: object = (await link.send(Outgoing("m", "hello"))).id
-            except NetworkError as error:
-                seen = type(error)
-            # it runs at once
-            assert (fault, seen, len(inner.log.of("link.send"))) == (fault, answer, sent)  # noqa: B023
-
-        assert [one.fault for one in on_link(script("send", fault), scenario)] == [fault]
+@pytest.mark.parametrize(
+    ("fault", "answer", "sent"),
+    [
+        ("delay", "message 1.1", 1),
+        ("fail", NetworkError, 0),
+        ("hang", NetworkError, 0),
+        ("duplicate", "message 1.2", 2),
+        ("drop", NetworkError, 1),
+        ("reorder", "message 1.1", 1),
+        ("stubborn", NetworkError, 0),
+    ],
+)
+@in_virtual_time
+async def test_each_fault_of_a_send_does_what_it_says(
+    fault: str, answer: object, sent: int
+) -> None:
+    inner, log, link = await link_with(script("send", fault))
+    asyncio.get_running_loop().call_later(50.0, link.abort)  # which ends what hangs
+    try:
+        seen: object = (await link.send(Outgoing("m", "hello"))).id
+    except NetworkError as error:
+        seen = type(error)
+    assert (seen, len(inner.log.of("link.send"))) == (answer, sent)
+    assert [one.fault for one in log] == [fault]
 
 
 @in_virtual_time
@@ -354,80 +348,78 @@ def arrived(number: int) -> MessageArrived:
     return MessageArrived(Message(f"m-{number}", "c", "agent", f"{number}", 0.0), f"{number}")
 
 
-def test_each_fault_of_an_event_does_what_it_says() -> None:
-    async def read(link: FaultyLink, seen: list[str]) -> None:
-        try:
-            async for event in link.events():
-                assert isinstance(event, MessageArrived)
-                seen.append(event.message.text)
-        except NetworkError:
-            seen.append("lost")
-
-    for fault, wanted in {
-        "delay": ["1", "2", "3"],
-        "fail": ["1", "lost"],
-        "hang": ["1", "aborted", "lost"],
-        "duplicate": ["1", "2", "2", "3"],
-        "drop": ["1", "3"],
-        "reorder": ["1", "3", "2"],
-    }.items():
-        seen: list[str] = []
-
-        async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-            inner.link.emit(arrived(1), arrived(2), arrived(3))
-            reading = asyncio.ensure_future(read(link, seen))  # noqa: B023  # it runs at once
-            await asyncio.sleep(50.0)
-            if not reading.done():
-                seen.append("aborted")  # noqa: B023
-                link.abort()
-                await reading
-
-        on_link(script("events", None, fault), scenario)
-        assert (fault, [*wanted, "aborted", "lost"][: len(seen)]) == (fault, seen)
-        assert len(seen) >= len(wanted)
+async def read(link: FaultyLink, seen: list[str]) -> None:
+    """The texts that arrive, and how it ends."""
+    try:
+        async for event in link.events():
+            assert isinstance(event, MessageArrived)
+            seen.append(event.message.text)
+    except NetworkError:
+        seen.append("lost")
 
 
-def test_an_event_that_nothing_follows_comes_although_it_was_to_be_reordered() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        inner.link.emit(arrived(1))
-        assert await anext(link.events()) == arrived(1)
-        inner.link.emit(arrived(2))
-        assert await anext(link.events()) == arrived(2)
-
-    on_link(Faults(reorder=1.0, script={"open": []}), scenario)
-
-
-def test_a_reader_that_is_cancelled_loses_nothing() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        for patience in (0.01, 10.0):
-            inner.link.emit(arrived(1))
-            seen: list[LinkEvent] = []
-            while not seen:
-                try:
-                    async with asyncio.timeout(patience):
-                        seen.append(await anext(link.events()))
-                except TimeoutError:
-                    continue
-            assert seen == [arrived(1)]
-
-    on_link(Faults(delay=1.0, longest=5.0, script={"open": []}), scenario)
-
-
-def test_after_abort_nothing_is_delivered_and_nothing_waits() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        inner.link.emit(arrived(1), arrived(2))
-        reading = asyncio.ensure_future(anext(link.events()))
-        calling = asyncio.ensure_future(link.send(Outgoing("m", "hello")))
-        await asyncio.sleep(0.001)
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        ("delay", ["1", "2", "3"]),
+        ("fail", ["1", "lost"]),
+        ("hang", ["1", "aborted", "lost"]),
+        ("stubborn", ["1", "aborted", "lost"]),
+        ("duplicate", ["1", "2", "2", "3"]),
+        ("drop", ["1", "3"]),
+        ("reorder", ["1", "3", "2"]),
+    ],
+)
+@in_virtual_time
+async def test_each_fault_of_an_event_does_what_it_says(fault: str, wanted: list[str]) -> None:
+    seen: list[str] = []
+    inner, _, link = await link_with(script("events", None, fault))
+    inner.link.emit(arrived(1), arrived(2), arrived(3))
+    reading = asyncio.ensure_future(read(link, seen))
+    await asyncio.sleep(50.0)
+    if not reading.done():
+        seen.append("aborted")
         link.abort()
-        for waiting in (reading, calling):
-            with pytest.raises(NetworkError):
-                await waiting
-        with pytest.raises(NetworkError):
-            await anext(link.events())
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await reading
+    assert [*wanted, "aborted", "lost"][: len(seen)] == seen
+    assert len(seen) >= len(wanted)
 
-    on_link(Faults(delay=1.0, longest=1.0, script={"open": []}), scenario)
+
+@in_virtual_time
+async def test_an_event_that_nothing_follows_comes_although_it_was_to_be_reordered() -> None:
+    inner, _, link = await link_with(Faults(reorder=1.0, script={"open": []}))
+    for number in (1, 2):
+        inner.link.emit(arrived(number))
+        assert await anext(link.events()) == arrived(number)
+
+
+@in_virtual_time
+async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
+    inner, _, link = await link_with(Faults(delay=1.0, longest=5.0, script={"open": []}))
+    for patience in (0.01, 10.0):
+        inner.link.emit(arrived(1))
+        seen: list[LinkEvent] = []
+        while not seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    seen.append(await anext(link.events()))
+        assert seen == [arrived(1)]
+
+
+@in_virtual_time
+async def test_after_abort_nothing_is_delivered_and_nothing_waits() -> None:
+    inner, _, link = await link_with(Faults(delay=1.0, longest=1.0, script={"open": []}))
+    inner.link.emit(arrived(1), arrived(2))
+    reading = asyncio.ensure_future(anext(link.events()))
+    calling = asyncio.ensure_future(link.send(Outgoing("m", "hello")))
+    await asyncio.sleep(0.001)
+    link.abort()
+    for waiting in (reading, calling):
+        with pytest.raises(NetworkError):
+            await waiting
+    with pytest.raises(NetworkError):
+        await anext(link.events())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # --- a session on them ----------------------------------------------------------------------------

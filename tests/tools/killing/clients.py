@@ -37,9 +37,9 @@ from support_chat_adapters.transport import WidgetAPITransport
 
 from . import stored
 from .evidence import Client, Evidence, Exchange, Identifying, Life, Recorded, Reply, Sent, owner_of
+from .killer import Killer
 from .plans import ClientPlan, LifePlan, Step
-from .strikes import Hammer
-from .tap import Tap
+from .recorder import Recorder
 
 T = TypeVar("T")
 
@@ -72,14 +72,14 @@ class Player:
         evidence: Evidence,
         served: Served,
         storage: Storage,
-        hammer: Hammer | None,
+        killer: Killer | None,
     ) -> None:
         self.plan = plan
         self.seen = Client(plan.name)
         evidence.clients.append(self.seen)
         self.storage = storage
         self.http = httpx2.AsyncClient(
-            transport=Tap(evidence, self.seen.exchanges, self._exchanged, hammer)
+            transport=Recorder(evidence, self.seen.exchanges, self._exchanged, killer)
         )
         options: dict[str, Any] = {"websocket": None} if plan.polls else {}
         self.transport = WidgetAPITransport(served.url, http=self.http, **options)
@@ -93,7 +93,7 @@ class Player:
         )
         self._evidence = evidence
         self._served = served
-        self._hammer = hammer
+        self._killer = killer
         self._rng = random.Random(f"{evidence.seed} {plan.name}")
         self._minted = 0
         self._pending: set[asyncio.Task[Any]] = set()
@@ -107,10 +107,10 @@ class Player:
     async def play(self) -> None:
         """Lives every life of the plan; the last one stays, with nothing pending."""
         for number, life in enumerate(self.plan.lives):
-            await self._live(life, struck=self._hammer is not None and number == 0)
+            await self._live(life, is_killed=self._killer is not None and number == 0)
         await self._all_settled()
 
-    async def _live(self, plan: LifePlan, *, struck: bool) -> None:
+    async def _live(self, plan: LifePlan, *, is_killed: bool) -> None:
         life = Life(plan.ending)
         self.seen.lives.append(life)
         user, provider = (
@@ -124,8 +124,8 @@ class Player:
             await self._do(step, life, plan)
         if plan.ending == "stay":
             return
-        if struck and self._hammer is not None and "shutdown" != self._evidence.kind != "boot":
-            await self._within("the blow", self._hammer.fallen.wait())
+        if is_killed and self._killer is not None and "shutdown" != self._evidence.kind != "boot":
+            await self._within("the kill", self._killer.killed.wait())
         if plan.patient:
             await self._all_settled()
         await self.leave(clear=plan.ending == "clear", waits=plan.waits_for_end)
@@ -170,8 +170,8 @@ class Player:
             case "pause":
                 await asyncio.sleep(step.seconds)
             case "until_aimed":
-                if self._hammer is not None:
-                    await self._within("the request to be struck", self._hammer.aimed.wait())
+                if self._killer is not None:
+                    await self._within("the request that is aimed at", self._killer.aimed.wait())
 
     async def _send(self, sent: Sent, *, again: bool) -> None:
         """Sends; `again` under the same id as long as nobody knows what became of it."""
@@ -373,7 +373,7 @@ class Player:
 
 @asynccontextmanager
 async def playing(
-    plan: ClientPlan, evidence: Evidence, served: Served, folder: Path, hammer: Hammer | None
+    plan: ClientPlan, evidence: Evidence, served: Served, folder: Path, killer: Killer | None
 ) -> AsyncGenerator[Player, None]:
     """A client, to be played; afterwards all that is its own is closed."""
     async with AsyncExitStack() as closing:
@@ -383,7 +383,7 @@ async def playing(
             else MemoryStorage()
         )
         closing.push_async_callback(storage.aclose)
-        player = Player(plan, evidence, served, storage, hammer)
+        player = Player(plan, evidence, served, storage, killer)
         closing.push_async_callback(player.http.aclose)
         closing.push_async_callback(player.transport.aclose)
         closing.push_async_callback(player.chat.destroy)

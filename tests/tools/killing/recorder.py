@@ -1,5 +1,5 @@
-"""A tap on one client's HTTP: every request is written down on its way, and the one that the blow
-is aimed at meets it here.
+"""One client's HTTP: every request is written down on its way, and the one at which the backend is
+killed is told to the killer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import httpx2
 from support_chat_adapters.transport.wire import endpoints
 
 from .evidence import Evidence, Exchange, Wire
-from .strikes import Hammer
+from .killer import Killer
 
 _ASKS: dict[str, Wire] = {
     endpoints.IDENTIFY.path: "identify",
@@ -22,8 +22,8 @@ _ASKS: dict[str, Wire] = {
 }
 
 
-class Tap(httpx2.AsyncBaseTransport):
-    """Passes requests on to the network; `heard` is told of each one when it is over, `hammer` of
+class Recorder(httpx2.AsyncBaseTransport):
+    """Passes requests on to the network; `heard` is told of each one when it is over, `killer` of
     each one before it leaves.
     """
 
@@ -32,7 +32,7 @@ class Tap(httpx2.AsyncBaseTransport):
         evidence: Evidence,
         exchanges: list[Exchange],
         heard: Callable[[Exchange], None],
-        hammer: Hammer | None,
+        killer: Killer | None,
     ) -> None:
         # There is no TLS here, and a context takes long. One connection is kept: of several that
         # have died with the backend, httpcore2 closes but the first if the request that finds them
@@ -42,28 +42,28 @@ class Tap(httpx2.AsyncBaseTransport):
         self._evidence = evidence
         self._exchanges = exchanges
         self._heard = heard
-        self._hammer = hammer
+        self._killer = killer
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Passes one request on; what becomes of it is written down."""
         exchange = _read(request, self._evidence.place())
         self._exchanges.append(exchange)
-        hammer = (
-            self._hammer if self._hammer is not None and self._hammer.aims_at(exchange) else None
+        killer = (
+            self._killer if self._killer is not None and self._killer.aims_at(exchange) else None
         )
         try:
-            if hammer is not None:
-                self._evidence.tell(f"the blow is aimed at this {exchange.asks}")
-                hammer.leaving(exchange)
+            if killer is not None:
+                self._evidence.tell(f"the kill is aimed at this {exchange.asks}")
+                killer.leaving(exchange)
             response = await self._inner.handle_async_request(request)
-            if hammer is not None:
-                hammer.answered()
-                if hammer.loses_the_answer:
+            if killer is not None:
+                killer.answered()
+                if killer.loses_the_answer:
                     await response.aclose()
                     raise httpx2.ReadError("reset by the peer that has died", request=request)
-            exchange.status, exchange.answered = response.status_code, self._evidence.place()
-            if hammer is not None:
-                self._evidence.blow.answered = True
+            exchange.status = response.status_code
+            if killer is not None:
+                self._evidence.kill.answered = True
             return response
         finally:
             self._heard(exchange)
