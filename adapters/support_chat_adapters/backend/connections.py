@@ -55,7 +55,8 @@ class Connection:
         it is not.
         """
         self._quiet_since: float | None = None
-        self._silent = False
+        self.silent = False
+        """Nothing passes any more, and nobody has been told."""
 
     @property
     def heard_at(self) -> float:
@@ -63,11 +64,6 @@ class Connection:
         over; the loop's `time()`.
         """
         return self._loop.time() if self._quiet_since is None else self._quiet_since
-
-    @property
-    def silent(self) -> bool:
-        """Nothing passes any more, and nobody has been told."""
-        return self._silent
 
     @property
     def is_closed(self) -> bool:
@@ -81,7 +77,7 @@ class Connection:
         replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
         if len(self._outbox) >= self._room:
             self.close("slow_reader")
-        elif not self._silent and not replayed:
+        elif not self.silent and not replayed:
             self._outbox.append(event)
             self._news.set()
 
@@ -106,7 +102,7 @@ class Connection:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing
         gets through.
         """
-        self._silent = True
+        self.silent = True
         self._be_quiet()
 
     def close(self, why: str) -> None:

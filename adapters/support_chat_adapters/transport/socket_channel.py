@@ -138,21 +138,11 @@ class SocketChannel:
 
     def __init__(self, socket: ClientConnection, attached: Attached, ping_every: float) -> None:
         self._socket = socket
-        self._attached = attached
+        self.attached = attached
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         self._over = False
         self._pinging = self._loop.create_task(self._ping(ping_every), name="support-chat ping")
-
-    @property
-    def attached(self) -> Attached:
-        """What the hello said."""
-        return self._attached
-
-    @property
-    def heard_at(self) -> float:
-        """When the last frame or the answer to a ping came."""
-        return self._heard_at
 
     async def next(self) -> LinkEvent:
         """The next event; raises what the end of the connection means."""
@@ -173,7 +163,7 @@ class SocketChannel:
                 raise meaning from None
             if self._over:
                 raise _over()
-            self._heard_at = self._loop.time()
+            self.heard_at = self._loop.time()
             try:
                 frame = decode_frame(text)
             except NetworkError:
@@ -205,7 +195,7 @@ class SocketChannel:
             while True:
                 await asyncio.sleep(every)
                 await (await self._socket.ping())
-                self._heard_at = self._loop.time()
+                self.heard_at = self._loop.time()
 
 
 def _over() -> NetworkError:

@@ -42,16 +42,12 @@ class WidgetLink:
 
     def __init__(self, exchange: HTTPExchange, welcome: Welcome, channel: Channel) -> None:
         self._exchange = exchange
-        self._welcome = welcome
+        self.welcome = welcome
+        """What the backend answered when this link was opened."""
         self._channel = channel
         self._over = False
         self._cursor: str | None = None
         self._under: set[asyncio.Task[Any]] = set()
-
-    @property
-    def welcome(self) -> Welcome:
-        """What the backend answered when this link was opened."""
-        return self._welcome
 
     @property
     def heard_at(self) -> float:
@@ -198,7 +194,7 @@ class WidgetLink:
         request = codec.request_to(
             endpoint,
             payload,
-            session=self._welcome.session,
+            session=self.welcome.session,
             conversation_id=conversation_id,
             query=query,
         )

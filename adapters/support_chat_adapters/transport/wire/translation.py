@@ -33,6 +33,7 @@ from .payloads import (
     SessionOpened,
     StartConversation,
 )
+from .problems import shortened
 
 P = TypeVar("P", bound=Struct)
 V = TypeVar("V")
@@ -142,7 +143,7 @@ def rejected_of(rejections: tuple[tuple[str, str], ...]) -> tuple[Rejected, ...]
 
 def rejections_of(rejected: tuple[Rejected, ...]) -> tuple[tuple[str, str], ...]:
     """Rejected paths with their reasons, from the wire."""
-    return tuple((one.path, one.reason) for one in rejected)
+    return tuple((one.path, shortened(one.reason)) for one in rejected)
 
 
 def conversation_from(conversation: Conversation) -> ConversationPayload:
