@@ -12,6 +12,7 @@ import attrs
 import msgspec
 from msgspec import Struct, structs
 
+from support_chat.errors import BackendRejectedError
 from support_chat.ports import (
     Claim,
     Credentials,
@@ -40,8 +41,15 @@ V = TypeVar("V")
 
 
 def payload_of(value: object, kind: type[P]) -> P:
-    """A value of the same shape, as a payload; raises msgspec.ValidationError beyond its limits."""
-    return msgspec.convert(value, kind, from_attributes=True)
+    """A value of the same shape, as a payload; raises BackendRejectedError beyond its limits, as
+    the backend would.
+    """
+    try:
+        return msgspec.convert(value, kind, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise BackendRejectedError(
+            f"{kind.__name__} takes no such value: {error}.", code="validation_error"
+        ) from None
 
 
 def value_of(payload: Struct, kind: type[V]) -> V:
