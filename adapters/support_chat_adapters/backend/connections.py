@@ -1,5 +1,4 @@
-"""Live connections as the backend sees them: an outbox each, and the switchboard that finds them by
-session.
+"""Live connections as the backend sees them: an outbox each, and where they are found by session.
 
 A transport drains the outbox of its connection and watches `closed`; what it does with the frames
 is its own business.
@@ -41,7 +40,7 @@ class Connection:
         """The answer to the dial."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the connection is over, whoever ended it."""
-        self.expiry_told = False
+        self.expiry_sent = False
         """The client knows that the token has expired, and need not be told again until it renews.
         """
         self._loop = asyncio.get_running_loop()
@@ -129,16 +128,16 @@ class Connection:
 
 
 @attrs.define(eq=False)
-class Switchboard:
+class OpenConnections:
     """The open connections by the number of their session."""
 
     _by_session: dict[int, list[Connection]] = attrs.field(factory=dict[int, list[Connection]])
 
-    def plug(self, connection: Connection) -> None:
+    def add(self, connection: Connection) -> None:
         """Takes a new connection in."""
         self._by_session.setdefault(connection.session.number, []).append(connection)
 
-    def unplug(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Forgets a connection that is over."""
         remaining = [
             other

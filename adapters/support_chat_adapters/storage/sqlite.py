@@ -237,14 +237,14 @@ def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
     # the upper bits tell variants of one cause apart
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _LOCKED:
-        fault = (
+        problem = (
             f"another process kept it locked for {timeout:g} s. Try again, or allow more with "
             "SQLiteStorage(timeout=...)"
         )
     else:
-        fault = _WAYS_OUT.get(code, f"SQLite failed ({error}). Try again, or choose another path")
+        problem = _WAYS_OUT.get(code, f"SQLite failed ({error}). Try again, or choose another path")
     return StorageError(
-        f"The storage file {name!r} could not be used: {fault}.",
+        f"The storage file {name!r} could not be used: {problem}.",
         reason=getattr(error, "sqlite_errorname", type(error).__name__),
         recoverable=code in _PASSING,
     )

@@ -109,7 +109,7 @@ class HTTPExchange:
         Raises NetworkError if there is none, or if it is larger than an answer may be.
         """
         try:
-            asked = self.client.build_request(
+            sent = self.client.build_request(
                 request.method,
                 self.base_url + request.path,
                 headers={**self.headers, **request.headers},
@@ -118,11 +118,11 @@ class HTTPExchange:
                     CONNECT_TIMEOUT, read=CONNECT_TIMEOUT * 3 + patience, pool=None
                 ),
             )
-            asked.headers.pop("cookie", None)
+            sent.headers.pop("cookie", None)
             if "cookie" in self.client.headers:
-                asked.headers["cookie"] = self.client.headers["cookie"]
-            self.cookies.set_cookie_header(asked)
-            answer = await self.client.send(asked, stream=True, follow_redirects=False)
+                sent.headers["cookie"] = self.client.headers["cookie"]
+            self.cookies.set_cookie_header(sent)
+            answer = await self.client.send(sent, stream=True, follow_redirects=False)
             try:
                 body = await _limited(answer)
             finally:
@@ -141,7 +141,7 @@ class HTTPExchange:
             raise
 
     def _failure(self, error: Exception) -> NetworkError:
-        """What went wrong, by name: whose fault it is, what the system says, and the way out."""
+        """What went wrong, by name: who is to blame, what the system says, and the way out."""
         address, cause = address_of(self.base_url), _system_error(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return NotABackendError(

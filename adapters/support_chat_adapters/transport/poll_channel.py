@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
 
-from .channels import Attached
+from .channels import Attached, link_over
 from .wire.frames import Polled, event_of
 
 Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
@@ -74,7 +74,7 @@ class PollChannel:
     def abort(self) -> None:
         """Ends the poll under way and forgets what it brought."""
         self._events.clear()
-        self._end(NetworkError("The link is over; the session dials again."))
+        self._end(link_over())
         self._polling.cancel()
 
     async def _go_on(self) -> None:

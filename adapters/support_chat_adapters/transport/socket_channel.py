@@ -17,7 +17,7 @@ from websockets.protocol import Event
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from .channels import Attached, ChannelBlocked
+from .channels import Attached, ChannelBlocked, link_over
 from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
 from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
@@ -152,7 +152,7 @@ class SocketChannel:
             except ConnectionClosed as closed:
                 self._pinging.cancel()
                 if self._over:
-                    raise _over() from None
+                    raise link_over() from None
                 self._over = True
                 code = closed.rcvd
                 meaning = meaning_of(
@@ -162,7 +162,7 @@ class SocketChannel:
                     return meaning
                 raise meaning from None
             if self._over:
-                raise _over()
+                raise link_over()
             self.heard_at = self._loop.time()
             try:
                 frame = decode_frame(text)
@@ -196,7 +196,3 @@ class SocketChannel:
                 await asyncio.sleep(every)
                 await (await self._socket.ping())
                 self.heard_at = self._loop.time()
-
-
-def _over() -> NetworkError:
-    return NetworkError("The link is over; the session dials again.")
