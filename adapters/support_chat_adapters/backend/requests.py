@@ -7,13 +7,13 @@ it is, character for character, and what it refuses is refused here, too.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
 from support_chat.errors import BackendRejectedError, InvalidInputError
-from support_chat.ports import Credentials, IdentifyRequest, Outgoing
-from support_chat.values import check_id, check_text, is_json
+from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing
+from support_chat.values import About, check_id, check_text, is_json
 
 _LEFT_OUT: Final = ("visitor", "session", "token", "cursor", "visitor_changes", "user_changes")
 
@@ -31,16 +31,17 @@ def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
 
 
 def _check(value: Any) -> None:
-    for field in attrs.fields(type(value)):
+    kind: type[Any] = type(value)
+    for field in attrs.fields(kind):
         name, item = field.name, getattr(value, field.name)
         if item is None or name in _LEFT_OUT:
             continue
         if name.endswith("_id"):
             check_id(name, item)
-        elif attrs.has(type(item)):
+        elif isinstance(item, About | Claim):
             _check(item)
         elif isinstance(item, tuple):
-            for text in item:
+            for text in cast("tuple[object, ...]", item):
                 check_text(name, text)
         elif isinstance(item, str):
             check_text(name, item)
