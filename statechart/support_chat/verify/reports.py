@@ -129,8 +129,8 @@ def _clean(text: str) -> str:
 
 
 def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: str = "") -> str:
-    """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and drawn,
-    and a Mermaid `picture`.
+    """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and
+    drawn, and a Mermaid `picture`.
     """
     signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
 
