@@ -659,7 +659,10 @@ def test_a_failure_that_no_session_comes_to_is_told_to_be_one(
 ) -> None:
     from support_chat.verify.replay import Replay
 
-    monkeypatch.setattr("support_chat.verify.replay.replay", lambda *_: Replay(0, "another phase"))
+    def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
+        return Replay(0, "another phase")
+
+    monkeypatch.setattr("support_chat.verify.replay.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     assert check("--counterexamples", "out", "--chart", "variant:CHART", "--property=L1 boot") == 1
     told = (

@@ -32,7 +32,7 @@ import attrs
 
 from support_chat import Chart, ChartError, SupportChatError, Transition, errors
 from support_chat.chart import model
-from support_chat.chart.model import Ignored, Refusal
+from support_chat.chart.model import EffectSpec, FactKind, Ignored, Refusal
 
 SCHEMA: Final = "support-chat/chart"
 VERSION: Final = 1
@@ -103,7 +103,7 @@ def _plain(value: _Data) -> Any:
     return value
 
 
-def _specified(spec: Any) -> dict[str, Any]:
+def _specified(spec: FactKind | EffectSpec) -> dict[str, Any]:
     values: dict[str, Any] = {"kind": type(spec).__name__.lower()}
     for field in attrs.fields(type(spec)):
         if (value := getattr(spec, field.name)) or field.default is attrs.NOTHING:
