@@ -145,7 +145,7 @@ def _awaited(chart: Chart) -> frozenset[str]:
         if isinstance(spec, Ask) and not spec.several
     ]
     calls = [row.trigger for row in chart.transitions if _answers_a_call(chart, row)]
-    return frozenset(chain(*outcomes, *calls)) - frozenset(chart.events)
+    return frozenset(chain(*outcomes, *calls))
 
 
 def _answers_a_call(chart: Chart, row: Transition) -> bool:
