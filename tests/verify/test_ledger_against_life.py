@@ -177,23 +177,28 @@ def _not_current(step: plan.Step, effect: str, ask: plan.Action) -> None:
 
 def judged(lane: Lane, is_late: bool) -> Mutation:
     """An engine that takes every outcome on a lane for superseded, or none."""
-    ended = Engine._ended  # pyright: ignore[reportPrivateUsage]
+    takes: Any = Engine._TAKE  # pyright: ignore[reportPrivateUsage]
+    ended = takes[Outcome]
 
     def wrong(self: Engine, step: Any, happened: Outcome, now: Any) -> Any:
-        moment, late, named = ended(self, step, happened, now)
-        return moment, is_late if happened.request.lane == lane else late, named
+        moment = ended(self, step, happened, now)
+        if happened.request.lane == lane:
+            moment.late = is_late
+        return moment
 
-    return lambda patch: patch.setattr(Engine, "_ended", wrong)
+    return lambda patch: patch.setitem(takes, Outcome, wrong)
 
 
 def heard_late(patch: pytest.MonkeyPatch) -> None:
-    moment = Engine._moment  # pyright: ignore[reportPrivateUsage]
+    takes: Any = Engine._TAKE  # pyright: ignore[reportPrivateUsage]
+    heard = takes[Heard]
 
-    def wrong(self: Engine, step: Any, happened: Input, now: Any) -> Any:
-        made, late, named = moment(self, step, happened, now)
-        return made, late and not isinstance(happened, Heard), named
+    def wrong(self: Engine, step: Any, happened: Heard, now: Any) -> Any:
+        moment = heard(self, step, happened, now)
+        moment.late = False
+        return moment
 
-    patch.setattr(Engine, "_moment", wrong)
+    patch.setitem(takes, Heard, wrong)
 
 
 def unread(fact: Fact) -> Mutation:

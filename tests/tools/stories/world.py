@@ -27,9 +27,10 @@ from support_chat.lifecycle.names import Effect, Fact
 from support_chat.runtime.calls import Call
 from support_chat.runtime.shell import Shell
 from support_chat.testing import RecordingStorage, ScriptedTokens, VirtualLoop
+from support_chat.testing.trace import watch
 from support_chat.verify import Model
 from support_chat.verify.following import follow
-from support_chat.verify.trace import Trace, watch
+from support_chat.verify.trace import Trace
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
