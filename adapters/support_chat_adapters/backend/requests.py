@@ -22,8 +22,8 @@ _LEFT_OUT: Final = (*_COMPARED, "visitor_changes", "user_changes")
 def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
     """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
 
-    What is only compared, such as a secret, is looked at by who compares it, and changes by `profiles`,
-    which rejects each path by itself.
+    What is only compared, such as a secret, is looked at by who compares it, and changes by
+    `profiles`, which rejects each path by itself.
     """
     try:
         _check(request)

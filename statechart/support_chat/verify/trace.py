@@ -80,7 +80,8 @@ class Account:
                 known = [
                     requests.pop(request.number, None) for requests in (self.asked, self.apart)
                 ]
-                if isinstance(error, asyncio.CancelledError) and not any(known):
+                # a shell may run on any loop, each of which has a class of its own for this
+                if type(error).__name__ == "CancelledError" and not any(known):
                     yield "a request that was cancelled is reported as failed"
                 opens = self.spec(request.effect).dispose is not None
                 if opens and error is None and result is not None:
