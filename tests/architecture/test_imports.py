@@ -61,8 +61,8 @@ PLANTED = (
     ),
     (
         "support_chat/lifecycle/planted.py",
-        "from ..runtime.timers import Clock",
-        "the lifecycle below the session",
+        "from ..runtime.shell import Clock",
+        "Imports go down the list",
     ),
     ("support_chat/chart/planted.py", "from transitions import Machine", "knows transitions"),
     ("support_chat/runtime/planted.py", "import transitions.extensions", "knows transitions"),
@@ -75,12 +75,12 @@ PLANTED = (
     (
         "support_chat/chart/planted.py",
         "from ..lifecycle.chart import CHART",
-        "the chart below the lifecycle",
+        "Imports go down the list",
     ),
     (
         "support_chat/lifecycle/planted.py",
         "from ..runtime.calls import Call",
-        "the lifecycle below the session",
+        "Imports go down the list",
     ),
 )
 

@@ -4,6 +4,7 @@ ask.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from support_chat import (
     About,
     BackendRejectedError,
     InvalidInputError,
+    MessageFailed,
     NetworkError,
     NotBootedError,
     PhaseChanged,
@@ -159,5 +161,39 @@ def test_what_cannot_be_is_refused_on_the_line_of_the_call(
         ) as chat:
             with pytest.raises(InvalidInputError):
                 getattr(chat, call)(*arguments, **options)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("how", "unknown"),
+    [("the link breaks", True), ("the backend refuses it", False), ("it is lost", True)],
+)
+def test_a_message_that_was_not_sent_or_is_not_known_to_be_is_an_event_too(
+    how: str, unknown: bool
+) -> None:
+    async def scenario() -> None:
+        transport = RecordingTransport()
+        async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
+            failed: list[MessageFailed] = []
+            chat.on(MessageFailed, failed.append)
+            await chat.boot()
+            transport.hold("send")
+            call = chat.send_message("Hello", client_message_id="mine")
+            await asyncio.sleep(0.1)
+            match how:
+                case "the link breaks":
+                    transport.link.lose()
+                case "the backend refuses it":
+                    transport.waiting("send")[0].fail(BackendRejectedError("No."))
+                case _:
+                    transport.waiting("send")[0].fail(NetworkError("Gone."))
+            with pytest.raises((NetworkError, BackendRejectedError)) as raised:
+                await call
+            await asyncio.sleep(0.1)
+            assert [(one.client_message_id, one.outcome_unknown) for one in failed] == [
+                ("mine", unknown)
+            ]
+            assert type(failed[0].error) is type(raised.value)
 
     run(scenario())

@@ -32,11 +32,15 @@ class Now:
 
     def draw(self, label: str) -> bytes:
         """Sixteen bytes for one purpose; another label gives others, the same label the same."""
-        return hashlib.blake2b(label.encode(), key=self.entropy, digest_size=_DRAW).digest()
+        return _drawn(self.entropy, label)
 
     def roll(self, label: str) -> float:
-        """A number in [0, 1) for one purpose."""
-        return int.from_bytes(self.draw(label)[:6], "big") / 2**48
+        """A number in [0, 1) for one purpose, drawn from the last eight bytes alone."""
+        return int.from_bytes(_drawn(self.entropy[-8:], label)[:6], "big") / 2**48
+
+
+def _drawn(entropy: bytes, label: str) -> bytes:
+    return hashlib.blake2b(label.encode(), key=entropy, digest_size=_DRAW).digest()
 
 
 class LimitReachedError(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ..engine import Moment
 from ..errors import BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
-from ..ports import Outgoing, ReadAnswer, Use
+from ..ports import Outgoing, ReadAnswer
 from ..values import Message, SignedIn, Visitor
 from . import updates as u
 from .context import Context, Target, identified, not_before, replaced
@@ -28,6 +28,7 @@ from .events import (
     UnreadChanged,
 )
 from .names import Lane, Phase
+from .requests import UseLink
 
 Events = Sequence[AnyEvent]
 
@@ -76,11 +77,12 @@ def reply(context: Context, moment: Moment) -> Context:
     return replaced(context, unread=answer.unread) if isinstance(answer, ReadAnswer) else context
 
 
-def answered(use: Use, result: object, error: Exception | None) -> Events:
+def answered(asked: UseLink, result: object, error: Exception | None) -> Events:
     """What was asked of the link is done, or is not."""
-    if isinstance(use, Outgoing) and error is not None:
+    message = asked.use
+    if isinstance(message, Outgoing) and error is not None:
         unknown = isinstance(error, NetworkError) and not isinstance(error, RateLimitedError)
-        return (MessageFailed(use.client_message_id, error, unknown),)
+        return (MessageFailed(message.client_message_id, error, unknown),)
     return (MessageSent(result),) if isinstance(result, Message) else ()
 
 

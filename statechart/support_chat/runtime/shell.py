@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -252,7 +253,8 @@ class Shell:
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
         heard_at = at if link is None else at - (self.loop.time() - link.heard_at)
-        return Now(at, heard_at, time.time(), os.urandom(16))
+        # delays are rolled from the last bytes, so that whoever seeds `random` can repeat them
+        return Now(at, heard_at, time.time(), os.urandom(16) + random.randbytes(8))
 
     # --- commands: adapters -----------------------------------------------------------------------
 
