@@ -228,7 +228,7 @@ test_a_user_is_known_by_name = told_in(
 
 @story
 async def test_leaving_waits_a_moment_for_an_update_that_is_on_its_way(r: Room) -> None:
-    r.backend.faults.delay(1.0, answer=1.0)
+    r.backend.faults.delay(1.0, answer=1.0, operation="update")
     await r.types("/update role=admin")
     await r.controller.leave()
     assert r.traits == {"user.traits.role": "admin"}
