@@ -1,4 +1,4 @@
-"""`support-chat chat` before anything begins: what is missing or wrong is told in a line, with
+"""`support-chat chat` before anything begins: what is missing or wrong is said in a line, with
 status 2.
 """
 
@@ -40,7 +40,7 @@ MISUSES = (
 
 
 @pytest.mark.parametrize(("options", "complaint"), MISUSES)
-def test_a_misuse_is_told_in_a_line(
+def test_a_misuse_is_said_in_a_line(
     options: tuple[str, ...],
     complaint: str,
     capsys: Printed,
@@ -90,7 +90,7 @@ def test_a_token_is_minted_anew_for_each_renewal_and_for_the_user_who_is_asked_f
         ("msgspec", True, True),
     ],
 )
-def test_a_missing_part_is_told_by_the_line_that_installs_it(
+def test_a_missing_part_is_said_by_the_line_that_installs_it(
     missing: str,
     on_terminal: bool,
     complains: bool,

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import attrs
 
-from chat_client import VISITOR, told_in
+from chat_client import VISITOR, runs_in
 from loopback_arrangement import SECRET, WIDGET
 from support_chat import (
     BackendRejectedError,
@@ -102,8 +102,8 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.1)
 
 
-story = told_in(room, run)
-before_the_first_boot = told_in(partial(room, begin=False), run)
+story = runs_in(room, run)
+before_the_first_boot = runs_in(partial(room, begin=False), run)
 
 
 @story
@@ -218,17 +218,17 @@ async def a_name_is_known_from_the_beginning(r: Room) -> None:
     assert r.traits == {"user.name": "Ada"}
 
 
-test_a_visitor_is_known_by_name = told_in(partial(room, KNOWN), run)(
+test_a_visitor_is_known_by_name = runs_in(partial(room, KNOWN), run)(
     a_name_is_known_from_the_beginning
 )
-test_a_user_is_known_by_name = told_in(
+test_a_user_is_known_by_name = runs_in(
     partial(room, attrs.evolve(VISITOR, user=User("ada", name="Ada"))), run
 )(a_name_is_known_from_the_beginning)
 
 
 @story
 async def test_leaving_waits_a_moment_for_an_update_that_is_on_its_way(r: Room) -> None:
-    r.backend.faults.delay(1.0, answer=1.0)
+    r.backend.faults.delay(1.0, answer=1.0, operation="update")
     await r.types("/update role=admin")
     await r.controller.leave()
     assert r.traits == {"user.traits.role": "admin"}

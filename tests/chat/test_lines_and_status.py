@@ -368,7 +368,7 @@ def test_every_phase_has_a_look() -> None:
     ("seconds", "words"),
     [(-1, "0 s"), (0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3661, "61 min 1 s")],
 )
-def test_lengths_of_time_are_told_in_words(seconds: float, words: str) -> None:
+def test_lengths_of_time_are_said_in_words(seconds: float, words: str) -> None:
     assert lasted(seconds) == words
 
 

@@ -18,7 +18,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from chat_client import VISITOR, told_in
+from chat_client import VISITOR, runs_in
 from loopback_arrangement import SECRET, WIDGET
 from support_chat import BackendRejectedError
 from support_chat_adapters.backend import Backend, IdentityKey
@@ -110,7 +110,7 @@ async def sitting() -> AsyncGenerator[Sitting, None]:
             await asyncio.gather(running, return_exceptions=True)
 
 
-story = told_in(sitting)
+story = runs_in(sitting)
 
 
 @story
@@ -151,7 +151,7 @@ async def test_the_bar_follows_the_phase_and_moves_while_reconnecting(s: Sitting
 
 @pytest.mark.parametrize("keys", ["/quit\r", CTRL_D, CTRL_C * 2])
 def test_ways_of_leaving(keys: str) -> None:
-    @told_in(sitting)
+    @runs_in(sitting)
     async def test(s: Sitting) -> None:
         s.types(keys)
         assert await s.left() is None
@@ -161,7 +161,7 @@ def test_ways_of_leaving(keys: str) -> None:
 
 @pytest.mark.parametrize("keys", [CTRL_C, "x" + CTRL_C * 2])
 def test_one_ctrl_c_asks_first(keys: str) -> None:
-    @told_in(sitting)
+    @runs_in(sitting)
     async def test(s: Sitting) -> None:
         s.types(keys)
         await s.shows("Ctrl-C again to leave")
@@ -231,7 +231,7 @@ async def test_a_terminal_that_goes_away_is_a_way_of_leaving(s: Sitting) -> None
 def test_the_terminal_is_not_given_back_while_something_is_printed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    @told_in(sitting)
+    @runs_in(sitting)
     async def test(s: Sitting) -> None:
         given_back: list[PipeInput] = []
 

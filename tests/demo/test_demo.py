@@ -140,8 +140,8 @@ def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(
         assert step["says"]
         assert step["facts"], step["did"]
         assert all(fact["seen"] == fact["wanted"] for fact in step["facts"])
-    told = {value["type"] for value in demo.values}
-    assert told >= {
+    types = {value["type"] for value in demo.values}
+    assert types >= {
         "phase_changed",
         "ready",
         "auth_changed",
@@ -149,7 +149,7 @@ def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(
         "connection_changed",
         "error_occurred",
     }
-    assert told >= {"message_received", "message_sent", "unread_changed"}
+    assert types >= {"message_received", "message_sent", "unread_changed"}
 
 
 def test_json_counts_what_the_demo_promises(demos: dict[str, Ended]) -> None:

@@ -1,4 +1,4 @@
-"""What tests of the chat client share: the program, somebody to speak for, and tests that are told
+"""What tests of the chat client share: the program, somebody to speak for, and tests that run
 inside a setting.
 """
 
@@ -22,20 +22,19 @@ VISITOR: Final = Person(
 )
 
 
-def told_in(
+def runs_in(
     setting: Callable[[], AbstractAsyncContextManager[S]], play: Play = asyncio.run
 ) -> Callable[[Callable[[S], Coroutine[Any, Any, None]]], Callable[[], None]]:
-    """Makes a test of a coroutine that is told inside `setting`; `play` runs it."""
+    """Makes a test of a coroutine that runs inside `setting`; `play` runs it."""
 
-    def made(tell: Callable[[S], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def made(body: Callable[[S], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         async def story() -> None:
             async with setting() as what_is_there:
-                await tell(what_is_there)
+                await body(what_is_there)
 
         def test() -> None:
             play(story())
 
-        test.__doc__ = tell.__doc__
         return test
 
     return made

@@ -265,7 +265,7 @@ class Controller:
             try:
                 await self._chat.send_message(text, await self._newest(), client_message_id)
             except SupportChatError as error:
-                if client_message_id not in self.status.unsent:  # the session has not told it
+                if client_message_id not in self.status.unsent:  # the session has said nothing
                     self.show(MessageFailed(client_message_id, error, outcome_unknown=False))
                 return False
         return True

@@ -77,8 +77,8 @@ def register(commands: Any) -> None:
     )
     person = parser.add_argument_group("who you are")
     person.add_argument("--user", metavar="ID", help="a signed-in user (default: a visitor)")
-    person.add_argument("--name", help="a name that the backend is told")
-    person.add_argument("--email", help="an e-mail address that the backend is told")
+    person.add_argument("--name", help="a name, for the backend")
+    person.add_argument("--email", help="an e-mail address, for the backend")
     token = person.add_mutually_exclusive_group()
     token.add_argument(
         "--token-url",

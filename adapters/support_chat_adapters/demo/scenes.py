@@ -62,7 +62,7 @@ async def a_visitor_asks(demo: Demo) -> None:
     sent = await chat.send_message("Where is my order?")
     asked = backend.agent.messages(sent.conversation_id)
     await demo.check(
-        "the agent has it on the desk",
+        "the agent has it",
         texts=([message.text for message in asked], ["Where is my order?"]),
     )
     demo.step("the agent answers")
@@ -92,7 +92,7 @@ async def calls_overlap(demo: Demo) -> None:
     [error] = await asyncio.gather(other, return_exceptions=True)
     both = await asyncio.gather(first, second)
     await demo.check(
-        f"the first two share one dial; the third is told: {error}",
+        f"the first two share one dial; the third is refused: {error}",
         visitors=(both, [before, before]),
         dials=(demo.dials - dials, 1),
         refused=(type(error), IdentityConflictError),
@@ -239,7 +239,7 @@ async def the_token_expires(demo: Demo) -> None:
     await demo.check(
         "a new one was fetched and presented on the same link",
         phase=(chat.state, Phase.AUTHENTICATED),
-        told=(len(demo.events(AuthExpired)), 1),
+        events=(len(demo.events(AuthExpired)), 1),
         token_calls=(environment.token_calls - calls, 1),
         new_dials=(demo.dials - dials, 0),
     )
@@ -302,7 +302,7 @@ async def a_result_comes_too_late(demo: Demo) -> None:
     await chat.shutdown()
     [error] = await asyncio.gather(boot, return_exceptions=True)
     await demo.check(
-        f"nobody is live; the boot is told: {error}",
+        f"nobody is live; the boot has failed: {error}",
         phase=(chat.state, Phase.SHUTDOWN),
         boot=(type(error), SessionEndedError),
     )
@@ -333,7 +333,7 @@ async def the_end(demo: Demo) -> None:
     )
     demo.step("await chat.boot()")
     [error] = await asyncio.gather(chat.boot(), return_exceptions=True)
-    await demo.check(f"told: {error}", error=(type(error), SessionDestroyedError))
+    await demo.check(f"refused: {error}", error=(type(error), SessionDestroyedError))
     demo.step("look back")
     await demo.check(
         "all ten phases were visited, with never more than one link",
