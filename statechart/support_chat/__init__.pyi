@@ -40,6 +40,9 @@ from .errors import (
     NetworkError as NetworkError,
 )
 from .errors import (
+    NotABackendError as NotABackendError,
+)
+from .errors import (
     NotBootedError as NotBootedError,
 )
 from .errors import (

@@ -5,8 +5,8 @@ Three parties can be at fault, and the classes fall into three families:
 
 - *the caller*: `NotBootedError`, `IdentityConflictError`, `InvalidInputError`,
   `SessionDestroyedError`;
-- *the world*: `NetworkError`, `RateLimitedError`, `StorageError`, `TokenProviderError`,
-  `CallTimeoutError`;
+- *the world*: `NetworkError`, `NotABackendError`, `RateLimitedError`, `StorageError`,
+  `TokenProviderError`, `CallTimeoutError`;
 - *the answer is no*: `AuthRefusedError`, `TokenRefusedError`, `SessionEndedError`.
 
 No message, and no `repr`, ever holds a token, a credential or the value of a trait.
@@ -127,6 +127,13 @@ class NetworkError(SupportChatError, ConnectionError):
 
     code = "network_error"
     recoverable_by_default = True
+
+
+class NotABackendError(NetworkError):
+    """What answers at the backend's address is none: its certificate is not trusted, or it speaks
+    no Widget API. Another attempt helps once somebody has changed something: the address, the
+    trust, the sign-in page of a network.
+    """
 
 
 class RateLimitedError(NetworkError):

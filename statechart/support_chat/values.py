@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import enum
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypeAlias, TypedDict, cast
 
 import attrs
 
@@ -28,6 +30,12 @@ MAX_ID_LENGTH: Final = 255
 """Longest user, company, workspace, widget or scope id, in characters."""
 MAX_TRAITS_BYTES: Final = 16 * 1024
 """Largest user, company or context mapping, in bytes of its JSON."""
+MAX_DEPTH: Final = 100
+"""How deep JSON may be nested: readers of it recurse, and have limits of their own."""
+_LARGEST_INT: Final = 10**1000
+"""Python reads and writes no number of more than 4,300 digits."""
+_NOT_CARRIED: Final = re.compile("[\0\ud800-\udfff]")
+_CONTROL: Final = re.compile("[\0-\x1f\x7f-\x9f]")
 
 
 class Unset(enum.Enum):
@@ -49,30 +57,55 @@ def _checked_id(_: object, attribute: attrs.Attribute[str], value: object) -> No
     check_id(f"{attribute.name}", value)
 
 
+def can_be_carried(text: str) -> bool:
+    """Whether UTF-8 and JSON can carry the text: it holds no half of a surrogate pair and no NUL.
+
+    What they can carry is kept character for character: nothing is trimmed or normalised.
+    """
+    return _NOT_CARRIED.search(text) is None
+
+
+def check_text(name: str, value: object) -> str:
+    """Returns `value` if it is a str that can be carried, else raises InvalidInputError (the value
+    is not shown).
+    """
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name} must be a str, not {type(value).__name__}.")
+    if not can_be_carried(value):
+        raise InvalidInputError(
+            f"{name} holds half of a character (a lone surrogate) or a NUL, which UTF-8 and JSON "
+            "cannot carry; pass clean text."
+        )
+    return value
+
+
 def check_id(name: str, value: object) -> str:
-    """Returns `value` if it can be an id (a non-empty str of at most 255 characters), else raises
-    InvalidInputError.
+    """Returns `value` if it can be an id, else raises InvalidInputError.
+
+    An id is a non-empty str of at most 255 characters that can be carried, without control
+    characters and without blanks at its ends.
     """
     if not isinstance(value, str):
         raise InvalidInputError(
             f"{name} must be a str, not {type(value).__name__}; pass the id as a string."
         )
-    if not value:
+    if not value.strip():
         raise InvalidInputError(f"{name} is empty; pass the id that your own system knows this by.")
     if len(value) > MAX_ID_LENGTH:
         raise InvalidInputError(
             f"{name} has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed."
         )
-    if any(0xD800 <= ord(c) <= 0xDFFF or c == "\0" for c in value):
+    check_text(name, value)
+    if value != value.strip() or _CONTROL.search(value):
         raise InvalidInputError(
-            f"{name} holds a character that UTF-8 cannot carry; pass clean text."
+            f"{name} begins or ends with a blank, or holds a control character; pass the id alone."
         )
     return value
 
 
 def check_json(name: str, value: Mapping[str, object]) -> None:
-    """Raises InvalidInputError unless `value` is a mapping of str to JSON of at most 16 KiB (the
-    value is not shown).
+    """Raises InvalidInputError unless `value` is a mapping of str to JSON of at most 16 KiB, nested
+    at most 100 deep (the value is not shown).
     """
     if not isinstance(value, Mapping):
         raise InvalidInputError(
@@ -84,17 +117,41 @@ def check_json(name: str, value: Mapping[str, object]) -> None:
             raise InvalidInputError(
                 f"{name} has a key that is not a non-empty str; name every trait with a string."
             )
-        try:
-            size += len(json.dumps({key: item}, allow_nan=False, ensure_ascii=False).encode())
-        except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
+        if not is_json({key: item}):
             raise InvalidInputError(
-                f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict); "
-                "convert it first."
-            ) from None
+                f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict with "
+                f"str keys, nested at most {MAX_DEPTH} deep, text that UTF-8 can carry); convert "
+                "it first."
+            )
+        size += len(json.dumps({key: item}, ensure_ascii=False).encode())
     if size > MAX_TRAITS_BYTES:
         raise InvalidInputError(
             f"{name} takes {size} bytes as JSON; at most {MAX_TRAITS_BYTES} are allowed."
         )
+
+
+def is_json(value: object, depth: int = MAX_DEPTH) -> bool:
+    """Whether JSON can hold the value as it is, `depth` levels deep at most: every key is a str,
+    every text can be carried, every number is finite.
+    """
+    match value:
+        case str():
+            return can_be_carried(value)
+        case int():
+            return -_LARGEST_INT < value < _LARGEST_INT
+        case float():
+            return math.isfinite(value)
+        case dict():
+            members = cast("dict[object, object]", value).items()
+            return depth > 0 and all(
+                isinstance(key, str) and can_be_carried(key) and is_json(item, depth - 1)
+                for key, item in members
+            )
+        case list() | tuple():
+            items = cast("Sequence[object]", value)
+            return depth > 0 and all(is_json(item, depth - 1) for item in items)
+        case _:
+            return value is None
 
 
 def _frozen_traits(value: Mapping[str, JSON]) -> Mapping[str, JSON]:

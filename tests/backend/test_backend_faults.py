@@ -93,9 +93,8 @@ def test_plans_are_met_in_the_order_they_were_made() -> None:
         b.faults.rate_limit(7.5)
         await fails(transport.open(VISITOR), NetworkError)
         assert (await fails(transport.open(VISITOR), AuthRefusedError)).code == "auth_expired"
-        assert (
-            await fails(transport.open(VISITOR), BackendRejectedError)
-        ).code == "widget_disabled"
+        rejected = await fails(transport.open(VISITOR), BackendRejectedError)
+        assert rejected.code == "widget_disabled"
         limited = await fails(transport.open(VISITOR), RateLimitedError)
         assert isinstance(limited, RateLimitedError)
         assert limited.retry_after == 7.5
@@ -263,9 +262,8 @@ def test_the_backend_ends_a_session_by_credential_or_public_name_with_a_reason()
             assert await anext(link.events()) == SessionRevoked("banned")
             assert await other.conversations() == ()
             again = Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session)
-            assert (
-                await fails(transport.open(again), BackendRejectedError)
-            ).reason == "session_revoked"
+            rejected = await fails(transport.open(again), BackendRejectedError)
+            assert rejected.reason == "session_revoked"
         b.faults.revoke("session-99")
 
     on_loop(scenario)

@@ -5,16 +5,20 @@ links of the other hear of.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support_chat.errors import WrongThreadError
 from support_chat.ports import Credentials, MessageArrived, SessionRevoked, TokenExpired
 from support_chat.testing import run
 from support_chat.values import SignedIn
 from support_chat_adapters.backend import Backend, Connection, IdentityKey, sign_identity_token
+from support_chat_adapters.transport import LoopbackTransport
 
 NOW = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -93,3 +97,25 @@ def test_tokens_that_an_operator_expires_are_told_once_and_again_after_a_renewal
         assert await is_quiet(other)
 
     with_two(tmp_path / "chat.db", scenario)
+
+
+def test_in_another_thread_a_backend_says_whose_it_is() -> None:
+    async def elsewhere() -> None:
+        with pytest.raises(WrongThreadError, match=r"belongs to the thread .* on the same file"):
+            await LoopbackTransport(backend).open(Credentials("acme", "help", "secret"))
+
+    with Backend(workspace_id="acme", widget_id="help") as backend:
+        thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+        thread.start()
+        thread.join(60.0)
+        assert not thread.is_alive()
+        assert backend.agent.visitors() == ()
+
+
+def test_after_a_fork_a_backend_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Backend(workspace_id="acme", widget_id="help") as backend:
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(WrongThreadError, match=r"process that made it"):
+                backend.agent.users()
+        assert backend.agent.users() == ()

@@ -23,8 +23,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from support_chat.errors import AuthRefusedError, InvalidInputError
 from support_chat.ports import Credentials
-from support_chat.values import User
-from support_chat_adapters.backend import Algorithm, Backend, IdentityKey, sign_identity_token
+from support_chat.values import SignedIn, User
+from support_chat_adapters.backend import (
+    Algorithm,
+    Backend,
+    IdentityKey,
+    WidgetRules,
+    sign_identity_token,
+)
 
 NOW = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -49,9 +55,8 @@ def backend(*keys: IdentityKey, now: float = NOW) -> Backend:
 def dial(token: str, *keys: IdentityKey, now: float = NOW) -> str | None:
     """Who the backend takes the holder of `token`, who asks to be ann, for."""
     with backend(*keys, now=now) as b:
-        return b.open(
-            Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)
-        ).welcome.user_id
+        credentials = Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)
+        return b.open(credentials).welcome.user_id
 
 
 def refusal(token: str, *keys: IdentityKey, now: float = NOW) -> tuple[str, str | None]:
@@ -146,7 +151,11 @@ def test_what_is_not_known_of_a_user_is_not_in_the_token() -> None:
         ({"exp": float("nan")}, ("invalid_token", "wrong_exp")),
         ({"exp": NOW}, ("auth_expired", None)),
         ({"exp": NOW - 1}, ("auth_expired", None)),
-        ({"nbf": NOW + 1}, ("invalid_token", "not_yet_valid")),
+        ({"exp": 2**63}, ("invalid_token", "wrong_exp")),
+        ({"exp": 10**400}, ("invalid_token", "wrong_exp")),
+        ({"exp": -(10**400)}, ("invalid_token", "wrong_exp")),
+        ({"nbf": 10**400}, ("invalid_token", "wrong_nbf")),
+        ({"nbf": NOW + 61}, ("invalid_token", "not_yet_valid")),
     ],
 )
 def test_a_token_with_a_wrong_claim_is_refused(
@@ -163,6 +172,7 @@ def test_a_token_with_a_wrong_claim_is_refused(
         {"aud": None},
         {"aud": ["x", "clad_support_chat"]},
         {"nbf": NOW},
+        {"nbf": NOW + 60},
         {"iat": NOW + 3600},
         {"exp": NOW + 0.5},
     ],
@@ -194,6 +204,10 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "a payload that is no JSON": lambda: jwt.api_jws.encode(b"ann", SECRET, algorithm="HS256"),
     "bytes beyond ASCII": lambda: "ü.ü.ü",
     "a lone surrogate": lambda: "\ud800.e30.e30",
+    "a header nested too deep": lambda: ".".join(
+        base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b"[" * 9000, b"{}", b"x")
+    ),
+    "a payload nested too deep": lambda: jwt.api_jws.encode(b"[" * 9000, SECRET, algorithm="HS256"),
     "nothing": lambda: "",
     "17 KiB": lambda: jwt.encode(claims(filler="x" * 17 * 1024), SECRET, algorithm="HS256"),
 }
@@ -240,6 +254,29 @@ def test_while_keys_change_a_token_of_either_key_is_good_and_kid_picks_one() -> 
         )
     crossed = sign_identity_token("ann", SECRET, **WIDGET, now=NOW, key_id="new")
     assert refusal(crossed, old, new) == ("invalid_token", "wrong_signature")
+
+
+def test_how_far_the_clock_of_a_signer_may_be_ahead_is_a_rule_of_the_widget() -> None:
+    token = jwt.encode(claims(nbf=NOW + 90), SECRET, algorithm="HS256")
+    credentials = Credentials(**WIDGET, visitor="v", user_id="ann", token=token)
+    for leeway, accepted in ((120.0, True), (90.0, True), (89.0, False), (0.0, False)):
+        rules = WidgetRules(clock_leeway=leeway)
+        keys = [IdentityKey("HS256", SECRET)]
+        with Backend(**WIDGET, keys=keys, rules=rules, clock=lambda: NOW) as b:
+            if accepted:
+                assert b.open(credentials).welcome.user_id == "ann"
+            else:
+                with pytest.raises(AuthRefusedError, match="not in force yet"):
+                    b.open(credentials)
+
+
+def test_what_a_token_says_of_its_user_is_left_out_where_it_cannot_be_stored() -> None:
+    token = jwt.encode(
+        claims(email="ann@example.com\0", name="cut \ud83d"), SECRET, algorithm="HS256"
+    )
+    with backend() as b:
+        b.open(Credentials(**WIDGET, visitor="v", user_id="ann", token=token))
+        assert b.agent.traits(SignedIn("ann")) == {}
 
 
 def test_without_a_key_no_token_is_believed() -> None:

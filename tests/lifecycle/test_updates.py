@@ -23,9 +23,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from async_tests import in_virtual_time
 from support_chat.lifecycle import updates as u
 from support_chat.lifecycle.updates import NO_UPDATES, Updates
-from support_chat.testing import run
 from support_chat.testing.lives import Life
 from support_chat.values import Changes
 
@@ -312,23 +312,20 @@ def test_the_functions_change_no_record_and_no_mapping_that_they_are_given() -> 
     assert (changes, updates) == ({"a": 1}, before)
 
 
-def test_a_value_that_the_caller_changes_in_place_is_another_value() -> None:
+@in_virtual_time
+async def test_a_value_that_the_caller_changes_in_place_is_another_value() -> None:
     """A list is recorded as it was when update() was called, else the backend would never hear of
     the change.
     """
-
-    async def main() -> None:
-        life, tags = Life(), ["new"]
-        await life.chat.boot()
-        for tag in ("vip", "loyal"):
-            await life.chat.update(context={"tags": tags})
-            tags.append(tag)
-            await asyncio.sleep(5.0)
-        sent = [call.request for call in life.log.of("link.update")]
-        assert sent == [{"context.tags": ["new"]}, {"context.tags": ["new", "vip"]}]
-        await life.end()
-
-    run(main())
+    life, tags = Life(), ["new"]
+    await life.chat.boot()
+    for tag in ("vip", "loyal"):
+        await life.chat.update(context={"tags": tags})
+        tags.append(tag)
+        await asyncio.sleep(5.0)
+    sent = [call.request for call in life.log.of("link.update")]
+    assert sent == [{"context.tags": ["new"]}, {"context.tags": ["new", "vip"]}]
+    await life.end()
 
 
 def test_the_repr_of_a_record_shows_no_value() -> None:

@@ -36,14 +36,14 @@ from support_chat import SupportChat, User
 from support_chat_adapters.backend import (
     Backend,
     IdentityKey,
-    identity_keys,
+    identity_tokens,
     sessions,
     sign_identity_token,
 )
 from support_chat_adapters.backend.server import run as server_run
 from support_chat_adapters.backend.server.origins import AllowedOrigins
 from support_chat_adapters.backend.sessions import Session
-from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite_file
+from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite
 from support_chat_adapters.transport import WidgetAPITransport, socket_channel
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 
@@ -277,9 +277,8 @@ async def a_guessed_visitor_is_nobody(attempt: Attempt) -> None:
         ):
             mine = await opened(url, guess)
             assert mine["visitorId"] != theirs["visitorId"]
-            assert (await ask(url, "/conversations", session=mine["session"])).json()[
-                "conversations"
-            ] == []
+            listed = await ask(url, "/conversations", session=mine["session"])
+            assert listed.json()["conversations"] == []
 
 
 async def a_guessed_session_is_none(attempt: Attempt) -> None:
@@ -312,22 +311,18 @@ async def a_retired_visitor_shows_nothing_of_the_user(attempt: Attempt) -> None:
         assert merged.json()["conversationsMoved"] == 1
         replayed = await opened(url, visitor)
         assert replayed["visitorId"] != before["visitorId"]
-        assert (await ask(url, "/conversations", session=replayed["session"])).json()[
-            "conversations"
-        ] == []
+        listed = await ask(url, "/conversations", session=replayed["session"])
+        assert listed.json()["conversations"] == []
 
 
 async def an_ended_session_stays_ended(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         visitor = secrets.token_urlsafe(32)
         begun = await opened(url, visitor)
-        assert (
-            await ask(url, "/sessions/shutdown", {}, session=begun["session"])
-        ).status_code == 204
-        assert (await ask(url, "/conversations", session=begun["session"])).status_code in (
-            401,
-            403,
-        )
+        ended = await ask(url, "/sessions/shutdown", {}, session=begun["session"])
+        assert ended.status_code == 204
+        listed = await ask(url, "/conversations", session=begun["session"])
+        assert listed.status_code in (401, 403)
         assert "error" in await opened(url, visitor, session=begun["session"])
 
 
@@ -336,13 +331,13 @@ async def an_ended_session_stays_ended(attempt: Attempt) -> None:
 
 def without_overwriting(patch: pytest.MonkeyPatch) -> None:
     # what is taken away is inside
-    real = sqlite_file._prepare  # pyright: ignore[reportPrivateUsage]
+    real = sqlite._prepare  # pyright: ignore[reportPrivateUsage]
 
     def careless(connection: sqlite3.Connection) -> None:
         real(connection)
         connection.execute("PRAGMA secure_delete = OFF")
 
-    patch.setattr(sqlite_file, "_prepare", careless)
+    patch.setattr(sqlite, "_prepare", careless)
 
 
 def with_a_draft_left_behind(patch: pytest.MonkeyPatch) -> None:
@@ -389,20 +384,20 @@ def without_a_look_at_the_signature(patch: pytest.MonkeyPatch) -> None:
     def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
         return jwt.decode(token, options={"verify_signature": False})
 
-    patch.setattr(identity_keys, "_payload", careless)
+    patch.setattr(identity_tokens, "_payload", careless)
 
 
 def without_a_look_at(claim: str) -> Callable[[pytest.MonkeyPatch], None]:
     """The claim is taken for what the backend wants it to be."""
 
     def remove(patch: pytest.MonkeyPatch) -> None:
-        real = identity_keys._payload  # pyright: ignore[reportPrivateUsage]
+        real = identity_tokens._payload  # pyright: ignore[reportPrivateUsage]
         wanted = {"widget_id": "web", "workspace_id": "demo", "sub": "admin"}[claim]
 
         def careless(token: str, keys: Sequence[IdentityKey]) -> dict[str, object]:
             return {**real(token, keys), claim: wanted}
 
-        patch.setattr(identity_keys, "_payload", careless)
+        patch.setattr(identity_tokens, "_payload", careless)
 
     return remove
 

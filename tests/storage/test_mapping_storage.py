@@ -7,30 +7,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import dbm
+import pickle
 import shelve
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Generator, Iterator, MutableMapping
+import types
+from collections.abc import Callable, Generator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
 import pytest
 
+from async_tests import in_real_time
+from storages import using
 from support_chat.errors import StorageError
 from support_chat_adapters.storage import FileLock, MappingStorage
 
 T = TypeVar("T")
 Warned = Callable[[], list[str]]
-
-
-def using(storage: MappingStorage, use: Callable[[MappingStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
 
 
 def test_the_values_are_the_mappings_own_entries_and_stay_when_the_storage_is_closed() -> None:
@@ -102,7 +98,8 @@ def test_two_storages_on_one_mapping_are_atomic_against_each_other() -> None:
 # --- its lock -------------------------------------------------------------------------------------
 
 
-def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
+@in_real_time
+async def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
     class Watched(dict[str, str]):
         def __getitem__(self, key: str) -> str:
             assert log[-1] == "in"
@@ -118,23 +115,27 @@ def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
         yield
         log.append("out")
 
-    async def use(storage: MappingStorage) -> None:
+    log = ["out"]
+    async with contextlib.aclosing(MappingStorage(Watched(), lock=lock)) as storage:
         await storage.create("key", "one")
         await storage.replace("key", "one", "two")
         await storage.get("key")
         await storage.keys()
         await storage.delete("key")
-
-    log = ["out"]
-    using(MappingStorage(Watched(), lock=lock), use)
     assert log == ["out", *["in", "out"] * 5]
 
 
-def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_path: Path) -> None:
+@in_real_time
+async def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(
+    tmp_path: Path,
+) -> None:
     def no_lock() -> contextlib.AbstractContextManager[None]:
         raise RuntimeError("a secret")
 
-    async def use(storage: MappingStorage) -> None:
+    mapping = dict[str, str]()
+    async with contextlib.aclosing(
+        MappingStorage(mapping, lock=FileLock(tmp_path / "lock", timeout=0.01).held)
+    ) as storage:
         with (
             FileLock(tmp_path / "lock").held(),
             pytest.raises(StorageError, match="kept by another process"),
@@ -143,9 +144,6 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_pa
         with pytest.raises(StorageError, match="RuntimeError") as caught:
             await MappingStorage(mapping, lock=no_lock).create("key", "one")
         assert "a secret" not in repr(caught.value)
-
-    mapping = dict[str, str]()
-    using(MappingStorage(mapping, lock=FileLock(tmp_path / "lock", timeout=0.01).held), use)
     assert mapping == {}
 
 
@@ -162,8 +160,10 @@ class Syncing(dict[str, str]):
         self.synced.append(dict(self))
 
 
-def test_after_each_change_the_mapping_is_told_to_write() -> None:
-    async def use(storage: MappingStorage) -> None:
+@in_real_time
+async def test_after_each_change_the_mapping_is_told_to_write() -> None:
+    mapping = Syncing()
+    async with contextlib.aclosing(MappingStorage(mapping)) as storage:
         await storage.get("key")
         await storage.keys()
         assert mapping.synced == []
@@ -172,9 +172,6 @@ def test_after_each_change_the_mapping_is_told_to_write() -> None:
         await storage.delete("key")
         assert mapping.synced == [{"key": "one"}, {"key": "two"}, {}]
 
-    mapping = Syncing()
-    using(MappingStorage(mapping), use)
-
 
 def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path: Path) -> None:
     shelf = shelve.open(str(tmp_path / "shelf"))  # noqa: SIM115  # which is the point
@@ -182,6 +179,90 @@ def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path
     with shelve.open(str(tmp_path / "shelf")) as reopened:
         assert reopened["key"] == "one"
     shelf.close()
+
+
+class Ndbm:
+    """What `dbm.ndbm` opens: a file that stays open, and is written when it is closed."""
+
+    def __init__(self, path: str, flag: str) -> None:
+        self._file = open(f"{path}.db", "rb+" if flag == "w" else "wb+")  # noqa: SIM115
+        self._entries: dict[bytes, bytes] = pickle.loads(self._file.read() or pickle.dumps({}))
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if not self._entries[key]:
+            raise KeyError(key)  # as Berkeley's does, though it lists the key and removes it
+        return self._entries[key]
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._entries[key] = value
+
+    def __delitem__(self, key: bytes) -> None:
+        del self._entries[key]
+
+    def __contains__(self, key: bytes) -> bool:
+        return bool(self._entries.get(key))
+
+    def keys(self) -> list[bytes]:
+        return list(self._entries)
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.seek(0)
+            self._file.write(pickle.dumps(self._entries))
+            self._file.close()
+
+
+Ndbm.__module__ = "_dbm"
+
+
+@pytest.fixture
+def ndbm(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """`dbm.ndbm`, which not every build of Python has."""
+    module = types.ModuleType("dbm.ndbm")
+    vars(module)["open"] = Ndbm
+    monkeypatch.setitem(sys.modules, "dbm.ndbm", module)
+    monkeypatch.setattr(dbm, "ndbm", module, raising=False)
+    return module
+
+
+def found(path: Path) -> dict[str, str]:
+    """What is on disk now, for a second opener."""
+    entries = pickle.loads(path.with_suffix(".db").read_bytes() or pickle.dumps({}))
+    return {key.decode(): pickle.loads(value) for key, value in entries.items()}
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_what_a_shelf_on_ndbm_was_told_is_on_disk_when_it_is_answered(tmp_path: Path) -> None:
+    async def use(storage: MappingStorage) -> None:
+        await storage.create("key", "one")
+        assert found(path) == {"key": "one"}
+        await storage.replace("key", "one", "two")
+        assert found(path) == {"key": "two"}
+        await storage.delete("key")
+        assert found(path) == {}
+
+    path = tmp_path / "shelf"
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(path), "n"))) as shelf:
+        using(MappingStorage(shelf), use)
+        shelf["theirs"] = "x"
+    assert found(path) == {"theirs": "x"}
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_an_empty_value_that_ndbm_denies_is_removed_all_the_same(tmp_path: Path) -> None:
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(tmp_path / "shelf"), "n"))) as shelf:
+        cast("Any", shelf).dict[b"key"] = b""
+        using(MappingStorage(shelf), lambda storage: storage.delete("key"))
+        assert list(shelf) == []
+
+
+@pytest.mark.usefixtures("ndbm")
+def test_an_ndbm_file_that_cannot_be_found_again_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "shelf"
+    with shelve.Shelf[Any](cast("Any", Ndbm(str(path), "n"))) as shelf:
+        path.with_suffix(".db").rename(tmp_path / "moved")
+        with pytest.raises(StorageError, match=r"cannot be found again; open the shelf on"):
+            using(MappingStorage(shelf), lambda storage: storage.create("key", "one"))
 
 
 def test_a_closed_shelf_is_a_storage_error(tmp_path: Path) -> None:
@@ -193,32 +274,33 @@ def test_a_closed_shelf_is_a_storage_error(tmp_path: Path) -> None:
         using(MappingStorage(shelf), lambda storage: storage.get("key"))
 
 
-def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(
+@in_real_time
+async def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(
     tmp_path: Path, warned: Warned
 ) -> None:
-    async def use(storage: MappingStorage) -> None:
-        for _ in range(2):
-            cast("Any", shelf).dict[b"key"] = b"no pickle"
-            assert await storage.get("key") is None
-            assert "'key' of the mapping is damaged: it cannot be read" in warned()[0]
-            assert await storage.create("key", "one") == "one"
-        warned()
-        cast("Any", shelf).dict[b"key"] = b""
-        await storage.delete("key")
-        assert list(await storage.keys()) == []
-
     with shelve.open(str(tmp_path / "shelf")) as shelf:
-        using(MappingStorage(shelf), use)
+        async with contextlib.aclosing(MappingStorage(shelf)) as storage:
+            for _ in range(2):
+                cast("Any", shelf).dict[b"key"] = b"no pickle"
+                assert await storage.get("key") is None
+                assert "'key' of the mapping is damaged: it cannot be read" in warned()[0]
+                assert await storage.create("key", "one") == "one"
+            warned()
+            cast("Any", shelf).dict[b"key"] = b""
+            await storage.delete("key")
+            assert list(await storage.keys()) == []
 
 
 # --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [7, None, b"bytes", ["list"]], ids=repr)
-def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
+@in_real_time
+async def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
     value: object, warned: Warned
 ) -> None:
-    async def use(storage: MappingStorage) -> None:
+    mapping: dict[Any, Any] = {"key": value, "key:corrupt-1": "of long ago", 7: "theirs"}
+    async with contextlib.aclosing(MappingStorage(mapping)) as storage:
         assert await storage.get("key") is None
         (warning,) = warned()
         assert f"of type {type(value).__name__}" in warning
@@ -228,9 +310,6 @@ def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
         assert sorted(await storage.keys()) == ["key", "key:corrupt-1", "key:corrupt-2"]
         await storage.delete(*await storage.keys())
         assert mapping == {7: "theirs"}
-
-    mapping: dict[Any, Any] = {"key": value, "key:corrupt-1": "of long ago", 7: "theirs"}
-    using(MappingStorage(mapping), use)
 
 
 def test_its_repr_names_the_kind_of_mapping_and_shows_nothing_of_it() -> None:

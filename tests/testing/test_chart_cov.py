@@ -27,16 +27,21 @@ from support_chat import Chart, Transition
 from support_chat.chart.model import Carried, Ignored, Same
 
 CHART = Chart(
-    name="door", initial="closed", phases=("closed", "open"), triggers=("open", "close"), external=("open", "close"),
-    facts={"locked": Carried("it is locked"), "same": Same("it is who opened it", "by", "who")}, registers="by", named="who",
+    name="door", initial="closed", phases=("closed", "open"), triggers=("open", "close"),
+    external=("open", "close"),
+    facts={"locked": Carried("it is locked"), "same": Same("it is who opened it", "by", "who")},
+    registers="by", named="who",
     transitions=(
         Transition(
-            name="door.open", group="door", trigger="open", sources="closed", target="open", unless="locked", assigns={"by": "who"},
+            name="door.open", group="door", trigger="open", sources="closed", target="open",
+            unless="locked", assigns={"by": "who"},
         ),
         Transition(name="door.stay", group="door", trigger="open", sources="closed", when="locked"),
-        Transition(name="door.close", group="door", trigger="close", sources="open", target="closed", when="same"),
+        Transition(name="door.close", group="door", trigger="close", sources="open",
+            target="closed", when="same"),
     ),
-    ignored=(Ignored(triggers="open", phases="open", because="open"), Ignored(triggers="close", phases="closed", because="closed")),
+    ignored=(Ignored(triggers="open", phases="open", because="open"),
+        Ignored(triggers="close", phases="closed", because="closed")),
 )
 """
 SUITE = """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat import Phase, Settings, SupportChat
 from support_chat.errors import InvalidInputError, NetworkError, StorageError, TokenProviderError
 from support_chat.ports import (
@@ -48,17 +49,15 @@ def script(operation: str, *faults: str | None) -> Faults:
     return Faults(script={operation: faults})
 
 
-def test_the_wrappers_are_the_ports_they_stand_for() -> None:
-    async def main() -> None:
-        transport = FaultyTransport(RecordingTransport(), Faults())
-        a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
-        a_transport: Transport = transport
-        a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
-        a_link: Link = await transport.open(VISITOR)
-        # that they fit is the type checker's finding
-        assert all((a_storage, a_transport, a_provider, a_link))
-
-    run(main())
+@in_virtual_time
+async def test_the_wrappers_are_the_ports_they_stand_for() -> None:
+    transport = FaultyTransport(RecordingTransport(), Faults())
+    a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
+    a_transport: Transport = transport
+    a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
+    a_link: Link = await transport.open(VISITOR)
+    # that they fit is the type checker's finding
+    assert all((a_storage, a_transport, a_provider, a_link))
 
 
 # --- the plan -------------------------------------------------------------------------------------
@@ -67,7 +66,14 @@ def test_the_wrappers_are_the_ports_they_stand_for() -> None:
 def test_the_same_seed_decides_the_same_and_another_one_otherwise() -> None:
     def decided(seed: int) -> list[Fault | None]:
         faults = Faults(
-            seed=seed, delay=0.2, fail=0.2, hang=0.1, duplicate=0.2, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.2,
+            hang=0.1,
+            duplicate=0.2,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.1,
         )
         return [faults.of("storage", "get", number)[0] for number in range(1, 200)]
 
@@ -163,27 +169,38 @@ def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None
     assert seen["delay"][:3] == ("v", "v", ["storage.create"])
     assert 0.0 < seen["delay"][3] <= 2.0
     assert seen["reorder"] == ("v", "v", ["storage.create"], 2.0), "nothing came to overtake it"
+    assert seen["stubborn"] == (StorageError, None, [], 102.0), "cancelled after 100 s"
 
 
-def test_a_reordered_call_is_done_after_the_next_one() -> None:
-    async def main() -> None:
-        storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
-        first = asyncio.ensure_future(storage.create("k", "first"))
-        await asyncio.sleep(0)
-        assert await storage.create("k", "second") == "second"
-        assert await first == "second"
-        assert asyncio.get_running_loop().time() == 0.0
+@in_virtual_time
+async def test_a_stubborn_call_is_deaf_to_every_cancellation_for_a_while() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("get", "stubborn"))
+    call = asyncio.ensure_future(storage.get("k"))
+    for _ in range(3):
+        await asyncio.sleep(0.4)
+        call.cancel()
+    await asyncio.sleep(0.4)
+    assert not call.done()
+    with pytest.raises(StorageError):
+        await call
+    assert asyncio.get_running_loop().time() == pytest.approx(1.2 + Faults().longest)
 
-    run(main())
+
+@in_virtual_time
+async def test_a_reordered_call_is_done_after_the_next_one() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
+    first = asyncio.ensure_future(storage.create("k", "first"))
+    await asyncio.sleep(0)
+    assert await storage.create("k", "second") == "second"
+    assert await first == "second"
+    assert asyncio.get_running_loop().time() == 0.0
 
 
-def test_a_storage_with_faults_can_always_be_closed() -> None:
-    async def main() -> None:
-        inner = RecordingStorage()
-        await FaultyStorage(inner, Faults(fail=1.0)).aclose()
-        assert inner.log.names() == ["storage.aclose"]
-
-    run(main())
+@in_virtual_time
+async def test_a_storage_with_faults_can_always_be_closed() -> None:
+    inner = RecordingStorage()
+    await FaultyStorage(inner, Faults(fail=1.0)).aclose()
+    assert inner.log.names() == ["storage.aclose"]
 
 
 # --- token providers ------------------------------------------------------------------------------
@@ -209,6 +226,7 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
         "duplicate": ("token 1", "token 3", 3),
         "drop": ("token 1", TokenProviderError, 2),
         "reorder": ("token 1", "token 1", 2),
+        "stubborn": ("token 1", TokenProviderError, 1),
     }
 
 
@@ -255,22 +273,21 @@ def test_each_fault_of_a_dial_does_what_it_says() -> None:
         "duplicate": ("session 2", 2, 1),
         "drop": (NetworkError, 1, 0),
         "reorder": ("session 1", 1, 1),
+        "stubborn": (NetworkError, 0, 0),
     }
 
 
-def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
-        # half before it dials, half after
-        seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
-        dialling = asyncio.ensure_future(transport.open(VISITOR))
-        await asyncio.sleep(seconds)
-        dialling.cancel()
-        await asyncio.gather(dialling, return_exceptions=True)
-        assert (len(inner.links), inner.open_links) == (1, [])
-
-    run(main())
+@in_virtual_time
+async def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
+    # half before it dials, half after
+    seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
+    dialling = asyncio.ensure_future(transport.open(VISITOR))
+    await asyncio.sleep(seconds)
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    assert (len(inner.links), inner.open_links) == (1, [])
 
 
 def test_each_fault_of_a_send_does_what_it_says() -> None:
@@ -281,6 +298,7 @@ def test_each_fault_of_a_send_does_what_it_says() -> None:
         "duplicate": ("message 1.2", 2),
         "drop": (NetworkError, 1),
         "reorder": ("message 1.1", 1),
+        "stubborn": (NetworkError, 0),
     }.items():
 
         async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
@@ -295,43 +313,41 @@ def test_each_fault_of_a_send_does_what_it_says() -> None:
         assert [one.fault for one in on_link(script("send", fault), scenario)] == [fault]
 
 
-def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
-        link = await transport.open(VISITOR)
-        calls: Sequence[Coroutine[Any, Any, object]] = (
-            link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
-            link.renew("token"),
-            link.update({"user.name": "V"}),
-            link.send(Outgoing("m", "hello")),
-            link.conversations(),
-            link.messages("c"),
-            link.mark_read("c"),
-            link.aclose(),
-            transport.revoke("session 1"),
-        )
-        for call in calls:
-            with pytest.raises(NetworkError):
-                await call
-        seen = [one.operation for one in transport.log]
-        assert seen == [
-            "identify",
-            "renew",
-            "update",
-            "send",
-            "conversations",
-            "messages",
-            "mark_read",
-            "close",
-            "revoke",
-        ]
-        assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
-        link.abort()
-        assert not inner.open_links
-        await transport.aclose()
-
-    run(main())
+@in_virtual_time
+async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
+    link = await transport.open(VISITOR)
+    calls: Sequence[Coroutine[Any, Any, object]] = (
+        link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
+        link.renew("token"),
+        link.update({"user.name": "V"}),
+        link.send(Outgoing("m", "hello")),
+        link.conversations(),
+        link.messages("c"),
+        link.mark_read("c"),
+        link.aclose(),
+        transport.revoke("session 1"),
+    )
+    for call in calls:
+        with pytest.raises(NetworkError):
+            await call
+    seen = [one.operation for one in transport.log]
+    assert seen == [
+        "identify",
+        "renew",
+        "update",
+        "send",
+        "conversations",
+        "messages",
+        "mark_read",
+        "close",
+        "revoke",
+    ]
+    assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
+    link.abort()
+    assert not inner.open_links
+    await transport.aclose()
 
 
 def arrived(number: int) -> MessageArrived:
@@ -422,7 +438,14 @@ def test_a_session_lives_through_any_weather_and_the_same_seed_brings_the_same_w
         random.seed(seed)  # of which the session's own delays are made
         log = FaultLog()
         faults = Faults(
-            seed=seed, delay=0.1, fail=0.1, hang=0.05, duplicate=0.1, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.1,
+            hang=0.05,
+            duplicate=0.1,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.05,
         )
         inner, storage = RecordingTransport(), FaultyStorage(RecordingStorage(), faults, log=log)
         transport, tokens = (

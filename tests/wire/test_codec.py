@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support_chat.errors import InvalidInputError, NetworkError, RateLimitedError, SupportChatError
+from support_chat.errors import (
+    InvalidInputError,
+    NetworkError,
+    NotABackendError,
+    RateLimitedError,
+    SupportChatError,
+)
+from support_chat.values import Message
 from support_chat_adapters.transport.wire import codec, endpoints, payloads, translation
 from support_chat_adapters.transport.wire.problems import Response
 from wire_values import (
@@ -72,7 +79,12 @@ def test_credentials_arrive_as_they_were_presented(presented: Any) -> None:
 
 @given(identify_requests)
 def test_an_identify_arrives_as_it_was_asked(asked: Any) -> None:
-    assert translation.identify_request_of(over_the_wire(translation.identify_of(asked))) == asked
+    assert (
+        translation.identify_request_of(
+            over_the_wire(translation.payload_of(asked, payloads.Identify))
+        )
+        == asked
+    )
 
 
 @given(identify_answers)
@@ -91,7 +103,8 @@ def test_a_welcome_arrives_as_it_was_said(welcome: Any) -> None:
 
 @given(messages)
 def test_a_message_arrives_as_it_was_stored(message: Any) -> None:
-    assert translation.message_to(over_the_wire(translation.message_from(message))) == message
+    sent = translation.payload_of(message, payloads.MessagePayload)
+    assert translation.value_of(over_the_wire(sent), Message) == message
 
 
 @given(conversations)
@@ -188,10 +201,10 @@ WRONG_ANSWERS = {
 @pytest.mark.parametrize("body", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS.keys())
 def test_what_is_no_answer_of_this_api_may_be_one_later(body: bytes) -> None:
     for status in (200, 201, 299):
-        with pytest.raises(NetworkError, match="base_url") as caught:
+        with pytest.raises(NotABackendError, match="base_url") as caught:
             codec.answer_of(endpoints.OPEN, Response(status, body=body), payloads.SessionOpened)
         assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (
-            NetworkError,
+            NotABackendError,
             "unreadable_answer",
             True,
         )

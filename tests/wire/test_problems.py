@@ -20,6 +20,7 @@ from support_chat.errors import (
     BackendRejectedError,
     InvalidInputError,
     NetworkError,
+    NotABackendError,
     RateLimitedError,
     StorageError,
     SupportChatError,
@@ -167,8 +168,27 @@ NOT_FROM_THE_BACKEND: Mapping[str, Response] = {
 @pytest.mark.parametrize("answer", NOT_FROM_THE_BACKEND.values(), ids=NOT_FROM_THE_BACKEND.keys())
 def test_what_says_nothing_of_the_request_may_work_later(answer: Response) -> None:
     got = error_of(answer)
-    assert (type(got), got.recoverable, got.code) == (NetworkError, True, "network_error")
+    assert type(got) in (NetworkError, NotABackendError)
+    assert (got.recoverable, got.code) == (True, "network_error")
     assert f"{answer.status}" in f"{got.reason} {got.message}"
+
+
+@pytest.mark.parametrize("name", NOT_FROM_THE_BACKEND)
+def test_what_does_not_pass_by_itself_is_no_backend(name: str) -> None:
+    answer = NOT_FROM_THE_BACKEND[name]
+    passes = answer.status in (408, 425) or answer.status >= 500
+    says_why = b'"code"' in answer.body
+    assert isinstance(error_of(answer), NotABackendError) == (not passes and not says_why)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504, 511])
+def test_a_page_of_a_proxy_that_passes_by_itself_says_nothing_of_the_address(status: int) -> None:
+    assert type(error_of(Response(status, body=HTML))) is NetworkError
+
+
+def test_an_answer_that_is_no_backends_is_told_with_its_address() -> None:
+    got = error_of(Response(404, body=HTML, address="chat.example.com:443"))
+    assert got.message.startswith("chat.example.com:443 answered with status 404")
 
 
 @given(
@@ -180,14 +200,18 @@ def test_every_answer_that_is_no_success_is_one_of_four_errors(
     status: int, body: bytes, later: str | None
 ) -> None:
     got = error_of(Response(status, {} if later is None else {"retry-after": later}, body))
-    assert type(got) in (AuthRefusedError, BackendRejectedError, NetworkError, RateLimitedError)
+    assert isinstance(got, AuthRefusedError | BackendRejectedError | NetworkError)
     assert isinstance(got, AuthRefusedError) <= (status == 401)
     assert isinstance(got, BackendRejectedError) <= (400 <= status < 500)
     assert isinstance(got, RateLimitedError) <= (status in (429, 503))
 
 
-def test_a_long_message_is_cut() -> None:
-    assert len(error_of(Response(422, body=envelope(message="x" * 10_000))).message) == 500
+def test_every_text_of_an_answer_is_cut() -> None:
+    texts = {name: name * 10_000 for name in ("message", "reason", "requestId")}
+    for status in (401, 422, 429, 500):
+        got = error_of(Response(status, body=envelope("code" * 10_000, **texts)))
+        assert len(got.message) <= 550
+        assert max(len(got.code), len(got.reason or ""), len(got.request_id or "")) == 64
 
 
 RETRY_AFTER: Mapping[str, float | None] = {

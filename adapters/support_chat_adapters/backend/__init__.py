@@ -6,10 +6,9 @@ from .agent import Agent
 from .connections import Connection
 from .core import Backend
 from .faults import Faults
-from .identity_keys import Algorithm, IdentityKey
+from .identity_tokens import Algorithm, IdentityKey, sign_identity_token
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
-from .signing import sign_identity_token
 from .widget import WidgetRules
 
 __all__ = [

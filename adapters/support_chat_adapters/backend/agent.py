@@ -8,7 +8,15 @@ import sqlite3
 from collections.abc import Callable
 
 from support_chat.errors import InvalidInputError
-from support_chat.values import JSON, Conversation, Identity, Message, SignedIn, Visitor
+from support_chat.values import (
+    JSON,
+    Conversation,
+    Identity,
+    Message,
+    SignedIn,
+    Visitor,
+    check_text,
+)
 
 from . import conversations, profiles
 from .sessions import owner_key
@@ -29,8 +37,11 @@ class Agent:
         """Writes to a conversation (its id), or to a `SignedIn` or `Visitor`: in their newest
         conversation, or a new one.
 
-        Raises InvalidInputError if there is no such conversation, user or visitor.
+        Raises InvalidInputError if there is no such conversation, user or visitor, and for a text
+        that is blank or cannot be carried.
         """
+        if not check_text("text", text).strip():
+            raise InvalidInputError("The text is blank; write something.")
         with self._store.transaction() as db:
             owner = self._owner(db, to)
             if owner is None:

@@ -26,15 +26,16 @@ from support_chat.ports import (
     TokenExpired,
     UpdateAnswer,
 )
-from support_chat.values import Changes, Conversation, Identity, Message
+from support_chat.values import Changes, Conversation, Identity, Message, check_id
 
-from . import conversations, identifying, listings, opening, profiles, sessions
+from . import conversations, identifying, opening, profiles, sessions
 from .agent import Agent
 from .connections import Connection, Switchboard
 from .faults import Faults
-from .identity_keys import IdentityKey
+from .identity_tokens import IdentityKey
 from .log import Entry, Happening, Log, Operation, short
 from .opening import Opened
+from .requests import check_request
 from .sessions import Session, owner_key, session_ref
 from .store import Store
 from .widget import Widget, WidgetRules
@@ -48,6 +49,8 @@ class Backend:
     identity tokens: without one nobody can sign in unless the rules waive tokens. `clock` returns
     seconds since the epoch; give a test its own. Close it when done (`with Backend(...)`). It
     belongs to one thread; its links to the event loop that opened them.
+
+    Raises InvalidInputError for ids that are none.
     """
 
     def __init__(
@@ -61,8 +64,8 @@ class Backend:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.widget = Widget(
-            workspace_id=workspace_id,
-            widget_id=widget_id,
+            workspace_id=check_id("workspace_id", workspace_id),
+            widget_id=check_id("widget_id", widget_id),
             keys=tuple(keys),
             rules=rules if rules is not None else WidgetRules(),
         )
@@ -92,6 +95,7 @@ class Backend:
         for a session that was revoked or a widget that is not served.
         """
         with self._refusals("dial", credentials.session), self._store.transaction() as db:
+            check_request(credentials)
             return opening.open_session(db, self.widget, credentials, self._clock())
 
     def connect(self, credentials: Credentials) -> Connection:
@@ -135,6 +139,7 @@ class Backend:
         raises AuthRefusedError.
         """
         with self._refusals("identify", session), self._store.transaction() as db:
+            check_request(request)
             found = sessions.find(db, session)
             done = identifying.identify(
                 db, self.widget, found, request, self.faults.rejected_paths, self._clock()
@@ -191,12 +196,11 @@ class Backend:
         somebody else's).
         """
         with self.request("send", session) as (db, found):
+            check_request(message)
             author = "visitor" if found.user_id is None else "user"
             stored, new = conversations.send(
                 db, owner_key(found.identity), found.number, author, message, self._clock()
             )
-            if new and message.conversation_id is None:
-                listings.describe(db, stored.conversation_id, message.about)
         self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
         if new:
             self.deliver_news()
@@ -205,21 +209,14 @@ class Backend:
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
         with self.request("conversations", session) as (db, found):
-            return tuple(
-                listings.described(db, one)
-                for one in conversations.listed(db, owner_key(found.identity))
-            )
+            return conversations.listed(db, owner_key(found.identity))
 
     def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
         """The messages of a conversation, oldest first; raises BackendRejectedError
         (`conversation_not_found`).
         """
         with self.request("messages", session) as (db, found):
-            return tuple(
-                listings.message_page(
-                    db, owner_key(found.identity), conversation_id, None, -1
-                ).items
-            )
+            return conversations.messages(db, owner_key(found.identity), conversation_id)
 
     def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
         """Counts a conversation as read up to now; raises BackendRejectedError
@@ -244,7 +241,7 @@ class Backend:
         self, operation: Operation, session: str
     ) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
         """One transaction of a session that is in force, for requests that are more than the
-        methods here; see `listings`.
+        methods here; see `conversations`.
 
         Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`)
         for one whose token has expired, which is told so once.

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from support_chat.errors import InvalidInputError
-from support_chat.values import JSON, Changes, check_id
+from support_chat.values import JSON, Changes, check_id, is_json
 
 _TEXTS = frozenset({"user.email", "user.name", "company.name", "company.plan"})
 _NAMED = ("user.traits.", "company.traits.", "context.")
@@ -61,6 +61,8 @@ def describe_new_user(db: sqlite3.Connection, owner: str, details: Mapping[str, 
 def _fault(
     db: sqlite3.Connection, owner: str, path: str, value: JSON, user_id: str | None
 ) -> str | None:
+    if not is_json({path: value}):
+        return "not_json"
     if path == "user.id":
         return None if value == user_id else "other_user"
     if path == "company.id":

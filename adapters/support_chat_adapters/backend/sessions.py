@@ -18,7 +18,7 @@ import attrs
 from support_chat.errors import AuthRefusedError, BackendRejectedError
 from support_chat.values import Identity, SignedIn, Visitor
 
-from .identity_keys import Claims
+from .identity_tokens import Claims
 from .profiles import describe_new_user
 from .store import hashed
 

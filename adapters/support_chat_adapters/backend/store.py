@@ -17,50 +17,91 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+from support_chat.errors import WrongThreadError
+
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS visitors (
-  id TEXT PRIMARY KEY, secret_hash TEXT NOT NULL, merged_into TEXT REFERENCES users(id), created_at REAL NOT NULL
+  id TEXT PRIMARY KEY,
+  secret_hash TEXT NOT NULL,
+  merged_into TEXT REFERENCES users(id),
+  created_at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
-CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, created_at REAL NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS visitor_in_force
+  ON visitors(secret_hash) WHERE merged_into IS NULL;
+
+CREATE TABLE IF NOT EXISTS users (
+  id TEXT PRIMARY KEY,
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS traits (
-  owner TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (owner, path)
+  owner TEXT NOT NULL,
+  path TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (owner, path)
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS sessions (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, secret_hash TEXT NOT NULL UNIQUE,
-  visitor_id TEXT NOT NULL REFERENCES visitors(id), user_id TEXT REFERENCES users(id),
-  token_expires REAL, revoked INTEGER NOT NULL DEFAULT 0
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  secret_hash TEXT NOT NULL UNIQUE,
+  visitor_id TEXT NOT NULL REFERENCES visitors(id),
+  user_id TEXT REFERENCES users(id),
+  token_expires REAL,
+  revoked INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS sessions_of_visitor ON sessions(visitor_id);
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions(user_id);
+
 CREATE TABLE IF NOT EXISTS identifies (
-  secret_hash TEXT NOT NULL, identify_id TEXT NOT NULL, user_id TEXT NOT NULL, answer TEXT,
+  secret_hash TEXT NOT NULL,
+  identify_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  answer TEXT,
   PRIMARY KEY (secret_hash, identify_id)
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS merges (
-  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id), user_id TEXT NOT NULL REFERENCES users(id),
-  conversations INTEGER NOT NULL, merged_at REAL NOT NULL
+  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id),
+  user_id TEXT NOT NULL REFERENCES users(id),
+  conversations INTEGER NOT NULL,
+  merged_at REAL NOT NULL
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS conversations (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-  read_up_to INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  owner TEXT NOT NULL,
+  read_up_to INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS conversation_details (
-  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id), details TEXT NOT NULL
-) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS conversations_of_owner ON conversations(owner);
+
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
+  details TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS messages (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL REFERENCES conversations(id),
-  author TEXT NOT NULL, text TEXT NOT NULL, created_at REAL NOT NULL,
-  session_id INTEGER REFERENCES sessions(id), client_message_id TEXT
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation_id TEXT NOT NULL REFERENCES conversations(id),
+  author TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  session_id INTEGER REFERENCES sessions(id),
+  client_message_id TEXT
 );
 CREATE INDEX IF NOT EXISTS messages_of_conversation ON messages(conversation_id);
 CREATE INDEX IF NOT EXISTS messages_by_client_id ON messages(client_message_id);
-CREATE TABLE IF NOT EXISTS replay (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), forgotten_up_to INTEGER NOT NULL);
+
+CREATE TABLE IF NOT EXISTS replay (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  forgotten_up_to INTEGER NOT NULL
+);
 INSERT OR IGNORE INTO replay VALUES (1, 0);
 """
 """Every table of the backend; safe to run again on a file that has them."""
@@ -79,12 +120,19 @@ class Store:
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
         self._version = 0
+        self._home = _here()
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """All of the block or nothing of it; a second process on the same file waits for its
-        end.
+        """All of the block or nothing of it; a second process on the same file waits for its end.
+
+        Raises WrongThreadError in another thread than the one that made this, and after a fork.
         """
+        if _here() != self._home:
+            raise WrongThreadError(
+                "This Backend belongs to the thread and the process that made it. Make one of your "
+                "own here, on the same file, or run the session on that thread's event loop."
+            )
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
@@ -106,6 +154,10 @@ class Store:
         self._db.close()
 
 
+def _here() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
+
+
 def _make_private(path: str | os.PathLike[str]) -> None:
     """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it
     the same mode.
@@ -120,4 +172,5 @@ def hashed(secret: str) -> str:
     """The form in which a secret of a visitor or session is stored. The secrets are random, so one
     plain hash is enough.
     """
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # what UTF-8 cannot carry is nobody's secret, and has a hash all the same
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -9,7 +9,7 @@ import attrs
 from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
 from support_chat.values import check_id
 
-from .identity_keys import Claims, IdentityKey, verified
+from .identity_tokens import Claims, IdentityKey, verified
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +24,10 @@ class WidgetRules:
     """
     allow_merge: bool = True
     """identify() moves the visitor's conversations to the user."""
+    clock_leeway: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+    """How many seconds the clocks of those who sign identity tokens may be ahead of the backend's:
+    a token whose `nbf` lies so far in the future is in force already.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +72,7 @@ class Widget:
                 workspace_id=self.workspace_id,
                 widget_id=self.widget_id,
                 now=now,
+                leeway=self.rules.clock_leeway,
             )
         if self.rules.jwt_required_for_identified_users:
             raise AuthRefusedError(

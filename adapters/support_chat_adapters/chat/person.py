@@ -1,34 +1,30 @@
-"""Who the client speaks for, and where the tokens for a user come from: a server, the command line,
-or the key beside a database.
+"""Who the client speaks for, and where the tokens for a user come from when nobody else mints them:
+the key beside a database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from support_chat import TokenProvider, TokenProviderError
-from support_chat.errors import InvalidInputError
+import attrs
 
-from ..tokens import HTTPTokenProvider, StaticToken
+from support_chat import InvalidInputError, TokenProvider, TokenProviderError, User
 
 Providers = Callable[[str], TokenProvider]
 """From a user's id to the provider of their tokens; raises InvalidInputError if there can be none.
 """
 
 
-def from_server(url: str) -> Providers:
-    """Tokens from a server that knows by itself who is asking; raises InvalidInputError for what is
-    no URL.
+@attrs.frozen
+class Person:
+    """Who the client speaks for: a user, or a visitor of whom a name may be `known`; and where
+    tokens for a user come from.
     """
-    provider = HTTPTokenProvider(url)
-    return lambda _: provider
 
-
-def from_text(token: str) -> Providers:
-    """One token, for as long as it lives; raises InvalidInputError for an empty one."""
-    provider = StaticToken(token)
-    return lambda _: provider
+    user: User | None
+    known: Mapping[str, str]
+    provider_for: Providers
 
 
 def from_key(path: Path, *, workspace_id: str, widget_id: str) -> Providers:

@@ -32,14 +32,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .file import FileStorage
-    from .file_lock import FileLock
+    from .files import FileLock
     from .keyring import KeyringStorage
     from .mapping import MappingStorage
     from .redis import RedisStorage
     from .sqlite import SQLiteStorage
 else:  # hidden from type checkers, which would otherwise take every misspelt name for a class
     _MODULES = {
-        "FileLock": "file_lock",
+        "FileLock": "files",
         "FileStorage": "file",
         "KeyringStorage": "keyring",
         "MappingStorage": "mapping",

@@ -1,20 +1,28 @@
 """A storage in a JSON file: for programs of one user, where a file that people can read is wanted
 and nothing else installed.
 
-The file is used on a daemon thread of the storage's own (`own_thread.py`); what is done there is in
-`json_file.py`.
+- A lock file beside it (`<name>.lock`, empty, stays) makes each operation one atomic step between
+  processes.
+- A change is written to `<name>.new`, forced to the disk, and renamed over the file: a crash at any
+  point leaves the old or the new content. What a killed process left in `<name>.new` is removed by
+  the next operation, of whatever kind: it holds values, and a clear must leave none.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from typing import cast
 
-from support_chat.errors import InvalidInputError
+from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.extras import require
 
-from .json_file import JSONFile
-from .own_thread import OwnThread
+from .damage import DamagedError, report, set_aside
+from .files import FileLock, file_error
+from .thread import OwnThread, on_own_thread
 
 
 class FileStorage:
@@ -52,39 +60,62 @@ class FileStorage:
                 "FileStorage needs the path of a file; leave it out for the user's own data folder."
             )
         # a later chdir() must not lead elsewhere, nor a rename replace a link by a file
-        place = os.path.realpath(place)
-        self._file = JSONFile(place, timeout, make_folder=path is None)
-        self._thread = OwnThread("FileStorage", os.path.basename(place), self._file.close)
+        self._path = os.path.realpath(place)
+        self._name = os.path.basename(self._path)
+        self._new = f"{self._path}.new"
+        self._make_folder = path is None
+        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
+        self._thread = OwnThread("FileStorage", self._name)
 
-    async def get(self, key: str) -> str | None:
+    @on_own_thread
+    def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
-        return await self._thread.run(self._file.get, key)
+        with self._locked():
+            return self._entries().get(key)
 
-    async def create(self, key: str, value: str) -> str:
+    @on_own_thread
+    def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent, in one atomic step between processes; returns what is
         stored afterwards.
         """
-        return await self._thread.run(self._file.create, key, value)
+        with self._locked():
+            entries = self._entries()
+            if key not in entries:
+                self._write({**entries, key: value})
+            return entries.get(key, value)
 
-    async def replace(self, key: str, old: str, new: str) -> str:
+    @on_own_thread
+    def replace(self, key: str, old: str, new: str) -> str:
         """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
         stored afterwards.
 
         An absent key is left absent and answers `old`.
         """
-        return await self._thread.run(self._file.replace, key, old, new)
+        with self._locked():
+            entries = self._entries()
+            if entries.get(key) != old:
+                return entries.get(key, old)
+            self._write({**entries, key: new})
+            return new
 
-    async def delete(self, *keys: str) -> None:
+    @on_own_thread
+    def delete(self, *keys: str) -> None:
         """Removes the keys, absent ones too; afterwards no byte of their values is left in the file
         or beside it.
 
         (The blocks of the disk that the former file used are freed, not overwritten.)
         """
-        await self._thread.run(self._file.delete, keys)
+        with self._locked():
+            entries = self._entries()
+            gone = entries.keys() & set(keys)
+            if gone:
+                self._write({key: value for key, value in entries.items() if key not in gone})
 
-    async def keys(self) -> Sequence[str]:
+    @on_own_thread
+    def keys(self) -> Sequence[str]:
         """Every key stored, of whatever scope, sorted."""
-        return await self._thread.run(self._file.keys)
+        with self._locked():
+            return tuple(sorted(self._entries()))
 
     async def aclose(self) -> None:
         """Ends the thread after the operations under way; later calls raise StorageError.
@@ -93,12 +124,61 @@ class FileStorage:
         """
         await self._thread.aclose()
 
-    def __del__(self) -> None:
-        if hasattr(self, "_thread"):
-            self._thread.drop(self)
-
     def __repr__(self) -> str:
         return repr(self._thread)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Generator[None, None, None]:
+        try:
+            if self._make_folder:
+                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            with self._lock.held():
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._new)
+                yield
+        except OSError as error:
+            raise file_error(error, self._name) from error
+        except UnicodeEncodeError:
+            raise StorageError(
+                f"The storage file {self._name!r} cannot hold a text that UTF-8 cannot carry; "
+                "pass clean text.",
+                reason="UnicodeEncodeError",
+                recoverable=False,
+            ) from None
+
+    def _entries(self) -> Mapping[str, str]:
+        try:
+            with open(self._path, "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            return {}
+        try:
+            return _parsed(content)
+        except DamagedError as damage:
+            aside = set_aside(self._path)
+            report(
+                f"The storage file {self._name!r}", str(damage), f"it was set aside as {aside!r}"
+            )
+            _sync_folder(self._path)
+            return {}
+
+    def _write(self, entries: Mapping[str, str]) -> None:
+        content = json.dumps(entries, ensure_ascii=False, indent=1).encode()
+        try:
+            # Never through a link or into a file that somebody else put there and could read.
+            descriptor = os.open(
+                self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+            )
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._new, self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(self._new)
+            raise
+        _sync_folder(self._path)
 
 
 def _default_path() -> str:
@@ -110,3 +190,37 @@ def _default_path() -> str:
     return os.path.join(
         str(platformdirs.user_data_dir("support-chat", appauthor=False)), "storage.json"
     )
+
+
+def _parsed(content: bytes) -> Mapping[str, str]:
+    """The entries in a file's content, none in an empty one; raises DamagedError unless it is a
+    JSON object of texts.
+    """
+    if not content:
+        return {}  # a file that was made beforehand, by `touch` or to give it an owner
+    try:
+        entries: object = json.loads(content.decode())
+        # a lone surrogate, escaped in JSON, is no text
+        json.dumps(entries, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise DamagedError("it is not JSON") from None  # the error would show the content
+    if not isinstance(entries, dict) or not all(
+        isinstance(value, str) for value in cast("dict[str, object]", entries).values()
+    ):
+        raise DamagedError("it is not a JSON object of texts")
+    return cast("dict[str, str]", entries)
+
+
+def _sync_folder(path: str) -> None:
+    """Forces the renaming to the disk, where folders can be opened and synced at all."""
+    if os.name != "posix":
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        # some network drives have no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(folder)

@@ -8,7 +8,9 @@ A mapping cannot compare and set, so what is atomic depends on whoever else has 
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +19,9 @@ from typing import Any, Final
 from support_chat.errors import StorageError
 
 from .damage import report
+
+if sys.platform == "darwin":
+    import fcntl
 
 _TURN: Final = threading.RLock()
 """Held while any mapping is used: two objects may have the same one, or two views of it. (A mapping
@@ -44,9 +49,11 @@ class MappingStorage:
     lock; one that is kept open remembers). A cookie that holds the session, as Flask's does, cannot
     be locked at all: of two requests at once, the later answer wins.
 
-    After a change the mapping's `sync()` is called, if it has one, as a shelf does. A removed value
-    is first overwritten by one of the same length, so that a shelf on `dbm.dumb` keeps no byte of
-    it; what else a mapping leaves on a disk, and what a crash leaves of it, is its own affair.
+    After a change the mapping's `sync()` is called, if it has one, as a shelf does; a shelf on
+    `dbm.ndbm`, which writes nothing before it is closed, is closed and opened again below the same
+    `Shelf` (where the system says which file it was: Linux, macOS). A removed value is first
+    overwritten by one of the same length, so that a shelf on `dbm.dumb` keeps no byte of it; what
+    else a mapping leaves on a disk, and what a crash leaves of it, is its own affair.
 
     A value that is not text is moved to `<key>:corrupt-<n>`, with a warning in the log
     `support_chat`, and counts as absent from then on; one that a shelf cannot read stays until it
@@ -96,8 +103,7 @@ class MappingStorage:
         """Removes the keys; absent ones are no error."""
         with self._opened():
             for key in keys:
-                if key in self._mapping:
-                    self._erase(key)
+                self._erase(key)
             self._sync()
 
     async def keys(self) -> Sequence[str]:
@@ -122,9 +128,8 @@ class MappingStorage:
                 yield
         except StorageError:
             raise
-        except (
-            Exception
-        ) as error:  # a mapping raises what it likes, and may quote what it was given
+        except Exception as error:
+            # A mapping raises what it likes, and may quote what it was given.
             raise StorageError(
                 f"The {type(self._mapping).__name__} behind MappingStorage failed "
                 f"({type(error).__name__}). See that it is open.",
@@ -167,18 +172,58 @@ class MappingStorage:
         self._sync()
 
     def _erase(self, key: str) -> None:
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(KeyError, *_UNREADABLE):
             if isinstance(value := self._mapping[key], str) and hasattr(self._mapping, "sync"):
                 self._mapping[key] = "0" * len(value.encode())
-        del self._mapping[key]
+        # not asked for before: a dbm.ndbm that holds an empty value denies it, and removes it
+        with contextlib.suppress(KeyError):
+            del self._mapping[key]
 
     def _sync(self) -> None:
         sync = getattr(self._mapping, "sync", None)
         if callable(sync):
             sync()
+        database = getattr(self._mapping, "dict", None)
+        if type(database).__module__ == "_dbm":  # a shelf on dbm.ndbm, which has no sync()
+            self._mapping.__dict__["dict"] = _written(database)
 
     def __repr__(self) -> str:
         return (
             "<MappingStorage in a "
             f"{type(self._mapping).__name__}{' closed' if self._closed else ''}>"
         )
+
+
+def _written(database: Any) -> Any:
+    """The ndbm database with everything on disk: closed, and opened again, since nothing else makes
+    it write. It does not say which file it is, so that is told by the file that closing it closes.
+    """
+    from dbm import ndbm
+
+    before = _open_files()
+    database.close()
+    closed = {path for descriptor, path in before.items() if _open_file(descriptor) != path}
+    for path in sorted(closed):
+        name, ending = os.path.splitext(path)
+        if ending in (".db", ".pag"):
+            return ndbm.open(name, "w")
+    raise StorageError(
+        "The ndbm file behind MappingStorage was written, and closed, and cannot be found again; "
+        "open the shelf on dbm.dumb or dbm.gnu.",
+        reason="ndbm",
+        recoverable=False,
+    )
+
+
+def _open_files() -> dict[int, str]:
+    """The files that this process has open, by descriptor."""
+    found = {int(name): _open_file(int(name)) for name in os.listdir("/dev/fd")}
+    return {descriptor: path for descriptor, path in found.items() if path is not None}
+
+
+def _open_file(descriptor: int) -> str | None:
+    with contextlib.suppress(OSError):
+        if sys.platform == "darwin":
+            return os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+        return os.readlink(f"/dev/fd/{descriptor}")
+    return None

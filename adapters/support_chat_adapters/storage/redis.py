@@ -1,7 +1,9 @@
 """A storage on a Redis server: for web servers of several machines, whose visitors are shared and
 may expire.
 
-What the server does in one step is in `redis_scripts.py`.
+What the server does in one step is a script in Lua, which makes create and replace atomic. Each
+answers the type of the key (`none`, `string`, or another program's) and, of a string, its value.
+KEYS[1] is the key, ARGV[1] its new lifetime in milliseconds, or 0 to leave the lifetime alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.extras import require
 
 from .damage import report
-from .redis_scripts import CREATE, GET, REPLACE, SET_ASIDE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -24,6 +25,47 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1000
 """Keys in one command: many enough to be quick, few enough not to hold up the server's other
 clients.
+"""
+
+_HEAD: Final = """
+local kind = redis.call('TYPE', KEYS[1])['ok']
+if kind ~= 'none' and kind ~= 'string' then return {kind} end
+local stored = redis.call('GET', KEYS[1])
+"""
+_TAIL: Final = """
+if not stored then return {'none'} end
+if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {'string', stored}
+"""
+
+_GET: Final = _HEAD + _TAIL
+"""Reads the key, and gives it its lifetime anew."""
+
+_CREATE: Final = f"""{_HEAD}
+if not stored then
+  stored = ARGV[2]
+  redis.call('SET', KEYS[1], stored)
+end
+{_TAIL}"""
+"""Stores ARGV[2] if the key is absent."""
+
+_REPLACE: Final = f"""{_HEAD}
+if stored == ARGV[2] then
+  stored = ARGV[3]
+  redis.call('SET', KEYS[1], stored)
+end
+{_TAIL}"""
+"""Stores ARGV[3] if ARGV[2] is stored."""
+
+_SET_ASIDE: Final = """
+local kind = redis.call('TYPE', KEYS[1])['ok']
+if kind ~= ARGV[1] or (kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[2]) then return 0 end
+local n = 1
+while redis.call('RENAMENX', KEYS[1], KEYS[1] .. ':corrupt-' .. n) == 0 do n = n + 1 end
+return n
+"""
+"""Renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]);
+answers its number, or 0.
 """
 
 
@@ -90,13 +132,13 @@ class RedisStorage:
 
     async def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
-        return await self._value(GET, key)
+        return await self._value(_GET, key)
 
     async def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent, in one atomic step between all clients; returns what
         is stored afterwards.
         """
-        stored = await self._value(CREATE, key, value)
+        stored = await self._value(_CREATE, key, value)
         return value if stored is None else stored
 
     async def replace(self, key: str, old: str, new: str) -> str:
@@ -105,7 +147,7 @@ class RedisStorage:
 
         An absent key is left absent and answers `old`.
         """
-        stored = await self._value(REPLACE, key, old, new)
+        stored = await self._value(_REPLACE, key, old, new)
         return old if stored is None else stored
 
     async def delete(self, *keys: str) -> None:
@@ -151,7 +193,7 @@ class RedisStorage:
                 if kind == b"string":
                     with contextlib.suppress(UnicodeDecodeError):
                         return cast("bytes", stored[0]).decode()
-                n = await _raw(client, "EVAL", SET_ASIDE, 1, self._full(key), kind, *stored)
+                n = await _raw(client, "EVAL", _SET_ASIDE, 1, self._full(key), kind, *stored)
                 if n:
                     why = "it is not text" if stored else f"it is a {kind.decode()}, not a string"
                     report(
@@ -183,6 +225,15 @@ class RedisStorage:
         except (RedisError, OSError, UnicodeEncodeError) as error:
             # the server quotes commands, and with them the values
             raise _storage_error(error, self._name) from None
+        except RuntimeError as error:
+            if "loop" not in str(error):  # closed, or a different one
+                raise
+            raise StorageError(
+                f"The client of the RedisStorage on {self._name} belongs to another event loop; "
+                "pass a URL, or make the client in the asyncio.run() that uses it.",
+                reason="wrong_loop",
+                recoverable=False,
+            ) from None
 
     def _connected(self, url: str) -> Redis:
         from redis.asyncio import Redis

@@ -125,13 +125,18 @@ class HTTPTokenProvider:
             raise self._failed(
                 f"did not answer ({type(error).__name__})", "timeout", "Make it answer sooner."
             ) from None
-        except (
-            httpx2.HTTPError,
-            httpx2.StreamError,
-            httpx2.InvalidURL,
-        ) as error:  # their texts may show the URL
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+            # Their texts may show the URL.
             raise self._failed(
                 f"could not be asked ({type(error).__name__})", "unreachable", "Check the server."
+            ) from None
+        except RuntimeError as error:
+            if "loop" not in str(error):  # closed, or a different one
+                raise
+            raise self._failed(
+                "was not asked: the client passed belongs to another event loop",
+                "wrong_loop",
+                "Make it in the asyncio.run() that uses it.",
             ) from None
 
     def _lent(self) -> AbstractAsyncContextManager[httpx2.AsyncClient]:

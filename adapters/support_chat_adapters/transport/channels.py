@@ -4,6 +4,7 @@ polls.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
@@ -50,6 +51,19 @@ class Channel(Protocol):
     def abort(self) -> None:
         """Closes at once, without a goodbye; a second call does nothing."""
         ...
+
+
+class Events:
+    """Iterates over what `next` brings; unlike an async generator it leaves nothing to finalise."""
+
+    def __init__(self, next: Callable[[], Awaitable[LinkEvent]]) -> None:
+        self._next = next
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> LinkEvent:
+        return await self._next()
 
 
 class ChannelBlocked(Exception):

@@ -2,20 +2,25 @@
 NetworkError.
 
 Nothing is retried and no redirect is followed: a Widget API does not redirect, and whatever does is
-not one. Answers are read up to a limit, as they come: none was asked for that is compressed. Errors
-name the kind of failure only, since addresses may hold credentials of a proxy.
+not one. Answers are read up to a limit, as they come: none was asked for that is compressed. No
+cookie is kept: many sessions share a client, one person after the other. Errors name host, port and
+the system's reason, and nothing more of an address, which may hold credentials of a proxy.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import httpx2
 
-from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.errors import InvalidInputError, NetworkError, NotABackendError
 
 from .wire.codec import MAX_ANSWER_BYTES, Request
 from .wire.problems import Response
@@ -30,6 +35,9 @@ A request that is sent while the other end closes its connection is lost, and no
 it was done. So we close first.
 """
 
+_PORTS: Final = {"ws": 80, "wss": 443, "http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_CHECK_PROXY: Final = "check proxy=, or HTTPS_PROXY and NO_PROXY"
+
 
 def new_client(*, tls: ssl.SSLContext | None, proxy: str | None) -> httpx2.AsyncClient:
     """A client as `WidgetAPITransport` makes one for itself: it keeps connections for a while;
@@ -42,19 +50,17 @@ def new_client(*, tls: ssl.SSLContext | None, proxy: str | None) -> httpx2.Async
             verify=True if tls is None else tls,
             proxy=proxy,
             follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             limits=httpx2.Limits(
                 max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_FOR
             ),
         )
-    except (
-        ImportError,
-        ValueError,
-        httpx2.InvalidURL,
-    ):  # ImportError: SOCKS, which is another library's
+    except (ImportError, ValueError, httpx2.InvalidURL):
+        # ImportError: SOCKS, which is another library's.
         raise InvalidInputError(
             "The proxy given as proxy=, or by the environment (HTTPS_PROXY, ALL_PROXY...), cannot "
-            "be used: name an http(s) proxy, or "
-            "install httpx2[socks] and python-socks for a SOCKS proxy."
+            "be used: name an http(s) proxy, or install httpx2[socks] and python-socks for a SOCKS "
+            "proxy."
         ) from None
 
 
@@ -73,6 +79,13 @@ def environment_proxy(base_url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
+def address_of(url: str) -> str:
+    """Host and port of a URL, as errors show them."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+
+
 @attrs.frozen
 class HTTPExchange:
     """Sends requests to the backend at `base_url` with this client, which stays its maker's."""
@@ -81,6 +94,10 @@ class HTTPExchange:
     client: httpx2.AsyncClient = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
     """Sent with every request."""
+    cookies: httpx2.Cookies = attrs.field(factory=httpx2.Cookies, repr=False)
+    """Sent with every request, and no others: what the client has gathered is somebody else's."""
+    proxy: str | None = attrs.field(default=None, repr=False)
+    """The proxy that the client goes through, if it is known."""
 
     async def send(self, request: Request, *, patience: float = 0.0) -> Response:
         """The answer, whatever its status. `patience` is how many seconds longer than usual it may
@@ -88,37 +105,70 @@ class HTTPExchange:
 
         Raises NetworkError if there is none, or if it is larger than an answer may be.
         """
-        timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=CONNECT_TIMEOUT * 3 + patience, pool=None)
         try:
-            async with self.client.stream(
+            asked = self.client.build_request(
                 request.method,
                 self.base_url + request.path,
                 headers={**self.headers, **request.headers},
                 content=request.body,
-                timeout=timeout,
-                follow_redirects=False,
-            ) as answer:
+                timeout=httpx2.Timeout(
+                    CONNECT_TIMEOUT, read=CONNECT_TIMEOUT * 3 + patience, pool=None
+                ),
+            )
+            asked.headers.pop("cookie", None)
+            if "cookie" in self.client.headers:
+                asked.headers["cookie"] = self.client.headers["cookie"]
+            self.cookies.set_cookie_header(asked)
+            answer = await self.client.send(asked, stream=True, follow_redirects=False)
+            try:
                 body = await _limited(answer)
-                return Response(
-                    answer.status_code,
-                    {name.lower(): value for name, value in answer.headers.items()},
-                    body,
-                )
+            finally:
+                await answer.aclose()
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Response(answer.status_code, headers, body, address_of(self.base_url))
         except NetworkError:
             raise
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
-            raise NetworkError(
-                f"The backend could not be asked ({type(error).__name__}): {_way_out(error)}.",
-                reason=type(error).__name__,
-            ) from None
-        except RuntimeError:
-            if not self.client.is_closed:
-                raise
-            raise NetworkError(
-                "The HTTP client of this transport is closed; make a new WidgetAPITransport.",
-                reason="closed",
-                recoverable=False,
-            ) from None
+            raise self._failure(error) from _system_error(error)
+        except RuntimeError as error:
+            if self.client.is_closed:
+                raise _unusable("is closed", "closed") from None
+            if "loop" in str(error):  # closed, or a different one
+                raise _unusable("belongs to another event loop", "wrong_loop") from None
+            raise
+
+    def _failure(self, error: Exception) -> NetworkError:
+        """What went wrong, by name: whose fault it is, what the system says, and the way out."""
+        address, cause = address_of(self.base_url), _system_error(error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return NotABackendError(
+                f"{address} shows a certificate that is not trusted: {cause.verify_message}. Pass "
+                "tls= for an authority of your own, or check base_url.",
+                reason="certificate_not_trusted",
+            )
+        proxy = None if self.proxy is None else address_of(self.proxy)
+        peer = address if proxy is None else f"the proxy {proxy}"
+        way_out = "check the network and base_url" if proxy is None else _CHECK_PROXY
+        said = "it broke off" if cause is None or cause.errno is None else os.strerror(cause.errno)
+        match error:
+            case httpx2.ProxyError():
+                what, way_out = f"the proxy {proxy or 'on the way'} refused", _CHECK_PROXY
+            case _ if isinstance(cause, socket.gaierror):
+                host = peer.rpartition(":")[0]
+                what = f"the host {host} is unknown ({cause.strerror})"
+            case _ if isinstance(cause, ssl.SSLError):
+                what = (
+                    f"{address} does not speak TLS as expected ({cause.reason or 'it broke off'})"
+                )
+            case httpx2.ConnectTimeout():
+                what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
+            case httpx2.ConnectError():
+                what = f"{peer} cannot be reached: {said}"
+            case httpx2.TimeoutException():
+                what = f"{address} does not answer in time"
+            case _:
+                what = f"{address} did not answer: {said}"
+        return NetworkError(f"{what[0].upper()}{what[1:]}; {way_out}.", reason=type(error).__name__)
 
 
 async def _limited(answer: httpx2.Response) -> bytes:
@@ -135,19 +185,19 @@ async def _limited(answer: httpx2.Response) -> bytes:
     return b"".join(chunks)
 
 
-def _way_out(error: BaseException) -> str:
-    if _distrusted(error):
-        return (
-            "its certificate is not trusted, or is another host's; pass tls= for an authority "
-            "of your own"
-        )
-    if isinstance(error, httpx2.ProxyError):
-        return "the proxy refused; check proxy=, or HTTPS_PROXY and NO_PROXY"
-    return "check the network and base_url"
+def _unusable(what: str, reason: str) -> NetworkError:
+    return NetworkError(
+        f"The HTTP client of this transport {what}; make a new WidgetAPITransport, and its http= "
+        "if you pass one, in the asyncio.run() that uses it.",
+        reason=reason,
+        recoverable=False,
+    )
 
 
-def _distrusted(error: BaseException | None) -> bool:
-    """Whether a TLS certificate that was not accepted is at the bottom of this."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _system_error(error: BaseException | None) -> OSError | None:
+    """What the operating system or its TLS said first, at the bottom of a client's error."""
+    while error is not None and not (isinstance(error, OSError) and error.errno is not None):
+        # of the addresses of a host that failed, the first
+        several = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        error = several[0] if several else error.__cause__ or error.__context__
+    return error

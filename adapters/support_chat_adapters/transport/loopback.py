@@ -28,6 +28,8 @@ from support_chat.ports import (
 from support_chat.values import Changes, Conversation, Message
 from support_chat_adapters.backend import Backend, Connection, Operation
 
+from .channels import Events
+
 T = TypeVar("T")
 
 
@@ -81,7 +83,7 @@ class LoopbackLink:
 
     def events(self) -> AsyncIterator[LinkEvent]:
         """What the backend sends, in order, once; raises NetworkError when the link is over."""
-        return _Events(self._connection)
+        return Events(self._connection.next)
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
         """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they
@@ -149,21 +151,6 @@ class LoopbackLink:
         if connection.is_closed:
             raise _lost()
         return carried.result()
-
-
-class _Events:
-    """An iterator over a connection's outbox; unlike an async generator it leaves nothing to
-    finalise.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __aiter__(self) -> _Events:
-        return self
-
-    async def __anext__(self) -> LinkEvent:
-        return await self._connection.next()
 
 
 def _lost() -> NetworkError:

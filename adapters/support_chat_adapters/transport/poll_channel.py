@@ -90,9 +90,10 @@ class PollChannel:
     async def _go_on(self) -> None:
         try:
             while self._failure is None:
-                began, before = self._loop.time(), (self._cursor, self._expired)
-                self._take(await self._poll(self._cursor, self._wait, self._expired))
-                if (self._cursor, self._expired) == before:
+                began, expired = self._loop.time(), self._expired
+                polled = await self._poll(self._cursor, self._wait, expired)
+                self._take(polled)
+                if not polled.frames and self._expired == expired:
                     await asyncio.sleep(min(PAUSE, began + self._wait - self._loop.time()))
         except BackendRejectedError as error:
             if error.code == "auth_required":
@@ -109,7 +110,8 @@ class PollChannel:
                     reason=error.reason,
                 )
             )
-        except Exception as error:  # a client of the user's may raise what it likes; whoever listens has to hear of it
+        except Exception as error:
+            # a client of the user's may raise what it likes; whoever listens has to hear of it
             self._end(error)
 
     def _take(self, polled: Polled) -> None:

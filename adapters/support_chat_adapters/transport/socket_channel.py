@@ -12,11 +12,13 @@ from typing import Any, Final, TypeAlias, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.protocol import Event
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
 from .channels import Attached, ChannelBlocked
+from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
 from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
 from .wire.problems import Response, error_of
@@ -32,14 +34,28 @@ DEBUG lines are off unless this logger itself is turned on: realtime tokens and 
 have no place in a log."""
 LOG.setLevel(logging.INFO)
 
+CLOSE_PATIENCE: Final = 1.0
+"""Seconds that a gateway has to end the connection after its close frame."""
 _OURS: Final = 4000
 """Close codes from here on were sent by a gateway, not by something in between..."""
 _SERVERS: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.RESTART, CloseCode.TRY_LATER})
 """... and so were these, which say that the way is free and the gateway is not."""
 
 
+class _Connection(ClientConnection):
+    """Waits only briefly for the end of TCP after a close frame, which has said all there is."""
+
+    def process_event(self, event: Event) -> None:
+        super().process_event(event)
+        if self.protocol.close_rcvd is not None:
+            self.loop.call_later(CLOSE_PATIENCE, self.transport.abort)
+
+
 class ConnectDirectly(connect):
     """`connect()` that follows no redirect, which is what `process_redirect` is there to decide."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, create_connection=_Connection, **options)
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """What was answered is the answer."""
@@ -76,19 +92,16 @@ async def open_socket(
     except InvalidStatus as refusal:
         answer = refusal.response
         headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-        error = error_of(Response(answer.status_code, headers, bytes(answer.body or b"")))
+        body = bytes(answer.body or b"")
+        error = error_of(Response(answer.status_code, headers, body, address_of(url)))
         # a proxy's page, or an old server: polling may still work
         if error.code == "network_error":
             raise ChannelBlocked from None
         raise error from None
     except NetworkError:  # what the gateway itself has said
         raise
-    except (
-        WebSocketException,
-        OSError,
-        TimeoutError,
-        ImportError,
-    ):  # ImportError: SOCKS, which is another library's
+    except (WebSocketException, OSError, TimeoutError, ImportError):
+        # ImportError: SOCKS, which is another library's.
         raise ChannelBlocked from None
     return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
 

@@ -14,6 +14,7 @@ import contextlib
 import ssl
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
+from weakref import WeakKeyDictionary
 
 import attrs
 import httpx2
@@ -67,8 +68,12 @@ class WidgetAPITransport:
       with the same arguments; None for a network that is known to block them, so that polls are
       used from the beginning.
 
-    Raises InvalidInputError for a `base_url` that is no http(s) address, or one with a user and
-    password in it, and for a `ping_every`, `poll_wait` or `socket_patience` that cannot be.
+    It keeps no cookies: none that a backend sets is sent again, of `http` only those that it held
+    when it was passed.
+
+    Raises InvalidInputError for a `base_url` that is no http(s) address, one with a user and
+    password in it or one that ends with `/widget/v1`, for a proxy that cannot be used, and for a
+    `ping_every`, `poll_wait` or `socket_patience` that cannot be.
     """
 
     def __init__(
@@ -97,7 +102,14 @@ class WidgetAPITransport:
         self._poll_wait = poll_wait
         self._socket_patience = socket_patience
         self._given = http
-        self._own: httpx2.AsyncClient | None = None
+        # a copy: what a backend sets later is not for the next person
+        self._cookies = httpx2.Cookies(None if http is None else http.cookies)
+        # made here, so that a proxy that cannot be used is refused here
+        self._spare = new_client(tls=tls, proxy=proxy) if http is None else None
+        self._own: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = (
+            WeakKeyDictionary()
+        )
+        """A client for each event loop: connections belong to the loop that opened them."""
         self._connect: Connect | None = (
             ConnectDirectly if isinstance(websocket, Unset) else websocket
         )
@@ -137,7 +149,7 @@ class WidgetAPITransport:
         more. A second call does nothing.
         """
         self._closed = True
-        client, self._own = self._own, None
+        client = self._own.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
 
@@ -148,12 +160,22 @@ class WidgetAPITransport:
                 reason="closed",
                 recoverable=False,
             )
-        client = self._given or self._own
+        loop = asyncio.get_running_loop()
+        client = self._given or self._own.get(loop) or self._spare
         if client is None:
-            client = self._own = new_client(tls=self._tls, proxy=self._proxy)
+            client = new_client(tls=self._tls, proxy=self._proxy)
+        if self._given is None:
+            self._own[loop], self._spare = client, None
         return HTTPExchange(
-            self._base_url, client, {} if self._origin is None else {"origin": self._origin}
+            self._base_url,
+            client,
+            {} if self._origin is None else {"origin": self._origin},
+            self._cookies,
+            self._proxy_on_the_way() if self._given is None else None,
         )
+
+    def _proxy_on_the_way(self) -> str | None:
+        return environment_proxy(self._base_url) if self._proxy is None else self._proxy
 
     async def _channel(
         self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None
@@ -195,8 +217,7 @@ class WidgetAPITransport:
         )
 
     def _socket_options(self) -> dict[str, Any]:
-        proxy = environment_proxy(self._base_url) if self._proxy is None else self._proxy
-        options: dict[str, Any] = {"proxy": proxy, "origin": self._origin}
+        options: dict[str, Any] = {"proxy": self._proxy_on_the_way(), "origin": self._origin}
         if self._tls is not None and self._base_url.startswith("https:"):
             options["ssl"] = self._tls
         return options
@@ -224,4 +245,9 @@ def _checked(base_url: str) -> str:
             "base_url must hold no user or password: requests carry the session's credential in "
             "their place."
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    path = parts.path.rstrip("/")
+    if path.endswith(endpoints.BASE):
+        raise InvalidInputError(
+            f"base_url ends with {endpoints.BASE}, which every request adds itself; leave it out."
+        )
+    return f"{parts.scheme}://{parts.netloc}{path}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ from support_chat.ports import (
 )
 from support_chat.values import Changes, Conversation, Message
 
-from .channels import Channel
+from .channels import Channel, Events
 from .http_exchange import HTTPExchange
 from .wire import codec, endpoints, payloads, translation
 from .wire.endpoints import Endpoint
@@ -31,6 +31,10 @@ from .wire.problems import Response
 
 T = TypeVar("T")
 P = TypeVar("P", bound=msgspec.Struct)
+Page = TypeVar("Page", payloads.ConversationsPage, payloads.MessagesPage)
+
+MOST_PAGES: Final = 1000
+"""Pages of a listing that are asked for: 200,000 items, where each page is full."""
 
 
 class WidgetLink:
@@ -58,14 +62,16 @@ class WidgetLink:
 
     def events(self) -> AsyncIterator[LinkEvent]:
         """What the backend sends, in order, once; raises NetworkError when the link is over."""
-        return _Events(self)
+        return Events(self.next)
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
         """Upgrades the visitor to a user; AuthRefusedError leaves the visitor exactly as they
         were.
         """
         answer = await self._ask(
-            endpoints.IDENTIFY, payloads.Identified, translation.identify_of(request)
+            endpoints.IDENTIFY,
+            payloads.Identified,
+            translation.payload_of(request, payloads.Identify),
         )
         self._channel.renewed()
         return translation.identify_answer_of(answer)
@@ -89,41 +95,27 @@ class WidgetLink:
         """Sends a message; returns it as the backend stored it."""
         if message.conversation_id is None:
             begins = translation.beginning_of(message)
-            return translation.message_to(
-                (await self._ask(endpoints.START, payloads.ConversationStarted, begins)).message
-            )
+            started = await self._ask(endpoints.START, payloads.ConversationStarted, begins)
+            return translation.value_of(started.message, Message)
         sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
         stored = await self._ask(
             endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id
         )
-        return translation.message_to(stored)
+        return translation.value_of(stored, Message)
 
     async def conversations(self) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first: all pages."""
-        found: list[Conversation] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            page = await self._ask(
-                endpoints.CONVERSATIONS, payloads.ConversationsPage, query=_page(cursor)
-            )
-            found.extend(translation.conversation_to(item) for item in page.conversations)
-            cursor = page.next_cursor
-        return tuple(found)
+        pages = self._pages(endpoints.CONVERSATIONS, payloads.ConversationsPage)
+        return [
+            translation.conversation_to(item) async for page in pages for item in page.conversations
+        ]
 
     async def messages(self, conversation_id: str) -> Sequence[Message]:
         """Lists the messages of a conversation, oldest first: all pages."""
-        found: list[Message] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            page = await self._ask(
-                endpoints.MESSAGES,
-                payloads.MessagesPage,
-                conversation_id=conversation_id,
-                query=_page(cursor),
-            )
-            found.extend(translation.message_to(item) for item in page.messages)
-            cursor = page.next_cursor
-        return tuple(found)
+        pages = self._pages(endpoints.MESSAGES, payloads.MessagesPage, conversation_id)
+        return [
+            translation.value_of(item, Message) async for page in pages for item in page.messages
+        ]
 
     async def mark_read(self, conversation_id: str) -> ReadAnswer:
         """Counts the messages of a conversation so far as read."""
@@ -159,6 +151,29 @@ class WidgetLink:
             if event.cursor != self._cursor:
                 self._cursor = event.cursor
                 return event
+
+    async def _pages(
+        self, endpoint: Endpoint, kind: type[Page], conversation_id: str | None = None
+    ) -> AsyncIterator[Page]:
+        """The pages of a listing. Raises NetworkError for one that would not end: it comes back to
+        a page, or is longer than a listing may be.
+        """
+        cursor, before = "", set[str]()
+        for _ in range(MOST_PAGES):
+            query = {"limit": str(endpoints.LARGEST_PAGE), **({"cursor": cursor} if cursor else {})}
+            page = await self._ask(endpoint, kind, conversation_id=conversation_id, query=query)
+            yield page
+            if page.next_cursor is None:
+                return
+            before.add(cursor)
+            cursor = page.next_cursor
+            if cursor in before:
+                break
+        raise NetworkError(
+            f"The answers to {endpoint.name} do not end: the listing comes back to a page, or has "
+            f"more than {MOST_PAGES}. Check the backend.",
+            reason="endless_listing",
+        )
 
     async def _ask(
         self,
@@ -212,28 +227,10 @@ class WidgetLink:
             task.cancel()
 
 
-class _Events:
-    """An iterator over a link's events; unlike an async generator it leaves nothing to finalise."""
-
-    def __init__(self, link: WidgetLink) -> None:
-        self._link = link
-
-    def __aiter__(self) -> _Events:
-        return self
-
-    async def __anext__(self) -> LinkEvent:
-        return await self._link.next()
-
-
 def _seen(task: asyncio.Task[Any]) -> None:
     """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
     if not task.cancelled():
         task.exception()
-
-
-def _page(cursor: str) -> Mapping[str, str]:
-    """The query for the page at a cursor, the empty one for the first."""
-    return {"limit": str(endpoints.LARGEST_PAGE), **({"cursor": cursor} if cursor else {})}
 
 
 def _lost() -> NetworkError:

@@ -76,6 +76,41 @@ def _split(
     return effects[:own], effects[own:]
 
 
+@attrs.frozen
+class Written:
+    """A row as somebody writes it: without the entries and exits of what it begins and ends.
+
+    `effects` have `begin NAME` and `end NAME` in their places.
+    """
+
+    clears: tuple[str, ...]
+    assigns: Mapping[str, str | None]
+    effects: tuple[str, ...]
+
+
+def as_written(row: Transition, composites: Sequence[Composite]) -> Written:
+    """A flat row, with what composites say once said once; one that leaves some of it out is shown
+    as it is.
+    """
+    if any(left_open(row, composites)):
+        return Written(row.clears, row.assigns, row.effects)
+    ended, effects = ending(row, composites), row.effects
+    for part in composites:
+        if part.begins(row) and part.entry:
+            effects = (f"begin {part.name}", *effects[len(part.entry) :])
+    for part in outer(ended):
+        if part.exit:
+            start = _position(effects, part.exit) or 0
+            effects = (*effects[:start], f"end {part.name}", *effects[start + len(part.exit) :])
+    cleared = {fact for part in ended for fact in part.clears} - {part.fact for part in ended}
+    assigned = {register for part in ended for register in part.assigns}
+    return Written(
+        tuple(fact for fact in row.clears if fact not in cleared),
+        {register: of for register, of in row.assigns.items() if register not in assigned},
+        effects,
+    )
+
+
 def left_open(row: Transition, composites: Sequence[Composite]) -> Iterator[str]:
     """What a flat row that begins or ends a composite leaves out of its entry or exit, in words."""
     for part in composites:
@@ -90,9 +125,11 @@ def left_open(row: Transition, composites: Sequence[Composite]) -> Iterator[str]
             if register not in row.assigns:
                 yield f"{row.name} ends {part.name} and does not assign {register}"
     for part in outer(ended):
-        if not _contains(row.effects, part.exit):
+        if _position(row.effects, part.exit) is None:
             yield f"{row.name} ends {part.name} without its exit"
 
 
-def _contains(effects: tuple[str, ...], block: tuple[str, ...]) -> bool:
-    return any(effects[i : i + len(block)] == block for i in range(len(effects) - len(block) + 1))
+def _position(effects: tuple[str, ...], block: tuple[str, ...]) -> int | None:
+    """Where the block stands among the effects."""
+    starts = range(len(effects) - len(block) + 1)
+    return next((i for i in starts if effects[i : i + len(block)] == block), None)

@@ -38,7 +38,9 @@ def _entries(value: Iterable[Ignored]) -> tuple[Ignored, ...]:
     return tuple(value)
 
 
-def _parts(value: Iterable[Composite]) -> tuple[Composite, ...]:
+def _parts(value: Iterable[Composite] | Mapping[str, Iterable[str]]) -> tuple[Composite, ...]:
+    if isinstance(value, Mapping):  # phases that a picture shows as one, by the name of the whole
+        return tuple(Composite(name=name, phases=phases) for name, phases in value.items())
     return tuple(value)
 
 

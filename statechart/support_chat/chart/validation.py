@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
-from .model import Arm, Ask, Fail, Present, Raise, Refuse, Same, Stored, Transition
+from .model import Arm, Ask, Carried, Fail, Present, Raise, Refuse, Same, Stored, Transition
 
 if TYPE_CHECKING:
     from .model import Chart
@@ -28,7 +28,15 @@ def check(chart: Chart) -> None:
     """Raises one ChartError that names every problem of `chart`; returns when there is none."""
     problems = tuple(dict.fromkeys([*_unknown_names(chart), *_misused_names(chart)]))
     if not problems:  # the other checks would only repeat what a misspelt name causes
-        found = (_overlaps, _dead_rows, _idle_facts, _unanswered_errors, _loose_ends, _late_rows)
+        found = (
+            _overlaps,
+            _dead_rows,
+            _idle_facts,
+            _empty_handed,
+            _unanswered_errors,
+            _loose_ends,
+            _late_rows,
+        )
         problems = tuple(dict.fromkeys(problem for look in found for problem in look(chart)))
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
@@ -174,6 +182,19 @@ def _idle_facts(chart: Chart) -> Iterator[str]:
             yield f"fact {fact!r} is never read by a guard"
         if isinstance(kind, Stored) and fact not in written:
             yield f"fact {fact!r} is never set"
+
+
+def _empty_handed(chart: Chart) -> Iterator[str]:
+    """An internal trigger brings nothing along: what a call carried is gone by then."""
+    raised = {spec.trigger for spec in chart.effects.values() if isinstance(spec, Raise)}
+    carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+    for row in chart.transitions:
+        for fact in carried.intersection((*row.when, *row.unless)):
+            for trigger in (raised - set(chart.external)).intersection(row.trigger):
+                yield (
+                    f"{row.name}: reads {fact!r}, which the internal trigger {trigger!r} never "
+                    "carries"
+                )
 
 
 def _unanswered_errors(chart: Chart) -> Iterator[str]:

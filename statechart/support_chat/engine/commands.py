@@ -1,6 +1,7 @@
 """What the engine tells a shell to do, as data: to be done in order, each by one line of a shell.
 
-Events stand in the same list, before what they announce.
+Events stand in the same list, before what they announce. (None of these has slots: a step makes
+several, and attrs initialises a frozen class without them in half the time.)
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Request:
     """What an adapter is asked for; the shell gives it back with each of its outcomes.
 
@@ -28,7 +29,7 @@ class Request:
     link: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Perform:
     """Ask an adapter; report its outcome, at the latest after `limit` seconds."""
 
@@ -36,14 +37,14 @@ class Perform:
     limit: float
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Cancel:
     """Cancel what is under way on these lanes; what ends all the same is reported all the same."""
 
     lanes: tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Arm:
     """Start a timer, or start it anew, to run for so many seconds."""
 
@@ -51,14 +52,14 @@ class Arm:
     seconds: float
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Disarm:
     """Stop these timers; one that does not run is fine."""
 
     timers: tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Settle:
     """End this call, with a result or with an error; each call is settled once."""
 
@@ -67,21 +68,21 @@ class Settle:
     error: Exception | None = None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Keep:
     """Listen to this link: it is the session's from now on."""
 
     link: int
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Close:
     """Abort this link; nothing of it is heard any more."""
 
     link: int
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Emit:
     """Tell listeners of this event, once the step is over. The shell stamps it."""
 

@@ -6,12 +6,24 @@ triggers that they raise run to completion before anything else can happen.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from ..chart.machine import Compiled
 from ..chart.machine import Input as ChartInput
-from ..chart.model import Arm, Ask, Blame, Carried, Chart, Derived, Join, Reader, Transition
+from ..chart.model import (
+    Arm,
+    Ask,
+    Blame,
+    Carried,
+    Chart,
+    Derived,
+    Join,
+    Reader,
+    Refusal,
+    Transition,
+)
 from ..errors import ChartError, SupportChatError
 from .commands import Close, Command, Emit
 from .inputs import (
@@ -144,14 +156,14 @@ class Engine:
 
     def step(self, snapshot: Snapshot, happened: Input, now: Now) -> Reaction:
         """Takes what happened; returns the next snapshot and what is to be done, in order."""
-        step = Step(snapshot, self.program.semantics)
-        moment, late, named = self._moment(step, happened, now)
+        semantics = self.program.semantics
+        step = Step(snapshot, semantics)
+        moment = self._TAKE[type(happened)](self, step, happened, now)
         if moment is not None:
-            self._fire(step, moment, late, named)
+            self._fire(step, moment)
             while step.raised:
-                trigger = step.raised.popleft()
-                self._fire(step, Moment(trigger, now, self.settings, self.keys), False, None)
-            step.emit(step.semantics.changes(snapshot.context, step.context))
+                self._fire(step, Moment(step.raised.popleft(), now, self.settings, self.keys))
+            step.emit(semantics.changes(snapshot.context, step.context))
         return Reaction(step.snapshot(), tuple(step.commands), tuple(step.fired))
 
     def facts(self, snapshot: Snapshot, now: Now) -> frozenset[str]:
@@ -164,96 +176,108 @@ class Engine:
             if isinstance(kind, Derived) and kind.reads and kind.reads(snapshot.context, moment)
         }
 
-    # --- what happened ----------------------------------------------------------------------------
+    # --- what happened: each input becomes a moment, or nothing that the chart is asked about -----
 
-    def _moment(
-        self, step: Step, happened: Input, now: Now
-    ) -> tuple[Moment | None, bool, str | None]:
-        """The moment, whether it is superseded, and whom it names; None if nothing is to be asked
-        of the chart.
-        """
-        program, settings, keys = self.program, self.settings, self.keys
-        match happened:
-            case CallMade(call, trigger, arguments):
-                moment = Moment(trigger, now, settings, keys, call=call, arguments=arguments)
-                return moment, False, program.semantics.names(moment)
-            case Outcome(request=request):
-                if not request.lane:
-                    return None, False, None  # nobody waits for it
-                return self._ended(step, happened, now)
-            case Heard(link, event, error):
-                trigger, brought = program.semantics.hears(event)
-                moment = Moment(trigger, now, settings, keys, result=event, error=error or brought)
-                position = program.lane[program.chart.events[trigger]]
-                return moment, step.current[position] != link, None
-            case Expired(timer):
-                return Moment(program.expiries[timer], now, settings, keys), False, None
-            case Hinted(trigger):
-                return Moment(trigger, now, settings, keys), False, None
-            case AwaiterCame(call):
-                step.abandoned -= {call}
-                return None, False, None
-            case AwaiterLeft(call):
-                step.abandoned |= {call}
-                for slot, waiters in step.slots.items():
-                    calls = {waiter.call for waiter in waiters}
-                    if call in calls and calls <= step.abandoned and slot in program.abandonment:
-                        left = program.abandonment[slot]
-                        return Moment(left, now, settings, keys), False, None
-                return None, False, None
+    def _called(self, step: Step, made: CallMade, now: Now) -> Moment:
+        moment = Moment(made.trigger, now, self.settings, self.keys, made.call, made.arguments)
+        moment.named = step.semantics.names(moment)
+        return moment
 
-    def _ended(self, step: Step, ended: Outcome, now: Now) -> tuple[Moment, bool, str | None]:
+    def _ended(self, step: Step, ended: Outcome, now: Now) -> Moment | None:
         program, request = self.program, ended.request
+        if not request.lane:
+            return None  # nobody waits for it
         spec = program.chart.effects[request.effect]
         if not isinstance(spec, Ask):
             raise ChartError(f"{request.effect!r} asks for nothing, so nothing can come of it.")
         trigger, result, error = _outcome(spec, ended, now)
+        moment = Moment(
+            trigger, now, self.settings, self.keys, result=result, error=error, request=request
+        )
         if error is not None and ended.error is None and spec.dispose is not None:
             step.commands += spec.dispose(request, None, self.settings)
         if request.link in step.leaving:
             step.leaving = tuple(link for link in step.leaving if link != request.link)
             step.commands.append(Close(request.link or 0))
         if spec.several:
-            late = request.call not in step.asking
+            moment.late = request.call not in step.asking
         else:
-            position = program.lane[request.lane]
-            late = step.current[position] != request.number
-            if not late:  # whatever else comes of this request is late
-                current = step.current
+            current, position = step.current, program.lane[request.lane]
+            moment.late = current[position] != request.number
+            if not moment.late:  # whatever else comes of this request is late
                 step.current = (*current[:position], 0, *current[position + 1 :])
+        moment.named = step.semantics.names(moment)
+        return moment
+
+    def _heard(self, step: Step, heard: Heard, now: Now) -> Moment:
+        program, event = self.program, heard.event
+        trigger, error = program.semantics.hears(event)
         moment = Moment(
-            trigger, now, self.settings, self.keys, result=result, error=error, request=request
+            trigger, now, self.settings, self.keys, result=event, error=heard.error or error
         )
-        return moment, late, program.semantics.names(moment)
+        lane = program.lane[program.chart.events[trigger]]
+        moment.late = step.current[lane] != heard.link
+        return moment
+
+    def _expired(self, step: Step, expired: Expired, now: Now) -> Moment:
+        return Moment(self.program.expiries[expired.timer], now, self.settings, self.keys)
+
+    def _hinted(self, step: Step, hinted: Hinted, now: Now) -> Moment:
+        return Moment(hinted.trigger, now, self.settings, self.keys)
+
+    def _came(self, step: Step, came: AwaiterCame, now: Now) -> None:
+        step.abandoned -= {came.call}
+
+    def _left(self, step: Step, left: AwaiterLeft, now: Now) -> Moment | None:
+        step.abandoned |= {left.call}
+        for slot, waiters in step.slots.items():
+            calls = {waiter.call for waiter in waiters}
+            if left.call in calls and calls <= step.abandoned:
+                trigger = self.program.abandonment.get(slot)
+                return Moment(trigger, now, self.settings, self.keys) if trigger else None
+        return None
+
+    _TAKE: ClassVar[Mapping[type, Callable[[Any, Step, Any, Now], Moment | None]]] = {
+        CallMade: _called,
+        Outcome: _ended,
+        Heard: _heard,
+        Expired: _expired,
+        Hinted: _hinted,
+        AwaiterCame: _came,
+        AwaiterLeft: _left,
+    }
 
     # --- the chart --------------------------------------------------------------------------------
 
-    def _fire(self, step: Step, moment: Moment, late: bool, named: str | None) -> None:
+    def _fire(self, step: Step, moment: Moment) -> None:
         """Fires the row that the chart says, and does what its effects say."""
-        program, before = self.program, step.state
-        trigger = moment.trigger
-        if late:
+        program, before, trigger = self.program, step.state, moment.trigger
+        bits = 0
+        if moment.late:
             bits = program.machine.late
         else:
-            bits = 0
             for bit, reads in program.readers[before.phase, trigger]:
                 if reads(step.context, moment):
                     bits |= bit
-        step.state, row = program.machine.fire(before, ChartInput(trigger, bits, named))
-        step.fired.append(Fired(before.phase, trigger, bits, named, row))
-        phase = step.state.phase
-        if phase != before.phase:
-            step.commands.append(Emit(step.semantics.moves(before.phase, phase, row.reason)))
-        step.moment = moment
-        moment.failure = moment.error
+        step.state, row = program.machine.fire(before, ChartInput(trigger, bits, moment.named))
+        step.fired.append(Fired(before.phase, trigger, bits, moment.named, row))
+        step.moment, moment.failure = moment, moment.error
+        if step.state is not before:
+            phase = step.state.phase
+            if phase != before.phase:
+                step.commands.append(Emit(step.semantics.moves(before.phase, phase, row.reason)))
         if row.error is not None:
-            called = program.semantics.calls(trigger, moment.arguments)
-            moment.failure = error = row.error.make(called, step.state.phase)
-            if row.error.details is not None:
-                row.error.details(error, step.context, moment)
-            error.__cause__ = moment.error
+            self._refuse(step, moment, row.error)
         for action in program.plans.get(row.name, ()):
             action(step)
+
+    def _refuse(self, step: Step, moment: Moment, refusal: Refusal) -> None:
+        """The calls that the row fails or refuses are told so."""
+        called = step.semantics.calls(moment.trigger, moment.arguments)
+        moment.failure = error = refusal.make(called, step.state.phase)
+        if refusal.details is not None:
+            refusal.details(error, step.context, moment)
+        error.__cause__ = moment.error
 
 
 # --- what an adapter did --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ _DRAW: Final = 16
 """Bytes of one draw."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Now:
     """The clocks and the randomness of one step.
 
@@ -47,7 +47,7 @@ class LimitReachedError(Exception):
         self.seconds = seconds
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class CallMade:
     """A user calls: `call` is its number, never used before in this session."""
 
@@ -56,7 +56,7 @@ class CallMade:
     arguments: Any = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Outcome:
     """A request has ended with its `result`, or with the `error` that the adapter raised.
 
@@ -68,7 +68,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Heard:
     """A link, by its number, has yielded an event; None if it is lost, with the `error` if any."""
 
@@ -77,28 +77,28 @@ class Heard:
     error: Exception | None = None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Expired:
     """A timer has run out."""
 
     timer: str
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Hinted:
     """The platform hints at something: an external trigger that is no call."""
 
     trigger: str
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class AwaiterLeft:
     """Nobody awaits this call any more: the last one who did was cancelled."""
 
     call: int
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class AwaiterCame:
     """Somebody awaits a call that everybody had left."""
 

@@ -28,4 +28,8 @@ class Moment:
     result: Any = None
     error: Exception | None = None
     request: Request | None = None
+    late: bool = False
+    """Whether it is superseded."""
+    named: str | None = None
+    """Whom it names."""
     failure: Exception | None = None

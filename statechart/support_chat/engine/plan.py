@@ -78,7 +78,8 @@ class Step:
 
     def emit(self, events: Iterable[Any]) -> None:
         """Adds the events to the commands."""
-        self.commands += [Emit(event) for event in events]
+        for event in events:
+            self.commands.append(Emit(event))
 
     def take(self, slot: str) -> tuple[Waiter, ...]:
         """Empties the slot; returns who waited there, the first first."""
@@ -99,22 +100,18 @@ class Step:
         if self.abandoned:
             waiting = {w.call for group in self.slots.values() for w in group}
             self.abandoned = frozenset(call for call in self.abandoned if call in waiting)
-        after: Snapshot = object.__new__(
-            Snapshot
-        )  # its initialiser would set each attribute by itself
-        vars(after).update(
-            state=self.state,
-            context=self.context,
-            current=self.current,
-            serial=self.serial,
-            link=self.link,
-            leaving=self.leaving,
-            slots=self.slots,
-            detached=self.detached,
-            asking=self.asking,
-            abandoned=self.abandoned,
+        return Snapshot(
+            self.state,
+            self.context,
+            self.current,
+            self.serial,
+            self.link,
+            self.leaving,
+            self.slots,
+            self.detached,
+            self.asking,
+            self.abandoned,
         )
-        return after
 
 
 Action: TypeAlias = "Callable[[Step], None]"

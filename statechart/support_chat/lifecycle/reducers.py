@@ -361,12 +361,15 @@ def moved(previous: str, current: str, reason: str) -> AnyEvent:
     return PhaseChanged(Phase(previous), Phase(current), reason)
 
 
-def changed(before: Context, after: Context) -> Iterable[AnyEvent]:
+def changed(before: Context, after: Context) -> Events:
     """A whole step has changed who we are, or what is unread."""
-    if before.identity != after.identity:
-        yield AuthChanged(after.identity)
-    if before.unread != after.unread:
-        yield UnreadChanged(after.unread)
+    events: list[AnyEvent] = []
+    if after is not before:  # most steps change nothing
+        if after.identity is not before.identity and after.identity != before.identity:
+            events.append(AuthChanged(after.identity))
+        if before.unread != after.unread:
+            events.append(UnreadChanged(after.unread))
+    return events
 
 
 # --- helpers -----------------------------------------------------------------------------------

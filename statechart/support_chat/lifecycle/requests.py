@@ -18,9 +18,6 @@ from ..values import Changes
 from .context import Context
 from .tokens import Token, read_token
 
-VISITOR = "visitor"
-"""The name of the one key that is stored."""
-
 
 @attrs.frozen
 class Keys:
@@ -29,14 +26,21 @@ class Keys:
     workspace_id: str
     widget_id: str
     scope: str
+    prefix: str = attrs.field(init=False, repr=False)
+    """What every key of the scope begins with: no two scopes share one (property S23), whatever
+    characters their ids hold.
+    """
 
-    def key(self, name: str) -> str:
-        """The storage key of `name`: no two scopes share one (property S23), whatever characters
-        their ids hold.
-        """
-        parts = (self.workspace_id, self.widget_id, self.scope, name)
+    @prefix.default
+    def _prefix(self) -> str:
+        parts = (self.workspace_id, self.widget_id, self.scope)
         escaped = (part.replace("%", "%25").replace("/", "%2F") for part in parts)
-        return "/".join(("support-chat", *escaped))
+        return "/".join(("support-chat", *escaped, ""))
+
+    @property
+    def visitor(self) -> str:
+        """The one key that is stored: the visitor's secret."""
+        return f"{self.prefix}visitor"
 
 
 # --- the requests ---------------------------------------------------------------------------------
@@ -140,27 +144,27 @@ class Release:
 
 def check_storage(context: Context, moment: Moment) -> CheckStorage:
     """To read the visitor's key."""
-    return CheckStorage(moment.keys.key(VISITOR))
+    return CheckStorage(moment.keys.visitor)
 
 
 def create_visitor(context: Context, moment: Moment) -> CreateVisitor:
     """To read the visitor's secret, or mint it."""
-    return CreateVisitor(moment.keys.key(VISITOR))
+    return CreateVisitor(moment.keys.visitor)
 
 
 def replace_visitor(context: Context, moment: Moment) -> ReplaceVisitor:
     """To retire the visitor who was merged."""
-    return ReplaceVisitor(moment.keys.key(VISITOR), context.visitor or "")
+    return ReplaceVisitor(moment.keys.visitor, context.visitor or "")
 
 
 def clear_user(context: Context, moment: Moment) -> Clear:
     """To remove every key of the scope but the visitor."""
-    return Clear(moment.keys.key(""), keep=moment.keys.key(VISITOR))
+    return Clear(moment.keys.prefix, keep=moment.keys.visitor)
 
 
 def clear_all(context: Context, moment: Moment) -> Clear:
     """To remove every key of the scope."""
-    return Clear(moment.keys.key(""), keep=None)
+    return Clear(moment.keys.prefix, keep=None)
 
 
 def fetch_token(context: Context, moment: Moment) -> FetchToken:

@@ -15,7 +15,16 @@ import attrs
 from ..engine import Request
 from ..errors import TokenProviderError
 from ..lifecycle import requests as r
-from ..ports import Link, ListMessages, MarkRead, Outgoing, Storage, TokenProvider, Transport
+from ..ports import (
+    Link,
+    ListConversations,
+    ListMessages,
+    MarkRead,
+    Outgoing,
+    Storage,
+    TokenProvider,
+    Transport,
+)
 from .threads import DaemonThreads
 
 
@@ -76,18 +85,20 @@ async def _elsewhere(provider: TokenProvider) -> Any:
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:
-    link = adapters.links[request.number] = await adapters.transport.open(payload.credentials)
+    link: Any = await adapters.transport.open(payload.credentials)
+    if hasattr(link, "abort"):  # else there is nothing to close
+        adapters.links[request.number] = link
     return getattr(link, "welcome", None)  # what is no link has none
 
 
 async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> object:
-    link, use = adapters.link(request), payload.use
-    return await _USES[type(use)](link, use)
+    return await _USES[type(payload.use)](adapters.link(request), payload.use)
 
 
 _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingProxyType(
     {
         Outgoing: lambda link, use: link.send(use),
+        ListConversations: lambda link, use: link.conversations(),
         ListMessages: lambda link, use: link.messages(use.conversation_id),
         MarkRead: lambda link, use: link.mark_read(use.conversation_id),
     }

@@ -200,7 +200,6 @@ class Life:
             *(made.awaiter for made in self.calls if made.awaiter),
             return_exceptions=True,
         )
-        self.trace.close()
 
     def _call(self, move: Called) -> None:
         made = Made(move.name)

@@ -320,10 +320,12 @@ def _bits(compiled: Compiled, facts: Sequence[str]) -> SearchStrategy[int]:
 
 
 def _aimed(compiled: Compiled, bits: int, row: Transition, facts: Sequence[str]) -> int:
-    """The bits with those of these facts set and cleared that the guard of the row asks for."""
-    return bits & ~compiled.mask(set(row.unless) & set(facts)) | compiled.mask(
-        set(row.when) & set(facts)
-    )
+    """The bits with those of these facts set and cleared that the guard of the row asks for. What is
+    late fires the late row alone.
+    """
+    unwanted = {*row.unless, *([compiled.chart.late] if compiled.chart.late else [])}
+    bits &= ~compiled.mask(unwanted & set(facts))
+    return bits | compiled.mask(set(row.when) & set(facts))
 
 
 # --- lives ----------------------------------------------------------------------------------------

@@ -32,7 +32,6 @@ def follow(trace: Trace, model: Model) -> str:
 
     `model` is that of the chart which the session runs. The trace must begin with the session.
     """
-    trace.close()
     follower = _Follower(model, trace)
     for number, seen in enumerate(trace.steps, 1):
         if fault := next(follower.faults(seen), ""):

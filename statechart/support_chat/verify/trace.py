@@ -12,7 +12,7 @@ The words of the account are those of `support_chat.verify.View.ledger`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -54,6 +54,8 @@ class Account:
     chart: Chart
     asked: dict[int, Request] = attrs.field(factory=dict[int, Request])
     """The requests that are current and have not ended, by number."""
+    apart: dict[int, Request] = attrs.field(factory=dict[int, Request])
+    """The requests that calls wait for alone: superseded and not cancelled."""
     timers: set[str] = attrs.field(factory=set[str])
     slots: dict[str, set[int]] = attrs.field(factory=dict[str, "set[int]"])
     detached: set[int] = attrs.field(factory=set[int])
@@ -78,7 +80,8 @@ class Account:
         """Enters a step; yields what must never be."""
         match happened:
             case Outcome(request, result, error) if request.lane:
-                self.asked.pop(request.number, None)
+                for requests in (self.asked, self.apart):
+                    requests.pop(request.number, None)
                 opens = self.spec(request.effect).dispose is not None
                 if opens and error is None and result is not None:
                     self.open.add(request.number)
@@ -91,7 +94,8 @@ class Account:
             if isinstance(spec, Join) and isinstance(happened, CallMade):
                 self.slots.setdefault(spec.slot, set()).add(happened.call)
             elif isinstance(spec, Detach):
-                self._supersede((spec.lane,))
+                self.apart |= {n: r for n, r in self.asked.items() if r.lane == spec.lane}
+                self.asked = _without(self.asked, (spec.lane,))
                 self.detached |= {call for slot in spec.slots for call in self.slots.pop(slot, ())}
         for command in reaction.commands:
             yield from self._obey(command)
@@ -108,10 +112,10 @@ class Account:
         match command:
             case Perform(request) if request.lane:
                 if not self.spec(request.effect).several:
-                    self._supersede((request.lane,))
+                    self.asked = _without(self.asked, (request.lane,))
                 self.asked[request.number] = request
             case Cancel(lanes):
-                self._supersede(lanes)
+                self.asked, self.apart = _without(self.asked, lanes), _without(self.apart, lanes)
                 if not set(self.chart.events.values()).isdisjoint(lanes):
                     self.link = None
             case Keep(link):
@@ -130,9 +134,6 @@ class Account:
         return
         yield
 
-    def _supersede(self, lanes: Sequence[str]) -> None:
-        self.asked = {n: asked for n, asked in self.asked.items() if asked.lane not in lanes}
-
     def ledger(self) -> tuple[str, ...]:
         """What is under way, in words."""
         lanes = self.chart.events.values() if self.link is not None else ()
@@ -144,6 +145,10 @@ class Account:
                 | {f"waits for {slot}" for slot, calls in self.slots.items() if calls}
             )
         )
+
+
+def _without(requests: dict[int, Request], lanes: Sequence[str]) -> dict[int, Request]:
+    return {n: request for n, request in requests.items() if request.lane not in lanes}
 
 
 @attrs.define
@@ -181,8 +186,8 @@ class Seen:
 class Trace:
     """The steps of one engine, oldest first. It stands in for the engine in a session's shell."""
 
-    def __init__(self, engine: Engine, held: Callable[[Account], Iterator[str]] | None = None):
-        self._engine, self._held = engine, held
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.steps: list[Seen] = []
         self.account = Account(engine.chart)
         self.snapshot = engine.initial
@@ -192,7 +197,6 @@ class Trace:
 
     def step(self, snapshot: Snapshot, happened: Input, now: Now) -> Reaction:
         """Steps the engine, and notes what it did; what asks nothing of the chart is no step."""
-        self.close()
         reaction = self._engine.step(snapshot, happened, now)
         self.snapshot = after = reaction.snapshot
         of, current = self.account.cause(happened)
@@ -205,11 +209,6 @@ class Trace:
             self.steps.append(seen)
         return reaction
 
-    def close(self) -> None:
-        """The last step is over: compares what the session really holds with the account."""
-        if self._held is not None and self.steps:
-            self.steps[-1].faults += self._held(self.account)
-
 
 def watch(chat: SupportChat, chart: Chart | Compiled = CHART) -> Trace:
     """Traces a session that nothing was asked of yet, from within its loop; it runs `chart`."""
@@ -218,8 +217,15 @@ def watch(chat: SupportChat, chart: Chart | Compiled = CHART) -> Trace:
     compiled = chart.chart if isinstance(chart, Compiled) else chart
     parts = (chat._storage, chat._transport, chat._keys, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
     shell = Shell(*parts, asyncio.get_running_loop(), compiled)
-    trace = Trace(shell.engine, lambda account: _misheld(shell, account))
+    trace, take = Trace(shell.engine), shell.take
+
+    def taking(happened: Input) -> None:
+        take(happened)
+        if trace.steps and not shell._working:  # pyright: ignore[reportPrivateUsage]
+            trace.steps[-1].faults += _misheld(shell, trace.account)
+
     shell.engine = trace  # type: ignore[assignment]  # it stands in for the engine
+    shell.take = taking  # type: ignore[method-assign]
     chat._shell = shell  # pyright: ignore[reportPrivateUsage]
     return trace
 
@@ -228,10 +234,13 @@ def _misheld(shell: Shell, account: Account) -> Iterator[str]:
     """Where what a shell holds is not what the account says, once all commands are obeyed."""
     waiting = {call for calls in (*account.slots.values(), account.detached) for call in calls}
     using = {request.call for request in account.asked.values() if request.call is not None}
+    kept = set[int]() if account.link is None else {account.link}
+    # one that says goodbye is heard until it is closed, or until it ends by itself
+    leaving = account.open - kept
     pairs: tuple[tuple[str, Set[Any], Set[Any]], ...] = (
         ("timers", shell.timers.running, account.timers),
-        ("requests", shell.performing, set(account.asked)),
-        ("links", shell.listening, set[int]() if account.link is None else {account.link}),
+        ("requests", shell.performing, {*account.asked, *account.apart}),
+        ("links", shell.listening - leaving, kept),
         ("calls", shell.waiting, waiting | using),
     )
     for what, held, said in pairs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import httpx2
 from served import WIDGET, WORKSPACE, Served
 from support_chat import (
     ConnectionChanged,
+    Message,
     MessageReceived,
     MessageSent,
     Phase,
@@ -54,6 +56,8 @@ SETTLES_WITHIN: Final = 15.0
 """Seconds within which every call settles and every client is live again, from when the backend is
 back.
 """
+_PAUSE: Final = 0.01
+"""Seconds between two attempts of one thing."""
 _LONG: Final = 8000
 """How long each of many messages is, in characters: so long that their replay takes a while."""
 LIVE: Final = (Phase.ANONYMOUS, Phase.AUTHENTICATED)
@@ -129,7 +133,8 @@ class Player:
     async def leave(self, *, clear: bool, waits: bool = True) -> None:
         """Shuts down, and looks whether a clear has left anything."""
         self._tell(f"shutdown(clear_storage={clear})")
-        await self._call("shutdown()", self.chat.shutdown(clear_storage=clear), waits)
+        ending = self._settles("shutdown()", self.chat.shutdown(clear_storage=clear))
+        await self._spawn(ending, waits)
         if (
             clear
             and waits
@@ -169,23 +174,20 @@ class Player:
                     await self._within("the request to be struck", self._hammer.aimed.wait())
 
     async def _send(self, sent: Sent, *, again: bool) -> None:
-        """Sends, and sends again under the same id once the session is live, as long as nobody
-        knows what became of it.
-        """
-        while not sent.answers:
+        """Sends; `again` under the same id as long as nobody knows what became of it."""
+
+        def send() -> Awaitable[Message]:
             sent.attempts += 1
-            call = self.chat.send_message(sent.text, sent.conversation_id, sent.client_message_id)
-            answer = await self._settles(
-                f"send {sent.client_message_id}",
-                call,
-                NetworkError,
-                NotBootedError,
-                SessionEndedError,
-            )
-            if answer is not None:
-                sent.answers.append(answer)
-            elif not again or not await self.live_again():
-                return
+            return self.chat.send_message(sent.text, sent.conversation_id, sent.client_message_id)
+
+        what = f"send {sent.client_message_id}"
+        expected = (NetworkError, NotBootedError, SessionEndedError)
+        if again:
+            answer = await self._insists(what, send, *expected)
+        else:
+            answer = await self._settles(what, send(), *expected)
+        if answer is not None:
+            sent.answers.append(answer)
 
     async def _update(self, life: Life) -> None:
         value = None if self._rng.random() < 0.1 and life.recorded else self._mint("value")
@@ -240,11 +242,10 @@ class Player:
 
     async def list_conversations(self) -> None:
         """Asks the backend what is there: who gets an answer is live, and for whom."""
-        while await self.live_again():
-            listed = await self._settles("conversations()", self.chat.conversations(), NetworkError)
+        if await self.live_again():
+            listed = await self._insists("conversations()", self.chat.conversations, NetworkError)
             if listed is not None:
                 self._life.listed = tuple((one.id, one.messages) for one in listed)
-                return
 
     async def _all_settled(self) -> None:
         while self._pending:
@@ -309,8 +310,20 @@ class Player:
         self.seen.unsettled.remove(what)
         return None
 
-    async def _call(self, what: str, call: Awaitable[Any], waits: bool) -> None:
-        await self._spawn(self._settles(what, call), waits)
+    async def _insists(
+        self, what: str, ask: Callable[[], Awaitable[T]], *expected: type[Exception]
+    ) -> T | None:
+        """The answer, asked for again once the session is live while an expected error comes in its
+        place: for so long, and while nothing else goes wrong.
+        """
+        until = time.monotonic() + SETTLES_WITHIN
+        while time.monotonic() < until and not self._evidence.complaints:
+            answer = await self._settles(what, ask(), *expected)
+            if answer is not None or not await self.live_again():
+                return answer
+            await asyncio.sleep(_PAUSE)
+        self._evidence.complain(f"{self.plan.name}: {what} has no answer, and is not asked again")
+        return None
 
     async def _spawn(self, work: Coroutine[Any, Any, None], waits: bool) -> None:
         task = asyncio.ensure_future(work)

@@ -26,9 +26,6 @@ from .stored import hashed
 
 _PATIENCE: Final = 8.0
 """Seconds to look for a commit; a request that commits nothing for so long is not going to."""
-_ASKS: Final[dict[Kind, Wire]] = {
-    "boot": "boot", "identify": "identify", "merge": "identify", "update": "update", "send": "send", "shutdown": "shutdown",
-}  # fmt: skip
 
 
 @attrs.frozen
@@ -91,7 +88,7 @@ class Hammer:
         self.fallen = asyncio.Event()
         self.trace: Trace | None = None
         self._served = served
-        self._asks = _ASKS[kind]
+        self._asks: Wire = "identify" if kind == "merge" else kind
         self._moment = moment
         self._waits_for = nth
         self._lag = lag

@@ -16,8 +16,10 @@ from .evidence import Evidence, Exchange, Wire
 from .strikes import Hammer
 
 _ASKS: dict[str, Wire] = {
-    endpoints.IDENTIFY.path: "identify", endpoints.EVENTS.path: "update", endpoints.SHUTDOWN.path: "shutdown",
-}  # fmt: skip
+    endpoints.IDENTIFY.path: "identify",
+    endpoints.EVENTS.path: "update",
+    endpoints.SHUTDOWN.path: "shutdown",
+}
 
 
 class Tap(httpx2.AsyncBaseTransport):

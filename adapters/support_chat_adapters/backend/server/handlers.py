@@ -27,12 +27,12 @@ from ...transport.wire.translation import (
     credentials_of,
     identified_of,
     identify_request_of,
-    message_from,
     opened_of,
     outgoing_of,
+    payload_of,
     rejected_of,
 )
-from .. import Backend, Connection, listings
+from .. import Backend, Connection, conversations
 from ..sessions import owner_key
 from . import reading
 from .limits import Buckets
@@ -120,7 +120,7 @@ async def list_conversations(site: Site, request: Request) -> p.ConversationsPag
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
         owner = owner_key(session.identity)
         items, following = _page(
-            lambda most: listings.conversation_page(db, owner, cursor, most),
+            lambda most: conversations.conversation_page(db, owner, cursor, most),
             limit,
             conversation_from,
         )
@@ -134,9 +134,11 @@ async def start_conversation(site: Site, request: Request) -> p.ConversationStar
         session, outgoing_of(await reading.payload_of(request, p.StartConversation))
     )
     with site.backend.request("conversations", session) as (db, found):
-        conversation = listings.conversation(db, owner_key(found.identity), message.conversation_id)
+        conversation = conversations.conversation(
+            db, owner_key(found.identity), message.conversation_id
+        )
     return p.ConversationStarted(
-        conversation=conversation_from(conversation), message=message_from(message)
+        conversation=conversation_from(conversation), message=payload_of(message, p.MessagePayload)
     )
 
 
@@ -145,7 +147,7 @@ async def get_conversation(site: Site, request: Request) -> p.ConversationPayloa
     conversation_id = reading.conversation_id_of(request)
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
         return conversation_from(
-            listings.conversation(db, owner_key(session.identity), conversation_id)
+            conversations.conversation(db, owner_key(session.identity), conversation_id)
         )
 
 
@@ -168,15 +170,15 @@ async def list_messages(site: Site, request: Request) -> p.MessagesPage:
     with site.backend.request("conversations", reading.session_of(request)) as (db, session):
         owner = owner_key(session.identity)
         items, following = _page(
-            lambda most: listings.message_page(db, owner, conversation_id, cursor, most),
+            lambda most: conversations.message_page(db, owner, conversation_id, cursor, most),
             limit,
-            message_from,
+            lambda message: payload_of(message, p.MessagePayload),
         )
     return p.MessagesPage(messages=items, next_cursor=following)
 
 
 def _page(
-    fetch: Callable[[int], listings.Page[T]], limit: int, as_payload: Callable[[T], S]
+    fetch: Callable[[int], conversations.Page[T]], limit: int, as_payload: Callable[[T], S]
 ) -> tuple[tuple[S, ...], str | None]:
     """Up to `limit` items and the next cursor; fewer where that many would be more than a client
     reads.
@@ -206,9 +208,10 @@ async def send_message(site: Site, request: Request) -> p.MessagePayload:
     """A message to a conversation."""
     session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
     sent = await reading.payload_of(request, p.SendMessage)
-    return message_from(
-        site.backend.send(session, Outgoing(sent.client_message_id, sent.text, conversation_id))
+    stored = site.backend.send(
+        session, Outgoing(sent.client_message_id, sent.text, conversation_id)
     )
+    return payload_of(stored, p.MessagePayload)
 
 
 async def send_event(site: Site, request: Request) -> p.EventTaken:

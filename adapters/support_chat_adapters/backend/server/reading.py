@@ -5,7 +5,7 @@ done yet.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -13,13 +13,13 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
 from support_chat.values import check_id
 
+from ...transport.wire.codec import decoded
 from ...transport.wire.endpoints import LARGEST_PAGE, LONGEST_POLL, MAX_BODY_BYTES, PAGE
 from ...transport.wire.problems import BODY_TOO_LARGE
 
 P = TypeVar("P", bound=msgspec.Struct)
 
 _PLACE: Final = re.compile(r"at `([^`]*)`$")
-_DECODERS: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
 _CREDENTIAL: Final = re.compile(r"session-\d{1,19}\.[\w-]{32}", re.ASCII)
 """What a session's credential looks like. One that looks so and is unknown has ended, as all had if
 the database was lost.
@@ -51,11 +51,8 @@ async def payload_of(request: Request, kind: type[P]) -> P:
     and shows no value.
     """
     body = await _body(request)
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
-        payload: P = decoder.decode(body)
+        return decoded(body, kind)
     except msgspec.ValidationError as error:
         place = _PLACE.search(str(error))
         where = f" at {place[1]}" if place else ""
@@ -67,7 +64,6 @@ async def payload_of(request: Request, kind: type[P]) -> P:
         raise _invalid(
             "The body is not JSON that can be read; send a JSON object in UTF-8."
         ) from None
-    return payload
 
 
 async def _body(request: Request) -> bytes:
@@ -83,9 +79,7 @@ async def _body(request: Request) -> bytes:
                     reason=BODY_TOO_LARGE,
                 )
             chunks.append(chunk)
-    except (
-        ClientDisconnect
-    ):  # nobody reads this, but it is the caller's doing and no failure of ours
+    except ClientDisconnect:  # nobody reads this, but it is no failure of ours
         raise _invalid("The caller has gone before the body was complete; send it again.") from None
     return b"".join(chunks)
 

@@ -4,6 +4,7 @@ the HTTP surface.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,7 +12,7 @@ from urllib.parse import quote, urlencode
 import attrs
 import msgspec
 
-from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.errors import InvalidInputError, NotABackendError
 
 from .endpoints import BASE, OPEN, Endpoint
 from .payloads import SessionOpened
@@ -22,7 +23,19 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 P = TypeVar("P", bound=msgspec.Struct)
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODERS: Final[dict[type[msgspec.Struct], msgspec.json.Decoder[Any]]] = {}
+
+
+def decoded(body: bytes, kind: type[P]) -> P:
+    """A payload from its bytes; raises msgspec.MsgspecError, UnicodeDecodeError or
+    RecursionError.
+    """
+    payload: P = _decoder(kind).decode(body)
+    return payload
+
+
+@functools.cache
+def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 @attrs.frozen
@@ -64,7 +77,7 @@ def request_to(
         if payload is not None:
             headers["content-type"] = "application/json"
             body = _ENCODER.encode(payload)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+    except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
         raise InvalidInputError(
             f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values."
         ) from None
@@ -91,7 +104,7 @@ def opened_of(response: Response) -> SessionOpened:
     """
     opened = answer_of(OPEN, response, SessionOpened)
     if not _is_visible(opened.session):
-        raise _unreadable(OPEN)
+        raise _unreadable(OPEN, response)
     return opened
 
 
@@ -99,29 +112,25 @@ def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:
     """The payload of an answer, of the type that the endpoint declares; raises the error that the
     answer tells of.
 
-    An answer that is neither counts as a NetworkError: it did not come from a backend of this API.
+    An answer that is neither is a NotABackendError: it did not come from a backend of this API.
     """
     _accepted(response)
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
-        answer: P = decoder.decode(response.body)
+        return decoded(response.body, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _unreadable(endpoint) from None
-    return answer
+        raise _unreadable(endpoint, response) from None
 
 
 def done_of(endpoint: Endpoint, response: Response) -> None:
     """Returns if a request that is answered with 204 was done; raises the error that the answer
     tells of.
 
-    Another answer counts as a NetworkError, so that nobody takes a sign-in page, which comes with
+    Another answer is a NotABackendError, so that nobody takes a sign-in page, which comes with
     200, for a revocation.
     """
     _accepted(response)
     if response.status != 204:
-        raise _unreadable(endpoint)
+        raise _unreadable(endpoint, response)
 
 
 def _accepted(response: Response) -> None:
@@ -129,9 +138,9 @@ def _accepted(response: Response) -> None:
         raise error_of(response)
 
 
-def _unreadable(endpoint: Endpoint) -> NetworkError:
-    return NetworkError(
-        f"The answer to {endpoint.name} cannot be read: check that base_url is a backend of the "
-        "Widget API, and its version.",
+def _unreadable(endpoint: Endpoint, response: Response) -> NotABackendError:
+    return NotABackendError(
+        f"The answer of {response.address} to {endpoint.name} cannot be read: it is no Widget API, "
+        "or another version of it. Check base_url, and any proxy or sign-in page on the way.",
         reason="unreadable_answer",
     )

@@ -17,7 +17,7 @@ from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
 
 from .payloads import Count, Cursor, MessagePayload, Payload
-from .translation import message_from, message_to
+from .translation import payload_of, value_of
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 """The longest frame that a client reads, in bytes; a message of 16 Ki characters takes at most 96
@@ -115,23 +115,21 @@ def frame_of(event: LinkEvent) -> MessageCreated | TokenHasExpired | SessionEnde
     """The frame that carries a link event."""
     match event:
         case MessageArrived():
-            return MessageCreated(
-                message=message_from(event.message), cursor=event.cursor, unread=event.unread
-            )
+            return payload_of(event, MessageCreated)
         case TokenExpired():
             return TokenHasExpired()
         case SessionRevoked():
-            return SessionEnded(reason=event.reason)
+            return payload_of(event, SessionEnded)
 
 
 def event_of(frame: Frame) -> LinkEvent | None:
     """The link event that a frame brings; None for a `hello`, which is the link's own business."""
     match frame:
         case MessageCreated():
-            return MessageArrived(message_to(frame.message), frame.cursor, frame.unread)
+            return value_of(frame, MessageArrived)
         case TokenHasExpired():
             return TokenExpired()
         case SessionEnded():
-            return SessionRevoked(frame.reason)
+            return value_of(frame, SessionRevoked)
         case Hello():
             return None

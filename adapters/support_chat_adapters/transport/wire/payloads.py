@@ -14,8 +14,20 @@ from msgspec import Meta, Struct
 
 from support_chat.values import NotMergedBecause
 
+# Patterns are documented here, and told by the backend, whose errors say more.
+ID_PATTERN: Final = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+"""An id begins and ends with something, and holds no control characters."""
+_NO_NUL: Final[dict[str, object]] = {"pattern": r"^[^\x00]*$"}
+_NOT_BLANK: Final[dict[str, object]] = {"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
 Id: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=255, description="An id, of at most 255 characters.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="An id, of at most 255 characters: no control characters, no blanks at its "
+        "ends. It is kept character for character.",
+        extra_json_schema={"pattern": ID_PATTERN},
+    ),
 ]
 Secret: TypeAlias = Annotated[
     str,
@@ -40,20 +52,23 @@ Token: TypeAlias = Annotated[
 Cursor: TypeAlias = Annotated[
     str, Meta(max_length=64, description="Where a replay or a listing goes on; opaque.")
 ]
-# documented here; the backend says `message_invalid`
-_NOT_BLANK: Final[dict[str, object]] = {"pattern": r"\S"}
 Text: TypeAlias = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=16 * 1024,
-        description="The text of a message.",
+        description="The text of a message, without NUL. It is kept character for character: "
+        "nothing is trimmed or normalised.",
         extra_json_schema=_NOT_BLANK,
     ),
 ]
-Label: TypeAlias = Annotated[str, Meta(max_length=255)]
+Label: TypeAlias = Annotated[str, Meta(max_length=255, extra_json_schema=_NO_NUL)]
 Details: TypeAlias = Annotated[
-    dict[str, Any], Meta(max_length=64, description="Names to JSON values.")
+    dict[str, Any],
+    Meta(
+        max_length=64,
+        description="Names to JSON values, nested at most 100 deep, whose texts hold no NUL.",
+    ),
 ]
 Paths: TypeAlias = Annotated[
     dict[str, Any],

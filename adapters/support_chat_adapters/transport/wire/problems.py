@@ -5,7 +5,8 @@ The three families of errors keep apart on the way: *who you are is not accepted
 (`AuthRefusedError`), *no retry will help* is another 4xx (`BackendRejectedError`), *come back
 later* is 429 or 503 with Retry-After (`RateLimitedError`), and everything else may work later
 (`NetworkError`): a 5xx, and whatever was not said by a backend of ours at all, such as the page of
-a captive portal.
+a captive portal (`NotABackendError`, where it does not pass by itself). Texts of an answer are
+shortened before anybody sees them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from support_chat.errors import (
     BackendRejectedError,
     InvalidInputError,
     NetworkError,
+    NotABackendError,
     RateLimitedError,
     SupportChatError,
 )
@@ -75,7 +77,10 @@ _REASON_STATUSES: Final[Mapping[str, int]] = MappingProxyType(
     {BODY_TOO_LARGE: 413, "not_found": 404, "method_not_allowed": 405}
 )
 _LONGEST_MESSAGE: Final = 500
-_FROM_ELSEWHERE: Final = frozenset({407, 408, 425})
+_LONGEST_WORD: Final = 64
+_OF_THE_MOMENT: Final = frozenset({408, 425})
+"""Statuses of the 4xx family that pass by themselves, as 429 does, which has its own error."""
+_FROM_ELSEWHERE: Final = _OF_THE_MOMENT | {407}
 """Statuses of the 4xx family that say something of the way or of the moment, and nothing of the
 request.
 """
@@ -84,11 +89,13 @@ _DECODER: Final = msgspec.json.Decoder(ErrorEnvelope)
 
 @attrs.frozen
 class Response:
-    """An answer as it came: status, headers by their lower-case names, body."""
+    """An answer as it came: status, headers by their lower-case names, body; and from where."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
+    address: str = attrs.field(default="the backend", repr=False)
+    """Host and port, as errors show them."""
 
 
 def response_to(error: SupportChatError, request_id: str) -> Response:
@@ -142,13 +149,13 @@ def error_of(response: Response) -> SupportChatError:
             request_id=None if problem is None else problem.request_id,
         )
     if problem is None:
-        return NetworkError(
-            "Not a support-chat backend but something else answered, with status "
-            f"{response.status}: check base_url, and any proxy or "
-            "sign-in page on the way.",
+        # what passes by itself, of a proxy for instance, says nothing of the address
+        passing = response.status >= 500 or response.status in _OF_THE_MOMENT
+        return (NetworkError if passing else NotABackendError)(
+            f"{response.address} answered with status {response.status}, and not as a Widget API "
+            "does: check base_url, and any proxy or sign-in page on the way.",
             reason=f"status_{response.status}",
         )
-    message = problem.message[:_LONGEST_MESSAGE]
     told = {
         "code": problem.code,
         "reason": problem.reason,
@@ -157,11 +164,11 @@ def error_of(response: Response) -> SupportChatError:
     }
     if response.status == 401:
         # one mapping of the four keywords
-        return AuthRefusedError(message, **told)  # type: ignore[arg-type]
+        return AuthRefusedError(problem.message, **told)  # type: ignore[arg-type]
     if 400 <= response.status < 500 and response.status not in _FROM_ELSEWHERE:
-        return BackendRejectedError(message, **told)  # type: ignore[arg-type]
+        return BackendRejectedError(problem.message, **told)  # type: ignore[arg-type]
     return NetworkError(
-        f"The backend failed: {message}",
+        f"The backend failed: {problem.message}",
         reason=problem.reason or f"status_{response.status}",
         request_id=problem.request_id,
     )
@@ -179,18 +186,26 @@ def retry_after(value: str | None) -> float | None:
         try:
             date = parsedate_to_datetime(value)
             seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
-        except (
-            ValueError,
-            OverflowError,
-            TypeError,
-            IndexError,
-        ):  # the last two are email's, for some garbage
+        except (ValueError, OverflowError, TypeError, IndexError):
+            # The last two are email's, for some garbage.
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
+def shortened(text: str, most: int = _LONGEST_WORD) -> str:
+    """A text of an answer as errors show it: `most` characters of it."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _problem(response: Response) -> Problem | None:
     try:
-        return _DECODER.decode(response.body).error
+        problem = _DECODER.decode(response.body).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return msgspec.structs.replace(
+        problem,
+        code=shortened(problem.code),
+        message=shortened(problem.message, _LONGEST_MESSAGE),
+        reason=None if problem.reason is None else shortened(problem.reason),
+        request_id=None if problem.request_id is None else shortened(problem.request_id),
+    )

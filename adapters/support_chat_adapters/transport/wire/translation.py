@@ -1,8 +1,16 @@
-"""Payloads to the values of the ports and back: the same things under the names of the wire."""
+"""Payloads to the values of the ports and back: the same things under the names of the wire.
+
+What has the same shape on both sides is converted as it is (`payload_of`, `value_of`); the others
+are for what has another.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+from msgspec import Struct, structs
 
 from support_chat.ports import (
     Claim,
@@ -12,7 +20,7 @@ from support_chat.ports import (
     Outgoing,
     Welcome,
 )
-from support_chat.values import About, Conversation, Message
+from support_chat.values import About, Conversation
 
 from .payloads import (
     ConversationPayload,
@@ -20,12 +28,24 @@ from .payloads import (
     Identify,
     Identity,
     LostIdentify,
-    MessagePayload,
     OpenSession,
     Rejected,
     SessionOpened,
     StartConversation,
 )
+
+P = TypeVar("P", bound=Struct)
+V = TypeVar("V")
+
+
+def payload_of(value: object, kind: type[P]) -> P:
+    """A value of the same shape, as a payload; raises msgspec.ValidationError beyond its limits."""
+    return msgspec.convert(value, kind, from_attributes=True)
+
+
+def value_of(payload: Struct, kind: type[V]) -> V:
+    """A payload, as a value of the same shape."""
+    return msgspec.convert(payload, kind, from_attributes=True)
 
 
 def opening_of(credentials: Credentials) -> OpenSession:
@@ -87,28 +107,10 @@ def welcome_of(answer: SessionOpened) -> Welcome:
     )
 
 
-def identify_of(request: IdentifyRequest) -> Identify:
-    """An identify, as a request."""
-    return Identify(
-        identify_id=request.identify_id,
-        user_id=request.user_id,
-        visitor=request.visitor,
-        token=request.token,
-        visitor_changes=dict(request.visitor_changes),
-        user_changes=dict(request.user_changes),
-    )
-
-
 def identify_request_of(request: Identify) -> IdentifyRequest:
     """A request, as the identify that the backend takes."""
-    return IdentifyRequest(
-        identify_id=request.identify_id,
-        user_id=request.user_id,
-        visitor=request.visitor,
-        token=request.token,
-        visitor_changes=request.visitor_changes,
-        user_changes=request.user_changes,
-    )
+    # `value_of` does not know the type of JSON, which is recursive
+    return IdentifyRequest(**structs.asdict(request))
 
 
 def identified_of(answer: IdentifyAnswer) -> Identified:
@@ -143,75 +145,46 @@ def rejections_of(rejected: tuple[Rejected, ...]) -> tuple[tuple[str, str], ...]
     return tuple((one.path, one.reason) for one in rejected)
 
 
-def message_from(message: Message) -> MessagePayload:
-    """A message, for the wire."""
-    return MessagePayload(
-        id=message.id,
-        conversation_id=message.conversation_id,
-        author=cast("Literal['visitor', 'user', 'agent']", message.author),
-        text=message.text,
-        created_at=message.created_at,
-        client_message_id=message.client_message_id,
-    )
-
-
-def message_to(payload: MessagePayload) -> Message:
-    """A message, from the wire."""
-    return Message(
-        payload.id,
-        payload.conversation_id,
-        payload.author,
-        payload.text,
-        payload.created_at,
-        payload.client_message_id,
-    )
-
-
 def conversation_from(conversation: Conversation) -> ConversationPayload:
     """A conversation, for the wire."""
-    about = conversation.about
     return ConversationPayload(
         id=conversation.id,
         messages=conversation.messages,
         unread=conversation.unread,
         created_at=conversation.created_at,
-        subject=about.subject,
-        tags=about.tags,
-        custom_fields=dict(about.custom_fields),
-        metadata=dict(about.metadata),
+        **_said(conversation.about),
     )
 
 
 def conversation_to(payload: ConversationPayload) -> Conversation:
     """A conversation, from the wire."""
-    about = About(
-        subject=payload.subject,
-        tags=payload.tags,
-        custom_fields=payload.custom_fields,
-        metadata=payload.metadata,
+    return Conversation(
+        payload.id, payload.messages, payload.unread, payload.created_at, _about(payload)
     )
-    return Conversation(payload.id, payload.messages, payload.unread, payload.created_at, about)
 
 
 def beginning_of(message: Outgoing) -> StartConversation:
     """A message that begins a conversation, as a request."""
-    about = message.about
     return StartConversation(
         message=message.text,
         client_message_id=message.client_message_id,
-        subject=about.subject,
-        tags=about.tags,
-        custom_fields=dict(about.custom_fields),
-        metadata=dict(about.metadata),
+        **_said(message.about),
     )
 
 
 def outgoing_of(request: StartConversation) -> Outgoing:
     """A request to begin a conversation, as the message that does."""
-    about = About(
-        subject=request.subject,
-        tags=request.tags,
-        custom_fields=request.custom_fields,
-        metadata=request.metadata,
+    return Outgoing(request.client_message_id, request.message, about=_about(request))
+
+
+def _said(about: About) -> dict[str, Any]:
+    return attrs.asdict(about, recurse=False)
+
+
+def _about(payload: ConversationPayload | StartConversation) -> About:
+    return About(
+        subject=payload.subject,
+        tags=payload.tags,
+        custom_fields=payload.custom_fields,
+        metadata=payload.metadata,
     )
-    return Outgoing(request.client_message_id, request.message, about=about)

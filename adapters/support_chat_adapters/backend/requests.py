@@ -1,0 +1,48 @@
+"""What no request may hold, whichever transport brings it: ids that are none, text that UTF-8 and
+JSON cannot carry, JSON that is none.
+
+The rules are those that the client keeps (`support_chat.values`): what it lets through is stored as
+it is, character for character, and what it refuses is refused here, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from support_chat.errors import BackendRejectedError, InvalidInputError
+from support_chat.ports import Credentials, IdentifyRequest, Outgoing
+from support_chat.values import check_id, check_text, is_json
+
+_LEFT_OUT: Final = ("visitor", "session", "token", "cursor", "visitor_changes", "user_changes")
+
+
+def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
+    """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
+
+    What is only compared, such as a secret, is looked at by who compares it; changes by `profiles`,
+    which rejects each path by itself.
+    """
+    try:
+        _check(request)
+    except InvalidInputError as error:
+        raise BackendRejectedError(error.message, code="validation_error") from None
+
+
+def _check(value: Any) -> None:
+    for field in attrs.fields(type(value)):
+        name, item = field.name, getattr(value, field.name)
+        if item is None or name in _LEFT_OUT:
+            continue
+        if name.endswith("_id"):
+            check_id(name, item)
+        elif attrs.has(type(item)):
+            _check(item)
+        elif isinstance(item, tuple):
+            for text in item:
+                check_text(name, text)
+        elif isinstance(item, str):
+            check_text(name, item)
+        elif not is_json(item):
+            raise InvalidInputError(f"{name} is no JSON, or is nested too deep; convert it first.")

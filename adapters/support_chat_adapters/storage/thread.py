@@ -1,0 +1,157 @@
+"""Blocking work of a storage, done on one daemon thread of its own: in order, away from the loop.
+
+The executors of the standard library join their threads when the interpreter exits, so a call that
+hangs (a file on a dead network drive) would keep the program from ending; and they have no single
+thread that is certain to run every call, which is what a sqlite3 connection asks for.
+
+A storage *has* an `OwnThread`, and writes its methods as blocking code under `@on_own_thread`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from types import CoroutineType
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from support_chat.errors import StorageError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_Work: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
+
+
+class OwnThread:
+    """The thread of a storage of class `kind` on `name`, which starts with the first call; `close`
+    is called on it last, to release what the calls opened.
+
+    Dropped without `aclose()`, it warns and ends all the same; so nothing given to it may lead back
+    to the storage.
+    """
+
+    def __init__(self, kind: str, name: str, close: Callable[[], None] = lambda: None) -> None:
+        self._storage = f"{kind} {name!r}"
+        self._name = f"{kind} {name}"
+        self._close = close
+        self._calls = _Calls()
+        self._process = os.getpid()
+        self._starting = threading.Lock()
+        self._started = False
+        self._closed = False
+
+    def run(
+        self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
+        """Calls it on the thread, after those before it; one that is cancelled before it begins
+        never runs.
+
+        Raises StorageError once `aclose()` was called, and in a process forked since.
+        """
+        if self._closed:
+            raise StorageError(
+                f"The {self._storage} is closed; make a new one.",
+                reason="closed",
+                recoverable=False,
+            )
+        if os.getpid() != self._process:
+            raise StorageError(
+                f"The {self._storage} was made before a fork, and its thread is in the other "
+                "process; make a new one in this process.",
+                reason="forked",
+                recoverable=False,
+            )
+        with self._starting:
+            if not self._started:
+                # The thread holds the queue, not this object, which may then be dropped.
+                threading.Thread(
+                    target=_work, args=(self._calls.queue,), name=self._name, daemon=True
+                ).start()
+                self._started = True
+        return self._awaited(functools.partial(call, *args, **kwargs))
+
+    async def aclose(self) -> None:
+        """Ends the thread after the calls under way. Cancelling it cancels the waiting only; a
+        second call does nothing.
+        """
+        used, self._closed = self._is_used(), True
+        if used:
+            closing = self._awaited(self._close)
+            self._calls.queue.put(None)
+            await asyncio.shield(closing)
+
+    def _awaited(self, call: Callable[[], _T]) -> asyncio.Future[_T]:
+        return asyncio.get_running_loop().run_in_executor(self._calls, call)
+
+    def _is_used(self) -> bool:
+        return self._started and not self._closed and os.getpid() == self._process
+
+    def __del__(self) -> None:
+        if self._is_used():
+            warnings.warn(
+                f"unclosed {self!r}; call its aclose()", ResourceWarning, source=self, stacklevel=2
+            )
+            self._calls.submit(self._close)
+            self._calls.queue.put(None)
+
+    def __repr__(self) -> str:
+        return f"<{self._storage}{' closed' if self._closed else ''}>"
+
+
+class _Calls(Executor):
+    """The calls to be made, for `run_in_executor` of every event loop, which brings results back
+    and drops those of calls that were cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[_Work | None] = SimpleQueue()
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        future: Future[_T] = Future()
+        self.queue.put((future, functools.partial(fn, *args, **kwargs)))
+        return future
+
+
+class _OnOwnThread(Protocol):
+    _thread: OwnThread
+
+
+_S = TypeVar("_S", bound=_OnOwnThread)
+
+
+def on_own_thread(
+    method: Callable[Concatenate[_S, _P], _T],
+) -> Callable[Concatenate[_S, _P], CoroutineType[Any, Any, _T]]:
+    """Makes a blocking method of a storage one to be awaited, which runs on its `_thread`."""
+
+    @functools.wraps(method)
+    async def run(self: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        thread = self._thread  # pyright: ignore[reportPrivateUsage]
+        return await thread.run(method, self, *args, **kwargs)
+
+    # mypy takes what `async def` returns for any coroutine, pyright for Python's own
+    return run  # type: ignore[return-value]
+
+
+def _work(queue: SimpleQueue[_Work | None]) -> None:
+    while (work := queue.get()) is not None:
+        future, call = work
+        del work
+        if future.set_running_or_notify_cancel():
+            try:
+                result = call()
+            except BaseException as error:
+                del call  # whoever is told may drop the storage, which must then end with that
+                future.set_exception(error)
+            else:
+                del call
+                future.set_result(result)
+                del result
+            del future  # an idle thread must not keep the last call's values alive
+        else:
+            del future, call

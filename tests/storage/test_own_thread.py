@@ -1,0 +1,125 @@
+"""The thread of a storage: calls in order, an end that nothing hangs on, and what is said of one
+that cannot be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+from support_chat.errors import StorageError
+from support_chat_adapters.storage.thread import OwnThread
+
+
+def occupied(own: OwnThread) -> threading.Event:
+    """Keeps the thread busy until the event is set."""
+    go_on = threading.Event()
+    own.run(go_on.wait)
+    return go_on
+
+
+def raise_it(error: BaseException) -> None:
+    raise error
+
+
+def test_calls_run_in_order_on_one_daemon_thread() -> None:
+    def note(i: int) -> threading.Thread:
+        ran.append(i)
+        return threading.current_thread()
+
+    async def main() -> None:
+        own = OwnThread("Worker", "one")
+        threads = set(await asyncio.gather(*(own.run(note, i) for i in range(50))))
+        await own.aclose()
+        (thread,) = threads
+        await asyncio.to_thread(thread.join, 10.0)
+        assert thread.daemon
+        assert thread.name == "Worker one"
+        assert not thread.is_alive()
+
+    ran: list[int] = []
+    asyncio.run(main())
+    assert ran == list(range(50))
+
+
+def test_a_call_that_raises_harms_no_other() -> None:
+    async def main() -> None:
+        own = OwnThread("Worker", "one")
+        for error in (ValueError("no"), KeyError(1)):
+            with pytest.raises(type(error)):
+                await own.run(raise_it, error)
+        assert await own.run(int, "7", base=8) == 7
+        await own.aclose()
+
+    asyncio.run(main())
+
+
+def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
+    async def main() -> None:
+        ended: list[str] = []
+        own = OwnThread("Worker", "one", lambda: ended.append("closed"))
+        go_on = occupied(own)
+        queued = [own.run(int, "7") for _ in range(5)]
+        closing = asyncio.ensure_future(own.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(StorageError, match=r"The Worker 'one' is closed; make a new one\."):
+            own.run(int)
+        go_on.set()
+        assert await asyncio.gather(*queued) == [7] * 5
+        await closing
+        await own.aclose()
+        assert ended == ["closed"]
+
+    asyncio.run(main())
+
+
+def test_a_call_cancelled_before_it_began_never_runs() -> None:
+    async def main() -> None:
+        own, ran = OwnThread("Worker", "one"), list[int]()
+        go_on = occupied(own)
+        queued = [own.run(ran.append, i) for i in range(3)]
+        assert queued[1].cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await own.aclose()
+        assert ran == [0, 2]
+
+    asyncio.run(main())
+
+
+def test_one_never_used_has_no_thread_to_end() -> None:
+    asyncio.run(OwnThread("Worker", "one", lambda: raise_it(ValueError())).aclose())
+
+
+def test_after_a_fork_the_child_is_told_to_make_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def parent() -> None:
+        assert await own.run(int, "7") == 7
+
+    async def child() -> None:
+        with pytest.raises(StorageError, match=r"made before a fork.*make a new one") as caught:
+            await own.run(int, "7")
+        assert caught.value.reason == "forked"
+
+    own = OwnThread("Worker", "one")
+    asyncio.run(parent())
+    with monkeypatch.context() as forked:
+        # as in the child: a real fork of a process with threads is what Python itself warns of
+        forked.setattr(os, "getpid", lambda: -1)
+        asyncio.run(child())
+    asyncio.run(own.aclose())
+
+
+def test_the_child_of_a_fork_waits_for_no_thread_when_it_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def close() -> None:
+        async with asyncio.timeout(10):
+            await own.aclose()
+
+    own = OwnThread("Worker", "one")
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: -1)
+        asyncio.run(close())
