@@ -68,10 +68,11 @@ def texts(*, max_size: int = 30) -> SearchStrategy[str]:
 
 
 def ids() -> SearchStrategy[str]:
-    """Ids of users, companies, workspaces: not empty, at most 255 characters, no NUL."""
-    clean = st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
-    )
+    """Ids of users, companies, workspaces: not empty, at most 255 characters, no control character,
+    no blank at either end.
+    """
+    text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+    clean = text.filter(lambda made: made == made.strip())
     return st.one_of(st.sampled_from(PEOPLE), clean, st.just("x" * 255))
 
 
@@ -320,8 +321,8 @@ def _bits(compiled: Compiled, facts: Sequence[str]) -> SearchStrategy[int]:
 
 
 def _aimed(compiled: Compiled, bits: int, row: Transition, facts: Sequence[str]) -> int:
-    """The bits with those of these facts set and cleared that the guard of the row asks for. What is
-    late fires the late row alone.
+    """The bits with those of these facts set and cleared that the guard of the row asks for; only
+    the row for what is late gets what is late.
     """
     unwanted = {*row.unless, *([compiled.chart.late] if compiled.chart.late else [])}
     bits &= ~compiled.mask(unwanted & set(facts))
