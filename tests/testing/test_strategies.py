@@ -4,7 +4,6 @@ at a row, and lives, which the real session lives through as the model says, eve
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -14,11 +13,11 @@ import attrs
 import pytest
 from hypothesis import given, settings
 
+from async_tests import in_real_time, in_virtual_time
 from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
 from support_chat.engine import CallMade
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.lifecycle.calls import Arguments
-from support_chat.testing import run
 from support_chat.testing import strategies as chats
 from support_chat.testing.lives import (
     Abandoned,
@@ -110,13 +109,11 @@ def test_options_come_in_every_form() -> None:
     assert all(seen[each] >= 5 for each in wanted), seen
 
 
-def test_a_minted_token_is_a_new_one_each_time_and_its_users() -> None:
-    async def main() -> None:
-        provide = MintedTokens("ann", 300)
-        assert len({await provide() for _ in range(3)}) == 3
-        assert repr(provide) == "MintedTokens(user_id='ann', lifetime=300)"
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_minted_token_is_a_new_one_each_time_and_its_users() -> None:
+    provide = MintedTokens("ann", 300)
+    assert len({await provide() for _ in range(3)}) == 3
+    assert repr(provide) == "MintedTokens(user_id='ann', lifetime=300)"
 
 
 # --- steps of a chart -----------------------------------------------------------------------------
@@ -178,32 +175,28 @@ def test_lives_are_made_of_every_move_and_reach_every_phase() -> None:
     assert set(phases) >= set(Phase) - {Phase.NOT_INITIALIZED}, phases
 
 
-def test_each_move_happens_to_the_session() -> None:
-    async def main() -> None:
-        life = Life()
-        await life.do(NextFails("transport.open", NetworkError("Not yet.")))
-        await life.do(
-            Called("boot", {"user": {"id": "ann"}, "token_provider": MintedTokens("ann")})
-        )
-        await life.do(Elapsed(30.0))
-        assert life.chat.is_in(Phase.AUTHENTICATED)
-        await life.do(LinkLost())
-        assert life.chat.is_in(Phase.RECONNECTING)
-        await life.do(NetworkChanged(False))
-        assert life.chat.is_in(Phase.DISCONNECTED)
-        await life.do(Called("boot", {"timeout": -1.0}))
-        assert isinstance(life.calls[-1].refused, InvalidInputError)
-        await life.do(NetworkChanged(True))
-        await life.do(Elapsed(1.0))
-        life.transport.hold("send")
-        await life.do(Called("send_message", {"text": "hello"}))
-        await life.do(Abandoned())
-        assert life.calls[-1].awaiter is not None
-        assert life.calls[-1].awaiter.cancelled()
-        await life.end()
-        assert life.chat.is_in(Phase.DESTROYED)
-
-    run(main())
+@in_virtual_time
+async def test_each_move_happens_to_the_session() -> None:
+    life = Life()
+    await life.do(NextFails("transport.open", NetworkError("Not yet.")))
+    await life.do(Called("boot", {"user": {"id": "ann"}, "token_provider": MintedTokens("ann")}))
+    await life.do(Elapsed(30.0))
+    assert life.chat.is_in(Phase.AUTHENTICATED)
+    await life.do(LinkLost())
+    assert life.chat.is_in(Phase.RECONNECTING)
+    await life.do(NetworkChanged(False))
+    assert life.chat.is_in(Phase.DISCONNECTED)
+    await life.do(Called("boot", {"timeout": -1.0}))
+    assert isinstance(life.calls[-1].refused, InvalidInputError)
+    await life.do(NetworkChanged(True))
+    await life.do(Elapsed(1.0))
+    life.transport.hold("send")
+    await life.do(Called("send_message", {"text": "hello"}))
+    await life.do(Abandoned())
+    assert life.calls[-1].awaiter is not None
+    assert life.calls[-1].awaiter.cancelled()
+    await life.end()
+    assert life.chat.is_in(Phase.DESTROYED)
 
 
 # --- without hypothesis ---------------------------------------------------------------------------

@@ -64,14 +64,17 @@ PEOPLE: Final = ("ann", "bob")
 
 def texts(*, max_size: int = 30) -> SearchStrategy[str]:
     """Texts that can be sent: of any script, empty ones too, but without lone surrogates."""
-    return st.text(st.characters(exclude_categories=["Cs"]), max_size=max_size)
+    return st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=max_size
+    )
 
 
 def ids() -> SearchStrategy[str]:
-    """Ids of users, companies, workspaces: not empty, at most 255 characters, no NUL."""
-    clean = st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
-    )
+    """Ids of users, companies, workspaces: not empty, at most 255 characters, no control character,
+    no blank at either end.
+    """
+    text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+    clean = text.filter(lambda made: made == made.strip())
     return st.one_of(st.sampled_from(PEOPLE), clean, st.just("x" * 255))
 
 
@@ -320,10 +323,12 @@ def _bits(compiled: Compiled, facts: Sequence[str]) -> SearchStrategy[int]:
 
 
 def _aimed(compiled: Compiled, bits: int, row: Transition, facts: Sequence[str]) -> int:
-    """The bits with those of these facts set and cleared that the guard of the row asks for."""
-    return bits & ~compiled.mask(set(row.unless) & set(facts)) | compiled.mask(
-        set(row.when) & set(facts)
-    )
+    """The bits with those of these facts set and cleared that the guard of the row asks for; only
+    the row for what is late gets what is late.
+    """
+    unwanted = {*row.unless, *([compiled.chart.late] if compiled.chart.late else [])}
+    bits &= ~compiled.mask(unwanted & set(facts))
+    return bits | compiled.mask(set(row.when) & set(facts))
 
 
 # --- lives ----------------------------------------------------------------------------------------
