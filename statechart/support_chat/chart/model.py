@@ -417,8 +417,21 @@ class Dispose:
 
 
 EffectSpec: TypeAlias = (
-    "Ask | Arm | Disarm | Join | Settle | Fail | Done | Refuse | Reply | Raise | Note | Detach"
-    " | SettleDetached | Abandon | Dispose"
+    Ask
+    | Arm
+    | Disarm
+    | Join
+    | Settle
+    | Fail
+    | Done
+    | Refuse
+    | Reply
+    | Raise
+    | Note
+    | Detach
+    | SettleDetached
+    | Abandon
+    | Dispose
 )
 """What an effect declares."""
 
