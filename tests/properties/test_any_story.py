@@ -7,7 +7,8 @@ be left, and what they did must be what the checker has explored.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import hypothesis.strategies as st
 from hypothesis.stateful import (
@@ -19,6 +20,8 @@ from hypothesis.stateful import (
 
 from stories.moves import MOVES
 from stories.world import Move, World
+
+T = TypeVar("T")
 
 
 class Stories(RuleBasedStateMachine):
@@ -37,7 +40,9 @@ class Stories(RuleBasedStateMachine):
 
 def _rule(move: Move) -> Any:
     def happens(self: Stories, session: int, data: st.DataObject) -> None:
-        choose = lambda options: data.draw(st.sampled_from(options))  # noqa: E731
+        def choose(options: Sequence[T]) -> T:
+            return data.draw(st.sampled_from(options))
+
         assert self.world.happen(move, session, choose) == []
 
     happens.__name__ = move.__name__

@@ -62,7 +62,9 @@ class _Follower:
             yield f"it is {judged} by the account, and the session takes it for the other"
         yield from self._misjudged(seen)
         asked, done = _asked(seen, self.model.chart), _done(seen)
-        matches = len(asked) == len(done) and all(map(set.__contains__, asked, done))
+        matches = len(asked) == len(done) and all(
+            did in words for words, did in zip(asked, done, strict=True)
+        )
         if not matches:
             yield f"the rows ask for {asked}, and the commands are {done}"
         yield from seen.faults

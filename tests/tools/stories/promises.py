@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from support_chat import Phase
-from support_chat.chart.model import Ask, EffectSpec
+from support_chat.chart.model import Ask
 from support_chat.engine import CallMade, Emit, Perform, Settle
 from support_chat.errors import SupportChatError
 from support_chat.lifecycle.chart import CHART, CONNECTING, ENDED, LIVE, ONLINE
@@ -43,8 +43,7 @@ KEPT = (
     "identify_until",
 )
 """What a context keeps after a shutdown: nothing of a user."""
-EFFECTS: Mapping[str, EffectSpec] = CHART.effects
-LANES = {effect: spec.lane for effect, spec in EFFECTS.items() if isinstance(spec, Ask)}
+LANES = {effect: spec.lane for effect, spec in CHART.effects.items() if isinstance(spec, Ask)}
 WRITES = {Effect.READ_VISITOR, Effect.RETIRE_VISITOR}
 FLIGHTS = {
     Fact.FETCHING: Lane.TOKEN,
