@@ -24,8 +24,11 @@ def calls(chart: Chart) -> tuple[str, ...]:
 
 
 def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
-    """The phases of each composite, by its name."""
-    return {name: tuple(map(str, phases)) for name, phases in chart.composites.items()}
+    """The phases of each composite, by its name, which is never that of a phase."""
+    return {
+        f"{name} (all)" if name in chart.phases else name: tuple(map(str, phases))
+        for name, phases in chart.composites.items()
+    }
 
 
 def spoken(
