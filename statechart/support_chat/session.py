@@ -13,14 +13,14 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
 
 from .errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from .lifecycle.calls import Arguments
 from .lifecycle.chart import CHART
-from .lifecycle.events import PhaseChanged
+from .lifecycle.events import AnyEvent, PhaseChanged
 from .lifecycle.names import Phase, Trigger
 from .lifecycle.requests import Keys
 from .ports import (
@@ -56,6 +56,8 @@ from .values import (
 )
 
 E = TypeVar("E")
+E2 = TypeVar("E2")
+E3 = TypeVar("E3")
 Kind = TypeVar("Kind", User, Company)
 
 UserLike: TypeAlias = "User | UserDict | Mapping[str, Any]"
@@ -335,19 +337,47 @@ class SupportChat:
     # --- events -----------------------------------------------------------------------------------
 
     def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription:
-        """Calls `handler` with each event of this kind, after the step that caused it; an async
-        handler runs one at a time.
+        """Calls `handler` with each event of this kind (a class, or a union of some), after the
+        step that caused it; an async handler runs one at a time.
 
         The subscription ends when it is called, when its `with` block is left, or with destroy().
+
+        Raises:
+            InvalidInputError: on the line, for what is no class of events, or no handler.
         """
+        _check_event(kind)
+        if not callable(handler):
+            raise InvalidInputError(f"the handler must be callable, not {type(handler).__name__}.")
         subscription = Subscription(kind, handler, self._listeners)
         self._listeners.add(subscription)
         return subscription
 
-    def events(self, *kinds: type[E], buffer: int = 1000) -> EventStream[E]:
+    @overload
+    def events(self, *, buffer: int = ...) -> EventStream[AnyEvent]: ...
+
+    @overload
+    def events(self, kind: type[E], /, *, buffer: int = ...) -> EventStream[E]: ...
+
+    @overload
+    def events(self, one: type[E], two: type[E2], /, *, buffer: int = ...) -> EventStream[E | E2]: ...
+
+    @overload
+    def events(
+        self, one: type[E], two: type[E2], three: type[E3], /, *, buffer: int = ...
+    ) -> EventStream[E | E2 | E3]: ...
+
+    @overload
+    def events(self, *kinds: type[AnyEvent], buffer: int = ...) -> EventStream[AnyEvent]: ...
+
+    def events(self, *kinds: type[Any], buffer: int = 1000) -> EventStream[Any]:
         """A stream of the events of these kinds (of all, if none is named), to be entered with
         `async with` and iterated over.
+
+        Raises:
+            InvalidInputError: on the line, for what is no class of events, or no buffer.
         """
+        for kind in kinds:
+            _check_event(kind)
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise InvalidInputError(
                 "buffer must be an int of at least 1: the number of events kept for a slow reader."
@@ -416,6 +446,15 @@ class SupportChat:
                 self._storage, self._transport, self._keys, self._settings, self._listeners, loop
             )
         return self._shell
+
+
+def _check_event(kind: object) -> None:
+    """Raises InvalidInputError unless this is a class of events, or a union of some."""
+    named = get_args(kind) or (kind,)
+    if not set(named) <= set(get_args(AnyEvent)):
+        raise InvalidInputError(
+            f"{kind!r} is no event: name the class, as in chat.on(PhaseChanged, handler)."
+        )
 
 
 # --- arguments: what is wrong is found on the line of the call ------------------------------------

@@ -7,9 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import attrs
+
 from support_chat import CHART, Chart
 from support_chat_adapters.diagrams.exported import from_json
 from support_chat_adapters.diagrams.gallery import MARK, Staleness, compare, gallery, write
+from support_chat_adapters.diagrams.mermaid import mermaid
+from support_chat_adapters.diagrams.views import group
 
 DIAGRAMS = Path(__file__).parents[2] / "diagrams"
 
@@ -29,6 +33,23 @@ def test_the_directory_holds_the_overview_thrice_each_group_twice_the_tables_and
         "table.md", "chart.json", "README.md",
     }  # fmt: skip
     assert {"calls.md", "staying-connected.svg"} <= set(gallery(CHART))
+
+
+def test_groups_whose_names_are_alike_or_those_of_other_files_have_files_of_their_own(
+    player: Chart,
+) -> None:
+    names = iter(("a b", "a-b", "overview", "Table", "...", "chart", "a b", "a b"))
+    chart = attrs.evolve(
+        player, transitions=[attrs.evolve(r, group=next(names)) for r in player.transitions]
+    )
+    files = gallery(chart)
+    assert {name for name in files if name.endswith(".mmd")} == {
+        "overview.mmd", "a-b.mmd", "a-b-2.mmd", "overview-2.mmd", "Table-2.mmd", "group.mmd",
+        "chart-2.mmd",
+    }  # fmt: skip
+    assert "play.refuse" in files["a-b-2.mmd"]
+    assert "play.refuse" in mermaid(group(chart, "a-b"))
+    assert "play.resume" in mermaid(group(chart, "overview-2"))
 
 
 def test_every_file_says_that_it_is_generated_and_is_still_what_its_name_says() -> None:

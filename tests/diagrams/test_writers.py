@@ -134,6 +134,15 @@ def test_every_phase_has_a_box_of_its_own_whatever_its_name(
     assert beginning not in {end for arrow in arrows for end in arrow}
 
 
+def test_a_composite_named_as_one_of_its_phases_is_not_taken_for_it(player: Chart) -> None:
+    chart = attrs.evolve(player, composites={"playing": ("playing", "paused")})
+    drawing = overview(chart)
+
+    assert [frame.name for frame in drawing.frames] == ["playing (all)"]
+    assert {edge.source for edge in drawing.edges} == {"idle", "paused", "playing", "playing (all)"}
+    assert "| `stop.call` | `stop()` | playing (all) |" in table(chart)
+
+
 def test_no_word_of_mermaid_s_own_is_an_identifier() -> None:
     words = ("note", "class", "Style", "click", "state", "default", "scale", "as", "end", "href")
     drawing = Drawing(title="t", nodes=tuple(Node(word, word) for word in words))

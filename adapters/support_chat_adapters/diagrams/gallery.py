@@ -21,7 +21,7 @@ from .exported import SCHEMA, to_json
 from .mermaid import mermaid
 from .svg import svg
 from .table import table
-from .views import group, group_on_the_map, overview, slug
+from .views import group, group_on_the_map, overview, slugs
 
 MARK: Final = "Generated from the chart by `support-chat draw`: change the chart, not this file."
 _COMMENTS: Final[Mapping[str, str]] = {
@@ -52,9 +52,9 @@ def gallery(chart: Chart) -> dict[str, str]:
     """
     whole = overview(chart)
     texts = {"overview.svg": svg(whole), "overview.mmd": mermaid(whole), "overview.dot": dot(whole)}
-    for name in chart.groups:
-        texts[f"{slug(name)}.svg"] = svg(group_on_the_map(chart, name))
-        texts[f"{slug(name)}.mmd"] = mermaid(group(chart, name))
+    for name, slug in slugs(chart).items():
+        texts[f"{slug}.svg"] = svg(group_on_the_map(chart, name))
+        texts[f"{slug}.mmd"] = mermaid(group(chart, name))
     texts["table.md"] = table(chart)
     if has_calls(chart):
         texts["calls.md"] = calls_table(chart)
@@ -117,10 +117,13 @@ def _index(chart: Chart, names: tuple[str, ...]) -> str:
         "table.md": "every transition, fact and effect",
         "chart.json": "the whole chart for programs",
         **{
-            f"{slug(name)}.svg": f"{name}: every transition with its guard and its effects"
-            for name in chart.groups
+            f"{slug}.svg": f"{name}: every transition with its guard and its effects"
+            for name, slug in slugs(chart).items()
         },
-        **{f"{slug(name)}.mmd": "the same, for whatever renders Mermaid" for name in chart.groups},
+        **{
+            f"{slug}.mmd": "the same, for whatever renders Mermaid"
+            for slug in slugs(chart).values()
+        },
     }
     lines = [
         f"# {chart.name}",

@@ -14,6 +14,7 @@ before:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from unicodedata import east_asian_width
 
 import attrs
 
@@ -109,7 +110,16 @@ def _frame(drawing: Drawing, frame: Frame, boxes: Mapping[str, Box]) -> Box:
 
 def text_width(lines: Iterable[str]) -> float:
     """How wide a label is, in pixels."""
-    return max((len(line) * CHARACTER for line in lines), default=0.0)
+    return max((sum(map(_columns_of, line)) * CHARACTER for line in lines), default=0.0)
+
+
+def _columns_of(character: str) -> int:
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def _name_width(name: str) -> float:
+    """How wide the name in a box is: its face is bold and proportional, so this is an estimate."""
+    return sum(15.0 if east_asian_width(c) in "WF" else 11.0 if c.isupper() else 8.2 for c in name)
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -187,7 +197,7 @@ def _columns(
 ) -> tuple[dict[int, float], dict[int, float]]:
     used = sorted({cell.column for cell in cells.values()})
     labels = {node.name: node.label for node in drawing.nodes}
-    widest = max(len(label) for label in labels.values()) * 8.2 + 2 * BOX_PAD
+    widest = max(map(_name_width, labels.values())) + 2 * BOX_PAD
     xs: dict[int, float] = {}
     x = 0.0
     for before, column in zip([None, *used], used, strict=False):

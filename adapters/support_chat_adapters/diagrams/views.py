@@ -127,13 +127,22 @@ def group_on_the_map(chart: Chart, name: str) -> Drawing:
     return attrs.evolve(whole, title=title, edges=tuple(edges), table=table)
 
 
-def slug(group: str) -> str:
-    """The group's name as that of a file."""
-    return re.sub(r"\W+", "-", group).strip("-")
+def slugs(chart: Chart) -> Mapping[str, str]:
+    """The name of each group as that of a file, none twice and none that another file has."""
+    found: dict[str, str] = {}
+    taken = {"overview", "table", "calls", "chart", "readme"}
+    for name in chart.groups:
+        slug = re.sub(r"\W+", "-", name).strip("-") or "group"
+        while slug.lower() in taken:
+            slug += "-2"
+        found[name] = slug
+        taken.add(slug.lower())
+    return found
 
 
 def _rows(chart: Chart, name: str) -> list[Transition]:
-    rows = [row for row in chart.transitions if name in (row.group, slug(row.group))]
+    named = {slug: name for name, slug in slugs(chart).items()} | {g: g for g in chart.groups}
+    rows = [row for row in chart.transitions if row.group == named.get(name)]
     if not rows:
         raise InvalidInputError(
             f"The chart {chart.name!r} has no group {name!r}; it has: {', '.join(chart.groups)}."

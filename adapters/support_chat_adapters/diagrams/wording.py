@@ -24,10 +24,12 @@ def calls(chart: Chart) -> tuple[str, ...]:
 
 
 def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
-    """The phases of each composite that is drawn as a frame, by its name: the outermost ones."""
+    """The phases of each composite that is drawn as a frame, the outermost ones, by its name, which
+    is never that of a phase.
+    """
     spans = {part.name: tuple(map(str, part.phases)) for part in chart.composites if part.phases}
     return {
-        name: phases
+        f"{name} (all)" if name in chart.phases else name: phases
         for name, phases in spans.items()
         if not any(set(phases) < set(others) for others in spans.values())
     }

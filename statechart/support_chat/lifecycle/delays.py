@@ -88,7 +88,8 @@ def renew_in(context: Context, moment: Moment) -> float | None:
     if not context.accepted:
         # it could not be presented: the backend still has the one before, which is nearly over
         return fetch_in(context, moment)
-    if token.life is None:
+    if not token.life:
+        # opaque, or by our clock over when it was accepted: then it is our clock that is wrong
         return None
     settings: Settings = moment.settings
     before = settings.refresh_before

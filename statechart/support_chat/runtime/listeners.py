@@ -44,21 +44,36 @@ class Subscription:
             return
         try:
             result = self._context.run(self._handler, event)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             LOG.exception("a handler of %s raised; the session goes on", event.type)
             return
         if inspect.isawaitable(result):
             self._waiting.append(result)
             if self._worker is None:
-                self._worker = loop.create_task(self._work(event.type), context=self._context)
+                self._begin(loop)
 
-    async def _work(self, name: str) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._worker = loop.create_task(self._work(), context=self._context)
+        if self._worker.done():  # a task may run eagerly, and its end was noted before it was
+            self._worker = None
+        else:
+            self._worker.add_done_callback(self._ended)
+
+    async def _work(self) -> None:
         while self._waiting:
+            awaitable = self._waiting.popleft()
             try:
-                await self._waiting.popleft()
-            except Exception:
-                LOG.exception("a handler of %s raised; the session goes on", name)
+                await awaitable
+            except (Exception, asyncio.CancelledError):
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise  # the loop is being closed, or somebody has cancelled us
+                LOG.exception("a handler raised; the session goes on")
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
+        if self._waiting and not worker.cancelled():  # an interrupt has ended it
+            self._begin(worker.get_loop())
 
     def __call__(self) -> None:
         """Ends the subscription; ending it twice is fine. An async handler that already runs is
@@ -151,6 +166,8 @@ class Listeners:
     def __init__(self) -> None:
         self._all: list[Subscription | EventStream[Any]] = []
         self._events: deque[AnyEvent] = deque()
+        self._untold: deque[tuple[AnyEvent, Subscription | EventStream[Any]]] = deque()
+        self._scheduled = False
         self._closed = False
 
     def add(self, listener: Subscription | EventStream[Any]) -> None:
@@ -168,16 +185,30 @@ class Listeners:
     def emit(self, event: AnyEvent, loop: asyncio.AbstractEventLoop) -> None:
         """Stamps the event, and has it told once the step that caused it is over."""
         self._events.append(attrs.evolve(event, id=uuid.uuid4().hex, created_at=time.time()))
-        if len(self._events) == 1:
+        self._schedule(loop)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._scheduled:
+            self._scheduled = True
             loop.call_soon(self._deliver, loop, context=contextvars.Context())
 
     def _deliver(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._events:
-            event = self._events[0]
-            for listener in tuple(self._all):
+        """Tells what has happened so far; what handlers cause meanwhile waits for the next turn of
+        the loop, so that two of them that cause each other's events do not hold it.
+        """
+        self._scheduled, left = False, len(self._events)
+        try:
+            while self._untold or left:
+                if not self._untold:
+                    event, left = self._events.popleft(), left - 1
+                    self._untold.extend((event, listener) for listener in self._all)
+                    continue
+                event, listener = self._untold.popleft()
                 if listener in self._all:
                     listener.tell(event, loop)
-            self._events.popleft()
+        finally:  # an interrupt that a handler let out is the program's; the others hear the rest
+            if self._untold or self._events:
+                self._schedule(loop)
 
     def close(self) -> None:
         """The session is destroyed: everybody has been told, streams end."""

@@ -8,12 +8,14 @@ obeyed, before the next input is taken: what comes in meanwhile waits its turn.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -126,6 +128,10 @@ class Timers:
         return frozenset(self._running)
 
 
+def _raise(interrupt: BaseException) -> None:
+    raise interrupt
+
+
 @attrs.define(eq=False)
 class _Performing:
     """A request under way."""
@@ -236,6 +242,8 @@ class Shell:
                     self._OBEY[type(command)](self, command)
         finally:
             self._working = False
+            if self._commands or self._inputs:  # an interrupt came; the rest is done all the same
+                self.loop.call_soon(self._work)
 
     def _step(self, happened: Input) -> None:
         before, now = self.snapshot, self._now()
@@ -252,9 +260,29 @@ class Shell:
 
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
-        heard_at = at if link is None else at - (self.loop.time() - link.heard_at)
+        heard_at = at if link is None else at - (self.loop.time() - self._heard_at(link))
         # delays are rolled from the last bytes, so that whoever seeds `random` can repeat them
         return Now(at, heard_at, time.time(), os.urandom(16) + random.randbytes(8))
+
+    def _heard_at(self, link: Link) -> float:
+        """When the link last gave a sign of life; one that cannot say so gave none."""
+        with self._harmless("a link does not say when it was heard; it counts as silent"):
+            heard_at = link.heard_at
+            if isinstance(heard_at, int | float):
+                return heard_at
+        return -math.inf
+
+    @contextlib.contextmanager
+    def _harmless(self, what: str) -> Iterator[None]:
+        """Whatever an adapter raises in a synchronous member is logged, and does no harm here; an
+        interrupt is the program's, and is raised by the loop.
+        """
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):
+            LOG.exception(what)
+        except BaseException as interrupt:
+            self.loop.call_soon(_raise, interrupt)
 
     # --- commands: adapters -----------------------------------------------------------------------
 
@@ -323,10 +351,8 @@ class Shell:
         listening = self._listening.pop(command.link, None)
         link = self.links.pop(command.link, None)
         if link is not None:
-            try:
+            with self._harmless("a link could not be aborted; the session goes on without it"):
                 link.abort()
-            except Exception:
-                LOG.exception("a link could not be aborted; the session goes on without it")
         if listening is not None and listening is not asyncio.current_task():
             listening.cancel()  # what an aborted link delivers all the same is superseded
 
