@@ -53,6 +53,7 @@ from .values import (
     UserDict,
     check_id,
     check_json,
+    check_text,
 )
 
 E = TypeVar("E")
@@ -146,6 +147,26 @@ class SupportChat:
         nobody is live.
         """
         return self._shell.snapshot.context.identity if self._shell else None
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why there is no link: the error of the last attempt, or of the link that was lost; None
+        while there is one, and while nobody wants one.
+        """
+        return self._shell.snapshot.context.trouble if self._shell else None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a link is open."""
+        return self._shell is not None and self._shell.snapshot.link is not None
+
+    @property
+    def unread(self) -> int | None:
+        """How many messages of agents are unread; None while nobody is live, so that it is not
+        known.
+        """
+        context = self._shell.snapshot.context if self._shell else None
+        return None if context is None or context.identity is None else context.unread
 
     async def wait_for(self, *phases: Phase) -> Phase:
         """Waits until the session is in one of these phases and returns which.
@@ -359,7 +380,9 @@ class SupportChat:
     def events(self, kind: type[E], /, *, buffer: int = ...) -> EventStream[E]: ...
 
     @overload
-    def events(self, one: type[E], two: type[E2], /, *, buffer: int = ...) -> EventStream[E | E2]: ...
+    def events(
+        self, one: type[E], two: type[E2], /, *, buffer: int = ...
+    ) -> EventStream[E | E2]: ...
 
     @overload
     def events(
@@ -513,7 +536,7 @@ def _send_arguments(
     text: str, conversation_id: str | None, client_message_id: str, about: About = NOTHING_SAID
 ) -> Arguments:
     """The arguments of send_message() and start_conversation(). Raises InvalidInputError."""
-    if not isinstance(text, str) or not text.strip():
+    if not check_text("text", text).strip():
         raise InvalidInputError("text must be a str that is not blank; there is nothing to send.")
     if len(text) > MAX_TEXT:
         raise InvalidInputError(
@@ -537,6 +560,8 @@ def _about(
         raise InvalidInputError(
             f"subject must be a str of at most {MAX_ID_LENGTH} characters, or None."
         )
+    if subject is not None:
+        check_text("subject", subject)
     labels = () if isinstance(tags, str) else tuple(tags)
     if isinstance(tags, str) or len(labels) > MAX_TAGS:
         raise InvalidInputError(f"tags must be a list of at most {MAX_TAGS} texts.")

@@ -42,8 +42,17 @@ from support_chat import (
     Trigger,
 )
 from support_chat.chart.model import Present, Same, Transition
-from support_chat.engine import CallMade, Engine, Expired, Heard, Now, Outcome, Perform, Snapshot
-from support_chat.engine import Input as EngineInput
+from support_chat.engine import (
+    CallMade,
+    Engine,
+    Expired,
+    Heard,
+    Input as EngineInput,
+    Now,
+    Outcome,
+    Perform,
+    Snapshot,
+)
 from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.requests import Keys

@@ -6,8 +6,7 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from support_chat import CHART, Chart
 from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node

@@ -52,8 +52,7 @@ from support_chat.lifecycle import requests
 from support_chat.lifecycle.chart import ONLINE
 from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.delays import DELAYS
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Effect as E, Trigger as T
 from support_chat.lifecycle.requests import Dial, FetchToken, Identify, Revoke
 from support_chat.lifecycle.semantics import SEMANTICS
 from support_chat.ports import ListConversations, SessionRevoked, TokenExpired

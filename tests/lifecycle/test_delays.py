@@ -22,8 +22,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from driving import KEYS
 from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError

@@ -18,15 +18,13 @@ from collections.abc import Callable, Mapping
 
 import attrs
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from driving import GoesWell, Life, Provider, Taken
 from support_chat import CHART, Chart, NetworkError, RateLimitedError, Settings
 from support_chat.engine import Heard, Hinted, Outcome, Request
 from support_chat.errors import AuthRefusedError, BackendRejectedError, TokenRefusedError
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Effect as E, Trigger as T
 from support_chat.lifecycle.semantics import SEMANTICS
 from support_chat.ports import TokenExpired
 

@@ -35,8 +35,7 @@ from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.context import Context, Target
 from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.facts import FACTS
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Lane
+from support_chat.lifecycle.names import Effect as E, Lane
 from support_chat.lifecycle.tokens import Token
 from support_chat.lifecycle.updates import Updates
 from support_chat.ports import (

@@ -9,8 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from support_chat import TokenProviderError, TokenRefusedError
 from support_chat.lifecycle.tokens import LONGEST_LIFE, MAX_TOKEN_BYTES, Token, read_token

@@ -25,9 +25,7 @@ from driving import Life
 from support_chat.chart.machine import UNHANDLED, Compiled
 from support_chat.engine import CallMade, Input, Now, Settle
 from support_chat.lifecycle.chart import CALLS, CHART, CONNECTING, ENDED, LIVE, ONLINE, OUTCOMES
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Fact, Lane, Phase, Slot, Timer
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Effect as E, Fact, Lane, Phase, Slot, Timer, Trigger as T
 from support_chat.lifecycle.updates import NO_UPDATES
 from support_chat.testing.chart_coverage import Sighting, Watch
 from support_chat.values import SignedIn, Visitor

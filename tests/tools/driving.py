@@ -43,8 +43,7 @@ from support_chat.engine import (
 from support_chat.errors import RateLimitedError
 from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.chart import CHART
-from support_chat.lifecycle.names import Fact
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Fact, Trigger as T
 from support_chat.lifecycle.requests import (
     CreateVisitor,
     Dial,

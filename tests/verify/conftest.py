@@ -17,11 +17,7 @@ import pytest
 
 from support_chat import CHART
 from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Fact as F
-from support_chat.lifecycle.names import Phase as P
-from support_chat.lifecycle.names import Register
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
 from support_chat.verify import Model, Structure, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.properties import decide

@@ -17,8 +17,7 @@ import attrs
 import pytest
 
 from support_chat import CHART, Chart, ChartError, Transition
-from support_chat.chart.machine import UNHANDLED, Compiled, Input
-from support_chat.chart.machine import State as Snapshot
+from support_chat.chart.machine import UNHANDLED, Compiled, Input, State as Snapshot
 from support_chat.chart.model import (
     Arm,
     Ask,

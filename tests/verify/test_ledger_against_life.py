@@ -21,8 +21,7 @@ from stories.moves import MOVES
 from stories.world import World
 from support_chat import CHART
 from support_chat.chart.model import Ask
-from support_chat.engine import Expired, Heard, Input, Outcome, plan
-from support_chat.engine import engine as engines
+from support_chat.engine import Expired, Heard, Input, Outcome, engine as engines, plan
 from support_chat.engine.engine import Engine
 from support_chat.lifecycle.names import Effect, Fact, Lane, Phase
 from support_chat.runtime.shell import Shell

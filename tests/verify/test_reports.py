@@ -15,9 +15,7 @@ import pytest
 
 from support_chat import CHART, Chart, Transition
 from support_chat.chart.model import Carried, Ignored, Raise
-from support_chat.lifecycle.names import Effect as E
-from support_chat.lifecycle.names import Phase as P
-from support_chat.lifecycle.names import Trigger as T
+from support_chat.lifecycle.names import Effect as E, Phase as P, Trigger as T
 from support_chat.verify import (
     Always,
     EachStep,

@@ -12,8 +12,7 @@ from email.utils import format_datetime, formatdate
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from support_chat.errors import (
     AuthRefusedError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from support_chat import (
     AnyEvent,
+    AttemptFailed,
     AuthChanged,
     AuthExpired,
     ConnectionChanged,
@@ -36,6 +37,8 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return "the backend asks for a fresh token"
         case ConnectionChanged():
             return f"link: {'open' if event.connected else 'gone'}{', with a gap' * event.gap}"
+        case AttemptFailed():
+            return f"attempt {event.attempt} failed: {event.error}"
         case ErrorOccurred():
             return f"error: {event.error}"
         case MessageReceived():

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import attrs
-from transitions import Event, Machine
-from transitions import Transition as StockTransition
+from transitions import Event, Machine, Transition as StockTransition
 
 from .model import Chart, Present, Same, Transition
 

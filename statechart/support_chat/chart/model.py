@@ -296,6 +296,8 @@ class Arm:
     delay: str
     optional: bool = False
     reduce: Reducer | None = _code()
+    emits: Callable[[Any, Any, float], Iterable[Any]] | None = _code()
+    """The events: takes the context, the moment and the seconds that it will run."""
 
 
 @attrs.frozen(kw_only=True)

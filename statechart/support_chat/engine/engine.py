@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
-from ..chart.machine import Compiled
-from ..chart.machine import Input as ChartInput
+from ..chart.machine import Compiled, Input as ChartInput
 from ..chart.model import (
     Arm,
     Ask,
@@ -275,9 +274,9 @@ class Engine:
         """The calls that the row fails or refuses are told so."""
         called = step.semantics.calls(moment.trigger, moment.arguments)
         moment.failure = error = refusal.make(called, step.state.phase)
+        error.__cause__ = moment.error
         if refusal.details is not None:
             refusal.details(error, step.context, moment)
-        error.__cause__ = moment.error
 
 
 # --- what an adapter did --------------------------------------------------------------------------

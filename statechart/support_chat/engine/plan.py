@@ -232,13 +232,15 @@ def _answer(step: Step, waiter: Waiter, ask: Ask, result: Any, error: Exception 
 
 
 def _arm(effect: str, spec: Arm, lanes: Any, semantics: Semantics, *_: Any) -> Action:
-    reduce, delay = spec.reduce, semantics.delays[spec.delay]
+    reduce, delay, emits = spec.reduce, semantics.delays[spec.delay], spec.emits
     stop = commands.Disarm((spec.timer,))
 
     def arm(step: Step) -> None:
         if reduce is not None:
             step.context = reduce(step.context, step.moment)
         seconds = delay(step.context, step.moment)
+        if emits is not None and seconds is not None:
+            step.emit(emits(step.context, step.moment, seconds))
         step.commands.append(stop if seconds is None else commands.Arm(spec.timer, seconds))
 
     return arm

@@ -50,11 +50,7 @@ from ..chart.model import Ask, Chart, Composite, Ignored, Transition
 from . import refusals as R
 from .effects import EFFECTS
 from .facts import FACTS
-from .names import Effect as E
-from .names import Fact as F
-from .names import Lane, Register
-from .names import Phase as P
-from .names import Trigger as T
+from .names import Effect as E, Fact as F, Lane, Phase as P, Register, Trigger as T
 from .semantics import SEMANTICS
 
 Assignment: TypeAlias = Mapping[str, str | None]

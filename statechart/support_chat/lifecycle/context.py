@@ -62,6 +62,8 @@ class Context:
     dialled_at: float | None = None
     not_before: float = 0.0
     up_at: float | None = None
+    trouble: Exception | None = None
+    """Why the last attempt to connect has failed, or the link was lost; None while there is one."""
     # calls
     boot_until: float = 0.0
     identify_until: float = 0.0

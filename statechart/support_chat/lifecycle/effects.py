@@ -31,12 +31,8 @@ from ..chart.model import (
 )
 from ..ports import IdentifyAnswer, ReadAnswer, UpdateAnswer, Welcome
 from ..values import Message
-from . import reducers as do
-from . import refusals as R
-from . import requests as ask
-from .names import Effect as E
-from .names import Lane, Slot, Timer
-from .names import Trigger as T
+from . import reducers as do, refusals as R, requests as ask
+from .names import Effect as E, Lane, Slot, Timer, Trigger as T
 
 _LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
 _NOTHING: Final = (type(None),)
@@ -277,10 +273,18 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             delay="dial",
         ),
         E.ARM_RETRY: Arm(
-            doc="connect after the backoff", timer=Timer.RETRY, expiry=T.RETRY_DUE, delay="retry"
+            doc="connect after the backoff",
+            timer=Timer.RETRY,
+            expiry=T.RETRY_DUE,
+            delay="retry",
+            emits=do.attempt_failed,
         ),
         E.ARM_PROBE: Arm(
-            doc="connect at the slow cadence", timer=Timer.RETRY, expiry=T.RETRY_DUE, delay="probe"
+            doc="connect at the slow cadence",
+            timer=Timer.RETRY,
+            expiry=T.RETRY_DUE,
+            delay="probe",
+            emits=do.attempt_failed,
         ),
         E.ARM_GIVE_UP: Arm(
             doc="bound the reconnecting", timer=Timer.GIVE_UP, expiry=T.GIVE_UP, delay="give_up"

@@ -80,6 +80,20 @@ class ConnectionChanged:
 
 
 @attrs.frozen
+class AttemptFailed:
+    """An attempt to connect has failed, in a boot or while reconnecting: the first, second... in a
+    row by `attempt`. The next one begins in `retry_in` seconds.
+    """
+
+    type: ClassVar[str] = "attempt_failed"
+    error: Exception
+    attempt: int
+    retry_in: float
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
+
+
+@attrs.frozen
 class ErrorOccurred:
     """Something failed that no awaited call raises; `dropped` names the updates that were given up
     with it (not their values).
@@ -158,6 +172,7 @@ AnyEvent: TypeAlias = (
     | AuthChanged
     | AuthExpired
     | ConnectionChanged
+    | AttemptFailed
     | ErrorOccurred
     | MessageReceived
     | MessageSent

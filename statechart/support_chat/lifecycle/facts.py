@@ -8,8 +8,7 @@ from typing import Final
 
 from ..chart.model import Carried, Derived, FactKind, Present, Same, Stored
 from . import context as c
-from .names import Effect as E
-from .names import Fact, Register
+from .names import Effect as E, Fact, Register
 
 FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
     {

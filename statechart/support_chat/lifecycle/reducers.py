@@ -16,6 +16,7 @@ from . import updates as u
 from .context import Context, Target, identified, not_before, replaced
 from .events import (
     AnyEvent,
+    AttemptFailed,
     AuthChanged,
     AuthExpired,
     ConnectionChanged,
@@ -96,7 +97,12 @@ def dial(context: Context, moment: Moment) -> Context:
 
 def count_failure(context: Context, moment: Moment) -> Context:
     """An attempt has failed; the next wait is longer."""
-    return replaced(context, failures=context.failures + 1, not_before=not_before(context, moment))
+    return replaced(
+        context,
+        failures=context.failures + 1,
+        not_before=not_before(context, moment),
+        trouble=moment.error or context.trouble,
+    )
 
 
 def cut(context: Context, moment: Moment) -> Context:
@@ -109,6 +115,7 @@ def cut(context: Context, moment: Moment) -> Context:
         up_at=None,
         failures=0 if stable else context.failures + 1,
         not_before=not_before(context, moment),
+        trouble=moment.error,
     )
 
 
@@ -132,7 +139,15 @@ def keep_link(context: Context, moment: Moment) -> Context:
         cursor=welcome.cursor if context.cursor is None or welcome.gap else context.cursor,
         unread=welcome.unread,
         up_at=moment.now.at,
+        trouble=None,
     )
+
+
+def attempt_failed(context: Context, moment: Moment, seconds: float) -> Events:
+    """An attempt to connect has failed; the next one begins in so many seconds."""
+    if moment.request is None or moment.error is None:
+        return ()  # what is waited for is no attempt that failed
+    return (AttemptFailed(moment.error, context.failures, seconds),)
 
 
 def ready(context: Context, moment: Moment) -> Events:

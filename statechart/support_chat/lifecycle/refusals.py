@@ -74,6 +74,13 @@ def _stay_away(error: RateLimitedError, context: Context, moment: Moment) -> Non
     error.retry_after = max(0.0, context.not_before - moment.now.at)
 
 
+def _name_the_trouble(error: CallTimeoutError, context: Context, moment: Moment) -> None:
+    """Why it took so long: what the last attempt has failed of."""
+    if context.trouble is not None:
+        error.message = f"{error.message} The last attempt failed: {context.trouble}"
+        error.args, error.__cause__ = (error.message,), context.trouble
+
+
 NOT_IN_TIME: Final = Refusal(
     RateLimitedError,
     "The backend has asked to stay away for longer than boot() may take: call boot() again after "
@@ -84,6 +91,7 @@ BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
     "boot() took longer than its timeout: check the network, then call boot() again, or raise "
     "Settings.boot_timeout.",
+    details=_name_the_trouble,
 )
 IDENTIFY_TIMED_OUT: Final = Refusal(
     CallTimeoutError,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +29,8 @@ from ..ports import (
 )
 from .threads import DaemonThreads
 
+LOG: Final = logging.getLogger("support_chat")
+
 
 @attrs.frozen
 class Adapters:
@@ -47,8 +51,18 @@ async def perform(adapters: Adapters, request: Request) -> object:
     return await _PERFORMERS[type(request.payload)](adapters, request, request.payload)
 
 
+_SECRET: Final = re.compile(r"[\x21-\x7e]{22,512}")
+"""What a visitor's secret can be: at least 128 bits as text, as the Widget API takes it."""
+
+
 async def _create(adapters: Adapters, request: Request, payload: r.CreateVisitor) -> str:
-    return await adapters.storage.create(payload.key, secrets.token_urlsafe(32))
+    fresh = secrets.token_urlsafe(32)
+    stored = await adapters.storage.create(payload.key, fresh)
+    if isinstance(stored, str) and not _SECRET.fullmatch(stored):
+        # damage: no backend takes it, and it would fail every boot
+        LOG.warning("the stored visitor is damaged, and replaced: the visitor begins anew")
+        stored = await adapters.storage.replace(payload.key, stored, fresh)
+    return stored
 
 
 async def _replace(adapters: Adapters, request: Request, payload: r.ReplaceVisitor) -> str:

@@ -12,11 +12,16 @@ from typing import Final
 
 from ..chart.model import Chart
 from ..lifecycle.chart import ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
-from ..lifecycle.names import Effect as E
-from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Lane, Register, Slot, Timer
-from ..lifecycle.names import Phase as P
-from ..lifecycle.names import Trigger as T
+from ..lifecycle.names import (
+    Effect as E,
+    Fact as F,
+    Lane,
+    Phase as P,
+    Register,
+    Slot,
+    Timer,
+    Trigger as T,
+)
 from .explore import Space
 from .generic import parts_whole, stops_what_it_starts
 from .properties import Always, EachStep, Property, Structure

@@ -14,11 +14,16 @@ from typing import Final
 
 from ..chart.model import Ask, Chart, Join
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
-from ..lifecycle.names import Effect as E
-from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Lane, Register, Slot, Timer
-from ..lifecycle.names import Phase as P
-from ..lifecycle.names import Trigger as T
+from ..lifecycle.names import (
+    Effect as E,
+    Fact as F,
+    Lane,
+    Phase as P,
+    Register,
+    Slot,
+    Timer,
+    Trigger as T,
+)
 from .bookkeeping import BOOKKEEPING
 from .explore import Space
 from .generic import no_dead_row, one_expiry_each, waits

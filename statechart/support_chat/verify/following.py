@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
-from ..engine import CallMade, Close, Emit, Outcome, Settle
-from ..engine import commands as c
+from ..engine import CallMade, Close, Emit, Outcome, Settle, commands as c
 from ..errors import RateLimitedError
-from ..lifecycle.names import Effect as E
-from ..lifecycle.names import Fact as F
+from ..lifecycle.names import Effect as E, Fact as F
 from ..ports import IdentifyAnswer, Welcome
 from .model import Happening, Model, State, Taken
 from .trace import Seen, Trace

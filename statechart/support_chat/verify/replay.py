@@ -42,10 +42,7 @@ from ..errors import (
     TokenRefusedError,
 )
 from ..lifecycle.calls import Arguments
-from ..lifecycle.names import Effect as E
-from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Slot, Timer
-from ..lifecycle.names import Trigger as T
+from ..lifecycle.names import Effect as E, Fact as F, Slot, Timer, Trigger as T
 from ..lifecycle.requests import Keys
 from ..ports import (
     IdentifyAnswer,

@@ -12,8 +12,7 @@ from typing import Final
 
 import attrs
 
-from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Trigger as T
+from ..lifecycle.names import Fact as F, Trigger as T
 
 NOBODY: Final = "nobody"
 """What a story calls the user of a trigger that names none."""

@@ -18,8 +18,7 @@ from starlette.requests import Request
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, Outgoing, TokenExpired
 
-from ...transport.wire import endpoints
-from ...transport.wire import payloads as p
+from ...transport.wire import endpoints, payloads as p
 from ...transport.wire.codec import MAX_ANSWER_BYTES
 from ...transport.wire.frames import MessageCreated, Polled, SessionEnded, frame_of
 from ...transport.wire.translation import (
