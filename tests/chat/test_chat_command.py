@@ -4,13 +4,18 @@ status 2.
 
 from __future__ import annotations
 
-import importlib.util
-from importlib.machinery import ModuleSpec
+import argparse
+import sys
 from pathlib import Path
+from unittest.mock import Mock
 
+import jwt
 import pytest
 
+from support_chat import TokenProviderError
+from support_chat_adapters.backend.server.key_file import identity_secret
 from support_chat_adapters.cli import main
+from support_chat_adapters.cli.served import minted_tokens
 
 Printed = pytest.CaptureFixture[str]
 
@@ -58,6 +63,24 @@ def test_no_key_is_made_where_there_is_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_token_is_minted_anew_for_each_renewal_and_for_the_user_who_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    key = tmp_path / "chat.db.key"
+    options = argparse.Namespace(db="", key_file=key, workspace="demo", widget="web")
+    secret = identity_secret(key)
+    ada = minted_tokens(options)("ada")
+    tokens = (ada(), ada(), minted_tokens(options)("bob")())
+    assert len(set(tokens)) == 3
+    claims = [jwt.decode(each, secret, ["HS256"], {"verify_aud": False}) for each in tokens]
+    said = [(each["sub"], each["workspace_id"], each["widget_id"]) for each in claims]
+    assert said == [(user, "demo", "web") for user in ("ada", "ada", "bob")]
+    key.unlink()
+    with pytest.raises(TokenProviderError, match="bring it back"):
+        ada()
+    assert not key.exists()
+
+
 @pytest.mark.parametrize(
     ("missing", "on_terminal", "complains"),
     [
@@ -74,13 +97,9 @@ def test_a_missing_part_is_told_by_the_line_that_installs_it(
     capsys: Printed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    installed = importlib.util.find_spec
-
-    def found(name: str) -> ModuleSpec | None:
-        return None if name == missing else installed(name)
-
-    monkeypatch.setattr("support_chat_adapters.cli.terminal.find_spec", found)
-    monkeypatch.setattr("support_chat_adapters.cli.chat.can_draw", lambda _: on_terminal)
+    monkeypatch.setitem(sys.modules, missing, None)
+    terminal = Mock(return_value=on_terminal)
+    monkeypatch.setattr("support_chat_adapters.cli.chat.can_draw", terminal)
     assert main(["chat", "--memory", "--url", "no address"]) == 2
     said = capsys.readouterr().err
     sentence = f'{missing} is not installed: pip install "support-chat[chat]"\n'

@@ -25,9 +25,8 @@ from support_chat import (
 )
 from support_chat.testing import run
 from support_chat_adapters.backend import Backend, IdentityKey
-from support_chat_adapters.chat.controller import LEAVING, SILENT_FOR, Controller
+from support_chat_adapters.chat.controller import LEAVING, SILENT_FOR, Controller, Person
 from support_chat_adapters.chat.events import Done, Event, Failed, Sending, Warned
-from support_chat_adapters.chat.person import Person
 from support_chat_adapters.chat.transport import ObservedTransport
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport

@@ -163,14 +163,12 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
         (("!", "not sent, no connection: /retry sends it when it is back", "warning"),),
     ),
     (
-        MessageFailed(
-            "c1", NotBootedError("send_message() needs a session: call boot() first."), False
-        ),
+        MessageFailed("c1", NotBootedError("call boot() first."), False),
         LIVE,
         (
             (
                 "!",
-                "not sent: a message needs a session: call /boot first. /retry sends it again.",
+                "not sent: there is no session now: /boot begins one. /retry sends it again.",
                 "warning",
             ),
         ),

@@ -354,10 +354,7 @@ def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(
 def test_the_demo_says_what_to_install_when_a_part_is_missing(
     missing: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
-    def found(name: str) -> object:
-        return None if name == missing else "found"
-
-    monkeypatch.setattr("support_chat_adapters.cli.terminal.find_spec", found)
+    monkeypatch.setitem(sys.modules, missing, None)
     assert main(["demo", *options]) == 2
     sentence = f'{missing} is not installed: pip install "support-chat[demo]"'
     assert capsys.readouterr() == ("", f"support-chat: error: {sentence}\n")

@@ -14,7 +14,7 @@ from rich.console import Console
 from support_chat import Phase, PhaseChanged
 from support_chat.testing import run
 from support_chat_adapters.cli import main
-from support_chat_adapters.demo.environment import WATCHABLE, Environment
+from support_chat_adapters.demo.environment import watchable
 from support_chat_adapters.demo.play import SCENE_LIMIT, Demo, play, watch
 from support_chat_adapters.demo.report import (
     Counters,
@@ -121,7 +121,7 @@ def test_the_view_shows_the_whole_demo_and_leaves_its_summary_on_the_screen() ->
     out = Terminal()
 
     async def story() -> int:
-        environment = Environment(WATCHABLE)
+        environment = watchable()
         async with view(out, environment.counters) as show:
             return await play(SCENES, environment, show)
 

@@ -145,13 +145,13 @@ def test_what_would_end_a_mermaid_label_early_is_written_as_an_entity() -> None:
     drawing = Drawing(
         title="t",
         nodes=(Node("a b", "a: b"), Node("c", "c")),
-        edges=(Edge("a b", "c", ('x: "y"; #1 <z>',)),),
+        edges=(Edge("a b", "c", ('x: "y"; #1 <z> %%',)),),
     )
 
     assert mermaid(drawing).splitlines()[2:] == [
         '  state "a#58; b" as a_b',
         "  c",
-        "  a_b --> c: x#58; #34;y#34;#59; #35;1 #60;z#62;",
+        "  a_b --> c: x#58; #34;y#34;#59; #35;1 #60;z#62; #37;#37;",
     ]
 
 

@@ -30,7 +30,7 @@ class Stories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            assert not self.world.end()
+            assert self.world.end() == []
         finally:
             self.world.close()
 
@@ -38,7 +38,7 @@ class Stories(RuleBasedStateMachine):
 def _rule(move: Move) -> Any:
     def happens(self: Stories, session: int, data: st.DataObject) -> None:
         choose = lambda options: data.draw(st.sampled_from(options))  # noqa: E731
-        assert not self.world.happen(move, session, choose)
+        assert self.world.happen(move, session, choose) == []
 
     happens.__name__ = move.__name__
     return rule(session=st.integers(0, 1), data=st.data())(happens)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_calls_run_in_order_on_one_daemon_thread() -> None:
         return threading.current_thread()
 
     async def main() -> None:
-        own = OwnThread("Worker", "one")
+        own = OwnThread("Worker", "one", 3.0)
         threads = set(await asyncio.gather(*(own.run(note, i) for i in range(50))))
         await own.aclose()
         (thread,) = threads
@@ -47,7 +48,7 @@ def test_calls_run_in_order_on_one_daemon_thread() -> None:
 
 def test_a_call_that_raises_harms_no_other() -> None:
     async def main() -> None:
-        own = OwnThread("Worker", "one")
+        own = OwnThread("Worker", "one", 3.0)
         for error in (ValueError("no"), KeyError(1)):
             with pytest.raises(type(error)):
                 await own.run(raise_it, error)
@@ -60,7 +61,7 @@ def test_a_call_that_raises_harms_no_other() -> None:
 def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
     async def main() -> None:
         ended: list[str] = []
-        own = OwnThread("Worker", "one", lambda: ended.append("closed"))
+        own = OwnThread("Worker", "one", 3.0, lambda: ended.append("closed"))
         go_on = occupied(own)
         queued = [own.run(int, "7") for _ in range(5)]
         closing = asyncio.ensure_future(own.aclose())
@@ -78,7 +79,7 @@ def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
 
 def test_a_call_cancelled_before_it_began_never_runs() -> None:
     async def main() -> None:
-        own, ran = OwnThread("Worker", "one"), list[int]()
+        own, ran = OwnThread("Worker", "one", 3.0), list[int]()
         go_on = occupied(own)
         queued = [own.run(ran.append, i) for i in range(3)]
         assert queued[1].cancel()
@@ -91,7 +92,7 @@ def test_a_call_cancelled_before_it_began_never_runs() -> None:
 
 
 def test_one_never_used_has_no_thread_to_end() -> None:
-    asyncio.run(OwnThread("Worker", "one", lambda: raise_it(ValueError())).aclose())
+    asyncio.run(OwnThread("Worker", "one", 3.0, lambda: raise_it(ValueError())).aclose())
 
 
 def test_after_a_fork_the_child_is_told_to_make_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,7 @@ def test_after_a_fork_the_child_is_told_to_make_its_own(monkeypatch: pytest.Monk
             await own.run(int, "7")
         assert caught.value.reason == "forked"
 
-    own = OwnThread("Worker", "one")
+    own = OwnThread("Worker", "one", 3.0)
     asyncio.run(parent())
     with monkeypatch.context() as forked:
         # as in the child: a real fork of a process with threads is what Python itself warns of
@@ -119,7 +120,31 @@ def test_the_child_of_a_fork_waits_for_no_thread_when_it_closes(
         async with asyncio.timeout(10):
             await own.aclose()
 
-    own = OwnThread("Worker", "one")
+    own = OwnThread("Worker", "one", 3.0)
     with monkeypatch.context() as forked:
         forked.setattr(os, "getpid", lambda: -1)
         asyncio.run(close())
+
+
+def test_while_a_call_hangs_others_are_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(began: threading.Event, go_on: threading.Event) -> bool:
+        began.set()
+        return go_on.wait(60.0)
+
+    async def main() -> None:
+        own = OwnThread("Worker", "one", 3.0)
+        began, go_on = threading.Event(), threading.Event()
+        hanging = own.run(hang, began, go_on)
+        await asyncio.to_thread(began.wait, 60.0)
+        waiting = own.run(int, "7")
+        with monkeypatch.context() as later:
+            now = time.monotonic() + 9.0
+            later.setattr(time, "monotonic", lambda: now)
+            with pytest.raises(StorageError, match=r"The Worker 'one' hangs: .* 9 s ago") as caught:
+                own.run(int)
+        assert caught.value.recoverable
+        go_on.set()
+        assert (await hanging, await waiting, await own.run(int, "8")) == (True, 7, 8)
+        await own.aclose()
+
+    asyncio.run(main())

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from support_chat_adapters.storage.sqlite import storage_error
 
 import support_chat_adapters.storage
 from async_tests import in_real_time
@@ -31,6 +30,7 @@ from storages import (
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import run
 from support_chat_adapters.storage import SQLiteStorage
+from support_chat_adapters.storage.sqlite import storage_error
 
 T = TypeVar("T")
 SECRET = "a visitor's secret, 3f9c1d8e7b5a"

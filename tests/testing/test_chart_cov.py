@@ -161,7 +161,7 @@ def test_a_suite_that_never_steps_the_chart_is_told_so(run: Run) -> None:
     ("option", "complaint"),
     [
         ("--chart-cov-chart=door", "write it as package.module:NAME"),
-        ("--chart-cov-chart=window:CHART", "No module named 'window'"),
+        ("--chart-cov-chart=window:CHART", "there is no module 'window'"),
         ("--chart-cov-chart=door:Chart", "Chart is of type type, not a support_chat.Chart"),
         ("--chart-cov-fail-under=all", "'all' is not a number from 0 to 100"),
     ],

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from loopback_arrangement import SECRET, WIDGET
 from support_chat_adapters.backend import sign_identity_token
-from support_chat_adapters.chat.person import Person
+from support_chat_adapters.chat.controller import Person
 
 S = TypeVar("S")
 Play = Callable[[Coroutine[Any, Any, None]], None]

@@ -340,7 +340,7 @@ class Life:
                 return self.own("visitor", None, session)
             case FetchToken(_, name):
                 subject = self.one_of(*[name] * 8, *USERS)
-                claims = self.one_of({}, {"iat": 0, "exp": self.one_of(20, 900)})
+                claims = self.one_of({"iat": 0, "exp": self.one_of(1, 20, 900)}, {})
                 token = unsigned_token(sub=subject, jti=self.new(), **claims)
                 self.owners[token] = name, session
                 return token
@@ -405,7 +405,12 @@ class Life:
         if self.account.asked:
             request = self.account.asked[max(self.account.asked)]
             self.take(Outcome(request, self.result(request)))
-        elif self.account.timers:
+        else:
+            self.wait()
+
+    def wait(self) -> None:
+        """Time passes until the next timer expires, if one runs."""
+        if self.account.timers:
             timer = min(self.account.timers, key=self.due.__getitem__)
             self.at = max(self.at, self.due[timer])
             self.take(Expired(timer))

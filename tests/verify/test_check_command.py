@@ -12,14 +12,16 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from support_chat import CHART
-from support_chat.verify import Verdict, explore
+from support_chat import CHART, Chart, InvalidInputError, Transition
+from support_chat.chart.model import EffectSpec, Fail, Join, Note, Refusal, Stored
+from support_chat.verify import Occurrence, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
 from support_chat_adapters.cli import main
 
@@ -272,6 +274,47 @@ def test_a_call_without_an_answer_fails_and_a_hint_without_one_is_told(
     assert check("--json", "--chart", "gap:CHART") == 1
     found = json.loads(capsys.readouterr().out)["unanswered"]
     assert found == {"submit": ["choosing"], "scroll": ["choosing"]}
+
+
+REFUSAL = Refusal(InvalidInputError, "Choose a file first.")
+
+
+@pytest.mark.parametrize(
+    ("row", "answered"),
+    [
+        ({"effects": "wait"}, False),
+        ({"error": REFUSAL, "effects": "no"}, False),
+        ({"error": REFUSAL, "effects": "fail"}, True),
+        ({"effects": "no"}, True),
+    ],
+    ids=["a call waits", "a call is refused", "a hint that fails a call", "a hint"],
+)
+def test_a_call_is_what_some_row_makes_wait_or_refuses(row: dict[str, Any], answered: bool) -> None:
+    from support_chat.verify import check, generic
+
+    effects: dict[str, EffectSpec] = {
+        "wait": Join(doc="", slot="s"),
+        "fail": Fail(doc="", slot="s"),
+        "no": Note(doc=""),
+    }
+    chart = Chart(
+        name="gap",
+        initial="a",
+        phases=("a", "b"),
+        triggers=("go", "submit"),
+        external=("go", "submit"),
+        facts={"ready": Stored("it may be submitted")},
+        effects={row["effects"]: effects[row["effects"]]},
+        transitions=(
+            Transition(name="go", group="g", trigger="go", sources=("a", "b"), sets="ready"),
+            Transition(
+                name="yes", group="g", trigger="submit", sources="a", target="b", when="ready"
+            ),
+            Transition(name="no", group="g", trigger="submit", sources="b", **row),
+        ),
+    )
+    (verdict,) = check(chart, [one for one in generic(chart) if one.id == "G4"]).verdicts
+    assert verdict.held is answered
 
 
 @pytest.mark.parametrize("id", ["U1", "U2", "U3"])
@@ -547,7 +590,8 @@ def test_counterexamples_are_written_as_story_and_as_sequence_diagram(
 
 VARIANT = """
 import attrs
-from support_chat import CHART
+from support_chat import CHART, Chart, InvalidInputError, Transition
+from support_chat.chart.model import EffectSpec, Fail, Join, Note, Refusal, Stored
 from support_chat.verify.catalogue import CATALOGUE
 CHART = attrs.evolve(CHART, transitions=tuple(
     attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot"))
@@ -589,9 +633,9 @@ def test_the_next_story_that_a_session_goes_is_written_as_a_test(
 ) -> None:
     from support_chat.verify.replay import Replay
 
-    tried: list[object] = []
+    tried: list[Sequence[Occurrence]] = []
 
-    def replay(chart: object, story: object) -> Replay:
+    def replay(chart: object, story: Sequence[Occurrence]) -> Replay:
         tried.append(story)
         return Replay(0, "" if len(tried) > differing else "another phase")
 
@@ -599,15 +643,15 @@ def test_the_next_story_that_a_session_goes_is_written_as_a_test(
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     (tmp_path / "mine.py").write_text(
         "from support_chat.verify import EachStep\n"
-        "OWN = [EachStep('X', 'No boot begins.', lambda move: move.trigger != 'boot')]\n",
+        "OWN = [EachStep('X', 'No boot begins.', lambda move: False, on=('boot',))]\n",
         encoding="utf-8",
     )
     wanted = ("--chart", "variant:CHART", "--properties", "mine:OWN", "--property", "X")
     assert check("--counterexamples", "out", *wanted) == 1
     assert len(tried) == differing + 1
-    assert (tmp_path / "out/test_x.py").read_text(encoding="utf-8").count("Occurrence(") == len(
-        tuple(tried[-1])  # type: ignore[arg-type]
-    )
+    assert {story[-1].trigger for story in tried} == {"boot"}
+    written = (tmp_path / "out/test_x.py").read_text(encoding="utf-8")
+    assert written.count("Occurrence(") == len(tried[-1])
 
 
 def test_a_failure_that_no_session_comes_to_is_told_to_be_one(
@@ -615,7 +659,10 @@ def test_a_failure_that_no_session_comes_to_is_told_to_be_one(
 ) -> None:
     from support_chat.verify.replay import Replay
 
-    monkeypatch.setattr("support_chat.verify.replay.replay", lambda *_: Replay(0, "another phase"))
+    def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
+        return Replay(0, "another phase")
+
+    monkeypatch.setattr("support_chat.verify.replay.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     assert check("--counterexamples", "out", "--chart", "variant:CHART", "--property=L1 boot") == 1
     told = (

@@ -116,8 +116,8 @@ class Life:
         return Snapshot(str(self.model.phase_of(state)), state & self.stored, who)
 
     def led(self, at: Snapshot, step: Step, named: str | None) -> Snapshot:
-        """Where the machine gets by firing the step's rows one after the other, whatever the context
-        says in between.
+        """Where the machine gets by firing the step's rows one after the other, whatever the
+        context says in between.
         """
         trigger, carried = step.happening.trigger, step.happening.carried
         waiting: list[str] = []

@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_chat.errors import (
+    BackendRejectedError,
     InvalidInputError,
     NetworkError,
     NotABackendError,
     RateLimitedError,
     SupportChatError,
 )
+from support_chat.ports import IdentifyRequest
 from support_chat.values import Message
 from support_chat_adapters.transport.wire import codec, endpoints, payloads, translation
 from support_chat_adapters.transport.wire.problems import Response
@@ -124,6 +126,20 @@ def test_a_message_that_begins_a_conversation_arrives_as_it_was_written(message:
 def test_rejected_paths_arrive_with_their_reasons(rejected: Any) -> None:
     taken = payloads.EventTaken(rejected=translation.rejected_of(rejected))
     assert translation.rejections_of(over_the_wire(taken).rejected) == rejected
+
+
+def test_a_reason_of_a_rejection_is_cut() -> None:
+    taken = payloads.EventTaken(rejected=translation.rejected_of((("context.x", "r" * 9000),)))
+    ((path, reason),) = translation.rejections_of(over_the_wire(taken).rejected)
+    assert (path, len(reason)) == ("context.x", 64)
+
+
+def test_a_value_beyond_the_limits_of_its_payload_is_refused_as_the_backend_would() -> None:
+    short = IdentifyRequest("identify-1", "ada", "short")
+    with pytest.raises(BackendRejectedError) as caught:
+        translation.payload_of(short, payloads.Identify)
+    assert caught.value.code == "validation_error"
+    assert "short" not in caught.value.message
 
 
 def test_a_request_names_its_endpoint_its_session_and_its_type() -> None:

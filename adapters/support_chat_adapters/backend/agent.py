@@ -1,4 +1,4 @@
-"""The other side of the chat: what an agent's desk does, for demos and tests. No access rules apply
+"""The other side of the chat: what an agent does, for demos and tests. No access rules apply
 here.
 """
 
@@ -24,7 +24,7 @@ from .store import Store
 
 
 class Agent:
-    """An agent at the desk of one backend; reach it as `backend.agent`."""
+    """The agents of one backend; reach it as `backend.agent`."""
 
     def __init__(
         self, store: Store, clock: Callable[[], float], deliver: Callable[[Message], None]

@@ -1,5 +1,4 @@
-"""Live connections as the backend sees them: an outbox each, and the switchboard that finds them by
-session.
+"""Live connections as the backend sees them: an outbox each, and where they are found by session.
 
 A transport drains the outbox of its connection and watches `closed`; what it does with the frames
 is its own business.
@@ -41,7 +40,7 @@ class Connection:
         """The answer to the dial."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the connection is over, whoever ended it."""
-        self.expiry_told = False
+        self.expiry_sent = False
         """The client knows that the token has expired, and need not be told again until it renews.
         """
         self._loop = asyncio.get_running_loop()
@@ -55,7 +54,8 @@ class Connection:
         it is not.
         """
         self._quiet_since: float | None = None
-        self._silent = False
+        self.silent = False
+        """Nothing passes any more, and nobody has been told."""
 
     @property
     def heard_at(self) -> float:
@@ -63,11 +63,6 @@ class Connection:
         over; the loop's `time()`.
         """
         return self._loop.time() if self._quiet_since is None else self._quiet_since
-
-    @property
-    def silent(self) -> bool:
-        """Nothing passes any more, and nobody has been told."""
-        return self._silent
 
     @property
     def is_closed(self) -> bool:
@@ -81,7 +76,7 @@ class Connection:
         replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
         if len(self._outbox) >= self._room:
             self.close("slow_reader")
-        elif not self._silent and not replayed:
+        elif not self.silent and not replayed:
             self._outbox.append(event)
             self._news.set()
 
@@ -106,7 +101,7 @@ class Connection:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing
         gets through.
         """
-        self._silent = True
+        self.silent = True
         self._be_quiet()
 
     def close(self, why: str) -> None:
@@ -133,16 +128,16 @@ class Connection:
 
 
 @attrs.define(eq=False)
-class Switchboard:
+class OpenConnections:
     """The open connections by the number of their session."""
 
     _by_session: dict[int, list[Connection]] = attrs.field(factory=dict[int, list[Connection]])
 
-    def plug(self, connection: Connection) -> None:
+    def add(self, connection: Connection) -> None:
         """Takes a new connection in."""
         self._by_session.setdefault(connection.session.number, []).append(connection)
 
-    def unplug(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Forgets a connection that is over."""
         remaining = [
             other

@@ -30,7 +30,7 @@ from support_chat.values import Changes, Conversation, Identity, Message, check_
 
 from . import conversations, identifying, opening, profiles, sessions
 from .agent import Agent
-from .connections import Connection, Switchboard
+from .connections import Connection, OpenConnections
 from .faults import Faults
 from .identity_tokens import IdentityKey
 from .log import Entry, Happening, Log, Operation, short
@@ -72,7 +72,7 @@ class Backend:
         """The widget that is served."""
         self._clock = clock
         self._store = Store(db)
-        self._switchboard = Switchboard()
+        self._connections = OpenConnections()
         with self._store.transaction() as db_now:
             self._delivered = conversations.latest(db_now)
         self.log = Log()
@@ -80,8 +80,8 @@ class Backend:
         self.agent = Agent(self._store, clock, self._replied)
         """The agent's side of the chat."""
         self.faults = Faults(
-            self._switchboard,
-            asked=self._asked,
+            self._connections,
+            requested=self._requested,
             revoke=self._revoke,
             expire_tokens=self._expire_tokens,
             drop_history=self._drop_history,
@@ -111,7 +111,7 @@ class Backend:
         return self._connected(opened, "new" if credentials.session is None else "resumed", *claim)
 
     def attach(
-        self, session: str, cursor: str | None = None, *, expiry_told: bool = False
+        self, session: str, cursor: str | None = None, *, expiry_sent: bool = False
     ) -> Connection:
         """A live link of a session that `open` has opened; its outbox begins with what was missed
         after `cursor`.
@@ -122,7 +122,7 @@ class Backend:
         with self._refusals("listen", session), self._store.transaction() as db:
             opened = opening.reopen_session(db, session, cursor, self._clock())
         connection = self._connected(opened, "attached")
-        connection.expiry_told = expiry_told
+        connection.expiry_sent = expiry_sent
         self.tell_expired(connection)
         return connection
 
@@ -130,7 +130,7 @@ class Backend:
         connection = Connection(
             opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected
         )
-        self._switchboard.plug(connection)
+        self._connections.add(connection)
         self._note("opened", opened.session.ref, opened.session.identity, *detail)
         return connection
 
@@ -263,7 +263,7 @@ class Backend:
             news = conversations.since(db, self._delivered)
         for number, addressees, event in news:
             self._delivered = number
-            for connection in self._switchboard.of(addressees):
+            for connection in self._connections.of(addressees):
                 connection.push(event)
 
     def look_around(self) -> None:
@@ -275,8 +275,8 @@ class Backend:
             self._end_what_others_revoked()
         unaware = {
             connection.session.number
-            for connection in self._switchboard.all()
-            if not connection.expiry_told
+            for connection in self._connections.all()
+            if not connection.expiry_sent
         }
         if unaware:
             with self._store.transaction() as db:
@@ -286,17 +286,17 @@ class Backend:
 
     def tell_expired(self, connection: Connection) -> None:
         """Tells a link that its session's token has expired, once, if it has."""
-        if connection.expiry_told:
+        if connection.expiry_sent:
             return
         with self._store.transaction() as db:
             expired = sessions.has_expired(db, connection.session.number, self._clock())
         if expired:
-            connection.expiry_told = True
+            connection.expiry_sent = True
             connection.push(TokenExpired())
 
     def hang_up(self) -> None:
         """Closes every link; the backend goes on."""
-        for connection in self._switchboard.all():
+        for connection in self._connections.all():
             connection.close("backend_closed")
 
     def close(self) -> None:
@@ -336,11 +336,11 @@ class Backend:
     ) -> None:
         self.log.add(Entry(self._clock(), kind, ref, identity, short(detail)))
 
-    def _asked(self, operation: Operation, connection: Connection | None) -> None:
+    def _requested(self, operation: Operation, connection: Connection | None) -> None:
         self._note(operation, None if connection is None else connection.session.ref, None)
 
     def _disconnected(self, connection: Connection, why: str) -> None:
-        self._switchboard.unplug(connection)
+        self._connections.remove(connection)
         self._note("closed", connection.session.ref, None, why)
 
     def _replied(self, message: Message) -> None:
@@ -355,11 +355,11 @@ class Backend:
 
     def _revoked(self, session: Session, reason: str) -> None:
         self._note("revoked", session.ref, session.identity, reason)
-        for connection in self._switchboard.of([session.number]):
+        for connection in self._connections.of([session.number]):
             connection.finish(SessionRevoked(reason))
 
     def _end_what_others_revoked(self) -> None:
-        live = {connection.session.number for connection in self._switchboard.all()}
+        live = {connection.session.number for connection in self._connections.all()}
         with self._store.transaction() as db:
             ended = sessions.revoked_among(db, live)
         for session in ended:
@@ -372,14 +372,14 @@ class Backend:
             self._tell_expired(session)
 
     def _tell_expired(self, session: Session) -> None:
-        for connection in self._switchboard.of([session.number]):
-            if not connection.expiry_told:
-                connection.expiry_told = True
+        for connection in self._connections.of([session.number]):
+            if not connection.expiry_sent:
+                connection.expiry_sent = True
                 connection.push(TokenExpired())
 
     def _fresh_token(self, session: Session) -> None:
-        for connection in self._switchboard.of([session.number]):
-            connection.expiry_told = False
+        for connection in self._connections.of([session.number]):
+            connection.expiry_sent = False
 
     def _drop_history(self) -> None:
         with self._store.transaction() as db:

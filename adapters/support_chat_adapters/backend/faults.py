@@ -30,7 +30,7 @@ from support_chat.errors import (
 )
 from support_chat.ports import IdentifyAnswer, Welcome
 
-from .connections import Connection, Switchboard
+from .connections import Connection, OpenConnections
 from .log import Operation
 
 T = TypeVar("T")
@@ -55,15 +55,15 @@ class Faults:
 
     def __init__(
         self,
-        switchboard: Switchboard,
+        connections: OpenConnections,
         *,
-        asked: Callable[[Operation, Connection | None], None],
+        requested: Callable[[Operation, Connection | None], None],
         revoke: Callable[[str, str], None],
         expire_tokens: Callable[[str | None], None],
         drop_history: Callable[[], None],
     ) -> None:
-        self._switchboard = switchboard
-        self._asked = asked
+        self._connections = connections
+        self._requested = requested
         self._hung: list[asyncio.Future[None]] = []
         self._revoke = revoke
         self._expire_tokens = expire_tokens
@@ -92,12 +92,12 @@ class Faults:
         """Breaks every open link now; what was not delivered yet is lost (and replayed to who comes
         back).
         """
-        for connection in self._switchboard.all():
+        for connection in self._connections.all():
             connection.close("dropped")
 
     def silence_links(self) -> None:
         """Every link open now falls silent for good, as if half open; new dials work."""
-        for connection in self._switchboard.all():
+        for connection in self._connections.all():
             connection.silence()
 
     def black_hole(self) -> None:
@@ -225,7 +225,7 @@ class Faults:
         it. `connection` is the link it travels on, `undo` what the backend does about an answer
         that nobody is left to receive.
         """
-        self._asked(operation, connection)
+        self._requested(operation, connection)
         request, _ = self._delay_of(operation)
         await asyncio.sleep(request)
         await self._passable(connection)

@@ -35,7 +35,7 @@ def apply(
     rejected: list[tuple[str, str]] = []
     for path in sorted(changes, key=lambda path: path != "company.id"):
         value = changes[path]
-        reason = refused.get(path) or _fault(db, owner, path, value, user_id)
+        reason = refused.get(path) or _rejection(db, owner, path, value, user_id)
         if reason is not None:
             rejected.append((path, reason))
         elif path != "user.id":
@@ -58,7 +58,7 @@ def describe_new_user(db: sqlite3.Connection, owner: str, details: Mapping[str, 
         _store(db, owner, paths[name], value)
 
 
-def _fault(
+def _rejection(
     db: sqlite3.Connection, owner: str, path: str, value: JSON, user_id: str | None
 ) -> str | None:
     if not is_json({path: value}):

@@ -7,22 +7,23 @@ it is, character for character, and what it refuses is refused here, too.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
 from support_chat.errors import BackendRejectedError, InvalidInputError
-from support_chat.ports import Credentials, IdentifyRequest, Outgoing
-from support_chat.values import check_id, check_text, is_json
+from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing
+from support_chat.values import About, check_id, check_text, is_json
 
-_LEFT_OUT: Final = ("visitor", "session", "token", "cursor", "visitor_changes", "user_changes")
+_COMPARED: Final = ("workspace_id", "widget_id", "visitor", "session", "token", "cursor")
+_LEFT_OUT: Final = (*_COMPARED, "visitor_changes", "user_changes")
 
 
 def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
     """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
 
-    What is only compared, such as a secret, is looked at by who compares it; changes by `profiles`,
-    which rejects each path by itself.
+    What is only compared, such as a secret, is looked at by who compares it, and changes by
+    `profiles`, which rejects each path by itself.
     """
     try:
         _check(request)
@@ -31,16 +32,17 @@ def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
 
 
 def _check(value: Any) -> None:
-    for field in attrs.fields(type(value)):
+    kind: type[Any] = type(value)
+    for field in attrs.fields(kind):
         name, item = field.name, getattr(value, field.name)
         if item is None or name in _LEFT_OUT:
             continue
         if name.endswith("_id"):
             check_id(name, item)
-        elif attrs.has(type(item)):
+        elif isinstance(item, About | Claim):
             _check(item)
         elif isinstance(item, tuple):
-            for text in item:
+            for text in cast("tuple[object, ...]", item):
                 check_text(name, text)
         elif isinstance(item, str):
             check_text(name, item)

@@ -25,19 +25,22 @@ from support_chat import (
     PhaseChanged,
     SupportChat,
     SupportChatError,
+    TokenProvider,
     User,
 )
 
 from .commands import HELP, arguments_of, changes_of, parse
 from .events import Done, Event, Failed, Sending, Warned
 from .lines import Line, for_people, lines_of
-from .person import Person
 from .status import Status, after
 
 SILENT_FOR: Final = 3.0
 """Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
 LEAVING: Final = 5.0
 """Seconds that leaving takes at most, while an update is on its way."""
+Providers = Callable[[str], TokenProvider]
+"""From a user's id to the provider of their tokens; raises InvalidInputError if there can be none.
+"""
 Show = Callable[[Event, Sequence[Line]], None]
 """What a shell does with an event: the event itself, and the lines that it is worth for people."""
 
@@ -52,6 +55,17 @@ class Shell(Protocol):
     async def run(self, controller: Controller) -> None:
         """Reads and passes on to the controller, until the person leaves or it is done."""
         ...
+
+
+@attrs.frozen
+class Person:
+    """Who the client speaks for: a user, or a visitor of whom a name may be `known`; and where
+    tokens for a user come from.
+    """
+
+    user: User | None
+    known: Mapping[str, str]
+    provider_for: Providers
 
 
 class Controller:
@@ -197,11 +211,10 @@ class Controller:
 
     async def _shutdown(self, *, clear: bool) -> Done:
         await self._chat.shutdown(clear_storage=clear)
-        if not clear:
-            return Done("shutdown", (), {"clear": False})
-        self._user = self._person.user
-        forgotten = "the visitor is forgotten: nothing of this scope is stored"
-        return Done("shutdown", (forgotten,), {"clear": True})
+        if clear:
+            self._user = self._person.user
+        forgotten = ("the visitor is forgotten: nothing of this scope is stored",)
+        return Done("shutdown", forgotten if clear else (), {"clear": clear})
 
     async def _list(self) -> Done:
         conversations = await self._chat.conversations()

@@ -24,6 +24,7 @@ from support_chat import (
     Message,
     MessageFailed,
     MessageReceived,
+    NotBootedError,
     Phase,
     PhaseChanged,
 )
@@ -59,7 +60,6 @@ _CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "shutdown": "/shutdown",
         "conversations": "/list",
         "messages": "/history",
-        "send_message": "a message",
     }
 )
 
@@ -137,6 +137,8 @@ def _unsent(event: MessageFailed, status: Status) -> str:
 
 def for_people(error: Exception, url: str) -> str:
     """An error's message, with the ways out that there are in this client rather than in Python."""
+    if isinstance(error, NotBootedError):
+        return "there is no session now: /boot begins one."
     if isinstance(error, CallTimeoutError):
         why = f": {error.__cause__}" if error.__cause__ else ""
         return f"no answer from {url} in time{why}; is the backend running there, is --url right?"

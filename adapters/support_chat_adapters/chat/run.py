@@ -11,9 +11,8 @@ import signal
 
 from support_chat import Storage, SupportChat, Transport
 
-from .controller import Controller, Shell
+from .controller import Controller, Person, Shell
 from .events import Warned
-from .person import Person
 from .transport import ObservedTransport
 
 
@@ -45,11 +44,19 @@ async def chat(
         controller = Controller(session, person, url, shell.show, observed.answered)
         beginning = asyncio.create_task(controller.begin())
         running = asyncio.create_task(_run(shell, controller))
+        loop, log = asyncio.get_running_loop(), logging.getLogger("support_chat")
+        warnings = _Warnings(controller, loop)
         with contextlib.ExitStack() as stack:
             stack.callback(beginning.cancel)
             stack.callback(running.cancel)
-            _leave_by_signal(running, stack)
-            _show_warnings(controller, stack)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # Windows, and threads other than the first
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, running.cancel)
+                    stack.callback(loop.remove_signal_handler, number)
+            # the library's warnings go where everything goes, and not across the prompt
+            log.addHandler(warnings)
+            stack.callback(log.removeHandler, warnings)
             await asyncio.wait((running,))
         for ended in await asyncio.gather(beginning, running, return_exceptions=True):
             if isinstance(ended, Exception):
@@ -62,30 +69,11 @@ async def _run(shell: Shell, controller: Controller) -> None:
     await controller.leave()
 
 
-def _leave_by_signal(running: asyncio.Task[None], stack: contextlib.ExitStack) -> None:
-    """Signals that ask the program to end end the shell, in order and with the terminal put
-    right.
-    """
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows, and threads other than the first
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, running.cancel)
-            stack.callback(loop.remove_signal_handler, number)
-
-
-def _show_warnings(controller: Controller, stack: contextlib.ExitStack) -> None:
-    """The library's warnings go where everything goes, and not across the prompt."""
-    log, handler = logging.getLogger("support_chat"), _Warnings(controller)
-    log.addHandler(handler)
-    stack.callback(log.removeHandler, handler)
-
-
 class _Warnings(logging.Handler):
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(logging.WARNING)
         self._controller = controller
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
 
     def emit(self, record: logging.LogRecord) -> None:
         """Storages warn on threads of their own."""

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..ui.terminal import can_draw
-from .served import DEFAULT_PORT, add_backend_options, key_file
+from .served import DEFAULT_PORT, add_backend_options, minted_tokens
 from .terminal import Misuse, complain, needs
 
 if TYPE_CHECKING:
-    from ..chat.controller import Shell
-    from ..chat.person import Person, Providers
+    from ..chat.controller import Person, Providers, Shell
 
 _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
@@ -186,7 +185,7 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
 def _person(arguments: argparse.Namespace) -> Person:
     from support_chat.values import User
 
-    from ..chat.person import Person
+    from ..chat.controller import Person
 
     known = {
         key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None
@@ -202,13 +201,10 @@ def _person(arguments: argparse.Namespace) -> Person:
 
 
 def _providers(arguments: argparse.Namespace) -> Providers:
-    from ..chat.person import from_key
     from ..tokens import HTTPTokenProvider, StaticToken
 
     if arguments.token_url is None and arguments.token is None:
-        return from_key(
-            key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget
-        )
+        return minted_tokens(arguments)
     provider = (
         StaticToken(arguments.token)
         if arguments.token_url is None

@@ -160,8 +160,8 @@ def _say(arguments: argparse.Namespace, url: str) -> None:
         print(as_json("serve", address), end="", flush=True)
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
-    say("support-chat backend for development, tests and small installations:")
-    say(coloured(url, "bold", sys.stdout), "  address    ")
+    say(f"support-chat backend: {coloured(url, 'bold', sys.stdout)}")
+    say("development, tests and small installations", "  meant for  ")
     kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
     say(f"{Path(arguments.db).name}, {kept}", "  data       ")
     say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")

@@ -28,41 +28,6 @@ SIGNED_IN: Final = SignedIn(ADA.id)
 """How she is known once the backend has accepted her."""
 
 
-@attrs.frozen
-class Pace:
-    """How fast the demo goes.
-
-    Attributes:
-        settings: The session's limits.
-        latency: One way, of every request and of every answer, in seconds.
-        pause: For a reader, after every step, in seconds.
-        reading: The same, for every character of what came of it.
-    """
-
-    settings: Settings
-    latency: float
-    pause: float
-    reading: float
-
-
-BRISK: Final = Pace(
-    Settings(
-        backoff_base=0.02, backoff_min=0.01, backoff_max=0.05, probe_interval=0.05,
-        min_refresh_interval=0.01, update_burst=3, update_window=1.2, update_interval=0.05,
-    ),
-    latency=0.002, pause=0.0, reading=0.0,
-)  # fmt: skip
-"""For logs and programs: about three seconds."""
-WATCHABLE: Final = Pace(
-    Settings(
-        backoff_base=0.3, backoff_min=0.15, backoff_max=0.6, probe_interval=0.8,
-        min_refresh_interval=0.2, update_burst=3, update_window=1.5, update_interval=0.25,
-    ),
-    latency=0.06, pause=0.1, reading=0.002,
-)  # fmt: skip
-"""For people: some twelve seconds."""
-
-
 @attrs.define
 class Wire:
     """A transport like any other, which can be made `unstoppable`: a dial then goes on although it
@@ -97,15 +62,23 @@ class Wire:
 
 @attrs.define
 class Environment:
-    """Everything outside the session; close its backend when it is over.
+    """Everything outside the session, and how fast the demo goes; close its backend when it is
+    over.
 
     Attributes:
+        settings: The session's limits.
+        latency: One way, of every request and of every answer, in seconds.
+        pause: For a reader, after every step, in seconds.
+        reading: The same, for every character of what came of it.
         refusing: The user was locked out: asking for a token is answered with a refusal.
         token_calls: How many tokens were asked for.
         updates: How often update() was called.
     """
 
-    pace: Pace
+    settings: Settings
+    latency: float
+    pause: float = 0.0
+    reading: float = 0.0
     refusing: bool = False
     token_calls: int = 0
     updates: int = 0
@@ -123,7 +96,7 @@ class Environment:
     def heal(self) -> None:
         """The network and the backend work; only the latency is left."""
         self.backend.faults.heal()
-        self.backend.faults.delay(self.pace.latency, answer=self.pace.latency)
+        self.backend.faults.delay(self.latency, answer=self.latency)
 
     async def token(self) -> str:
         """The `token_provider` of a frontend in which Ada is signed in."""
@@ -143,3 +116,33 @@ class Environment:
             updates=self.updates,
             update_requests=log.count("update"),
         )
+
+
+def brisk() -> Environment:
+    """For logs and programs: about three seconds."""
+    settings = Settings(
+        backoff_base=0.02,
+        backoff_min=0.01,
+        backoff_max=0.05,
+        probe_interval=0.05,
+        min_refresh_interval=0.01,
+        update_burst=3,
+        update_window=1.2,
+        update_interval=0.05,
+    )
+    return Environment(settings, latency=0.002)
+
+
+def watchable() -> Environment:
+    """For people: some twelve seconds."""
+    settings = Settings(
+        backoff_base=0.3,
+        backoff_min=0.15,
+        backoff_max=0.6,
+        probe_interval=0.8,
+        min_refresh_interval=0.2,
+        update_burst=3,
+        update_window=1.5,
+        update_interval=0.25,
+    )
+    return Environment(settings, latency=0.06, pause=0.1, reading=0.002)

@@ -18,7 +18,7 @@ from support_chat.values import JSON
 from support_chat_adapters.storage import SQLiteStorage
 
 from ..ui.terminal import can_draw, columns, hanging
-from .environment import BRISK, WATCHABLE, WIDGET, WORKSPACE, Environment
+from .environment import WIDGET, WORKSPACE, Environment, brisk, watchable
 from .report import Fact, Report, SceneBegun, Show, Step, StepBegun, Summary, as_json, lines_of
 
 E = TypeVar("E")
@@ -69,8 +69,7 @@ class Demo:
         # events come a turn after the call, and should be read before its outcome
         await asyncio.sleep(0)
         self.end(says, *(Fact(name.replace("_", " "), *both) for name, both in facts.items()))
-        pace = self.environment.pace
-        await asyncio.sleep(pace.pause + pace.reading * len(says))
+        await asyncio.sleep(self.environment.pause + self.environment.reading * len(says))
 
     def end(self, says: str, *facts: Fact, failure: str | None = None) -> None:
         """The step being done has ended: with what came of it and these facts, or in a failure."""
@@ -111,12 +110,9 @@ class Demo:
         self.chat.update(context=context)
 
     async def secret(self) -> str:
-        """What the storage keeps of the visitor, and must keep to itself; empty if it keeps
-        nothing.
-        """
-        for key in await self.storage.keys():
-            return await self.storage.get(key) or ""
-        return ""
+        """What the storage keeps of the visitor, and must keep to itself."""
+        [key] = await self.storage.keys()
+        return await self.storage.get(key) or ""
 
     def on_disk(self, secret: str) -> bool:
         """Whether the bytes of `secret` are in any file of the storage's folder."""
@@ -145,7 +141,7 @@ async def play(scenes: Scenes, environment: Environment, show: Show) -> int:
             widget_id=WIDGET,
             transport=environment.wire,
             storage=storage,
-            settings=environment.pace.settings,
+            settings=environment.settings,
         )
         stack.push_async_callback(chat.destroy)
         demo = Demo(chat, environment, storage, folder, show)
@@ -181,9 +177,9 @@ async def watch(scenes: Scenes, out: TextIO, *, plain: bool, json: bool) -> int:
 
     unicode = (out.encoding or "").lower().startswith("utf")
     if plain or json or not (unicode and can_draw(out)):
-        return await play(scenes, Environment(BRISK), show_json if json else show)
+        return await play(scenes, brisk(), show_json if json else show)
     from .view import view
 
-    environment = Environment(WATCHABLE)
+    environment = watchable()
     async with view(out, environment.counters) as draw:
         return await play(scenes, environment, draw)

@@ -155,7 +155,7 @@ async def the_visitor_signs_in(demo: Demo) -> None:
 
 async def fifty_updates(demo: Demo) -> None:
     """Many updates, few requests, the last value."""
-    chat, log, settings = demo.chat, demo.environment.backend.log, demo.environment.pace.settings
+    chat, log, settings = demo.chat, demo.environment.backend.log, demo.environment.settings
 
     def sent(requests: int) -> bool:
         return log.count("updated") >= min(requests, settings.update_burst)

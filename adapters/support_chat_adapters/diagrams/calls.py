@@ -104,7 +104,7 @@ def calls_table(chart: Chart) -> str:
     if not space.complete:
         lines += [
             "",
-            f"Of more than {_MOST_STATES:,} states so many were looked at; others may differ.",
+            f"Only the first {_MOST_STATES:,} states were explored; others may differ.",
         ]
     return "\n".join(lines) + "\n"
 

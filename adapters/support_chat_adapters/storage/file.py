@@ -65,7 +65,7 @@ class FileStorage:
         self._new = f"{self._path}.new"
         self._make_folder = path is None
         self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
-        self._thread = OwnThread("FileStorage", self._name)
+        self._thread = OwnThread("FileStorage", self._name, timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:

@@ -97,7 +97,7 @@ class KeyringStorage:
         self._given = cast("_Keyring | None", keyring)
         self._found: _Keyring | None = None
         self._lock = FileLock(_lock_path(service), timeout=timeout)
-        self._thread = OwnThread("KeyringStorage", service)
+        self._thread = OwnThread("KeyringStorage", service, timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
@@ -309,23 +309,31 @@ def _remove(backend: _Keyring, service: str, name: str) -> None:
 def _storage_error(error: Exception) -> StorageError:
     from keyring import errors
 
-    passing = True
-    if isinstance(error, errors.NoKeyringError):
-        fault, passing = (
+    causes: tuple[tuple[type[Exception], str, bool], ...] = (
+        (
+            errors.NoKeyringError,
             "this system has none. Install one (on Linux: GNOME Keyring or KWallet), or choose "
             "another storage",
             False,
-        )
-    elif isinstance(error, errors.KeyringLocked):
-        fault = "it is locked. Unlock it, then try again"
-    elif isinstance(error, errors.InitError):
-        fault = "it could not be opened. Sign in to the desktop, or choose another storage"
-    elif isinstance(error, UnicodeEncodeError):
-        fault, passing = "it was given a text that UTF-8 cannot carry. Pass clean text", False
-    else:
-        fault = "it failed. Try again, or choose another storage"
+        ),
+        (errors.KeyringLocked, "it is locked. Unlock it, then try again", True),
+        (
+            errors.InitError,
+            "it could not be opened. Sign in to the desktop, or choose another storage",
+            True,
+        ),
+        (
+            UnicodeEncodeError,
+            "it was given a text that UTF-8 cannot carry. Pass clean text",
+            False,
+        ),
+        (Exception, "it failed. Try again, or choose another storage", True),
+    )
+    what, passing = next(
+        (what, passing) for kind, what, passing in causes if isinstance(error, kind)
+    )
     return StorageError(
-        f"The keyring cannot be used: {fault} ({type(error).__name__}).",
+        f"The keyring cannot be used: {what} ({type(error).__name__}).",
         reason=type(error).__name__,
         recoverable=passing,
     )

@@ -284,34 +284,41 @@ async def _raw(client: Redis, *command: object) -> Any:
 
 
 def _storage_error(error: Exception, name: str) -> StorageError:
-    from redis import exceptions
+    from redis import exceptions as e
 
-    passing = True
-    if isinstance(
-        error,
-        exceptions.AuthenticationError
-        | exceptions.AuthorizationError
-        | exceptions.NoPermissionError,
-    ):
-        fault, passing = (
+    refused = (e.AuthenticationError, e.AuthorizationError, e.NoPermissionError)
+    causes: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+        (
+            refused,
             "it does not let this client in. Check the user, the password and their rights",
             False,
-        )
-    elif isinstance(error, exceptions.TimeoutError | TimeoutError):
-        fault = "it did not answer in time. Try again, or allow a longer timeout"
-    elif isinstance(error, exceptions.OutOfMemoryError):
-        fault = "its memory is full. Free some, then try again"
-    elif isinstance(error, exceptions.ReadOnlyError):
-        fault = "it is a read-only replica. Use the primary server"
-    elif isinstance(error, exceptions.ConnectionError | OSError):
-        fault = "it cannot be reached. Start it, or correct the address"
-    elif isinstance(error, UnicodeEncodeError):
-        fault, passing = "it was given a text that UTF-8 cannot carry. Pass clean text", False
-    else:
-        fault, passing = (
+        ),
+        (
+            (e.TimeoutError, TimeoutError),
+            "it did not answer in time. Try again, or allow a longer timeout",
+            True,
+        ),
+        ((e.OutOfMemoryError,), "its memory is full. Free some, then try again", True),
+        ((e.ReadOnlyError,), "it is a read-only replica. Use the primary server", True),
+        (
+            (e.ConnectionError, OSError),
+            "it cannot be reached. Start it, or correct the address",
+            True,
+        ),
+        (
+            (UnicodeEncodeError,),
+            "it was given a text that UTF-8 cannot carry. Pass clean text",
+            False,
+        ),
+        (
+            (Exception,),
             f"it refused the command ({type(error).__name__}). It must know EVAL, SCAN and DEL",
             False,
-        )
+        ),
+    )
+    what, passing = next(
+        (what, passing) for kinds, what, passing in causes if isinstance(error, kinds)
+    )
     return StorageError(
-        f"{name} could not be used: {fault}.", reason=type(error).__name__, recoverable=passing
+        f"{name} could not be used: {what}.", reason=type(error).__name__, recoverable=passing
     )

@@ -102,28 +102,21 @@ class SQLiteStorage:
         self._timeout = timeout
         self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
         self._open = _OpenFile()
-        self._thread = OwnThread("SQLiteStorage", self._name, self._open.close)
+        self._thread = OwnThread("SQLiteStorage", self._name, timeout, self._open.close)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
-        return self._done(lambda connection: _value(connection, key))
+        return self._done(lambda db: _value(db, key))
 
     @on_own_thread
     def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent, in one atomic step between processes; returns what is
         stored afterwards.
         """
-
-        def create(connection: sqlite3.Connection) -> str:
-            with _transaction(connection):
-                connection.execute(
-                    "INSERT INTO support_chat VALUES (?, ?) ON CONFLICT DO NOTHING", (key, value)
-                )
-                stored = _value(connection, key)
-            return value if stored is None else stored
-
-        return self._done(create)
+        insert = "INSERT INTO support_chat VALUES (?, ?) ON CONFLICT DO NOTHING"
+        stored = self._done(lambda db: _changed(db, insert, (key, value), key))
+        return value if stored is None else stored
 
     @on_own_thread
     def replace(self, key: str, old: str, new: str) -> str:
@@ -132,16 +125,9 @@ class SQLiteStorage:
 
         An absent key is left absent and answers `old`.
         """
-
-        def replace(connection: sqlite3.Connection) -> str:
-            with _transaction(connection):
-                connection.execute(
-                    "UPDATE support_chat SET value = ? WHERE key = ? AND value = ?", (new, key, old)
-                )
-                stored = _value(connection, key)
-            return old if stored is None else stored
-
-        return self._done(replace)
+        update = "UPDATE support_chat SET value = ? WHERE key = ? AND value = ?"
+        stored = self._done(lambda db: _changed(db, update, (new, key, old), key))
+        return old if stored is None else stored
 
     @on_own_thread
     def delete(self, *keys: str) -> None:
@@ -149,11 +135,9 @@ class SQLiteStorage:
         or beside it.
         """
 
-        def delete(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                connection.executemany(
-                    "DELETE FROM support_chat WHERE key = ?", [(key,) for key in keys]
-                )
+        def delete(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                db.executemany("DELETE FROM support_chat WHERE key = ?", [(key,) for key in keys])
 
         self._done(delete)
 
@@ -253,14 +237,14 @@ def storage_error(error: Exception, name: str, timeout: float) -> StorageError:
     # the upper bits tell variants of one cause apart
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _LOCKED:
-        fault = (
+        problem = (
             f"another process kept it locked for {timeout:g} s. Try again, or allow more with "
             "SQLiteStorage(timeout=...)"
         )
     else:
-        fault = _WAYS_OUT.get(code, f"SQLite failed ({error}). Try again, or choose another path")
+        problem = _WAYS_OUT.get(code, f"SQLite failed ({error}). Try again, or choose another path")
     return StorageError(
-        f"The storage file {name!r} could not be used: {fault}.",
+        f"The storage file {name!r} could not be used: {problem}.",
         reason=getattr(error, "sqlite_errorname", type(error).__name__),
         recoverable=code in _PASSING,
     )
@@ -301,6 +285,15 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     connection.execute("BEGIN IMMEDIATE")
     yield
     connection.execute("COMMIT")
+
+
+def _changed(
+    connection: sqlite3.Connection, statement: str, values: tuple[str, ...], key: str
+) -> str | None:
+    """What is stored under `key` after the statement, in one step with it."""
+    with _transaction(connection):
+        connection.execute(statement, values)
+        return _value(connection, key)
 
 
 def _value(connection: sqlite3.Connection, key: str) -> str | None:

@@ -13,12 +13,13 @@ import asyncio
 import functools
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
 from types import CoroutineType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from support_chat.errors import StorageError
 
@@ -26,18 +27,26 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Work: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
 
+_A_LITTLE: Final = 5.0
+
 
 class OwnThread:
     """The thread of a storage of class `kind` on `name`, which starts with the first call; `close`
     is called on it last, to release what the calls opened.
 
+    A call takes at most `timeout` seconds and a little, or it hangs: then those that come are told
+    so, rather than left to wait behind it.
+
     Dropped without `aclose()`, it warns and ends all the same; so nothing given to it may lead back
     to the storage.
     """
 
-    def __init__(self, kind: str, name: str, close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, kind: str, name: str, timeout: float, close: Callable[[], None] = lambda: None
+    ) -> None:
         self._storage = f"{kind} {name!r}"
         self._name = f"{kind} {name}"
+        self._patience = timeout + _A_LITTLE
         self._close = close
         self._calls = _Calls()
         self._process = os.getpid()
@@ -51,7 +60,8 @@ class OwnThread:
         """Calls it on the thread, after those before it; one that is cancelled before it begins
         never runs.
 
-        Raises StorageError once `aclose()` was called, and in a process forked since.
+        Raises StorageError once `aclose()` was called, in a process forked since, and while a call
+        hangs.
         """
         if self._closed:
             raise StorageError(
@@ -66,11 +76,18 @@ class OwnThread:
                 reason="forked",
                 recoverable=False,
             )
+        hanging = self._calls.under_way_for()
+        if hanging > self._patience:
+            raise StorageError(
+                f"The {self._storage} hangs: what it asked of its system {hanging:.0f} s ago has "
+                "not come back. Look at its disk, its network drive, or a question to its user.",
+                reason="hangs",
+            )
         with self._starting:
             if not self._started:
-                # The thread holds the queue, not this object, which may then be dropped.
+                # The thread holds the calls, not this object, which may then be dropped.
                 threading.Thread(
-                    target=_work, args=(self._calls.queue,), name=self._name, daemon=True
+                    target=_work, args=(self._calls,), name=self._name, daemon=True
                 ).start()
                 self._started = True
         return self._awaited(functools.partial(call, *args, **kwargs))
@@ -110,6 +127,11 @@ class _Calls(Executor):
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self.began: float | None = None
+
+    def under_way_for(self) -> float:
+        began = self.began
+        return 0.0 if began is None else time.monotonic() - began
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         future: Future[_T] = Future()
@@ -138,20 +160,24 @@ def on_own_thread(
     return run  # type: ignore[return-value]
 
 
-def _work(queue: SimpleQueue[_Work | None]) -> None:
-    while (work := queue.get()) is not None:
+def _work(calls: _Calls) -> None:
+    while (work := calls.queue.get()) is not None:
         future, call = work
         del work
+        calls.began = time.monotonic()
         if future.set_running_or_notify_cancel():
             try:
                 result = call()
             except BaseException as error:
                 del call  # whoever is told may drop the storage, which must then end with that
+                calls.began = None
                 future.set_exception(error)
             else:
                 del call
+                calls.began = None
                 future.set_result(result)
                 del result
             del future  # an idle thread must not keep the last call's values alive
         else:
+            calls.began = None
             del future, call

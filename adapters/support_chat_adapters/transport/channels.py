@@ -9,6 +9,7 @@ from typing import Protocol
 
 import attrs
 
+from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent
 
 
@@ -64,6 +65,14 @@ class Events:
 
     async def __anext__(self) -> LinkEvent:
         return await self._next()
+
+
+def link_over() -> NetworkError:
+    """What whoever still uses a link gets once it is over."""
+    return NetworkError(
+        "The link to the backend is over; what was requested may have happened. The session dials "
+        "again."
+    )
 
 
 class ChannelBlocked(Exception):

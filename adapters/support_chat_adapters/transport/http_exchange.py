@@ -13,7 +13,7 @@ import os
 import socket
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -106,7 +106,7 @@ class HTTPExchange:
         Raises NetworkError if there is none, or if it is larger than an answer may be.
         """
         try:
-            asked = self.client.build_request(
+            sent = self.client.build_request(
                 request.method,
                 self.base_url + request.path,
                 headers={**self.headers, **request.headers},
@@ -115,11 +115,11 @@ class HTTPExchange:
                     CONNECT_TIMEOUT, read=CONNECT_TIMEOUT * 3 + patience, pool=None
                 ),
             )
-            asked.headers.pop("cookie", None)
+            sent.headers.pop("cookie", None)
             if "cookie" in self.client.headers:
-                asked.headers["cookie"] = self.client.headers["cookie"]
-            self.cookies.set_cookie_header(asked)
-            answer = await self.client.send(asked, stream=True, follow_redirects=False)
+                sent.headers["cookie"] = self.client.headers["cookie"]
+            self.cookies.set_cookie_header(sent)
+            answer = await self.client.send(sent, stream=True, follow_redirects=False)
             try:
                 body = await _limited(answer)
             finally:
@@ -138,7 +138,7 @@ class HTTPExchange:
             raise
 
     def _failure(self, error: Exception) -> NetworkError:
-        """What went wrong, by name: whose fault it is, what the system says, and the way out."""
+        """What went wrong, by name: who is to blame, what the system says, and the way out."""
         address, cause = address_of(self.base_url), _system_error(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return NotABackendError(
@@ -150,24 +150,20 @@ class HTTPExchange:
         peer = address if proxy is None else f"the proxy {proxy}"
         way_out = "check the network and base_url" if proxy is None else _CHECK_PROXY
         said = "it broke off" if cause is None or cause.errno is None else os.strerror(cause.errno)
-        match error:
-            case httpx2.ProxyError():
-                what, way_out = f"the proxy {proxy or 'on the way'} refused", _CHECK_PROXY
-            case _ if isinstance(cause, socket.gaierror):
-                host = peer.rpartition(":")[0]
-                what = f"the host {host} is unknown ({cause.strerror})"
-            case _ if isinstance(cause, ssl.SSLError):
-                what = (
-                    f"{address} does not speak TLS as expected ({cause.reason or 'it broke off'})"
-                )
-            case httpx2.ConnectTimeout():
-                what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
-            case httpx2.ConnectError():
-                what = f"{peer} cannot be reached: {said}"
-            case httpx2.TimeoutException():
-                what = f"{address} does not answer in time"
-            case _:
-                what = f"{address} did not answer: {said}"
+        if isinstance(error, httpx2.ProxyError):
+            what, way_out = f"the proxy {proxy or 'on the way'} refused", _CHECK_PROXY
+        elif isinstance(cause, socket.gaierror):
+            what = f"the host {peer.rpartition(':')[0]} is unknown ({cause.strerror})"
+        elif isinstance(cause, ssl.SSLError):
+            what = f"{address} does not speak TLS as expected ({cause.reason or said})"
+        elif isinstance(error, httpx2.ConnectTimeout):
+            what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
+        elif isinstance(error, httpx2.ConnectError):
+            what = f"{peer} cannot be reached: {said}"
+        elif isinstance(error, httpx2.TimeoutException):
+            what = f"{address} does not answer in time"
+        else:
+            what = f"{address} did not answer: {said}"
         return NetworkError(f"{what[0].upper()}{what[1:]}; {way_out}.", reason=type(error).__name__)
 
 
@@ -197,7 +193,8 @@ def _unusable(what: str, reason: str) -> NetworkError:
 def _system_error(error: BaseException | None) -> OSError | None:
     """What the operating system or its TLS said first, at the bottom of a client's error."""
     while error is not None and not (isinstance(error, OSError) and error.errno is not None):
-        # of the addresses of a host that failed, the first
-        several = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-        error = several[0] if several else error.__cause__ or error.__context__
+        if isinstance(error, BaseExceptionGroup):  # the addresses of a host, one after the other
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
     return error

@@ -14,7 +14,6 @@ import copy
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
-from support_chat.errors import NetworkError
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
@@ -28,7 +27,7 @@ from support_chat.ports import (
 from support_chat.values import Changes, Conversation, Message
 from support_chat_adapters.backend import Backend, Connection, Operation
 
-from .channels import Events
+from .channels import Events, link_over
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ class LoopbackTransport:
             undo=lambda connection: connection.close("abandoned"),
         )
         if connection.is_closed:
-            raise _lost()
+            raise link_over()
         return LoopbackLink(self._backend, connection)
 
     async def revoke(self, session: str) -> None:
@@ -138,7 +137,7 @@ class LoopbackLink:
         """
         connection = self._connection
         if connection.is_closed:
-            raise _lost()
+            raise link_over()
         session = connection.welcome.session
         carried = asyncio.ensure_future(
             self._backend.faults.cross(operation, lambda: work(session), connection=connection)
@@ -149,12 +148,5 @@ class LoopbackLink:
             # done already, it is told by this that nobody will look at its failure
             carried.cancel()
         if connection.is_closed:
-            raise _lost()
+            raise link_over()
         return carried.result()
-
-
-def _lost() -> NetworkError:
-    return NetworkError(
-        "The link to the backend is over; what was asked may have happened. The session dials "
-        "again."
-    )

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
 
-from .channels import Attached
+from .channels import Attached, link_over
 from .wire.frames import Polled, event_of
 
 Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
@@ -43,25 +43,15 @@ class PollChannel:
         self._poll = poll
         self._wait = wait
         self._loop = asyncio.get_running_loop()
-        self._attached = Attached(first.cursor, first.gap, first.unread)
+        self.attached = Attached(first.cursor, first.gap, first.unread)
         self._events: deque[LinkEvent] = deque()
         self._news = asyncio.Event()
         self._failure: Exception | None = None
         self._expired = False
         self._cursor = first.cursor
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         self._take(first)
         self._polling = self._loop.create_task(self._go_on(), name="support-chat poll")
-
-    @property
-    def attached(self) -> Attached:
-        """What the first poll said."""
-        return self._attached
-
-    @property
-    def heard_at(self) -> float:
-        """When the last poll was answered."""
-        return self._heard_at
 
     async def next(self) -> LinkEvent:
         """The next event; raises NetworkError when a poll has failed, after what came before it."""
@@ -84,7 +74,7 @@ class PollChannel:
     def abort(self) -> None:
         """Ends the poll under way and forgets what it brought."""
         self._events.clear()
-        self._end(NetworkError("The link is over; the session dials again."))
+        self._end(link_over())
         self._polling.cancel()
 
     async def _go_on(self) -> None:
@@ -115,7 +105,7 @@ class PollChannel:
             self._end(error)
 
     def _take(self, polled: Polled) -> None:
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         if self._failure is not None:
             return
         self._cursor = polled.cursor

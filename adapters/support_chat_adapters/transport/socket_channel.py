@@ -17,7 +17,7 @@ from websockets.protocol import Event
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from .channels import Attached, ChannelBlocked
+from .channels import Attached, ChannelBlocked, link_over
 from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
 from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
@@ -134,21 +134,11 @@ class SocketChannel:
 
     def __init__(self, socket: ClientConnection, attached: Attached, ping_every: float) -> None:
         self._socket = socket
-        self._attached = attached
+        self.attached = attached
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         self._over = False
         self._pinging = self._loop.create_task(self._ping(ping_every), name="support-chat ping")
-
-    @property
-    def attached(self) -> Attached:
-        """What the hello said."""
-        return self._attached
-
-    @property
-    def heard_at(self) -> float:
-        """When the last frame or the answer to a ping came."""
-        return self._heard_at
 
     async def next(self) -> LinkEvent:
         """The next event; raises what the end of the connection means."""
@@ -158,7 +148,7 @@ class SocketChannel:
             except ConnectionClosed as closed:
                 self._pinging.cancel()
                 if self._over:
-                    raise _over() from None
+                    raise link_over() from None
                 self._over = True
                 code = closed.rcvd
                 meaning = meaning_of(
@@ -168,8 +158,8 @@ class SocketChannel:
                     return meaning
                 raise meaning from None
             if self._over:
-                raise _over()
-            self._heard_at = self._loop.time()
+                raise link_over()
+            self.heard_at = self._loop.time()
             try:
                 frame = decode_frame(text)
             except NetworkError:
@@ -201,8 +191,4 @@ class SocketChannel:
             while True:
                 await asyncio.sleep(every)
                 await (await self._socket.ping())
-                self._heard_at = self._loop.time()
-
-
-def _over() -> NetworkError:
-    return NetworkError("The link is over; the session dials again.")
+                self.heard_at = self._loop.time()

@@ -23,7 +23,7 @@ from support_chat.ports import (
 )
 from support_chat.values import Changes, Conversation, Message
 
-from .channels import Channel, Events
+from .channels import Channel, Events, link_over
 from .http_exchange import HTTPExchange
 from .wire import codec, endpoints, payloads, translation
 from .wire.endpoints import Endpoint
@@ -42,16 +42,12 @@ class WidgetLink:
 
     def __init__(self, exchange: HTTPExchange, welcome: Welcome, channel: Channel) -> None:
         self._exchange = exchange
-        self._welcome = welcome
+        self.welcome = welcome
+        """What the backend answered when this link was opened."""
         self._channel = channel
         self._over = False
         self._cursor: str | None = None
         self._under: set[asyncio.Task[Any]] = set()
-
-    @property
-    def welcome(self) -> Welcome:
-        """What the backend answered when this link was opened."""
-        return self._welcome
 
     @property
     def heard_at(self) -> float:
@@ -198,7 +194,7 @@ class WidgetLink:
         request = codec.request_to(
             endpoint,
             payload,
-            session=self._welcome.session,
+            session=self.welcome.session,
             conversation_id=conversation_id,
             query=query,
         )
@@ -208,7 +204,7 @@ class WidgetLink:
         """Does the work unless the link is over; when it ends meanwhile, so does the work."""
         if self._over:
             work.close()
-            raise _lost()
+            raise link_over()
         task = asyncio.ensure_future(work)
         task.add_done_callback(_seen)
         self._under.add(task)
@@ -218,7 +214,7 @@ class WidgetLink:
             self._under.discard(task)
             task.cancel()
         if self._over:
-            raise _lost()
+            raise link_over()
         return task.result()
 
     def _end(self) -> None:
@@ -231,10 +227,3 @@ def _seen(task: asyncio.Task[Any]) -> None:
     """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
     if not task.cancelled():
         task.exception()
-
-
-def _lost() -> NetworkError:
-    return NetworkError(
-        "The link to the backend is over; what was asked may have happened. The session dials "
-        "again."
-    )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from support_chat.lifecycle.events import (
+from support_chat import (
     AnyEvent,
     AuthChanged,
     AuthExpired,
     ConnectionChanged,
     ErrorOccurred,
+    Identity,
     MessageFailed,
     MessageReceived,
     MessageSent,
     PhaseChanged,
     Ready,
+    SignedIn,
+    Visitor,
 )
-from support_chat.values import Identity, SignedIn
 
 
 def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
@@ -25,9 +27,11 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return f"phase: {event.previous} -> {event.current}{because}"
         case Ready():
             return f"ready: as {named(event.identity, visitor=visitor)}"
+        case AuthChanged(identity=Visitor() | SignedIn() as identity):
+            words = "signed in as" if isinstance(identity, SignedIn) else "you are"
+            return f"{words} {named(identity, visitor=visitor)}"
         case AuthChanged():
-            words = "signed in as" if isinstance(event.identity, SignedIn) else "you are"
-            return f"{words} {named(event.identity, visitor=visitor)}"
+            return "nobody is live"
         case AuthExpired():
             return "the backend asks for a fresh token"
         case ConnectionChanged():
@@ -44,8 +48,6 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return f"unread: {event.unread}"
 
 
-def named(identity: Identity | None, *, visitor: str | None = None) -> str:
+def named(identity: Identity, *, visitor: str | None = None) -> str:
     """An identity as people read it; `visitor` takes the place of a visitor's id."""
-    if identity is None:
-        return "nobody"
     return identity.user_id if isinstance(identity, SignedIn) else visitor or identity.id

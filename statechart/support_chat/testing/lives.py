@@ -29,11 +29,12 @@ from ..ports import LinkEvent
 from ..runtime.calls import Call
 from ..session import SupportChat
 from ..settings import Settings
-from ..verify.trace import Trace, watch
+from ..verify.trace import Trace
 from .doubles.script import CallLog
 from .doubles.storage import RecordingStorage
 from .doubles.tokens import unsigned_token
 from .doubles.transport import RecordingTransport
+from .trace import watch
 from .virtual_loop import run
 
 CallName: TypeAlias = Literal[

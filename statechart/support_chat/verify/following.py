@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
-from ..engine import Close, Emit, Outcome, Settle
+from ..engine import CallMade, Close, Emit, Outcome, Settle
 from ..engine import commands as c
 from ..errors import RateLimitedError
 from ..lifecycle.names import Effect as E
 from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Trigger as T
 from ..ports import IdentifyAnswer, Welcome
 from .model import Happening, Model, State, Taken
 from .trace import Seen, Trace
@@ -144,22 +143,23 @@ class _Follower:
     def _misjudged(self, seen: Seen) -> Iterator[str]:
         """Where the facts that came along, or the user, are others than what came in says."""
         fired, happened = seen.fired[0], seen.happened
-        if not isinstance(happened, Outcome):
-            true = {F.SILENT: seen.now.heard_at + self.settings.silence_timeout <= seen.now.at}
-            true = true if fired.trigger == T.SILENCE_DUE else {}
-        else:
-            answer, named = happened.result, None
+        true, named = (
+            {F.SILENT: seen.now.heard_at + self.settings.silence_timeout <= seen.now.at},
+            None,
+        )
+        if isinstance(happened, CallMade):
+            true, named = {F.FULL: happened.arguments.clear_storage}, happened.arguments.user_id
+        elif isinstance(happened, Outcome):
+            answer, error = happened.result, happened.error
             if isinstance(answer, Welcome | IdentifyAnswer):
                 named = answer.user_id
                 answer = answer.claim if isinstance(answer, Welcome) else answer
-            if named != fired.named:
-                yield "the session takes the backend's answer for another user's"
             true = {F.MERGED: isinstance(answer, IdentifyAnswer) and answer.merged}
             if happened.request.effect == E.SEND_IDENTIFY:
-                error = happened.error
                 after = error.retry_after if isinstance(error, RateLimitedError) else None
-                beyond = after is not None and seen.now.at + after > self.identify_until
-                true[F.BEYOND] = beyond
+                true[F.BEYOND] = after is not None and seen.now.at + after > self.identify_until
+        if named != fired.named:
+            yield "the session takes what came in for another user's"
         read = {
             fact
             for row in self.model.chart.rows(fired.phase, fired.trigger)

@@ -54,7 +54,7 @@ def generic(chart: Chart) -> tuple[Property, ...]:
         Structure("G7", "What a row starts it does not stop again.", stops_what_it_starts),
         *(
             Eventually(
-                f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(_waits, slot)
+                f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot)
             )
             for slot in slots
         ),
@@ -145,7 +145,7 @@ def _awaited(chart: Chart) -> frozenset[str]:
         if isinstance(spec, Ask) and not spec.several
     ]
     calls = [row.trigger for row in chart.transitions if _answers_a_call(chart, row)]
-    return frozenset(chain(*outcomes, *calls)) - frozenset(chart.events)
+    return frozenset(chain(*outcomes, *calls))
 
 
 def _answers_a_call(chart: Chart, row: Transition) -> bool:
@@ -176,5 +176,6 @@ def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
     return {trigger: tuple(phases) for trigger, phases in found.items()}
 
 
-def _waits(slot: str, view: View) -> bool:
+def waits(slot: str, view: View) -> bool:
+    """Whether a call waits in the slot."""
     return view.waiting(slot)

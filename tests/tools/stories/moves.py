@@ -10,18 +10,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from support_chat.chart.model import Ask
 from support_chat.engine import Outcome, Request
 from support_chat.errors import NetworkError, StorageError, TokenRefusedError
-from support_chat.lifecycle.chart import CHART
+from support_chat.lifecycle.chart import ONLINE
 from support_chat_adapters.backend import Backend
 
+from .promises import LANES
 from .world import Choose, Move, Session
 
 USERS: Final = ("ann", "bob")
 TIMEOUTS: Final = (None, None, 0.001, 3.0)
 STORES: Final = ("get", "create", "replace", "delete", "keys")
-ASKS: Final = tuple(name for name, spec in CHART.effects.items() if isinstance(spec, Ask))
 BREAKS: Final[dict[str, Callable[[Backend], object]]] = {
     "the links drop": lambda b: b.faults.drop_links(),
     "the links fall silent": lambda b: b.faults.silence_links(),
@@ -208,14 +207,14 @@ def all_recovers(session: Session, choose: Choose) -> None:
 
 
 def leftover_is_found(session: Session, choose: Choose) -> None:
-    if not session.past.cleared:
+    if session.chat.is_in(*ONLINE):  # a clear that is under way does not look twice
         session.world.contents[session.prefix + "leftover"] = "x"
 
 
 def superseded_outcome_arrives(session: Session, choose: Choose) -> None:
     """A request that nobody remembers ends."""
-    effect, before = choose(ASKS), session.shell.snapshot
-    request = Request(effect, CHART.effects[effect].lane, 10**9, None)  # type: ignore[union-attr]
+    effect, before = choose(tuple(LANES)), session.shell.snapshot
+    request = Request(effect, LANES[effect], 10**9, None)
     session.shell.take(Outcome(request, error=choose((NetworkError("late"), OSError("late")))))
     if session.shell.snapshot != before:
         session.world.broken.append(f"S2 a late outcome of {effect} changes something")

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from support_chat import Phase
-from support_chat.chart.model import Ask
+from support_chat.chart.model import Ask, EffectSpec
 from support_chat.engine import CallMade, Emit, Perform, Settle
 from support_chat.errors import SupportChatError
 from support_chat.lifecycle.chart import CHART, CONNECTING, ENDED, LIVE, ONLINE
 from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.events import AuthChanged, ErrorOccurred, MessageReceived
 from support_chat.lifecycle.names import Effect, Fact, Lane, Timer, Trigger
-from support_chat.values import SignedIn
+from support_chat.values import SignedIn, Visitor
 from support_chat.verify.trace import Seen
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ KEPT = (
     "identify_until",
 )
 """What a context keeps after a shutdown: nothing of a user."""
-LANES = {effect: spec.lane for effect, spec in CHART.effects.items() if isinstance(spec, Ask)}
+EFFECTS: Mapping[str, EffectSpec] = CHART.effects
+LANES = {effect: spec.lane for effect, spec in EFFECTS.items() if isinstance(spec, Ask)}
+WRITES = {Effect.READ_VISITOR, Effect.RETIRE_VISITOR}
 FLIGHTS = {
     Fact.FETCHING: Lane.TOKEN,
     Fact.SENDING: Lane.UPDATE,
@@ -63,7 +66,7 @@ class Past:
     wanted: bool = False
     """Whether a boot() was called since the last shutdown."""
     cleared: bool = False
-    """Whether a full clear has succeeded since the last boot()."""
+    """Whether a full clear has succeeded, and nothing was written since."""
     recorded: dict[str, str] = attrs.field(factory=dict[str, str])
     """The newest value that was recorded for each path and not dropped aloud."""
 
@@ -75,14 +78,14 @@ class Past:
             self.recorded.update(happened.arguments.changes)
         if seen.trigger in (Trigger.BOOT, Trigger.SHUTDOWN, Trigger.DESTROY):
             self.wanted = seen.trigger == Trigger.BOOT
-        self.cleared = seen.trigger != Trigger.BOOT and (
-            self.cleared or (seen.current and seen.of == Effect.CLEAR_ALL)
-        )
         for command in seen.commands:
             if isinstance(command, Emit) and isinstance(command.event, ErrorOccurred):
                 for path in command.event.dropped:
                     self.recorded.pop(path, None)
         performed = {c.request.effect for c in seen.commands if isinstance(c, Perform)}
+        if seen.trigger == Trigger.CLEARED and seen.current:
+            self.cleared = seen.of == Effect.CLEAR_ALL
+        self.cleared = self.cleared and performed.isdisjoint(WRITES)
         if accepted and seen.trigger == Trigger.BOOT and before in (*ONLINE, Phase.RECONNECTING):
             is_settled = any(isinstance(command, Settle) for command in seen.commands)
             if performed or seen.phase != before or not is_settled:
@@ -148,12 +151,11 @@ def of_session(session: Session) -> Iterator[str]:
         kept = attrs.evolve(Context(), **{name: getattr(context, name) for name in KEPT})
         if context != kept:
             yield "S4 something of the former user is known after shutdown"
-    shared = any(
-        other.scope == session.scope for other in session.world.sessions if other is not session
-    )
-    if past.cleared and session.stores_well and not shared:
-        if any(key.startswith(session.prefix) for key in session.world.contents):
-            yield "S5 a key of the scope is left after a full clear"
+    scopes = [other.scope for other in session.world.sessions]
+    is_alone = scopes.count(session.scope) == 1
+    left = [key for key in session.world.contents if key.startswith(session.prefix)]
+    if past.cleared and session.stores_well and is_alone and left:
+        yield f"S5 {left} are left after a full clear"
     updates = context.updates
     waiting = (updates.recorded, updates.sent, updates.held, updates.carried, updates.carried_held)
     kept_values = {str(value) for values in waiting for value in values.values()}
@@ -170,12 +172,12 @@ def of_session(session: Session) -> Iterator[str]:
         if context.provider and expires and under_way.isdisjoint(account.ledger()):
             yield "S27 no renewal is scheduled or under way"
     current = {LANES[request.effect] for request in account.asked.values() if request.call is None}
-    lanes = current | ({Lane.LINK} if account.link is not None else set())
+    lanes = current if account.link is None else {*current, str(Lane.LINK)}
     numbers = dict(zip(session.trace.program.lanes, shell.snapshot.current, strict=True))
     if lanes != {lane for lane, number in numbers.items() if number}:
         yield f"S26 {lanes} are under way, and current by number are {numbers}"
     who = [event.identity for _, event in session.heard if isinstance(event, AuthChanged)]
-    if any(isinstance(a, SignedIn) and b is not None for a, b in zip(who, who[1:], strict=False)):
+    if any(isinstance(a, SignedIn) and b is not None for a, b in pairwise(who)):
         yield "S12 a user has turned into somebody else"
 
 
@@ -203,17 +205,19 @@ def at_the_end(world: World) -> Iterator[str]:
         if len(received) != len(set(received)):
             yield "a message was told twice"
         for call in session.storage.log:
-            keys = [call.arguments.get("key", session.prefix), *call.arguments.get("keys", ())]  # type: ignore[misc]
+            given: Mapping[str, Any] = call.arguments
+            keys = [given.get("key", session.prefix), *given.get("keys", ())]
             if not all(str(key).startswith(session.prefix) for key in keys):
                 yield f"S23 {call} is about another scope"
         if {"storage.aclose"} & set(session.storage.log.names()):
             yield "a session closed a storage that it does not own"
         if session.untold():
             yield "listeners have not heard what was emitted, in order"
-    users: Sequence[str] = [user.user_id for user in agent.users()]
+    users = [user.user_id for user in agent.users()]
     if len(users) != len(set(users)):
         yield "S17 a user exists twice"
-    owners = [(user, user.user_id) for user in agent.users()]
-    for identity, owner in [*owners, *((visitor, "visitor") for visitor in agent.visitors())]:
+    identities: list[Visitor | SignedIn] = [*agent.users(), *agent.visitors()]
+    for identity in identities:
+        owner = identity.user_id if isinstance(identity, SignedIn) else "visitor"
         if any(str(v).split("|")[1] != owner for v in agent.traits(identity).values()):
             yield f"S7 the backend knows something of {owner} that is somebody else's"

@@ -77,7 +77,7 @@ class WatchedTransport:
 
     async def open(self, credentials: Credentials) -> Link:
         """Dials."""
-        return await self.answer(self._open, credentials)
+        return await self.answer(self._open, credentials)  # type: ignore[no-any-return]
 
     async def _open(self, credentials: Credentials) -> Any:
         dial = partial(self._dial, credentials)
@@ -86,11 +86,13 @@ class WatchedTransport:
         return WatchedLink(self, self._wire, link)
 
     async def _dial(self, credentials: Credentials) -> Link:
+        if self.behaves != "deaf":
+            return await self._inner.open(credentials)
         dial = asyncio.ensure_future(self._inner.open(credentials))
-        while self.behaves == "deaf" and not dial.done():
+        while not dial.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([dial])
-        return await dial
+        return dial.result()
 
     async def revoke(self, session: str) -> None:
         """Ends a session at the backend."""

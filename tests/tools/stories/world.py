@@ -27,9 +27,10 @@ from support_chat.lifecycle.names import Effect, Fact
 from support_chat.runtime.calls import Call
 from support_chat.runtime.shell import Shell
 from support_chat.testing import RecordingStorage, ScriptedTokens, VirtualLoop
+from support_chat.testing.trace import watch
 from support_chat.verify import Model
 from support_chat.verify.following import follow
-from support_chat.verify.trace import Trace, watch
+from support_chat.verify.trace import Trace
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -235,8 +236,8 @@ class Session:
 
     def make(self, name: str, **arguments: Any) -> None:
         """Makes a call, and compares what it says at once with the table of calls."""
-        user = (arguments.get("user") or {}).get("id")
-        refusal, before = self._refusal(name, user), self.shell.snapshot
+        user: dict[str, Any] = arguments.get("user") or {}
+        refusal, before = self._refusal(name, user.get("id")), self.shell.snapshot
         if refusal is None and name in ("shutdown", "destroy"):
             self.epoch += 1
         if name in ("boot", "identify"):

@@ -227,11 +227,11 @@ async def poll(site: Site, request: Request) -> Polled:
     """
     wait, known = reading.wait_of(request), reading.token_expired_of(request)
     connection = site.backend.attach(
-        reading.session_of(request), reading.cursor_of(request), expiry_told=known
+        reading.session_of(request), reading.cursor_of(request), expiry_sent=known
     )
     try:
         events = connection.ready() or await _news(request, connection, wait)
-        told = connection.expiry_told
+        token_expired = connection.expiry_sent
     finally:
         connection.close("polled")
     frames = [
@@ -247,7 +247,7 @@ async def poll(site: Site, request: Request) -> Polled:
         frames=tuple(frames),
         gap=welcome.gap,
         unread=messages[-1].unread if messages else welcome.unread,
-        token_expired=told,
+        token_expired=token_expired,
     )
 
 

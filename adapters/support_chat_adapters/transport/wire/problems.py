@@ -156,7 +156,7 @@ def error_of(response: Response) -> SupportChatError:
             "does: check base_url, and any proxy or sign-in page on the way.",
             reason=f"status_{response.status}",
         )
-    told = {
+    details = {
         "code": problem.code,
         "reason": problem.reason,
         "request_id": problem.request_id,
@@ -164,9 +164,9 @@ def error_of(response: Response) -> SupportChatError:
     }
     if response.status == 401:
         # one mapping of the four keywords
-        return AuthRefusedError(problem.message, **told)  # type: ignore[arg-type]
+        return AuthRefusedError(problem.message, **details)  # type: ignore[arg-type]
     if 400 <= response.status < 500 and response.status not in _FROM_ELSEWHERE:
-        return BackendRejectedError(problem.message, **told)  # type: ignore[arg-type]
+        return BackendRejectedError(problem.message, **details)  # type: ignore[arg-type]
     return NetworkError(
         f"The backend failed: {problem.message}",
         reason=problem.reason or f"status_{response.status}",

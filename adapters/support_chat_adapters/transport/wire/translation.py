@@ -12,6 +12,7 @@ import attrs
 import msgspec
 from msgspec import Struct, structs
 
+from support_chat.errors import BackendRejectedError
 from support_chat.ports import (
     Claim,
     Credentials,
@@ -33,14 +34,22 @@ from .payloads import (
     SessionOpened,
     StartConversation,
 )
+from .problems import shortened
 
 P = TypeVar("P", bound=Struct)
 V = TypeVar("V")
 
 
 def payload_of(value: object, kind: type[P]) -> P:
-    """A value of the same shape, as a payload; raises msgspec.ValidationError beyond its limits."""
-    return msgspec.convert(value, kind, from_attributes=True)
+    """A value of the same shape, as a payload; raises BackendRejectedError beyond its limits, as
+    the backend would.
+    """
+    try:
+        return msgspec.convert(value, kind, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise BackendRejectedError(
+            f"{kind.__name__} takes no such value: {error}.", code="validation_error"
+        ) from None
 
 
 def value_of(payload: Struct, kind: type[V]) -> V:
@@ -142,7 +151,7 @@ def rejected_of(rejections: tuple[tuple[str, str], ...]) -> tuple[Rejected, ...]
 
 def rejections_of(rejected: tuple[Rejected, ...]) -> tuple[tuple[str, str], ...]:
     """Rejected paths with their reasons, from the wire."""
-    return tuple((one.path, one.reason) for one in rejected)
+    return tuple((one.path, shortened(one.reason)) for one in rejected)
 
 
 def conversation_from(conversation: Conversation) -> ConversationPayload:
