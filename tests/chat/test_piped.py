@@ -123,8 +123,7 @@ def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(
             c.until("phase_changed", current="reconnecting")
             c.says("Hello?")
             failed = c.until("message_failed")
-            with server.backend() as data:
-                data.agent.reply(sent["conversation_id"], "Under Settings.")
+            server.reply(sent["conversation_id"], "Under Settings.")
             server.start()
             c.until("phase_changed", current=phase, previous="reconnecting")
             assert c.until("message_received")["message"]["text"] == "Under Settings."

@@ -113,9 +113,7 @@ def test_a_page_holds_50_unless_it_is_said_and_200_at_the_most(
 ) -> None:
     client.begin()
     conversation = client.say("0")["conversationId"]
-    with shared.backend() as backend:
-        for number in range(1, 205):
-            backend.agent.reply(conversation, str(number))
+    shared.reply(conversation, *(str(number) for number in range(1, 205)))
     path = f"/conversations/{conversation}/messages"
     assert len(client.get(path).json()["messages"]) == 50
     assert len(client.get(path, limit=200).json()["messages"]) == 200
@@ -124,9 +122,7 @@ def test_a_page_holds_50_unless_it_is_said_and_200_at_the_most(
 def test_reading_counts_a_conversation_as_read(shared: Served, client: WidgetClient) -> None:
     client.begin()
     conversation = client.say("help")["conversationId"]
-    with shared.backend() as backend:
-        for text in ("one", "two"):
-            backend.agent.reply(conversation, text)
+    shared.reply(conversation, "one", "two")
     assert client.get(f"/conversations/{conversation}").json()["unread"] == 2
     assert client.post(f"/conversations/{conversation}/read").raise_for_status()
     assert client.get(f"/conversations/{conversation}").json()["unread"] == 0
@@ -200,9 +196,7 @@ def test_a_page_ends_before_it_is_longer_than_a_client_reads(
 ) -> None:
     client.begin()
     conversation = client.say("0")["conversationId"]
-    with shared.backend() as backend:
-        for number in range(1, 150):
-            backend.agent.reply(conversation, f"{number}" + "ж" * (16 * 1024 - 3))
+    shared.reply(conversation, *(f"{number}" + "ж" * (16 * 1024 - 3) for number in range(1, 150)))
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while True:

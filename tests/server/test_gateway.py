@@ -141,8 +141,7 @@ def test_an_expired_token_is_told_without_anybody_asking_and_once_until_it_is_re
         assert frame(socket) == {"type": "token.expired"}
         assert client.post("/sessions/refresh", {"token": shared.token("grace")}).status_code == 204
         client.say("nothing but this comes")
-        with shared.backend() as backend:
-            backend.agent.reply(SignedIn("grace"), "an answer")
+        shared.reply(SignedIn("grace"), "an answer")
         assert frame(socket)["message"]["text"] == "an answer"
 
 
@@ -192,8 +191,7 @@ def test_what_a_client_says_is_not_read_and_too_long_a_frame_ends_its_connection
             b"\xff\xfe",
         ):
             socket.send(said)
-        with shared.backend() as backend:
-            backend.agent.reply(conversation, "still there")
+        shared.reply(conversation, "still there")
         assert texts(socket, 1) == ["still there"]
         socket.send("x" * (MAX_CLIENT_FRAME_BYTES + 1))
         assert closed_with(socket)[0] == 1009

@@ -83,9 +83,7 @@ def test_what_was_missed_comes_at_once_and_the_next_poll_goes_on_after_it(
 ) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
-    with shared.backend() as backend:
-        for text in ("one", "two"):
-            backend.agent.reply(conversation, text)
+    shared.reply(conversation, "one", "two")
     answer = polled(client, cursor=cursor, wait=30)
     assert messages(answer) == ["one", "two"]
     assert answer["unread"] == 2
@@ -97,9 +95,7 @@ def test_what_was_missed_comes_in_answers_that_a_client_reads_however_much_it_is
 ) -> None:
     cursor = client.begin()["cursor"]
     conversation = client.say("help")["conversationId"]
-    with shared.backend() as backend:
-        for number in range(150):
-            backend.agent.reply(conversation, f"{number}" + "ж" * (16 * 1024 - 3))
+    shared.reply(conversation, *(f"{number}" + "ж" * (16 * 1024 - 3) for number in range(150)))
     found: list[str] = []
     while len(found) < 150:
         response = client.get("/realtime", cursor=cursor).raise_for_status()
@@ -128,8 +124,7 @@ def test_a_waiting_poll_is_woken_by_a_message(
     conversation = client.say("help")["conversationId"]
     cursor = polled(client)["cursor"]
     waiting.begin(cursor=cursor)
-    with shared.backend() as backend:
-        backend.agent.reply(conversation, "here I am")
+    shared.reply(conversation, "here I am")
     assert messages(waiting.answer()) == ["here I am"]
 
 
@@ -151,8 +146,7 @@ def test_an_expired_token_is_told_until_the_client_says_that_it_knows(
     assert polled(client, wait=20)["tokenExpired"] is True
     assert polled(client)["tokenExpired"] is True
     waiting.begin(token_expired="true", cursor=polled(client)["cursor"])
-    with shared.backend() as backend:
-        backend.agent.reply(SignedIn(user), "also to the expired")
+    shared.reply(SignedIn(user), "also to the expired")
     came = waiting.answer()
     assert messages(came) == ["also to the expired"]
     assert client.post("/sessions/refresh", {"token": shared.token(user)}).status_code == 204
@@ -199,8 +193,7 @@ def test_a_client_that_hangs_up_leaves_no_poll_behind(own: Served, client_of: Cl
     deadline = time.monotonic() + PATIENCE / 2
     while own.log.read_text("utf-8").count("GET /realtime") < 3:
         assert time.monotonic() < deadline, "the poll of a client that has gone still waits"
-    with own.backend() as backend:
-        backend.agent.reply(conversation, "for whoever asks next")
+    own.reply(conversation, "for whoever asks next")
     assert messages(polled(client, cursor=cursor, wait=20)) == ["for whoever asks next"]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from async_tests import LIMIT
 from served import WIDGET, WORKSPACE, Served
 from support_chat.ports import Credentials, Link, LinkEvent, MessageArrived, Transport
+from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.transport import WidgetAPITransport
 
 T = TypeVar("T")
@@ -73,6 +74,19 @@ async def upcoming(link: Link) -> LinkEvent:
     """The next event of a link."""
     events: AsyncIterator[LinkEvent] = link.events()
     return await soon(anext(events))
+
+
+def say(served: Served, link: Link, text: str = "news") -> None:
+    """An agent writes to whoever opened this link."""
+    welcome = link.welcome
+    user = welcome.user_id
+    served.reply(Visitor(welcome.visitor_id) if user is None else SignedIn(user), text)
+
+
+async def hears(served: Served, link: Link) -> None:
+    """What an agent writes comes."""
+    say(served, link)
+    assert texts_of(await upcoming(link)) == ["news"]
 
 
 async def until(holds: Callable[[], object], what: str = "it") -> None:

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support_chat.values import Identity
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.backend.server.key_file import identity_secret
 
@@ -112,6 +113,12 @@ class Served:
         keys = [IdentityKey("HS256", self.secret)]
         with Backend(self.db, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
             yield backend
+
+    def reply(self, to: str | Identity, *texts: str) -> None:
+        """An agent writes into this conversation, or to this visitor or user."""
+        with self.backend() as backend:
+            for text in texts:
+                backend.agent.reply(to, text)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

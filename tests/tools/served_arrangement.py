@@ -50,8 +50,7 @@ class ServedArrangement:
         )
 
     async def say(self, identity: Identity, text: str) -> None:
-        with self.served.backend() as backend:
-            backend.agent.reply(identity, text)
+        self.served.reply(identity, text)
 
     async def expire_tokens(self, user_id: str) -> None:
         with self.served.backend() as backend:

@@ -16,6 +16,7 @@ import pytest
 from dialling import (
     link_of,
     on_loop,
+    say,
     sockets,
     soon,
     suspended,
@@ -28,23 +29,13 @@ from dialling import (
 )
 from served import Served
 from support_chat.errors import NetworkError
-from support_chat.ports import IdentifyRequest, Link, Outgoing, SessionRevoked, TokenExpired
-from support_chat.values import SignedIn, Visitor
+from support_chat.ports import IdentifyRequest, Outgoing, SessionRevoked, TokenExpired
+from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport
 from support_chat_adapters.wire_faults import FaultProxy, Stall
 
 WAYS: dict[str, dict[str, Any]] = {"websocket": {}, "polls": {"websocket": None}}
 both_ways = pytest.mark.parametrize("options", WAYS.values(), ids=WAYS.keys())
-
-
-def to(served: Served, link: Link, text: str) -> None:
-    """An agent writes to whoever has this link."""
-    welcome = link.welcome
-    with served.backend() as backend:
-        backend.agent.reply(
-            Visitor(welcome.visitor_id) if welcome.user_id is None else SignedIn(welcome.user_id),
-            text,
-        )
 
 
 @both_ways
@@ -55,7 +46,7 @@ async def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) 
     link = await transport.open(who)
     assert (link.welcome.user_id, link.welcome.gap, link.welcome.unread) == (None, False, 0)
     message = await link.send(Outgoing("m-1", "hello"))
-    to(backend, link, "coming")
+    say(backend, link, "coming")
     assert texts_of(await upcoming(link)) == ["coming"]
     user_id = f"ann-{who.visitor[-8:]}"
     answer = await link.identify(
@@ -81,17 +72,17 @@ async def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resum
     async with transport_to(backend.url, **options) as transport:
         who = user(backend)
         first = await transport.open(who)
-        to(backend, first, "one")
+        say(backend, first, "one")
         seen = await upcoming(first)
         first.abort()
         for text in ("two", "three"):
-            to(backend, first, text)
+            say(backend, first, text)
         await asyncio.to_thread(backend.restart)
         async with link_of(
             transport,
             attrs.evolve(who, session=first.welcome.session, cursor=getattr(seen, "cursor", None)),
         ) as again:
-            to(backend, again, "four")
+            say(backend, again, "four")
             assert texts_of(*[await upcoming(again) for _ in range(3)]) == ["two", "three", "four"]
             assert (again.welcome.session, again.welcome.gap, again.welcome.unread) == (
                 first.welcome.session,
@@ -228,7 +219,7 @@ async def test_many_sessions_share_one_transport_and_its_connections(backend: Se
     async with transport_to(backend.url) as transport:
         links = await asyncio.gather(*(transport.open(visitor()) for _ in range(10)))
         for number, link in enumerate(links):
-            to(backend, link, f"for {number}")
+            say(backend, link, f"for {number}")
         for number, link in enumerate(links):
             assert texts_of(await upcoming(link)) == [f"for {number}"]
         links[0].abort()
@@ -353,7 +344,7 @@ def test_nothing_secret_is_logged_at_any_level(
             who = user(backend)
             link = await transport.open(who)
             text = f"what people write {secrets.token_hex(8)}"
-            to(backend, link, text)
+            say(backend, link, text)
             await upcoming(link)
             fresh = backend.token(str(who.user_id))
             await link.renew(fresh)

@@ -16,6 +16,7 @@ from dialling import (
     frame,
     link_of,
     on_loop,
+    say,
     soon,
     texts_of,
     transport_to,
@@ -25,7 +26,6 @@ from dialling import (
 from served import Served
 from support_chat.errors import NetworkError, RateLimitedError
 from support_chat.ports import Link, SessionRevoked
-from support_chat.values import Visitor
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 from support_chat_adapters.wire_faults import (
     CloseWith,
@@ -50,12 +50,6 @@ async def with_link(
         proxy.plan(fault)
         await then(proxy, link)
         assert len(proxy.applied(type(fault))) == 1
-
-
-def say(served: Served, link: Link, text: str = "news") -> None:
-    """An agent writes."""
-    with served.backend() as backend:
-        backend.agent.reply(Visitor(link.welcome.visitor_id), text)
 
 
 RECOVERABLE = (1000, 1001, 1011, 1012, 3000, 4000, 4401, 4408, 4999)

@@ -9,12 +9,10 @@ import logging
 import pytest
 import trustme
 
-from dialling import link_of, on_loop, soon, texts_of, transport_to, upcoming, visitor
+from dialling import hears, link_of, on_loop, soon, transport_to, visitor
 from http_proxy import http_proxy
 from served import Served
 from support_chat.errors import InvalidInputError, NetworkError
-from support_chat.ports import Link
-from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport
 from tls_relay import tls_relay, trust
 
@@ -35,13 +33,6 @@ def _no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-async def hears(served: Served, link: Link) -> None:
-    """News comes."""
-    with served.backend() as backend:
-        backend.agent.reply(Visitor(link.welcome.visitor_id), "news")
-    assert texts_of(await upcoming(link)) == ["news"]
 
 
 @on_loop

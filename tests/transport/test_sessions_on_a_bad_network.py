@@ -171,8 +171,7 @@ async def test_a_backend_that_falls_silent_is_noticed_and_waited_for(
                 with suspended(backend):
                     assert await chat.wait_for(Phase.RECONNECTING) is Phase.RECONNECTING
                 assert await chat.wait_for(Phase.ANONYMOUS) is Phase.ANONYMOUS
-                with backend.backend() as operator:
-                    operator.agent.reply(visitor, "back again")
+                backend.reply(visitor, "back again")
                 assert (await anext(arrived)).message.text == "back again"
 
 

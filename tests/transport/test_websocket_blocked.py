@@ -12,6 +12,7 @@ import pytest
 
 from dialling import (
     close_frame,
+    hears,
     link_of,
     on_loop,
     soon,
@@ -73,9 +74,7 @@ async def proxied(
 async def works(served: Served, link: Link) -> None:
     """Calls are answered, and news comes."""
     assert (await soon(link.send(Outgoing("m-1", "hello")))).text == "hello"
-    with served.backend() as backend:
-        backend.agent.reply(Visitor(link.welcome.visitor_id), "news")
-    assert texts_of(await upcoming(link)) == ["news"]
+    await hears(served, link)
 
 
 def websockets(proxy: wire.FaultProxy) -> int:
@@ -230,8 +229,7 @@ async def test_polls_that_bring_something_follow_each_other_at_once(backend: Ser
     async with transport_to(backend.url, websocket=None) as transport, link_of(transport) as link:
         began = asyncio.get_running_loop().time()
         for number in range(5):
-            with backend.backend() as operator:
-                operator.agent.reply(Visitor(link.welcome.visitor_id), f"{number}")
+            backend.reply(Visitor(link.welcome.visitor_id), f"{number}")
             assert texts_of(await upcoming(link)) == [f"{number}"]
         assert asyncio.get_running_loop().time() - began < 2.5
         await until(lambda: True)
