@@ -143,7 +143,7 @@ def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Pat
         ):
             with pytest.raises(
                 StorageError,
-                match=rf"Redis at 127.0.0.1:{port}/0 .* it cannot be reached \(Connection refused\)",
+                match=rf"Redis at 127.0.0.1:{port}/0 .* cannot be reached \(Connection refused\)",
             ) as caught:
                 await call()
             assert caught.value.recoverable

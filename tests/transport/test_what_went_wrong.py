@@ -340,7 +340,7 @@ def test_polls_that_bring_nothing_are_not_sent_without_pause() -> None:
 def test_a_close_frame_is_obeyed_though_the_connection_never_ends() -> None:
     async def scenario() -> None:
         async with answering(WORKING, live=HELLO + GO_AWAY) as (url, _):
-            transport = WidgetAPITransport(url)
+            transport = WidgetAPITransport(url, ping_every=300.0)
             link = await transport.open(visitor())
             with pytest.raises(RateLimitedError) as caught:
                 await anext(link.events())
