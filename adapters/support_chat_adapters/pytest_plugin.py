@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,36 +140,20 @@ def report(found: Coverage) -> Iterator[str]:
 
 
 def _load(named: str, directory: str) -> Chart:
-    from support_chat import Chart, SupportChatError
+    """The chart, as for the command line; the tests' own path stays as it is."""
+    from support_chat import SupportChatError
+    from support_chat_adapters.cli.charts import chart_named
+    from support_chat_adapters.cli.terminal import Misuse
 
-    module, _, name = named.partition(":")
-    if not (module and name):
-        raise pytest.UsageError(
-            f"--chart-cov-chart {named}: write it as package.module:NAME, for example {_DEFAULT}"
-        )
+    path = list(sys.path)
     try:
-        with _importable(directory):
-            found: object = getattr(import_module(module), name)
-    except (ImportError, AttributeError, SupportChatError) as error:
+        return chart_named(named, "--chart-cov-chart ", directory)
+    except Misuse as error:
+        raise pytest.UsageError(str(error)) from error
+    except (SupportChatError, OSError) as error:
         raise pytest.UsageError(f"--chart-cov-chart {named}: {error}") from error
-    if not isinstance(found, Chart):
-        raise pytest.UsageError(
-            f"--chart-cov-chart {named}: {name} is of type {type(found).__name__}, not a "
-            "support_chat.Chart"
-        )
-    return found
-
-
-@contextmanager
-def _importable(directory: str) -> Generator[None]:
-    """The directory can be imported from, as for the command line, but for this moment only: the
-    tests' own path is theirs.
-    """
-    sys.path.append(directory)
-    try:
-        yield
     finally:
-        sys.path.remove(directory)
+        sys.path[:] = path
 
 
 def _per_cent(text: str) -> float:

@@ -8,35 +8,67 @@ README shows them as a table.
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from .arguments import CompanyLike, UserLike, asked_to_boot, asked_to_send, asked_to_update, said_of
+import attrs
+
 from .errors import InvalidInputError, SessionDestroyedError, WrongThreadError
+from .lifecycle.calls import Arguments
 from .lifecycle.chart import CHART
 from .lifecycle.events import PhaseChanged
 from .lifecycle.names import Phase, Trigger
-from .lifecycle.occasion import Asked
+from .lifecycle.requests import Keys
 from .ports import (
     ListConversations,
     ListMessages,
     MarkRead,
+    Outgoing,
     ReadAnswer,
     Storage,
     TokenProvider,
     Transport,
 )
-from .runtime.adapters import Place
 from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
-from .runtime.runner import Runner
+from .runtime.shell import Shell
 from .settings import Settings
-from .values import Conversation, IdentifyResult, Identity, Message, check_id
+from .values import (
+    MAX_ID_LENGTH,
+    NOTHING_SAID,
+    UNSET,
+    About,
+    Changes,
+    Company,
+    CompanyDict,
+    Conversation,
+    IdentifyResult,
+    Identity,
+    Message,
+    User,
+    UserDict,
+    check_id,
+    check_json,
+)
 
 E = TypeVar("E")
+Kind = TypeVar("Kind", User, Company)
+
+UserLike: TypeAlias = "User | UserDict | Mapping[str, Any]"
+"""A `User`, or a mapping of its keys."""
+CompanyLike: TypeAlias = "Company | CompanyDict | Mapping[str, Any]"
+"""A `Company`, or a mapping of its keys."""
+
+# stands for the id that an update may leave out, while the rest of the mapping is checked
+_ANYBODY: Final = "-"
+MAX_TEXT: Final = 16 * 1024
+"""Longest message, in characters."""
+MAX_TAGS: Final = 64
+"""Most tags of a conversation."""
 
 
 class SupportChat:
@@ -64,7 +96,7 @@ class SupportChat:
         scope: str = "default",
         token_provider: TokenProvider | None = None,
     ) -> None:
-        self._place = Place(
+        self._keys = Keys(
             check_id("workspace_id", workspace_id),
             check_id("widget_id", widget_id),
             check_id("scope", scope),
@@ -84,13 +116,13 @@ class SupportChat:
         self._settings = settings or Settings()
         self._provider = token_provider
         self._listeners = Listeners()
-        self._runner: Runner | None = None
+        self._shell: Shell | None = None
         self._ending = False
 
     def __repr__(self) -> str:
         return (
             "<SupportChat "
-            f"{self._place.workspace_id}/{self._place.widget_id}/{self._place.scope} {self.state}>"
+            f"{self._keys.workspace_id}/{self._keys.widget_id}/{self._keys.scope} {self.state}>"
         )
 
     # --- where it stands --------------------------------------------------------------------------
@@ -100,7 +132,7 @@ class SupportChat:
         """The current phase. Under a type checker use `is_in()`: reading a property twice narrows
         it to nonsense.
         """
-        return Phase(self._runner.state.phase if self._runner else CHART.initial)
+        return Phase(self._shell.snapshot.state.phase if self._shell else CHART.initial)
 
     def is_in(self, *phases: Phase) -> bool:
         """Whether the session is in one of these phases."""
@@ -111,7 +143,7 @@ class SupportChat:
         """Who the live session belongs to, also while it is reconnecting or disconnected; None when
         nobody is live.
         """
-        return self._runner.book.identity if self._runner else None
+        return self._shell.snapshot.context.identity if self._shell else None
 
     async def wait_for(self, *phases: Phase) -> Phase:
         """Waits until the session is in one of these phases and returns which.
@@ -142,7 +174,7 @@ class SupportChat:
 
         Raises (when awaited) StorageError, SessionEndedError, SessionDestroyedError.
         """
-        return self._call(Trigger.LOAD, Asked())
+        return self._call(Trigger.LOAD, Arguments())
 
     def boot(
         self,
@@ -162,7 +194,7 @@ class SupportChat:
         BackendRejectedError, CallTimeoutError, SessionEndedError, SessionDestroyedError.
         """
         return self._call(
-            Trigger.BOOT, asked_to_boot(user, company, token_provider, self._provider, timeout)
+            Trigger.BOOT, _boot_arguments(user, company, token_provider, self._provider, timeout)
         )
 
     def identify(
@@ -188,7 +220,8 @@ class SupportChat:
                 "identify() needs a user; boot() without one begins an anonymous session."
             )
         return self._call(
-            Trigger.IDENTIFY, asked_to_boot(user, company, token_provider, self._provider, timeout)
+            Trigger.IDENTIFY,
+            _boot_arguments(user, company, token_provider, self._provider, timeout),
         )
 
     def update(
@@ -206,7 +239,7 @@ class SupportChat:
         user. Raises on the line InvalidInputError; when awaited NotBootedError,
         IdentityConflictError, SessionDestroyedError.
         """
-        return self._call(Trigger.UPDATE, asked_to_update(user, company, context))
+        return self._call(Trigger.UPDATE, _update_arguments(user, company, context))
 
     def shutdown(self, *, clear_storage: bool = False) -> Call[None]:
         """Ends the session: nobody is live when this returns; awaiting it waits for the clear, the
@@ -220,14 +253,14 @@ class SupportChat:
             raise InvalidInputError(
                 f"clear_storage must be True or False, not {type(clear_storage).__name__}."
             )
-        return self._call(Trigger.SHUTDOWN, Asked(clear_storage=clear_storage))
+        return self._call(Trigger.SHUTDOWN, Arguments(clear_storage=clear_storage))
 
     def destroy(self) -> Call[None]:
         """Ends this object for good and releases what it opened; it completes whatever adapters do.
         Raises only WrongThreadError.
         """
         self._ending = True
-        return self._call(Trigger.DESTROY, Asked())
+        return self._call(Trigger.DESTROY, Arguments())
 
     def set_online(self, online: bool) -> None:
         """A hint of the platform: False when the network is known to be down, True when it is back
@@ -250,14 +283,15 @@ class SupportChat:
         is not known whether it was sent.
         """
         return self._call(
-            Trigger.USE, asked_to_send(text, conversation_id, client_message_id or uuid.uuid4().hex)
+            Trigger.USE,
+            _send_arguments(text, conversation_id, client_message_id or uuid.uuid4().hex),
         )
 
     def conversations(self) -> Call[Sequence[Conversation]]:
         """Lists the conversations of whoever is live, the newest first. Raises as
         send_message().
         """
-        return self._call(Trigger.USE, Asked(use=ListConversations()))
+        return self._call(Trigger.USE, Arguments(use=ListConversations()))
 
     def start_conversation(
         self,
@@ -275,9 +309,9 @@ class SupportChat:
         `subject` has at most 255 characters, `tags` are at most 64 of them, the mappings take at
         most 16 KiB of JSON each. Raises as send_message().
         """
-        about = said_of(subject, tags, custom_fields, metadata)
+        about = _about(subject, tags, custom_fields, metadata)
         return self._call(
-            Trigger.USE, asked_to_send(text, None, client_message_id or uuid.uuid4().hex, about)
+            Trigger.USE, _send_arguments(text, None, client_message_id or uuid.uuid4().hex, about)
         )
 
     def messages(self, conversation_id: str) -> Call[Sequence[Message]]:
@@ -285,7 +319,7 @@ class SupportChat:
         send_message().
         """
         return self._call(
-            Trigger.USE, Asked(use=ListMessages(check_id("conversation_id", conversation_id)))
+            Trigger.USE, Arguments(use=ListMessages(check_id("conversation_id", conversation_id)))
         )
 
     def mark_read(self, conversation_id: str) -> Call[ReadAnswer]:
@@ -295,7 +329,7 @@ class SupportChat:
         Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
         """
         return self._call(
-            Trigger.USE, Asked(use=MarkRead(check_id("conversation_id", conversation_id)))
+            Trigger.USE, Arguments(use=MarkRead(check_id("conversation_id", conversation_id)))
         )
 
     # --- events -----------------------------------------------------------------------------------
@@ -353,32 +387,181 @@ class SupportChat:
         await call
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        if getattr(self, "_runner", None) is not None and not self._ending:
+        if getattr(self, "_shell", None) is not None and not self._ending:
             _warn(
                 f"{self!r} was never destroyed: await chat.destroy(), or use `async with`.",
                 ResourceWarning,
                 source=self,
             )
 
-    def _call(self, trigger: Trigger, asked: Asked) -> Call[Any]:
-        runner = self._bound()
-        call: Call[Any] = Call(trigger, asked, runner, runner.loop)
-        runner.call(call)
+    def _call(self, trigger: Trigger, arguments: Arguments) -> Call[Any]:
+        shell = self._bound()
+        call: Call[Any] = Call(trigger, arguments, shell, shell.loop)
+        shell.call(call)
         return call
 
-    def _bound(self) -> Runner:
+    def _bound(self) -> Shell:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if loop is None or (self._runner is not None and self._runner.loop is not loop):
+        if loop is None or (self._shell is not None and self._shell.loop is not loop):
             raise WrongThreadError(
                 "A session is called from its event loop's own thread. From another thread use "
                 "asyncio.run_coroutine_threadsafe(...) with a coroutine that makes the call, or "
                 "loop.call_soon_threadsafe(...)."
             )
-        if self._runner is None:
-            self._runner = Runner(
-                self._storage, self._transport, self._place, self._settings, self._listeners, loop
+        if self._shell is None:
+            self._shell = Shell(
+                self._storage, self._transport, self._keys, self._settings, self._listeners, loop
             )
-        return self._runner
+        return self._shell
+
+
+# --- arguments: what is wrong is found on the line of the call ------------------------------------
+
+
+def _boot_arguments(
+    user: UserLike | None,
+    company: CompanyLike | None,
+    provider: TokenProvider | None,
+    fallback: TokenProvider | None,
+    timeout: float | None,
+) -> Arguments:
+    """The arguments of boot() and identify(). Raises InvalidInputError."""
+    named = None if user is None else _as(User, "user", user)
+    if provider is not None and not callable(provider):
+        raise InvalidInputError(
+            "token_provider must be callable without arguments; wrap a fixed token in StaticToken."
+        )
+    if provider is not None and named is None:
+        raise InvalidInputError(
+            "token_provider needs the user whose tokens it provides; pass user=..., or leave it "
+            "out."
+        )
+    return Arguments(
+        user_id=named.id if named else None,
+        changes=_own({**_user_changes(named), **_company_changes(company)}),
+        provider=provider,
+        fallback=fallback if named else None,
+        timeout=_seconds(timeout),
+    )
+
+
+def _update_arguments(
+    user: UserLike | None, company: CompanyLike | None, context: Mapping[str, Any] | None
+) -> Arguments:
+    """The arguments of update(). Raises InvalidInputError, also when there is nothing to update."""
+    if user is None and company is None and context is None:
+        raise InvalidInputError("update() has nothing to update; pass user=, company= or context=.")
+    named, user_id = None, None
+    if user is not None:
+        if isinstance(user, Mapping) and "id" not in user:
+            named = _as(User, "user", {**user, "id": _ANYBODY})
+        else:
+            named = _as(User, "user", user)
+            user_id = named.id
+    if context is not None:
+        check_json("context", context)
+    paths = {f"context.{key}": value for key, value in (context or {}).items()}
+    return Arguments(
+        user_id=user_id,
+        changes=_own({**_user_changes(named), **_company_changes(company), **paths}),
+    )
+
+
+def _send_arguments(
+    text: str, conversation_id: str | None, client_message_id: str, about: About = NOTHING_SAID
+) -> Arguments:
+    """The arguments of send_message() and start_conversation(). Raises InvalidInputError."""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInputError("text must be a str that is not blank; there is nothing to send.")
+    if len(text) > MAX_TEXT:
+        raise InvalidInputError(
+            f"text has {len(text)} characters; at most {MAX_TEXT} are allowed. Send it in parts."
+        )
+    if conversation_id is not None:
+        check_id("conversation_id", conversation_id)
+    return Arguments(
+        use=Outgoing(check_id("client_message_id", client_message_id), text, conversation_id, about)
+    )
+
+
+def _about(
+    subject: str | None,
+    tags: Iterable[str],
+    custom_fields: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+) -> About:
+    """What start_conversation() says of the conversation. Raises InvalidInputError."""
+    if subject is not None and (not isinstance(subject, str) or len(subject) > MAX_ID_LENGTH):
+        raise InvalidInputError(
+            f"subject must be a str of at most {MAX_ID_LENGTH} characters, or None."
+        )
+    labels = () if isinstance(tags, str) else tuple(tags)
+    if isinstance(tags, str) or len(labels) > MAX_TAGS:
+        raise InvalidInputError(f"tags must be a list of at most {MAX_TAGS} texts.")
+    for name, value in (("custom_fields", custom_fields), ("metadata", metadata)):
+        if value is not None:
+            check_json(name, value)
+    return About(
+        subject=subject,
+        tags=tuple(check_id("tag", label) for label in labels),
+        custom_fields=_own(custom_fields or {}),
+        metadata=_own(metadata or {}),
+    )
+
+
+def _own(changes: Changes) -> Changes:
+    """A copy that the caller cannot change afterwards."""
+    copied: Changes = json.loads(json.dumps(changes))
+    return copied
+
+
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+        raise InvalidInputError(
+            "timeout must be a positive number of seconds, or None for the one in Settings."
+        )
+    return float(timeout)
+
+
+def _as(kind: type[Kind], name: str, value: Any) -> Kind:
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(
+            f"{name} must be a {kind.__name__} or a mapping of its keys, not "
+            f"{type(value).__name__}."
+        )
+    given = cast("Mapping[str, Any]", value)
+    known = [field.name for field in attrs.fields(kind)]
+    for key in given:
+        if key not in known:
+            raise InvalidInputError(
+                f"{name} has no key {key!r} (it has {', '.join(known)}): put it in traits."
+            )
+    if "id" not in given:
+        raise InvalidInputError(
+            f"{name} needs an id: the one that your own system knows this {name} by."
+        )
+    return kind(**given)
+
+
+def _user_changes(user: User | None) -> Changes:
+    if user is None:
+        return {}
+    given = {"user.email": user.email, "user.name": user.name}
+    traits = {f"user.traits.{key}": value for key, value in user.traits.items()}
+    return {**{path: value for path, value in given.items() if value is not UNSET}, **traits}
+
+
+def _company_changes(company: CompanyLike | None) -> Changes:
+    if company is None:
+        return {}
+    value = _as(Company, "company", company)
+    given = {"company.id": value.id, "company.name": value.name, "company.plan": value.plan}
+    traits = {f"company.traits.{key}": item for key, item in value.traits.items()}
+    return {**{path: item for path, item in given.items() if item is not UNSET}, **traits}

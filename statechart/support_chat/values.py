@@ -120,8 +120,8 @@ def check_json(name: str, value: Mapping[str, object]) -> None:
         if not is_json({key: item}):
             raise InvalidInputError(
                 f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict with "
-                f"str keys, nested at most {MAX_DEPTH} deep, text that UTF-8 can carry); convert it "
-                "first."
+                f"str keys, nested at most {MAX_DEPTH} deep, text that UTF-8 can carry); convert "
+                "it first."
             )
         size += len(json.dumps({key: item}, ensure_ascii=False).encode())
     if size > MAX_TRAITS_BYTES:

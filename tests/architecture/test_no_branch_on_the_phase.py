@@ -1,5 +1,5 @@
-"""The shell decides nothing: no line of `support_chat.session` or `support_chat.runtime` branches on the phase, but for the
-few named here.
+"""The shell decides nothing: no line of `support_chat.session` or `support_chat.runtime` branches
+on the phase, but for the few named here.
 
 What counts as a branch is wider than `if`: a comparison, a membership, a `match`, a conditional, a
 boolean operator, a filter of a comprehension, an assertion, a look-up in a table by the phase, an
@@ -22,15 +22,9 @@ SHELL = Path(support_chat.runtime.__file__).parents[1]
 MODULES = (SHELL / "session.py", *sorted((SHELL / "runtime").glob("*.py")))
 
 ALLOWED = {
-    ("session.py", "SupportChat.is_in"): "it is the question itself, asked by the caller",
-    (
-        "session.py",
-        "SupportChat.wait_for",
-    ): "the caller names the phases to wait for; nothing is done differently in any of them",
-    (
-        "runtime/runner.py",
-        "Runner._step",
-    ): "PhaseChanged is told when the phase after the step is another than before, whichever it is",
+    "session.py: SupportChat.is_in": "the caller asks for the phase",
+    "session.py: SupportChat.wait_for": "the caller names the phases; all are treated alike",
+    "runtime/runner.py: Runner._step": "PhaseChanged is emitted if the phase is another, whichever",
 }
 """Where the shell may look at the phase, and why that decides nothing."""
 
@@ -41,16 +35,8 @@ WORDS = {phase.value for phase in Phase} - {"shutdown", "loading"}
 cry wolf.
 """
 LOOKUPS = {
-    "get",
-    "pop",
-    "setdefault",
-    "getattr",
-    "hasattr",
-    "startswith",
-    "endswith",
-    "index",
-    "count",
-}
+    "get", "pop", "setdefault", "getattr", "hasattr", "startswith", "endswith", "index", "count",
+}  # fmt: skip
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -115,8 +101,8 @@ def tainted_by(function: ast.AST) -> set[str]:
                     names = [target]
                 case _:
                     continue
-            # a value that merely *contains* the phase in a call's result is something else, or
-            # nothing could be assigned
+            # A call's result that merely contains the phase is something else, or nothing could be
+            # assigned.
             if not isinstance(value, ast.Call) and speaks_of_a_phase(value, tainted):
                 more.update(
                     part.id
@@ -149,16 +135,17 @@ def branches(source: str) -> Iterator[tuple[str, int]]:
 def test_the_shell_does_not_branch_on_the_phase() -> None:
     assert len(MODULES) > 5
     found = {
-        (path.relative_to(SHELL).as_posix(), function, line)
+        f"{path.relative_to(SHELL).as_posix()}: {function}": line
         for path in MODULES
         for function, line in branches(path.read_text("utf-8"))
-        if (path.relative_to(SHELL).as_posix(), function) not in ALLOWED
     }
-    assert not found, f"the chart decides, not the shell; make these rows of it: {sorted(found)}"
+    unexpected = {where: line for where, line in found.items() if where not in ALLOWED}
+    assert not unexpected, f"the chart decides, not the shell; make these rows of it: {unexpected}"
 
 
-@pytest.mark.parametrize(("module", "function"), list(ALLOWED))
-def test_every_exception_is_still_needed(module: str, function: str) -> None:
+@pytest.mark.parametrize("where", ALLOWED)
+def test_every_exception_is_still_needed(where: str) -> None:
+    module, function = where.split(": ")
     assert function in {where for where, _ in branches((SHELL / module).read_text("utf-8"))}
 
 

@@ -18,6 +18,8 @@ from support_chat import ports
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "statechart").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")])
 
+NAMES: tuple[str, ...] = vars(support_chat)["__all__"]
+
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -74,7 +76,7 @@ def test_a_name_without_a_docstring_is_found(source: str, names: list[str]) -> N
     assert list(unexplained(source)) == names
 
 
-@pytest.mark.parametrize("name", support_chat.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_of_the_front_door_exists_and_is_explained(name: str) -> None:
     value = getattr(support_chat, name)
     if inspect.isclass(value) or inspect.isfunction(value):
@@ -85,7 +87,7 @@ def test_every_name_of_the_front_door_exists_and_is_explained(name: str) -> None
 def test_the_front_door_names_everything_once() -> None:
     stub = Path(support_chat.__file__).with_suffix(".pyi").read_text("utf-8")
     named = re.findall(r"(\w+) as \1", stub)
-    assert sorted(named) == sorted(set(support_chat.__all__))
+    assert sorted(named) == sorted(set(NAMES))
     assert len(named) > 50
 
 
@@ -101,7 +103,7 @@ def test_every_error_and_every_event_is_at_the_front_door() -> None:
             and value.__module__ == module.__name__
             and not name.startswith("_")
         }
-        assert own - {"Event"} <= set(support_chat.__all__)
+        assert own - {"Event"} <= set(NAMES)
 
 
 def test_what_a_port_asks_for_is_explained_method_by_method() -> None:

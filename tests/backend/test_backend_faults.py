@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat.errors import (
     AuthRefusedError,
     BackendRejectedError,
@@ -93,9 +94,8 @@ def test_plans_are_met_in_the_order_they_were_made() -> None:
         b.faults.rate_limit(7.5)
         await fails(transport.open(VISITOR), NetworkError)
         assert (await fails(transport.open(VISITOR), AuthRefusedError)).code == "auth_expired"
-        assert (
-            await fails(transport.open(VISITOR), BackendRejectedError)
-        ).code == "widget_disabled"
+        rejected = await fails(transport.open(VISITOR), BackendRejectedError)
+        assert rejected.code == "widget_disabled"
         limited = await fails(transport.open(VISITOR), RateLimitedError)
         assert isinstance(limited, RateLimitedError)
         assert limited.retry_after == 7.5
@@ -263,9 +263,8 @@ def test_the_backend_ends_a_session_by_credential_or_public_name_with_a_reason()
             assert await anext(link.events()) == SessionRevoked("banned")
             assert await other.conversations() == ()
             again = Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session)
-            assert (
-                await fails(transport.open(again), BackendRejectedError)
-            ).reason == "session_revoked"
+            rejected = await fails(transport.open(again), BackendRejectedError)
+            assert rejected.reason == "session_revoked"
         b.faults.revoke("session-99")
 
     on_loop(scenario)
@@ -289,17 +288,15 @@ def test_tokens_expire_for_one_user_or_for_all_and_never_for_visitors() -> None:
     on_loop(scenario)
 
 
-def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
-    async def main() -> None:
-        with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
-            link = await LoopbackTransport(b).open(
-                Credentials(**WIDGET, visitor="secret-1", user_id="ann")
-            )
-            b.faults.expire_tokens()
-            assert await link.conversations() == ()
-            await hangs(anext(link.events()))
-
-    run(main())
+@in_virtual_time
+async def test_what_was_believed_without_a_token_has_none_that_expires() -> None:
+    with Backend(**WIDGET, rules=WidgetRules(jwt_required_for_identified_users=False)) as b:
+        link = await LoopbackTransport(b).open(
+            Credentials(**WIDGET, visitor="secret-1", user_id="ann")
+        )
+        b.faults.expire_tokens()
+        assert await link.conversations() == ()
+        await hangs(anext(link.events()))
 
 
 def test_the_backend_may_answer_in_the_name_of_another_user() -> None:

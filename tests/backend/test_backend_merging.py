@@ -44,6 +44,12 @@ def visitor(
     return welcome
 
 
+def signed_in(b: Backend, user: str) -> str:
+    """The session of a user who opened it with the secret `secret-1`."""
+    credentials = Credentials(**WIDGET, visitor="secret-1", user_id=user, token=token(user))
+    return b.open(credentials).welcome.session
+
+
 def request(user: str = "ann", **changed: Any) -> IdentifyRequest:
     good: dict[str, Any] = {
         "identify_id": "identify-1",
@@ -190,9 +196,7 @@ def test_a_fault_in_the_middle_rolls_everything_back(monkeypatch: pytest.MonkeyP
 
 def test_two_users_are_never_merged() -> None:
     with backend() as b:
-        session = b.open(
-            Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))
-        ).welcome.session
+        session = signed_in(b, "ann")
         b.send(session, Outgoing("m", "ann's"))
         before = everything(b)
         with pytest.raises(AuthRefusedError) as caught:
@@ -203,9 +207,7 @@ def test_two_users_are_never_merged() -> None:
 
 def test_a_user_who_is_signed_in_already_stays_so_without_a_merge() -> None:
     with backend() as b:
-        session = b.open(
-            Credentials(**WIDGET, visitor="secret-1", user_id="ann", token=token("ann"))
-        ).welcome.session
+        session = signed_in(b, "ann")
         answer = b.identify(
             session, request(visitor="another-visitor", user_changes={"user.name": "Ann"})
         )
@@ -234,9 +236,8 @@ def test_a_visitor_whom_another_session_merged_into_this_user_counts_as_merged()
     with backend() as b:
         first, second = visitor(b, conversations=2), visitor(b)
         b.identify(first.session, request("ann"))
-        assert b.identify(
-            second.session, request("ann", identify_id="identify-2")
-        ) == IdentifyAnswer("ann", merged=True)
+        answer = b.identify(second.session, request("ann", identify_id="identify-2"))
+        assert answer == IdentifyAnswer("ann", merged=True)
         assert b.conversations(first.session) == b.conversations(second.session)
 
 
@@ -323,9 +324,7 @@ def test_a_claim_of_another_users_identify_is_refused() -> None:
 def test_a_claim_never_takes_over_another_users_session() -> None:
     with backend() as b:
         b.identify(visitor(b, conversations=1).session, request())
-        of_bob = b.open(
-            Credentials(**WIDGET, visitor="secret-1", user_id="bob", token=token("bob"))
-        ).welcome.session
+        of_bob = signed_in(b, "bob")
         with pytest.raises(AuthRefusedError) as caught:
             claimed(b, token=token("ann"), session=of_bob)
         assert caught.value.reason == "other_identity"

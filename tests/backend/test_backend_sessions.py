@@ -40,9 +40,8 @@ def visitor(b: Backend, secret: str = "secret-1", **more: Any) -> Welcome:
 
 
 def user(b: Backend, name: str, secret: str = "secret-1", **more: Any) -> Welcome:
-    return b.open(
-        Credentials(**WIDGET, visitor=secret, user_id=name, token=token(name), **more)
-    ).welcome
+    credentials = Credentials(**WIDGET, visitor=secret, user_id=name, token=token(name), **more)
+    return b.open(credentials).welcome
 
 
 def identify(
@@ -282,9 +281,8 @@ def test_the_first_token_describes_a_new_user_and_later_ones_do_not_undo_what_up
     described = {"id": "ann", "name": "Ann", "email": "ann@example.com"}
     with backend() as b:
         signed = sign_identity_token(described, SECRET, **WIDGET, now=NOW, company_id="acme-gmbh")  # type: ignore[arg-type]
-        session = b.open(
-            Credentials(**WIDGET, visitor="s", user_id="ann", token=signed)
-        ).welcome.session
+        credentials = Credentials(**WIDGET, visitor="s", user_id="ann", token=signed)
+        session = b.open(credentials).welcome.session
         assert b.agent.traits(SignedIn("ann")) == {
             "user.name": "Ann",
             "user.email": "ann@example.com",

@@ -55,9 +55,8 @@ def backend(*keys: IdentityKey, now: float = NOW) -> Backend:
 def dial(token: str, *keys: IdentityKey, now: float = NOW) -> str | None:
     """Who the backend takes the holder of `token`, who asks to be ann, for."""
     with backend(*keys, now=now) as b:
-        return b.open(
-            Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)
-        ).welcome.user_id
+        credentials = Credentials(**WIDGET, visitor="visitor-secret", user_id="ann", token=token)
+        return b.open(credentials).welcome.user_id
 
 
 def refusal(token: str, *keys: IdentityKey, now: float = NOW) -> tuple[str, str | None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import (
     Credentials,
@@ -21,7 +22,6 @@ from support_chat.ports import (
     TokenExpired,
     Transport,
 )
-from support_chat.testing import run
 from support_chat.values import JSON, SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
@@ -40,14 +40,15 @@ def as_user(user: str = "ann", **more: Any) -> Credentials:
     return Credentials(**WIDGET, visitor="secret-1", user_id=user, token=token(user), **more)
 
 
-def on_loop(scenario: Callable[[Backend, Transport], Coroutine[Any, Any, None]]) -> None:
-    """Runs a scenario on virtual time, with a fresh backend and the loopback to it."""
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: NOW) as one:
+        yield one
 
-    async def main() -> None:
-        with Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)], clock=lambda: NOW) as b:
-            await scenario(b, LoopbackTransport(b))
 
-    run(main())
+@pytest.fixture
+def transport(backend: Backend) -> Transport:
+    return LoopbackTransport(backend)
 
 
 async def is_lost(waiting: Awaitable[object]) -> None:
@@ -70,442 +71,425 @@ REQUESTS: dict[str, Callable[[Link], Coroutine[Any, Any, object]]] = {
 requests = pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
 
 
-def test_a_whole_life_of_a_link() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link: Link = await transport.open(VISITOR)
-        assert link.welcome.user_id is None
-        message = await link.send(Outgoing("m1", "hello"))
-        assert (await link.update({"user.name": "V", "nonsense": 1})).rejected == (
-            ("nonsense", "unknown_path"),
-        )
-        answer = await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
-        assert (answer.user_id, answer.conversations_moved) == ("ann", 1)
-        await link.renew(token("ann"))
-        assert [c.id for c in await link.conversations()] == [message.conversation_id]
-        reply = b.agent.reply(message.conversation_id, "coming")
-        assert await anext(link.events()) == MessageArrived(reply, "2", unread=1)
-        await link.aclose()
-        assert (b.log.open_links, b.log.of("closed")[0].detail) == (0, ("goodbye",))
-        await link.aclose()
-        assert b.log.count("close") == 1
-        await transport.revoke(link.welcome.session)
-        await transport.aclose()
-        with pytest.raises(BackendRejectedError):
-            await transport.open(as_user(session=link.welcome.session))
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_a_whole_life_of_a_link(backend: Backend, transport: Transport) -> None:
+    link: Link = await transport.open(VISITOR)
+    assert link.welcome.user_id is None
+    message = await link.send(Outgoing("m1", "hello"))
+    assert (await link.update({"user.name": "V", "nonsense": 1})).rejected == (
+        ("nonsense", "unknown_path"),
+    )
+    answer = await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
+    assert (answer.user_id, answer.conversations_moved) == ("ann", 1)
+    await link.renew(token("ann"))
+    assert [c.id for c in await link.conversations()] == [message.conversation_id]
+    reply = backend.agent.reply(message.conversation_id, "coming")
+    assert await anext(link.events()) == MessageArrived(reply, "2", unread=1)
+    await link.aclose()
+    assert (backend.log.open_links, backend.log.of("closed")[0].detail) == (0, ("goodbye",))
+    await link.aclose()
+    assert backend.log.count("close") == 1
+    await transport.revoke(link.welcome.session)
+    await transport.aclose()
+    with pytest.raises(BackendRejectedError):
+        await transport.open(as_user(session=link.welcome.session))
 
 
-def test_events_come_in_order_and_each_once_whoever_asks() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        for n in range(3):
-            b.agent.reply(SignedIn("ann"), f"{n}")
-        seen: list[LinkEvent] = [await anext(link.events())]
-        seen.append(await anext(link.events()))
-        waiting = link.events()
-        seen.append(await anext(waiting))
-        later = asyncio.ensure_future(anext(waiting))
-        await asyncio.sleep(1)
-        b.agent.reply(SignedIn("ann"), "3")
-        seen.append(await later)
-        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
-            "0",
-            "1",
-            "2",
-            "3",
-        ]
-
-    on_loop(scenario)
-
-
-def test_what_was_missed_comes_before_what_is_new() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        first = await transport.open(as_user())
-        first.abort()
-        b.agent.reply(SignedIn("ann"), "missed")
-        back = await transport.open(
-            as_user(session=first.welcome.session, cursor=first.welcome.cursor)
-        )
-        b.agent.reply(SignedIn("ann"), "new")
-        events = back.events()
-        seen = [await anext(events), await anext(events)]
-        assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
-            "missed",
-            "new",
-        ]
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_events_come_in_order_and_each_once_whoever_asks(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(as_user())
+    for n in range(3):
+        backend.agent.reply(SignedIn("ann"), f"{n}")
+    seen: list[LinkEvent] = [await anext(link.events())]
+    seen.append(await anext(link.events()))
+    waiting = link.events()
+    seen.append(await anext(waiting))
+    later = asyncio.ensure_future(anext(waiting))
+    await asyncio.sleep(1)
+    backend.agent.reply(SignedIn("ann"), "3")
+    seen.append(await later)
+    assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
+        "0",
+        "1",
+        "2",
+        "3",
+    ]
 
 
-def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobody_else() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        mine, tab, bob = [
-            await transport.open(credentials)
-            for credentials in (as_user(), as_user(), as_user("bob"))
-        ]
-        visitor = await transport.open(VISITOR)
-        await mine.send(Outgoing("m1", "hello"))
-        event = await anext(tab.events())
-        assert isinstance(event, MessageArrived)
-        assert event.message.text == "hello"
-        await mine.send(Outgoing("m1", "hello"))
-        b.agent.reply(
-            Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here"
-        )
-        assert isinstance(await anext(visitor.events()), MessageArrived)
-        for link in (mine, tab, bob, visitor):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(link.events()), 1)
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_what_was_missed_comes_before_what_is_new(
+    backend: Backend, transport: Transport
+) -> None:
+    first = await transport.open(as_user())
+    first.abort()
+    backend.agent.reply(SignedIn("ann"), "missed")
+    back = await transport.open(as_user(session=first.welcome.session, cursor=first.welcome.cursor))
+    backend.agent.reply(SignedIn("ann"), "new")
+    events = back.events()
+    seen = [await anext(events), await anext(events)]
+    assert [event.message.text for event in seen if isinstance(event, MessageArrived)] == [
+        "missed",
+        "new",
+    ]
 
 
-def test_after_identify_the_link_brings_the_users_messages_and_no_longer_the_visitors() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(VISITOR)
-        await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
-        successor = await transport.open(VISITOR)
-        b.agent.reply(Visitor(successor.welcome.visitor_id), "to the successor")
-        b.agent.reply(SignedIn("ann"), "to ann")
-        event = await anext(link.events())
-        assert isinstance(event, MessageArrived)
-        assert event.message.text == "to ann"
-
-    on_loop(scenario)
-
-
-def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_successors() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        first, second = await transport.open(VISITOR), await transport.open(VISITOR)
-        await first.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
-        second.abort()
-        back = await transport.open(
-            Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session)
-        )
-        b.agent.reply(Visitor(back.welcome.visitor_id), "to the successor")
-        assert isinstance(await anext(back.events()), MessageArrived)
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobody_else(
+    backend: Backend, transport: Transport
+) -> None:
+    mine, tab, bob = [
+        await transport.open(credentials) for credentials in (as_user(), as_user(), as_user("bob"))
+    ]
+    visitor = await transport.open(VISITOR)
+    await mine.send(Outgoing("m1", "hello"))
+    event = await anext(tab.events())
+    assert isinstance(event, MessageArrived)
+    assert event.message.text == "hello"
+    await mine.send(Outgoing("m1", "hello"))
+    backend.agent.reply(
+        Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here"
+    )
+    assert isinstance(await anext(visitor.events()), MessageArrived)
+    for link in (mine, tab, bob, visitor):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(link.events()), 1)
 
 
-def test_a_refusal_crosses_as_it_is() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        with pytest.raises(AuthRefusedError) as caught:
-            await transport.open(
-                Credentials(**WIDGET, visitor="s", user_id="ann", token=token("bob"))
-            )
-        assert caught.value.reason == "wrong_sub"
-        link = await transport.open(VISITOR)
-        with pytest.raises(AuthRefusedError):
-            await link.identify(IdentifyRequest("i", "ann", "a-guess", token("ann")))
-        assert (await link.send(Outgoing("m", "still here"))).author == "visitor"
-        assert b.log.open_links == 1
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_after_identify_the_link_brings_the_users_messages_and_no_longer_the_visitors(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(VISITOR)
+    await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
+    successor = await transport.open(VISITOR)
+    backend.agent.reply(Visitor(successor.welcome.visitor_id), "to the successor")
+    backend.agent.reply(SignedIn("ann"), "to ann")
+    event = await anext(link.events())
+    assert isinstance(event, MessageArrived)
+    assert event.message.text == "to ann"
 
 
-def test_a_request_crosses_by_value_as_it_was_when_it_was_made() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(VISITOR)
-        b.faults.delay(1)
-        colours: list[JSON] = ["red"]
-        changes: dict[str, JSON] = {"user.traits.colours": colours}
-        updating = asyncio.ensure_future(link.update(changes))
-        await asyncio.sleep(0.5)
-        colours.append("blue")
-        changes["user.name"] = "too late"
-        await updating
-        assert b.agent.traits(Visitor(link.welcome.visitor_id)) == {"user.traits.colours": ["red"]}
-        later: dict[str, JSON] = {"user.traits.c": colours}
-        request = IdentifyRequest("i", "ann", "secret-1", token("ann"), user_changes=later)
-        identifying = asyncio.ensure_future(link.identify(request))
-        await asyncio.sleep(0.5)
-        colours.clear()
-        later.clear()
-        await identifying
-        assert b.agent.traits(SignedIn("ann")) == {"user.traits.c": ["red", "blue"]}
+@in_virtual_time
+async def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_successors(
+    backend: Backend, transport: Transport
+) -> None:
+    first, second = await transport.open(VISITOR), await transport.open(VISITOR)
+    await first.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
+    second.abort()
+    back = await transport.open(
+        Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session)
+    )
+    backend.agent.reply(Visitor(back.welcome.visitor_id), "to the successor")
+    assert isinstance(await anext(back.events()), MessageArrived)
 
-    on_loop(scenario)
+
+@in_virtual_time
+async def test_a_refusal_crosses_as_it_is(backend: Backend, transport: Transport) -> None:
+    with pytest.raises(AuthRefusedError) as caught:
+        await transport.open(Credentials(**WIDGET, visitor="s", user_id="ann", token=token("bob")))
+    assert caught.value.reason == "wrong_sub"
+    link = await transport.open(VISITOR)
+    with pytest.raises(AuthRefusedError):
+        await link.identify(IdentifyRequest("i", "ann", "a-guess", token("ann")))
+    assert (await link.send(Outgoing("m", "still here"))).author == "visitor"
+    assert backend.log.open_links == 1
+
+
+@in_virtual_time
+async def test_a_request_crosses_by_value_as_it_was_when_it_was_made(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(VISITOR)
+    backend.faults.delay(1)
+    colours: list[JSON] = ["red"]
+    changes: dict[str, JSON] = {"user.traits.colours": colours}
+    updating = asyncio.ensure_future(link.update(changes))
+    await asyncio.sleep(0.5)
+    colours.append("blue")
+    changes["user.name"] = "too late"
+    await updating
+    assert backend.agent.traits(Visitor(link.welcome.visitor_id)) == {
+        "user.traits.colours": ["red"]
+    }
+    later: dict[str, JSON] = {"user.traits.c": colours}
+    request = IdentifyRequest("i", "ann", "secret-1", token("ann"), user_changes=later)
+    identifying = asyncio.ensure_future(link.identify(request))
+    await asyncio.sleep(0.5)
+    colours.clear()
+    later.clear()
+    await identifying
+    assert backend.agent.traits(SignedIn("ann")) == {"user.traits.c": ["red", "blue"]}
 
 
 @requests
-def test_nothing_is_done_in_the_step_that_asks_for_it(
+@in_virtual_time
+async def test_nothing_is_done_in_the_step_that_asks_for_it(
+    backend: Backend,
+    transport: Transport,
     request_of: Callable[[Link], Coroutine[Any, Any, object]],
 ) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        before = len(b.log)
-        asking = asyncio.ensure_future(request_of(link))
-        assert len(b.log) == before
-        await asking
-        assert len(b.log) > before
-
-    on_loop(scenario)
+    link = await transport.open(as_user())
+    before = len(backend.log)
+    asking = asyncio.ensure_future(request_of(link))
+    assert len(backend.log) == before
+    await asking
+    assert len(backend.log) > before
 
 
 @requests
-def test_an_aborted_link_fails_pending_and_later_calls_and_delivers_nothing(
+@in_virtual_time
+async def test_an_aborted_link_fails_pending_and_later_calls_and_delivers_nothing(
+    backend: Backend,
+    transport: Transport,
     request_of: Callable[[Link], Coroutine[Any, Any, object]],
 ) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        b.faults.delay(5)
-        reading = asyncio.ensure_future(anext(link.events()))
-        calling = asyncio.ensure_future(request_of(link))
-        await asyncio.sleep(1)
-        b.agent.reply(SignedIn("ann"), "arrives as the link is aborted")
-        link.abort()
-        b.agent.reply(SignedIn("ann"), "arrives after it")
-        assert b.log.open_links == 0, "at once"
-        await is_lost(calling)
-        await is_lost(reading)
-        await is_lost(request_of(link))
-        await is_lost(anext(link.events()))
-        link.abort()
-        assert b.log.count("closed") == 1
-        await asyncio.sleep(60)
-        b.faults.heal()
-        await is_lost(request_of(link))
-        await asyncio.sleep(60)
-        done = [
-            entry for entry in b.log if entry.kind in ("identified", "updated", "sent", "renewed")
-        ]
-        assert done == [], "what had not arrived is not carried out"
-
-    on_loop(scenario)
+    link = await transport.open(as_user())
+    backend.faults.delay(5)
+    reading = asyncio.ensure_future(anext(link.events()))
+    calling = asyncio.ensure_future(request_of(link))
+    await asyncio.sleep(1)
+    backend.agent.reply(SignedIn("ann"), "arrives as the link is aborted")
+    link.abort()
+    backend.agent.reply(SignedIn("ann"), "arrives after it")
+    assert backend.log.open_links == 0, "at once"
+    await is_lost(calling)
+    await is_lost(reading)
+    await is_lost(request_of(link))
+    await is_lost(anext(link.events()))
+    link.abort()
+    assert backend.log.count("closed") == 1
+    await asyncio.sleep(60)
+    backend.faults.heal()
+    await is_lost(request_of(link))
+    await asyncio.sleep(60)
+    done = [
+        entry for entry in backend.log if entry.kind in ("identified", "updated", "sent", "renewed")
+    ]
+    assert done == [], "what had not arrived is not carried out"
 
 
 @pytest.mark.parametrize("turns", range(8))
-def test_an_abort_at_any_moment_of_a_call_makes_it_a_loss(turns: int) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        calling = asyncio.ensure_future(link.send(Outgoing("m1", "hello")))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        answered = calling.done()
-        link.abort()
-        if answered:
-            assert (await calling).text == "hello"
-        else:
-            await is_lost(calling)
-        await asyncio.sleep(1)
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_an_abort_at_any_moment_of_a_call_makes_it_a_loss(
+    backend: Backend, transport: Transport, turns: int
+) -> None:
+    link = await transport.open(as_user())
+    calling = asyncio.ensure_future(link.send(Outgoing("m1", "hello")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    answered = calling.done()
+    link.abort()
+    if answered:
+        assert (await calling).text == "hello"
+    else:
+        await is_lost(calling)
+    await asyncio.sleep(1)
 
 
 @pytest.mark.parametrize("turns", range(10))
 @pytest.mark.parametrize("delay", [0.0, 2.0])
-def test_a_cancelled_dial_leaves_no_link_open(turns: int, delay: float) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        b.faults.delay(delay, answer=delay, operation="dial")
-        dialling = asyncio.ensure_future(transport.open(VISITOR))
-        for _ in range(turns):
-            await asyncio.sleep(delay / 2)
-        dialling.cancel()
-        done = await asyncio.gather(dialling, return_exceptions=True)
-        if not isinstance(done[0], BaseException):
-            done[0].abort()
-        assert b.log.open_links == 0
-        await asyncio.sleep(60)
-        assert b.log.open_links == 0
-
-    on_loop(scenario)
-
-
-def test_a_dial_whose_link_breaks_before_its_answer_arrives_fails() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        b.faults.delay(answer=5)
-        dialling = asyncio.ensure_future(transport.open(VISITOR))
-        await asyncio.sleep(1)
-        assert b.log.open_links == 1
-        b.faults.drop_links()
-        await is_lost(dialling)
-        assert b.log.open_links == 0
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_a_cancelled_dial_leaves_no_link_open(
+    backend: Backend, transport: Transport, turns: int, delay: float
+) -> None:
+    backend.faults.delay(delay, answer=delay, operation="dial")
+    dialling = asyncio.ensure_future(transport.open(VISITOR))
+    for _ in range(turns):
+        await asyncio.sleep(delay / 2)
+    dialling.cancel()
+    done = await asyncio.gather(dialling, return_exceptions=True)
+    if not isinstance(done[0], BaseException):
+        done[0].abort()
+    assert backend.log.open_links == 0
+    await asyncio.sleep(60)
+    assert backend.log.open_links == 0
 
 
-def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_by_asyncio() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        reported: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: reported.append(context)
-        )
-        link = await transport.open(VISITOR)
-        b.faults.swallow("send")
-        await is_lost(link.send(Outgoing("m", "hello")))
-        await asyncio.sleep(1)
-        gc.collect()
-        assert reported == []
+@in_virtual_time
+async def test_a_dial_whose_link_breaks_before_its_answer_arrives_fails(
+    backend: Backend, transport: Transport
+) -> None:
+    backend.faults.delay(answer=5)
+    dialling = asyncio.ensure_future(transport.open(VISITOR))
+    await asyncio.sleep(1)
+    assert backend.log.open_links == 1
+    backend.faults.drop_links()
+    await is_lost(dialling)
+    assert backend.log.open_links == 0
 
-    on_loop(scenario)
+
+@in_virtual_time
+async def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_by_asyncio(
+    backend: Backend, transport: Transport
+) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    link = await transport.open(VISITOR)
+    backend.faults.swallow("send")
+    await is_lost(link.send(Outgoing("m", "hello")))
+    await asyncio.sleep(1)
+    gc.collect()
+    assert reported == []
 
 
 @requests
-def test_a_cancelled_call_that_has_not_arrived_does_nothing(
+@in_virtual_time
+async def test_a_cancelled_call_that_has_not_arrived_does_nothing(
+    backend: Backend,
+    transport: Transport,
     request_of: Callable[[Link], Coroutine[Any, Any, object]],
 ) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        b.faults.delay(5)
-        calling = asyncio.ensure_future(request_of(link))
-        await asyncio.sleep(1)
-        before = len(b.log)
-        calling.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await calling
-        await asyncio.sleep(60)
-        assert len(b.log) == before
-        b.faults.heal()
-        assert await link.conversations() == (), "the link itself is as it was"
-
-    on_loop(scenario)
+    link = await transport.open(as_user())
+    backend.faults.delay(5)
+    calling = asyncio.ensure_future(request_of(link))
+    await asyncio.sleep(1)
+    before = len(backend.log)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    await asyncio.sleep(60)
+    assert len(backend.log) == before
+    backend.faults.heal()
+    assert await link.conversations() == (), "the link itself is as it was"
 
 
-def test_a_call_cancelled_on_the_way_back_was_carried_out() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(VISITOR)
-        b.faults.delay(1, answer=5)
-        calling = asyncio.ensure_future(REQUESTS["identify"](link))
-        await asyncio.sleep(3)
-        calling.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await calling
-        assert b.log.count("identified") == 1
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_a_call_cancelled_on_the_way_back_was_carried_out(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(VISITOR)
+    backend.faults.delay(1, answer=5)
+    calling = asyncio.ensure_future(REQUESTS["identify"](link))
+    await asyncio.sleep(3)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert backend.log.count("identified") == 1
 
 
 @requests
-def test_a_dropped_link_fails_pending_calls_and_its_reader(
+@in_virtual_time
+async def test_a_dropped_link_fails_pending_calls_and_its_reader(
+    backend: Backend,
+    transport: Transport,
     request_of: Callable[[Link], Coroutine[Any, Any, object]],
 ) -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        b.faults.delay(5)
-        reading, calling = (
-            asyncio.ensure_future(anext(link.events())),
-            asyncio.ensure_future(request_of(link)),
-        )
-        await asyncio.sleep(1)
-        b.faults.drop_links()
-        await is_lost(reading)
-        await is_lost(calling)
-        await is_lost(request_of(link))
-        link.abort()
-        assert [entry.detail for entry in b.log.of("closed")] == [("dropped",)]
-
-    on_loop(scenario)
+    link = await transport.open(as_user())
+    backend.faults.delay(5)
+    reading, calling = (
+        asyncio.ensure_future(anext(link.events())),
+        asyncio.ensure_future(request_of(link)),
+    )
+    await asyncio.sleep(1)
+    backend.faults.drop_links()
+    await is_lost(reading)
+    await is_lost(calling)
+    await is_lost(request_of(link))
+    link.abort()
+    assert [entry.detail for entry in backend.log.of("closed")] == [("dropped",)]
 
 
-def test_what_a_dropped_link_had_not_delivered_is_replayed() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        b.agent.reply(SignedIn("ann"), "on its way")
-        b.faults.drop_links()
-        await is_lost(anext(link.events()))
-        back = await transport.open(
-            as_user(session=link.welcome.session, cursor=link.welcome.cursor)
-        )
-        event = await anext(back.events())
-        assert isinstance(event, MessageArrived)
-        assert event.message.text == "on its way"
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_what_a_dropped_link_had_not_delivered_is_replayed(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(as_user())
+    backend.agent.reply(SignedIn("ann"), "on its way")
+    backend.faults.drop_links()
+    await is_lost(anext(link.events()))
+    back = await transport.open(as_user(session=link.welcome.session, cursor=link.welcome.cursor))
+    event = await anext(back.events())
+    assert isinstance(event, MessageArrived)
+    assert event.message.text == "on its way"
 
 
-def test_a_healthy_link_is_heard_now_and_a_lost_one_when_it_was_lost() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        loop = asyncio.get_running_loop()
-        link = await transport.open(VISITOR)
-        for _ in range(3):
-            await asyncio.sleep(100)
-            assert link.heard_at == loop.time()
-        b.faults.drop_links()
-        lost_at = loop.time()
+@in_virtual_time
+async def test_a_healthy_link_is_heard_now_and_a_lost_one_when_it_was_lost(
+    backend: Backend, transport: Transport
+) -> None:
+    loop = asyncio.get_running_loop()
+    link = await transport.open(VISITOR)
+    for _ in range(3):
         await asyncio.sleep(100)
-        link.abort()
-        assert link.heard_at == lost_at
-
-    on_loop(scenario)
-
-
-def test_a_revoked_session_hears_of_it_last_and_other_sessions_do_not() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        first, second = await transport.open(as_user()), await transport.open(as_user())
-        b.agent.reply(SignedIn("ann"), "before")
-        await transport.revoke(first.welcome.session)
-        events = first.events()
-        assert isinstance(await anext(events), MessageArrived)
-        assert await anext(events) == SessionRevoked("revoked")
-        await is_lost(anext(events))
-        await is_lost(first.conversations())
-        assert len(await second.conversations()) == 1
-        assert b.log.count("revoked", session=first.welcome.session) == 1
-        assert b.log.count("revoked", session=second.welcome.session) == 0
-
-    on_loop(scenario)
+        assert link.heard_at == loop.time()
+    backend.faults.drop_links()
+    lost_at = loop.time()
+    await asyncio.sleep(100)
+    link.abort()
+    assert link.heard_at == lost_at
 
 
-def test_a_link_opened_with_an_expired_session_is_told_once_for_each_token() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(as_user())
-        events = link.events()
+@in_virtual_time
+async def test_a_revoked_session_hears_of_it_last_and_other_sessions_do_not(
+    backend: Backend, transport: Transport
+) -> None:
+    first, second = await transport.open(as_user()), await transport.open(as_user())
+    backend.agent.reply(SignedIn("ann"), "before")
+    await transport.revoke(first.welcome.session)
+    events = first.events()
+    assert isinstance(await anext(events), MessageArrived)
+    assert await anext(events) == SessionRevoked("revoked")
+    await is_lost(anext(events))
+    await is_lost(first.conversations())
+    assert len(await second.conversations()) == 1
+    assert backend.log.count("revoked", session=first.welcome.session) == 1
+    assert backend.log.count("revoked", session=second.welcome.session) == 0
+
+
+@in_virtual_time
+async def test_a_link_opened_with_an_expired_session_is_told_once_for_each_token(
+    backend: Backend, transport: Transport
+) -> None:
+    link = await transport.open(as_user())
+    events = link.events()
+    for _ in range(2):
+        backend.faults.expire_tokens("ann")
         for _ in range(2):
-            b.faults.expire_tokens("ann")
-            for _ in range(2):
-                with pytest.raises(AuthRefusedError) as caught:
-                    await link.conversations()
-                assert caught.value.code == "auth_expired"
-            assert await anext(events) == TokenExpired()
-            await link.renew(token("ann"))
-            assert await link.conversations() == ()
-        b.agent.reply(SignedIn("ann"), "and nothing else")
-        assert isinstance(await anext(events), MessageArrived)
-
-    on_loop(scenario)
+            with pytest.raises(AuthRefusedError) as caught:
+                await link.conversations()
+            assert caught.value.code == "auth_expired"
+        assert await anext(events) == TokenExpired()
+        await link.renew(token("ann"))
+        assert await link.conversations() == ()
+    backend.agent.reply(SignedIn("ann"), "and nothing else")
+    assert isinstance(await anext(events), MessageArrived)
 
 
-def test_many_sessions_share_one_transport() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        people = [Credentials(**WIDGET, visitor=f"secret-{n}") for n in range(50)]
-        links = await asyncio.gather(*(transport.open(credentials) for credentials in people))
-        await asyncio.gather(*(link.send(Outgoing("m", f"{n}")) for n, link in enumerate(links)))
-        assert b.log.open_links == b.log.max_open_links == 50
-        for link in links:
-            b.agent.reply((await link.conversations())[0].id, "hello")
-        assert [isinstance(await anext(link.events()), MessageArrived) for link in links] == [
-            True
-        ] * 50
-        for link in links:
-            link.abort()
-        assert (b.log.open_links, b.log.max_open_links) == (0, 50)
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_many_sessions_share_one_transport(backend: Backend, transport: Transport) -> None:
+    people = [Credentials(**WIDGET, visitor=f"secret-{n}") for n in range(50)]
+    links = await asyncio.gather(*(transport.open(credentials) for credentials in people))
+    await asyncio.gather(*(link.send(Outgoing("m", f"{n}")) for n, link in enumerate(links)))
+    assert backend.log.open_links == backend.log.max_open_links == 50
+    for link in links:
+        backend.agent.reply((await link.conversations())[0].id, "hello")
+    assert [isinstance(await anext(link.events()), MessageArrived) for link in links] == [True] * 50
+    for link in links:
+        link.abort()
+    assert (backend.log.open_links, backend.log.max_open_links) == (0, 50)
 
 
-def test_concurrent_identifies_of_two_tabs_make_one_user_and_one_merge() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        tabs = [await transport.open(VISITOR) for _ in range(2)]
-        await tabs[0].send(Outgoing("m", "hello"))
-        answers = await asyncio.gather(
-            *(
-                tab.identify(IdentifyRequest(f"i-{n}", "ann", "secret-1", token("ann")))
-                for n, tab in enumerate(tabs)
-            )
+@in_virtual_time
+async def test_concurrent_identifies_of_two_tabs_make_one_user_and_one_merge(
+    backend: Backend, transport: Transport
+) -> None:
+    tabs = [await transport.open(VISITOR) for _ in range(2)]
+    await tabs[0].send(Outgoing("m", "hello"))
+    answers = await asyncio.gather(
+        *(
+            tab.identify(IdentifyRequest(f"i-{n}", "ann", "secret-1", token("ann")))
+            for n, tab in enumerate(tabs)
         )
-        assert sorted(answer.conversations_moved for answer in answers) == [0, 1]
-        assert b.agent.users() == (SignedIn("ann"),)
+    )
+    assert sorted(answer.conversations_moved for answer in answers) == [0, 1]
+    assert backend.agent.users() == (SignedIn("ann"),)
 
-    on_loop(scenario)
 
-
-def test_closing_the_backend_ends_its_links() -> None:
-    async def scenario(b: Backend, transport: Transport) -> None:
-        link = await transport.open(VISITOR)
-        b.close()
-        await is_lost(anext(link.events()))
-        await is_lost(link.conversations())
-
-    on_loop(scenario)
+@in_virtual_time
+async def test_closing_the_backend_ends_its_links(backend: Backend, transport: Transport) -> None:
+    link = await transport.open(VISITOR)
+    backend.close()
+    await is_lost(anext(link.events()))
+    await is_lost(link.conversations())

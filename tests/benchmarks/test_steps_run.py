@@ -32,7 +32,10 @@ def test_the_quick_mode_prints_every_line_of_the_table(
         "transitions, unregistered model",
         "automat, plain dispatch",
         "a state, one of 100 (tracemalloc)",
-        "a book in the middle of a session (deep)",
+        "a context in the middle of a session (deep)",
+        "renew.due_offline",
+        "use.message",
+        "boot.begin",
         "over attrs + transitions + asyncio",
     ):
         assert line in printed
@@ -71,4 +74,4 @@ def test_memory_is_counted_through_tuples_mappings_and_frozen_classes_and_once(
     text = "x" * 1000
     assert deep_size((text, text)) < 2 * deep_size(text)
     assert deep_size({"a": text}) > deep_size(text)
-    assert deep_size(steps["full_book"]()) > 1000
+    assert deep_size(steps["full_context"]()) > 1000

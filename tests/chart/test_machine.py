@@ -10,6 +10,7 @@ case runs twice, with all of them false and with all of them true.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -19,12 +20,13 @@ from transitions import Machine
 
 from support_chat import CHART
 from support_chat.chart.machine import UNHANDLED, Compiled, Input, State
-from support_chat.chart.model import Booked, Carried, Chart, Present, Same, Stored, Transition
+from support_chat.chart.model import Carried, Chart, Derived, Present, Same, Stored, Transition
+from support_chat_adapters.diagrams.exported import to_json
 
 COMPILED = Compiled(CHART)
 STORED = frozenset(fact for fact, kind in CHART.facts.items() if isinstance(kind, Stored))
 WITH_THE_TRIGGER = frozenset(
-    fact for fact, kind in CHART.facts.items() if isinstance(kind, Carried | Booked)
+    fact for fact, kind in CHART.facts.items() if isinstance(kind, Carried | Derived)
 )
 REGISTERS = (*CHART.registers, str(CHART.named))
 
@@ -54,8 +56,8 @@ class Somebody:
 
 
 class Oracle:
-    """The rows of a chart as `transitions` alone would run them: one callable a fact, in
-    `conditions` and `unless`.
+    """The exported rows of a chart as `transitions` alone would run them: one callable a fact, in
+    `conditions` and `unless`. What is late is no business of theirs but for their guards.
     """
 
     def __init__(self, chart: Chart) -> None:
@@ -68,24 +70,24 @@ class Oracle:
             auto_transitions=False,
             ignore_invalid_triggers=True,
         )
-        reads = {fact: self._reader(fact) for fact in chart.facts}
-        for row in chart.transitions:
-            for trigger in row.trigger:
+        reads = {str(fact): self._reader(fact) for fact in chart.facts}
+        for row in json.loads(to_json(chart))["transitions"]:
+            for trigger in row["trigger"]:
                 self.machine.add_transition(
-                    str(trigger),
-                    [str(phase) for phase in row.sources],
-                    None if row.target is None else str(row.target),
-                    conditions=[reads[fact] for fact in row.when],
-                    unless=[reads[fact] for fact in row.unless],
-                    before=self._recorder(row),
+                    trigger,
+                    row["sources"],
+                    row["target"],
+                    conditions=[reads[fact] for fact in row.get("when", ())],
+                    unless=[reads[fact] for fact in row.get("unless", ())],
+                    before=self._recorder(row["name"]),
                 )
 
     def _reader(self, fact: str) -> Callable[[], bool]:
         return lambda: fact in self.model.facts
 
-    def _recorder(self, row: Transition) -> Callable[[], None]:
+    def _recorder(self, row: str) -> Callable[[], None]:
         def record() -> None:
-            self.model.fired = row.name
+            self.model.fired = row
 
         return record
 
@@ -149,9 +151,7 @@ def cases(phase: str, trigger: str) -> Iterator[Case]:
                 yield Case(phase, trigger, facts, values)
 
 
-def test_every_case_fires_the_row_that_a_stock_machine_fires_and_changes_what_the_row_declares() -> (
-    None
-):
+def test_every_case_fires_the_row_of_a_stock_machine_and_changes_what_it_declares() -> None:
     oracle = Oracle(CHART)
     by_name = {row.name: row for row in CHART.transitions}
     compared, fired = 0, set[str]()

@@ -17,19 +17,10 @@ from typing import Any
 import pyte
 import pytest
 
+from chat_client import PROGRAM
+
 pexpect: Any = import_module("pexpect")  # it comes without types
-PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
 ROWS, COLUMNS = 24, 80
-
-
-class _Screen(pyte.Screen):
-    """A screen that answers, as a terminal does that is asked where its cursor is."""
-
-    answer: Callable[[str], object] | None = None
-
-    def write_process_input(self, data: str) -> None:
-        if self.answer is not None:
-            self.answer(data)
 
 
 class Terminal:
@@ -40,7 +31,7 @@ class Terminal:
     def __init__(
         self, arguments: tuple[str, ...], folder: Path, environment: dict[str, str]
     ) -> None:
-        self._screen = _Screen(COLUMNS, ROWS)
+        self._screen = pyte.Screen(COLUMNS, ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self._child: Any = pexpect.spawn(
             sys.executable,
@@ -49,7 +40,8 @@ class Terminal:
             cwd=str(folder),
             env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
         )
-        self._screen.answer = self._child.send
+        # a terminal answers when it is asked where its cursor is
+        self._screen.write_process_input = self._child.send  # type: ignore[method-assign]
         self.written = b""
         """Everything the program wrote, as bytes."""
 
@@ -63,6 +55,12 @@ class Terminal:
         """The last row: the status."""
         return self.lines[-1]
 
+    @property
+    def url(self) -> str:
+        """The address of a server, which is on the screen."""
+        (found,) = re.findall(r"http://127\.0\.0\.1:\d+", "\n".join(self.lines[:3]))
+        return str(found)
+
     def until(self, seen: Callable[[], object], *, seconds: float = 30.0) -> None:
         """Follows the screen until this is so; fails with the screen after so many seconds, or if
         the program ends first.
@@ -70,8 +68,8 @@ class Terminal:
         end = time.monotonic() + seconds
         while not seen():
             left = end - time.monotonic()
-            assert left > 0, "not seen in time; the screen:\n" + "\n".join(self.lines)
-            assert self._read(left), "the program has ended; the screen:\n" + "\n".join(self.lines)
+            if left <= 0 or not self._read(left):
+                raise AssertionError("not seen; the screen:\n" + "\n".join(self.lines))
 
     def shows(self, text: str) -> None:
         """Waits until the text stands somewhere on the screen."""
@@ -151,26 +149,13 @@ def serve(terminal: Open) -> Serve:
     """Starts `support-chat serve` in a terminal of its own, on the same port each time, and waits
     until it answers.
     """
-    port = ["0"]
+    port = "0"
 
     def start() -> Terminal:
-        one = terminal("serve", "--db=chat.db", f"--port={port[0]}")
+        nonlocal port
+        one = terminal("serve", "--db=chat.db", f"--port={port}")
         one.shows("Ctrl-C stops it")
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", "\n".join(one.lines))
-        assert found is not None
-        port[0] = found[1]
+        port = one.url.rpartition(":")[2]
         return one
 
     return start
-
-
-@pytest.fixture
-def url() -> Callable[[Terminal], str]:
-    """The address that a server in a terminal has told."""
-
-    def told(server: Terminal) -> str:
-        found = re.search(r"http://127\.0\.0\.1:\d+", "\n".join(server.lines))
-        assert found is not None
-        return found[0]
-
-    return told

@@ -4,23 +4,29 @@ status 2.
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from importlib.machinery import ModuleSpec
+import argparse
+import sys
 from pathlib import Path
+from unittest.mock import Mock
 
+import jwt
 import pytest
 
+from support_chat import TokenProviderError
+from support_chat_adapters.backend.server.key_file import identity_secret
 from support_chat_adapters.cli import main
+from support_chat_adapters.cli.served import minted_tokens
 
 Printed = pytest.CaptureFixture[str]
 
 MISUSES = (
-    (("--url", "chat.example.com"), "base_url must be the http(s) address of a backend"),
+    (("--url", "chat.example.com"), "--url must be the http(s) address of a backend"),
+    (("--url", "https://a:b@chat.example.com"), "--url must hold no user or password"),
+    (("--url", "https://chat.example.com/x/widget/v1/"), "--url https://chat.example.com/x\n"),
     (("--user", "ada"), "name the database of the backend with --db"),
-    (("--user", ""), "id is empty; pass the id"),
+    (("--user", ""), "--user is empty; pass the id"),
     (("--user", "ada", "--token", ""), "the token as a non-empty str"),
-    (("--user", "ada", "--token-url", "nowhere"), "url names no server"),
+    (("--user", "ada", "--token-url", "nowhere"), "--token-url names no server"),
     (("--token", "x"), "say which one with --user"),
     (("--token-url", "https://app.example.com/token"), "say which one with --user"),
     (("--memory", "--storage", "x.json"), "not allowed with argument"),
@@ -29,7 +35,7 @@ MISUSES = (
         "not allowed with argument",
     ),
     (("--plain", "--json"), "not allowed with argument"),
-    (("--memory", "--scope", "x" * 300), "at most 255"),
+    (("--memory", "--scope", "x" * 300), "--scope has 300 characters; at most 255"),
 )
 
 
@@ -57,6 +63,24 @@ def test_no_key_is_made_where_there_is_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_token_is_minted_anew_for_each_renewal_and_for_the_user_who_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    key = tmp_path / "chat.db.key"
+    options = argparse.Namespace(db="", key_file=key, workspace="demo", widget="web")
+    secret = identity_secret(key)
+    ada = minted_tokens(options)("ada")
+    tokens = (ada(), ada(), minted_tokens(options)("bob")())
+    assert len(set(tokens)) == 3
+    claims = [jwt.decode(each, secret, ["HS256"], {"verify_aud": False}) for each in tokens]
+    said = [(each["sub"], each["workspace_id"], each["widget_id"]) for each in claims]
+    assert said == [(user, "demo", "web") for user in ("ada", "ada", "bob")]
+    key.unlink()
+    with pytest.raises(TokenProviderError, match="bring it back"):
+        ada()
+    assert not key.exists()
+
+
 @pytest.mark.parametrize(
     ("missing", "on_terminal", "complains"),
     [
@@ -73,19 +97,19 @@ def test_a_missing_part_is_told_by_the_line_that_installs_it(
     capsys: Printed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find: Callable[[str], ModuleSpec | None] = importlib.util.find_spec
-
-    def found(name: str) -> ModuleSpec | None:
-        return None if name == missing else find(name)
-
-    monkeypatch.setattr("support_chat_adapters.cli.chat.find_spec", found)
-    monkeypatch.setattr("support_chat_adapters.cli.chat._is_terminal", lambda: on_terminal)
+    monkeypatch.setitem(sys.modules, missing, None)
+    terminal = Mock(return_value=on_terminal)
+    monkeypatch.setattr("support_chat_adapters.cli.chat.can_draw", terminal)
     assert main(["chat", "--memory", "--url", "no address"]) == 2
     said = capsys.readouterr().err
-    assert (said == 'pip install "support-chat[chat]"\n') is complains
+    sentence = f'{missing} is not installed: pip install "support-chat[chat]"\n'
+    assert said.endswith(sentence) is complains
 
 
-def test_help_teaches_the_two_terminals(capsys: Printed) -> None:
+def test_help_teaches_the_two_terminals_on_eighty_columns(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["chat", "--help"]) == 0
     said = capsys.readouterr().out
     for word in (
@@ -97,4 +121,4 @@ def test_help_teaches_the_two_terminals(capsys: Printed) -> None:
         "exit status",
     ):
         assert word in said
-    assert max(map(len, said.splitlines())) <= 140
+    assert max(map(len, said.splitlines())) <= 80

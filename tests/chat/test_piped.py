@@ -20,18 +20,15 @@ from typing import Any, TextIO
 import attrs
 import pytest
 
+from chat_client import PROGRAM, VISITOR
 from loopback_arrangement import WIDGET
 from served import Served, served
-from support_chat.errors import BackendRejectedError
+from support_chat import BackendRejectedError, SignedIn, Visitor
 from support_chat_adapters.backend import Backend
-from support_chat_adapters.chat.desk import Person
-from support_chat_adapters.chat.person import from_text
 from support_chat_adapters.chat.piped import PipedShell
 from support_chat_adapters.chat.run import chat
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
-
-PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
 
 
 @attrs.define(eq=False)
@@ -52,18 +49,17 @@ class Client:
         seen: list[str] = []
         for line in self.process.stdout:
             seen.append(line)
-            told: dict[str, Any] = json.loads(line)
-            if told["type"] == kind and all(told[name] == value for name, value in fields.items()):
-                return told
+            event: dict[str, Any] = json.loads(line)
+            if event["type"] == kind and fields.items() <= event.items():
+                return event
         raise AssertionError(f"no {kind} {fields} in:\n{''.join(seen)}")
 
-    def rest(self) -> tuple[int, str]:
-        """Closes its input and waits for its end: its exit status, and what it still wrote."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        told = self.process.stdout.read()
-        return self.process.wait(timeout=60), told
+
+def started(folder: Path, *options: str, **more: Any) -> subprocess.Popen[str]:
+    """A client whose standard streams are pipes."""
+    command = [sys.executable, "-c", PROGRAM, "chat", *options]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, cwd=folder, encoding="utf-8", **{**pipes, **more})
 
 
 @contextmanager
@@ -71,33 +67,38 @@ def client(folder: Path, *options: str) -> Generator[Client, None, None]:
     """A client that is killed at the end, and after a minute: a test that waits for what never
     comes fails then.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "chat", *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-    )
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        yield Client(process)
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            assert stream is not None
-            stream.close()
-        watchdog.join()
+    with started(folder, *options) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        try:
+            yield Client(process)
+        finally:
+            watchdog.cancel()
+            process.kill()
+            watchdog.join()
 
 
-def once(folder: Path, said: str, *options: str) -> subprocess.CompletedProcess[str]:
+@attrs.frozen
+class Ended:
+    """A client that has ended."""
+
+    status: int
+    out: str
+    error: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def once(folder: Path, said: str, *options: str, **environment: str) -> Ended:
     """A client that is given all its input at once."""
-    command = [sys.executable, "-c", PROGRAM, "chat", *options]
-    return subprocess.run(
-        command, input=said, capture_output=True, text=True, timeout=60, cwd=folder, check=False
-    )
+    with started(folder, *options, env={**os.environ, **environment}) as process:
+        try:
+            out, error = process.communicate(said, timeout=60)
+        finally:
+            process.kill()
+    return Ended(process.returncode, out, error)
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,8 @@ def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(
             assert retried["client_message_id"] == failed["client_message_id"]
             assert retried["conversation_id"] == sent["conversation_id"]
             assert c.until("command_done", command="retry")["sent"] == 1
-            status, rest = c.rest()
-        assert status == 0
+            rest, _ = c.process.communicate(timeout=60)  # the end of the input leaves
+        assert c.process.returncode == 0
         assert "Under Settings." not in rest
         with server.backend() as data:
             texts = [message.text for message in data.agent.messages(sent["conversation_id"])]
@@ -143,45 +144,63 @@ def test_a_program_sees_the_server_go_and_come_back_with_what_was_missed(
 def test_a_message_by_pipe_is_sent_before_the_client_leaves(
     backend: Served, tmp_path: Path
 ) -> None:
-    done = once(tmp_path, "one\ntwo\n/list\n", f"--url={backend.url}", "--memory")
-    assert (done.returncode, done.stderr) == (0, "")
-    shown = [line[10:] for line in done.stdout.splitlines()]
+    ended = once(tmp_path, "one\ntwo\n/list\n", f"--url={backend.url}", "--memory")
+    assert (ended.status, ended.error) == (0, "")
+    shown = [line[10:] for line in ended.out.splitlines()]
     assert shown[:2] == [f"·      booting: looking for {backend.url}", "·      anonymous: live"]
     assert shown[3:5] == ["you    one", "you    two"]
     assert ": 2 messages, 0 unread" in shown[5]
-    assert "\x1b" not in done.stdout
+    assert "\x1b" not in ended.out
 
 
 def test_letters_that_a_pipe_does_not_know_end_nothing(backend: Served, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--memory"]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        command,
-        input="caf\xe9\nbye\n".encode(),
-        capture_output=True,
-        timeout=60,
-        env=environment,
-        check=False,
+    options = (f"--url={backend.url}", "--memory")
+    ended = once(tmp_path, "caf\xe9\nbye\n", *options, PYTHONIOENCODING="ascii")
+    assert (ended.status, ended.error) == (0, "")
+    *_, cafe, bye = ended.out.splitlines()
+    assert "caf??" in cafe
+    assert bye.endswith("you    bye")
+
+
+CLOSED = (
+    ("--name=Ada", "", Visitor, {"user.name": "Ada"}),
+    ("--user=ada --name=Ada", "", SignedIn, {"user.name": "Ada"}),
+    ("--memory", "/update role=admin\n", Visitor, {"user.traits.role": "admin"}),
+)
+
+
+@pytest.mark.parametrize(("options", "said", "kind", "traits"), CLOSED)
+def test_what_is_said_of_somebody_arrives_although_the_input_is_over(
+    options: str, said: str, kind: type[Any], traits: object, backend: Served, tmp_path: Path
+) -> None:
+    where = (f"--url={backend.url}", f"--db={backend.db}", "--storage=visitor.json", "--json")
+    ended = once(tmp_path, said, *where, *options.replace("--memory", "").split())
+    assert (ended.status, ended.error) == (0, "")
+    assert not [event for event in ended.events if event["type"] == "error_occurred"]
+    (identity,) = (event["identity"] for event in ended.events if event["type"] == "ready")
+    with backend.backend() as data:
+        assert data.agent.traits(kind(*identity.values())) == traits
+
+
+@pytest.mark.parametrize("form", ["--plain", "--json", "--memory"])
+def test_a_closed_input_is_one_that_has_ended(form: str, backend: Served, tmp_path: Path) -> None:
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh"]
+    command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--memory", form]
+    ended = subprocess.run(
+        [*closed, *command], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
     )
-    assert (done.returncode, done.stderr) == (0, b"")
-    shown = done.stdout.decode("ascii").splitlines()
-    assert "caf??" in shown[-2]
-    assert shown[-1].endswith("you    bye")
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_visitor_kept_in_a_file_is_the_same_at_the_next_start_and_another_in_another_scope(
     backend: Served, tmp_path: Path
 ) -> None:
     def identity(*options: str) -> object:
-        done = once(
+        ended = once(
             tmp_path, "", f"--url={backend.url}", "--json", "--storage=visitor.json", *options
         )
-        assert (done.returncode, done.stderr) == (0, "")
-        return next(
-            told["identity"]
-            for line in done.stdout.splitlines()
-            if (told := json.loads(line))["type"] == "ready"
-        )
+        assert (ended.status, ended.error) == (0, "")
+        return next(event["identity"] for event in ended.events if event["type"] == "ready")
 
     first = identity()
     assert identity() == first
@@ -197,29 +216,16 @@ def test_the_default_scope_keeps_backends_apart(backend: Served, tmp_path: Path)
 def test_the_visitor_is_kept_in_the_data_folder_of_the_user(
     backend: Served, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}"]
-    environment = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
-    done = subprocess.run(
-        command, input="", capture_output=True, text=True, timeout=60, env=environment, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    home, data = str(tmp_path), str(tmp_path / "data")
+    ended = once(tmp_path, "", f"--url={backend.url}", HOME=home, XDG_DATA_HOME=data)
+    assert (ended.status, ended.error) == (0, "")
     assert list(tmp_path.rglob("storage.json"))
 
 
 def test_a_visitor_becomes_a_user_by_a_token_minted_here(backend: Served, tmp_path: Path) -> None:
-    done = once(
-        tmp_path,
-        "one\n/identify bob\n",
-        f"--url={backend.url}",
-        "--json",
-        "--memory",
-        f"--db={backend.db}",
-    )
-    (result,) = [
-        told
-        for line in done.stdout.splitlines()
-        if (told := json.loads(line))["type"] == "command_done"
-    ]
+    options = (f"--url={backend.url}", "--json", "--memory", f"--db={backend.db}")
+    ended = once(tmp_path, "one\n/identify bob\n", *options)
+    (result,) = (event for event in ended.events if event["type"] == "command_done")
     assert (result["merged"], result["conversations_moved"]) == (True, 1)
 
 
@@ -229,19 +235,18 @@ REFUSALS = (
 )
 
 
+@pytest.mark.parametrize("form", ["--json", "--plain"])
 @pytest.mark.parametrize(("option", "user"), REFUSALS)
 def test_a_first_boot_that_is_refused_ends_with_one_and_shows_no_token(
-    option: str, user: str, backend: Served, tmp_path: Path
+    option: str, user: str, form: str, backend: Served, tmp_path: Path
 ) -> None:
     option = option.format(bob=backend.token("bob"))
-    for form in ("--json", "--plain"):
-        done = once(
-            tmp_path, "Hello\n", f"--url={backend.url}", "--memory", f"--user={user}", option, form
-        )
-        assert done.returncode == 1
-        assert done.stderr.startswith("support-chat: error: ")
-        assert len(done.stderr.splitlines()) == 1
-        assert option.removeprefix("--token=") not in done.stdout + done.stderr
+    url = f"--url={backend.url}"
+    ended = once(tmp_path, "Hello\n", url, "--memory", f"--user={user}", option, form)
+    assert ended.status == 1
+    assert ended.error.startswith("support-chat: error: ")
+    assert len(ended.error.splitlines()) == 1
+    assert option.removeprefix("--token=") not in ended.out + ended.error
 
 
 def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_line() -> None:
@@ -253,7 +258,7 @@ def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_li
             running = asyncio.create_task(
                 chat(
                     PipedShell(source, out, as_data=True),
-                    Person(None, {}, from_text("none")),
+                    VISITOR,
                     transport=LoopbackTransport(data),
                     storage=MemoryStorage(),
                     url="http://here",
@@ -272,9 +277,8 @@ def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_li
 
     with open(reading) as source:
         assert "rejected" in (asyncio.run(story(source)) or "")
-    assert [json.loads(line)["type"] for line in out.getvalue().splitlines()].count(
-        "error_occurred"
-    ) == 1
+    types = [json.loads(line)["type"] for line in out.getvalue().splitlines()]
+    assert types.count("error_occurred") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -290,17 +294,11 @@ def test_a_signal_is_a_way_of_leaving(
 def test_a_reader_that_goes_away_ends_the_client_without_a_word(
     backend: Served, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", PROGRAM, "chat", f"--url={backend.url}", "--json", "--memory"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while json.loads(process.stdout.readline())["type"] != "ready":
-            pass
-        process.stdout.close()
-        process.stdin.write("one\ntwo\nthree\n")
-        process.stdin.flush()
-        assert process.wait(timeout=60) == 1
-        assert process.stderr.read() == ""
+    with client(tmp_path, f"--url={backend.url}", "--json", "--memory") as c:
+        c.until("ready")
+        assert c.process.stdout is not None
+        assert c.process.stderr is not None
+        c.process.stdout.close()
+        c.says("one\ntwo\nthree")
+        assert c.process.wait(timeout=60) == 1
+        assert c.process.stderr.read() == ""

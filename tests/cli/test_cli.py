@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,8 +26,10 @@ from support_chat import Chart, Transition
 LAMP = Chart(
     name="lamp", initial="off", phases=("off", "on"), triggers="switch", external="switch",
     transitions=(
-        Transition(name="switch.on", group="switching", trigger="switch", sources="off", target="on"),
-        Transition(name="switch.off", group="switching", trigger="switch", sources="on", target="{off}"),
+        Transition(name="switch.on", group="switching", trigger="switch", sources="off",
+            target="on"),
+        Transition(name="switch.off", group="switching", trigger="switch", sources="on",
+            target="{off}"),
     ),
 )
 OTHER = 3
@@ -55,6 +59,18 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
     assert "exit status" in text
 
 
+def test_without_a_command_the_program_helps(capsys: Printed) -> None:
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("usage: support-chat ")
+
+
+@pytest.mark.parametrize("module", ["support_chat", "support_chat_adapters.cli"])
+def test_the_program_is_also_a_module(module: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", module, "token"], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("usage: support-chat token ")
+
+
 def test_the_version_is_the_installed_one(capsys: Printed) -> None:
     from importlib.metadata import version
 
@@ -78,6 +94,7 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
         (["--view", "overview"], "stateDiagram-v2\n"),
         (["--view", "group", "booting", "--format", "dot"], 'digraph "support_chat: booting" {'),
         (["--view", "group", "staying", "connected"], "stateDiagram-v2\n"),
+        (["--view", "group", "staying-connected", "--format", "svg"], "<svg "),
         (["--format", "dot"], 'digraph "support_chat: overview" {'),
         (["--format", "svg"], "<svg "),
         (["--format", "table"], "# support_chat: every transition\n"),
@@ -106,9 +123,25 @@ def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
     assert b"\r" not in printed
 
 
-def test_draw_writes_a_file(tmp_path: Path, capsys: Printed) -> None:
-    assert main(["draw", "--format", "svg", "-o", str(tmp_path / "chart.svg")]) == 0
-    assert (tmp_path / "chart.svg").read_text(encoding="utf-8").startswith("<svg ")
+@pytest.mark.parametrize(
+    ("name", "options", "beginning"),
+    [
+        ("chart.svg", [], "<svg "),
+        ("CHART.SVG", [], "<svg "),
+        ("chart.dot", [], "digraph "),
+        ("chart.mmd", [], "stateDiagram-v2"),
+        ("chart.json", [], "{"),
+        ("chart.md", [], "# support_chat: every transition"),
+        ("chart.md", ["--format", "calls"], "# What each call does"),
+        ("chart", [], "stateDiagram-v2"),
+        ("chart.txt", ["--format", "dot"], "digraph "),
+    ],
+)
+def test_draw_writes_into_a_file_what_its_suffix_says(
+    name: str, options: list[str], beginning: str, tmp_path: Path, capsys: Printed
+) -> None:
+    assert main(["draw", *options, "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(beginning)
     assert capsys.readouterr().out == ""
 
 
@@ -148,6 +181,61 @@ def test_check_names_each_difference_and_the_one_command_that_mends_it(
     assert main(["draw", *chart, "--check", "my diagrams"]) == 0
 
 
+def test_the_directory_is_diagrams_unless_another_is_named(
+    module: Module, tmp_path: Path, capsys: Printed
+) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    assert main(["draw", "--write", "--chart", "lamps:LAMP"]) == 0
+    assert (tmp_path / "diagrams/overview.svg").exists()
+    assert main(["draw", "--check", "--chart", "lamps:LAMP"]) == 0
+    assert "diagrams: " in capsys.readouterr().out
+
+
+HOOKS = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+ENTRIES = re.findall(r"^ +entry: support-chat (.*)$", HOOKS, re.M)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_hook_runs_with_its_documented_arguments_and_not_without_a_chart_of_one_s_own(
+    entry: str, module: Module, capsys: Printed
+) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    assert main(["draw", "--write", "--chart", "lamps:LAMP"]) == 0
+    (documented,) = re.findall(r"^# args: \[(.*)\]$", HOOKS, re.M)
+    assert documented == "package.module:CHART"
+    for arguments in ([documented], ["--chart", documented]):
+        named = [each.replace(documented, "lamps:LAMP") for each in arguments]
+        assert main([*entry.split(), *named]) == 0
+    capsys.readouterr()
+
+    assert main(entry.split()) == 2
+    assert "name a chart of your own" in capsys.readouterr().err
+
+
+def test_modules_are_imported_from_another_directory_if_that_is_asked_for(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["export", "--chart", "lamps:LAMP"]) == 2
+    assert main(["export", "--chart", "lamps:LAMP", "--app-dir", ".."]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "lamp"
+
+
+def test_an_exported_chart_is_as_good_as_a_module(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    module("lamps", LAMP.replace("{off}", "off"))
+    assert main(["export", "--chart", "lamps:LAMP"]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "lamp.json").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    for named in ("lamp.json", "-"):
+        assert main(["export", "--chart", named]) == 0
+        assert capsys.readouterr().out == text
+
+
 def test_a_chart_of_one_s_own_is_found_in_the_working_directory(
     module: Module, capsys: Printed
 ) -> None:
@@ -160,27 +248,42 @@ def test_a_chart_of_one_s_own_is_found_in_the_working_directory(
 @pytest.mark.parametrize(
     ("chart", "complaint"),
     [
-        ("lamps", "write it as package.module:NAME, for example support_chat:CHART"),
+        (
+            "lamps",
+            "there is no such file; write it as package.module:NAME, for example support_chat:",
+        ),
         ("lamps:", "write it as package.module:NAME"),
         ("candles:LAMP", "there is no module 'candles', neither here nor installed"),
         ("lamps.inner:LAMP", "there is no module 'lamps.inner'"),
         ("lamps:CANDLE", "lamps has no 'CANDLE'; its charts: LAMP"),
         ("lamps:OTHER", "OTHER is of type int, not a support_chat.Chart"),
-        ("needy:LAMP", "needy needs the module 'not_installed_anywhere', which is not installed"),
-        ("broken:LAMP", "importing broken raised ZeroDivisionError: division by zero"),
+        (
+            "needy:LAMP",
+            "needy needs the module 'not_installed_anywhere', which is not installed "
+            "({here}needy.py:1)",
+        ),
+        (
+            "broken:LAMP",
+            "importing broken raised ZeroDivisionError: division by zero ({here}broken.py:2)",
+        ),
+        (
+            "unreadable:LAMP",
+            "importing unreadable raised SyntaxError: invalid syntax (unreadable.py, line 1)",
+        ),
     ],
 )
 def test_a_chart_that_cannot_be_loaded_is_a_misuse_that_says_why(
-    chart: str, complaint: str, module: Module, capsys: Printed
+    chart: str, complaint: str, module: Module, tmp_path: Path, capsys: Printed
 ) -> None:
     module("lamps", LAMP.replace("{off}", "off"))
     module("needy", "import not_installed_anywhere")
-    module("broken", "1 / 0")
+    module("broken", "import lamps\n1 / 0")
+    module("unreadable", "1 +* 0")
 
     assert main(["draw", "--chart", chart]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(f"support-chat: error: --chart {chart}: ")
-    assert complaint in errors
+    assert complaint.format(here=f"{tmp_path}/") in errors
     assert len(errors.splitlines()) == 1
 
 
@@ -219,10 +322,8 @@ def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(
             ["draw", "--view", "overview", "--format", "table"],
             "--format table is always of the whole chart: leave out --view",
         ),
-        (
-            ["draw", "--view", "group", "booting", "--format", "svg"],
-            "for a group use --format mermaid",
-        ),
+        (["draw", "-o", "x.png"], "-o x.png: say with --format what to write into a .png file"),
+        (["draw", "-o", "x.svg", "--format", "dot"], "a .svg file is not for --format dot"),
         (
             ["draw", "--check", "diagrams", "--format", "svg"],
             "--write and --check are about every file",
@@ -234,7 +335,8 @@ def test_a_chart_with_a_hundred_faults_still_fits_on_a_screen(
         ),
         (["draw", "--format", "painting"], "invalid choice: 'painting'"),
         (["dance"], "invalid choice: 'dance'"),
-        ([], "the following arguments are required: COMMAND"),
+        (["draw", "--chart"], "--chart: name a chart of your own, as package.module:NAME"),
+        (["draw", "--app-dir", "no/such", "--chart", "x:Y"], "--app-dir no/such: there is no such"),
     ],
 )
 def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(
@@ -246,30 +348,16 @@ def test_a_misuse_ends_with_status_2_and_says_what_to_write_instead(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(
+    ("missing", "options"), [("rich", []), ("jwt", []), ("jwt", ["--plain"]), ("jwt", ["--json"])]
+)
 def test_the_demo_says_what_to_install_when_a_part_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+    missing: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
-    for missing, arguments in (("rich", []), ("jwt", []), ("jwt", ["--plain"])):
-
-        def find(name: str, absent: str = missing) -> object:
-            return None if name == absent else "found"
-
-        monkeypatch.setattr("support_chat_adapters.cli.demo.find_spec", find)
-
-        assert main(["demo", *arguments]) == 2
-        assert capsys.readouterr() == ("", 'pip install "support-chat[demo]"\n')
-
-
-def test_the_demo_gets_its_options_and_gives_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    played: list[tuple[bool, bool]] = []
-
-    def play(*, plain: bool, json: bool) -> int:
-        played.append((plain, json))
-        return 1
-
-    monkeypatch.setattr("support_chat_adapters.demo.run", play)
-    assert [main(["demo", *options]) for options in ([], ["--plain"], ["--json"])] == [1, 1, 1]
-    assert played == [(False, False), (True, False), (False, True)]
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["demo", *options]) == 2
+    sentence = f'{missing} is not installed: pip install "support-chat[demo]"'
+    assert capsys.readouterr() == ("", f"support-chat: error: {sentence}\n")
 
 
 class Terminal:

@@ -32,18 +32,24 @@ from support_chat.errors import InvalidInputError
 
 SHUT = Refusal(InvalidInputError, "The door is not open.")
 CHART = Chart(
-    name="door", initial="closed", phases=("closed", "opening", "open"), triggers=("open", "close", "opened", "failed"),
+    name="door", initial="closed", phases=("closed", "opening", "open"),
+    triggers=("open", "close", "opened", "failed"),
     external=("open", "close"),
     transitions=(
-        Transition(name="door.open", group="door", trigger="open", sources="closed", target="opening", effects=({open})),
-        Transition(name="door.opened", group="door", trigger="opened", sources="opening", target="open", effects="settle"),
-        Transition(name="door.failed", group="door", trigger="failed", sources="opening", target="closed"{failed}),
-        Transition(name="door.close", group="door", trigger="close", sources="open", target="closed"),
+        Transition(name="door.open", group="door", trigger="open", sources="closed",
+            target="opening", effects=({open})),
+        Transition(name="door.opened", group="door", trigger="opened", sources="opening",
+            target="open", effects="settle"),
+        Transition(name="door.failed", group="door", trigger="failed", sources="opening",
+            target="closed"{failed}),
+        Transition(name="door.close", group="door", trigger="close", sources="open",
+            target="closed"),
         {close}
     ),
     effects={{
         "wait": Join(doc="open() waits", slot="open"),
-        "turn": Ask(doc="turn it", lane="turn", success="opened", failure="failed", limit="{limit}", dispose="drop it"),
+        "turn": Ask(doc="turn it", lane="turn", success="opened", failure="failed", limit="{limit}",
+            dispose="drop it"),
         "settle": Settle(doc="open() is done", slot="open"),
         {effects}
     }},
@@ -54,14 +60,19 @@ CHART = Chart(
     ),
 )
 """
-REFUSED = """Transition(name="door.refuse", group="door", trigger="close", sources="closed", effects="refuse", error=SHUT),
-        Transition(name="door.stop", group="door", trigger="close", sources="opening", effects="refuse", error=SHUT),"""
+REFUSED = """
+        Transition(name="door.refuse", group="door", trigger="close", sources="closed",
+            effects="refuse", error=SHUT),
+        Transition(name="door.stop", group="door", trigger="close", sources="opening",
+            effects="refuse", error=SHUT),"""
 AS_IT_WAS = {
-    "open": '"wait", "turn"', "failed": ', effects="settle"', "close": "", "effects": "", "limit": "", "because": "it is open",
+    "open": '"wait", "turn"', "failed": ', effects="settle"', "close": "", "effects": "",
+    "limit": "", "because": "it is open",
     "ignored": 'Ignored(triggers="close", phases=("closed", "opening"), because="it is not open"),',
 }  # fmt: skip
 AS_IT_IS = AS_IT_WAS | {
-    "open": '"turn", "wait"', "failed": "", "close": REFUSED, "effects": '"refuse": Note(doc="no"),', "limit": "turn_limit",
+    "open": '"turn", "wait"', "failed": "", "close": REFUSED,
+    "effects": '"refuse": Note(doc="no"),', "limit": "turn_limit",
     "because": "it is open, or will be", "ignored": "",
 }  # fmt: skip
 RESTLESS = AS_IT_WAS | {
@@ -299,6 +310,30 @@ def test_as_json_each_difference_is_an_entry(diff: Diff, capsys: Printed) -> Non
     ]
 
 
+def test_a_difference_need_not_be_a_failure(diff: Diff, capsys: Printed) -> None:
+    assert diff("was:CHART", "is_now:CHART", "--exit-zero") == 0
+    assert "## Verdicts that change" in capsys.readouterr().out
+
+
+OWN = """
+from support_chat.verify import Always
+PROPERTIES = [Always("D1", "Nobody waits at a closed door.",
+    lambda view: view.phase != "closed" or view.idle)]
+"""
+
+
+def test_the_verdicts_may_be_those_of_properties_of_one_s_own(
+    diff: Diff, tmp_path: Path, capsys: Printed
+) -> None:
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    assert diff("was:CHART", "is_now:CHART", "--properties", "own:PROPERTIES", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert ("D1", "held", "failed") in [
+        (turn["id"], turn["before"], turn["after"]) for turn in found["verdicts"]
+    ]
+    assert (found["schema"], found["version"]) == ("support-chat/difference", 1)
+
+
 def test_a_chart_may_come_from_standard_input(
     diff: Diff, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
@@ -310,7 +345,7 @@ def test_a_chart_may_come_from_standard_input(
 @pytest.mark.parametrize(
     ("old", "complaint"),
     [
-        ("was", "was: there is no such file; a chart is named as package.module:NAME"),
+        ("was", "was: there is no such file; write it as package.module:NAME"),
         ("no.json", "no.json: No such file or directory"),
         ("was.py", "was.py: This is no exported chart"),
         ("was:DOOR", "was has no 'DOOR'; its charts: CHART"),

@@ -81,7 +81,7 @@ def test_a_token_is_accepted_and_describes_a_user_who_is_new(
 
     status, printed, _ = run("token", "--user=bob", "--json", f"--db={backend.db}")
     assert status == 0
-    assert list(json.loads(printed)) == ["token"]
+    assert list(json.loads(printed)) == ["schema", "version", "token"]
     assert signed_in(client, json.loads(printed)["token"], "bob").status_code == 200
 
 
@@ -169,7 +169,7 @@ def test_a_reply_goes_to_the_newest_conversation_or_to_whom_it_names(
         status, printed, _ = run("reply", f"to {options}", "--json", f"--db={backend.db}", *options)
         assert status == 0
         stored = json.loads(printed)
-        assert stored["conversation"] == conversation, options
+        assert stored["conversation_id"] == conversation, options
         said = client.get(f"/conversations/{conversation}/messages").json()["messages"][-1]
         assert (said["id"], said["text"], said["author"]) == (
             stored["id"],
@@ -232,3 +232,24 @@ def test_a_reply_to_nobody_is_a_line_and_stores_nothing(
     assert not (tmp_path / "none.db").exists()
     client.begin()
     assert client.get("/conversations").json()["conversations"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([""], "the text is blank"),
+        ([" \n"], "the text is blank"),
+        (["We", "are", "back"], "put the text into quotes: support-chat reply 'We are back'"),
+    ],
+)
+def test_a_reply_is_one_text_that_says_something(
+    words: list[str], said: str, run: Run, backend: Served, client: WidgetClient
+) -> None:
+    client.begin()
+    client.say("first")
+    status, printed, complaint = run("reply", *words, f"--db={backend.db}")
+    assert (status, printed) == (2, "")
+    assert said in complaint
+    (conversation,) = client.get("/conversations").json()["conversations"]
+    messages = client.get(f"/conversations/{conversation['id']}/messages").json()["messages"]
+    assert [message["text"] for message in messages] == ["first"]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from async_tests import in_real_time
 from support_chat.errors import InvalidInputError
 from support_chat.ports import TokenProvider
 from support_chat.testing import (
@@ -194,11 +195,9 @@ def test_an_end_that_fails_is_told_unless_the_clause_has_failed_before() -> None
 # --- where it can be called -----------------------------------------------------------------------
 
 
-def test_a_suite_may_be_called_where_a_loop_runs() -> None:
-    async def main() -> None:
-        assert check_storage(MemoryStorage, only=["storage.absent"]).passed
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_suite_may_be_called_where_a_loop_runs() -> None:
+    assert check_storage(MemoryStorage, only=["storage.absent"]).passed
 
 
 def test_an_error_travels_between_the_processes_of_a_test_runner() -> None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import pytest
 
+from broken import assert_found, assert_healthy, breaker
 from support_chat.errors import StorageError
-from support_chat.testing import STORAGE_CLAUSES, ConformanceError, StoragePlace, check_storage
+from support_chat.testing import STORAGE_CLAUSES, Clause, StoragePlace, check_storage
 
 LIMIT = 1.5
 
@@ -80,15 +81,7 @@ class Healthy:
 
 Kind: TypeAlias = Callable[[Shelf], Healthy]
 BROKEN: dict[str, Kind] = {}
-
-
-def breaks(clause: str) -> Callable[[type[Healthy]], type[Healthy]]:
-    def add(kind: type[Healthy]) -> type[Healthy]:
-        assert clause not in BROKEN
-        BROKEN[clause] = kind
-        return kind
-
-    return add
+breaks = breaker(BROKEN)
 
 
 @breaks("storage.absent")
@@ -383,20 +376,15 @@ def place(kind: Kind) -> Callable[[], StoragePlace]:
 
 
 def test_the_storage_without_a_fault_passes_every_clause() -> None:
-    report = check_storage(place(Healthy), limit=LIMIT)
-    assert report.passed == tuple(clause.id for clause in STORAGE_CLAUSES)
-    assert report.not_applicable == {}
+    assert_healthy(check_storage(place(Healthy), limit=LIMIT), STORAGE_CLAUSES)
 
 
 def test_every_clause_has_its_broken_storage() -> None:
     assert set(BROKEN) == {clause.id for clause in STORAGE_CLAUSES}
 
 
-@pytest.mark.parametrize("clause", [clause.id for clause in STORAGE_CLAUSES])
-def test_a_broken_storage_is_told_by_the_clause_that_it_breaks(clause: str) -> None:
-    one = next(known for known in STORAGE_CLAUSES if known.id == clause)
-    with pytest.raises(ConformanceError) as told:
-        check_storage(place(BROKEN[clause]), only=[clause], limit=LIMIT)
-    assert [failure.id for failure in told.value.report.failures] == [clause]
-    assert f"{clause}: {one.sentence}\n    seen: " in str(told.value)
-    assert "the factory failed" not in str(told.value)
+@pytest.mark.parametrize("clause", STORAGE_CLAUSES, ids=lambda clause: clause.id)
+def test_a_broken_storage_is_found_by_the_clause_that_it_breaks(clause: Clause[Any]) -> None:
+    assert_found(
+        clause, lambda: check_storage(place(BROKEN[clause.id]), only=[clause.id], limit=LIMIT)
+    )

@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 import pytest
 
+from broken import assert_found, assert_healthy, breaker
 from support_chat.errors import TokenProviderError, TokenRefusedError
-from support_chat.testing import TOKEN_CLAUSES, ConformanceError, TokenSource, check_token_provider
+from support_chat.testing import TOKEN_CLAUSES, Clause, TokenSource, check_token_provider
 
 API_KEY = "the-key-that-the-provider-presents"
 
@@ -42,15 +43,7 @@ class Healthy:
 
 
 BROKEN: dict[str, type[Healthy]] = {}
-
-
-def breaks(clause: str) -> Callable[[type[Healthy]], type[Healthy]]:
-    def add(kind: type[Healthy]) -> type[Healthy]:
-        assert clause not in BROKEN
-        BROKEN[clause] = kind
-        return kind
-
-    return add
+breaks = breaker(BROKEN)
 
 
 @breaks("tokens.text")
@@ -147,20 +140,15 @@ def source(kind: type[Healthy]) -> Callable[[], TokenSource]:
 
 
 def test_the_provider_without_a_fault_passes_every_clause() -> None:
-    report = check_token_provider(source(Healthy))
-    assert report.passed == tuple(clause.id for clause in TOKEN_CLAUSES)
-    assert report.not_applicable == {}
+    assert_healthy(check_token_provider(source(Healthy)), TOKEN_CLAUSES)
 
 
 def test_every_clause_has_its_broken_provider() -> None:
     assert set(BROKEN) == {clause.id for clause in TOKEN_CLAUSES}
 
 
-@pytest.mark.parametrize("clause", [clause.id for clause in TOKEN_CLAUSES])
-def test_a_broken_provider_is_told_by_the_clause_that_it_breaks(clause: str) -> None:
-    one = next(known for known in TOKEN_CLAUSES if known.id == clause)
-    with pytest.raises(ConformanceError) as told:
-        check_token_provider(source(BROKEN[clause]), only=[clause], limit=1.0)
-    assert [failure.id for failure in told.value.report.failures] == [clause]
-    assert f"{clause}: {one.sentence}\n    seen: " in str(told.value)
-    assert "the factory failed" not in str(told.value)
+@pytest.mark.parametrize("clause", TOKEN_CLAUSES, ids=lambda clause: clause.id)
+def test_a_broken_provider_is_found_by_the_clause_that_it_breaks(clause: Clause[Any]) -> None:
+    assert_found(
+        clause, lambda: check_token_provider(source(BROKEN[clause.id]), only=[clause.id], limit=1.0)
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 import pytest
 
+from chat_client import PROGRAM
 from support_chat import Phase
 from support_chat_adapters.demo.scenes import SCENES
 
@@ -49,7 +50,7 @@ def started(option: str, folder: Path) -> subprocess.Popen[str]:
     checkout.
     """
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "support_chat_adapters.demo", *option.split()],
+        [sys.executable, "-W", "error", "-c", PROGRAM, "demo", *option.split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -127,7 +128,7 @@ def test_json_is_an_object_a_line_and_the_summary_comes_last(demos: dict[str, En
         [],
         {str(phase) for phase in Phase},
     )
-    assert [scene["title"] for scene in demo.of("scene")] == [scene.title for scene in SCENES]
+    assert [scene["title"] for scene in demo.of("scene")] == list(SCENES)
 
 
 def test_json_has_the_facts_of_each_step_and_the_events_of_the_session(

@@ -4,12 +4,21 @@ that.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+import pytest
+
 from support_chat import CHART, Phase
+from support_chat.chart.composites import as_written
 from support_chat_adapters.diagrams.calls import calls_table
+from support_chat_adapters.diagrams.dot import dot
+from support_chat_adapters.diagrams.drawing import Edge
 from support_chat_adapters.diagrams.mermaid import mermaid
-from support_chat_adapters.diagrams.model import Edge
+from support_chat_adapters.diagrams.svg import svg
 from support_chat_adapters.diagrams.table import table
-from support_chat_adapters.diagrams.views import group, overview
+from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
+from support_chat_adapters.diagrams.wording import composites
 
 
 def test_the_overview_mentions_every_phase_in_a_README_s_worth_of_arrows() -> None:
@@ -24,9 +33,8 @@ def test_the_overview_mentions_every_phase_in_a_README_s_worth_of_arrows() -> No
 def test_the_overview_leaves_live_as_a_whole_and_ends_everywhere_alike() -> None:
     edges = overview(CHART).edges
 
-    assert [
-        edge.label[0] for edge in edges if (edge.source, edge.target) == ("live", "shutdown")
-    ] == ["shutdown()"]
+    leaving = [edge for edge in edges if (edge.source, edge.target) == ("live", "shutdown")]
+    assert [edge.label[0] for edge in leaving] == ["shutdown()"]
     assert [edge for edge in edges if edge.target == "destroyed"] == [
         Edge("any phase", "destroyed", ("destroy()",))
     ]
@@ -34,7 +42,7 @@ def test_the_overview_leaves_live_as_a_whole_and_ends_everywhere_alike() -> None
 
 def test_every_way_from_phase_to_phase_is_an_arrow_of_the_overview() -> None:
     drawing = overview(CHART)
-    wholes = {str(m): {c.name for c in drawing.composites if m in c.members} for m in CHART.phases}
+    wholes = {str(m): {c.name for c in drawing.frames if m in c.members} for m in CHART.phases}
     drawn = {(edge.source, edge.target) for edge in drawing.edges}
     for row in CHART.transitions:
         for source in row.sources:
@@ -45,7 +53,11 @@ def test_every_way_from_phase_to_phase_is_an_arrow_of_the_overview() -> None:
 
 
 def test_no_arrow_of_the_overview_is_invented() -> None:
-    members = {**{str(p): {p} for p in CHART.phases}, **CHART.composites, "any phase": CHART.phases}
+    members = {
+        **{str(p): {p} for p in CHART.phases},
+        **composites(CHART),
+        "any phase": CHART.phases,
+    }
     for edge in overview(CHART).edges:
         named = {label.removesuffix("()") for label in edge.label if not label.startswith("+ ")}
         rows = [
@@ -67,13 +79,36 @@ def test_every_transition_is_in_the_table() -> None:
         assert f"| `{row.name}` |" in text
 
 
-def test_every_group_draws_every_trigger_and_guard_of_its_own() -> None:
+PICTURES: dict[str, Callable[[str], str]] = {
+    "mermaid": lambda name: mermaid(group(CHART, name)),
+    "dot": lambda name: dot(group(CHART, name)),
+    "svg": lambda name: svg(group_on_the_map(CHART, name)),
+}
+
+
+@pytest.mark.parametrize("name", CHART.groups)
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_group_draws_all_of_its_own_rows(picture: str, name: str) -> None:
+    words = set(re.findall(r"[\w.]+", PICTURES[picture](name).replace("\\n", " ")))
+    for row in CHART.transitions:
+        if row.group == name:
+            effects = " ".join(as_written(row, CHART.composites).effects).split()
+            names = {row.name, *row.trigger, *row.when, *row.unless, *effects}
+            assert set(map(str, names)) <= words, row.name
+
+
+def test_a_group_is_drawn_on_the_map_of_the_overview() -> None:
     for name in CHART.groups:
-        text = mermaid(group(CHART, name))
-        for row in CHART.transitions:
-            if row.group == name:
-                assert all(trigger in text for trigger in row.trigger), row.name
-                assert all(fact in text for fact in (*row.when, *row.unless)), row.name
+        drawing, whole = group_on_the_map(CHART, name), overview(CHART)
+        moving = [r for r in CHART.transitions if r.group == name and set(r.sources) - {r.target}]
+        if any(row.target for row in moving):
+            assert [(e.source, e.target) for e in drawing.edges] == [
+                (e.source, e.target) for e in whole.edges
+            ]
+            assert any(edge.label for edge in drawing.edges)
+        else:
+            assert not drawing.nodes
+            assert not drawing.edges
 
 
 def test_the_table_of_calls_says_what_the_design_promises() -> None:

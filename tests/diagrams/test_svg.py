@@ -10,20 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_chat import CHART, Chart
-from support_chat_adapters.diagrams.layout import LINE, Box, Layout, lay_out, text_width
-from support_chat_adapters.diagrams.model import Composite, Drawing, Edge, Node
+from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
+from support_chat_adapters.diagrams.placement import LINE, Box, Placement, place, text_width
 from support_chat_adapters.diagrams.routes import Point, Route, route
 from support_chat_adapters.diagrams.svg import svg
-from support_chat_adapters.diagrams.views import overview
+from support_chat_adapters.diagrams.views import group_on_the_map, overview
+from support_chat_adapters.diagrams.wording import composites
 
-Laid = tuple[Drawing, Layout, tuple[Route, ...]]
+GROUPS = {
+    name: drawing for name in CHART.groups if (drawing := group_on_the_map(CHART, name)).edges
+}
+Laid = tuple[Drawing, Placement, tuple[Route, ...]]
 
 
-@pytest.fixture(params=["support_chat", "player"])
+@pytest.fixture(params=["overview", "player", *GROUPS])
 def laid(request: pytest.FixtureRequest, player: Chart) -> Laid:
-    drawing = overview(CHART if request.param == "support_chat" else player)
-    layout = lay_out(drawing)
-    return drawing, layout, route(drawing, layout)
+    drawings = {"overview": overview(CHART), "player": overview(player), **GROUPS}
+    drawing = drawings[request.param]
+    placement = place(drawing)
+    return drawing, placement, route(drawing, placement)
 
 
 def label_box(route: Route) -> Box:
@@ -50,15 +55,15 @@ def line_box(one: Point, other: Point) -> Box:
 
 
 def test_no_label_stands_on_another_label_or_on_a_box(laid: Laid) -> None:
-    _, layout, routes = laid
-    boxes = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+    _, placement, routes = laid
+    boxes = [*((f"label {r.edge}", label_box(r)) for r in routes), *placement.boxes.items()]
 
     assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if meet(a, b)] == []
 
 
 def test_no_line_runs_through_a_label_or_a_box(laid: Laid) -> None:
-    _, layout, routes = laid
-    things = [*((f"label {r.edge}", label_box(r)) for r in routes), *layout.boxes.items()]
+    _, placement, routes = laid
+    things = [*((f"label {r.edge}", label_box(r)) for r in routes), *placement.boxes.items()]
     lines = [(r.edge, line_box(*ends)) for r in routes for ends in pairwise(r.points)]
 
     assert [(edge, name) for edge, line in lines for name, box in things if meet(line, box)] == []
@@ -105,7 +110,7 @@ def test_arrows_that_arrive_alike_end_as_one() -> None:
     drawing = overview(CHART)
     ends = {
         each.points[-1]
-        for each in route(drawing, lay_out(drawing))
+        for each in route(drawing, place(drawing))
         if each.edge.source in ("not_initialized", "loading", "ready")
         and each.edge.target == "shutdown"
     }
@@ -114,8 +119,8 @@ def test_arrows_that_arrive_alike_end_as_one() -> None:
 
 
 def test_every_arrow_begins_and_ends_on_the_border_of_what_it_joins(laid: Laid) -> None:
-    drawing, layout, routes = laid
-    places = {**layout.boxes, **layout.frames}
+    drawing, placement, routes = laid
+    places = {**placement.boxes, **placement.frames}
     assert [r.edge for r in routes] == list(drawing.edges)
     for each in routes:
         for name, (x, y) in (
@@ -137,17 +142,17 @@ def test_arrows_run_level_or_upright(laid: Laid) -> None:
 
 
 def test_a_composite_is_a_frame_round_its_members(laid: Laid) -> None:
-    drawing, layout, _ = laid
-    for composite in drawing.composites:
-        frame = layout.frames[composite.name]
-        for name, box in layout.boxes.items():
+    drawing, placement, _ = laid
+    for frame in drawing.frames:
+        border = placement.frames[frame.name]
+        for name, box in placement.boxes.items():
             inside = (
-                frame.left < box.left
-                and box.right < frame.right
-                and frame.top < box.top
-                and box.bottom < frame.bottom
+                border.left < box.left
+                and box.right < border.right
+                and border.top < box.top
+                and box.bottom < border.bottom
             )
-            assert inside == (name in composite.members), name
+            assert inside == (name in frame.members), name
 
 
 def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) -> None:
@@ -160,10 +165,32 @@ def test_it_is_xml_that_shows_every_phase_and_needs_nothing_else(player: Chart) 
         }
 
         assert set(map(str, chart.phases)) <= shown
-        assert {name.upper() for name in chart.composites} <= shown
+        assert {name.upper() for name in composites(chart)} <= shown
         assert "href" not in text
         assert "<script" not in text
         assert "prefers-color-scheme: dark" in text
+
+
+def extent(text: str) -> tuple[float, float, float, float]:
+    """The left, top, right and bottom edge of a picture."""
+    box = ElementTree.fromstring(text).get("viewBox", "").split()
+    left, top, width, height = map(float, box)
+    return left, top, left + width, top + height
+
+
+def test_every_text_is_inside_the_picture_however_narrow_the_chart_is(player: Chart) -> None:
+    narrow = Drawing(title="t", nodes=(Node("a", "a"),), initial="a")
+    for drawing in (narrow, overview(CHART), *(group_on_the_map(CHART, g) for g in CHART.groups)):
+        text = svg(drawing)
+        left, top, right, bottom = extent(text)
+        for element in ElementTree.fromstring(text).iter():
+            for span in element.iter() if element.get("class", "").startswith("text") else ():
+                if span.get("x") is None or span.get("text-anchor") == "end":
+                    continue
+                x, y = float(span.get("x", 0)), float(span.get("y", 0))
+                width = text_width([span.text or ""]) if element.get("text-anchor") != "end" else 0
+                assert left <= x <= x + width <= right, span.text
+                assert top <= y <= bottom, span.text
 
 
 def test_the_same_chart_gives_the_same_picture() -> None:
@@ -177,7 +204,7 @@ def drawings(draw: st.DrawFn) -> Drawing:
     """
     names = [f"p{i}" for i in range(draw(st.integers(1, 8)))]
     framed = names[draw(st.integers(0, len(names) - 1)) :] if draw(st.booleans()) else []
-    frames = (Composite("whole", tuple(framed)),) if framed else ()
+    frames = (Frame("whole", tuple(framed)),) if framed else ()
     nodes = [
         *(Node(name, name) for name in names),
         *([Node("any", "any", pseudo=True)] if draw(st.booleans()) else []),
@@ -192,9 +219,7 @@ def drawings(draw: st.DrawFn) -> Drawing:
         Edge(source, target, ("go()", "or not")[: draw(st.integers(1, 2))])
         for source, target in ways
     )
-    return Drawing(
-        title="any", nodes=tuple(nodes), composites=frames, edges=edges, initial=names[0]
-    )
+    return Drawing(title="any", nodes=tuple(nodes), frames=frames, edges=edges, initial=names[0])
 
 
 @given(drawings())

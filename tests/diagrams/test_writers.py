@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import attrs
 import pytest
 
 from support_chat import Chart, InvalidInputError
 from support_chat_adapters.diagrams.dot import dot
+from support_chat_adapters.diagrams.drawing import Drawing, Edge, Node
 from support_chat_adapters.diagrams.mermaid import mermaid
-from support_chat_adapters.diagrams.model import Drawing, Edge, Node
 from support_chat_adapters.diagrams.table import table
 from support_chat_adapters.diagrams.views import group, overview
 
@@ -58,15 +63,20 @@ stateDiagram-v2
   direction TB
   [*] --> idle
   idle: idle
-  idle: play() [locked]
+  idle: play.begin#58; play() [!locked] → playing
+  idle: / done
+  idle: play.refuse#58; play() [locked]
   idle: / refuse InvalidInputError
   playing: playing
-  playing: play()
+  playing: play.restart#58; play()
+  playing: play.pause#58; pause() → paused
   playing: / done
-  paused
-  idle --> playing: play() [!locked]<br/>/ done
-  paused --> playing: play()<br/>/ done
-  playing --> paused: pause()<br/>/ done
+  paused: paused
+  paused: play.resume#58; play() → playing
+  paused: / done
+  idle --> playing: play() / …
+  paused --> playing: play() / …
+  playing --> paused: pause() / …
 """
 
 STOPPING_ROWS = """\
@@ -90,21 +100,58 @@ def test_a_group_shows_guards_effects_and_what_changes_no_phase(player: Chart) -
     assert mermaid(group(player, "playing")) == PLAYING_MERMAID
 
 
-def test_what_leads_to_a_phase_alike_from_another_one_is_said_once(player: Chart) -> None:
-    assert "  loaded --> gone: as from idle\n" in mermaid(group(player, "stopping"))
+def test_a_group_may_be_named_as_its_file_is(player: Chart) -> None:
+    renamed = attrs.evolve(
+        player, transitions=[attrs.evolve(r, group="being (on)") for r in player.transitions]
+    )
+
+    assert group(renamed, "being-on").edges == group(renamed, "being (on)").edges
 
 
-def test_what_would_end_a_mermaid_label_early_is_left_out_of_it() -> None:
+def test_an_arrow_says_that_effects_stand_in_a_box_only_if_there_are_any(player: Chart) -> None:
+    assert {edge.label for edge in group(player, "stopping").edges} == {
+        ("stop() / …",),
+        ("ended",),
+        ("eject() / …",),
+    }
+
+
+@pytest.mark.parametrize("write", [mermaid, dot])
+def test_every_phase_has_a_box_of_its_own_whatever_its_name(
+    write: Callable[[Drawing], str],
+) -> None:
+    names = ("in use", "in-use", "in_use", "in_use_", "note", "Class", "start", "start_", "end")
+    drawing = Drawing(
+        title="t",
+        nodes=tuple(Node(name, name) for name in names),
+        edges=tuple(Edge(one, other, ("go()",)) for one, other in pairwise(names)),
+        initial="in use",
+    )
+    arrows = re.findall(r"(\S+|\".*?\") -+> (\S+|\".*?\")(?:: | \[)", write(drawing))
+
+    assert len({end for arrow in arrows for end in arrow}) == len(names)
+    (beginning,) = re.findall(r"^ *(\S+) --?> [^\[:]+$", write(drawing), re.M)
+    assert beginning not in {end for arrow in arrows for end in arrow}
+
+
+def test_no_word_of_mermaid_s_own_is_an_identifier() -> None:
+    words = ("note", "class", "Style", "click", "state", "default", "scale", "as", "end", "href")
+    drawing = Drawing(title="t", nodes=tuple(Node(word, word) for word in words))
+
+    assert mermaid(drawing).splitlines()[2:] == [f'  state "{w}" as {w}_' for w in words]
+
+
+def test_what_would_end_a_mermaid_label_early_is_written_as_an_entity() -> None:
     drawing = Drawing(
         title="t",
         nodes=(Node("a b", "a: b"), Node("c", "c")),
-        edges=(Edge("a b", "c", ('x: "y"; #1 <z>',)),),
+        edges=(Edge("a b", "c", ('x: "y"; #1 <z> %%',)),),
     )
 
     assert mermaid(drawing).splitlines()[2:] == [
-        '  state "a  b" as a_b',
+        '  state "a#58; b" as a_b',
         "  c",
-        "  a_b --> c: x   y    1  z ",
+        "  a_b --> c: x#58; #34;y#34;#59; #35;1 #60;z#62; #37;#37;",
     ]
 
 

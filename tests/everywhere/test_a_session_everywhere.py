@@ -168,9 +168,9 @@ async def a_retired_visitor_is_nobody_any_more(world: Any) -> None:
 
 async def a_user_boots_and_their_traits_arrive(world: Any) -> None:
     chat = world.chat()
-    assert await chat.boot(
-        user=User(world.user, traits={"role": "admin"}), token_provider=world.tokens(world.user)
-    ) == SignedIn(world.user)
+    user = User(world.user, traits={"role": "admin"})
+    identity = await chat.boot(user=user, token_provider=world.tokens(world.user))
+    assert identity == SignedIn(world.user)
     await chat.update(
         user={"id": world.user, "email": "r@example.com"}, context={"page": "billing"}
     )
@@ -188,9 +188,8 @@ async def a_user_whose_token_is_refused_is_not_let_in_and_may_try_again(world: A
         await chat.boot(user=User(world.user), token_provider=forged)
     assert refused.value.code == "invalid_token"
     assert chat.state is Phase.READY
-    assert await chat.boot(
-        user=User(world.user), token_provider=world.tokens(world.user)
-    ) == SignedIn(world.user)
+    identity = await chat.boot(user=User(world.user), token_provider=world.tokens(world.user))
+    assert identity == SignedIn(world.user)
 
 
 async def a_provider_that_refuses_leaves_the_visitor_as_they_were(world: Any) -> None:

@@ -31,7 +31,7 @@ def test_nothing_is_lost_doubled_or_left_alive_when_the_backend_is_killed(
         violations = judge.judge(evidence, stored.read(backend.db, look_for_damage=True))
         assert not violations, _report(evidence, violations)
         record_property("killed", tally_of(evidence))
-        sides.add(evidence.blow.committed)
+        sides.add(evidence.kill.committed)
     if len(numbers) >= len(MOMENTS):
         assert sides == {False, True}, f"killed on one side of the commit only: {sides}"
 
@@ -52,7 +52,7 @@ def test_a_seed_is_the_same_plan_each_time_and_another_one_another() -> None:
 def _report(evidence: Evidence, violations: list[str]) -> str:
     """The story of a round that went wrong, and how to play it again."""
     head = (
-        f"round {evidence.seed}: killed during {evidence.kind}, {evidence.moment}; {evidence.blow}"
+        f"round {evidence.seed}: killed during {evidence.kind}, {evidence.moment}; {evidence.kill}"
     )
     again = f"again: pytest tests/killing --kill-rounds 1 --kill-seed {evidence.seed}"
     return "\n".join([head, *evidence.story, *(f"VIOLATION {one}" for one in violations), again])

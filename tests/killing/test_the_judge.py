@@ -40,9 +40,9 @@ def story() -> tuple[Evidence, Stored]:
         listed=(("conversation-1", 2),),
     )
     exchanges = [
-        Exchange("boot", 1, None, {}, 200, 2),
-        Exchange("update", 3, "session", {"changes": {"context.page": "two"}}, 200, 4),
-        Exchange("shutdown", 5, "session", {}, 204, 6),
+        Exchange("boot", 1, None, {}, 200),
+        Exchange("update", 3, "session", {"changes": {"context.page": "two"}}, 200),
+        Exchange("shutdown", 5, "session", {}, 204),
     ]
     client = Client(
         "first",
@@ -57,9 +57,8 @@ def story() -> tuple[Evidence, Stored]:
         ("user-7-a",),
         [client],
         [Reply(2, "conversation-1", USER, True)],
-        kills=1,
     )
-    evidence.blow.fell = evidence.blow.committed = True
+    evidence.kill.done = evidence.kill.committed = True
     evidence.refused["session"] = 403
     stored = Stored(
         users=("user-7-a",),
@@ -110,52 +109,121 @@ _ROWS = story()[1].messages
 _MERGE = StoredMerge("v", "user-7-a", 1)
 
 DOCTORED: dict[str, tuple[Doctor, str]] = {
-    "the blow missed": (_seen(lambda evidence, _, __: setattr(evidence.blow, "fell", False)), "the blow has not fallen"),
-    "answered and not on disk": (_seen(lambda evidence, _, __: setattr(evidence.blow, "committed", False)), "is not on disk"),
-    "committed before it left": (_seen(lambda evidence, _, __: setattr(evidence, "moment", "before")), "died before it left"),
+    "nobody killed": (
+        _seen(lambda evidence, _, __: setattr(evidence.kill, "done", False)),
+        "nothing was killed",
+    ),
+    "answered and not on disk": (
+        _seen(lambda evidence, _, __: setattr(evidence.kill, "committed", False)),
+        "is not on disk",
+    ),
+    "committed before it left": (
+        _seen(lambda evidence, _, __: setattr(evidence, "moment", "before")),
+        "died before it left",
+    ),
     "a damaged file": (_stored(damage=("row 3 missing from index",)), "the database is damaged"),
-    "half a transaction": (_stored(conversations=(("conversation-1", USER), ("conversation-2", USER))), "begun without a message"),
-    "a call under way": (_seen(lambda _, client, __: client.unsettled.append("boot()")), "boot() has not settled"),
+    "half a transaction": (
+        _stored(conversations=(("conversation-1", USER), ("conversation-2", USER))),
+        "begun without a message",
+    ),
+    "a call under way": (
+        _seen(lambda _, client, __: client.unsettled.append("boot()")),
+        "boot() has not settled",
+    ),
     "a phase skipped": (
-        _seen(lambda _, client, __: client.phases.append(PhaseChanged(Phase.RECONNECTING, Phase.ANONYMOUS))),
+        _seen(
+            lambda _, client, __: client.phases.append(
+                PhaseChanged(Phase.RECONNECTING, Phase.ANONYMOUS)
+            )
+        ),
         "the phase went to",
     ),
     "a user twice": (_stored(users=("user-7-a", "user-7-a")), "is 2 users"),
     "a user lost": (_stored(users=()), "is no user"),
     "a user from nowhere": (_stored(users=("user-7-a", "user-7-z")), "whom nobody asked for"),
     "a merge twice": (_stored(merges=(_MERGE, _MERGE)), "was merged 2 times"),
-    "a merge lost": (_stored(merges=(), visitors=(StoredVisitor("v", None),)), "and the merge is "
-                                                                               "None"),
+    "a merge lost": (
+        _stored(merges=(), visitors=(StoredVisitor("v", None),)),
+        "and the merge is None",
+    ),
     "a merge half done": (_stored(visitors=(StoredVisitor("v", None),)), "are not the same"),
     "a merge into another": (_stored(merges=(StoredMerge("v", "user-7-b", 1),)), "into user-7-b"),
-    "a conversation left behind": (_stored(conversations=(("conversation-1", VISITOR),)), "was left with visitor:v"),
-    "a conversation not counted": (_stored(merges=(StoredMerge("v", "user-7-a", 0),)), "said 1 conversations, the merge 0"),
-    "an identify without a result": (_seen(lambda _, __, life: setattr(life.identifies[0], "result", None)), "has no result"),
+    "a conversation left behind": (
+        _stored(conversations=(("conversation-1", VISITOR),)),
+        "was left with visitor:v",
+    ),
+    "a conversation not counted": (
+        _stored(merges=(StoredMerge("v", "user-7-a", 0),)),
+        "said 1 conversations, the merge 0",
+    ),
+    "an identify without a result": (
+        _seen(lambda _, __, life: setattr(life.identifies[0], "result", None)),
+        "has no result",
+    ),
     "an identify that lies": (
-        _seen(lambda _, __, life: setattr(life.identifies[0], "result", IdentifyResult(False, 0, "already_signed_in"))),
+        _seen(
+            lambda _, __, life: setattr(
+                life.identifies[0], "result", IdentifyResult(False, 0, "already_signed_in")
+            )
+        ),
         "said IdentifyResult(merged=False",
     ),
-    "a message twice": (_stored(messages=(*_ROWS, attrs.evolve(_ROWS[0], number=3))), "is stored 2 times"),
+    "a message twice": (
+        _stored(messages=(*_ROWS, attrs.evolve(_ROWS[0], number=3))),
+        "is stored 2 times",
+    ),
     "a message lost": (_stored(messages=_ROWS[1:]), "acknowledged and is not stored"),
-    "a message from nowhere": (_message(2, client_message_id="message-7-first-9"), "was never sent"),
+    "a message from nowhere": (
+        _message(2, client_message_id="message-7-first-9"),
+        "was never sent",
+    ),
     "another text": (_message(1, text="another"), "is stored as"),
     "another owner": (_message(1, owner=VISITOR), "is stored as"),
-    "a message given up": (_seen(lambda _, __, life: life.sent[0].answers.clear()), "was never acknowledged"),
-    "a message not told of": (_seen(lambda _, __, life: life.told_sent.clear()), "MessageSent told of"),
-    "news lost": (_seen(lambda _, __, life: life.received.clear()), "message-2 never arrived"),
-    "news twice": (_seen(lambda _, __, life: life.received.append(REPLY)), "message-2 arrived 2 "
-                                                                           "times"),
-    "news out of order": (_seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-1"))), "in the order"),
-    "news from nowhere": (_seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-9"))), "is stored as None"),
-    "news of one's own": (
-        _seen(lambda _, __, life: life.received.append(attrs.evolve(SENT, id="message-3"))), "message-7-first-1 came back",
+    "a message given up": (
+        _seen(lambda _, __, life: life.sent[0].answers.clear()),
+        "was never acknowledged",
     ),
-    "a value lost": (_stored(traits={(VISITOR, "context.page"): "one"}), "is None, not one of "
-                                                                         "['three']"),
-    "an older value": (_stored(traits={(VISITOR, "context.page"): "one", (USER, "context.page"): "two"}), "is 'two'"),
-    "a visitor's value at the user's": (_stored(traits={(USER, "context.page"): "three"}), "of visitor:v is None"),
-    "a session that lives on": (_stored(sessions=(StoredSession(hashed("session"), "v", "user-7-a", False),)), "is not revoked"),
-    "a session let in again": (_seen(lambda evidence, _, __: evidence.refused.update(session=200)), "was answered with 200"),
+    "a message not told of": (
+        _seen(lambda _, __, life: life.told_sent.clear()),
+        "MessageSent told of",
+    ),
+    "news lost": (_seen(lambda _, __, life: life.received.clear()), "message-2 never arrived"),
+    "news twice": (
+        _seen(lambda _, __, life: life.received.append(REPLY)),
+        "message-2 arrived 2 times",
+    ),
+    "news out of order": (
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-1"))),
+        "in the order",
+    ),
+    "news from nowhere": (
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(REPLY, id="message-9"))),
+        "is stored as None",
+    ),
+    "news of one's own": (
+        _seen(lambda _, __, life: life.received.append(attrs.evolve(SENT, id="message-3"))),
+        "message-7-first-1 came back",
+    ),
+    "a value lost": (
+        _stored(traits={(VISITOR, "context.page"): "one"}),
+        "is None, not one of ['three']",
+    ),
+    "an older value": (
+        _stored(traits={(VISITOR, "context.page"): "one", (USER, "context.page"): "two"}),
+        "is 'two'",
+    ),
+    "a visitor's value at the user's": (
+        _stored(traits={(USER, "context.page"): "three"}),
+        "of visitor:v is None",
+    ),
+    "a session that lives on": (
+        _stored(sessions=(StoredSession(hashed("session"), "v", "user-7-a", False),)),
+        "is not revoked",
+    ),
+    "a session let in again": (
+        _seen(lambda evidence, _, __: evidence.refused.update(session=200)),
+        "was answered with 200",
+    ),
     "a session used again": (
         _seen(lambda _, client, __: client.exchanges.append(Exchange("send", 7, "session"))),
         "send was asked in a session that it had ended",
@@ -163,15 +231,22 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
     "not live": (_seen(lambda _, __, life: setattr(life, "listed", None)), "not live at the end"),
     "live for somebody else": (_seen(lambda _, __, life: setattr(life, "listed", ())), "lists ()"),
     "a visitor not recognised": (
-        _seen(lambda _, client, __: client.lives.insert(0, Life("shutdown", owners=[("visitor:w", 0)]))),
+        _seen(
+            lambda _, client, __: client.lives.insert(
+                0, Life("shutdown", owners=[("visitor:w", 0)])
+            )
+        ),
         "visitor:w was not recognised",
     ),
     "a visitor recognised after a clear": (
         _seen(lambda _, client, __: client.lives.insert(0, Life("clear", owners=[(VISITOR, 0)]))),
         "was recognised after a clear",
     ),
-    "something that was complained of": (_seen(lambda evidence, _, __: evidence.complain("a task is left")), "a task is left"),
-}  # fmt: skip
+    "something that was complained of": (
+        _seen(lambda evidence, _, __: evidence.complain("a task is left")),
+        "a task is left",
+    ),
+}
 
 
 def test_whatever_does_not_fit_is_seen_and_named() -> None:

@@ -53,8 +53,12 @@ def test_a_caller_who_goes_in_the_middle_of_a_request_is_no_failure_of_the_backe
 
     bearer = b"Bearer session-1." + b"x" * 32
     scope = {
-        "type": "http", "method": "POST", "path": BASE + EVENTS.path, "headers": [(b"authorization", bearer)], "query_string": b"",
-    }  # fmt: skip
+        "type": "http",
+        "method": "POST",
+        "path": BASE + EVENTS.path,
+        "headers": [(b"authorization", bearer)],
+        "query_string": b"",
+    }
     with Backend(workspace_id="ws_1", widget_id="wgt_1") as backend:
         asyncio.run(create_app(backend)(scope, receive, send))
     assert 400 <= statuses[0] < 500

@@ -1,9 +1,15 @@
-"""The four numeric promises of the delays, for every valid `Settings` and over whole sequences of
-attempts (N1 to N4).
+"""How long things wait, for every valid `Settings` and over whole sequences of attempts.
+
+- N1 dials keep their distance, and what the backend asks for;
+- N2 every wait has a width, doubles until it is capped, and starts anew only after a stable link;
+- N3 renewals keep their distance, and come in time;
+- N4 updates keep the burst of every window, across shutdown and boot;
+- each delay by its rule: the bounds of calls, silence, what an update() returns.
 
 Each sequence is played on a clock of its own: what a delay says is waited for, then more time may
-pass, then the book notes what was done. Tolerances are a billionth of the times involved: a delay
-is a difference of floats, and the timer adds it up again.
+pass, then the reducers say what was done. Tolerances are a billionth of the times involved: a delay
+is a difference of floats, and the timer adds it up again. That no path through the chart goes
+around the delays is in `test_distances.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +25,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError, Trigger
+from driving import KEYS
+from support_chat import InvalidInputError, RateLimitedError, Settings, TokenProviderError
 from support_chat.chart.model import Arm
-from support_chat.lifecycle.context import Book
+from support_chat.engine import Moment, Now, Request
+from support_chat.lifecycle import reducers as do
+from support_chat.lifecycle.calls import Arguments
+from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.delays import (
     DELAYS,
-    Wait,
     backoff,
     backoff_bounds,
     dial_in,
@@ -36,14 +45,12 @@ from support_chat.lifecycle.delays import (
     update_in,
 )
 from support_chat.lifecycle.effects import EFFECTS
-from support_chat.lifecycle.names import Effect as E
 from support_chat.lifecycle.names import Lane
-from support_chat.lifecycle.occasion import Asked, Occasion
-from support_chat.lifecycle.reducers import note
 from support_chat.lifecycle.tokens import LONGEST_LIFE, Token, read_token
 from support_chat.ports import IdentifyAnswer
 
 ROLLS = st.floats(0.0, 1.0, exclude_max=True)
+ENTROPY = st.binary(min_size=1, max_size=4)
 SECONDS = st.floats(1e-3, 1e5)
 PAUSES = st.one_of(st.just(0.0), st.floats(0.0, 10.0), st.floats(0.0, 1e6))
 
@@ -66,8 +73,19 @@ def any_settings(draw: st.DrawFn) -> Settings:
     )
 
 
-def at(now: float, trigger: Trigger = Trigger.PROCEED, **rest: Any) -> Occasion:
-    return Occasion(trigger, now, **rest)
+def at(
+    now: float,
+    settings: Settings | None = None,
+    entropy: bytes = b"",
+    *,
+    heard_at: float = 0.0,
+    lane: Lane | None = None,
+    **brings: Any,
+) -> Moment:
+    """A moment at this time, of a request on this lane."""
+    request = Request("", lane, 1, None) if lane else None
+    when = Now(now, heard_at, entropy=entropy)
+    return Moment("", when, settings or Settings(), KEYS, request=request, **brings)
 
 
 def no_sooner(one: float, other: float) -> bool:
@@ -135,7 +153,7 @@ def test_settings_beyond_what_a_clock_can_count_are_refused_like_any_other() -> 
 ATTEMPTS = st.lists(
     st.tuples(
         st.sampled_from((dial_in, retry_in, probe_in)),
-        ROLLS,
+        ENTROPY,
         PAUSES,
         st.sampled_from(("fails", "asks to wait", "lives", "is forgotten")),
         st.floats(-10.0, 1000.0),
@@ -148,28 +166,27 @@ ATTEMPTS = st.lists(
 def test_n1_dials_keep_their_distance_and_what_the_backend_asks(
     settings: Settings, attempts: Any, start: float
 ) -> None:
-    book, now, dials, asked_until = Book(), start, list[float](), -math.inf
-    for delay, roll, pause, end, retry_after in attempts:
-        waits = delay(Wait(book, at(now), settings, roll))
+    context, now, dials, asked_until = Context(), start, list[float](), -math.inf
+    for delay, entropy, pause, end, retry_after in attempts:
+        waits = delay(context, at(now, settings, entropy))
         assert waits >= 0.0
         now += waits
         assert no_sooner(now, asked_until)
         dials.append(now)
-        book = note(book, E.DIAL, at(now), settings)
+        context = do.dial(context, at(now, settings))
         now += pause
         match end:
             case "fails":
-                book = note(book, E.COUNT_FAILURE, at(now, error=TimeoutError()), settings)
+                context = do.count_failure(context, at(now, settings, error=TimeoutError()))
             case "asks to wait":
                 asked = RateLimitedError("later", retry_after=retry_after)
-                book = note(book, E.COUNT_FAILURE, at(now, error=asked), settings)
+                context = do.count_failure(context, at(now, settings, error=asked))
                 asked_until = max(asked_until, now + retry_after)
             case "lives":
-                book = attrs.evolve(book, up_at=now)
+                context = do.cut(attrs.evolve(context, up_at=now), at(now + pause, settings))
                 now += pause
-                book = note(book, E.CUT, at(now), settings)
             case _:
-                book = note(book, E.FORGET, at(now), settings)
+                context = do.forget(context, at(now, settings))
     for one, next_one in pairwise(dials):
         assert no_sooner(next_one, one + settings.backoff_min)
     window = 20 * settings.backoff_min
@@ -177,33 +194,32 @@ def test_n1_dials_keep_their_distance_and_what_the_backend_asks(
         assert len([t for t in dials if first <= t < first + window]) <= 21  # N1 in so many words
 
 
-@given(settings=any_settings(), rolls=st.lists(ROLLS, min_size=2, max_size=20))
+@given(settings=any_settings(), entropies=st.lists(ENTROPY, min_size=2, max_size=20))
 def test_a_dial_after_a_failure_waits_for_the_backoff_of_its_attempt(
-    settings: Settings, rolls: list[float]
+    settings: Settings, entropies: list[bytes]
 ) -> None:
-    book, now = Book(), 0.0
-    for n, roll in enumerate(rolls):
-        waits = retry_in(Wait(book, at(now), settings, roll))
+    context, now = Context(), 0.0
+    for n, entropy in enumerate(entropies):
+        waits = retry_in(context, at(now, settings, entropy))
         assert no_sooner(waits, backoff_bounds(n, settings)[0])
         now += waits
-        book = note(note(book, E.DIAL, at(now), settings), E.COUNT_FAILURE, at(now), settings)
+        context = do.count_failure(do.dial(context, at(now, settings)), at(now, settings))
 
 
 @pytest.mark.parametrize(("lived", "failures"), [(0.0, 4), (9.99, 4), (10.0, 0), (3600.0, 0)])
 def test_only_a_link_that_was_stable_returns_the_backoff_to_its_beginning(
     lived: float, failures: int
 ) -> None:
-    book = note(Book(failures=3, up_at=100.0), E.CUT, at(100.0 + lived), Settings())
-    assert (book.failures, book.up_at) == (failures, None)
-    # a link is lost once
-    assert note(book, E.CUT, at(200.0), Settings()) == note(book, E.CUT, at(900.0), Settings())
+    context = do.cut(Context(failures=3, up_at=100.0), at(100.0 + lived))
+    assert (context.failures, context.up_at) == (failures, None)
+    assert do.cut(context, at(200.0)) is context  # a link is lost once
 
 
-@given(settings=any_settings(), roll=ROLLS)
+@given(settings=any_settings(), entropy=ENTROPY)
 def test_probes_come_at_their_interval_give_or_take_a_fifth(
-    settings: Settings, roll: float
+    settings: Settings, entropy: bytes
 ) -> None:
-    waits = probe_in(Wait(Book(), at(0.0), settings, roll))
+    waits = probe_in(Context(), at(0.0, settings, entropy))
     assert 0.8 * settings.probe_interval <= waits <= 1.2 * settings.probe_interval
 
 
@@ -228,35 +244,37 @@ def test_n3_renewals_keep_their_distance_whatever_lives_the_tokens_have(
     settings: Settings, renewals: Any, start: float
 ) -> None:
     """As `authenticated` has it: a fetch, its outcome, and the timer for the next one."""
-    book, now, fetches = Book(user_id="u", provider=lambda: ""), start, list[float]()
+    context, now, fetches = A_USER, start, list[float]()
     for number, (outcome, life, pause) in enumerate(renewals):
         fetches.append(now)
-        book = note(book, E.FETCH_TOKEN, at(now), settings)
+        context = do.fetch(context, at(now, settings))
         now += pause
+        when = at(now, settings, result=Token(f"token {number}", life))
         if outcome != "fails":
-            token = Token(f"token {number}", life)
-            book = note(book, E.KEEP_TOKEN, at(now, Trigger.TOKEN_ARRIVED, result=token), settings)
+            context = do.keep_token(context, when)
         if outcome in ("arrives", "expires"):
-            book = note(book, E.ACCEPT_TOKEN, at(now), settings)
+            context = do.accept_token(context, when)
         if outcome == "expires":  # the backend answers 401 sooner or later
-            book = note(book, E.SPEND_TOKEN, at(now), settings)
-        waits = renew_in(Wait(book, at(now), settings, 0.0))
+            context = do.spend_token(context, when)
+        waits = renew_in(context, when)
         if waits is None:  # an opaque token: nothing to do until the backend says so
-            assert book.token is None or book.token.life is None
-            waits = fetch_in(Wait(book, at(now), settings, 0.0))
+            assert context.token is None or context.token.life is None
+            waits = fetch_in(context, when)
         assert waits >= 0.0
         now += waits
     for one, next_one in pairwise(fetches):
         assert no_sooner(next_one, one + settings.min_refresh_interval)
 
 
-def arrived(life: float | None, *, accepted: bool = True, at_time: float = 100.0) -> Book:
-    """A book whose token was fetched and arrived at `at_time`, and was presented."""
-    book = note(Book(user_id="u", provider=lambda: ""), E.FETCH_TOKEN, at(at_time), Settings())
-    book = note(
-        book, E.KEEP_TOKEN, at(at_time, Trigger.TOKEN_ARRIVED, result=Token("t", life)), Settings()
-    )
-    return note(book, E.ACCEPT_TOKEN, at(at_time), Settings()) if accepted else book
+A_USER = Context(user_id="u", provider=lambda: "")
+"""A user's, with a token provider."""
+
+
+def arrived(life: float | None, *, accepted: bool = True) -> Context:
+    """A context whose token was fetched and arrived at 100 s, and was presented."""
+    when = at(100.0, result=Token("t", life))
+    context = do.keep_token(do.fetch(A_USER, when), when)
+    return do.accept_token(context, when) if accepted else context
 
 
 @pytest.mark.parametrize(
@@ -274,43 +292,43 @@ def arrived(life: float | None, *, accepted: bool = True, at_time: float = 100.0
     ],
 )
 def test_a_token_is_renewed_in_time(life: float | None, now: float, waits: float | None) -> None:
-    assert renew_in(Wait(arrived(life), at(now), Settings(), 0.5)) == waits
+    assert renew_in(arrived(life), at(now)) == waits
 
 
 def test_without_a_token_nothing_is_renewed() -> None:
-    assert renew_in(Wait(Book(), at(0.0), Settings(), 0.0)) is None
-
-
-def test_a_token_that_the_backend_refused_is_renewed_as_soon_as_the_provider_may_be_asked() -> None:
-    for life in (3600.0, None):
-        book = note(arrived(life), E.SPEND_TOKEN, at(102.0), Settings())
-        assert renew_in(Wait(book, at(102.0), Settings(), 0.0)) == 3.0
-        assert retry_in(Wait(book, at(102.0), Settings(), 0.0)) == 3.0
-        assert renew_in(Wait(book, at(200.0), Settings(), 0.0)) == 0.0
+    assert renew_in(Context(), at(0.0)) is None
 
 
 @pytest.mark.parametrize("life", [3600.0, None])
-def test_a_renewal_that_could_not_be_presented_is_retried_soon_and_not_after_the_life_of_a_token_nobody_accepted(
+def test_a_token_that_the_backend_refused_is_renewed_as_soon_as_the_provider_may_be_asked(
+    life: float | None,
+) -> None:
+    context = do.spend_token(arrived(life), at(102.0))
+    assert renew_in(context, at(102.0)) == 3.0
+    assert retry_in(context, at(102.0)) == 3.0
+    assert renew_in(context, at(200.0)) == 0.0
+
+
+@pytest.mark.parametrize("life", [3600.0, None])
+def test_a_renewal_that_could_not_be_presented_is_retried_soon_whatever_the_life_of_its_token(
     life: float | None,
 ) -> None:
     """The backend still has the old token, whose time is nearly over: the new one's life says
     nothing about it.
     """
-    book = arrived(life, accepted=False)
-    assert renew_in(Wait(book, at(100.0), Settings(), 0.0)) == 5.0
+    assert renew_in(arrived(life, accepted=False), at(100.0)) == 5.0
 
 
 def test_after_a_failed_token_call_the_next_attempt_keeps_the_distance_of_token_calls() -> None:
     """While reconnecting the token call is the attempt: the backoff alone would call a broken
     provider twice a second.
     """
-    book = note(arrived(3600.0), E.FETCH_TOKEN, at(4000.0), Settings())
     failed = at(
-        4000.0, Trigger.TOKEN_FAILED, error=TokenProviderError("down"), lane=Lane.TOKEN, tag=1
+        4000.0, Settings(probe_interval=1.0), lane=Lane.TOKEN, error=TokenProviderError("down")
     )
-    book = note(book, E.COUNT_FAILURE, failed, Settings())
-    assert retry_in(Wait(book, failed, Settings(), 0.0)) >= 5.0
-    assert probe_in(Wait(book, failed, Settings(probe_interval=1.0), 0.0)) >= 5.0
+    context = do.count_failure(do.fetch(arrived(3600.0), failed), failed)
+    assert retry_in(context, failed) >= 5.0
+    assert probe_in(context, failed) >= 5.0
 
 
 @pytest.mark.parametrize(
@@ -331,7 +349,7 @@ def test_absurd_lives_become_lives_that_a_renewal_can_be_computed_from(
     raw = f"h.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.s"
     token = read_token(raw, user_id="u", spent=None, wall=1e9)
     assert token.life == life
-    waits = renew_in(Wait(attrs.evolve(arrived(3600.0), token=token), at(100.0), Settings(), 0.0))
+    waits = renew_in(attrs.evolve(arrived(3600.0), token=token), at(100.0))
     assert waits is not None
     assert 5.0 <= waits <= LONGEST_LIFE
 
@@ -339,7 +357,9 @@ def test_absurd_lives_become_lives_that_a_renewal_can_be_computed_from(
 # --- N4: updates keep their limit -----------------------------------------------------------------
 
 UPDATES = st.lists(
-    st.tuples(st.sampled_from(("acknowledged", "failed", "forgotten", "link lost")), ROLLS, PAUSES),
+    st.tuples(
+        st.sampled_from(("acknowledged", "failed", "forgotten", "link lost")), ENTROPY, PAUSES
+    ),
     min_size=1,
     max_size=40,
 )
@@ -349,63 +369,60 @@ UPDATES = st.lists(
 def test_n4_updates_keep_the_burst_of_every_window_across_shutdown_and_boot(
     settings: Settings, updates: Any, start: float
 ) -> None:
-    book, now, left = Book(), start, list[float]()
-    for end, roll, pause in updates:
-        book = note(
-            book, E.RECORD, at(now, asked=Asked(changes={"context.n": len(left)})), settings
-        )
-        now += update_in(Wait(book, at(now), settings, roll))
+    context, now, left = Context(), start, list[float]()
+    for end, entropy, pause in updates:
+        changes = Arguments(changes={"context.n": len(left)})
+        context = do.record(context, at(now, settings, arguments=changes))
+        now += update_in(context, at(now, settings, entropy))
         left.append(now)
-        book = note(book, E.SEND_UPDATE, at(now), settings)
+        context = do.send_update(context, at(now, settings))
         now += pause
         if end == "failed":
-            book = note(book, E.RESTORE, at(now, Trigger.UPDATE_FAILED, lane=Lane.UPDATE), settings)
+            context = do.restore(context, at(now, settings, lane=Lane.UPDATE))
         elif end == "link lost":
-            book = note(book, E.RESTORE, at(now, Trigger.LINK_LOST, lane=Lane.LINK), settings)
+            context = do.restore(context, at(now, settings))
         elif end == "forgotten":
-            book = note(note(book, E.DROP_UPDATES, at(now), settings), E.FORGET, at(now), settings)
+            context = do.forget(do.drop_updates(context, at(now)), at(now))
     burst, window = settings.update_burst, settings.update_window
     for first, beyond in zip(left, left[burst:], strict=False):
         assert no_sooner(beyond, first + window)
     # a long session does not remember every update it ever sent
-    assert len(book.updated_at) <= burst
+    assert len(context.updated_at) <= burst
 
 
-@given(settings=any_settings(), roll=ROLLS, now=st.floats(0.0, 1e6))
+@given(settings=any_settings(), now=st.floats(0.0, 1e6))
 def test_updates_that_follow_each_other_leave_together_at_the_end_of_the_interval(
-    settings: Settings, roll: float, now: float
+    settings: Settings, now: float
 ) -> None:
-    assert update_in(Wait(Book(), at(now), settings, roll)) == 0.0  # the first leaves at once
+    when = at(now, settings)
+    assert update_in(Context(), when) == 0.0  # the first leaves at once
     if settings.update_interval < settings.update_window:
-        book = note(Book(), E.SEND_UPDATE, at(now), settings)
-        assert no_sooner(update_in(Wait(book, at(now), settings, roll)), settings.update_interval)
+        assert no_sooner(update_in(do.send_update(Context(), when), when), settings.update_interval)
 
 
-@given(settings=any_settings(), roll=ROLLS, failures=st.integers(1, 2000))
+@given(settings=any_settings(), entropy=ENTROPY, failures=st.integers(1, 2000))
 def test_an_update_that_failed_is_retried_after_a_backoff(
-    settings: Settings, roll: float, failures: int
+    settings: Settings, entropy: bytes, failures: int
 ) -> None:
-    waits = update_in(Wait(Book(update_failures=failures), at(0.0), settings, roll))
+    waits = update_in(Context(update_failures=failures), at(0.0, settings, entropy))
     assert waits >= settings.backoff_min
 
 
 def test_a_caller_is_told_when_an_update_will_leave() -> None:
-    settings, online = Settings(), Book(up_at=0.0)
-    recorded = note(
-        online, E.RECORD, at(50.0, asked=Asked(changes={"context.page": "a"})), settings
-    )
-    sent = note(recorded, E.SEND_UPDATE, at(50.0), settings)
-    again = note(sent, E.RECORD, at(50.0, asked=Asked(changes={"context.page": "b"})), settings)
-    held = note(online, E.HOLD, at(50.0, asked=Asked(changes={"user.name": "n"})), settings)
-    for book, expected in (
+    one, other = (at(50.0, arguments=Arguments(changes={"context.page": p})) for p in "ab")
+    online = Context(up_at=0.0)
+    recorded = do.record(online, one)
+    sent = do.send_update(recorded, at(50.0))
+    again = do.record(sent, other)
+    for context, expected in (
         (online, 0.0),  # nothing to send
         (recorded, 0.0),
         (sent, 0.0),
         (again, 1.0),
         (attrs.evolve(again, up_at=None), math.inf),
-        (held, math.inf),
+        (do.hold(online, one), math.inf),
     ):
-        assert leaves_in(Wait(book, at(50.0), settings, 0.0)) == expected
+        assert leaves_in(context, at(50.0)) == expected
 
 
 # --- the names that the chart uses ----------------------------------------------------------------
@@ -415,31 +432,33 @@ def test_every_timer_of_the_chart_has_its_delay_and_no_delay_is_without_a_timer(
     assert set(DELAYS) == {spec.delay for spec in EFFECTS.values() if isinstance(spec, Arm)}
 
 
-@given(
-    settings=any_settings(),
-    roll=ROLLS,
-    now=st.floats(0.0, 1e6),
-    timeout=st.one_of(st.none(), SECONDS),
-)
+@given(settings=any_settings(), now=st.floats(0.0, 1e6), timeout=st.one_of(st.none(), SECONDS))
 def test_every_delay_of_a_call_s_own_bound_is_what_the_call_asked_for(
-    settings: Settings, roll: float, now: float, timeout: float | None
+    settings: Settings, now: float, timeout: float | None
 ) -> None:
-    asked = Asked(user_id="u", timeout=timeout)
-    for effect, name, default in (
-        (E.ARM_BOOT, "boot", settings.boot_timeout),
-        (E.ARM_IDENTIFY, "identify", settings.call_timeout),
+    when = at(now, settings, arguments=Arguments(user_id="u", timeout=timeout))
+    for reducer, name, default in (
+        (do.arm_boot, "boot", settings.boot_timeout),
+        (do.arm_identify, "identify", settings.call_timeout),
     ):
-        book = note(Book(), effect, at(now, asked=asked), settings)
-        waits = DELAYS[name](Wait(book, at(now), settings, roll))
+        waits = DELAYS[name](reducer(Context(), when), when)
         assert waits == pytest.approx(default if timeout is None else timeout, abs=1e-6)
 
 
 def test_silence_is_judged_from_the_last_sign_of_life() -> None:
     for heard, now, waits in ((100.0, 100.0, 35.0), (100.0, 120.0, 15.0), (100.0, 500.0, 0.0)):
-        assert DELAYS["silence"](Wait(Book(), at(now, heard_at=heard), Settings(), 0.0)) == waits
+        assert DELAYS["silence"](Context(), at(now, heard_at=heard)) == waits
 
 
 def test_an_identify_s_answer_is_no_reason_to_wait() -> None:
-    answered = at(5.0, Trigger.IDENTIFIED, result=IdentifyAnswer("u", True))
-    assert answered.retry_after is None
-    assert dial_in(Wait(Book(), answered, Settings(), 0.0)) == 0.0
+    answered = at(5.0, lane=Lane.IDENTIFY, result=IdentifyAnswer("u", True))
+    assert dial_in(Context(), answered) == 0.0
+
+
+@given(entropy=ENTROPY)
+def test_what_is_drawn_for_one_purpose_is_drawn_again_and_differs_from_any_other(
+    entropy: bytes,
+) -> None:
+    now = Now(0.0, entropy=entropy)
+    assert 0.0 <= now.roll("retry") < 1.0
+    assert now.draw("retry") == now.draw("retry") != now.draw("probe")

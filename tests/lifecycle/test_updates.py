@@ -3,23 +3,30 @@ remembers what they wrote last.
 
 The model knows nothing of how the record is kept. After every step it asks the one question that
 matters: *if from now on everything went well, would the backend have the last value of every key?*
-Only keys that were dropped aloud may be missing. That is asked for every way in which what is under
-way may end, since the functions are pure and a future can be played without living it.
+Only keys that were dropped with an event may be missing. That is asked for every way in which what
+is under way may end, since the functions are pure and a future can be played without living it.
+
+Then the rules one by one: the last writer wins, what is known or on its way is not sent again, what
+is newer is kept; and what a caller changes afterwards in place is another value.
 """
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from support_chat.arguments import asked_to_update
+from async_tests import in_virtual_time
 from support_chat.lifecycle import updates as u
 from support_chat.lifecycle.updates import NO_UPDATES, Updates
+from support_chat.testing.lives import Life
 from support_chat.values import Changes
 
 PATHS = st.sampled_from(("user.name", "user.email", "user.traits.plan", "context.page"))
@@ -120,7 +127,7 @@ class Writing(RuleBasedStateMachine):
         self.updates = u.drop_sent(self.updates)
 
     def forget_written(self, dropped: Changes) -> None:
-        """Dropped aloud, unless the caller has written something newer since."""
+        """Dropped with an event, unless the caller has written something newer since."""
         for path, value in dropped.items():
             if wire(self.written[path]) == wire(value):
                 del self.written[path]
@@ -283,33 +290,10 @@ def test_a_rejected_key_blocks_nothing_and_a_newer_value_of_it_is_kept() -> None
     assert (after.known, after.recorded, after.sent) == ({"a": 1}, {"b": 2}, {})
 
 
-def test_a_value_that_the_caller_changes_in_place_is_another_value() -> None:
-    """A list is recorded as it was when update() was called, else the backend would never hear of
-    the change.
-    """
-    tags = ["new"]
-    updates = u.record(NO_UPDATES, asked_to_update(None, None, {"tags": tags}).changes)
-    sent = u.take(updates)
-    tags.append("vip")
-    assert sent.sent == {"context.tags": ["new"]}
-    again = u.record(u.acknowledge(sent), asked_to_update(None, None, {"tags": tags}).changes)
-    assert again.recorded == {"context.tags": ["new", "vip"]}
-
-
 def test_the_functions_change_no_record_and_no_mapping_that_they_are_given() -> None:
-    changes = {"a": 1}
-    updates = Updates(
-        recorded={"a": 0},
-        sent={"b": 0},
-        held={"c": 0},
-        carried={"d": 0},
-        carried_held={"e": 0},
-        known={"f": 0},
-    )
-    before = [
-        dict(getattr(updates, name))
-        for name in ("recorded", "sent", "held", "carried", "carried_held", "known")
-    ]
+    changes: Changes = {"a": 1}
+    updates = Updates(*({field.name: 0} for field in attrs.fields(Updates)))
+    before = copy.deepcopy(updates)
     for function in (
         u.take,
         u.acknowledge,
@@ -318,17 +302,30 @@ def test_the_functions_change_no_record_and_no_mapping_that_they_are_given() -> 
         u.carry,
         u.become_user,
         u.unclaim,
+        u.nothing_is_known,
         u.drop_held,
         u.forget_target,
     ):
         assert function(updates) == function(updates)
     for write in (u.record, u.hold):
         assert write(updates, changes) == write(updates, changes)
-    assert changes == {"a": 1}
-    assert [
-        dict(getattr(updates, name))
-        for name in ("recorded", "sent", "held", "carried", "carried_held", "known")
-    ] == before
+    assert (changes, updates) == ({"a": 1}, before)
+
+
+@in_virtual_time
+async def test_a_value_that_the_caller_changes_in_place_is_another_value() -> None:
+    """A list is recorded as it was when update() was called, else the backend would never hear of
+    the change.
+    """
+    life, tags = Life(), ["new"]
+    await life.chat.boot()
+    for tag in ("vip", "loyal"):
+        await life.chat.update(context={"tags": tags})
+        tags.append(tag)
+        await asyncio.sleep(5.0)
+    sent = [call.request for call in life.log.of("link.update")]
+    assert sent == [{"context.tags": ["new"]}, {"context.tags": ["new", "vip"]}]
+    await life.end()
 
 
 def test_the_repr_of_a_record_shows_no_value() -> None:

@@ -277,9 +277,8 @@ async def a_guessed_visitor_is_nobody(attempt: Attempt) -> None:
         ):
             mine = await opened(url, guess)
             assert mine["visitorId"] != theirs["visitorId"]
-            assert (await ask(url, "/conversations", session=mine["session"])).json()[
-                "conversations"
-            ] == []
+            listed = await ask(url, "/conversations", session=mine["session"])
+            assert listed.json()["conversations"] == []
 
 
 async def a_guessed_session_is_none(attempt: Attempt) -> None:
@@ -312,22 +311,18 @@ async def a_retired_visitor_shows_nothing_of_the_user(attempt: Attempt) -> None:
         assert merged.json()["conversationsMoved"] == 1
         replayed = await opened(url, visitor)
         assert replayed["visitorId"] != before["visitorId"]
-        assert (await ask(url, "/conversations", session=replayed["session"])).json()[
-            "conversations"
-        ] == []
+        listed = await ask(url, "/conversations", session=replayed["session"])
+        assert listed.json()["conversations"] == []
 
 
 async def an_ended_session_stays_ended(attempt: Attempt) -> None:
     async with widget(attempt) as (_, url):
         visitor = secrets.token_urlsafe(32)
         begun = await opened(url, visitor)
-        assert (
-            await ask(url, "/sessions/shutdown", {}, session=begun["session"])
-        ).status_code == 204
-        assert (await ask(url, "/conversations", session=begun["session"])).status_code in (
-            401,
-            403,
-        )
+        ended = await ask(url, "/sessions/shutdown", {}, session=begun["session"])
+        assert ended.status_code == 204
+        listed = await ask(url, "/conversations", session=begun["session"])
+        assert listed.status_code in (401, 403)
         assert "error" in await opened(url, visitor, session=begun["session"])
 
 

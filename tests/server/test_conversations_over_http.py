@@ -21,9 +21,13 @@ def test_a_conversation_keeps_what_is_said_of_it_and_begins_once_for_each_client
 ) -> None:
     client.begin()
     begun: dict[str, object] = {
-        "message": "My export fails", "clientMessageId": "first", "subject": "Export", "tags": ["bug", "export"],
-        "customFields": {"plan": "pro", "seats": 3}, "metadata": {"page": {"path": ["a", None]}},
-    }  # fmt: skip
+        "message": "My export fails",
+        "clientMessageId": "first",
+        "subject": "Export",
+        "tags": ["bug", "export"],
+        "customFields": {"plan": "pro", "seats": 3},
+        "metadata": {"page": {"path": ["a", None]}},
+    }
     first = client.post("/conversations", begun).raise_for_status().json()
     again = client.post("/conversations", begun).raise_for_status().json()
 

@@ -91,11 +91,23 @@ def test_without_a_list_no_page_may_and_every_program_may() -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "*", "https://*", "https://*.*.example.com", "https://a.*.com", "https://app*.example.com", "app.example.com",
-        "https://app.example.com/", "https://app.example.com/path", "ftp://app.example.com", "https://", "https://app.example.com:port",
-        "https://app.example.com https://evil.org", "https://.+", "https://app.example.com\n", "",
+        "*",
+        "https://*",
+        "https://*.*.example.com",
+        "https://a.*.com",
+        "https://app*.example.com",
+        "https://.+",
+        "https://",
+        "app.example.com",
+        "ftp://app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://app.example.com:port",
+        "https://app.example.com https://evil.org",
+        "https://app.example.com\n",
+        "",
     ],
-)  # fmt: skip
+)
 def test_a_pattern_that_could_let_anybody_in_is_none(pattern: str) -> None:
     with pytest.raises(InvalidInputError, match="is no origin"):
         AllowedOrigins([pattern])

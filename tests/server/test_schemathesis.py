@@ -34,10 +34,18 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     )
     with served(tmp_path, "--opens-per-minute=0", "--requests-per-minute=0") as backend:
         command = [
-            str(Path(sys.executable).with_name("schemathesis")), "run", str(document), f"--url={backend.url}",
-            "--checks=all", "--phases=examples,coverage,fuzzing,stateful", f"--max-examples={EXAMPLES}", f"--seed={int(SEED, 16)}",
-            "--continue-on-failure", "--warnings=off", "--no-color",
-        ]  # fmt: skip
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            str(document),
+            f"--url={backend.url}",
+            "--checks=all",
+            "--phases=examples,coverage,fuzzing,stateful",
+            f"--max-examples={EXAMPLES}",
+            f"--seed={int(SEED, 16)}",
+            "--continue-on-failure",
+            "--warnings=off",
+            "--no-color",
+        ]
         environment = {
             **os.environ,
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",

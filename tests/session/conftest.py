@@ -5,10 +5,10 @@ Everything runs through the real `SupportChat` on virtual time. Behind the trans
 enough of a backend to be sure of what a caller sees: sessions that begin, resume and are revoked,
 and identifies that are committed once. The words of the log:
 
-    dial, token, identify, renew, send, revoke            an adapter was asked
-    update                                                changes were sent, by themselves or as the user's with an identify
-    write                                                 the storage holds something new
-    clear, clear-visitor                                  the storage lost a key of the user, or the visitor
+    dial, token, identify, renew, send, revoke    an adapter was asked
+    update                  changes were sent, by themselves or as the user's with an identify
+    write                   the storage holds something new
+    clear, clear-visitor    the storage lost a key of the user, or the visitor
 """
 
 from __future__ import annotations

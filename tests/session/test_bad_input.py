@@ -138,9 +138,9 @@ BAD_ARGUMENTS: dict[str, tuple[Make, str]] = {
         "conversation_id",
     ),
     "shutdown: a clear_storage in words": (
-        lambda chat: chat.shutdown(clear_storage="no"),
+        lambda chat: chat.shutdown(clear_storage="no"),  # type: ignore[arg-type]
         "clear_storage",
-    ),  # type: ignore[arg-type]
+    ),
     "events: no room": (lambda chat: chat.events(ErrorOccurred, buffer=0), "buffer"),
 }
 
@@ -172,11 +172,15 @@ def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_whe
 @pytest.mark.parametrize(
     "options",
     [
-        {"workspace_id": ""}, {"widget_id": "x" * 256}, {"scope": 7}, {"scope": ""}, {"settings": {"boot_timeout": 3}},
+        {"workspace_id": ""},
+        {"widget_id": "x" * 256},
+        {"scope": 7},
+        {"scope": ""},
+        {"settings": {"boot_timeout": 3}},
         {"token_provider": "eyJ"},
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_a_session_is_not_made_from_what_it_cannot_be_made_from(
     stage: Stage, options: dict[str, Any]
 ) -> None:

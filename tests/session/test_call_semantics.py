@@ -118,7 +118,8 @@ def test_a_call_is_a_coroutine_for_everything_that_takes_one(stage: Stage) -> No
 
     async def scenario() -> None:
         for means in (
-            by_create_task, by_task_group, by_gather, by_ensure_future, by_wait_for, by_shield, by_timeout, by_wait
+            by_create_task, by_task_group, by_gather, by_ensure_future,
+            by_wait_for, by_shield, by_timeout, by_wait,
         ):  # fmt: skip
             chat = stage.chat()
             call = chat.boot()

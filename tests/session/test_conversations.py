@@ -60,9 +60,7 @@ def test_reading_lowers_what_is_unread_and_says_so_once() -> None:
     run(scenario())
 
 
-def test_what_is_said_of_a_conversation_travels_with_its_first_message_and_belongs_to_the_session() -> (
-    None
-):
+def test_the_details_of_a_conversation_travel_with_its_first_message() -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:

@@ -25,7 +25,10 @@ if os.getuid() == 0:
 
 async def main():
     storage = SQLiteStorage(sys.argv[1] + "/chat.db")
-    chat = SupportChat(workspace_id="ws_1", widget_id="wgt_1", transport=RecordingTransport(), storage=storage)
+    transport = RecordingTransport()
+    chat = SupportChat(
+        workspace_id="ws_1", widget_id="wgt_1", transport=transport, storage=storage
+    )
     told = []
     for call in (chat.load, chat.boot):
         try:

@@ -34,7 +34,9 @@ CODE, OPERATION, OLD, NEW, FOLDER = sys.argv[1:]
 
 
 def dying_before(n):
-    """Lets this process die before the nth of the calls by which the storage changes something, or once a file is open."""
+    """Lets this process die before the nth of the calls by which the storage changes something, or
+    once a file is open.
+    """
     seen, synced = 0, set()
 
     def guarded(name, call):
@@ -45,8 +47,9 @@ def dying_before(n):
                 os._exit(9)
             if name == "fsync":
                 synced.add(os.fstat(arguments[0]).st_ino)
-            if name == "replace" and not {os.stat(arguments[0]).st_ino} & synced and "corrupt" not in arguments[1]:
-                os.truncate(arguments[0], os.path.getsize(arguments[0]) // 2)
+            if name == "replace" and "corrupt" not in arguments[1]:
+                if os.stat(arguments[0]).st_ino not in synced:
+                    os.truncate(arguments[0], os.path.getsize(arguments[0]) // 2)
             answer = call(*arguments, **options)
             if name == "open" and (seen := seen + 1) == n:
                 os._exit(9)  # opened, and emptied if it was opened for that, but not written
@@ -92,8 +95,10 @@ async def clear(storage):
         if key == "secret":
             await storage.delete(key)
     await storage.aclose()
-    contents = b"".join(open(os.path.join(FOLDER, name), "rb").read() for name in os.listdir(FOLDER))
-    return [word for word in (OLD, NEW) if word.encode() in contents or b64encode(word.encode())[:32] in contents]
+    files = [os.path.join(FOLDER, name) for name in os.listdir(FOLDER)]
+    contents = b"".join(open(file, "rb").read() for file in files)
+    forms = {word: (word.encode(), b64encode(word.encode())[:32]) for word in (OLD, NEW)}
+    return [word for word in forms if any(form in contents for form in forms[word])]
 
 
 def after_death(n):
@@ -109,13 +114,13 @@ def after_death(n):
     return bool(died)
 
 
-n, died = 0, True
-while died:
-    n += 1
+for n in range(1, 1000):
     died = after_death(n)
     found = asyncio.run(look(eval(CODE)))
     after_death(n)
     print(json.dumps({"died": died, "left": asyncio.run(clear(eval(CODE))), **found}), flush=True)
+    if not died:
+        break
 '''
 
 

@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import pytest
 
+from async_tests import in_real_time
+from storages import using
 from support_chat.errors import StorageError
 from support_chat.ports import Storage
 from support_chat_adapters.storage import FileStorage, SQLiteStorage
@@ -29,17 +31,6 @@ Warned = Callable[[], list[str]]
 NAMES = {"file": "chat.json", "sqlite": "chat.db"}
 
 on_both = pytest.mark.parametrize("place", list(NAMES), indirect=True)
-
-
-def using(place: Place, use: Callable[[Storage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        storage = place.open()
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
 
 
 def file_of(place: Place) -> Path:
@@ -61,7 +52,7 @@ def filled(place: Place) -> bytes:
         for i in range(60):
             await storage.create(f"key {i}", f"value {i} " + "é" * 100)
 
-    using(place, fill)
+    using(place.open(), fill)
     return file_of(place).read_bytes()
 
 
@@ -149,8 +140,8 @@ def test_a_damaged_file_is_reported_set_aside_and_survived(
     name = NAMES[place.kind]
     damaged = damage(filled(place))
     file_of(place).write_bytes(damaged)
-    using(place, use)
-    assert using(place, lambda storage: storage.get("key 1")) == "newer"
+    using(place.open(), use)
+    assert using(place.open(), lambda storage: storage.get("key 1")) == "newer"
     assert aside(place) == {f"{name}.corrupt-1": damaged}
     assert warned() == []
 
@@ -168,18 +159,17 @@ OPERATIONS: list[Callable[[Storage], Awaitable[object]]] = [
 @pytest.mark.parametrize(
     "operation", range(len(OPERATIONS)), ids=["get", "create", "replace", "delete", "keys"]
 )
-def test_whichever_operation_meets_the_damage_survives_it(
+@in_real_time
+async def test_whichever_operation_meets_the_damage_survives_it(
     place: Place, operation: int, warned: Warned
 ) -> None:
-    async def use(storage: Storage) -> None:
+    await asyncio.to_thread(filled, place)
+    async with contextlib.aclosing(place.open()) as storage:
         if place.kind == "sqlite":
             await storage.keys()  # a file that is damaged while it is open, too
         file_of(place).write_bytes(garbage(file_of(place).read_bytes()))
         await OPERATIONS[operation](storage)
         assert len(warned()) == 1
-
-    filled(place)
-    using(place, use)
 
 
 @on_both
@@ -188,7 +178,7 @@ def test_what_was_set_aside_before_is_never_overwritten(place: Place, warned: Wa
     (place.folder / f"{name}.corrupt-2").write_text("of long ago")
     for i in range(3):
         file_of(place).write_text(f"damaged {i}")
-        using(place, lambda storage: storage.keys())
+        using(place.open(), lambda storage: storage.keys())
     assert aside(place) == {
         f"{name}.corrupt-1": b"damaged 0",
         f"{name}.corrupt-2": b"of long ago",
@@ -201,7 +191,7 @@ def test_what_was_set_aside_before_is_never_overwritten(place: Place, warned: Wa
 @on_both
 def test_an_empty_file_is_an_empty_storage(place: Place, warned: Warned) -> None:
     file_of(place).touch()
-    assert using(place, lambda storage: storage.create("key", "one")) == "one"
+    assert using(place.open(), lambda storage: storage.create("key", "one")) == "one"
     assert aside(place) == {}
     assert warned() == []
 
@@ -234,7 +224,7 @@ def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(
         damaged[at] ^= 1 << chance.randrange(8)
         file_of(place).write_bytes(damaged)
         try:
-            using(place, use)
+            using(place.open(), use)
         except StorageError as error:
             if (place.kind, at, error.reason) != ("sqlite", READ_ONLY, "SQLITE_READONLY"):
                 raise
@@ -284,7 +274,7 @@ def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_
                 orders.write("go\n")
                 orders.flush()
             answers = {reports.readline().strip() for _, reports in pipes}
-            assert answers == {using(place, lambda storage: storage.get("key"))}
+            assert answers == {using(place.open(), lambda storage: storage.get("key"))}
             assert len(aside(place)) == i + 1, "only what was damaged is set aside, once"
     assert sorted(aside(place).values()) == sorted(b"damaged %d" % i for i in range(rounds))
 
@@ -299,31 +289,29 @@ def test_damage_anywhere_in_the_table_is_found_when_the_file_is_opened_not_when_
         file_of(place).write_bytes(
             content[: page * 4096] + b"\xa5" * 4096 + content[(page + 1) * 4096 :]
         )
-        assert using(place, lambda storage: storage.get("key 0")) is None
+        assert using(place.open(), lambda storage: storage.get("key 0")) is None
         assert len(warned()) == 1
 
 
-def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(
+@in_real_time
+async def test_a_process_that_has_the_file_open_follows_when_another_sets_it_aside(
     tmp_path: Path, warned: Warned
 ) -> None:
-    async def main() -> None:
-        unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
-        for i in range(60):
-            await unaware.create(f"key {i}", "x" * 200)
-        content = bytearray(path.read_bytes())
-        content[-4096:] = b"\xa5" * 4096
-        path.write_bytes(content)
-        await finder.keys()
-        assert len(warned()) == 1
-        assert await finder.create("key 0", "the finder's") == "the finder's"
-        assert await unaware.create("key 0", "the unaware's") == "the finder's"
-        assert await unaware.replace("key 0", "the finder's", "ours") == "ours"
-        assert await finder.get("key 0") == "ours"
-        await unaware.aclose()
-        await finder.aclose()
-
     path = tmp_path / "chat.db"
-    asyncio.run(main())
+    unaware, finder = SQLiteStorage(path), SQLiteStorage(path)
+    for i in range(60):
+        await unaware.create(f"key {i}", "x" * 200)
+    content = bytearray(path.read_bytes())
+    content[-4096:] = b"\xa5" * 4096
+    path.write_bytes(content)
+    await finder.keys()
+    assert len(warned()) == 1
+    assert await finder.create("key 0", "the finder's") == "the finder's"
+    assert await unaware.create("key 0", "the unaware's") == "the finder's"
+    assert await unaware.replace("key 0", "the finder's", "ours") == "ours"
+    assert await finder.get("key 0") == "ours"
+    await unaware.aclose()
+    await finder.aclose()
 
 
 def test_the_journals_of_a_database_are_set_aside_with_it(tmp_path: Path) -> None:
@@ -370,24 +358,22 @@ WRONG = [
 
 
 @pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
-def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
+@in_real_time
+async def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
     tmp_path: Path, damage: Callable[[sqlite3.Connection], None], warned: Warned
 ) -> None:
-    async def main() -> None:
-        storage = SQLiteStorage(path)
-        await storage.create("key", "one")
-        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            damage(connection)
-        await storage.aclose()
-        storage = SQLiteStorage(path)
-        await storage.keys()
-        assert await storage.get("key") is None
-        assert len(warned()) == 1
-        assert await storage.create("key", "two") == "two"
-        await storage.aclose()
-
     path = tmp_path / "chat.db"
-    asyncio.run(main())
+    storage = SQLiteStorage(path)
+    await storage.create("key", "one")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        damage(connection)
+    await storage.aclose()
+    storage = SQLiteStorage(path)
+    await storage.keys()
+    assert await storage.get("key") is None
+    assert len(warned()) == 1
+    assert await storage.create("key", "two") == "two"
+    await storage.aclose()
 
 
 def test_a_folder_where_nothing_can_be_set_aside_is_told(

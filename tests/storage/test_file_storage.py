@@ -10,34 +10,26 @@ import os
 import stat
 import subprocess
 import sys
-import threading
-import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from async_tests import in_real_time
+from storages import (
+    in_a_folder_that_is_a_file,
+    in_a_missing_folder,
+    names,
+    using,
+    where_a_folder_is,
+)
 from support_chat.errors import InvalidInputError, StorageError
-from support_chat.testing import run
 from support_chat_adapters.storage import FileLock, FileStorage
 
 T = TypeVar("T")
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes and links are POSIX")
-
-
-def using(storage: FileStorage, use: Callable[[FileStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return run(main())
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
 
 
 def mode(path: Path) -> int:
@@ -45,12 +37,6 @@ def mode(path: Path) -> int:
 
 
 # --- the file -------------------------------------------------------------------------------------
-
-
-def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
-    path = tmp_path / "chat.json"
-    assert using(FileStorage(path), lambda storage: storage.create("key", "one")) == "one"
-    assert using(FileStorage(str(path)), lambda storage: storage.get("key")) == "one"
 
 
 def test_it_is_a_json_object_that_people_can_read(tmp_path: Path) -> None:
@@ -107,17 +93,6 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
     assert using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.get("key")) == "one"
 
 
-def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    storage = FileStorage("chat.json")
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    using(storage, lambda storage: storage.create("key", "one"))
-    assert (tmp_path / "chat.json").exists()
-
-
 DEFAULT = """
 import asyncio
 from support_chat_adapters.storage import FileStorage
@@ -165,35 +140,24 @@ def test_the_extra_is_asked_for_only_without_a_path(
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
-def a_missing_folder(folder: Path) -> Path:
-    return folder / "missing" / "chat.json"
-
-
-def a_folder_that_is_a_file(folder: Path) -> Path:
-    (folder / "file").touch()
-    return folder / "file" / "chat.json"
-
-
-def a_folder_itself(folder: Path) -> Path:
-    (folder / "chat.json").mkdir()
-    return folder / "chat.json"
-
-
-FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
-    (a_missing_folder, "No such file or directory. Create its folder", "FileNotFoundError"),
-    (a_folder_that_is_a_file, "Not a directory. Create its folder", "NotADirectoryError"),
-    (a_folder_itself, "Is a directory. Check the file", "IsADirectoryError"),
+UNUSABLE: list[tuple[Callable[[Path], Path], str, str]] = [
+    (in_a_missing_folder, "No such file or directory. Create its folder", "FileNotFoundError"),
+    (in_a_folder_that_is_a_file, "Not a directory. Create its folder", "NotADirectoryError"),
+    (where_a_folder_is, "Is a directory. Check the file", "IsADirectoryError"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS]
+    ("spoilt", "words", "reason"), UNUSABLE, ids=[spoilt.__name__ for spoilt, _, _ in UNUSABLE]
 )
 def test_an_unusable_file_is_named_with_the_way_out(
-    tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str
+    tmp_path: Path, spoilt: Callable[[Path], Path], words: str, reason: str
 ) -> None:
     with pytest.raises(StorageError) as caught:
-        using(FileStorage(fault(tmp_path)), lambda storage: storage.create("key", "a secret"))
+        using(
+            FileStorage(spoilt(tmp_path / "chat.json")),
+            lambda storage: storage.create("key", "a secret"),
+        )
     assert words in caught.value.message
     assert "'chat.json" in caught.value.message
     assert str(tmp_path) not in repr(caught.value)  # a folder's name may be a person's
@@ -202,10 +166,14 @@ def test_an_unusable_file_is_named_with_the_way_out(
     assert not caught.value.recoverable
 
 
-def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
+@in_real_time
+async def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def use(storage: FileStorage) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with aclosing(FileStorage(tmp_path / "chat.json")) as storage:
         await storage.create("key", "one")
         with monkeypatch.context() as patch:
             patch.setattr("os.fsync", full)
@@ -215,24 +183,23 @@ def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
         assert await storage.get("key") == "one"
         assert names(tmp_path) == ["chat.json", "chat.json.lock"]
 
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
 
-    using(FileStorage(tmp_path / "chat.json"), use)
-
-
-def test_text_that_utf8_cannot_carry_is_a_storage_error_and_changes_nothing(tmp_path: Path) -> None:
-    async def use(storage: FileStorage) -> None:
+@in_real_time
+async def test_text_that_utf8_cannot_carry_is_a_storage_error_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with aclosing(FileStorage(tmp_path / "chat.json")) as storage:
         await storage.create("key", "one")
         with pytest.raises(StorageError, match="pass clean text"):
             await storage.create("another key", "\ud800")
         assert list(await storage.keys()) == ["key"]
 
-    using(FileStorage(tmp_path / "chat.json"), use)
 
-
-def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path: Path) -> None:
-    async def use(storage: FileStorage) -> None:
+@in_real_time
+async def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(
+    tmp_path: Path,
+) -> None:
+    async with aclosing(FileStorage(tmp_path / "chat.json", timeout=0.01)) as storage:
         with FileLock(tmp_path / "chat.json.lock").held():
             with pytest.raises(
                 StorageError, match=r"kept by another process for 0\.01 s\. Try again"
@@ -240,8 +207,6 @@ def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path:
                 await storage.create("key", "one")
             assert caught.value.recoverable
         assert await storage.create("key", "two") == "two"
-
-    using(FileStorage(tmp_path / "chat.json", timeout=0.01), use)
 
 
 def test_arguments_that_cannot_be_are_refused_at_once() -> None:
@@ -254,38 +219,16 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
 # --- its thread -----------------------------------------------------------------------------------
 
 
-def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
-    async def main() -> None:
-        storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
-        with FileLock(tmp_path / "chat.json.lock").held():
-            waiting = asyncio.create_task(storage.create("key", "one"))
-            await asyncio.sleep(0)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-        assert await storage.create("key", "two") in {"one", "two"}
-        await storage.aclose()
-
-    asyncio.run(main())
-
-
-def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:
-    storage = FileStorage(tmp_path / "dropped.json")
-    asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
-    (thread,) = [
-        thread for thread in threading.enumerate() if thread.name == "FileStorage dropped.json"
-    ]
-    assert thread.daemon
-    with pytest.warns(
-        ResourceWarning, match=r"unclosed <FileStorage 'dropped.json'>; call its aclose\(\)"
-    ):
-        del storage
-    thread.join()
-
-
-def test_dropping_an_unused_or_closed_storage_is_silent(tmp_path: Path) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        FileStorage(tmp_path / "chat.json")
-        using(FileStorage(tmp_path / "chat.json"), lambda storage: storage.keys())
-    assert caught == []
+@in_real_time
+async def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(
+    tmp_path: Path,
+) -> None:
+    storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
+    with FileLock(tmp_path / "chat.json.lock").held():
+        waiting = asyncio.create_task(storage.create("key", "one"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert await storage.create("key", "two") in {"one", "two"}
+    await storage.aclose()

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +21,8 @@ import pytest
 from keyring.backends import chainer
 from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
+from async_tests import in_real_time
+from storages import using
 from support_chat import SupportChat
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import RecordingTransport
@@ -86,16 +89,6 @@ def own_folder_for_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
-def using(storage: KeyringStorage, use: Callable[[KeyringStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
-
-
 # --- found unusable at load -----------------------------------------------------------------------
 
 UNUSABLE: list[tuple[str, Any, str]] = [
@@ -148,38 +141,35 @@ def test_a_keyring_that_cannot_be_used_is_found_out_by_the_first_get(
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_session_finds_it_out_when_it_is_loaded_and_has_not_dialled() -> None:
-    async def main() -> None:
-        storage = KeyringStorage(keyring=dict_keyring(set=KeyringLocked()))
-        transport = RecordingTransport()
-        chat = SupportChat(
-            workspace_id="acme", widget_id="help", transport=transport, storage=storage
-        )
-        with pytest.raises(StorageError, match="it is locked"):
-            await chat.boot()
-        assert transport.log.names() == []
-        await chat.destroy()
-        await storage.aclose()
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_session_finds_it_out_when_it_is_loaded_and_has_not_dialled() -> None:
+    storage = KeyringStorage(keyring=dict_keyring(set=KeyringLocked()))
+    transport = RecordingTransport()
+    chat = SupportChat(workspace_id="acme", widget_id="help", transport=transport, storage=storage)
+    with pytest.raises(StorageError, match="it is locked"):
+        await chat.boot()
+    assert transport.log.names() == []
+    await chat.destroy()
+    await storage.aclose()
 
 
-def test_the_keyring_is_tried_once_and_again_only_after_it_failed() -> None:
-    async def use(storage: KeyringStorage) -> None:
+@in_real_time
+async def test_the_keyring_is_tried_once_and_again_only_after_it_failed() -> None:
+    keyring = dict_keyring(set=KeyringLocked())
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         with pytest.raises(StorageError):
             await storage.get("key")
         keyring.failing.clear()
         for _ in range(3):
             assert await storage.get("key") is None
-
-    keyring = dict_keyring(set=KeyringLocked())
-    using(KeyringStorage(keyring=keyring), use)
     assert keyring.calls.count("set %probe") == 2
     assert keyring.entries == {}
 
 
-def test_a_keyring_that_is_locked_later_is_told_and_works_again_when_it_is_unlocked() -> None:
-    async def use(storage: KeyringStorage) -> None:
+@in_real_time
+async def test_a_keyring_that_is_locked_later_is_told_and_works_again_when_it_is_unlocked() -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         await storage.create("key", "one")
         keyring.failing = {"get": KeyringLocked(), "set": KeyringLocked()}
         with pytest.raises(StorageError, match="it is locked") as caught:
@@ -188,15 +178,14 @@ def test_a_keyring_that_is_locked_later_is_told_and_works_again_when_it_is_unloc
         keyring.failing = {}
         assert await storage.replace("key", "one", "two") == "two"
 
-    keyring = dict_keyring()
-    using(KeyringStorage(keyring=keyring), use)
-
 
 # --- entries --------------------------------------------------------------------------------------
 
 
-def test_each_value_is_an_entry_of_its_own_that_is_gone_when_it_is_deleted() -> None:
-    async def use(storage: KeyringStorage) -> None:
+@in_real_time
+async def test_each_value_is_an_entry_of_its_own_that_is_gone_when_it_is_deleted() -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         await storage.create("support-chat/acme/Help/visitor", "one")
         assert keyring.entries == {
             "support-chat/acme/%48elp/visitor": "one",
@@ -205,20 +194,16 @@ def test_each_value_is_an_entry_of_its_own_that_is_gone_when_it_is_deleted() -> 
         await storage.delete("support-chat/acme/Help/visitor", "absent")
         assert keyring.entries == {}
 
-    keyring = dict_keyring()
-    using(KeyringStorage(keyring=keyring), use)
 
-
-def test_keys_that_a_careless_keyring_would_mix_up_are_kept_apart() -> None:
-    async def use(storage: KeyringStorage) -> None:
+@in_real_time
+async def test_keys_that_a_careless_keyring_would_mix_up_are_kept_apart() -> None:
+    async with aclosing(KeyringStorage(keyring=dict_keyring())) as storage:
         keys = ["", "key", "KEY", "%6bey", "index", "%index", "%probe", "a\0b", "kéy", "%"]
         for key in keys:
             assert await storage.create(key, f"of {key}") == f"of {key}"
         for key in keys:
             assert await storage.get(key) == f"of {key}"
         assert sorted(await storage.keys()) == sorted(keys)
-
-    using(KeyringStorage(keyring=dict_keyring()), use)
 
 
 def test_text_that_utf8_cannot_carry_is_a_storage_error() -> None:
@@ -258,10 +243,12 @@ def test_the_lock_lies_in_the_folder_for_temporary_files_one_for_each_service(
 
 
 @pytest.mark.parametrize("content", ["not JSON", "{}", "7", "[7]", '["key"', "[" * 100_000])
-def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read(
+@in_real_time
+async def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read(
     content: str, warned: Warned
 ) -> None:
-    async def use(storage: KeyringStorage) -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         await storage.create("key", "one")
         for n in (1, 2):
             keyring.entries["%index"] = content
@@ -273,15 +260,14 @@ def test_a_damaged_list_is_set_aside_and_takes_up_each_key_again_when_it_is_read
             assert await storage.create("key", "two") == "one"
             assert list(await storage.keys()) == ["key"]
 
-    keyring = dict_keyring()
-    using(KeyringStorage(keyring=keyring), use)
-
 
 @pytest.mark.parametrize("content", [b"\xff", 7], ids=["bytes that are no text", "a number"])
-def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
+@in_real_time
+async def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
     content: object, warned: Warned
 ) -> None:
-    async def use(storage: KeyringStorage) -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         await storage.create("key", "one")
         keyring.entries["key"] = content
         assert list(await storage.keys()) == ["key"]
@@ -292,47 +278,29 @@ def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
         assert len(warned()) == 1
         assert list(await storage.keys()) == ["key"]
 
-    keyring = dict_keyring()
-    using(KeyringStorage(keyring=keyring), use)
-
 
 # --- the rest -------------------------------------------------------------------------------------
 
 
-def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
+@in_real_time
+async def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> None:
     class Asking(DictKeyring):
         def get_password(self, service: str, username: str) -> str | None:
             asked.set()
             answered.wait()
             return super().get_password(service, username)
 
-    async def main() -> None:
-        storage = KeyringStorage("asking", keyring=cast("Any", Asking()))
-        waiting = asyncio.create_task(storage.get("key"))
-        await asyncio.to_thread(asked.wait)
-        assert not waiting.done()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        answered.set()
-        assert await storage.create("key", "one") == "one"
-        await storage.aclose()
-
     asked, answered = threading.Event(), threading.Event()
-    asyncio.run(main())
-
-
-def test_dropping_an_open_storage_warns_and_ends_its_thread() -> None:
-    storage = KeyringStorage("dropped", keyring=dict_keyring())
-    asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
-    (thread,) = [
-        thread for thread in threading.enumerate() if thread.name == "KeyringStorage dropped"
-    ]
-    with pytest.warns(
-        ResourceWarning, match=r"unclosed <KeyringStorage 'dropped'>; call its aclose\(\)"
-    ):
-        del storage
-    thread.join()
+    storage = KeyringStorage("asking", keyring=cast("Any", Asking()))
+    waiting = asyncio.create_task(storage.get("key"))
+    await asyncio.to_thread(asked.wait)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    answered.set()
+    assert await storage.create("key", "one") == "one"
+    await storage.aclose()
 
 
 def test_arguments_that_cannot_be_are_refused_at_once() -> None:

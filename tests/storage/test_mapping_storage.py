@@ -13,28 +13,20 @@ import shelve
 import sys
 import threading
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
 import pytest
 
+from async_tests import in_real_time
+from storages import using
 from support_chat.errors import StorageError
 from support_chat_adapters.storage import FileLock, MappingStorage
 
 T = TypeVar("T")
 Warned = Callable[[], list[str]]
-
-
-def using(storage: MappingStorage, use: Callable[[MappingStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
 
 
 def test_the_values_are_the_mappings_own_entries_and_stay_when_the_storage_is_closed() -> None:
@@ -106,7 +98,8 @@ def test_two_storages_on_one_mapping_are_atomic_against_each_other() -> None:
 # --- its lock -------------------------------------------------------------------------------------
 
 
-def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
+@in_real_time
+async def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
     class Watched(dict[str, str]):
         def __getitem__(self, key: str) -> str:
             assert log[-1] == "in"
@@ -122,23 +115,27 @@ def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> None:
         yield
         log.append("out")
 
-    async def use(storage: MappingStorage) -> None:
+    log = ["out"]
+    async with contextlib.aclosing(MappingStorage(Watched(), lock=lock)) as storage:
         await storage.create("key", "one")
         await storage.replace("key", "one", "two")
         await storage.get("key")
         await storage.keys()
         await storage.delete("key")
-
-    log = ["out"]
-    using(MappingStorage(Watched(), lock=lock), use)
     assert log == ["out", *["in", "out"] * 5]
 
 
-def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_path: Path) -> None:
+@in_real_time
+async def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(
+    tmp_path: Path,
+) -> None:
     def no_lock() -> contextlib.AbstractContextManager[None]:
         raise RuntimeError("a secret")
 
-    async def use(storage: MappingStorage) -> None:
+    mapping = dict[str, str]()
+    async with contextlib.aclosing(
+        MappingStorage(mapping, lock=FileLock(tmp_path / "lock", timeout=0.01).held)
+    ) as storage:
         with (
             FileLock(tmp_path / "lock").held(),
             pytest.raises(StorageError, match="kept by another process"),
@@ -147,9 +144,6 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_and_nothing_is_done(tmp_pa
         with pytest.raises(StorageError, match="RuntimeError") as caught:
             await MappingStorage(mapping, lock=no_lock).create("key", "one")
         assert "a secret" not in repr(caught.value)
-
-    mapping = dict[str, str]()
-    using(MappingStorage(mapping, lock=FileLock(tmp_path / "lock", timeout=0.01).held), use)
     assert mapping == {}
 
 
@@ -166,8 +160,10 @@ class Syncing(dict[str, str]):
         self.synced.append(dict(self))
 
 
-def test_after_each_change_the_mapping_is_told_to_write() -> None:
-    async def use(storage: MappingStorage) -> None:
+@in_real_time
+async def test_after_each_change_the_mapping_is_told_to_write() -> None:
+    mapping = Syncing()
+    async with contextlib.aclosing(MappingStorage(mapping)) as storage:
         await storage.get("key")
         await storage.keys()
         assert mapping.synced == []
@@ -175,9 +171,6 @@ def test_after_each_change_the_mapping_is_told_to_write() -> None:
         await storage.replace("key", "one", "two")
         await storage.delete("key")
         assert mapping.synced == [{"key": "one"}, {"key": "two"}, {}]
-
-    mapping = Syncing()
-    using(MappingStorage(mapping), use)
 
 
 def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path: Path) -> None:
@@ -281,32 +274,33 @@ def test_a_closed_shelf_is_a_storage_error(tmp_path: Path) -> None:
         using(MappingStorage(shelf), lambda storage: storage.get("key"))
 
 
-def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(
+@in_real_time
+async def test_a_value_that_a_shelf_cannot_read_is_reported_and_survived(
     tmp_path: Path, warned: Warned
 ) -> None:
-    async def use(storage: MappingStorage) -> None:
-        for _ in range(2):
-            cast("Any", shelf).dict[b"key"] = b"no pickle"
-            assert await storage.get("key") is None
-            assert "'key' of the mapping is damaged: it cannot be read" in warned()[0]
-            assert await storage.create("key", "one") == "one"
-        warned()
-        cast("Any", shelf).dict[b"key"] = b""
-        await storage.delete("key")
-        assert list(await storage.keys()) == []
-
     with shelve.open(str(tmp_path / "shelf")) as shelf:
-        using(MappingStorage(shelf), use)
+        async with contextlib.aclosing(MappingStorage(shelf)) as storage:
+            for _ in range(2):
+                cast("Any", shelf).dict[b"key"] = b"no pickle"
+                assert await storage.get("key") is None
+                assert "'key' of the mapping is damaged: it cannot be read" in warned()[0]
+                assert await storage.create("key", "one") == "one"
+            warned()
+            cast("Any", shelf).dict[b"key"] = b""
+            await storage.delete("key")
+            assert list(await storage.keys()) == []
 
 
 # --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [7, None, b"bytes", ["list"]], ids=repr)
-def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
+@in_real_time
+async def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
     value: object, warned: Warned
 ) -> None:
-    async def use(storage: MappingStorage) -> None:
+    mapping: dict[Any, Any] = {"key": value, "key:corrupt-1": "of long ago", 7: "theirs"}
+    async with contextlib.aclosing(MappingStorage(mapping)) as storage:
         assert await storage.get("key") is None
         (warning,) = warned()
         assert f"of type {type(value).__name__}" in warning
@@ -316,9 +310,6 @@ def test_a_value_that_is_not_text_is_reported_set_aside_and_survived(
         assert sorted(await storage.keys()) == ["key", "key:corrupt-1", "key:corrupt-2"]
         await storage.delete(*await storage.keys())
         assert mapping == {7: "theirs"}
-
-    mapping: dict[Any, Any] = {"key": value, "key:corrupt-1": "of long ago", 7: "theirs"}
-    using(MappingStorage(mapping), use)
 
 
 def test_its_repr_names_the_kind_of_mapping_and_shows_nothing_of_it() -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,6 +17,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from async_tests import in_real_time
 from redis_server import free_port, is_installed, redis_server
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.storage import RedisStorage
@@ -36,16 +38,6 @@ def prefix(request: pytest.FixtureRequest) -> str:
     return f"{request.node.name}:"
 
 
-def using(storage: RedisStorage, use: Callable[[RedisStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return asyncio.run(main())
-
-
 def a_client(url: str, **options: Any) -> Any:
     """A client of the test's own (Any: redis-py leaves much of it without types)."""
     return cast("Any", redis.asyncio.Redis).from_url(url, **options)
@@ -54,10 +46,11 @@ def a_client(url: str, **options: Any) -> Any:
 # --- lifetimes ------------------------------------------------------------------------------------
 
 
-def test_a_value_expires_so_long_after_it_was_last_used(
+@in_real_time
+async def test_a_value_expires_so_long_after_it_was_last_used(
     redis_place: RedisPlace, prefix: str
 ) -> None:
-    async def use(storage: RedisStorage) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix, ttl=60.5)) as storage:
         operations: list[Callable[[], Awaitable[object]]] = [
             lambda: storage.create("key", "one"),
             lambda: storage.create("key", "two"),
@@ -77,16 +70,13 @@ def test_a_value_expires_so_long_after_it_was_last_used(
         assert await storage.get("key") is None
         assert await storage.keys() == []
 
-    using(RedisStorage(redis_place.url, prefix=prefix, ttl=60.5), use)
 
-
-def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix)) as storage:
         await storage.create("key", "one")
         await storage.replace("key", "one", "two")
         await storage.get("key")
-
-    using(RedisStorage(redis_place.url, prefix=prefix), use)
     with redis_place.client() as client:
         assert client.pttl(f"{prefix}key") == -1
 
@@ -94,18 +84,17 @@ def test_without_a_ttl_nothing_expires(redis_place: RedisPlace, prefix: str) -> 
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace) -> None:
-    async def use(storage: RedisStorage) -> None:
-        await storage.create("key", "one")
-        assert await storage.keys() == ["key"]
-        await storage.delete(*await storage.keys())
-
+@in_real_time
+async def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace) -> None:
     with redis_place.client() as client:
         client.set("own*x:theirs", "theirs")
         client.set("own*[?]", "theirs")
         client.set("OWN*[?]:theirs", "theirs")
         client.set(b"own*[?]:\xff", "no text, so no key of ours")
-        using(RedisStorage(redis_place.url, prefix="own*[?]:"), use)
+        async with aclosing(RedisStorage(redis_place.url, prefix="own*[?]:")) as storage:
+            await storage.create("key", "one")
+            assert await storage.keys() == ["key"]
+            await storage.delete(*await storage.keys())
         assert client.exists("own*x:theirs", "own*[?]", "OWN*[?]:theirs", b"own*[?]:\xff") == 4
 
 
@@ -114,28 +103,28 @@ def test_it_sees_and_removes_nothing_outside_its_prefix(redis_place: RedisPlace)
 
 @needs_redis
 @pytest.mark.parametrize("own_client", [False, True], ids=["by URL", "with a client"])
-def test_a_server_that_restarts_between_two_calls_is_found_again(
+@in_real_time
+async def test_a_server_that_restarts_between_two_calls_is_found_again(
     tmp_path: Path, own_client: bool
 ) -> None:
-    async def main() -> None:
-        with redis_server(tmp_path, port=port) as url:
-            client = a_client(url)
-            storage = RedisStorage(client if own_client else url)
-            assert await storage.create("key", "one") == "one"
-            await client.save()
-        with redis_server(tmp_path, port=port):
-            assert await storage.replace("key", "one", "two") == "two"
-            assert await storage.get("key") == "two"
-        await client.aclose()
-        await storage.aclose()
-
     port = free_port()
-    asyncio.run(main())
+    with redis_server(tmp_path, port=port) as url:
+        client = a_client(url)
+        storage = RedisStorage(client if own_client else url)
+        assert await storage.create("key", "one") == "one"
+        await client.save()
+    with redis_server(tmp_path, port=port):
+        assert await storage.replace("key", "one", "two") == "two"
+        assert await storage.get("key") == "two"
+    await client.aclose()
+    await storage.aclose()
 
 
 @needs_redis
-def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Path) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Path) -> None:
+    port = free_port()
+    async with aclosing(RedisStorage(f"redis://127.0.0.1:{port}/0")) as storage:
         for call in (
             lambda: storage.get("key"),
             lambda: storage.keys(),
@@ -150,50 +139,48 @@ def test_while_the_server_is_away_calls_fail_and_may_succeed_later(tmp_path: Pat
         with redis_server(tmp_path, port=port):
             assert await storage.create("key", "one") == "one"
 
-    port = free_port()
-    using(RedisStorage(f"redis://127.0.0.1:{port}/0"), use)
 
+@in_real_time
+async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
+    async def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
 
-def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
-    async def main() -> None:
-        async def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await gone.wait()
-            writer.close()
-
-        gone = asyncio.Event()
-        async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
-            storage = RedisStorage(
-                f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", timeout=0.05
-            )
-            with pytest.raises(StorageError, match="did not answer in time") as caught:
-                await storage.get("key")
-            gone.set()
-        assert caught.value.recoverable
-
-    asyncio.run(main())
+    gone = asyncio.Event()
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        storage = RedisStorage(
+            f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", timeout=0.05
+        )
+        with pytest.raises(StorageError, match="did not answer in time") as caught:
+            await storage.get("key")
+        gone.set()
+    assert caught.value.recoverable
 
 
 # --- whose client ---------------------------------------------------------------------------------
 
 
-def test_a_client_that_was_passed_in_is_left_open(redis_place: RedisPlace, prefix: str) -> None:
-    async def main() -> None:
-        client = a_client(redis_place.url, single_connection_client=True)
-        storage = RedisStorage(client, prefix=prefix)
-        await storage.create("key", "one")
-        connection = client.connection
-        assert connection is not None
-        await storage.aclose()
-        assert client.connection is connection
-        assert connection.is_connected
-        assert await RedisStorage(client, prefix=prefix).get("key") == "one"
-        await client.aclose()
+@in_real_time
+async def test_a_client_that_was_passed_in_is_left_open(
+    redis_place: RedisPlace, prefix: str
+) -> None:
+    client = a_client(redis_place.url, single_connection_client=True)
+    storage = RedisStorage(client, prefix=prefix)
+    await storage.create("key", "one")
+    connection = client.connection
+    assert connection is not None
+    await storage.aclose()
+    assert client.connection is connection
+    assert connection.is_connected
+    assert await RedisStorage(client, prefix=prefix).get("key") == "one"
+    await client.aclose()
 
-    asyncio.run(main())
 
-
-def test_by_url_nothing_stays_open_between_two_calls(redis_place: RedisPlace, prefix: str) -> None:
-    async def use(storage: RedisStorage) -> None:
+@in_real_time
+async def test_by_url_nothing_stays_open_between_two_calls(
+    redis_place: RedisPlace, prefix: str
+) -> None:
+    async with aclosing(RedisStorage(redis_place.url, prefix=prefix)) as storage:
         with redis_place.client() as client:
             before = client.info("clients")["connected_clients"]
             await asyncio.gather(*(storage.create(f"key {i}", "one") for i in range(10)))
@@ -208,8 +195,6 @@ def test_by_url_nothing_stays_open_between_two_calls(redis_place: RedisPlace, pr
                 await asyncio.sleep(0.01)
             else:
                 pytest.fail("connections stay open")
-
-    using(RedisStorage(redis_place.url, prefix=prefix), use)
 
 
 # --- damage ---------------------------------------------------------------------------------------
@@ -230,68 +215,64 @@ DAMAGES = [a_list, bytes_that_are_no_text]
     "decode", [None, True, False], ids=["by URL", "decoding client", "plain client"]
 )
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_what_is_no_text_is_reported_set_aside_and_survived(
+@in_real_time
+async def test_what_is_no_text_is_reported_set_aside_and_survived(
     redis_place: RedisPlace,
     prefix: str,
     damage: Callable[[Any, str], None],
     decode: bool | None,
     warned: Warned,
 ) -> None:
-    async def main() -> None:
-        client = a_client(redis_place.url, decode_responses=bool(decode))
-        storage = RedisStorage(redis_place.url if decode is None else client, prefix=prefix)
-        uses: list[tuple[Callable[[], Awaitable[object]], str | None]] = [
-            (lambda: storage.get("key"), None),
-            (lambda: storage.create("key", "one"), "one"),
-            (lambda: storage.replace("key", "one", "two"), "one"),
-        ]
-        for i, (use, answer) in enumerate(uses, 1):
-            with redis_place.client() as looking:
-                looking.delete(f"{prefix}key")
-                damage(looking, f"{prefix}key")
-                before = looking.dump(f"{prefix}key")
-                assert await use() == answer
-                assert looking.dump(f"{prefix}key:corrupt-{i}") == before
-            (warning,) = warned()
-            assert f"set aside as 'key:corrupt-{i}'" in warning
+    client = a_client(redis_place.url, decode_responses=bool(decode))
+    storage = RedisStorage(redis_place.url if decode is None else client, prefix=prefix)
+    uses: list[tuple[Callable[[], Awaitable[object]], str | None]] = [
+        (lambda: storage.get("key"), None),
+        (lambda: storage.create("key", "one"), "one"),
+        (lambda: storage.replace("key", "one", "two"), "one"),
+    ]
+    for i, (use, answer) in enumerate(uses, 1):
         with redis_place.client() as looking:
             looking.delete(f"{prefix}key")
-        assert await storage.create("key", "one") == "one"
-        assert await storage.keys() == ["key", "key:corrupt-1", "key:corrupt-2", "key:corrupt-3"]
-        await storage.delete(*await storage.keys())
-        assert await storage.keys() == []
-        await client.aclose()
-        await storage.aclose()
-
-    asyncio.run(main())
+            damage(looking, f"{prefix}key")
+            before = looking.dump(f"{prefix}key")
+            assert await use() == answer
+            assert looking.dump(f"{prefix}key:corrupt-{i}") == before
+        (warning,) = warned()
+        assert f"set aside as 'key:corrupt-{i}'" in warning
+    with redis_place.client() as looking:
+        looking.delete(f"{prefix}key")
+    assert await storage.create("key", "one") == "one"
+    assert await storage.keys() == ["key", "key:corrupt-1", "key:corrupt-2", "key:corrupt-3"]
+    await storage.delete(*await storage.keys())
+    assert await storage.keys() == []
+    await client.aclose()
+    await storage.aclose()
 
 
 # --- words ----------------------------------------------------------------------------------------
 
 
 @needs_redis
-def test_no_word_holds_the_password_or_a_value() -> None:
-    async def main() -> None:
-        with redis_server(password="pa55word-right") as url:
-            wrong = RedisStorage(url.replace("right", "wrong"))
-            with pytest.raises(StorageError, match="does not let this client in") as caught:
-                await wrong.create("key", "a secret")
-            assert not caught.value.recoverable
-            said = [repr(caught.value), repr(wrong), str(caught.value)]
-            right = RedisStorage(url)
-            assert await right.create("key", "a secret") == "a secret"
-            client = a_client(url)
-            await client.execute_command("ACL", "SETUSER", "default", "-eval")
-            with pytest.raises(
-                StorageError, match="Check the user, the password and their rights"
-            ) as caught:
-                await right.create("key", "a secret")
-            await client.aclose()
-            said += [repr(caught.value), repr(right), str(caught.value)]
-        assert caught.value.__cause__ is None, "the server's own words may quote the command"
-        assert not [words for words in said if "pa55word" in words or "a secret" in words]
-
-    asyncio.run(main())
+@in_real_time
+async def test_no_word_holds_the_password_or_a_value() -> None:
+    with redis_server(password="pa55word-right") as url:
+        wrong = RedisStorage(url.replace("right", "wrong"))
+        with pytest.raises(StorageError, match="does not let this client in") as caught:
+            await wrong.create("key", "a secret")
+        assert not caught.value.recoverable
+        said = [repr(caught.value), repr(wrong), str(caught.value)]
+        right = RedisStorage(url)
+        assert await right.create("key", "a secret") == "a secret"
+        client = a_client(url)
+        await client.execute_command("ACL", "SETUSER", "default", "-eval")
+        with pytest.raises(
+            StorageError, match="Check the user, the password and their rights"
+        ) as caught:
+            await right.create("key", "a secret")
+        await client.aclose()
+        said += [repr(caught.value), repr(right), str(caught.value)]
+    assert caught.value.__cause__ is None, "the server's own words may quote the command"
+    assert not [words for words in said if "pa55word" in words or "a secret" in words]
 
 
 BAD_URLS = ["", "chat.db", "http://:pa55word@host", "redis://:pa55word@host:port/0"]
@@ -314,18 +295,15 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
         RedisStorage(redis.Redis())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
-    async def main() -> None:
-        storage = RedisStorage("redis://user:pa55word@example.com:7000/3")
-        assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3>"
-        await storage.aclose()
-        assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3, closed>"
-        assert (
-            repr(RedisStorage("unix:///run/redis.sock"))
-            == "<RedisStorage: Redis at /run/redis.sock/0>"
-        )
-
-    asyncio.run(main())
+@in_real_time
+async def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
+    storage = RedisStorage("redis://user:pa55word@example.com:7000/3")
+    assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3>"
+    await storage.aclose()
+    assert repr(storage) == "<RedisStorage: Redis at example.com:7000/3, closed>"
+    assert (
+        repr(RedisStorage("unix:///run/redis.sock")) == "<RedisStorage: Redis at /run/redis.sock/0>"
+    )
 
 
 def test_without_the_extra_it_says_the_line_that_installs_it() -> None:

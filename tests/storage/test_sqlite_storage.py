@@ -12,14 +12,21 @@ import stat
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import pytest
 
 import support_chat_adapters.storage
+from async_tests import in_real_time
+from storages import (
+    in_a_folder_that_is_a_file,
+    in_a_missing_folder,
+    names,
+    using,
+    where_a_folder_is,
+)
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat.testing import run
 from support_chat_adapters.storage import SQLiteStorage
@@ -27,16 +34,6 @@ from support_chat_adapters.storage.sqlite import storage_error
 
 T = TypeVar("T")
 SECRET = "a visitor's secret, 3f9c1d8e7b5a"
-
-
-def using(storage: SQLiteStorage, use: Callable[[SQLiteStorage], Awaitable[T]]) -> T:
-    async def main() -> T:
-        try:
-            return await use(storage)
-        finally:
-            await storage.aclose()
-
-    return run(main())
 
 
 @contextlib.contextmanager
@@ -53,28 +50,11 @@ def locked(path: Path) -> Generator[None, None, None]:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def test_what_one_object_stored_the_next_one_finds(tmp_path: Path) -> None:
-    path = tmp_path / "chat.db"
-    assert using(SQLiteStorage(path), lambda storage: storage.create("key", "one")) == "one"
-    assert using(SQLiteStorage(str(path)), lambda storage: storage.get("key")) == "one"
-
-
 def test_the_file_appears_with_the_first_operation_not_before(tmp_path: Path) -> None:
     storage = SQLiteStorage(tmp_path / "chat.db")
     assert list(tmp_path.iterdir()) == []
     using(storage, lambda storage: storage.get("key"))
     assert names(tmp_path) == ["chat.db", "chat.db.lock"]
-
-
-def test_a_later_change_of_the_working_directory_does_not_lead_to_another_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    storage = SQLiteStorage("chat.db")
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    using(storage, lambda storage: storage.create("key", "one"))
-    assert (tmp_path / "chat.db").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
@@ -102,10 +82,6 @@ def test_the_mode_of_a_file_that_was_there_is_left_alone(tmp_path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
-
-
 def leftovers(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir() if SECRET.encode() in file.read_bytes()]
 
@@ -123,10 +99,11 @@ async def delete_all(storage: SQLiteStorage) -> None:
 
 
 @pytest.mark.parametrize("remove", [delete_it, replace_it, delete_all])
-def test_what_is_removed_leaves_no_byte_in_the_folder(
+@in_real_time
+async def test_what_is_removed_leaves_no_byte_in_the_folder(
     tmp_path: Path, remove: Callable[[SQLiteStorage], Awaitable[None]]
 ) -> None:
-    async def use(storage: SQLiteStorage) -> None:
+    async with contextlib.aclosing(SQLiteStorage(tmp_path / "chat.db")) as storage:
         for i in range(200):
             await storage.create(f"before {i}", "x" * (i * 37 % 500))
         await storage.create("secret", f"{SECRET * 7} 0")
@@ -140,74 +117,18 @@ def test_what_is_removed_leaves_no_byte_in_the_folder(
         await remove(storage)
         assert leftovers(tmp_path) == []
         assert names(tmp_path) == ["chat.db", "chat.db.lock"]
-
-    using(SQLiteStorage(tmp_path / "chat.db"), use)
     assert leftovers(tmp_path) == []
 
 
 # --- several processes ----------------------------------------------------------------------------
 
-RACER = """
-import asyncio, sys
-from support_chat_adapters.storage import SQLiteStorage
 
-async def race(folder, name, files):
-    storages = [SQLiteStorage(f"{folder}/{n}.db", timeout=60.0) for n in range(int(files))]
-    for i, _ in enumerate(sys.stdin):
-        storage = storages[i % len(storages)]
-        print(await storage.replace(f"given {i}", "old", name), await storage.create(f"new {i}", name), flush=True)
-    for storage in storages:
-        await storage.aclose()
-
-asyncio.run(race(*sys.argv[1:]))
-"""
-ROUNDS = 60
-
-
-@pytest.mark.parametrize(
-    ("files", "given"),
-    [(1, True), (ROUNDS, False)],
-    ids=["on one file with values", "also creating files"],
-)
-def test_of_racing_processes_one_wins_each_key_and_all_learn_which(
-    tmp_path: Path, files: int, given: bool
+@in_real_time
+async def test_create_and_replace_look_only_after_others_have_finished_writing(
+    tmp_path: Path,
 ) -> None:
-    async def prepare(storage: SQLiteStorage) -> None:
-        for i in range(ROUNDS):
-            await storage.create(f"given {i}", "old")
-
-    def stored(i: int) -> str:
-        async def look(storage: SQLiteStorage) -> str:
-            return f"{await storage.get(f'given {i}') or 'old'} {await storage.get(f'new {i}')}\n"
-
-        return using(SQLiteStorage(tmp_path / f"{i % files}.db"), look)
-
-    if given:
-        using(SQLiteStorage(tmp_path / "0.db"), prepare)
-    people = ["ada", "bob", "cyd", "dan"]
-    with contextlib.ExitStack() as stack:
-        pipes: list[tuple[IO[str], IO[str]]] = []
-        for name in people:
-            command = [sys.executable, "-c", RACER, str(tmp_path), name, str(files)]
-            racer = stack.enter_context(
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            )
-            assert racer.stdin is not None
-            assert racer.stdout is not None
-            pipes.append((racer.stdin, racer.stdout))
-        answers: list[set[str]] = []
-        for _ in range(ROUNDS):  # one key at a time, so that all four are after it at once
-            for orders, _ in pipes:
-                orders.write("go\n")
-                orders.flush()
-            answers.append({reports.readline() for _, reports in pipes})
-    assert answers == [{stored(i)} for i in range(ROUNDS)]
-    winners = {word for answer in answers for line in answer for word in line.split()}
-    assert winners <= ({*people} if given else {*people, "old"})
-
-
-def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_path: Path) -> None:
-    async def use(storage: SQLiteStorage) -> None:
+    path = tmp_path / "chat.db"
+    async with contextlib.aclosing(SQLiteStorage(path, timeout=0.0)) as storage:
         await storage.create("key", "one")
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -223,16 +144,12 @@ def test_create_and_replace_look_only_after_others_have_finished_writing(tmp_pat
             other.execute("COMMIT")
         assert await storage.create("key", "three") == "two"
 
-    path = tmp_path / "chat.db"
-    using(SQLiteStorage(path, timeout=0.0), use)
-
 
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
-def a_damaged_database_of_others(folder: Path) -> Path:
+def a_damaged_database_of_others(path: Path) -> Path:
     """One that holds another program's table, and whose second page is gone."""
-    path = folder / "chat.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (something_else)")
     using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
@@ -242,18 +159,16 @@ def a_damaged_database_of_others(folder: Path) -> Path:
     return path
 
 
-def another_programs_table(folder: Path) -> Path:
-    path = folder / "chat.db"
+def another_programs_table(path: Path) -> Path:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE support_chat (something_else)")
     return path
 
 
-def a_read_only_file(folder: Path) -> Path:
+def a_read_only_file(path: Path) -> Path:
     """One whose header says that this version of SQLite may not write it: permissions would not
     bind root.
     """
-    path = folder / "chat.db"
     using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
     with path.open("r+b") as file:
         file.seek(18)
@@ -261,21 +176,7 @@ def a_read_only_file(folder: Path) -> Path:
     return path
 
 
-def a_missing_folder(folder: Path) -> Path:
-    return folder / "missing" / "chat.db"
-
-
-def a_folder_that_is_a_file(folder: Path) -> Path:
-    (folder / "file").touch()
-    return folder / "file" / "chat.db"
-
-
-def a_folder_itself(folder: Path) -> Path:
-    (folder / "chat.db").mkdir()
-    return folder / "chat.db"
-
-
-FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
+UNUSABLE: list[tuple[Callable[[Path], Path], str, str]] = [
     (
         a_damaged_database_of_others,
         "damaged, and holds tables of another program. It was not moved; repair it",
@@ -288,26 +189,26 @@ FAULTS: list[tuple[Callable[[Path], Path], str, str]] = [
     ),
     (a_read_only_file, "cannot be written. Give this process write permission", "SQLITE_READONLY"),
     (
-        a_missing_folder,
+        in_a_missing_folder,
         "cannot be locked: No such file or directory. Create its folder",
         "FileNotFoundError",
     ),
     (
-        a_folder_that_is_a_file,
+        in_a_folder_that_is_a_file,
         "cannot be locked: Not a directory. Create its folder",
         "NotADirectoryError",
     ),
-    (a_folder_itself, "cannot be opened. The folder must exist", "SQLITE_CANTOPEN"),
+    (where_a_folder_is, "cannot be opened. The folder must exist", "SQLITE_CANTOPEN"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("fault", "words", "reason"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS]
+    ("spoilt", "words", "reason"), UNUSABLE, ids=[spoilt.__name__ for spoilt, _, _ in UNUSABLE]
 )
 def test_an_unusable_file_is_named_with_the_way_out_and_left_as_it_is(
-    tmp_path: Path, fault: Callable[[Path], Path], words: str, reason: str
+    tmp_path: Path, spoilt: Callable[[Path], Path], words: str, reason: str
 ) -> None:
-    path = fault(tmp_path)
+    path = spoilt(tmp_path / "chat.db")
     before = path.read_bytes() if path.is_file() else None
     for _ in range(2):
         with pytest.raises(StorageError) as caught:
@@ -345,8 +246,12 @@ def test_text_that_utf8_cannot_carry_is_a_storage_error(tmp_path: Path) -> None:
         using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.create("key", "\ud800"))
 
 
-def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path: Path) -> None:
-    async def use(storage: SQLiteStorage) -> None:
+@in_real_time
+async def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "chat.db"
+    async with contextlib.aclosing(SQLiteStorage(path, timeout=0.01)) as storage:
         await storage.create("key", "one")
         with locked(path):
             calls: list[Callable[[], Awaitable[object]]] = [
@@ -363,24 +268,20 @@ def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(tmp_path:
                 assert caught.value.reason == "SQLITE_BUSY"
         assert await storage.get("key") == "one"
 
-    path = tmp_path / "chat.db"
-    using(SQLiteStorage(path, timeout=0.01), use)
-
 
 @pytest.mark.parametrize(
-    "fault", [a_damaged_database_of_others, a_folder_itself], ids=lambda fault: fault.__name__
+    "spoilt", [a_damaged_database_of_others, where_a_folder_is], ids=lambda spoilt: spoilt.__name__
 )
-def test_moving_a_bad_file_away_helps_without_a_restart(
-    tmp_path: Path, fault: Callable[[Path], Path]
+@in_real_time
+async def test_moving_a_bad_file_away_helps_without_a_restart(
+    tmp_path: Path, spoilt: Callable[[Path], Path]
 ) -> None:
-    async def use(storage: SQLiteStorage) -> None:
+    path = await asyncio.to_thread(spoilt, tmp_path / "chat.db")
+    async with contextlib.aclosing(SQLiteStorage(path)) as storage:
         with pytest.raises(StorageError):
             await storage.create("new key", "one")
         path.rename(tmp_path / "moved away")
         assert await storage.create("new key", "two") == "two"
-
-    path = fault(tmp_path)
-    using(SQLiteStorage(path), use)
 
 
 @pytest.mark.parametrize("path", ["", ":memory:"])
@@ -414,24 +315,24 @@ def open_files(path: Path) -> list[str]:
 # --- threads, loops, cancellation -----------------------------------------------------------------
 
 
-def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(tmp_path: Path) -> None:
-    async def main() -> None:
-        await storage.create("key", "one")
-        with locked(path):
-            tasks = [asyncio.create_task(storage.replace("key", "one", "two")) for _ in range(3)]
-            await asyncio.sleep(0)
-            for task in tasks:
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
-        # whether a cancelled call was done is not known
-        assert await storage.get("key") in {"one", "two"}
-        assert await storage.create("another key", "three") == "three"
-        await storage.aclose()
-
+@in_real_time
+async def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "chat.db"
     storage = SQLiteStorage(path, timeout=60.0)
-    asyncio.run(main())
+    await storage.create("key", "one")
+    with locked(path):
+        tasks = [asyncio.create_task(storage.replace("key", "one", "two")) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    # whether a cancelled call was done is not known
+    assert await storage.get("key") in {"one", "two"}
+    assert await storage.create("another key", "three") == "three"
+    await storage.aclose()
 
 
 def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loops(
@@ -459,25 +360,25 @@ def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loo
     assert not task.done()
 
 
-def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(tmp_path: Path) -> None:
-    async def main() -> None:
-        await storage.create("key", "one")
-        with locked(path):
-            replacing = asyncio.create_task(storage.replace("key", "one", "two"))
-            closing = asyncio.create_task(storage.aclose())
-            await asyncio.sleep(0)
-            closing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await closing
-        assert await replacing == "two"
-        for thread in threads_of(path):
-            await asyncio.to_thread(thread.join)
-        assert open_files(path) == []
-        await storage.aclose()
-
+@in_real_time
+async def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "cancelled close.db"
     storage = SQLiteStorage(path, timeout=60.0)
-    asyncio.run(main())
+    await storage.create("key", "one")
+    with locked(path):
+        replacing = asyncio.create_task(storage.replace("key", "one", "two"))
+        closing = asyncio.create_task(storage.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+    assert await replacing == "two"
+    for thread in threads_of(path):
+        await asyncio.to_thread(thread.join)
+    assert open_files(path) == []
+    await storage.aclose()
 
 
 def test_it_has_one_thread_from_the_first_operation_until_it_is_closed(tmp_path: Path) -> None:
@@ -493,28 +394,6 @@ def test_it_has_one_thread_from_the_first_operation_until_it_is_closed(tmp_path:
     path = tmp_path / "one thread.db"
     asyncio.run(main())
     assert threads_of(path) == []
-
-
-def test_dropping_an_open_storage_warns_and_ends_its_thread(tmp_path: Path) -> None:
-    path = tmp_path / "dropped.db"
-    storage = SQLiteStorage(path)
-    asyncio.run(asyncio.wait_for(storage.keys(), 60.0))
-    (thread,) = threads_of(path)
-    with pytest.warns(
-        ResourceWarning, match=r"unclosed <SQLiteStorage 'dropped.db'>; call its aclose\(\)"
-    ):
-        del storage
-    thread.join()
-
-
-def test_dropping_an_unused_or_closed_storage_is_silent(tmp_path: Path) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        SQLiteStorage(tmp_path / "chat.db")
-        using(SQLiteStorage(tmp_path / "chat.db"), lambda storage: storage.keys())
-        with contextlib.suppress(InvalidInputError):
-            SQLiteStorage("")
-    assert caught == []
 
 
 HANGS = """

@@ -27,16 +27,21 @@ from support_chat import Chart, Transition
 from support_chat.chart.model import Carried, Ignored, Same
 
 CHART = Chart(
-    name="door", initial="closed", phases=("closed", "open"), triggers=("open", "close"), external=("open", "close"),
-    facts={"locked": Carried("it is locked"), "same": Same("it is who opened it", "by", "who")}, registers="by", named="who",
+    name="door", initial="closed", phases=("closed", "open"), triggers=("open", "close"),
+    external=("open", "close"),
+    facts={"locked": Carried("it is locked"), "same": Same("it is who opened it", "by", "who")},
+    registers="by", named="who",
     transitions=(
         Transition(
-            name="door.open", group="door", trigger="open", sources="closed", target="open", unless="locked", assigns={"by": "who"},
+            name="door.open", group="door", trigger="open", sources="closed", target="open",
+            unless="locked", assigns={"by": "who"},
         ),
         Transition(name="door.stay", group="door", trigger="open", sources="closed", when="locked"),
-        Transition(name="door.close", group="door", trigger="close", sources="open", target="closed", when="same"),
+        Transition(name="door.close", group="door", trigger="close", sources="open",
+            target="closed", when="same"),
     ),
-    ignored=(Ignored(triggers="open", phases="open", because="open"), Ignored(triggers="close", phases="closed", because="closed")),
+    ignored=(Ignored(triggers="open", phases="open", because="open"),
+        Ignored(triggers="close", phases="closed", because="closed")),
 )
 """
 SUITE = """
@@ -156,7 +161,7 @@ def test_a_suite_that_never_steps_the_chart_is_told_so(run: Run) -> None:
     ("option", "complaint"),
     [
         ("--chart-cov-chart=door", "write it as package.module:NAME"),
-        ("--chart-cov-chart=window:CHART", "No module named 'window'"),
+        ("--chart-cov-chart=window:CHART", "there is no module 'window'"),
         ("--chart-cov-chart=door:Chart", "Chart is of type type, not a support_chat.Chart"),
         ("--chart-cov-fail-under=all", "'all' is not a number from 0 to 100"),
     ],

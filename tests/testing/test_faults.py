@@ -5,12 +5,14 @@ for the same seed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat import Phase, Settings, SupportChat
 from support_chat.errors import InvalidInputError, NetworkError, StorageError, TokenProviderError
 from support_chat.ports import (
@@ -48,17 +50,15 @@ def script(operation: str, *faults: str | None) -> Faults:
     return Faults(script={operation: faults})
 
 
-def test_the_wrappers_are_the_ports_they_stand_for() -> None:
-    async def main() -> None:
-        transport = FaultyTransport(RecordingTransport(), Faults())
-        a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
-        a_transport: Transport = transport
-        a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
-        a_link: Link = await transport.open(VISITOR)
-        # that they fit is the type checker's finding
-        assert all((a_storage, a_transport, a_provider, a_link))
-
-    run(main())
+@in_virtual_time
+async def test_the_wrappers_are_the_ports_they_stand_for() -> None:
+    transport = FaultyTransport(RecordingTransport(), Faults())
+    a_storage: Storage = FaultyStorage(RecordingStorage(), Faults())
+    a_transport: Transport = transport
+    a_provider: TokenProvider = FaultyTokens(ScriptedTokens(), Faults())
+    a_link: Link = await transport.open(VISITOR)
+    # that they fit is the type checker's finding
+    assert all((a_storage, a_transport, a_provider, a_link))
 
 
 # --- the plan -------------------------------------------------------------------------------------
@@ -67,7 +67,14 @@ def test_the_wrappers_are_the_ports_they_stand_for() -> None:
 def test_the_same_seed_decides_the_same_and_another_one_otherwise() -> None:
     def decided(seed: int) -> list[Fault | None]:
         faults = Faults(
-            seed=seed, delay=0.2, fail=0.2, hang=0.1, duplicate=0.2, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.2,
+            hang=0.1,
+            duplicate=0.2,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.1,
         )
         return [faults.of("storage", "get", number)[0] for number in range(1, 200)]
 
@@ -163,27 +170,38 @@ def test_each_fault_of_a_storage_does_what_it_says_and_is_written_down() -> None
     assert seen["delay"][:3] == ("v", "v", ["storage.create"])
     assert 0.0 < seen["delay"][3] <= 2.0
     assert seen["reorder"] == ("v", "v", ["storage.create"], 2.0), "nothing came to overtake it"
+    assert seen["stubborn"] == (StorageError, None, [], 102.0), "cancelled after 100 s"
 
 
-def test_a_reordered_call_is_done_after_the_next_one() -> None:
-    async def main() -> None:
-        storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
-        first = asyncio.ensure_future(storage.create("k", "first"))
-        await asyncio.sleep(0)
-        assert await storage.create("k", "second") == "second"
-        assert await first == "second"
-        assert asyncio.get_running_loop().time() == 0.0
+@in_virtual_time
+async def test_a_stubborn_call_is_deaf_to_every_cancellation_for_a_while() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("get", "stubborn"))
+    call = asyncio.ensure_future(storage.get("k"))
+    for _ in range(3):
+        await asyncio.sleep(0.4)
+        call.cancel()
+    await asyncio.sleep(0.4)
+    assert not call.done()
+    with pytest.raises(StorageError):
+        await call
+    assert asyncio.get_running_loop().time() == pytest.approx(1.2 + Faults().longest)
 
-    run(main())
+
+@in_virtual_time
+async def test_a_reordered_call_is_done_after_the_next_one() -> None:
+    storage = FaultyStorage(RecordingStorage(), script("create", "reorder"))
+    first = asyncio.ensure_future(storage.create("k", "first"))
+    await asyncio.sleep(0)
+    assert await storage.create("k", "second") == "second"
+    assert await first == "second"
+    assert asyncio.get_running_loop().time() == 0.0
 
 
-def test_a_storage_with_faults_can_always_be_closed() -> None:
-    async def main() -> None:
-        inner = RecordingStorage()
-        await FaultyStorage(inner, Faults(fail=1.0)).aclose()
-        assert inner.log.names() == ["storage.aclose"]
-
-    run(main())
+@in_virtual_time
+async def test_a_storage_with_faults_can_always_be_closed() -> None:
+    inner = RecordingStorage()
+    await FaultyStorage(inner, Faults(fail=1.0)).aclose()
+    assert inner.log.names() == ["storage.aclose"]
 
 
 # --- token providers ------------------------------------------------------------------------------
@@ -209,32 +227,23 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
         "duplicate": ("token 1", "token 3", 3),
         "drop": ("token 1", TokenProviderError, 2),
         "reorder": ("token 1", "token 1", 2),
+        "stubborn": ("token 1", TokenProviderError, 1),
     }
 
 
 def test_a_plain_function_may_provide_the_tokens() -> None:
-    async def main() -> None:
-        assert await FaultyTokens(lambda: "token", Faults())() == "token"
-
-    run(main())
-    asyncio.run(main())
+    for runs in (run, asyncio.run):
+        assert runs(FaultyTokens(lambda: "token", Faults())()) == "token"
 
 
 # --- transports and links -------------------------------------------------------------------------
 
 
-def on_link(
-    faults: Faults, scenario: Callable[[RecordingTransport, FaultyLink], Coroutine[Any, Any, None]]
-) -> FaultLog:
-    """Runs a scenario on a link whose dial met no fault."""
-
-    async def main() -> FaultLog:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, faults)
-        await scenario(inner, await transport.open(VISITOR))
-        return transport.log
-
-    return run(main())
+async def link_with(faults: Faults) -> tuple[RecordingTransport, FaultLog, FaultyLink]:
+    """A link, opened without a fault."""
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, faults)
+    return inner, transport.log, await transport.open(VISITOR)
 
 
 def test_each_fault_of_a_dial_does_what_it_says() -> None:
@@ -255,163 +264,162 @@ def test_each_fault_of_a_dial_does_what_it_says() -> None:
         "duplicate": ("session 2", 2, 1),
         "drop": (NetworkError, 1, 0),
         "reorder": ("session 1", 1, 1),
+        "stubborn": (NetworkError, 0, 0),
     }
 
 
-def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
-        # half before it dials, half after
-        seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
-        dialling = asyncio.ensure_future(transport.open(VISITOR))
-        await asyncio.sleep(seconds)
-        dialling.cancel()
-        await asyncio.gather(dialling, return_exceptions=True)
-        assert (len(inner.links), inner.open_links) == (1, [])
-
-    run(main())
+@in_virtual_time
+async def test_a_delayed_dial_that_is_cancelled_leaves_nothing_open() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(delay=1.0, longest=10.0))
+    # half before it dials, half after
+    seconds = Faults(delay=1.0, longest=10.0).of("transport", "open", 1)[1] * 0.75
+    dialling = asyncio.ensure_future(transport.open(VISITOR))
+    await asyncio.sleep(seconds)
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    assert (len(inner.links), inner.open_links) == (1, [])
 
 
-def test_each_fault_of_a_send_does_what_it_says() -> None:
-    for fault, (answer, sent) in {
-        "delay": ("message 1.1", 1),
-        "fail": (NetworkError, 0),
-        "hang": (NetworkError, 0),
-        "duplicate": ("message 1.2", 2),
-        "drop": (NetworkError, 1),
-        "reorder": ("message 1.1", 1),
-    }.items():
+@pytest.mark.parametrize(
+    ("fault", "answer", "sent"),
+    [
+        ("delay", "message 1.1", 1),
+        ("fail", NetworkError, 0),
+        ("hang", NetworkError, 0),
+        ("duplicate", "message 1.2", 2),
+        ("drop", NetworkError, 1),
+        ("reorder", "message 1.1", 1),
+        ("stubborn", NetworkError, 0),
+    ],
+)
+@in_virtual_time
+async def test_each_fault_of_a_send_does_what_it_says(
+    fault: str, answer: object, sent: int
+) -> None:
+    inner, log, link = await link_with(script("send", fault))
+    asyncio.get_running_loop().call_later(50.0, link.abort)  # which ends what hangs
+    try:
+        seen: object = (await link.send(Outgoing("m", "hello"))).id
+    except NetworkError as error:
+        seen = type(error)
+    assert (seen, len(inner.log.of("link.send"))) == (answer, sent)
+    assert [one.fault for one in log] == [fault]
 
-        async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-            asyncio.get_running_loop().call_later(50.0, link.abort)  # which ends what hangs
-            try:
-                seen: object = (await link.send(Outgoing("m", "hello"))).id
-            except NetworkError as error:
-                seen = type(error)
-            # it runs at once
-            assert (fault, seen, len(inner.log.of("link.send"))) == (fault, answer, sent)  # noqa: B023
 
-        assert [one.fault for one in on_link(script("send", fault), scenario)] == [fault]
-
-
-def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
-    async def main() -> None:
-        inner = RecordingTransport()
-        transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
-        link = await transport.open(VISITOR)
-        calls: Sequence[Coroutine[Any, Any, object]] = (
-            link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
-            link.renew("token"),
-            link.update({"user.name": "V"}),
-            link.send(Outgoing("m", "hello")),
-            link.conversations(),
-            link.messages("c"),
-            link.mark_read("c"),
-            link.aclose(),
-            transport.revoke("session 1"),
-        )
-        for call in calls:
-            with pytest.raises(NetworkError):
-                await call
-        seen = [one.operation for one in transport.log]
-        assert seen == [
-            "identify",
-            "renew",
-            "update",
-            "send",
-            "conversations",
-            "messages",
-            "mark_read",
-            "close",
-            "revoke",
-        ]
-        assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
-        link.abort()
-        assert not inner.open_links
-        await transport.aclose()
-
-    run(main())
+@in_virtual_time
+async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
+    inner = RecordingTransport()
+    transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
+    link = await transport.open(VISITOR)
+    calls: Sequence[Coroutine[Any, Any, object]] = (
+        link.identify(IdentifyRequest("i", "ann", "the visitor's secret")),
+        link.renew("token"),
+        link.update({"user.name": "V"}),
+        link.send(Outgoing("m", "hello")),
+        link.conversations(),
+        link.messages("c"),
+        link.mark_read("c"),
+        link.aclose(),
+        transport.revoke("session 1"),
+    )
+    for call in calls:
+        with pytest.raises(NetworkError):
+            await call
+    seen = [one.operation for one in transport.log]
+    assert seen == [
+        "identify",
+        "renew",
+        "update",
+        "send",
+        "conversations",
+        "messages",
+        "mark_read",
+        "close",
+        "revoke",
+    ]
+    assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
+    link.abort()
+    assert not inner.open_links
+    await transport.aclose()
 
 
 def arrived(number: int) -> MessageArrived:
     return MessageArrived(Message(f"m-{number}", "c", "agent", f"{number}", 0.0), f"{number}")
 
 
-def test_each_fault_of_an_event_does_what_it_says() -> None:
-    async def read(link: FaultyLink, seen: list[str]) -> None:
-        try:
-            async for event in link.events():
-                assert isinstance(event, MessageArrived)
-                seen.append(event.message.text)
-        except NetworkError:
-            seen.append("lost")
-
-    for fault, wanted in {
-        "delay": ["1", "2", "3"],
-        "fail": ["1", "lost"],
-        "hang": ["1", "aborted", "lost"],
-        "duplicate": ["1", "2", "2", "3"],
-        "drop": ["1", "3"],
-        "reorder": ["1", "3", "2"],
-    }.items():
-        seen: list[str] = []
-
-        async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-            inner.link.emit(arrived(1), arrived(2), arrived(3))
-            reading = asyncio.ensure_future(read(link, seen))  # noqa: B023  # it runs at once
-            await asyncio.sleep(50.0)
-            if not reading.done():
-                seen.append("aborted")  # noqa: B023
-                link.abort()
-                await reading
-
-        on_link(script("events", None, fault), scenario)
-        assert (fault, [*wanted, "aborted", "lost"][: len(seen)]) == (fault, seen)
-        assert len(seen) >= len(wanted)
+async def read(link: FaultyLink, seen: list[str]) -> None:
+    """The texts that arrive, and how it ends."""
+    try:
+        async for event in link.events():
+            assert isinstance(event, MessageArrived)
+            seen.append(event.message.text)
+    except NetworkError:
+        seen.append("lost")
 
 
-def test_an_event_that_nothing_follows_comes_although_it_was_to_be_reordered() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        inner.link.emit(arrived(1))
-        assert await anext(link.events()) == arrived(1)
-        inner.link.emit(arrived(2))
-        assert await anext(link.events()) == arrived(2)
-
-    on_link(Faults(reorder=1.0, script={"open": []}), scenario)
-
-
-def test_a_reader_that_is_cancelled_loses_nothing() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        for patience in (0.01, 10.0):
-            inner.link.emit(arrived(1))
-            seen: list[LinkEvent] = []
-            while not seen:
-                try:
-                    async with asyncio.timeout(patience):
-                        seen.append(await anext(link.events()))
-                except TimeoutError:
-                    continue
-            assert seen == [arrived(1)]
-
-    on_link(Faults(delay=1.0, longest=5.0, script={"open": []}), scenario)
-
-
-def test_after_abort_nothing_is_delivered_and_nothing_waits() -> None:
-    async def scenario(inner: RecordingTransport, link: FaultyLink) -> None:
-        inner.link.emit(arrived(1), arrived(2))
-        reading = asyncio.ensure_future(anext(link.events()))
-        calling = asyncio.ensure_future(link.send(Outgoing("m", "hello")))
-        await asyncio.sleep(0.001)
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        ("delay", ["1", "2", "3"]),
+        ("fail", ["1", "lost"]),
+        ("hang", ["1", "aborted", "lost"]),
+        ("stubborn", ["1", "aborted", "lost"]),
+        ("duplicate", ["1", "2", "2", "3"]),
+        ("drop", ["1", "3"]),
+        ("reorder", ["1", "3", "2"]),
+    ],
+)
+@in_virtual_time
+async def test_each_fault_of_an_event_does_what_it_says(fault: str, wanted: list[str]) -> None:
+    seen: list[str] = []
+    inner, _, link = await link_with(script("events", None, fault))
+    inner.link.emit(arrived(1), arrived(2), arrived(3))
+    reading = asyncio.ensure_future(read(link, seen))
+    await asyncio.sleep(50.0)
+    if not reading.done():
+        seen.append("aborted")
         link.abort()
-        for waiting in (reading, calling):
-            with pytest.raises(NetworkError):
-                await waiting
-        with pytest.raises(NetworkError):
-            await anext(link.events())
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await reading
+    assert [*wanted, "aborted", "lost"][: len(seen)] == seen
+    assert len(seen) >= len(wanted)
 
-    on_link(Faults(delay=1.0, longest=1.0, script={"open": []}), scenario)
+
+@in_virtual_time
+async def test_an_event_that_nothing_follows_comes_although_it_was_to_be_reordered() -> None:
+    inner, _, link = await link_with(Faults(reorder=1.0, script={"open": []}))
+    for number in (1, 2):
+        inner.link.emit(arrived(number))
+        assert await anext(link.events()) == arrived(number)
+
+
+@in_virtual_time
+async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
+    inner, _, link = await link_with(Faults(delay=1.0, longest=5.0, script={"open": []}))
+    for patience in (0.01, 10.0):
+        inner.link.emit(arrived(1))
+        seen: list[LinkEvent] = []
+        while not seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    seen.append(await anext(link.events()))
+        assert seen == [arrived(1)]
+
+
+@in_virtual_time
+async def test_after_abort_nothing_is_delivered_and_nothing_waits() -> None:
+    inner, _, link = await link_with(Faults(delay=1.0, longest=1.0, script={"open": []}))
+    inner.link.emit(arrived(1), arrived(2))
+    reading = asyncio.ensure_future(anext(link.events()))
+    calling = asyncio.ensure_future(link.send(Outgoing("m", "hello")))
+    await asyncio.sleep(0.001)
+    link.abort()
+    for waiting in (reading, calling):
+        with pytest.raises(NetworkError):
+            await waiting
+    with pytest.raises(NetworkError):
+        await anext(link.events())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # --- a session on them ----------------------------------------------------------------------------
@@ -422,7 +430,14 @@ def test_a_session_lives_through_any_weather_and_the_same_seed_brings_the_same_w
         random.seed(seed)  # of which the session's own delays are made
         log = FaultLog()
         faults = Faults(
-            seed=seed, delay=0.1, fail=0.1, hang=0.05, duplicate=0.1, drop=0.1, reorder=0.1
+            seed=seed,
+            delay=0.1,
+            fail=0.1,
+            hang=0.05,
+            duplicate=0.1,
+            drop=0.1,
+            reorder=0.1,
+            stubborn=0.05,
         )
         inner, storage = RecordingTransport(), FaultyStorage(RecordingStorage(), faults, log=log)
         transport, tokens = (

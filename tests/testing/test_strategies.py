@@ -1,5 +1,5 @@
-"""What the strategies make up: always valid, of every kind, and lived through by the real session
-as the model says.
+"""What the strategies make up is always valid and of every kind: options, settings, steps that aim
+at a row, and lives, which the real session lives through as the model says, every call settled.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
-from support_chat.arguments import asked_to_boot, asked_to_update
+from support_chat.engine import CallMade
 from support_chat.errors import InvalidInputError, NetworkError
+from support_chat.lifecycle.calls import Arguments
 from support_chat.testing import run
 from support_chat.testing import strategies as chats
 from support_chat.testing.lives import (
     Abandoned,
     Arrived,
     Called,
+    CallName,
     Elapsed,
     Life,
     LinkLost,
@@ -44,26 +45,30 @@ MODEL = Model(CHART)
 # --- options --------------------------------------------------------------------------------------
 
 
-@given(st.one_of(chats.boot_options(), chats.identify_options()))
-def test_options_of_boot_and_identify_are_taken(options: dict[str, Any]) -> None:
-    asked = asked_to_boot(
-        options.get("user"),
-        options.get("company"),
-        options.get("token_provider"),
-        None,
-        options.get("timeout"),
-    )
-    assert (asked.user_id is None) == ("user" not in options)
+def arguments_of(name: CallName, options: dict[str, Any]) -> Arguments:
+    """What a session makes of a call with these options; it refuses none on the line."""
+    life = play([Called(name, options)])
+    assert life.calls[0].refused is None
+    made = life.trace.steps[0].happened
+    assert isinstance(made, CallMade)
+    assert isinstance(made.arguments, Arguments)
+    return made.arguments
+
+
+@given(chats.boot_options())
+def test_options_of_boot_are_taken(options: dict[str, Any]) -> None:
+    assert (arguments_of("boot", options).user_id is None) == ("user" not in options)
 
 
 @given(chats.identify_options())
-def test_options_of_identify_always_name_a_user(options: dict[str, Any]) -> None:
+def test_options_of_identify_are_taken_and_always_name_a_user(options: dict[str, Any]) -> None:
     assert "user" in options
+    assert arguments_of("identify", options).user_id is not None
 
 
 @given(chats.update_options())
 def test_options_of_update_are_taken(options: dict[str, Any]) -> None:
-    asked_to_update(options.get("user"), options.get("company"), options.get("context"))
+    arguments_of("update", options)
 
 
 def test_settings_are_valid_and_each_of_them_varies() -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat.errors import SupportChatError
 from support_chat.testing import DeadlockError, VirtualLoop, run
 
@@ -36,18 +37,16 @@ def test_a_year_of_sleep_takes_no_time_and_lands_exactly_on_the_hour() -> None:
 
 
 @pytest.mark.parametrize("start", [0.0, 0.1, 1e7, 1e9, 1e12])
-def test_a_timer_never_runs_early_and_always_runs_however_late_it_is(start: float) -> None:
-    async def main() -> None:
-        loop = virtual()
-        await asyncio.sleep(start)
-        for delay in (0.0, 0.0, 0.2, 1.0 / 3.0, 1e-3, 0.0):
-            due = loop.time() + delay
-            ran = asyncio.Event()
-            loop.call_at(due, ran.set)
-            await ran.wait()
-            assert loop.time() == due
-
-    run(main())
+@in_virtual_time
+async def test_a_timer_never_runs_early_and_always_runs_however_late_it_is(start: float) -> None:
+    loop = virtual()
+    await asyncio.sleep(start)
+    for delay in (0.0, 0.0, 0.2, 1.0 / 3.0, 1e-3, 0.0):
+        due = loop.time() + delay
+        ran = asyncio.Event()
+        loop.call_at(due, ran.set)
+        await ran.wait()
+        assert loop.time() == due
 
 
 def test_timers_of_one_instant_run_in_the_order_in_which_they_were_set() -> None:

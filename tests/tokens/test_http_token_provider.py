@@ -18,6 +18,7 @@ import httpx2
 import pytest
 import trustme
 
+from async_tests import in_real_time
 from support_chat import Phase, SupportChat, User
 from support_chat.errors import (
     InvalidInputError,
@@ -125,14 +126,12 @@ async def failed_somehow(provider: HTTPTokenProvider) -> SupportChatError:
         (json.dumps({"token": f" {JWT}\n"}), JSON),
     ],
 )
-def test_text_and_json_are_read_whatever_their_content_type_is_called(
+@in_real_time
+async def test_text_and_json_are_read_whatever_their_content_type_is_called(
     serving: Any, body: Any, content_type: str | None
 ) -> None:
-    async def main() -> None:
-        async with serving(answer(body, content_type)) as server:
-            assert await HTTPTokenProvider(server.url)() == JWT
-
-    asyncio.run(main())
+    async with serving(answer(body, content_type)) as server:
+        assert await HTTPTokenProvider(server.url)() == JWT
 
 
 @pytest.mark.parametrize(
@@ -184,65 +183,54 @@ def test_text_and_json_are_read_whatever_their_content_type_is_called(
         (answer(JWT, status="503 Service Unavailable"), "http_503", "answered 503"),
     ],
 )
-def test_what_is_no_token_is_a_failure_that_says_why(
+@in_real_time
+async def test_what_is_no_token_is_a_failure_that_says_why(
     serving: Any, sent: bytes, reason: str, told: str
 ) -> None:
-    async def main() -> None:
-        async with serving(sent) as server:
-            error = await failed(HTTPTokenProvider(server.url))
-            assert error.reason == reason, error.message
-            assert told in error.message
-            assert (error.code, error.recoverable) == ("token_provider_error", True)
-
-    asyncio.run(main())
+    async with serving(sent) as server:
+        error = await failed(HTTPTokenProvider(server.url))
+        assert error.reason == reason, error.message
+        assert told in error.message
+        assert (error.code, error.recoverable) == ("token_provider_error", True)
 
 
-def test_a_token_of_exactly_16_kib_is_taken_as_text_and_as_json(serving: Any) -> None:
+@in_real_time
+async def test_a_token_of_exactly_16_kib_is_taken_as_text_and_as_json(serving: Any) -> None:
     token = "t" * 16 * KIB
-
-    async def main() -> None:
-        async with serving(answer(token), answer(json.dumps({"token": token}), JSON)) as server:
-            provider = HTTPTokenProvider(server.url)
-            assert [await provider(), await provider()] == [token, token]
-
-    asyncio.run(main())
+    async with serving(answer(token), answer(json.dumps({"token": token}), JSON)) as server:
+        provider = HTTPTokenProvider(server.url)
+        assert [await provider(), await provider()] == [token, token]
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
-def test_401_and_403_refuse_the_user_whatever_they_bring(serving: Any, status: str) -> None:
-    async def main() -> None:
-        async with serving(answer(JWT, status=status)) as server:
-            error = await failed(HTTPTokenProvider(server.url), TokenRefusedError)
-            assert (error.reason, error.recoverable) == (f"http_{status[:3]}", False)
-        async with serving(to("/login", "302 Found"), answer(JWT, status=status)) as server:
-            await failed(HTTPTokenProvider(server.url), TokenRefusedError)
-
-    asyncio.run(main())
+@in_real_time
+async def test_401_and_403_refuse_the_user_whatever_they_bring(serving: Any, status: str) -> None:
+    async with serving(answer(JWT, status=status)) as server:
+        error = await failed(HTTPTokenProvider(server.url), TokenRefusedError)
+        assert (error.reason, error.recoverable) == (f"http_{status[:3]}", False)
+    async with serving(to("/login", "302 Found"), answer(JWT, status=status)) as server:
+        await failed(HTTPTokenProvider(server.url), TokenRefusedError)
 
 
-def test_no_server_at_all_is_a_failure(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(b"") as server:
-            url = server.url
-        assert (await failed(HTTPTokenProvider(url))).reason == "unreachable"
-
-    asyncio.run(main())
+@in_real_time
+async def test_no_server_at_all_is_a_failure(serving: Any) -> None:
+    async with serving(b"") as server:
+        url = server.url
+    assert (await failed(HTTPTokenProvider(url))).reason == "unreachable"
 
 
-def test_it_posts_unless_told_to_get_and_asks_for_something_fresh(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(answer(JWT)) as server:
-            await HTTPTokenProvider(server.url)()
-            await HTTPTokenProvider(server.url, method="GET")()
-            posted, got = server.heads
-            assert posted.startswith("POST /token HTTP/1.1\r\n")
-            assert "\r\ncontent-length: 0\r\n" in posted.lower()
-            assert got.startswith("GET /token HTTP/1.1\r\n")
-            for head in (posted, got):
-                assert "\r\ncache-control: no-cache, no-store\r\n" in head.lower()
-                assert "\r\naccept-encoding: identity\r\n" in head.lower()
-
-    asyncio.run(main())
+@in_real_time
+async def test_it_posts_unless_told_to_get_and_asks_for_something_fresh(serving: Any) -> None:
+    async with serving(answer(JWT)) as server:
+        await HTTPTokenProvider(server.url)()
+        await HTTPTokenProvider(server.url, method="GET")()
+        posted, got = server.heads
+        assert posted.startswith("POST /token HTTP/1.1\r\n")
+        assert "\r\ncontent-length: 0\r\n" in posted.lower()
+        assert got.startswith("GET /token HTTP/1.1\r\n")
+        for head in (posted, got):
+            assert "\r\ncache-control: no-cache, no-store\r\n" in head.lower()
+            assert "\r\naccept-encoding: identity\r\n" in head.lower()
 
 
 @pytest.mark.parametrize(
@@ -255,131 +243,113 @@ def test_it_posts_unless_told_to_get_and_asks_for_something_fresh(serving: Any) 
         (to("?again=1"), "POST /token?again=1"),
     ],
 )
-def test_redirects_within_the_origin_are_followed(
+@in_real_time
+async def test_redirects_within_the_origin_are_followed(
     serving: Any, redirect: bytes, followed: str
 ) -> None:
-    async def main() -> None:
-        async with serving(redirect, answer(JWT)) as server:
-            assert await HTTPTokenProvider(server.url)() == JWT
-            assert server.heads[1].startswith(f"{followed} HTTP/1.1\r\n")
-
-    asyncio.run(main())
+    async with serving(redirect, answer(JWT)) as server:
+        assert await HTTPTokenProvider(server.url)() == JWT
+        assert server.heads[1].startswith(f"{followed} HTTP/1.1\r\n")
 
 
-def test_no_redirect_leads_to_another_origin(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(answer(JWT)) as other:
-            port = other.url.split(":")[2].split("/")[0]
-            elsewhere = [
-                other.url,
-                other.url.replace("http:", ""),
-                f"http://localhost:{port}/token",
-            ]
-            for location in elsewhere:
-                async with serving(to(location), answer(JWT)) as server:
-                    error = await failed(HTTPTokenProvider(server.url))
-                    assert (error.reason, len(server.heads)) == ("redirected", 1)
-                    same_port_other_scheme = server.url.replace("http:", "https:")
-                async with serving(to(same_port_other_scheme)) as server:
-                    assert (await failed(HTTPTokenProvider(server.url))).reason == "redirected"
-            assert other.heads == []
-
-    asyncio.run(main())
+@in_real_time
+async def test_no_redirect_leads_to_another_origin(serving: Any) -> None:
+    async with serving(answer(JWT)) as other:
+        port = other.url.split(":")[2].split("/")[0]
+        elsewhere = [
+            other.url,
+            other.url.replace("http:", ""),
+            f"http://localhost:{port}/token",
+        ]
+        for location in elsewhere:
+            async with serving(to(location), answer(JWT)) as server:
+                error = await failed(HTTPTokenProvider(server.url))
+                assert (error.reason, len(server.heads)) == ("redirected", 1)
+                same_port_other_scheme = server.url.replace("http:", "https:")
+            async with serving(to(same_port_other_scheme)) as server:
+                assert (await failed(HTTPTokenProvider(server.url))).reason == "redirected"
+        assert other.heads == []
 
 
-def test_a_client_that_follows_redirects_is_kept_from_another_origin_too(serving: Any) -> None:
-    async def main() -> None:
-        async with (
-            serving(answer(JWT)) as other,
-            serving(to(other.url)) as server,
-            httpx2.AsyncClient(follow_redirects=True) as client,
-        ):
-            assert (await failed(HTTPTokenProvider(server.url, client))).reason == "redirected"
-            assert other.heads == []
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_client_that_follows_redirects_is_kept_from_another_origin_too(
+    serving: Any,
+) -> None:
+    async with (
+        serving(answer(JWT)) as other,
+        serving(to(other.url)) as server,
+        httpx2.AsyncClient(follow_redirects=True) as client,
+    ):
+        assert (await failed(HTTPTokenProvider(server.url, client))).reason == "redirected"
+        assert other.heads == []
 
 
 @pytest.mark.parametrize("location", ["/token", "http://[", "ftp://127.0.0.1/token"])
-def test_redirects_end(serving: Any, location: str) -> None:
-    async def main() -> None:
-        async with serving(to(location)) as server:
-            error = await failed(HTTPTokenProvider(server.url))
-            assert error.reason in ("redirected", "http_307"), error.message
-            assert len(server.heads) == (6 if location == "/token" else 1)
-
-    asyncio.run(main())
+@in_real_time
+async def test_redirects_end(serving: Any, location: str) -> None:
+    async with serving(to(location)) as server:
+        error = await failed(HTTPTokenProvider(server.url))
+        assert error.reason in ("redirected", "http_307"), error.message
+        assert len(server.heads) == (6 if location == "/token" else 1)
 
 
-def test_it_stops_reading_an_answer_without_end_and_hangs_up(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(chunked(b"x" * KIB, again=True)) as server:
-            error = await failed(HTTPTokenProvider(server.url))
-            assert error.reason == "too_large"
-            await asyncio.wait_for(server.closed.wait(), 10)
-
-    asyncio.run(main())
+@in_real_time
+async def test_it_stops_reading_an_answer_without_end_and_hangs_up(serving: Any) -> None:
+    async with serving(chunked(b"x" * KIB, again=True)) as server:
+        error = await failed(HTTPTokenProvider(server.url))
+        assert error.reason == "too_large"
+        await asyncio.wait_for(server.closed.wait(), 10)
 
 
-def test_chunks_are_put_together(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(chunked(*(byte.encode() for byte in JWT))) as server:
-            assert await HTTPTokenProvider(server.url)() == JWT
-
-    asyncio.run(main())
+@in_real_time
+async def test_chunks_are_put_together(serving: Any) -> None:
+    async with serving(chunked(*(byte.encode() for byte in JWT))) as server:
+        assert await HTTPTokenProvider(server.url)() == JWT
 
 
 @pytest.mark.parametrize(
     "slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"]
 )
 @pytest.mark.parametrize("passed", [False, True])
-def test_its_time_is_limited_however_busy_the_server_seems(
+@in_real_time
+async def test_its_time_is_limited_however_busy_the_server_seems(
     serving: Any, slow: Any, passed: bool
 ) -> None:
-    async def main() -> None:
-        async with serving(slow) as server, httpx2.AsyncClient() as client:
-            error = await failed(
-                HTTPTokenProvider(server.url, client if passed else None, timeout=0.1)
-            )
-            assert (
-                error.reason,
-                "within 0.1 s" in error.message or "Timeout" in error.message,
-            ) == ("timeout", True)
-            await asyncio.wait_for(server.closed.wait(), 10)
-
-    asyncio.run(main())
+    async with serving(slow) as server, httpx2.AsyncClient() as client:
+        error = await failed(HTTPTokenProvider(server.url, client if passed else None, timeout=0.1))
+        assert (
+            error.reason,
+            "within 0.1 s" in error.message or "Timeout" in error.message,
+        ) == ("timeout", True)
+        await asyncio.wait_for(server.closed.wait(), 10)
 
 
 @pytest.mark.parametrize(
     "slow", [silent, chunked(b"x", pause=0.01, again=True)], ids=["silent", "drip"]
 )
-def test_a_cancelled_call_leaves_nothing_open(serving: Any, slow: Any) -> None:
-    async def main() -> None:
-        async with serving(slow) as server:
-            asking = asyncio.ensure_future(HTTPTokenProvider(server.url)())
-            await asyncio.wait_for(server.asked.wait(), 10)
-            asking.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-            await asyncio.wait_for(server.closed.wait(), 10)
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_cancelled_call_leaves_nothing_open(serving: Any, slow: Any) -> None:
+    async with serving(slow) as server:
+        asking = asyncio.ensure_future(HTTPTokenProvider(server.url)())
+        await asyncio.wait_for(server.asked.wait(), 10)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.wait_for(server.closed.wait(), 10)
 
 
-def test_a_client_of_your_own_brings_its_headers_and_stays_open(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(answer(JWT)) as server:
-            async with httpx2.AsyncClient(
-                headers={"X-Session": "s-1"}, base_url=server.url.removesuffix("/token")
-            ) as client:
-                for url in (server.url, "/token"):
-                    assert await HTTPTokenProvider(url, client)() == JWT
-                assert not client.is_closed
-            assert all("\r\nx-session: s-1\r\n" in head.lower() for head in server.heads)
-            assert [head.split(" ")[1] for head in server.heads] == ["/token", "/token"]
-            assert (await failed(HTTPTokenProvider(server.url, client))).reason == "client_closed"
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_client_of_your_own_brings_its_headers_and_stays_open(serving: Any) -> None:
+    async with serving(answer(JWT)) as server:
+        async with httpx2.AsyncClient(
+            headers={"X-Session": "s-1"}, base_url=server.url.removesuffix("/token")
+        ) as client:
+            for url in (server.url, "/token"):
+                assert await HTTPTokenProvider(url, client)() == JWT
+            assert not client.is_closed
+        assert all("\r\nx-session: s-1\r\n" in head.lower() for head in server.heads)
+        assert [head.split(" ")[1] for head in server.heads] == ["/token", "/token"]
+        assert (await failed(HTTPTokenProvider(server.url, client))).reason == "client_closed"
 
 
 @pytest.mark.parametrize(
@@ -391,43 +361,41 @@ def test_a_client_of_your_own_brings_its_headers_and_stays_open(serving: Any) ->
         (to("http://localhost/"), 2),
     ],
 )
-def test_an_answer_that_is_not_read_to_its_end_gives_its_connection_back(
+@in_real_time
+async def test_an_answer_that_is_not_read_to_its_end_gives_its_connection_back(
     serving: Any, unread: Any, calls: int
 ) -> None:
-    async def main() -> None:
-        one = httpx2.Limits(max_connections=1)
-        async with (
-            serving(unread, answer(JWT)) as server,
-            httpx2.AsyncClient(limits=one, timeout=2) as client,
-        ):
-            provider = HTTPTokenProvider(server.url, client)
-            for _ in range(calls - 1):
-                assert (await failed_somehow(provider)).reason != "timeout"
-            assert await provider() == JWT
-
-    asyncio.run(main())
+    one = httpx2.Limits(max_connections=1)
+    async with (
+        serving(unread, answer(JWT)) as server,
+        httpx2.AsyncClient(limits=one, timeout=2) as client,
+    ):
+        provider = HTTPTokenProvider(server.url, client)
+        for _ in range(calls - 1):
+            assert (await failed_somehow(provider)).reason != "timeout"
+        assert await provider() == JWT
 
 
-def test_cookies_are_kept_from_call_to_call_only_by_a_client_of_your_own(serving: Any) -> None:
-    async def main() -> None:
-        async with (
-            serving(answer(JWT, Set_Cookie="tracked=1")) as server,
-            httpx2.AsyncClient() as client,
-        ):
-            alone, with_client = (
-                HTTPTokenProvider(server.url),
-                HTTPTokenProvider(server.url, client),
-            )
-            for provider in (alone, alone, with_client, with_client):
-                await provider()
-            assert ["cookie: tracked=1" in head.lower() for head in server.heads] == [
-                False,
-                False,
-                False,
-                True,
-            ]
-
-    asyncio.run(main())
+@in_real_time
+async def test_cookies_are_kept_from_call_to_call_only_by_a_client_of_your_own(
+    serving: Any,
+) -> None:
+    async with (
+        serving(answer(JWT, Set_Cookie="tracked=1")) as server,
+        httpx2.AsyncClient() as client,
+    ):
+        alone, with_client = (
+            HTTPTokenProvider(server.url),
+            HTTPTokenProvider(server.url, client),
+        )
+        for provider in (alone, alone, with_client, with_client):
+            await provider()
+        assert ["cookie: tracked=1" in head.lower() for head in server.heads] == [
+            False,
+            False,
+            False,
+            True,
+        ]
 
 
 SECRETS = ("hunter2", "s3cr3t-key", "key=", "ann:")
@@ -501,16 +469,14 @@ def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_logs(
     ]
 
 
-def test_userinfo_goes_along_with_a_redirect_within_the_origin(serving: Any) -> None:
-    async def main() -> None:
-        async with serving(to("/v2"), answer(JWT)) as server:
-            assert await HTTPTokenProvider(server.url.replace("//", "//ann:hunter2@"))() == JWT
-            assert ["Authorization: Basic YW5uOmh1bnRlcjI=" in head for head in server.heads] == [
-                True,
-                True,
-            ]
-
-    asyncio.run(main())
+@in_real_time
+async def test_userinfo_goes_along_with_a_redirect_within_the_origin(serving: Any) -> None:
+    async with serving(to("/v2"), answer(JWT)) as server:
+        assert await HTTPTokenProvider(server.url.replace("//", "//ann:hunter2@"))() == JWT
+        assert ["Authorization: Basic YW5uOmh1bnRlcjI=" in head for head in server.heads] == [
+            True,
+            True,
+        ]
 
 
 @pytest.mark.parametrize(
@@ -545,7 +511,8 @@ def test_without_httpx2_the_line_that_installs_it_is_told_when_it_is_made(
         HTTPTokenProvider("https://example.com/token")
 
 
-def test_https_is_verified_by_the_certificates_of_this_machine(
+@in_real_time
+async def test_https_is_verified_by_the_certificates_of_this_machine(
     serving: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     authority = trustme.CA()
@@ -555,36 +522,29 @@ def test_https_is_verified_by_the_certificates_of_this_machine(
     )
     tls.load_cert_chain(tmp_path / "server.pem")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-
-    async def main() -> None:
-        async with serving(answer(JWT), tls=tls) as server:
-            # the server's end of the handshake that fails
-            asyncio.get_running_loop().set_exception_handler(lambda _, __: None)
-            assert (await failed(HTTPTokenProvider(server.url))).reason == "unreachable"
-            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-            assert await HTTPTokenProvider(server.url)() == JWT
-
-    asyncio.run(main())
+    async with serving(answer(JWT), tls=tls) as server:
+        # the server's end of the handshake that fails
+        asyncio.get_running_loop().set_exception_handler(lambda _, __: None)
+        assert (await failed(HTTPTokenProvider(server.url))).reason == "unreachable"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert await HTTPTokenProvider(server.url)() == JWT
 
 
-def test_a_session_signs_in_with_it_and_ends_when_it_refuses(serving: Any) -> None:
+@in_real_time
+async def test_a_session_signs_in_with_it_and_ends_when_it_refuses(serving: Any) -> None:
     secret = "0123456789abcdef0123456789abcdef"
     widget: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
-
-    async def main() -> None:
-        token = sign_identity_token("ann", secret, **widget)
-        async with serving(
-            answer(json.dumps({"token": token}), JSON), answer(status="403 Forbidden")
-        ) as server:
-            provider = HTTPTokenProvider(server.url)
-            with Backend(**widget, keys=[IdentityKey("HS256", secret)]) as backend:
-                async with SupportChat(
-                    **widget, transport=LoopbackTransport(backend), storage=MemoryStorage()
-                ) as chat:
+    token = sign_identity_token("ann", secret, **widget)
+    async with serving(
+        answer(json.dumps({"token": token}), JSON), answer(status="403 Forbidden")
+    ) as server:
+        provider = HTTPTokenProvider(server.url)
+        with Backend(**widget, keys=[IdentityKey("HS256", secret)]) as backend:
+            async with SupportChat(
+                **widget, transport=LoopbackTransport(backend), storage=MemoryStorage()
+            ) as chat:
+                await chat.boot(user=User("ann"), token_provider=provider)
+                assert chat.is_in(Phase.AUTHENTICATED)
+                await chat.shutdown()
+                with pytest.raises(TokenRefusedError, match="answered 403"):
                     await chat.boot(user=User("ann"), token_provider=provider)
-                    assert chat.is_in(Phase.AUTHENTICATED)
-                    await chat.shutdown()
-                    with pytest.raises(TokenRefusedError, match="answered 403"):
-                        await chat.boot(user=User("ann"), token_provider=provider)
-
-    asyncio.run(main())

@@ -12,45 +12,23 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
+from broken import breaker
 from loopback_arrangement import LoopbackArrangement, loopback
+from support_chat import ports
 from support_chat.errors import (
     AuthRefusedError,
     BackendRejectedError,
     NetworkError,
     RateLimitedError,
 )
-from support_chat.ports import (
-    Claim,
-    Credentials,
-    IdentifyAnswer,
-    IdentifyRequest,
-    Link,
-    LinkEvent,
-    Outgoing,
-    ReadAnswer,
-    SessionRevoked,
-    TokenExpired,
-    Transport,
-    UpdateAnswer,
-    Welcome,
-)
 from support_chat.values import About, Changes, Conversation, Message
 
 BROKEN: dict[str, type[Healthy] | type[HealthyLink]] = {}
-_Kind = TypeVar("_Kind", bound="type[Healthy] | type[HealthyLink]")
-
-
-def breaks(clause: str) -> Callable[[_Kind], _Kind]:
-    def add(kind: _Kind) -> _Kind:
-        assert clause not in BROKEN
-        BROKEN[clause] = kind
-        return kind
-
-    return add
+breaks = breaker(BROKEN)
 
 
 def arranged(
@@ -71,30 +49,32 @@ def arranged(
 class HealthyLink:
     """A link without a fault of its own."""
 
-    def __init__(self, inner: Link, transport: Healthy, credentials: Credentials) -> None:
+    def __init__(
+        self, inner: ports.Link, transport: Healthy, credentials: ports.Credentials
+    ) -> None:
         self.inner, self.transport, self.credentials = inner, transport, credentials
 
     @property
-    def welcome(self) -> Welcome:
+    def welcome(self) -> ports.Welcome:
         return self.inner.welcome
 
     @property
     def heard_at(self) -> float:
         return self.inner.heard_at
 
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         return self.inner.events()
 
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return await self.inner.identify(request)
 
     async def renew(self, token: str) -> None:
         await self.inner.renew(token)
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes) -> ports.UpdateAnswer:
         return await self.inner.update(changes)
 
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         return await self.inner.send(message)
 
     async def conversations(self) -> Sequence[Conversation]:
@@ -103,7 +83,7 @@ class HealthyLink:
     async def messages(self, conversation_id: str) -> Sequence[Message]:
         return await self.inner.messages(conversation_id)
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
         return await self.inner.mark_read(conversation_id)
 
     async def aclose(self) -> None:
@@ -116,16 +96,16 @@ class HealthyLink:
 class Healthy:
     """A transport without a fault of its own."""
 
-    def __init__(self, inner: Transport, link: type[HealthyLink] = HealthyLink) -> None:
+    def __init__(self, inner: ports.Transport, link: type[HealthyLink] = HealthyLink) -> None:
         self.inner, self.link = inner, link
         self.links: list[HealthyLink] = []
         self.presented: set[object] = set()
         self.closed = False
 
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await self.inner.open(credentials)
 
-    async def open(self, credentials: Credentials) -> HealthyLink:
+    async def open(self, credentials: ports.Credentials) -> HealthyLink:
         link = self.link(await self.dial(credentials), self, credentials)
         self.links.append(link)
         return link
@@ -144,41 +124,41 @@ class Healthy:
 class AnotherWelcome(HealthyLink):
     """A link whose welcome is not what the backend answered."""
 
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return welcome
 
     @property
-    def welcome(self) -> Welcome:
+    def welcome(self) -> ports.Welcome:
         return self.changed(self.inner.welcome)
 
 
 @breaks("transport.welcomes-visitor")
 class CallsVisitorsByAName(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return attrs.evolve(welcome, user_id=welcome.user_id or "")
 
 
 @breaks("transport.welcomes-user")
 class LeavesTheUserOut(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(attrs.evolve(credentials, user_id=None, token=None))
 
 
 @breaks("transport.same-visitor")
 class MintsVisitors(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(attrs.evolve(credentials, visitor=secrets.token_hex()))
 
 
 @breaks("transport.another-visitor")
 class KnowsOneVisitor(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(attrs.evolve(credentials, visitor="the one"))
 
 
 @breaks("transport.resumes-visitor")
 class BeginsAnewForVisitors(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(
             credentials if credentials.user_id else attrs.evolve(credentials, session=None)
         )
@@ -186,7 +166,7 @@ class BeginsAnewForVisitors(Healthy):
 
 @breaks("transport.resumes-user")
 class BeginsAnewForUsers(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(
             attrs.evolve(credentials, session=None) if credentials.user_id else credentials
         )
@@ -194,7 +174,7 @@ class BeginsAnewForUsers(Healthy):
 
 @breaks("transport.unknown-session")
 class TakesARejectionForALoss(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         try:
             return await super().dial(credentials)
         except BackendRejectedError as error:
@@ -203,7 +183,7 @@ class TakesARejectionForALoss(Healthy):
 
 @breaks("transport.revoked-session")
 class BeginsAnewWhenItIsRejected(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         try:
             return await super().dial(credentials)
         except BackendRejectedError:
@@ -212,7 +192,7 @@ class BeginsAnewWhenItIsRejected(Healthy):
 
 @breaks("transport.refuses-no-token")
 class TakesUsersWithoutATokenForVisitors(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(
             credentials if credentials.token else attrs.evolve(credentials, user_id=None)
         )
@@ -221,10 +201,10 @@ class TakesUsersWithoutATokenForVisitors(Healthy):
 class OtherRefusals(Healthy):
     """A transport that translates refusals wrongly."""
 
-    def translated(self, error: AuthRefusedError, credentials: Credentials) -> Exception:
+    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
         raise NotImplementedError
 
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         try:
             return await super().dial(credentials)
         except AuthRefusedError as error:
@@ -233,37 +213,37 @@ class OtherRefusals(Healthy):
 
 @breaks("transport.refuses-bad-token")
 class TakesA401ForALoss(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: Credentials) -> Exception:
+    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
         return NetworkError("401")
 
 
 @breaks("transport.refuses-token-of-another")
 class TakesA403ForForEver(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: Credentials) -> Exception:
+    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
         return BackendRejectedError("403")
 
 
 @breaks("transport.refuses-expired-token")
 class ComesBackWithAnExpiredToken(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: Credentials) -> Exception:
+    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
         return RateLimitedError("Later.") if error.code == "auth_expired" else error
 
 
 @breaks("transport.errors-hide-secrets")
 class TellsItsToken(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: Credentials) -> Exception:
+    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
         return AuthRefusedError(f"Authorization: Bearer {credentials.token} was refused.")
 
 
 @breaks("transport.other-widget")
 class KnowsOneWidget(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(attrs.evolve(credentials, widget_id="help"))
 
 
 @breaks("transport.rate-limited")
 class TakesA429ForALoss(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         try:
             return await super().dial(credentials)
         except RateLimitedError as error:
@@ -272,7 +252,7 @@ class TakesA429ForALoss(Healthy):
 
 @breaks("transport.unreachable")
 class LetsErrorsOfSocketsThrough(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         try:
             return await super().dial(credentials)
         except NetworkError as error:
@@ -281,13 +261,13 @@ class LetsErrorsOfSocketsThrough(Healthy):
 
 @breaks("transport.claim-answered")
 class ForgetsTheClaim(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return attrs.evolve(welcome, claim=None)
 
 
 @breaks("transport.claim-closed")
 class PresentsNoClaim(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         if credentials.claim is None:
             return await super().dial(credentials)
         return await super().dial(attrs.evolve(credentials, claim=None, user_id=None, token=None))
@@ -295,8 +275,8 @@ class PresentsNoClaim(Healthy):
 
 @breaks("transport.lost-reply")
 class PresentsTheClaimTheSecondTime(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
-        claim: Claim | None = credentials.claim
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
+        claim: ports.Claim | None = credentials.claim
         if claim is not None and claim not in self.presented:
             self.presented.add(claim)
             fresh = attrs.evolve(credentials, claim=None, user_id=None, token=None, session=None)
@@ -306,13 +286,13 @@ class PresentsTheClaimTheSecondTime(Healthy):
 
 @breaks("transport.cancelled-open")
 class DialsOnWhenItIsCancelled(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await asyncio.shield(asyncio.ensure_future(super().dial(credentials)))
 
 
 @breaks("transport.many-links")
 class HasOneLink(Healthy):
-    async def open(self, credentials: Credentials) -> HealthyLink:
+    async def open(self, credentials: ports.Credentials) -> HealthyLink:
         link = await super().open(credentials)
         return link if len(self.links) == 1 else self.links[0]
 
@@ -322,19 +302,19 @@ class HasOneLink(Healthy):
 
 @breaks("link.identify-merges")
 class DoesNotCountWhatMoved(HealthyLink):
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return attrs.evolve(await super().identify(request), conversations_moved=0)
 
 
 @breaks("link.identify-once")
 class MintsIdentifyIds(HealthyLink):
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return await super().identify(attrs.evolve(request, identify_id=secrets.token_hex()))
 
 
 @breaks("link.identify-refused")
 class ClosesWhenItIsRefused(HealthyLink):
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         try:
             return await super().identify(request)
         except AuthRefusedError:
@@ -344,19 +324,19 @@ class ClosesWhenItIsRefused(HealthyLink):
 
 @breaks("link.identify-needs-the-visitor")
 class AuthorisesTheMergeItself(HealthyLink):
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return await super().identify(attrs.evolve(request, visitor=self.credentials.visitor))
 
 
 @breaks("link.identify-carries-changes")
 class CarriesNoChanges(HealthyLink):
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return await super().identify(attrs.evolve(request, visitor_changes={}, user_changes={}))
 
 
 @breaks("link.retired-visitor")
 class RemembersVisitorsItself(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         first = next(
             link
             for link in self.transport.links
@@ -389,49 +369,49 @@ class TakesAnExpiredTokenForALoss(HealthyLink):
 
 @breaks("link.update")
 class UpdatesNothing(HealthyLink):
-    async def update(self, changes: Changes) -> UpdateAnswer:
-        return UpdateAnswer()
+    async def update(self, changes: Changes) -> ports.UpdateAnswer:
+        return ports.UpdateAnswer()
 
 
 @breaks("link.update-rejected")
 class HidesWhatWasRejected(HealthyLink):
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes) -> ports.UpdateAnswer:
         await super().update(changes)
-        return UpdateAnswer()
+        return ports.UpdateAnswer()
 
 
 @breaks("link.send")
 class ForgetsTheClientId(HealthyLink):
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         return attrs.evolve(await super().send(message), client_message_id=None)
 
 
 class MintsClientIds(HealthyLink):
     """A link that sends under a client id of its own."""
 
-    def client_id(self, message: Outgoing) -> str:
+    def client_id(self, message: ports.Outgoing) -> str:
         return message.client_message_id
 
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         sent = await super().send(attrs.evolve(message, client_message_id=self.client_id(message)))
         return attrs.evolve(sent, client_message_id=message.client_message_id)
 
 
 @breaks("link.send-once")
 class MintsOneForEachSend(MintsClientIds):
-    def client_id(self, message: Outgoing) -> str:
+    def client_id(self, message: ports.Outgoing) -> str:
         return secrets.token_hex()
 
 
 @breaks("link.send-once-over-links")
 class MintsOneForEachLink(MintsClientIds):
-    def client_id(self, message: Outgoing) -> str:
+    def client_id(self, message: ports.Outgoing) -> str:
         return f"{id(self)} {message.client_message_id}"
 
 
 @breaks("link.send-rejected")
 class TakesA404ForALoss(HealthyLink):
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         try:
             return await super().send(message)
         except BackendRejectedError as error:
@@ -446,7 +426,7 @@ class ListsOldestFirst(HealthyLink):
 
 @breaks("link.describes")
 class SaysNothingOfIt(HealthyLink):
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         return await super().send(attrs.evolve(message, about=About()))
 
 
@@ -458,13 +438,13 @@ class ListsOnePage(HealthyLink):
 
 @breaks("link.mark-read")
 class MarksNothing(HealthyLink):
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        return ReadAnswer(1)
+    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
+        return ports.ReadAnswer(1)
 
 
 @breaks("link.cancelled-call")
 class ClosesWhenItIsCancelled(HealthyLink):
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         try:
             return await super().send(message)
         except asyncio.CancelledError:
@@ -492,13 +472,13 @@ class InsistsOnWhatItRevokes(Healthy):
 class OtherEvents(HealthyLink):
     """A link that delivers something else than what arrives."""
 
-    def instead(self, event: LinkEvent) -> Sequence[LinkEvent]:
+    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
         return (event,)
 
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         return self._events()
 
-    async def _events(self) -> AsyncIterator[LinkEvent]:
+    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
         async for event in self.inner.events():
             for delivered in self.instead(event):
                 yield delivered
@@ -506,7 +486,7 @@ class OtherEvents(HealthyLink):
 
 @breaks("link.events")
 class DeliversTwice(OtherEvents):
-    def instead(self, event: LinkEvent) -> Sequence[LinkEvent]:
+    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
         return (event, event)
 
 
@@ -514,54 +494,54 @@ class DeliversTwice(OtherEvents):
 class HearsNothingOnceIdentified(OtherEvents):
     identified = False
 
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         self.identified = True
         return await super().identify(request)
 
-    def instead(self, event: LinkEvent) -> Sequence[LinkEvent]:
+    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
         return () if self.identified else (event,)
 
 
 @breaks("link.events-of-nobody-else")
 class ReadsTheLinkOpenedLast(HealthyLink):
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         return self.transport.links[-1].inner.events()
 
 
 @breaks("link.replay")
 class PresentsNoCursor(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await super().dial(attrs.evolve(credentials, cursor=None))
 
 
 @breaks("link.replay-from-welcome")
 class WelcomesWithoutACursor(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return attrs.evolve(welcome, cursor=None)
 
 
 @breaks("link.unread")
 class CountsNothing(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return attrs.evolve(welcome, unread=0)
 
 
 @breaks("link.gap")
 class HidesTheGap(AnotherWelcome):
-    def changed(self, welcome: Welcome) -> Welcome:
+    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
         return attrs.evolve(welcome, gap=False)
 
 
 @breaks("link.token-expired-event")
 class KeepsTokensForEver(OtherEvents):
-    def instead(self, event: LinkEvent) -> Sequence[LinkEvent]:
-        return () if isinstance(event, TokenExpired) else (event,)
+    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
+        return () if isinstance(event, ports.TokenExpired) else (event,)
 
 
 @breaks("link.revoked-event")
 class TakesARevocationForALoss(OtherEvents):
-    def instead(self, event: LinkEvent) -> Sequence[LinkEvent]:
-        return () if isinstance(event, SessionRevoked) else (event,)
+    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
+        return () if isinstance(event, ports.SessionRevoked) else (event,)
 
 
 @breaks("link.heard-at")
@@ -583,10 +563,10 @@ class HearsOnWhenItIsLost(HealthyLink):
 
 @breaks("link.cut")
 class DoesNotNoticeThatItIsLost(HealthyLink):
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         return self._events()
 
-    async def _events(self) -> AsyncIterator[LinkEvent]:
+    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
         with contextlib.suppress(NetworkError):
             async for event in self.inner.events():
                 yield event
@@ -595,7 +575,7 @@ class DoesNotNoticeThatItIsLost(HealthyLink):
 
 @breaks("link.cut-replay")
 class CountsWhatItHasNotDelivered(Healthy):
-    async def dial(self, credentials: Credentials) -> Link:
+    async def dial(self, credentials: ports.Credentials) -> ports.Link:
         cursor = None if credentials.cursor is None else str(int(credentials.cursor) + 1)
         return await super().dial(attrs.evolve(credentials, cursor=cursor))
 
@@ -608,7 +588,7 @@ class AbortsLater(HealthyLink):
 
 @breaks("link.abort-ends-pending")
 class LetsCallsHangWhenItIsAborted(HealthyLink):
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes) -> ports.UpdateAnswer:
         try:
             return await super().update(changes)
         except NetworkError:
@@ -618,9 +598,11 @@ class LetsCallsHangWhenItIsAborted(HealthyLink):
 
 @breaks("link.abort-delivers-nothing")
 class DeliversWhatItHasBuffered(HealthyLink):
-    def __init__(self, inner: Link, transport: Healthy, credentials: Credentials) -> None:
+    def __init__(
+        self, inner: ports.Link, transport: Healthy, credentials: ports.Credentials
+    ) -> None:
         super().__init__(inner, transport, credentials)
-        self.buffer: asyncio.Queue[LinkEvent | None] = asyncio.Queue()
+        self.buffer: asyncio.Queue[ports.LinkEvent | None] = asyncio.Queue()
         self.pump = asyncio.ensure_future(self._pump())
 
     async def _pump(self) -> None:
@@ -629,10 +611,10 @@ class DeliversWhatItHasBuffered(HealthyLink):
                 self.buffer.put_nowait(event)
         self.buffer.put_nowait(None)
 
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         return self._events()
 
-    async def _events(self) -> AsyncIterator[LinkEvent]:
+    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
         while (event := await self.buffer.get()) is not None:
             yield event
         self.buffer.put_nowait(None)

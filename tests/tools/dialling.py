@@ -1,21 +1,25 @@
-"""People who dial a served backend, and a loop that tells what a scenario has left open."""
+"""People who dial a served backend, and a loop that tells what a test has left open."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
 import struct
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, ParamSpec, TypeVar
 
+from async_tests import LIMIT
 from served import WIDGET, WORKSPACE, Served
-from support_chat.ports import Credentials, Link, LinkEvent, MessageArrived
+from support_chat.ports import Credentials, Link, LinkEvent, MessageArrived, Transport
+from support_chat_adapters.transport import WidgetAPITransport
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 PATIENCE: Final = 10.0
 """How many seconds a test waits for what must come."""
@@ -35,6 +39,28 @@ def user(served: Served, **more: Any) -> Credentials:
 def texts_of(*events: LinkEvent) -> list[str]:
     """The texts of messages that arrived."""
     return [event.message.text for event in events if isinstance(event, MessageArrived)]
+
+
+@asynccontextmanager
+async def transport_to(url: str, **options: Any) -> AsyncGenerator[WidgetAPITransport, None]:
+    """A transport to the backend at this address, closed in the end."""
+    transport = WidgetAPITransport(url, **options)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+@asynccontextmanager
+async def link_of(
+    transport: Transport, who: Credentials | None = None
+) -> AsyncGenerator[Link, None]:
+    """An open link, a new visitor's by default, aborted in the end."""
+    link = await soon(transport.open(visitor() if who is None else who))
+    try:
+        yield link
+    finally:
+        link.abort()
 
 
 async def soon(awaited: Awaitable[T]) -> T:
@@ -93,23 +119,33 @@ def sockets() -> set[str]:
     return found
 
 
-def on_loop(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a scenario, after which no task, no socket and no unseen failure may be left."""
-    unseen: list[str] = []
+def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Runs an asynchronous test, after which no task, no socket and no unseen failure may be
+    left.
+    """
 
-    def tell(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # a server of the test's, of whose clients debug mode tells
-        if "incoming connection" not in context["message"]:
-            unseen.append(repr(context))
+    @functools.wraps(test)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> None:
+        unseen: list[str] = []
 
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(tell)
-        before = sockets()
-        await scenario()
-        this = {asyncio.current_task()}
-        await until(lambda: asyncio.all_tasks() == this, f"the end of {asyncio.all_tasks() - this}")
-        await until(lambda: sockets() <= before, "the closing of every socket")
+        def see(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            # a server of the test's, of whose clients debug mode tells
+            if "incoming connection" not in context["message"]:
+                unseen.append(repr(context))
 
-    asyncio.run(main())
-    gc.collect()
-    assert not unseen, unseen
+        async def main() -> None:
+            asyncio.get_running_loop().set_exception_handler(see)
+            before = sockets()
+            async with asyncio.timeout(LIMIT):
+                await test(*args, **kwargs)
+            this = {asyncio.current_task()}
+            await until(
+                lambda: asyncio.all_tasks() == this, f"the end of {asyncio.all_tasks() - this}"
+            )
+            await until(lambda: sockets() <= before, "the closing of every socket")
+
+        asyncio.run(main())
+        gc.collect()
+        assert not unseen, unseen
+
+    return tried

@@ -1,5 +1,5 @@
 """The arrangement that `check_transport` is tried on first: the loopback to a backend in this
-process, with every hand there is.
+process, with every control there is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WIDGET: Final[dict[str, Any]] = {"workspace_id": "acme", "widget_id": "help"}
 
 @attrs.frozen
 class LoopbackArrangement:
-    """A backend, the transport to it (or what a test puts in its place), and the hands of the other
+    """A backend, the transport to it (or what a test puts in its place), and control of the other
     side.
     """
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from support_chat_adapters.backend.server.key_file import identity_secret
 
 WORKSPACE = "demo"
 WIDGET = "web"
+_STARTS_WITHIN = 60.0
+"""Seconds, on a machine however busy."""
 _PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
 
 
@@ -58,7 +61,10 @@ class Served:
                 text=True,
             )
         assert self._process.stdout is not None
+        limit = threading.Timer(_STARTS_WITHIN, self._process.kill)
+        limit.start()
         line = self._process.stdout.readline()
+        limit.cancel()
         assert line, f"serve did not start: {self.log.read_text()[-2000:]}"
         self.url = json.loads(line)["url"]
         self._port = int(self.url.rpartition(":")[2])

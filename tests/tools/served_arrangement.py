@@ -1,4 +1,4 @@
-"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and the hands
+"""The arrangement that `check_transport` needs for a real `serve`: a transport to it, and control
 of its operator and the network.
 
 What the backend does, it does because of what another process has written into its database, as an
@@ -20,15 +20,17 @@ from served import WIDGET, WORKSPACE, Served
 from support_chat.values import JSON, Identity
 from support_chat_adapters.backend import sign_identity_token
 from support_chat_adapters.transport import WidgetAPITransport
-from wire_faults import FaultProxy, Status
+from support_chat_adapters.wire_faults import FaultProxy, Status
 
+_MOMENTS: Final = 100
+"""How many tenths of a second it is waited for a moment in which nothing is on its way."""
 UNLIMITED: Final = ("--opens-per-minute=0", "--requests-per-minute=0")
 """Options of `serve` for suites that dial a lot."""
 
 
 @attrs.frozen
 class ServedArrangement:
-    """A served backend, a transport that reaches it through the proxy, and the hands of the other
+    """A served backend, a transport that reaches it through the proxy, and control of the other
     side.
     """
 
@@ -83,10 +85,11 @@ class ServedArrangement:
         """WebSockets that are open on their way to the backend, and polls that wait there, once
         nothing is on its way any more.
         """
-        passed = -1
-        while passed != len(self.proxy.log):
+        for _ in range(_MOMENTS):
             passed = len(self.proxy.log)
             await asyncio.sleep(0.1)  # between two polls nothing waits
+            if passed == len(self.proxy.log):
+                break
         listening: set[int] = set()
         for entry in self.proxy.log:
             if entry.event in ("request", "upgraded") and entry.path.endswith("/realtime"):

@@ -16,7 +16,7 @@ from support_chat_adapters.backend.server import run as server_run
 @asynccontextmanager
 async def serving(backend: Backend, **options: Any) -> AsyncGenerator[str, None]:
     """Serves `backend` in this block and yields its address; `options` are those of
-    `support_chat_adapters.server.run.serve`.
+    `support_chat_adapters.backend.server.run.serve`.
     """
     listener = server_run.bound("127.0.0.1", 0)
     begun = asyncio.Event()

@@ -22,6 +22,8 @@ BASE = "/widget/v1"
 PATIENCE = 20.0
 """Seconds after which a test gives up on something that should have come at once."""
 
+_FRAMES = 10_000
+
 
 class WidgetClient:
     """One visitor or user at one backend; `session` is presented once there is one. Made by
@@ -132,9 +134,10 @@ def texts(gateway: ClientConnection, count: int) -> list[str]:
 
 def closed_with(gateway: ClientConnection) -> tuple[int, str]:
     """The code and reason that the gateway closes with; what comes before it is read and left."""
-    while isinstance(last := frame_or_close(gateway), dict):
-        pass
-    return last
+    for _ in range(_FRAMES):
+        if not isinstance(last := frame_or_close(gateway), dict):
+            return last
+    raise AssertionError(f"no close comes, but {_FRAMES} frames")
 
 
 def frame_or_close(gateway: ClientConnection) -> dict[str, Any] | tuple[int, str]:

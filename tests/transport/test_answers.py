@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dialling import on_loop, soon, user, visitor
+from dialling import link_of, on_loop, soon, transport_to, user, visitor
 from served import Served, served
 from support_chat.errors import (
     AuthRefusedError,
@@ -20,10 +20,20 @@ from support_chat.errors import (
     NetworkError,
     RateLimitedError,
 )
-from support_chat.ports import Link, Outgoing
-from support_chat_adapters.transport import WidgetAPITransport, http_exchange
+from support_chat.ports import Outgoing
+from support_chat_adapters.transport import http_exchange
 from support_chat_adapters.transport.wire.codec import MAX_ANSWER_BYTES
-from wire_faults import Cut, Delay, Fault, FaultProxy, Garbage, Refuse, Slow, Stall, Status, Swallow
+from support_chat_adapters.wire_faults import (
+    Cut,
+    Fault,
+    FaultProxy,
+    Garbage,
+    Refuse,
+    Slow,
+    Stall,
+    Status,
+    Swallow,
+)
 
 PAGE = b"<html><body>Sign in to the network</body></html>"
 OPEN = ("POST", "/sessions/anonymous")
@@ -68,13 +78,13 @@ NO_ANSWERS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(
+@on_loop
+async def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(
     backend: Served, fault: Fault
 ) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            proxy.plan(fault)
-            transport = WidgetAPITransport(proxy.url)
+    async with FaultProxy(backend.url) as proxy:
+        proxy.plan(fault)
+        async with transport_to(proxy.url) as transport:
             who = visitor()
             with pytest.raises(NetworkError) as caught:
                 await soon(transport.open(who))
@@ -83,33 +93,28 @@ def test_what_is_no_answer_is_a_network_error_and_the_next_dial_is_free(
             assert who.visitor not in f"{caught.value} {caught.value!r}"
             assert len(proxy.applied()) == 1
             (await soon(transport.open(who))).abort()
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7.0), ("0.5", 0.5), ("-1", 0.0), ("soon", 0.0), ("inf", 0.0), (None, 0.0)],
 )
-def test_a_limit_says_for_how_long(backend: Served, header: str | None, seconds: float) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            proxy.plan(status(429, PAGE, **({} if header is None else {"retry_after": header})))
-            transport = WidgetAPITransport(proxy.url)
+@on_loop
+async def test_a_limit_says_for_how_long(
+    backend: Served, header: str | None, seconds: float
+) -> None:
+    async with FaultProxy(backend.url) as proxy:
+        proxy.plan(status(429, PAGE, **({} if header is None else {"retry_after": header})))
+        async with transport_to(proxy.url) as transport:
             with pytest.raises(RateLimitedError) as caught:
                 await transport.open(visitor())
             assert caught.value.retry_after == seconds
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_the_backends_own_limit_is_told_with_its_seconds(tmp_path: Path) -> None:
+@on_loop
+async def test_the_backends_own_limit_is_told_with_its_seconds(tmp_path: Path) -> None:
     with served(tmp_path, "--opens-per-minute=2", "--requests-per-minute=3") as one:
-
-        async def scenario() -> None:
-            transport = WidgetAPITransport(one.url)
+        async with transport_to(one.url) as transport:
             links = [await transport.open(visitor()) for _ in range(2)]
             with pytest.raises(RateLimitedError) as dialling:
                 await transport.open(visitor())
@@ -122,182 +127,160 @@ def test_the_backends_own_limit_is_told_with_its_seconds(tmp_path: Path) -> None
             await links[1].conversations()  # whose share is its own
             for link in links:
                 link.abort()
-            await transport.aclose()
-
-        on_loop(scenario)
 
 
-def test_refusals_and_rejections_are_told_apart(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
+@on_loop
+async def test_refusals_and_rejections_are_told_apart(backend: Served) -> None:
+    async with transport_to(backend.url) as transport:
         with pytest.raises(AuthRefusedError) as refused:
             await transport.open(visitor(user_id="ann", token="no-token"))
         assert refused.value.request_id
         with pytest.raises(BackendRejectedError) as rejected:
             await transport.open(visitor(session="session-1.unknown"))
         assert (rejected.value.code, rejected.value.reason) == ("auth_required", "session_unknown")
-        link = await transport.open(visitor())
-        for nowhere in ("no-such-conversation", "..", "a/b", "?", ""):
-            with pytest.raises(BackendRejectedError):
-                await link.send(Outgoing("m-1", "hello", nowhere))
-        with pytest.raises(BackendRejectedError) as invalid:
-            await link.send(Outgoing("m-1", " "))
-        assert invalid.value.code == "message_invalid"
-        for unsendable in ("\ud800", "x" * 20_000):
-            with pytest.raises((InvalidInputError, BackendRejectedError)):
-                await link.send(Outgoing("m-1", unsendable))
-        assert (await link.send(Outgoing("m-1", "hello"))).text == "hello"
-        link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
+        async with link_of(transport) as link:
+            for nowhere in ("no-such-conversation", "..", "a/b", "?", ""):
+                with pytest.raises(BackendRejectedError):
+                    await link.send(Outgoing("m-1", "hello", nowhere))
+            with pytest.raises(BackendRejectedError) as invalid:
+                await link.send(Outgoing("m-1", " "))
+            assert invalid.value.code == "message_invalid"
+            for unsendable in ("\ud800", "x" * 20_000):
+                with pytest.raises((InvalidInputError, BackendRejectedError)):
+                    await link.send(Outgoing("m-1", unsendable))
+            assert (await link.send(Outgoing("m-1", "hello"))).text == "hello"
 
 
-def test_a_backend_of_a_browser_asks_for_the_origin_that_is_given(tmp_path: Path) -> None:
+@on_loop
+async def test_a_backend_of_a_browser_asks_for_the_origin_that_is_given(tmp_path: Path) -> None:
     with served(tmp_path, "--allow-origin=https://app.example.com") as one:
-
-        async def scenario() -> None:
-            for origin, admitted in (
-                ("https://app.example.com", True),
-                ("https://evil.example.com", False),
-                (None, True),
-            ):
-                transport = WidgetAPITransport(one.url, origin=origin)
+        for origin, admitted in (
+            ("https://app.example.com", True),
+            ("https://evil.example.com", False),
+            (None, True),
+        ):
+            async with transport_to(one.url, origin=origin) as transport:
                 if admitted:
                     (await transport.open(visitor())).abort()
                 else:
                     with pytest.raises(BackendRejectedError) as caught:
                         await transport.open(visitor())
                     assert caught.value.code == "invalid_origin"
-                await transport.aclose()
-
-        on_loop(scenario)
 
 
-def test_an_answer_that_is_too_long_is_not_read(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            proxy.plan(Status("GET", "/conversations", 200, TOO_MUCH * 8))
-            with pytest.raises(NetworkError) as caught:
-                await soon(link.conversations())
-            assert caught.value.reason == "answer_too_large"
-            assert list(await link.conversations()) == []
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_an_answer_that_is_too_long_is_not_read(backend: Served) -> None:
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        proxy.plan(Status("GET", "/conversations", 200, TOO_MUCH * 8))
+        with pytest.raises(NetworkError) as caught:
+            await soon(link.conversations())
+        assert caught.value.reason == "answer_too_large"
+        assert list(await link.conversations()) == []
 
 
-def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            packed = gzip.compress(b'{"conversations": [], "nextCursor": null}')
-            proxy.plan(
-                Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),))
-            )
-            with pytest.raises(NetworkError) as caught:
-                await link.conversations()
-            assert caught.value.reason == "unreadable_answer"
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Served) -> None:
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        packed = gzip.compress(b'{"conversations": [], "nextCursor": null}')
+        proxy.plan(Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),)))
+        with pytest.raises(NetworkError) as caught:
+            await link.conversations()
+        assert caught.value.reason == "unreadable_answer"
 
 
 @pytest.mark.parametrize(
     "fault",
-    [Delay(*SEND, seconds=0.5), Slow(*SEND, rate=600.0), Stall(*SEND, after=30, seconds=0.5)],
+    [
+        Stall(*SEND, of="server", seconds=0.5),
+        Slow(*SEND, rate=600.0),
+        Stall(*SEND, after=30, seconds=0.5),
+    ],
 )
-def test_an_answer_that_takes_its_time_is_waited_for(backend: Served, fault: Fault) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            proxy.plan(fault)
-            assert (await soon(link.send(Outgoing("m-1", "hello")))).text == "hello"
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_an_answer_that_takes_its_time_is_waited_for(backend: Served, fault: Fault) -> None:
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        proxy.plan(fault)
+        assert (await soon(link.send(Outgoing("m-1", "hello")))).text == "hello"
 
 
-def test_an_answer_that_never_goes_on_is_given_up(
+@on_loop
+async def test_an_answer_that_never_goes_on_is_given_up(
     backend: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_exchange, "CONNECT_TIMEOUT", 0.1)
-
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            proxy.plan(Stall("GET", "/conversations", of="server"))
-            with pytest.raises(NetworkError) as caught:
-                await soon(link.conversations())
-            assert caught.value.reason == "ReadTimeout"
-            proxy.release()
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        proxy.plan(Stall("GET", "/conversations", of="server"))
+        with pytest.raises(NetworkError) as caught:
+            await soon(link.conversations())
+        assert caught.value.reason == "ReadTimeout"
+        proxy.release()
 
 
-def test_a_call_that_fails_leaves_the_link_as_it_was(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link: Link = await transport.open(user(backend))
-            for fault in (
-                Swallow(*SEND),
-                Cut(*SEND, after=10),
-                Status(*SEND, 502, PAGE),
-                Garbage(*SEND),
-            ):
-                proxy.plan(fault)
-                with pytest.raises(NetworkError):
-                    await soon(link.send(Outgoing("m-1", "hello")))
-            stored = await link.send(Outgoing("m-1", "hello"))
-            assert [one.messages for one in await link.conversations()] == [1]
-            assert (await link.send(Outgoing("m-1", "hello"))).id == stored.id
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
-
-
-def test_a_revocation_that_a_sign_in_page_answers_is_not_taken_for_one(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            proxy.plan(Status("POST", "/sessions/shutdown", 200, PAGE))
+@on_loop
+async def test_a_call_that_fails_leaves_the_link_as_it_was(backend: Served) -> None:
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport, user(backend)) as link,
+    ):
+        for fault in (
+            Swallow(*SEND),
+            Cut(*SEND, after=10),
+            Status(*SEND, 502, PAGE),
+            Garbage(*SEND),
+        ):
+            proxy.plan(fault)
             with pytest.raises(NetworkError):
-                await transport.revoke(link.welcome.session)
-            assert list(await link.conversations()) == []
+                await soon(link.send(Outgoing("m-1", "hello")))
+        stored = await link.send(Outgoing("m-1", "hello"))
+        assert [one.messages for one in await link.conversations()] == [1]
+        assert (await link.send(Outgoing("m-1", "hello"))).id == stored.id
+
+
+@on_loop
+async def test_a_revocation_that_a_sign_in_page_answers_is_not_taken_for_one(
+    backend: Served,
+) -> None:
+    async with (
+        FaultProxy(backend.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        proxy.plan(Status("POST", "/sessions/shutdown", 200, PAGE))
+        with pytest.raises(NetworkError):
             await transport.revoke(link.welcome.session)
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+        assert list(await link.conversations()) == []
+        await transport.revoke(link.welcome.session)
 
 
-def test_a_session_that_no_header_can_carry_is_an_error_of_this_library(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
+@on_loop
+async def test_a_session_that_no_header_can_carry_is_an_error_of_this_library(
+    backend: Served,
+) -> None:
+    async with transport_to(backend.url) as transport:
         for session in ("two words", "sëssion", "line\r\nx: y", ""):
             with pytest.raises(InvalidInputError):
                 await transport.revoke(session)
         opened = {"session": "a\nb", "visitorId": "v", "realtimeToken": "t"}
         async with FaultProxy(backend.url) as proxy:
             proxy.plan(status(200, json.dumps(opened).encode()))
-            other = WidgetAPITransport(proxy.url, websocket=None)
-            with pytest.raises(NetworkError):
-                await other.open(visitor())
-            await other.aclose()
-        await transport.aclose()
-        await asyncio.sleep(0)
-
-    on_loop(scenario)
+            async with transport_to(proxy.url, websocket=None) as other:
+                with pytest.raises(NetworkError):
+                    await other.open(visitor())
+    await asyncio.sleep(0)

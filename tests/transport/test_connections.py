@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dialling import on_loop, sockets, soon, until, visitor
+from dialling import link_of, on_loop, sockets, soon, transport_to, until, visitor
 from piping import listening, relayed
 from served import Served
 from support_chat.errors import InvalidInputError
@@ -30,70 +30,65 @@ def test_idle_connections_are_closed_by_us_before_the_backend_closes_them() -> N
     assert Config("app").timeout_keep_alive > http_exchange.KEPT_FOR
 
 
-def test_a_call_after_an_idle_while_gets_a_new_connection(backend: Served, kept_for: float) -> None:
-    async def scenario() -> None:
-        accepted: list[int] = []
+@on_loop
+async def test_a_call_after_an_idle_while_gets_a_new_connection(
+    backend: Served, kept_for: float
+) -> None:
+    accepted: list[int] = []
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            accepted.append(len(accepted))
-            await relayed(reader, writer, "127.0.0.1", backend.port)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(len(accepted))
+        await relayed(reader, writer, "127.0.0.1", backend.port)
 
-        async with listening(serve) as port:
-            transport = WidgetAPITransport(f"http://127.0.0.1:{port}")
-            link = await transport.open(visitor())
-            await link.send(Outgoing("m-1", "hello"))
-            before = len(accepted)
-            await asyncio.sleep(2 * kept_for)
-            await link.send(Outgoing("m-2", "hello"))
-            assert len(accepted) == before + 1
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
-
-
-def test_a_connection_that_the_backend_has_closed_meanwhile_fails_no_call(backend: Served) -> None:
-    async def scenario() -> None:
-        hang_up: list[asyncio.StreamWriter] = []
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            hang_up.append(writer)
-            await relayed(reader, writer, "127.0.0.1", backend.port)
-
-        async with listening(serve) as port:
-            transport = WidgetAPITransport(f"http://127.0.0.1:{port}", websocket=None)
-            link = await transport.open(visitor())
-            for number in range(3):
-                assert (await soon(link.send(Outgoing(f"m-{number}", "hello")))).text == "hello"
-                open_before = len(hang_up)
-                for writer in hang_up[-1:]:  # the one that has just been used
-                    writer.close()
-                await asyncio.sleep(0.05)
-                assert (await soon(link.update({"user.name": "V"}))).rejected == ()
-                assert len(hang_up) == open_before + 1
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+    async with (
+        listening(serve) as port,
+        transport_to(f"http://127.0.0.1:{port}") as transport,
+        link_of(transport) as link,
+    ):
+        await link.send(Outgoing("m-1", "hello"))
+        before = len(accepted)
+        await asyncio.sleep(2 * kept_for)
+        await link.send(Outgoing("m-2", "hello"))
+        assert len(accepted) == before + 1
 
 
-def test_a_backend_that_was_restarted_is_asked_over_new_connections(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
+@on_loop
+async def test_a_connection_that_the_backend_has_closed_meanwhile_fails_no_call(
+    backend: Served,
+) -> None:
+    hang_up: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hang_up.append(writer)
+        await relayed(reader, writer, "127.0.0.1", backend.port)
+
+    async with (
+        listening(serve) as port,
+        transport_to(f"http://127.0.0.1:{port}", websocket=None) as transport,
+        link_of(transport) as link,
+    ):
+        for number in range(3):
+            assert (await soon(link.send(Outgoing(f"m-{number}", "hello")))).text == "hello"
+            open_before = len(hang_up)
+            for writer in hang_up[-1:]:  # the one that has just been used
+                writer.close()
+            await asyncio.sleep(0.05)
+            assert (await soon(link.update({"user.name": "V"}))).rejected == ()
+            assert len(hang_up) == open_before + 1
+
+
+@on_loop
+async def test_a_backend_that_was_restarted_is_asked_over_new_connections(backend: Served) -> None:
+    async with transport_to(backend.url) as transport:
         for _ in range(3):
-            link = await soon(transport.open(visitor()))
-            await asyncio.to_thread(backend.restart)
-            link.abort()
+            async with link_of(transport):
+                await asyncio.to_thread(backend.restart)
         (await soon(transport.open(visitor()))).abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
-        link = await transport.open(visitor())
+@on_loop
+async def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
+    async with transport_to(backend.url) as transport, link_of(transport) as link:
         await link.conversations()
         before = len(sockets())
         for step in range(20):
@@ -103,53 +98,45 @@ def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
             await asyncio.wait((call,))
         await until(lambda: len(sockets()) <= before, "the closing of what was cancelled")
         assert list(await link.conversations()) == []
-        link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_a_path_in_front_of_the_api_and_a_slash_at_the_end_are_kept_and_left_out(
+@on_loop
+async def test_a_path_in_front_of_the_api_and_a_slash_at_the_end_are_kept_and_left_out(
     backend: Served,
 ) -> None:
-    async def scenario() -> None:
-        asked: list[str] = []
+    asked: list[str] = []
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            asked.append(head.split(b" ")[1].partition(b"?")[0].decode())
-            await relayed(
-                reader, writer, "127.0.0.1", backend.port, head.replace(b" /chat/eu/", b" /", 1)
-            )
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b" ")[1].partition(b"?")[0].decode())
+        await relayed(
+            reader, writer, "127.0.0.1", backend.port, head.replace(b" /chat/eu/", b" /", 1)
+        )
 
-        async with listening(serve) as port:
-            transport = WidgetAPITransport(f"HTTP://127.0.0.1:{port}/chat/eu/")
-            link = await soon(transport.open(visitor()))
-            assert asked == ["/chat/eu/widget/v1/sessions/anonymous", "/chat/eu/widget/v1/realtime"]
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+    async with (
+        listening(serve) as port,
+        transport_to(f"HTTP://127.0.0.1:{port}/chat/eu/") as transport,
+        link_of(transport),
+    ):
+        assert asked == ["/chat/eu/widget/v1/sessions/anonymous", "/chat/eu/widget/v1/realtime"]
 
 
-def test_ipv6_addresses_are_addresses(backend: Served) -> None:
-    async def scenario() -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await relayed(reader, writer, "127.0.0.1", backend.port)
+@on_loop
+async def test_ipv6_addresses_are_addresses(backend: Served) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await relayed(reader, writer, "127.0.0.1", backend.port)
 
-        try:
-            async with listening(serve, host="::1") as port:
-                transport = WidgetAPITransport(f"http://[::1]:{port}")
-                link = await soon(transport.open(visitor()))
-                assert list(await link.conversations()) == []
-                link.abort()
-                await transport.aclose()
-        except OSError as error:
-            if type(error) is OSError:
-                pytest.skip("this machine has no IPv6")
-            raise
-
-    on_loop(scenario)
+    try:
+        async with (
+            listening(serve, host="::1") as port,
+            transport_to(f"http://[::1]:{port}") as transport,
+            link_of(transport) as link,
+        ):
+            assert list(await link.conversations()) == []
+    except OSError as error:
+        if type(error) is OSError:
+            pytest.skip("this machine has no IPv6")
+        raise
 
 
 NO_ADDRESSES: list[Any] = [

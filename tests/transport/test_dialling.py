@@ -13,13 +13,25 @@ import attrs
 import httpx2
 import pytest
 
-from dialling import on_loop, sockets, soon, suspended, texts_of, until, upcoming, user, visitor
+from dialling import (
+    link_of,
+    on_loop,
+    sockets,
+    soon,
+    suspended,
+    texts_of,
+    transport_to,
+    until,
+    upcoming,
+    user,
+    visitor,
+)
 from served import Served
 from support_chat.errors import NetworkError
 from support_chat.ports import IdentifyRequest, Link, Outgoing, SessionRevoked, TokenExpired
 from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.transport import WidgetAPITransport
-from wire_faults import FaultProxy, Stall
+from support_chat_adapters.wire_faults import FaultProxy, Stall
 
 WAYS: dict[str, dict[str, Any]] = {"websocket": {}, "polls": {"websocket": None}}
 both_ways = pytest.mark.parametrize("options", WAYS.values(), ids=WAYS.keys())
@@ -36,39 +48,37 @@ def to(served: Served, link: Link, text: str) -> None:
 
 
 @both_ways
-def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
-        who = visitor()
-        link = await transport.open(who)
-        assert (link.welcome.user_id, link.welcome.gap, link.welcome.unread) == (None, False, 0)
-        message = await link.send(Outgoing("m-1", "hello"))
-        to(backend, link, "coming")
-        assert texts_of(await upcoming(link)) == ["coming"]
-        user_id = f"ann-{who.visitor[-8:]}"
-        answer = await link.identify(
-            IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id))
-        )
-        assert (answer.merged, answer.conversations_moved) == (True, 1)
-        assert [one.id for one in await link.conversations()] == [message.conversation_id]
-        assert (await link.update({"user.name": "Ann", "nonsense": 1})).rejected == (
-            ("nonsense", "unknown_path"),
-        )
-        await link.renew(backend.token(user_id))
-        await link.aclose()
-        await transport.revoke(link.welcome.session)
-        await transport.aclose()
-        await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) -> None:
+    transport = WidgetAPITransport(backend.url, **options)
+    who = visitor()
+    link = await transport.open(who)
+    assert (link.welcome.user_id, link.welcome.gap, link.welcome.unread) == (None, False, 0)
+    message = await link.send(Outgoing("m-1", "hello"))
+    to(backend, link, "coming")
+    assert texts_of(await upcoming(link)) == ["coming"]
+    user_id = f"ann-{who.visitor[-8:]}"
+    answer = await link.identify(
+        IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id))
+    )
+    assert (answer.merged, answer.conversations_moved) == (True, 1)
+    assert [one.id for one in await link.conversations()] == [message.conversation_id]
+    assert (await link.update({"user.name": "Ann", "nonsense": 1})).rejected == (
+        ("nonsense", "unknown_path"),
+    )
+    await link.renew(backend.token(user_id))
+    await link.aclose()
+    await transport.revoke(link.welcome.session)
+    await transport.aclose()
+    await transport.aclose()
 
 
 @both_ways
-def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(
+@on_loop
+async def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(
     backend: Served, options: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
+    async with transport_to(backend.url, **options) as transport:
         who = user(backend)
         first = await transport.open(who)
         to(backend, first, "one")
@@ -77,29 +87,26 @@ def test_what_was_missed_arrives_once_and_in_order_when_a_session_is_resumed(
         for text in ("two", "three"):
             to(backend, first, text)
         await asyncio.to_thread(backend.restart)
-        again = await transport.open(
-            attrs.evolve(who, session=first.welcome.session, cursor=getattr(seen, "cursor", None))
-        )
-        to(backend, again, "four")
-        assert texts_of(*[await upcoming(again) for _ in range(3)]) == ["two", "three", "four"]
-        assert (again.welcome.session, again.welcome.gap, again.welcome.unread) == (
-            first.welcome.session,
-            False,
-            3,
-        )
-        again.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
+        async with link_of(
+            transport,
+            attrs.evolve(who, session=first.welcome.session, cursor=getattr(seen, "cursor", None)),
+        ) as again:
+            to(backend, again, "four")
+            assert texts_of(*[await upcoming(again) for _ in range(3)]) == ["two", "three", "four"]
+            assert (again.welcome.session, again.welcome.gap, again.welcome.unread) == (
+                first.welcome.session,
+                False,
+                3,
+            )
 
 
 @both_ways
 @pytest.mark.parametrize("seed", range(4))
-def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(
+@on_loop
+async def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(
     backend: Served, options: dict[str, Any], seed: int
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
+    async with transport_to(backend.url, **options) as transport:
         (await transport.open(visitor())).abort()  # now it takes as long as it always does
         began = asyncio.get_running_loop().time()
         (await transport.open(visitor())).abort()
@@ -117,17 +124,14 @@ def test_a_dial_that_is_cancelled_at_any_moment_leaves_nothing_open(
                 outcomes.add("open")
                 link.abort()
         assert "cancelled" in outcomes
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 @both_ways
-def test_abort_is_done_when_it_returns_and_pending_calls_raise(
+@on_loop
+async def test_abort_is_done_when_it_returns_and_pending_calls_raise(
     backend: Served, options: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
+    async with transport_to(backend.url, **options) as transport:
         link = await transport.open(visitor())
         pending = [
             asyncio.ensure_future(call)
@@ -148,18 +152,17 @@ def test_abort_is_done_when_it_returns_and_pending_calls_raise(
             with pytest.raises(NetworkError):
                 await soon(later)
         await link.aclose()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 @both_ways
-def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(
+@on_loop
+async def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(
     backend: Served, options: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, ping_every=0.05, poll_wait=0.05, **options)
-        link = await transport.open(visitor())
+    async with (
+        transport_to(backend.url, ping_every=0.05, poll_wait=0.05, **options) as transport,
+        link_of(transport) as link,
+    ):
         opened = link.heard_at
         await until(lambda: link.heard_at > opened, "a sign of life")
         with suspended(backend):
@@ -168,18 +171,14 @@ def test_heard_at_moves_while_the_backend_lives_and_stands_while_it_is_silent(
             await asyncio.sleep(0.5)
             assert link.heard_at == silent
         await until(lambda: link.heard_at > silent, "a sign of life after the silence")
-        link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 @both_ways
-def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(
+@on_loop
+async def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(
     backend: Served, options: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
+    async with transport_to(backend.url, **options) as transport:
         link = await transport.open(visitor())
         waiting = asyncio.ensure_future(anext(link.events()))
         await asyncio.to_thread(backend.kill)
@@ -193,17 +192,14 @@ def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_it(
         with pytest.raises(NetworkError):  # a new dial works, a link that is over stays over
             await link.conversations()
         (await transport.open(visitor())).abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 @both_ways
-def test_what_an_operator_ends_in_another_process_ends_here(
+@on_loop
+async def test_what_an_operator_ends_in_another_process_ends_here(
     backend: Served, options: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url, **options)
+    async with transport_to(backend.url, **options) as transport:
         revoked, other, expiring = (
             await transport.open(visitor()),
             await transport.open(visitor()),
@@ -225,14 +221,11 @@ def test_what_an_operator_ends_in_another_process_ends_here(
         assert list(await other.conversations()) == []
         for link in (revoked, other, expiring):
             link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_many_sessions_share_one_transport_and_its_connections(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
+@on_loop
+async def test_many_sessions_share_one_transport_and_its_connections(backend: Served) -> None:
+    async with transport_to(backend.url) as transport:
         links = await asyncio.gather(*(transport.open(visitor()) for _ in range(10)))
         for number, link in enumerate(links):
             to(backend, link, f"for {number}")
@@ -242,134 +235,110 @@ def test_many_sessions_share_one_transport_and_its_connections(backend: Served) 
         assert (await links[1].send(Outgoing("m-1", "still here"))).text == "still here"
         for link in links:
             link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_requests_one_after_the_other_share_one_connection(backend: Served) -> None:
-    async def scenario() -> None:
-        before = len(sockets())
-        transport = WidgetAPITransport(backend.url)
-        link = await transport.open(visitor())
+@on_loop
+async def test_requests_one_after_the_other_share_one_connection(backend: Served) -> None:
+    before = len(sockets())
+    async with transport_to(backend.url) as transport, link_of(transport) as link:
         for number in range(20):
             await link.send(Outgoing(f"m-{number}", "hello"))
         assert len(sockets()) - before == 2  # the WebSocket, and the one that the requests share
-        link.abort()
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Served) -> None:
-    async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
+@on_loop
+async def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Served) -> None:
+    async with transport_to(backend.url) as transport:
         link = await transport.open(visitor())
-        await transport.aclose()
-        for asked in (
-            transport.open(visitor()),
-            transport.revoke("session-1.x"),
-            link.conversations(),
-            link.send(Outgoing("m", "x")),
-        ):
-            with pytest.raises(NetworkError, match="make a new") as caught:
-                await asked
-            assert (caught.value.reason, caught.value.recoverable) == ("closed", False)
+    for asked in (
+        transport.open(visitor()),
+        transport.revoke("session-1.x"),
+        link.conversations(),
+        link.send(Outgoing("m", "x")),
+    ):
+        with pytest.raises(NetworkError, match="make a new") as caught:
+            await asked
+        assert (caught.value.reason, caught.value.recoverable) == ("closed", False)
+    link.abort()
+
+
+@on_loop
+async def test_what_is_under_way_when_the_transport_is_closed_ends(backend: Served) -> None:
+    async with FaultProxy(backend.url) as proxy:
+        asking, polling = (
+            WidgetAPITransport(proxy.url),
+            WidgetAPITransport(proxy.url, websocket=None),
+        )
+        link, polled = await asking.open(visitor()), await polling.open(visitor())
+        proxy.plan(
+            Stall("GET", "/conversations", of="server"),
+            Stall("POST", "/sessions/anonymous", of="server"),
+        )
+        pending = [
+            asyncio.ensure_future(link.conversations()),
+            asyncio.ensure_future(asking.open(visitor())),
+            asyncio.ensure_future(anext(polled.events())),
+        ]
+        await proxy.until_applied(Stall, times=2)
+        await asking.aclose()
+        await polling.aclose()
+        for call in pending:
+            with pytest.raises(NetworkError):
+                await soon(call)
         link.abort()
-
-    on_loop(scenario)
-
-
-def test_what_is_under_way_when_the_transport_is_closed_ends(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            asking, polling = (
-                WidgetAPITransport(proxy.url),
-                WidgetAPITransport(proxy.url, websocket=None),
-            )
-            link, polled = await asking.open(visitor()), await polling.open(visitor())
-            proxy.plan(
-                Stall("GET", "/conversations", of="server"),
-                Stall("POST", "/sessions/anonymous", of="server"),
-            )
-            pending = [
-                asyncio.ensure_future(link.conversations()),
-                asyncio.ensure_future(asking.open(visitor())),
-                asyncio.ensure_future(anext(polled.events())),
-            ]
-            await proxy.until_applied(Stall, times=2)
-            await asking.aclose()
-            await polling.aclose()
-            for call in pending:
-                with pytest.raises(NetworkError):
-                    await soon(call)
-            link.abort()
-            polled.abort()
-
-    on_loop(scenario)
+        polled.abort()
 
 
-def test_a_client_of_the_users_is_used_and_stays_open(backend: Served) -> None:
-    async def scenario() -> None:
-        seen: list[str] = []
+@on_loop
+async def test_a_client_of_the_users_is_used_and_stays_open(backend: Served) -> None:
+    seen: list[str] = []
 
-        async def note(request: httpx2.Request) -> None:
-            seen.append(request.url.path)
+    async def note(request: httpx2.Request) -> None:
+        seen.append(request.url.path)
 
-        async with httpx2.AsyncClient(
-            event_hooks={"request": [note]}, follow_redirects=True
-        ) as client:
-            transport = WidgetAPITransport(backend.url, http=client)
+    async with httpx2.AsyncClient(event_hooks={"request": [note]}, follow_redirects=True) as client:
+        async with transport_to(backend.url, http=client) as transport:
             link = await transport.open(visitor())
-            await transport.aclose()
-            assert not client.is_closed
-            assert seen == ["/widget/v1/sessions/anonymous"]
-            link.abort()
-        other = WidgetAPITransport(backend.url, http=client)
-        with pytest.raises(NetworkError, match="closed"):
-            await other.open(visitor())
-
-    on_loop(scenario)
+        assert not client.is_closed
+        assert seen == ["/widget/v1/sessions/anonymous"]
+        link.abort()
+    other = WidgetAPITransport(backend.url, http=client)
+    with pytest.raises(NetworkError, match="closed"):
+        await other.open(visitor())
 
 
-def test_what_a_client_of_the_users_raises_ends_the_link(backend: Served) -> None:
-    async def scenario() -> None:
-        polls: list[str] = []
+@on_loop
+async def test_what_a_client_of_the_users_raises_ends_the_link(backend: Served) -> None:
+    polls: list[str] = []
 
-        async def fail(request: httpx2.Request) -> None:
-            if request.url.path.endswith("/realtime"):
-                polls.append(str(request.url))
-                if len(polls) > 1:
-                    raise ZeroDivisionError
+    async def fail(request: httpx2.Request) -> None:
+        if request.url.path.endswith("/realtime"):
+            polls.append(str(request.url))
+            if len(polls) > 1:
+                raise ZeroDivisionError
 
-        async with httpx2.AsyncClient(event_hooks={"request": [fail]}) as client:
-            transport = WidgetAPITransport(backend.url, http=client, websocket=None)
-            link = await transport.open(visitor())
+    async with httpx2.AsyncClient(event_hooks={"request": [fail]}) as client:
+        transport = WidgetAPITransport(backend.url, http=client, websocket=None)
+        async with link_of(transport) as link:
             with pytest.raises(ZeroDivisionError):
                 await upcoming(link)
-            link.abort()
-
-    on_loop(scenario)
 
 
-def test_what_opens_websockets_may_be_the_users(backend: Served) -> None:
-    async def scenario() -> None:
-        from websockets.asyncio.client import connect
+@on_loop
+async def test_what_opens_websockets_may_be_the_users(backend: Served) -> None:
+    from websockets.asyncio.client import connect
 
-        asked: list[tuple[str, dict[str, Any]]] = []
+    asked: list[tuple[str, dict[str, Any]]] = []
 
-        def opening(url: str, **options: Any) -> connect:
-            asked.append((url, options))
-            return connect(url, **options)
+    def opening(url: str, **options: Any) -> connect:
+        asked.append((url, options))
+        return connect(url, **options)
 
-        transport = WidgetAPITransport(backend.url, websocket=opening)
+    async with transport_to(backend.url, websocket=opening) as transport:
         (await transport.open(visitor())).abort()
         [(url, options)] = asked
         assert url.startswith(f"ws{backend.url[4:]}/widget/v1/realtime?session_token=")
         assert options["max_size"] == 256 * 1024
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 def test_nothing_secret_is_logged_at_any_level(
@@ -378,37 +347,37 @@ def test_nothing_secret_is_logged_at_any_level(
     caplog.set_level(logging.DEBUG)
     hidden: list[str] = []
 
+    @on_loop
     async def scenario() -> None:
-        transport = WidgetAPITransport(backend.url)
-        who = user(backend)
-        link = await transport.open(who)
-        text = f"what people write {secrets.token_hex(8)}"
-        to(backend, link, text)
-        await upcoming(link)
-        fresh = backend.token(str(who.user_id))
-        await link.renew(fresh)
-        await link.send(Outgoing("m-1", text))
-        hidden.extend(
-            [
-                who.visitor,
-                str(who.token),
-                fresh,
-                link.welcome.session,
-                link.welcome.session.partition(".")[2],
-                text,
-            ]
-        )
-        hidden.append("session_token=")
-        await link.aclose()
-        await transport.revoke(link.welcome.session)
-        await transport.aclose()
+        async with transport_to(backend.url) as transport:
+            who = user(backend)
+            link = await transport.open(who)
+            text = f"what people write {secrets.token_hex(8)}"
+            to(backend, link, text)
+            await upcoming(link)
+            fresh = backend.token(str(who.user_id))
+            await link.renew(fresh)
+            await link.send(Outgoing("m-1", text))
+            hidden.extend(
+                [
+                    who.visitor,
+                    str(who.token),
+                    fresh,
+                    link.welcome.session,
+                    link.welcome.session.partition(".")[2],
+                    text,
+                ]
+            )
+            hidden.append("session_token=")
+            await link.aclose()
+            await transport.revoke(link.welcome.session)
         assert not any(
             secret in repr(value)
             for secret in hidden
             for value in (who, link, link.welcome, transport)
         )
 
-    on_loop(scenario)
+    scenario()
     logged = (
         caplog.text
         + "".join(repr(record.__dict__) for record in caplog.records)

@@ -11,35 +11,45 @@ from typing import Any
 import attrs
 import pytest
 
-from dialling import close_frame, frame, on_loop, soon, texts_of, upcoming, visitor
+from dialling import (
+    close_frame,
+    frame,
+    link_of,
+    on_loop,
+    soon,
+    texts_of,
+    transport_to,
+    upcoming,
+    visitor,
+)
 from served import Served
 from support_chat.errors import NetworkError, RateLimitedError
-from support_chat.ports import Credentials, Link, SessionRevoked
+from support_chat.ports import Link, SessionRevoked
 from support_chat.values import Visitor
-from support_chat_adapters.transport import WidgetAPITransport
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
-from wire_faults import CloseWith, CutFrame, DropAfter, Fault, FaultProxy, GarbageFrame, RepeatFrame
+from support_chat_adapters.wire_faults import (
+    CloseWith,
+    CutFrame,
+    Fault,
+    FaultProxy,
+    RepeatFrame,
+    ReplaceFrame,
+)
 
 
-def with_link(
+@on_loop
+async def with_link(
     served: Served, fault: Fault, then: Callable[[FaultProxy, Link], Awaitable[None]]
 ) -> None:
-    """Opens a link over a proxy whose fault it meets later; afterwards the session can be resumed,
-    and nothing was missed.
-    """
-
-    async def scenario() -> None:
-        async with FaultProxy(served.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            who = visitor()
-            link = await transport.open(who)
-            proxy.plan(fault)
-            await then(proxy, link)
-            assert len(proxy.applied(type(fault))) == 1
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+    """Opens a link over a proxy whose fault it meets later."""
+    async with (
+        FaultProxy(served.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        proxy.plan(fault)
+        await then(proxy, link)
+        assert len(proxy.applied(type(fault))) == 1
 
 
 def say(served: Served, link: Link, text: str = "news") -> None:
@@ -107,21 +117,18 @@ INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
 
 
 @pytest.mark.parametrize(("code", "kind"), INSTEAD_OF_A_HELLO.items())
-def test_a_close_instead_of_a_hello_is_the_gateways_word(
+@on_loop
+async def test_a_close_instead_of_a_hello_is_the_gateways_word(
     backend: Served, code: int, kind: type[NetworkError]
 ) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            proxy.plan(GarbageFrame("/realtime", 1, close_frame(code, "7")))
-            transport = WidgetAPITransport(proxy.url)
+    async with FaultProxy(backend.url) as proxy:
+        proxy.plan(ReplaceFrame("/realtime", 1, close_frame(code, "7")))
+        async with transport_to(proxy.url) as transport:
             with pytest.raises(kind) as caught:
                 await soon(transport.open(visitor()))
             assert (type(caught.value), getattr(caught.value, "retry_after", 7.0)) == (kind, 7.0)
             (await soon(transport.open(visitor()))).abort()
             assert sum(entry.event == "upgraded" for entry in proxy.log) == 2
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
 NO_FRAMES = {
@@ -145,11 +152,12 @@ NO_FRAMES = {
 def test_a_frame_that_is_none_ends_the_link_and_the_message_comes_with_the_next(
     backend: Served, data: bytes
 ) -> None:
-    _loses_and_recovers(backend, GarbageFrame("/realtime", 1, data))
+    _loses_and_recovers(backend, ReplaceFrame("/realtime", 1, data))
 
 
 @pytest.mark.parametrize(
-    "fault", [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), DropAfter("/realtime")]
+    "fault",
+    [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), CloseWith("/realtime", 1006)],
 )
 def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(
     backend: Served, fault: Fault
@@ -157,26 +165,22 @@ def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(
     _loses_and_recovers(backend, fault)
 
 
-def _loses_and_recovers(served: Served, fault: Fault) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(served.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            who: Credentials = visitor()
-            link = await transport.open(who)
-            proxy.plan(fault)
-            say(served, link)
-            with pytest.raises(NetworkError):
-                await upcoming(link)
-            await proxy.until_applied(type(fault))
-            again = await transport.open(
-                attrs.evolve(who, session=link.welcome.session, cursor=link.welcome.cursor)
-            )
+@on_loop
+async def _loses_and_recovers(served: Served, fault: Fault) -> None:
+    who = visitor()
+    async with (
+        FaultProxy(served.url) as proxy,
+        transport_to(proxy.url) as transport,
+        link_of(transport, who) as link,
+    ):
+        proxy.plan(fault)
+        say(served, link)
+        with pytest.raises(NetworkError):
+            await upcoming(link)
+        await proxy.until_applied(type(fault))
+        resuming = attrs.evolve(who, session=link.welcome.session, cursor=link.welcome.cursor)
+        async with link_of(transport, resuming) as again:
             assert texts_of(await upcoming(again)) == ["news"]
-            link.abort()
-            again.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
 def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
@@ -187,7 +191,7 @@ def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
 
     with_link(
         backend,
-        GarbageFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')),
+        ReplaceFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')),
         then,
     )
 
@@ -201,37 +205,28 @@ def test_a_message_that_comes_twice_in_a_row_is_delivered_once(backend: Served) 
     with_link(backend, RepeatFrame("/realtime", 1), then)
 
 
-def test_a_link_that_says_goodbye_closes_with_1000(backend: Served) -> None:
-    async def scenario() -> None:
-        async with FaultProxy(backend.url) as proxy:
-            transport = WidgetAPITransport(proxy.url)
-            link = await transport.open(visitor())
-            await soon(link.aclose())
-            await proxy.until(
-                lambda log: any(entry.event == "close" and entry.of == "client" for entry in log)
-            )
-            assert [
-                entry.status
-                for entry in proxy.log
-                if entry.event == "close" and entry.of == "client"
-            ] == [1000]
-            await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_a_link_that_says_goodbye_closes_with_1000(backend: Served) -> None:
+    async with FaultProxy(backend.url) as proxy, transport_to(proxy.url) as transport:
+        link = await transport.open(visitor())
+        await soon(link.aclose())
+        await proxy.until(
+            lambda log: any(entry.event == "close" and entry.of == "client" for entry in log)
+        )
+        assert [
+            entry.status for entry in proxy.log if entry.event == "close" and entry.of == "client"
+        ] == [1000]
 
 
-def test_a_backend_that_stops_says_goodbye_and_the_link_is_lost_not_revoked(fresh: Served) -> None:
-    async def scenario() -> None:
-        ways: list[dict[str, Any]] = [{}, {"websocket": None}]
-        for options in ways:
-            fresh.start()
-            transport = WidgetAPITransport(fresh.url, **options)
-            link = await transport.open(visitor())
+@on_loop
+async def test_a_backend_that_stops_says_goodbye_and_the_link_is_lost_not_revoked(
+    fresh: Served,
+) -> None:
+    ways: list[dict[str, Any]] = [{}, {"websocket": None}]
+    for options in ways:
+        fresh.start()
+        async with transport_to(fresh.url, **options) as transport, link_of(transport) as link:
             waiting = asyncio.ensure_future(anext(link.events()))
             await asyncio.to_thread(fresh.stop)
             with pytest.raises(NetworkError):
                 await soon(waiting)
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)

@@ -9,7 +9,7 @@ import logging
 import pytest
 import trustme
 
-from dialling import on_loop, soon, texts_of, upcoming, visitor
+from dialling import link_of, on_loop, soon, texts_of, transport_to, upcoming, visitor
 from http_proxy import http_proxy
 from served import Served
 from support_chat.errors import InvalidInputError, NetworkError
@@ -44,106 +44,93 @@ async def hears(served: Served, link: Link) -> None:
     assert texts_of(await upcoming(link)) == ["news"]
 
 
-def test_requests_and_websockets_go_through_the_proxy_that_is_given(backend: Served) -> None:
-    async def scenario() -> None:
-        async with http_proxy() as proxy:
-            transport = WidgetAPITransport(backend.url, proxy=proxy.url)
-            link = await soon(transport.open(visitor()))
-            await hears(backend, link)
-            assert proxy.targets("POST") == [f"{backend.url}{OPEN}"]
-            assert proxy.targets("CONNECT") == [f"127.0.0.1:{backend.port}"]  # the WebSocket
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+@on_loop
+async def test_requests_and_websockets_go_through_the_proxy_that_is_given(backend: Served) -> None:
+    async with (
+        http_proxy() as proxy,
+        transport_to(backend.url, proxy=proxy.url) as transport,
+        link_of(transport) as link,
+    ):
+        await hears(backend, link)
+        assert proxy.targets("POST") == [f"{backend.url}{OPEN}"]
+        assert proxy.targets("CONNECT") == [f"127.0.0.1:{backend.port}"]  # the WebSocket
 
 
-def test_with_tls_everything_goes_through_tunnels(backend: Served) -> None:
+@on_loop
+async def test_with_tls_everything_goes_through_tunnels(backend: Served) -> None:
     import ssl
 
     authority = trustme.CA()
     context = ssl.create_default_context()
     trust(context, authority)
-
-    async def scenario() -> None:
-        async with http_proxy() as proxy, tls_relay(backend.url, authority) as url:
-            transport = WidgetAPITransport(url, proxy=proxy.url, tls=context)
-            link = await soon(transport.open(visitor()))
-            await hears(backend, link)
-            assert proxy.log == [("CONNECT", url.removeprefix("https://"))] * 2
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
+    async with (
+        http_proxy() as proxy,
+        tls_relay(backend.url, authority) as url,
+        transport_to(url, proxy=proxy.url, tls=context) as transport,
+        link_of(transport) as link,
+    ):
+        await hears(backend, link)
+        assert proxy.log == [("CONNECT", url.removeprefix("https://"))] * 2
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_the_environment_may_name_the_proxy(
+@on_loop
+async def test_the_environment_may_name_the_proxy(
     backend: Served, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    async def scenario() -> None:
-        async with http_proxy() as proxy:
-            monkeypatch.setenv(name, proxy.url)
-            transport = WidgetAPITransport(backend.url)
-            link = await soon(transport.open(visitor()))
+    async with http_proxy() as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        async with transport_to(backend.url) as transport, link_of(transport) as link:
             await hears(backend, link)
             assert proxy.targets("POST") == [f"{backend.url}{OPEN}"]
             assert proxy.targets("CONNECT") == [f"127.0.0.1:{backend.port}"]
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
 @pytest.mark.parametrize("hosts", ["127.0.0.1", "*", "example.com,127.0.0.1"])
-def test_no_proxy_is_respected(
+@on_loop
+async def test_no_proxy_is_respected(
     backend: Served, monkeypatch: pytest.MonkeyPatch, hosts: str
 ) -> None:
-    async def scenario() -> None:
-        async with http_proxy() as proxy:
-            monkeypatch.setenv("HTTP_PROXY", proxy.url)
-            monkeypatch.setenv("NO_PROXY", hosts)
-            transport = WidgetAPITransport(backend.url)
-            link = await soon(transport.open(visitor()))
+    async with http_proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", hosts)
+        async with transport_to(backend.url) as transport, link_of(transport) as link:
             await hears(backend, link)
             assert proxy.log == []
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
 def test_a_proxy_may_want_a_password(backend: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
+    @on_loop
     async def scenario() -> None:
-        async with http_proxy(password=PASSWORD) as proxy:
-            known = WidgetAPITransport(
+        async with (
+            http_proxy(password=PASSWORD) as proxy,
+            transport_to(
                 backend.url, proxy=proxy.url.replace("//", f"//user:{PASSWORD}@")
-            )
-            link = await soon(known.open(visitor()))
+            ) as known,
+            link_of(known) as link,
+        ):
             await hears(backend, link)
             assert (len(proxy.log), proxy.refused) == (2, 0)
             assert PASSWORD not in repr(known)
-            link.abort()
-            await known.aclose()
 
-    on_loop(scenario)
+    scenario()
     assert caplog.records
     assert PASSWORD not in caplog.text + repr([record.__dict__ for record in caplog.records])
 
 
 @pytest.mark.parametrize("password", ["wrong-pass-phrase", None])
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_proxy_that_refuses_is_a_network_error_without_its_password(
+@on_loop
+async def test_a_proxy_that_refuses_is_a_network_error_without_its_password(
     backend: Served, password: str | None, tls: bool
 ) -> None:
-    async def scenario() -> None:
-        async with http_proxy(password=PASSWORD) as proxy:
-            url = proxy.url if password is None else proxy.url.replace("//", f"//user:{password}@")
-            transport = WidgetAPITransport(
-                backend.url.replace("http:", "https:") if tls else backend.url, proxy=url
-            )
+    async with http_proxy(password=PASSWORD) as proxy:
+        url = proxy.url if password is None else proxy.url.replace("//", f"//user:{password}@")
+        async with transport_to(
+            backend.url.replace("http:", "https:") if tls else backend.url, proxy=url
+        ) as transport:
             with pytest.raises(NetworkError, match="proxy") as caught:
                 await soon(transport.open(visitor()))
             assert proxy.refused == 1
@@ -152,35 +139,27 @@ def test_a_proxy_that_refuses_is_a_network_error_without_its_password(
             )
             assert caught.value.__suppress_context__ or caught.value.__context__ is None
             assert "wrong-pass-phrase" not in shown
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_a_proxy_that_opens_no_tunnel_leaves_the_polls(backend: Served) -> None:
-    async def scenario() -> None:
-        async with http_proxy() as proxy:
-            proxy.tunnels = False
-            transport = WidgetAPITransport(backend.url, proxy=proxy.url)
-            link = await soon(transport.open(visitor()))
+@on_loop
+async def test_a_proxy_that_opens_no_tunnel_leaves_the_polls(backend: Served) -> None:
+    async with http_proxy() as proxy:
+        proxy.tunnels = False
+        async with (
+            transport_to(backend.url, proxy=proxy.url) as transport,
+            link_of(transport) as link,
+        ):
             await hears(backend, link)
             assert f"{backend.url}/widget/v1/realtime" in proxy.targets("GET")
-            link.abort()
-            await transport.aclose()
-
-    on_loop(scenario)
 
 
-def test_a_proxy_that_is_gone_is_a_network_error(backend: Served) -> None:
-    async def scenario() -> None:
-        async with http_proxy() as proxy:
-            gone = proxy.url
-        transport = WidgetAPITransport(backend.url, proxy=gone)
+@on_loop
+async def test_a_proxy_that_is_gone_is_a_network_error(backend: Served) -> None:
+    async with http_proxy() as proxy:
+        gone = proxy.url
+    async with transport_to(backend.url, proxy=gone) as transport:
         with pytest.raises(NetworkError):
             await soon(transport.open(visitor()))
-        await transport.aclose()
-
-    on_loop(scenario)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from support_chat.chart.machine import State as Snapshot
 from support_chat.chart.model import (
     Arm,
     Ask,
-    Booked,
+    Derived,
     EffectSpec,
     Ignored,
     Join,
@@ -99,15 +99,15 @@ class Life:
         self.stored = self.compiled.mask(
             f for f, kind in model.chart.facts.items() if isinstance(kind, Stored)
         )
-        booked = [
+        derived = [
             f
             for f, k in model.chart.facts.items()
-            if isinstance(k, Booked) and f != model.chart.late
+            if isinstance(k, Derived) and f != model.chart.late
         ]
-        self.booked = self.compiled.mask(booked)
-        self.any_book = [
-            self.compiled.mask(f for f, yes in zip(booked, c, strict=True) if yes)
-            for c in product((0, 1), repeat=len(booked))
+        self.derived = self.compiled.mask(derived)
+        self.any_context = [
+            self.compiled.mask(f for f, yes in zip(derived, c, strict=True) if yes)
+            for c in product((0, 1), repeat=len(derived))
         ]
 
     def snapshot(self, state: int) -> Snapshot:
@@ -116,8 +116,8 @@ class Life:
         return Snapshot(str(self.model.phase_of(state)), state & self.stored, who)
 
     def led(self, at: Snapshot, step: Step, named: str | None) -> Snapshot:
-        """Where the machine gets by firing the step's rows one after the other, whatever the book
-        says in between.
+        """Where the machine gets by firing the step's rows one after the other, whatever the
+        context says in between.
         """
         trigger, carried = step.happening.trigger, step.happening.carried
         waiting: list[str] = []
@@ -134,9 +134,9 @@ class Life:
         return at
 
     def _fired(self, at: Snapshot, row: Transition, happening: Input) -> Snapshot | None:
-        for book in self.any_book:
+        for derived in self.any_context:
             after, fired = self.compiled.fire(
-                at, attrs.evolve(happening, facts=happening.facts | book)
+                at, attrs.evolve(happening, facts=happening.facts | derived)
             )
             if fired is row:
                 return after
@@ -145,7 +145,7 @@ class Life:
 
 def relay() -> Chart:
     """A step raises two internal triggers; if nothing wants the first, the second leaves something
-    to the book.
+    to the context.
     """
 
     def row(name: str, trigger: str, **rest: Any) -> Transition:
@@ -160,7 +160,7 @@ def relay() -> Chart:
         facts={
             "held": Stored("the first is wanted"),
             "done": Stored("the second is not"),
-            "noted": Booked("the book says so", frees="note"),
+            "noted": Derived("the context says so", frees="note"),
         },
         effects={
             "raise_first": Raise(doc="", trigger="first"),
@@ -238,9 +238,9 @@ def test_in_every_state_whatever_can_happen_fires_the_row_that_the_machine_fires
     for state in space.states:
         for happening in model.happenings(state):
             named = str(happening.named) if happening.named else None
-            book = state & ~happening.spends & life.booked
+            derived = state & ~happening.spends & life.derived
             _, row = life.compiled.fire(
-                life.snapshot(state), Input(happening.trigger, happening.carried | book, named)
+                life.snapshot(state), Input(happening.trigger, happening.carried | derived, named)
             )
             taken = {
                 way.rows[0].name if way.rows else UNHANDLED.name
@@ -262,7 +262,7 @@ def test_every_step_leads_where_the_machine_gets_by_firing_its_rows_one_after_th
 
 
 def test_a_row_that_fires_alone_is_not_taken_twice_to_the_same_state(space: Space) -> None:
-    """With an internal trigger it may be: what the book decided in between may be undone by the
+    """With an internal trigger it may be: what the context decided in between may be undone by the
     second row.
     """
     for number in range(len(space.states)):
@@ -427,8 +427,11 @@ def binary_counter(bits: int) -> Chart:
     """A chart with 2**bits states: each tick adds one."""
     names = [f"bit{i}" for i in range(bits)]
     rows = [
-        Transition(name=f"carry.{i}", group="counting", trigger="tick", sources="on", when=names[:i], unless=names[i], sets=names[i],
-                   clears=names[:i]) for i in range(bits)
+        Transition(
+            name=f"carry.{i}", group="counting", trigger="tick", sources="on",
+            when=names[:i], unless=names[i], sets=names[i], clears=names[:i],
+        )
+        for i in range(bits)
     ]  # fmt: skip
     full = Transition(
         name="full", group="counting", trigger="tick", sources="on", when=names, target="off"
@@ -534,9 +537,7 @@ def alarm(**effects: Any) -> Chart:
     }
     specs: dict[str, EffectSpec] = {
         "snooze": Arm(doc="", timer="snooze", expiry="due", delay=""),
-        "fetch": Ask(
-            doc="", lane="fetch", success="fetched", failure="fetched", limit="", dispose=""
-        ),
+        "fetch": Ask(doc="", lane="fetch", success="fetched", failure="fetched", limit=""),
         "settle": Settle(doc="", slot="call"),
         "join": Join(doc="", slot="call"),
         "repeat": Raise(doc="", trigger="due"),

@@ -279,7 +279,7 @@ def test_no_name_breaks_an_annotation() -> None:
     assert "%0A" in rest
 
 
-def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_a_like_one() -> (
+def test_a_trigger_of_another_chart_is_called_by_its_own_name_even_if_the_shipped_one_has_it() -> (
     None
 ):
     chart = Chart(
@@ -321,7 +321,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (directory / "__init__.py").write_text("", encoding="utf-8")
     (directory / "chart.py").write_text("from . import rows\n", encoding="utf-8")
     (directory / "rows.py").write_text(
-        "A = dict(\n    name = 'a.row',\n)\nB = dict(name='b.row')  # not a_row\n", encoding="utf-8"
+        "A = dict(\n    name = 'a.row',\n)\nB = dict(name='b.row')  # not a_row\n"
+        "def made(name: str): return dict(\n    name=f'c.{name}')\nC = made('open')\n"
+        "D = [dict(name=f'd{i}') for i in range(3)]\nE = dict(row=str('e.row'))\n",
+        encoding="utf-8",
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     __import__("rowsof.chart")
@@ -334,7 +337,16 @@ def test_a_transition_is_found_wherever_the_package_has_it(package: Path) -> Non
     assert place_of("a.row", "rowsof.chart") == (f"{package.as_posix()}/rows.py", 2)
     assert place_of("b.row", "rowsof.chart") == (f"{package.as_posix()}/rows.py", 4)
     assert place_of("a_row", "rowsof.chart") is None
+    assert place_of("c.open", "rowsof.chart") == (f"{package.as_posix()}/rows.py", 7)
+    assert place_of("d1", "rowsof.chart") == (f"{package.as_posix()}/rows.py", 8)
+    assert place_of("e.row", "rowsof.chart") == (f"{package.as_posix()}/rows.py", 9)
     assert place_of("a.row", "nothing_of_the_kind") is None
+
+
+def test_a_transition_of_an_exported_chart_is_found_in_its_file(tmp_path: Path) -> None:
+    exported = tmp_path / "chart.json"
+    exported.write_text('{\n"transitions": [\n  {"name": "a.row"}\n]}\n', encoding="utf-8")
+    assert place_of("a.row", str(exported)) == (exported.as_posix(), 3)
 
 
 def test_a_place_below_the_working_directory_is_relative_to_it(

@@ -81,9 +81,8 @@ def test_the_documents_that_travel_with_the_package_are_what_the_code_says(name:
     shipped = (
         resources.files("support_chat_adapters.transport.wire").joinpath(name).read_text("utf-8")
     )
-    assert shipped == documents()[name], (
-        f"{name} is stale: support-chat export --write adapters/support_chat_adapters/transport/wire/"
-    )
+    folder = "adapters/support_chat_adapters/transport/wire/"
+    assert shipped == documents()[name], f"{name} is stale: support-chat export --write {folder}"
 
 
 def test_the_same_code_gives_the_same_text_in_every_process() -> None:
@@ -130,9 +129,7 @@ def test_every_endpoint_is_documented_with_who_may_ask_and_what_may_come_back() 
         assert ("413" in answers) == (one.takes is not None)
 
 
-def test_every_answer_that_is_an_error_is_the_envelope_with_the_codes_that_the_status_carries() -> (
-    None
-):
+def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> None:
     responses = OPENAPI["components"]["responses"]
     assert OPENAPI["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == sorted(
         CODES
@@ -181,9 +178,7 @@ def test_every_reference_points_to_something(document: dict[str, Any]) -> None:
         assert pointed_at(document, reference), reference
 
 
-def test_the_asyncapi_document_says_how_to_open_the_gateway_and_every_frame_and_close_code_there_is() -> (
-    None
-):
+def test_the_asyncapi_document_has_the_opening_every_frame_and_every_close_code() -> None:
     (channel,) = ASYNCAPI["channels"].values()
     (operation,) = ASYNCAPI["operations"].values()
     (server,) = ASYNCAPI["servers"].values()
@@ -254,7 +249,7 @@ def test_export_prints_either_document(capsys: Printed) -> None:
         assert capsys.readouterr().out == documents()[f"{form}.json"]
 
 
-def test_export_writes_both_documents_and_check_names_each_that_is_not_fresh_and_the_command_that_mends_it(
+def test_export_writes_both_documents_and_check_names_each_stale_one_and_the_mend(
     tmp_path: Path, capsys: Printed
 ) -> None:
     folder = tmp_path / "my documents"

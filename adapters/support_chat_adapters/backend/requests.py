@@ -15,14 +15,15 @@ from support_chat.errors import BackendRejectedError, InvalidInputError
 from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing
 from support_chat.values import About, check_id, check_text, is_json
 
-_LEFT_OUT: Final = ("visitor", "session", "token", "cursor", "visitor_changes", "user_changes")
+_COMPARED: Final = ("workspace_id", "widget_id", "visitor", "session", "token", "cursor")
+_LEFT_OUT: Final = (*_COMPARED, "visitor_changes", "user_changes")
 
 
 def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
     """Raises BackendRejectedError (`validation_error`) for a request that no backend can store.
 
-    What is only compared, such as a secret, is looked at by who compares it; changes by `profiles`,
-    which rejects each path by itself.
+    What is only compared, such as a secret, is looked at by who compares it, and changes by
+    `profiles`, which rejects each path by itself.
     """
     try:
         _check(request)

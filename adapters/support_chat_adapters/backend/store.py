@@ -26,44 +26,82 @@ from support_chat.errors import WrongThreadError
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS visitors (
-  id TEXT PRIMARY KEY, secret_hash TEXT NOT NULL, merged_into TEXT REFERENCES users(id), created_at REAL NOT NULL
+  id TEXT PRIMARY KEY,
+  secret_hash TEXT NOT NULL,
+  merged_into TEXT REFERENCES users(id),
+  created_at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
-CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, created_at REAL NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS visitor_in_force
+  ON visitors(secret_hash) WHERE merged_into IS NULL;
+
+CREATE TABLE IF NOT EXISTS users (
+  id TEXT PRIMARY KEY,
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS traits (
-  owner TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (owner, path)
+  owner TEXT NOT NULL,
+  path TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (owner, path)
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS sessions (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, secret_hash TEXT NOT NULL UNIQUE,
-  visitor_id TEXT NOT NULL REFERENCES visitors(id), user_id TEXT REFERENCES users(id),
-  token_expires REAL, revoked INTEGER NOT NULL DEFAULT 0
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  secret_hash TEXT NOT NULL UNIQUE,
+  visitor_id TEXT NOT NULL REFERENCES visitors(id),
+  user_id TEXT REFERENCES users(id),
+  token_expires REAL,
+  revoked INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS sessions_of_visitor ON sessions(visitor_id);
 CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions(user_id);
+
 CREATE TABLE IF NOT EXISTS identifies (
-  secret_hash TEXT NOT NULL, identify_id TEXT NOT NULL, user_id TEXT NOT NULL, answer TEXT,
+  secret_hash TEXT NOT NULL,
+  identify_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  answer TEXT,
   PRIMARY KEY (secret_hash, identify_id)
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS merges (
-  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id), user_id TEXT NOT NULL REFERENCES users(id),
-  conversations INTEGER NOT NULL, merged_at REAL NOT NULL
+  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id),
+  user_id TEXT NOT NULL REFERENCES users(id),
+  conversations INTEGER NOT NULL,
+  merged_at REAL NOT NULL
 ) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS conversations (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-  read_up_to INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  owner TEXT NOT NULL,
+  read_up_to INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS conversation_details (
-  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id), details TEXT NOT NULL
-) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS conversations_of_owner ON conversations(owner);
+
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
+  details TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS messages (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL REFERENCES conversations(id),
-  author TEXT NOT NULL, text TEXT NOT NULL, created_at REAL NOT NULL,
-  session_id INTEGER REFERENCES sessions(id), client_message_id TEXT
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation_id TEXT NOT NULL REFERENCES conversations(id),
+  author TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  session_id INTEGER REFERENCES sessions(id),
+  client_message_id TEXT
 );
 CREATE INDEX IF NOT EXISTS messages_of_conversation ON messages(conversation_id);
 CREATE INDEX IF NOT EXISTS messages_by_client_id ON messages(client_message_id);
-CREATE TABLE IF NOT EXISTS replay (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), forgotten_up_to INTEGER NOT NULL);
+
+CREATE TABLE IF NOT EXISTS replay (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  forgotten_up_to INTEGER NOT NULL
+);
 INSERT OR IGNORE INTO replay VALUES (1, 0);
 """
 """Every table of the backend; safe to run again on a file that has them."""

@@ -4,96 +4,62 @@ a value or an error out.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
-from support_chat.errors import InvalidInputError
+from support_chat import InvalidInputError
 
 
 @attrs.frozen
-class Say:
-    """Send this message."""
+class Command:
+    """A command that can be typed: the form of its arguments, what it does, how many it takes, and
+    what is said of another number.
+    """
 
-    text: str
-
-
-@attrs.frozen
-class Retry:
-    """Send again what could not be sent."""
-
-
-@attrs.frozen
-class Identify:
-    """Become this user."""
-
-    user_id: str
+    form: str
+    does: str
+    least: int = 0
+    most: float = 0
+    wrong: str = "takes nothing after it: write it alone."
 
 
-@attrs.frozen
-class Update:
-    """Record these changes; None for a part that does not change."""
-
-    user: Mapping[str, Any] | None = None
-    company: Mapping[str, Any] | None = None
-    context: Mapping[str, Any] | None = None
-
-
-@attrs.frozen
-class Boot:
-    """Begin a session: as this user, or as the one that the client was started for."""
-
-    user_id: str | None = None
-
-
-@attrs.frozen
-class Shutdown:
-    """End the session, and with `clear` forget the visitor too."""
-
-    clear: bool = False
-
-
-@attrs.frozen
-class ListConversations:
-    """Show the conversations."""
-
-
-@attrs.frozen
-class History:
-    """Show what was said in the conversation that goes on, and count it as read."""
-
-
-@attrs.frozen
-class Help:
-    """Say what can be typed."""
-
-
-@attrs.frozen
-class Quit:
-    """Leave."""
-
-
-Command: TypeAlias = (
-    Say | Retry | Identify | Update | Boot | Shutdown | ListConversations | History | Help | Quit
-)
-
+COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
+    {
+        "retry": Command("", "send again what could not be sent"),
+        "list": Command("", "your conversations"),
+        "history": Command("", "what was said; it counts as read"),
+        "identify": Command(
+            "USER", "become a user, with what you wrote", 1, 1,
+            "takes the id of one user: /identify ada.",
+        ),
+        "update": Command(
+            "KEY=VALUE", "tell more: role=admin context.page=billing", 1, float("inf"),
+            "takes pairs: /update role=admin user.name='Ada Lovelace' context.page=billing.",
+        ),
+        "shutdown": Command(
+            "[--clear]", "end the session; --clear forgets you", 0, 1,
+            "takes --clear or nothing: /shutdown --clear.",
+        ),
+        "boot": Command(
+            "[USER]", "begin again, as USER or as before", 0, 1,
+            "takes the id of a user, or nothing: /boot ada.",
+        ),
+        "help": Command("", "what can be typed"),
+        "quit": Command("", "leave, as Ctrl-D does"),
+    }
+)  # fmt: skip
+"""Every command, by its name."""
 HELP: Final = (
     "a line is a message; //word is one that begins with a slash",
-    "/retry              send again what could not be sent",
-    "/list               your conversations",
-    "/history            what was said; it counts as read",
-    "/identify USER      become a user, with what you wrote",
-    "/update KEY=VALUE   tell more: role=admin context.page=billing",
-    "/shutdown [--clear] end the session; --clear forgets you",
-    "/boot [USER]        begin again, as USER or as before",
-    "/quit               leave, as Ctrl-D does",
+    *(f"/{name} {each.form}".ljust(20) + each.does for name, each in COMMANDS.items()),
 )
-"""What /help says, a line each."""
-_PARTS: Final = ("user", "company", "context")
+"""What /help shows, a line each."""
 _ATTRIBUTES: Final = {
     "user": ("id", "email", "name"),
     "company": ("id", "name", "plan"),
@@ -101,129 +67,73 @@ _ATTRIBUTES: Final = {
 }
 
 
-def command_of(line: str) -> Command | None:
-    """The command that a line is, None for a blank one. Raises InvalidInputError, which says how it
-    is written, for a wrong one.
+def parse(line: str) -> tuple[str, str]:
+    """The command that a line is, and the text after its name: `("identify", "ada")`. A message is
+    `("send", text)`, what begins with a slash and is no command `("line", text)`, a blank line
+    `("", "")`.
     """
     # bytes that are no text come from a terminal as lone surrogates
     text = line.strip().encode(errors="replace").decode()
-    if not text.startswith("/"):
-        return Say(text) if text else None
-    if text.startswith("//"):
-        return Say(text[1:])
-    name, _, rest = text.partition(" ")
-    maker = _MAKERS.get(name)
-    if maker is None:
-        raise InvalidInputError(
-            f"There is no {name[:40]} here: /help shows what there is, and /{name[:40]} sends it "
-            "as a message."
-        )
-    try:
-        return maker(shlex.split(rest))
-    except ValueError as error:
-        if isinstance(error, InvalidInputError):
-            raise
-        raise InvalidInputError(f"{name} has a quote without its end: close it.") from None
+    if not text.startswith("/") or text.startswith("//"):
+        return ("send" if text else "", text.removeprefix("/"))
+    name, _, rest = text[1:].partition(" ")
+    return (name, rest) if name in COMMANDS else ("line", text)
 
 
-def word_of(line: str) -> str:
-    """Which command a line means, for reports: `identify` of `/identify ada`, `send` of a
-    message.
+def arguments_of(name: str, rest: str) -> list[str]:
+    """The arguments of a command, from the text after its name.
+
+    Raises InvalidInputError, which says how the command is written, for a wrong one.
     """
-    name = line.strip().partition(" ")[0]
-    return name[1:] if name in _MAKERS else "send" if not name.startswith("/") else "line"
+    if name not in COMMANDS:
+        word = rest.split()[0][:40]
+        raise InvalidInputError(
+            f"There is no {word} here: /help shows what there is, and /{word} sends it as a "
+            "message."
+        )
+    command = COMMANDS[name]
+    try:
+        arguments = shlex.split(rest)
+    except ValueError:
+        raise InvalidInputError(f"/{name} has a quote without its end: close it.") from None
+    fits = command.least <= len(arguments) <= command.most
+    if not fits or (name == "shutdown" and arguments not in ([], ["--clear"])):
+        raise InvalidInputError(f"/{name} {command.wrong}")
+    return arguments
 
 
 def suggestion(text: str) -> str:
     """What completes the command that is being typed, empty if nothing does."""
-    begun = [
-        form for form in _FORMS if text.startswith("/") and form.startswith(text) and form != text
-    ]
-    return begun[0][len(text) :] if begun and len(text) > 1 else ""
+    forms = (f"/{name} " if each.least else f"/{name}" for name, each in COMMANDS.items())
+    begun = text if text.startswith("/") and len(text) > 1 else "no command"
+    return next((form[len(text) :] for form in forms if form.startswith(begun)), "")
 
 
-def _none(form: str, command: Command) -> Callable[[list[str]], Command]:
-    def make(words: list[str]) -> Command:
-        if words:
-            raise InvalidInputError(f"{form} takes nothing after it: write it alone.")
-        return command
+def changes_of(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The arguments of update() that pairs such as `role=admin` or `context.page=billing` mean.
 
-    return make
-
-
-def _identify(words: list[str]) -> Command:
-    if len(words) != 1:
-        raise InvalidInputError("/identify takes the id of one user: /identify ada.")
-    return Identify(words[0])
-
-
-def _boot(words: list[str]) -> Command:
-    if len(words) > 1:
-        raise InvalidInputError("/boot takes the id of a user, or nothing: /boot ada.")
-    return Boot(*words)
-
-
-def _shutdown(words: list[str]) -> Command:
-    if words not in ([], ["--clear"]):
-        raise InvalidInputError("/shutdown takes --clear or nothing: /shutdown --clear.")
-    return Shutdown(clear=bool(words))
-
-
-def _update(words: list[str]) -> Command:
-    if not words:
-        raise InvalidInputError(
-            "/update takes pairs: /update role=admin user.name='Ada Lovelace' context.page=billing."
-        )
+    A key without a part is the user's; one that is no attribute is a trait. A value is JSON where
+    it can be (`3`, `true`, `null`), else text. Raises InvalidInputError for what is no pair.
+    """
     parts: dict[str, dict[str, Any]] = {}
-    for word in words:
-        path, equals, value = word.partition("=")
-        if not (path and equals):
+    for pair in pairs:
+        path, _, text = pair.partition("=")
+        if "=" not in pair or not path:
             raise InvalidInputError(
                 "/update takes pairs with an equals sign, such as role=admin; null erases, as in "
                 "role=null."
             )
-        part, dot, key = path.partition(".")
-        if not dot or part not in _PARTS:
+        part, _, key = path.partition(".")
+        if not key or part not in _ATTRIBUTES:
             part, key = "user", path
         known = parts.setdefault(part, {})
-        if part == "context" or key in _ATTRIBUTES[part]:
-            known[key] = _value(value)
-        else:
-            known.setdefault("traits", {})[key.removeprefix("traits.")] = _value(value)
-    return Update(**parts)
+        if part != "context" and key not in _ATTRIBUTES[part]:
+            known, key = known.setdefault("traits", {}), key.removeprefix("traits.")
+        known[key] = _value(text)
+    return parts
 
 
-def _value(text: str) -> object:
-    """JSON where it is JSON (`3`, `true`, `null`), else the text as it is."""
-    try:
-        value: object = json.loads(text)
-    except ValueError:
-        return text
-    return value
-
-
-_MAKERS: Final[Mapping[str, Callable[[list[str]], Command]]] = MappingProxyType(
-    {
-        "/retry": _none("/retry", Retry()),
-        "/list": _none("/list", ListConversations()),
-        "/identify": _identify,
-        "/update": _update,
-        "/shutdown": _shutdown,
-        "/boot": _boot,
-        "/history": _none("/history", History()),
-        "/help": _none("/help", Help()),
-        "/quit": _none("/quit", Quit()),
-    }
-)
-_FORMS: Final = (
-    "/identify ",
-    "/update ",
-    "/shutdown --clear",
-    "/shutdown",
-    "/boot",
-    "/list",
-    "/retry",
-    "/history",
-    "/help",
-    "/quit",
-)
+def _value(text: str) -> Any:
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return text

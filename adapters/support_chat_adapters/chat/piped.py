@@ -9,14 +9,16 @@ a script means the same each time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Sequence
 from typing import TextIO
 
-from .desk import Desk
-from .lines import Line, plain
-from .told import Told, as_json
+from ..ui.terminal import columns
+from .controller import Controller
+from .events import Event, Sending, as_json
+from .lines import Line, fragments
 
 
 class PipedShell:
@@ -28,41 +30,39 @@ class PipedShell:
         self._source = source
         self._out = out
         self._as_data = as_data
+        # what is typed on a terminal stands there already
+        self._echoed = source.isatty() and out.isatty()
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._broken: BrokenPipeError | None = None
 
-    def show(self, told: Told, lines: Sequence[Line]) -> None:
+    def show(self, event: Event, lines: Sequence[Line]) -> None:
         """Writes at once, and flushes, so that a reader sees it as it happens."""
-        if self._broken is None:
-            try:
-                for text in (
-                    [json.dumps(as_json(told))]
-                    if self._as_data
-                    else [plain(line) for line in lines]
-                ):
-                    print(text, file=self._out, flush=True)
-            except (
-                BrokenPipeError
-            ) as error:  # the reader has gone: there is nobody to do anything for
-                self._broken = error
-                self._lines.put_nowait(None)
+        if self._as_data:
+            texts = [json.dumps(as_json(event))]
+        elif self._echoed and isinstance(event, Sending) and not event.again:
+            texts = []
+        else:
+            pieces = (fragments(line, columns(self._out)) for line in lines)
+            texts = ["".join(text for _, text in piece) for piece in pieces]
+        try:
+            for text in texts if self._broken is None else ():
+                print(text, file=self._out, flush=True)
+        except BrokenPipeError as error:  # nobody reads any more: there is nobody to work for
+            self._broken = error
+            self._lines.put_nowait(None)
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, controller: Controller) -> None:
         """Waits for the first boot, then does line after line. Raises BrokenPipeError when nobody
         reads any more.
         """
         self._read()
-        over = asyncio.create_task(desk.done.wait())
-        # who waits for a line is told
-        over.add_done_callback(lambda _: self._lines.put_nowait(None))
-        try:
-            await desk.begun.wait()
-            while not desk.done.is_set() and self._broken is None:
-                line = await self._lines.get()
-                if line is None or not await desk.do(line):
-                    break
-        finally:
-            over.cancel()
+        # who waits for a line hears of it
+        controller.over.add_done_callback(lambda _: self._lines.put_nowait(None))
+        await controller.begun.wait()
+        while not controller.over.done() and self._broken is None:
+            line = await self._lines.get()
+            if line is None or not await controller.do(line):
+                break
         if self._broken is not None:
             raise self._broken
 
@@ -70,24 +70,11 @@ class PipedShell:
         """Begins to collect the lines of the source as they come, and None at its end."""
         loop = asyncio.get_running_loop()
 
-        def put(line: str | None) -> bool:
-            try:
-                loop.call_soon_threadsafe(self._lines.put_nowait, line)
-            except (
-                RuntimeError
-            ):  # the loop is closed: the client has left while the source was being waited for
-                return False
-            return True
-
         def read() -> None:
-            try:
-                for line in iter(self._source.readline, ""):
-                    if not put(line):
-                        return
-            except (
-                ValueError
-            ):  # bytes that are no text, or a source closed under us: there is nothing more to read
-                pass
-            put(None)
+            with contextlib.suppress(RuntimeError):  # the client has left, and its loop is closed
+                with contextlib.suppress(ValueError):  # the source was closed under us
+                    for line in iter(self._source.readline, ""):
+                        loop.call_soon_threadsafe(self._lines.put_nowait, line)
+                loop.call_soon_threadsafe(self._lines.put_nowait, None)
 
         threading.Thread(target=read, name="support-chat input", daemon=True).start()

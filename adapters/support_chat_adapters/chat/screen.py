@@ -1,7 +1,7 @@
 """The shell for a terminal: the conversation in the terminal's own scrollback, under it a prompt,
 and the status at the foot.
 
-One prompt-toolkit application runs from beginning to end; what is told is printed above it. So
+One prompt-toolkit application runs from beginning to end; events are printed above it. So
 scrolling, selecting and searching are the terminal's, and what was said is still there after the
 client has left. Colours are those of the terminal's own palette.
 
@@ -12,7 +12,7 @@ Ctrl-D or Ctrl-C pressed in that moment would be the system's, not ours.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -25,31 +25,18 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.layout import (
-    BufferControl,
-    Dimension,
-    FormattedTextControl,
-    HSplit,
-    Layout,
-    Window,
-)
-from prompt_toolkit.layout.processors import (
-    AppendAutoSuggestion,
-    ConditionalProcessor,
-    Processor,
-    Transformation,
-    TransformationInput,
-)
+from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.layout.processors import AfterInput, ConditionalProcessor
 from prompt_toolkit.output import Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
-from prompt_toolkit.utils import get_cwidth
+from prompt_toolkit.widgets import TextArea
 
 from .commands import suggestion
-from .desk import Desk
+from .controller import Controller
+from .events import Event
 from .lines import Line, fragments
 from .status import bar
-from .told import Told
 
 STYLE: Final = Style(
     [
@@ -90,15 +77,19 @@ class Screen:
     """Shows on `output` and reads `input`, which are the terminal's unless given."""
 
     def __init__(self, *, input: Input | None = None, output: Output | None = None) -> None:
-        self._desk: Desk | None = None
-        self._unprinted: list[Line] = []
-        self._doing: set[asyncio.Task[None]] = set()
+        self._controller: Controller | None = None
         self._asked_at = -_ASKING
-        self._typed = Buffer(accept_handler=self._accept, auto_suggest=_Suggest(), multiline=False)
+        placeholder = AfterInput(_PLACEHOLDER, style="class:placeholder")
+        self._typed = TextArea(
+            accept_handler=self._accept,
+            auto_suggest=_Suggest(),
+            get_line_prefix=_prefix,
+            input_processors=[
+                ConditionalProcessor(placeholder, Condition(lambda: not self._typed.text))
+            ],
+        )
         self._app: Application[None] = Application(
-            layout=Layout(
-                HSplit([self._prompt(), Window(FormattedTextControl(self._bar), height=1)])
-            ),
+            layout=Layout(HSplit([self._typed, Window(FormattedTextControl(self._bar), height=1)])),
             key_bindings=self._keys(),
             style=STYLE,
             refresh_interval=_REFRESH,
@@ -107,97 +98,69 @@ class Screen:
             output=output,
         )
 
-    def show(self, told: Told, lines: Sequence[Line]) -> None:
-        """Has the lines printed and the status drawn, once this step is over."""
-        if lines and not self._unprinted:
-            asyncio.get_running_loop().call_soon(self._print)
-        self._unprinted.extend(lines)
+    def show(self, event: Event, lines: Sequence[Line]) -> None:
+        """Prints the lines above the prompt, and has the status drawn."""
+        if lines and self._app.is_running:
+            self._app.renderer.erase()
+        output = self._app.output
+        for line in lines:
+            pieces = fragments(line, output.get_size().columns)
+            text = FormattedText([*pieces, ("", "\n")])
+            print_formatted_text(output, text, STYLE, color_depth=self._app.color_depth)
+        if lines and self._app.is_running:
+            # how much room there is below, to put the status at the foot
+            self._app.renderer.request_absolute_cursor_position()
         self._app.invalidate()
 
-    async def run(self, desk: Desk) -> None:
-        """Reads and shows until the person leaves, or the desk is done."""
-        self._desk = desk
-        ending = asyncio.create_task(self._leave_when_done(desk))
-        try:
-            await self._app.run_async(pre_run=self._print)
-        except EOFError:  # the terminal has gone
-            pass
-        finally:
-            for task in (ending, *self._doing):
-                task.cancel()
-            await asyncio.gather(ending, *self._doing, return_exceptions=True)
-            self._write()
+    async def run(self, controller: Controller) -> None:
+        """Reads and shows until the person leaves, or the controller is done."""
+        self._controller = controller
 
-    async def _leave_when_done(self, desk: Desk) -> None:
-        await desk.done.wait()
-        self._leave()
+        def begin() -> None:
+            controller.over.add_done_callback(self._leave)
 
-    def _leave(self) -> None:
+        with contextlib.suppress(EOFError):  # the terminal has gone
+            await self._app.run_async(pre_run=begin)
+
+    def _leave(self, _: object = None) -> None:
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
 
-    # --- what is shown ----------------------------------------------------------------------------
-
-    def _prompt(self) -> Window:
-        empty = Condition(lambda: not self._typed.text)
-        processors: list[Processor] = [
-            AppendAutoSuggestion(),
-            ConditionalProcessor(_Placeholder(), empty),
-        ]
-        control = BufferControl(self._typed, input_processors=processors)
-        return Window(
-            control,
-            height=Dimension(min=1),
-            wrap_lines=True,
-            get_line_prefix=lambda number, wraps: [
-                ("class:prompt", _PROMPT if number == wraps == 0 else " " * len(_PROMPT))
-            ],
-        )
-
     def _bar(self) -> StyleAndTextTuples:
-        if self._desk is None:
+        if self._controller is None:
             return []
         asking = time.monotonic() - self._asked_at < _ASKING
         hint = "Ctrl-C again to leave" if asking else "/help"
-        return [*bar(self._desk.status, time.time(), self._app.output.get_size().columns, hint)]
-
-    def _print(self) -> None:
-        """Prints above the prompt; what is told before there is one, or after, waits for the
-        beginning or the end of `run`.
-        """
-        if self._unprinted and self._app.is_running and not self._app.is_done:
-            self._app.renderer.erase()
-            self._write()
-            # how much room there is below, to put the status at the foot
-            self._app.renderer.request_absolute_cursor_position()
-            self._app.invalidate()
-
-    def _write(self) -> None:
         width = self._app.output.get_size().columns
-        lines, self._unprinted = self._unprinted, []
-        for line in lines:
-            pieces = FormattedText([*fragments(line, width, get_cwidth)])
-            print_formatted_text(self._app.output, pieces, STYLE, color_depth=self._app.color_depth)
-
-    # --- what is typed ----------------------------------------------------------------------------
+        return [*bar(self._controller.status, time.time(), width, hint)]
 
     def _accept(self, buffer: Buffer) -> bool:
-        task = asyncio.ensure_future(self._do(buffer.text))
-        self._doing.add(task)
-        task.add_done_callback(self._doing.discard)
+        self._app.create_background_task(self._do(buffer.text))
         return False  # the prompt is empty again
 
     async def _do(self, line: str) -> None:
-        if self._desk is not None and not await self._desk.do(line):
+        if self._controller is not None and not await self._controller.do(line):
             self._leave()
 
     def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
+        keys, typed = KeyBindings(), self._typed.buffer
+
+        @keys.add("enter")
+        def _(event: KeyPressEvent) -> None:
+            typed.validate_and_handle()
+
+        @keys.add("escape", "enter")
+        def _(event: KeyPressEvent) -> None:
+            typed.insert_text("\n")
+
+        @keys.add("tab")
+        def _(event: KeyPressEvent) -> None:
+            typed.insert_text(typed.suggestion.text if typed.suggestion else "")
 
         @keys.add("c-c")
         def _(event: KeyPressEvent) -> None:
-            if self._typed.text:
-                self._typed.reset()
+            if typed.text:
+                typed.reset()
             elif time.monotonic() - self._asked_at < _ASKING:
                 self._leave()
             else:
@@ -205,35 +168,20 @@ class Screen:
 
         @keys.add("c-d")
         def _(event: KeyPressEvent) -> None:
-            if self._typed.text:
-                self._typed.delete()
+            if typed.text:
+                typed.delete()
             else:
                 self._leave()
 
-        @keys.add("tab")
-        def _(event: KeyPressEvent) -> None:
-            if self._typed.suggestion is not None:
-                self._typed.insert_text(self._typed.suggestion.text)
-
-        @keys.add("escape", "enter")
-        def _(event: KeyPressEvent) -> None:
-            self._typed.insert_text("\n")
-
         return keys
+
+
+def _prefix(line: int, wraps: int) -> StyleAndTextTuples:
+    return [("class:prompt", _PROMPT if line == wraps == 0 else " " * len(_PROMPT))]
 
 
 class _Suggest(AutoSuggest):
     """Completes the command that is being typed."""
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        found = suggestion(document.text)
-        return Suggestion(found) if found else None
-
-
-class _Placeholder(Processor):
-    """Says what may be typed, while nothing is."""
-
-    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        return Transformation(
-            [*transformation_input.fragments, ("class:placeholder", _PLACEHOLDER)]
-        )
+        return Suggestion(suggestion(document.text))

@@ -1,4 +1,4 @@
-"""Where the session stands, in one line: a value that what is told changes, and the bar that shows
+"""Where the session stands, in one line: a value that each event changes, and the bar that shows
 it. Pure.
 """
 
@@ -10,19 +10,20 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from support_chat.lifecycle.events import (
+from support_chat import (
     AuthChanged,
     ConnectionChanged,
+    Identity,
     MessageFailed,
     MessageReceived,
     MessageSent,
+    Phase,
     PhaseChanged,
     UnreadChanged,
 )
-from support_chat.lifecycle.names import Phase
-from support_chat.values import Identity, SignedIn
 
-from .told import Sending, Told
+from ..ui.events import named
+from .events import Event, Sending
 
 Fragments: TypeAlias = list[tuple[str, str]]
 """Pieces of text, each with the class of its style."""
@@ -51,57 +52,60 @@ _TURNS_PER_SECOND: Final = 8
 
 @attrs.frozen
 class Status:
-    """What the bar shows. Times are in seconds since the epoch."""
+    """What the bar shows, and what lines depend on. Times are in seconds since the epoch.
+
+    Attributes:
+        since: When this phase began.
+        lost_at: When the link that is gone was lost.
+        away: The last time without a link: from, to.
+        pending: Messages that are not known to have arrived, the oldest first: their texts by
+            client id.
+        unsent: Those of them that are not under way any more.
+        own: All messages that were written here, by client id.
+        conversation: Where something was said last; None if that is not known.
+    """
 
     url: str
     phase: Phase = Phase.NOT_INITIALIZED
     since: float = 0.0
-    """When this phase began."""
     identity: Identity | None = None
     unread: int = 0
     lost_at: float | None = None
-    """When the link that is gone was lost."""
     away: tuple[float, float] = (0.0, 0.0)
-    """The last time without a link: from, to."""
-    sending: frozenset[str] = frozenset()
+    pending: Mapping[str, str] = attrs.field(factory=dict[str, str])
     unsent: frozenset[str] = frozenset()
-    """Messages under way, and those that were not sent, by their client ids."""
+    own: frozenset[str] = frozenset()
+    conversation: str | None = None
 
 
-def after(status: Status, told: Told) -> Status:
-    """The status after this was told."""
-    match told:
+def after(status: Status, event: Event) -> Status:
+    """The status after the event."""
+    match event:
         case PhaseChanged():
-            return attrs.evolve(status, phase=told.current, since=told.created_at)
+            return attrs.evolve(status, phase=event.current, since=event.created_at)
         case AuthChanged():
-            return attrs.evolve(status, identity=told.identity)
+            return attrs.evolve(status, identity=event.identity, conversation=None)
         case UnreadChanged():
-            return attrs.evolve(status, unread=told.unread)
-        case ConnectionChanged(connected=False):
+            return attrs.evolve(status, unread=event.unread)
+        case ConnectionChanged(connected=False) if status.lost_at is None:
+            return attrs.evolve(status, lost_at=event.created_at)
+        case ConnectionChanged(connected=True) if status.lost_at is not None:
+            return attrs.evolve(status, lost_at=None, away=(status.lost_at, event.created_at))
+        case Sending(text, one):
+            pending, own = {**status.pending, one: text}, status.own | {one}
+            return attrs.evolve(status, pending=pending, own=own, unsent=status.unsent - {one})
+        case MessageSent(message) | MessageReceived(message):
+            one = message.client_message_id or ""
             return attrs.evolve(
-                status, lost_at=told.created_at if status.lost_at is None else status.lost_at
+                status,
+                pending={key: text for key, text in status.pending.items() if key != one},
+                unsent=status.unsent - {one},
+                conversation=message.conversation_id,
             )
-        case ConnectionChanged():
-            away = status.away if status.lost_at is None else (status.lost_at, told.created_at)
-            return attrs.evolve(status, lost_at=None, away=away)
-        case Sending():
-            one = {told.client_message_id}
-            return attrs.evolve(status, sending=status.sending | one, unsent=status.unsent - one)
-        case MessageSent() | MessageReceived():
-            one = {told.message.client_message_id or ""}
-            return attrs.evolve(status, sending=status.sending - one, unsent=status.unsent - one)
-        case MessageFailed():
-            one = {told.client_message_id}
-            return attrs.evolve(status, sending=status.sending - one, unsent=status.unsent | one)
+        case MessageFailed(one) if one in status.pending:
+            return attrs.evolve(status, unsent=status.unsent | {one})
         case _:
             return status
-
-
-def who(identity: Identity | None) -> str:
-    """An identity as people read it."""
-    if identity is None:
-        return "nobody"
-    return identity.user_id if isinstance(identity, SignedIn) else identity.id
 
 
 def lasted(seconds: float) -> str:
@@ -123,23 +127,21 @@ def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragment
         phase += f"{_TURNS[int(now * _TURNS_PER_SECOND) % len(_TURNS)]} "
     if kind == "trying" or status.lost_at is not None:
         phase += f"{lasted(now - (status.since if status.lost_at is None else status.lost_at))} "
-    parts = [
-        ("identity", who(status.identity) if status.identity else ""),
-        ("url", status.url.split("://")[-1]),
-    ]
-    parts += [("unread", f"{status.unread} unread" if status.unread else "")]
-    parts += [("unsent", f"{len(status.unsent)} unsent: /retry" if status.unsent else "")]
-    parts += [
-        ("sending", f"sending {len(status.sending)}" if status.sending else ""),
-        ("hint", hint),
-    ]
-    shown = [(name, text) for name, text in parts if text]
+    sending = len(status.pending) - len(status.unsent)
+    shown = {
+        "identity": named(status.identity) if status.identity else "",
+        "url": status.url.split("://")[-1],
+        "unread": f"{status.unread} unread" if status.unread else "",
+        "unsent": f"{len(status.unsent)} unsent: /retry" if status.unsent else "",
+        "sending": f"sending {sending}" if sending else "",
+        "hint": f"{hint} ",
+    }
+    texts = {name: f"  {text}" for name, text in shown.items() if text}
     for name in ("url", "sending", "unread", "identity", "unsent", "hint"):
-        if len(phase) + sum(2 + len(text) for _, text in shown) + 1 <= width:
+        if len(phase) + sum(map(len, texts.values())) <= width:
             break
-        shown = [part for part in shown if part[0] != name]
-    left = [(f"class:bar.{name}", f"  {text}") for name, text in shown if name != "hint"]
-    right = [("class:bar.hint", f"  {text} ") for name, text in shown if name == "hint"]
-    taken = len(phase) + sum(len(text) for _, text in (*left, *right))
-    filled = [("class:bar", " " * max(0, width - taken))]
-    return [(f"class:phase.{kind}", phase[:width]), *left, *filled, *right]
+        texts.pop(name, None)
+    filled = width - len(phase) - sum(map(len, texts.values()))
+    texts["hint"] = " " * filled + texts.pop("hint", "")
+    parts = ((f"class:bar.{name}", text) for name, text in texts.items())
+    return [(f"class:phase.{kind}", phase[:width]), *parts]

@@ -1,5 +1,5 @@
-"""The command line `support-chat`: one module a command, imported when the program starts, its work
-when it is asked for.
+"""The command line `support-chat`: one module a command, imported when the program starts, its
+work only when it runs.
 
 A command module has `register(commands)`, which adds its parser and sets `run`, a function from the
 parsed arguments to the exit status. To add one, write the module and name it in `COMMANDS`; nothing
@@ -25,25 +25,31 @@ The lifecycle of a support-chat session, from the command line: see it, export i
 """
 _MORE: Final = """\
 try first:
-  support-chat demo                          watch a whole session against a backend inside the process
-  support-chat draw --view overview          the chart as Mermaid, for a README
-  support-chat draw --check diagrams/        in CI: are the committed diagrams still what the chart says?
+  support-chat demo                      watch a whole session against an embedded backend
+  support-chat draw --view overview      the chart as Mermaid, for a README
+  support-chat draw --check diagrams/    in CI: are the diagrams still what the chart says?
 
 `support-chat COMMAND --help` has the options and more examples.
 
 exit status:
-  0  all is well        1  what was checked is not       2  the command cannot be run as it was given
+  0  all is well
+  1  what was checked is not
+  2  the command cannot be run as it was given
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0 well, 1 not well, 2 misuse. `arguments`
-    defaults to the program's own.
+    """Runs one command, or helps without one, and returns the exit status: 0 well, 1 not well, 2
+    misuse. `arguments` defaults to the program's own.
 
     Errors that a caller can mend come out as a line on standard error, never as a traceback.
     """
     try:
-        parsed = parser().parse_args(arguments)
+        whole = parser()
+        parsed = whole.parse_args(arguments)
+        if parsed.command is None:
+            whole.print_help()
+            return 0
         status: int = parsed.run(parsed)
         sys.stdout.flush()
         return status
@@ -76,14 +82,14 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name in COMMANDS:
         import_module(f".{name}", __name__).register(commands)
     return whole
 
 
 class _Version(argparse.Action):
-    """Reads the installed version only when asked: looking it up costs more than all the rest of a
+    """Reads the installed version only on demand: looking it up costs more than all the rest of a
     `--help`.
     """
 

@@ -4,43 +4,61 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from .served import DEFAULT_PORT, add_backend_options, key_file
-from .terminal import Misuse, complain
+from ..ui.terminal import can_draw
+from .served import DEFAULT_PORT, add_backend_options, minted_tokens
+from .terminal import Misuse, complain, needs
 
 if TYPE_CHECKING:
-    from ..chat.desk import Person, Shell
-    from ..chat.person import Providers
+    from ..chat.controller import Person, Providers, Shell
 
-_INSTALL: Final = 'pip install "support-chat[chat]"'
 _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
+_OPTIONS: Final = {
+    "base_url": "--url",
+    "url": "--token-url",
+    "id": "--user",
+    "User.name": "--name",
+    "User.email": "--email",
+    "scope": "--scope",
+    "workspace_id": "--workspace",
+    "widget_id": "--widget",
+}
+"""What the Python API calls a value, and what it is called here."""
 _MORE: Final = f"""\
 examples:
-  support-chat chat --url {_DEFAULT_URL}            a visitor, the same one each time
+  support-chat chat --url {_DEFAULT_URL}
+      a visitor, the same one each time
   support-chat chat --url {_DEFAULT_URL} --user ada --db chat.db
-                                                         a user, by a token minted with the key of this backend
-  support-chat chat --url https://chat.example.com --user ada --token-url https://app.example.com/chat-token
-  echo "Hello" | support-chat chat --memory --json       one message, and what comes of it as lines of JSON
+      a user, by a token minted with the key of this backend
+  support-chat chat --url https://chat.example.com --user ada \\
+      --token-url https://app.example.com/chat-token
+      a user, by a token that your own server mints
+  echo "Hello" | support-chat chat --memory --json
+      one message, and what comes of it as lines of JSON
 
-try this, with `support-chat serve` in another terminal: write something, stop the server with Ctrl-C, watch the phase become
-reconnecting, answer with `support-chat reply "It is fixed."`, start the server again, and see the answer arrive.
+try this, with `support-chat serve` in another terminal: write something, stop
+the server with Ctrl-C, watch the phase become reconnecting, answer with
+`support-chat reply "It is fixed."`, start the server again, and see the answer
+arrive.
 
-Type a message and press Enter (Alt-Enter for another line in it). /help lists the commands: /retry, /list, /history, /identify,
-/update, /shutdown, /boot, /quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain or --json, each
-line of standard input is a message or a command, and the end of the input leaves; for one that only listens: tail -f /dev/null | ...
+Type a message and press Enter (Alt-Enter for another line in it). /help lists
+the commands: /retry, /list, /history, /identify, /update, /shutdown, /boot,
+/quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with
+--plain or --json, each line of standard input is a message or a command, and
+the end of the input leaves; for one that only listens: tail -f /dev/null | ...
 
-Visitors are told apart by --scope, which is the address of the backend unless you name another: what one backend knows as the
-visitor's secret is never shown to a second. Two clients with the same scope are one visitor; --memory is a new one each time.
-NO_COLOR is respected.
+Visitors are told apart by --scope, which is the address of the backend unless
+you name another: what one backend knows as the visitor's secret is never shown
+to a second. Two clients with the same scope are one visitor; --memory is a new
+one each time. NO_COLOR is respected.
 
-exit status: 0 once you leave, 1 if the first boot fails or the session ends by itself (a token refused, a session revoked),
-2 if the client cannot begin as it was asked to.
+exit status: 0 once you leave, 1 if the first boot fails or the session ends by
+itself (a token refused, a session revoked), 2 if the client cannot begin as it
+was asked to.
 """
 
 
@@ -49,8 +67,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "chat",
         help="a chat client in the terminal that shows the phase live",
-        description="Chats with a backend on the network, as a visitor or as a user, and shows "
-        "the phase of the session live.",
+        description="Chats with a backend on the network, as a visitor or as a user,\n"
+        "and shows the phase of the session live.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -97,26 +115,30 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Chats."""
-    on_screen = not (arguments.plain or arguments.json) and _is_terminal()
-    parts = (*_PARTS, "prompt_toolkit") if on_screen else _PARTS
-    if any(find_spec(name) is None for name in parts):
-        print(_INSTALL, file=sys.stderr)
-        return 2
+    """Chats: on the screen where there is a terminal for it, else line by line."""
+    on_screen = (
+        not (arguments.plain or arguments.json) and can_draw(sys.stdin) and can_draw(sys.stdout)
+    )
+    needs("chat", *_PARTS, *(["prompt_toolkit"] if on_screen else []))
+    if "/widget/v1/" in f"{urlsplit(str(arguments.url)).path}/":
+        begin = str(arguments.url).partition("/widget/v1")[0]
+        raise Misuse(
+            f"--url ends before /widget/v1, which the client adds by itself: --url {begin}"
+        )
     import asyncio
+
+    from support_chat.errors import InvalidInputError
 
     try:
         failure = asyncio.run(_chat(arguments, on_screen))
     except KeyboardInterrupt:  # before there was anything to leave
         return 0
+    except InvalidInputError as error:
+        name, rest = error.message.split(" ", 1)
+        raise Misuse(f"{_OPTIONS.get(name, name)} {rest}") from None
     if failure is not None:
         complain(failure)
-        return 1
-    return 0
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return 0 if failure is None else 1
 
 
 async def _chat(arguments: argparse.Namespace, on_screen: bool) -> str | None:
@@ -152,17 +174,18 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
         return Screen()
     from ..chat.piped import PipedShell
 
+    source = sys.stdin or io.StringIO()  # None where it was closed
     # a message in letters that a pipe does not know ends nothing
-    for stream in (sys.stdin, sys.stdout):
+    for stream in (source, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    return PipedShell(sys.stdin, sys.stdout, as_data=arguments.json)
+    return PipedShell(source, sys.stdout, as_data=arguments.json)
 
 
 def _person(arguments: argparse.Namespace) -> Person:
     from support_chat.values import User
 
-    from ..chat.desk import Person
+    from ..chat.controller import Person
 
     known = {
         key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None
@@ -178,12 +201,13 @@ def _person(arguments: argparse.Namespace) -> Person:
 
 
 def _providers(arguments: argparse.Namespace) -> Providers:
-    from ..chat.person import from_key, from_server, from_text
+    from ..tokens import HTTPTokenProvider, StaticToken
 
-    if arguments.token_url is not None:
-        return from_server(arguments.token_url)
-    if arguments.token is not None:
-        return from_text(arguments.token)
-    return from_key(
-        key_file(arguments), workspace_id=arguments.workspace, widget_id=arguments.widget
+    if arguments.token_url is None and arguments.token is None:
+        return minted_tokens(arguments)
+    provider = (
+        StaticToken(arguments.token)
+        if arguments.token_url is None
+        else HTTPTokenProvider(arguments.token_url)
     )
+    return lambda _: provider

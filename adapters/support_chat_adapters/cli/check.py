@@ -1,9 +1,9 @@
 """`support-chat check`: explores every reachable state of a chart and says of each property whether
 it holds, and if not, why.
 
-The verdicts go to standard output, for a person or as `--json`; `--junit` and `--counterexamples`
-write files beside that. Under GitHub Actions each failure is shown at its transition, and the
-step's summary gets the verdicts and the picture.
+The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit` and
+`--counterexamples` write files beside that. Under GitHub Actions each failure is shown at its
+transition, and the step's summary gets the verdicts and the picture.
 """
 
 from __future__ import annotations
@@ -11,34 +11,53 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .charts import add_chart_option, load, load_chart
+from .charts import (
+    add_chart_option,
+    add_properties_option,
+    command,
+    has_catalogue,
+    is_file,
+    load_chart,
+    properties_of,
+)
 from .terminal import Misuse, coloured
 
 if TYPE_CHECKING:
-    from support_chat import Chart
-    from support_chat.verify import Elsewhere, Property, Report
+    from support_chat.verify import Elsewhere, Property, Report, Space, Verdict
 
 _Number = TypeVar("_Number", int, float)
-_CATALOGUE: Final = "support_chat.verify.catalogue:CATALOGUE"
 _MOST_STATES: Final = 1_000_000
-_COLOURS: Final[dict[bool | None, str]] = {True: "green", False: "red", None: "yellow"}
+_MOST_STORIES: Final = 50
+"""How many ways to a failure are tried on a session before none is found to go."""
+_COLOURS: Final = {
+    "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
+    "unanswered": "yellow", "elsewhere": "bold",
+}  # fmt: skip
 _STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
 _MORE: Final = """\
 examples:
-  support-chat check                                      every property of the shipped chart
-  support-chat check --list                               what they are
-  support-chat check --property S3 --property L1          two of them (L1: one for each thing to wait for)
-  support-chat check --chart panel:CHART                  a chart of your own, by properties that follow from what it declares
+  support-chat check                     every property of the shipped chart
+  support-chat check --list              what they are
+  support-chat check --property S3 --property L1
+                                         two of them (L1: one for each thing to wait for)
+  support-chat check --chart panel:CHART
+                                         a chart of your own, by what it declares
   support-chat check --chart panel:CHART --properties panel:PROPERTIES
+  support-chat check --chart before.json -q
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
-  0  every property holds     1  one fails, or the chart is faulty     2  misuse     3  inconclusive: a limit was hit
+  0  every property holds
+  1  one fails, or the chart has problems
+  2  misuse
+  3  inconclusive: a limit was hit
 """
 
 
@@ -53,11 +72,7 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_chart_option(parser)
-    parser.add_argument(
-        "--properties",
-        metavar="MODULE:NAME",
-        help="your properties, a sequence of them (default: the catalogue of the shipped chart)",
-    )
+    add_properties_option(parser)
     parser.add_argument(
         "--property",
         metavar="ID",
@@ -66,6 +81,9 @@ def register(commands: Any) -> None:
         help="only this one; may be given several times",
     )
     parser.add_argument("--list", action="store_true", help="list the properties and decide none")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="only what fails, and how many properties do"
+    )
     parser.add_argument(
         "--users",
         metavar="N",
@@ -109,8 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
     from support_chat.verify import check
     from support_chat.verify.reports import to_json, to_junit
 
-    chart = load_chart(arguments.chart)
-    properties, elsewhere = _properties(chart, arguments.properties)
+    chart = load_chart(arguments)
+    properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
@@ -127,46 +145,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(to_json(report, elsewhere))
     else:
-        _print(report, elsewhere)
+        _print(report, elsewhere, arguments)
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
     if arguments.counterexamples is not None:
-        _write_counterexamples(report, arguments.counterexamples, arguments.chart)
+        for line in _write_counterexamples(report, arguments.counterexamples, arguments.chart):
+            print(line, file=sys.stderr if arguments.json else sys.stdout)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return _STATUS[report.held]
-
-
-def _properties(chart: Chart, named: str | None) -> tuple[Sequence[Property], Sequence[Elsewhere]]:
-    """The properties to decide, and those that are decided elsewhere."""
-    from support_chat import CHART
-    from support_chat.verify import generic
-    from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
-
-    if named is None:
-        return (CATALOGUE, ELSEWHERE) if chart is CHART else (generic(chart), ())
-    found = load(named, "--properties", _CATALOGUE, "properties", _are_properties)
-    if not _are_properties(found):
-        raise Misuse(
-            f"--properties {named}: this is no sequence of properties of support_chat.verify "
-            "(Always, EachStep, ...)"
-        )
-    twice = sorted({each.id for each in found if sum(other.id == each.id for other in found) > 1})
-    if twice:
-        raise Misuse(
-            f"--properties {named}: two properties have the id {', '.join(twice)}; give each its "
-            "own"
-        )
-    return found, (ELSEWHERE if found is CATALOGUE else ())
-
-
-def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
-    from support_chat.verify.properties import KINDS
-
-    if not isinstance(value, list | tuple):
-        return False
-    members = cast("Sequence[object]", value)
-    return bool(members) and all(isinstance(member, KINDS) for member in members)
 
 
 def _chosen(
@@ -193,34 +180,81 @@ def _chosen(
     return chosen, others
 
 
-def _print(report: Report, elsewhere: Sequence[Elsewhere]) -> None:
+def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
+    from support_chat.verify.counterexamples import never_asked
     from support_chat.verify.reports import WORDS, summary
-    from support_chat.verify.story import story
 
-    out = sys.stdout
-    print(coloured(summary(report), "bold", out))
-    for verdict in report.verdicts:
-        print(
-            f"{coloured(f'{WORDS[verdict.held]:12}', _COLOURS[verdict.held], out)} "
-            f"{verdict.property.id:11} {verdict.property.sentence}"
-        )
-        if verdict.held is False:
-            print(
-                "".join(
-                    f"    {line}\n" for line in story(report.space.model, verdict).splitlines()
-                ),
-                end="",
-            )
-    for one in elsewhere:
-        print(f"{'elsewhere':12} {one.id:11} {one.sentence} Decided by {one.by}: {one.where}")
-    counts = {held: sum(verdict.held is held for verdict in report.verdicts) for held in WORDS}
-    told = ", ".join(f"{count} {WORDS[held]}" for held, count in counts.items() if count)
-    print(coloured(f"{len(report.verdicts)} properties: {told}", _COLOURS[report.held], out))
-    if not report.space.complete:
+    space = report.space
+    words = [
+        "never asked"
+        if verdict.held and never_asked(space, verdict.property)
+        else WORDS[verdict.held]
+        for verdict in report.verdicts
+    ]
+    if not arguments.quiet:
+        print(coloured(summary(report), "bold", sys.stdout))
+        for word, verdict in zip(words, report.verdicts, strict=True):
+            if verdict.held is not False:
+                _print_line(word, verdict.property.id, verdict.property.sentence)
+        for one in elsewhere:
+            decided = f"{one.sentence} Decided by {one.by}: {one.where}"
+            _print_line("elsewhere", one.id, decided)
+        # the catalogue of the shipped chart says itself what may go unanswered
+        if not arguments.property and not has_catalogue(space.model.chart):
+            _print_unanswered(space)
+    _print_failures(report, arguments)
+    counts = ", ".join(f"{words.count(word)} {word}" for word in _COLOURS if word in words)
+    colour = _COLOURS[WORDS[report.held]]
+    print(coloured(f"{len(words)} properties: {counts}", colour, sys.stdout))
+    if not space.complete:
         print(
             "A limit was hit before every state was seen: what failed has failed, the rest is "
             "open. See --max-states, --time-limit."
         )
+
+
+def _print_line(word: str, id: str, sentence: str) -> None:
+    print(f"{coloured(f'{word:12}', _COLOURS[word], sys.stdout)} {id:11} {sentence}")
+
+
+def _print_unanswered(space: Space) -> None:
+    from support_chat.verify.generic import unanswered
+
+    for trigger, phases in unanswered(space).items():
+        sentence = f"no row wants it in some states of {', '.join(phases)}"
+        _print_line("unanswered", trigger, sentence)
+
+
+def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
+    """Those that fail in the same way together, with their story, the place and the command that
+    decides them again.
+    """
+    from support_chat.verify.story import story
+
+    alike: dict[str, list[Verdict]] = {}
+    for verdict in report.verdicts:
+        if verdict.held is False:
+            alike.setdefault(story(report.space.model, verdict), []).append(verdict)
+    again = command("check", arguments, "chart", "app_dir", "properties", "users")
+    for text, verdicts in alike.items():
+        for verdict in verdicts:
+            _print_line("failed", verdict.property.id, verdict.property.sentence)
+        place = _place(report, verdicts[0], arguments)
+        ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
+        at = [f"at {place[0]}:{place[1]}"] if place else []
+        print("\n".join(f"    {line}" for line in [*text.splitlines(), *at, f"{again} {ids}"]))
+
+
+def _place(
+    report: Report, verdict: Verdict, arguments: argparse.Namespace
+) -> tuple[str, int] | None:
+    """Where the row is written that a failure is about."""
+    from support_chat.verify.places import place_of
+    from support_chat.verify.reports import concerned
+
+    row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
+    named: str = arguments.chart
+    return place_of(row, named if is_file(named) else named.partition(":")[0]) if row else None
 
 
 def _list(properties: Sequence[Property], elsewhere: Sequence[Elsewhere]) -> None:
@@ -241,7 +275,8 @@ def _progress() -> Callable[[int, int], None] | None:
     return tell
 
 
-def _write_counterexamples(report: Report, directory: Path, named: str) -> None:
+def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:
+    """Writes the files; says of each failure that gets no pytest file why not."""
     from support_chat.verify import occurrences, sequence, story
     from support_chat.verify.replay import as_test
 
@@ -253,21 +288,41 @@ def _write_counterexamples(report: Report, directory: Path, named: str) -> None:
             texts = {f"{id}.txt": f"{verdict.property.id}: {sentence}\n{story(model, verdict)}"}
             if verdict.story:
                 texts[f"{id}.mmd"] = sequence(model, verdict)
-            if verdict.story and _runs_in_a_session(model.chart):
+            replayed = _replayable(report.space, verdict, named)
+            if isinstance(replayed, str):
+                yield f"{verdict.property.id} gets no pytest file: {replayed}"
+            else:
                 texts[f"test_{id.lower()}.py"] = as_test(
-                    occurrences(model, verdict)[: len(verdict.story)], named, sentence, id.lower()
+                    occurrences(model, replayed)[: len(replayed.story)], named, sentence, id.lower()
                 )
             for name, text in texts.items():
                 (directory / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _runs_in_a_session(chart: Chart) -> bool:
-    """Whether this is a variant of the shipped chart: a session knows what to do with all that it
-    asks.
-    """
+def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
+    """The first way to the failure that a session goes as well, or why there is none."""
     from support_chat import CHART
+    from support_chat.verify import occurrences
+    from support_chat.verify.counterexamples import counterexamples
+    from support_chat.verify.replay import replay
 
-    return set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
+    chart = space.model.chart
+    if not verdict.story:
+        return "there is no story to replay"
+    # what the shipped chart has not, no session can do
+    if not (
+        set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
+    ):
+        return "a session runs nothing but variants of the shipped chart"
+    if is_file(named):
+        return "it imports the chart, so name it as package.module:NAME"
+    differs = ""
+    for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):
+        found = replay(chart, occurrences(space.model, one)[: len(one.story)])
+        if not found.differs:
+            return one
+        differs = differs or found.differs
+    return f"no session goes this way, nor the next ones ({differs})"
 
 
 def _tell_github(
@@ -276,22 +331,19 @@ def _tell_github(
     """Annotations on standard output (or error, where the output is JSON), and the step's
     summary.
     """
-    from support_chat.verify.places import place_of
-    from support_chat.verify.reports import annotation, concerned, to_markdown
+    from support_chat.verify.reports import annotation, to_markdown
     from support_chat_adapters.diagrams.mermaid import mermaid
     from support_chat_adapters.diagrams.views import overview
 
-    chart, module = report.space.model.chart, arguments.chart.partition(":")[0]
     for verdict in report.verdicts:
         if verdict.held is False:
-            row = concerned(verdict, [row.name for row in chart.transitions])
             print(
-                annotation(verdict, place_of(row, module) if row else None),
+                annotation(verdict, _place(report, verdict, arguments)),
                 file=sys.stderr if arguments.json else sys.stdout,
             )
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(summary, "a", encoding="utf-8") as page:
-            page.write(to_markdown(report, elsewhere, mermaid(overview(chart))))
+            page.write(to_markdown(report, elsewhere, mermaid(overview(report.space.model.chart))))
 
 
 def _whole(text: str) -> int:

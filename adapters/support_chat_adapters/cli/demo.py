@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from typing import Any, Final
 
-_INSTALL: Final = 'pip install "support-chat[demo]"'
-_MORE: Final = f"""\
+from .terminal import needs
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it."""
+_MORE: Final = """\
 examples:
   support-chat demo              live, on a terminal
   support-chat demo --plain      as lines of text, for a log
   support-chat demo --json       as lines of JSON, for a program
 
-exit status: 0 if every step ended as expected, 1 if one did not, 2 if a part is missing ({_INSTALL}).
+exit status: 0 if every step ended as expected, 1 if one did not, 2 if a part is
+missing (pip install "support-chat[demo]"), 130 after Ctrl-C.
 """
 
 
@@ -23,8 +26,8 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "demo",
         help="watch a session live through its whole life, nothing to set up",
-        description="Plays the whole lifecycle against a backend inside the process: no network, "
-        "no account, nothing to set up.",
+        description="Plays the whole lifecycle against a backend inside the process:\n"
+        "no network, no account, nothing to set up.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,12 +38,20 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays the demo, or says what to install."""
+    """Plays the demo: a live view on a terminal that can draw it, else lines of text."""
     live = not (arguments.plain or arguments.json)
-    missing = [name for name in ("jwt", *(["rich"] if live else [])) if find_spec(name) is None]
-    if missing:
-        print(_INSTALL, file=sys.stderr)
-        return 2
-    from support_chat_adapters.demo import run as play
+    needs("demo", "jwt", *(["rich"] if live else []))
+    import asyncio
+    import logging
 
-    return play(plain=arguments.plain, json=arguments.json)
+    from ..demo.play import watch
+    from ..demo.scenes import SCENES
+
+    # what the log says the demo shows as events; on a terminal it would tear the view
+    logging.getLogger("support_chat").addHandler(logging.NullHandler())
+    demo = watch(SCENES, sys.stdout, plain=arguments.plain, json=arguments.json)
+    try:
+        return asyncio.run(demo)
+    except KeyboardInterrupt:
+        print("support-chat demo: stopped", file=sys.stderr)
+        return INTERRUPTED

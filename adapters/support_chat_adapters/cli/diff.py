@@ -5,14 +5,18 @@ them.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .charts import DEFAULT, load_chart
-from .terminal import Misuse, emit
+from .charts import (
+    DEFAULT,
+    add_app_dir_option,
+    add_properties_option,
+    chart_named,
+    has_catalogue,
+    properties_of,
+)
+from .terminal import Misuse, as_json, emit
 
 if TYPE_CHECKING:
     from support_chat import Chart
@@ -23,13 +27,16 @@ _MOST_STATES: Final = 20_000
 _MORE: Final = f"""\
 examples:
   git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
-  support-chat diff before.json after.json > changes.md
+  support-chat diff before.json after.json --exit-zero > changes.md
   support-chat diff {DEFAULT} shop.chat:CHART --json
 
-OLD and NEW are each `package.module:NAME`, a file that `support-chat export` wrote, or `-` for such a text on standard input.
+OLD and NEW are each `package.module:NAME`, a file that `support-chat export`
+wrote, or `-` for such a text on standard input.
 
 exit status:
-  0  the charts do not differ     1  they differ     2  misuse
+  0  the charts do not differ, or --exit-zero
+  1  they differ
+  2  misuse
 """
 
 
@@ -54,22 +61,34 @@ def register(commands: Any) -> None:
         help="explore no more than N states of each; a fault may open very many (default: "
         f"{_MOST_STATES:,})",
     )
+    parser.add_argument(
+        "--exit-zero", action="store_true", help="exit status 0 also if the charts differ"
+    )
+    add_properties_option(parser)
+    add_app_dir_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares; 1 if the charts differ."""
     from support_chat.verify import generic
-    from support_chat.verify.catalogue import CATALOGUE
-    from support_chat_adapters.diagrams.difference import difference, has_catalogue, turns
-    from support_chat_adapters.diagrams.difference_markdown import Side, markdown
+    from support_chat_adapters.diagrams.difference import (
+        Side,
+        difference,
+        markdown,
+        turns,
+    )
 
-    old, new = _load(arguments.old), _load(arguments.new)
+    old, new = _load(arguments.old, arguments), _load(arguments.new, arguments)
     found = difference(old, new)
-    shipped = has_catalogue(old) and has_catalogue(new)
     most: int = arguments.max_states
-    before = _explored(old, CATALOGUE if shipped else generic(old), most)
-    after = _explored(new, CATALOGUE if shipped else generic(new), most) if found else before
+    # the same properties of both, but for what each declares
+    both = arguments.properties or (has_catalogue(old) and has_catalogue(new))
+    properties = [
+        properties_of(chart, arguments)[0] if both else generic(chart) for chart in (old, new)
+    ]
+    before = _explored(old, properties[0], most)
+    after = _explored(new, properties[1], most) if found else before
     turned = () if isinstance(before, str) or isinstance(after, str) else turns(before, after)
     if arguments.json:
         emit(_to_json(arguments, before, after, found, turned))
@@ -77,32 +96,17 @@ def run(arguments: argparse.Namespace) -> int:
         old_side = Side(arguments.old, old, *_counts(before))
         new_side = Side(arguments.new, new, *_counts(after))
         emit(markdown(found, old_side, new_side, turned))
-    return 1 if found else 0
+    return 1 if found and not arguments.exit_zero else 0
 
 
-def _load(named: str) -> Chart:
+def _load(named: str, arguments: argparse.Namespace) -> Chart:
     """The chart of that name, or in that file; Misuse if there is none, or none that may run."""
     from support_chat import ChartError
-    from support_chat_adapters.diagrams.exported import from_json
 
     try:
-        if named == "-":
-            return from_json(sys.stdin.read())
-        path = Path(named)
-        if path.suffix == ".json" or path.exists():
-            return from_json(path.read_text(encoding="utf-8"))
-        if ":" not in named:
-            raise Misuse(
-                f"{named}: there is no such file; a chart is named as package.module:NAME, for "
-                f"example {DEFAULT}"
-            )
-        return load_chart(named)
+        return chart_named(named, "", arguments.app_dir)
     except ChartError as error:
         raise Misuse(f"{named}: {error.message}") from error
-    except UnicodeDecodeError as error:
-        raise Misuse(
-            f"{named}: this is no exported chart: write one with `support-chat export`"
-        ) from error
 
 
 def _explored(chart: Chart, properties: Sequence[Property], most: int) -> Report | str:
@@ -160,7 +164,7 @@ def _to_json(
         **attrs.asdict(found),
         "verdicts": [attrs.asdict(turn) for turn in turned],
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return as_json("difference", whole, indent=2)
 
 
 def _positive(text: str) -> int:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .charts import DEFAULT, add_chart_option, load_chart
+from .charts import add_chart_option, command, load_chart
 from .terminal import Misuse, coloured, emit
 
 if TYPE_CHECKING:
@@ -18,17 +18,24 @@ if TYPE_CHECKING:
     from support_chat_adapters.diagrams.gallery import Staleness
 
 _PICTURES: Final = ("mermaid", "dot", "svg")
+_DIRECTORY: Final = Path("diagrams")
 _WHOLE: Final = ("table", "calls", "json")
+_SUFFIXES: Final = {
+    ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
+    ".svg": ("svg",), ".json": ("json",), ".md": ("table", "calls"),
+}  # fmt: skip
 _MORE: Final = """\
 examples:
-  support-chat draw                                       the overview as Mermaid
-  support-chat draw --format svg -o lifecycle.svg         the overview as a picture, nothing else installed
-  support-chat draw --view group booting                  one group, with guards and effects
+  support-chat draw                          the overview as Mermaid
+  support-chat draw -o lifecycle.svg         as a picture, nothing else installed
+  support-chat draw --view group booting -o booting.svg
+                                             one group, with guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
-  support-chat draw --format calls                        what each call does in each phase, as Markdown
-  support-chat draw --chart shop.chat:CHART               a chart of your own, importable from here
-  support-chat draw --write diagrams/                     every file of the directory
-  support-chat draw --check diagrams/                     in CI: exit status 1 if a file is stale, missing or superfluous
+  support-chat draw --format calls           what each call does in each phase
+  support-chat draw --chart shop.chat:CHART  a chart of your own
+  support-chat draw --write diagrams/        every file of the directory
+  support-chat draw --check diagrams/        in CI: exit status 1 if a file is stale,
+                                             missing or superfluous
 """
 
 
@@ -37,13 +44,15 @@ def register(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "draw",
         help="pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
-        description="Draws the chart: who can go where, on what, and what is asked of the world.",
+        description="Draws the chart: who can go where, on what, and what it asks of the world.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_chart_option(parser)
     parser.add_argument(
-        "--format", choices=(*_PICTURES, *_WHOLE), help="how to write it (default: mermaid)"
+        "--format",
+        choices=(*_PICTURES, *_WHOLE),
+        help="how to write it (default: as FILE ends, else mermaid)",
     )
     parser.add_argument(
         "--view",
@@ -56,13 +65,20 @@ def register(commands: Any) -> None:
     )
     whole = parser.add_mutually_exclusive_group()
     whole.add_argument(
-        "--write", metavar="DIR", type=Path, help="write every picture and table into DIR"
+        "--write",
+        metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
+        type=Path,
+        help=f"write every picture and table into DIR (default: {_DIRECTORY})",
     )
     whole.add_argument(
         "--check",
         metavar="DIR",
+        nargs="?",
+        const=_DIRECTORY,
         type=Path,
-        help="check that DIR holds just what --write would write",
+        help="check that DIR holds just what --write would write (default: likewise)",
     )
     parser.set_defaults(run=run)
 
@@ -76,12 +92,27 @@ def run(arguments: argparse.Namespace) -> int:
                 "--write and --check are about every file: leave out --format, --view and --output"
             )
         return _keep(directory, arguments)
-    text = _drawn(load_chart(arguments.chart), arguments.format or "mermaid", arguments.view)
+    form = _format(arguments.format, arguments.output)
+    text = _drawn(load_chart(arguments), form, arguments.view)
     if arguments.output is None:
         emit(text)
     else:
         arguments.output.write_text(text, encoding="utf-8", newline="\n")
     return 0
+
+
+def _format(named: str | None, output: Path | None) -> str:
+    """The format that is named, or that the suffix of the file says; Misuse if they differ."""
+    suffix = output.suffix.lower() if output else ""
+    fitting = _SUFFIXES.get(suffix, ())
+    if named is None and suffix and not fitting:
+        raise Misuse(f"-o {output}: say with --format what to write into a {suffix} file")
+    if named is not None and fitting and named not in fitting:
+        raise Misuse(
+            f"-o {output}: a {suffix} file is not for --format {named}: leave out --format, or "
+            "choose another suffix"
+        )
+    return named or (fitting or ("mermaid",))[0]
 
 
 def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
@@ -91,7 +122,7 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
     from support_chat_adapters.diagrams.mermaid import mermaid
     from support_chat_adapters.diagrams.svg import svg
     from support_chat_adapters.diagrams.table import table
-    from support_chat_adapters.diagrams.views import group, overview
+    from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
 
     if form in _WHOLE:
         if view is not None:
@@ -101,12 +132,9 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
         case ["overview"]:
             drawing = overview(chart)
         case ["group", name, *names]:
-            if form == "svg":
-                raise Misuse(
-                    "--format svg draws the overview; for a group use --format mermaid, or "
-                    "--format dot and Graphviz"
-                )
-            drawing = group(chart, " ".join([name, *names]))
+            drawing = (group_on_the_map if form == "svg" else group)(
+                chart, " ".join([name, *names])
+            )
         case _:
             raise Misuse(
                 f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"
@@ -119,7 +147,7 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
 
     if directory.exists() and not directory.is_dir():
         raise Misuse(f"{directory} is not a directory")
-    files = gallery(load_chart(arguments.chart))
+    files = gallery(load_chart(arguments))
     if arguments.write:
         _tell(
             write(directory, files),
@@ -132,11 +160,8 @@ def _keep(directory: Path, arguments: argparse.Namespace) -> int:
         print(coloured(f"{directory}: {len(files)} files, all fresh", "green", sys.stdout))
         return 0
     _tell(staleness, {"stale": "stale", "missing": "missing", "superfluous": "superfluous"})
-    chart = [] if arguments.chart == DEFAULT else ["--chart", arguments.chart]
-    print(
-        "mend it with:\n  "
-        f"{shlex.join(['support-chat', 'draw', *chart, '--write', str(directory)])}"
-    )
+    mend = command("draw", arguments, "chart", "app_dir")
+    print(f"mend it with:\n  {mend} {shlex.join(['--write', str(directory)])}")
     return 1
 
 

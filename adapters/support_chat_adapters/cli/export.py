@@ -25,8 +25,8 @@ examples:
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
-  support-chat export --check adapters/support_chat_adapters/transport/wire/
-                                                         in CI: exit status 1 if a document there is stale or missing
+  support-chat export --check wire/                      in CI: exit status 1 if a
+                                                         document there is stale or missing
 """
 
 
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from support_chat_adapters.diagrams.exported import to_json
 
-    emit(to_json(load_chart(arguments.chart)))
+    emit(to_json(load_chart(arguments)))
     return 0
 
 

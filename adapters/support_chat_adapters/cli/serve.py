@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
-from .terminal import Misuse, coloured
+from .terminal import Misuse, as_json, coloured, needs, say
 
-_INSTALL: Final = 'pip install "support-chat[serve]"'
 _MORE: Final = """\
-It is meant for development, tests and small installations: one process, one SQLite file, no TLS of its own (put a reverse proxy in
-front of it). What it has answered is on disk: killing it loses nothing.
+It is meant for development, tests and small installations: one process, one
+SQLite file, no TLS of its own (put a reverse proxy in front of it). What it has
+answered is on disk: killing it loses nothing.
 
 examples:
-  support-chat serve                                     on this machine, data in ./support-chat.db
+  support-chat serve                          on this machine, data in ./support-chat.db
   support-chat serve --db /srv/chat.db --port 9000
-  support-chat serve --allow-origin https://app.example.com --allow-origin 'https://*.example.com'
+  support-chat serve --allow-origin https://app.example.com
+  support-chat serve --allow-origin 'https://*.example.com'
 
 then, in another terminal:
   support-chat chat --url http://127.0.0.1:8787          a visitor
   support-chat chat --url http://127.0.0.1:8787 --user ada
-  support-chat reply "Hello, how can I help?"            an agent's answer, also while the server is stopped
+  support-chat reply "Hello, how can I help?"            an agent's answer, also while
+                                                         the server is stopped
   support-chat token --user ada                          an identity token for tests
 
-exit status: 0 once it is told to end (Ctrl-C or SIGTERM), 2 if it cannot begin.
+exit status: 0 once it is ended (Ctrl-C or SIGTERM), 2 if it cannot begin.
 """
 
 
@@ -81,11 +81,11 @@ def register(commands: Any) -> None:
         default=600,
         help="requests of one session (default: 600, 0: no limit)",
     )
-    told = parser.add_argument_group("what it says")
-    told.add_argument(
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--json", action="store_true", help="its address as a line of JSON, for programs"
     )
-    told.add_argument(
+    output.add_argument(
         "--verbose",
         action="store_true",
         help="a line for each request on standard error: no secrets, no bodies",
@@ -95,14 +95,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until it is told to end."""
-    missing = [
-        name
-        for name in ("jwt", "starlette", "uvicorn", "websockets", "msgspec")
-        if find_spec(name) is None
-    ]
-    if missing:
-        print(_INSTALL, file=sys.stderr)
-        return 2
+    needs("serve", "jwt", "starlette", "uvicorn", "websockets", "msgspec")
     import asyncio
 
     from ..backend import IdentityKey, WidgetRules
@@ -158,27 +151,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _say(arguments: argparse.Namespace, url: str) -> None:
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "url": url,
-                    "workspace": arguments.workspace,
-                    "widget": arguments.widget,
-                    "db": arguments.db,
-                }
-            ),
-            flush=True,
-        )
+        address = {
+            "url": url,
+            "workspace": arguments.workspace,
+            "widget": arguments.widget,
+            "db": arguments.db,
+        }
+        print(as_json("serve", address), end="", flush=True)
         return
     here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
-    print(
-        "support-chat backend for development, tests and small installations: "
-        f"{coloured(url, 'bold', sys.stdout)}"
-    )
-    print(
-        f"  data       {Path(arguments.db).name}, kept through restarts and kill -9; its secret "
-        "lies beside it, for your eyes only"
-    )
-    print(f"  a client   support-chat chat --url {url}{here} [--user ada]")
-    print(f'  an answer  support-chat reply{here} "Hello, how can I help?"')
-    print("  Ctrl-C stops it", flush=True)
+    say(f"support-chat backend: {coloured(url, 'bold', sys.stdout)}")
+    say("development, tests and small installations", "  meant for  ")
+    kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
+    say(f"{Path(arguments.db).name}, {kept}", "  data       ")
+    say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")
+    say(f'support-chat reply{here} "Hello, how can I help?"', "  an answer  ")
+    say("  Ctrl-C stops it")

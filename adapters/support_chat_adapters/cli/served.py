@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,37 @@ def key_secret(arguments: argparse.Namespace) -> str:
         raise Misuse(
             f"cannot use the key file {path}: {error.strerror}; name another with --key-file."
         ) from None
+
+
+def minted_tokens(arguments: argparse.Namespace) -> Callable[[str], Callable[[], str]]:
+    """From a user's id to a provider of their tokens, which mints a fresh one each time with the
+    secret of the backend that the options name; raises InvalidInputError where there is none.
+    """
+    path = key_file(arguments)
+
+    def provider_for(user_id: str) -> Callable[[], str]:
+        from support_chat import InvalidInputError, TokenProviderError
+
+        def mint() -> str:
+            from ..backend import sign_identity_token
+            from ..backend.server.key_file import identity_secret
+
+            if not path.exists():  # a new key would be accepted by nobody
+                raise TokenProviderError(
+                    f"{path.name} is gone, and with it what tokens are minted with; bring it back."
+                )
+            where = {"workspace_id": arguments.workspace, "widget_id": arguments.widget}
+            return sign_identity_token(user_id, identity_secret(path), **where)
+
+        if not path.exists():
+            raise InvalidInputError(
+                f"There is no {path.name} here to mint a token for {user_id} with: name the "
+                "database of the backend with --db, "
+                "or say with --token-url or --token where tokens come from."
+            )
+        return mint
+
+    return provider_for
 
 
 def open_backend(arguments: argparse.Namespace, **more: Any) -> Backend:

@@ -5,9 +5,14 @@ on a screen.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
-from typing import Final, TextIO, cast
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Final, TextIO, cast
+
+from ..ui.terminal import can_draw, columns, hanging
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 _MOST_LINES: Final = 20
@@ -23,8 +28,24 @@ def coloured(text: str, colour: str, stream: TextIO) -> str:
     """The text in a colour (`red`, `green`, `yellow`, `bold`) if `stream` is a terminal and
     NO_COLOR is not set, else as it is.
     """
-    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    plain = not can_draw(stream) or os.environ.get("NO_COLOR")
     return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
+
+
+def needs(extra: str, *modules: str) -> None:
+    """Raises Misuse, with the line that installs them, unless all these modules are there."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        install = f'pip install "support-chat[{extra}]"'
+        raise Misuse(f"{', '.join(missing)} {verb} not installed: {install}")
+
+
+def say(text: str, head: str = "") -> None:
+    """Writes to standard output, and flushes; on a terminal wrapped between words, beside
+    `head`.
+    """
+    print(hanging(head, text, columns(sys.stdout)), flush=True)
 
 
 def emit(text: str) -> None:
@@ -37,10 +58,19 @@ def emit(text: str) -> None:
     out.write(text)
 
 
+def as_json(kind: str, values: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """What a command prints with `--json`: the values, and before them what document this is and
+    its version, which changes when a key changes its meaning or goes away.
+    """
+    document = {"schema": f"support-chat/{kind}", "version": 1, **values}
+    return json.dumps(document, indent=indent, ensure_ascii=False) + "\n"
+
+
 def complain(message: str) -> None:
     """Writes an error to standard error, cut to what fits on a screen."""
     lines = message.splitlines() or [""]
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], f"  ... and {len(lines) - _MOST_LINES + 1} more lines"]
-    head = coloured("support-chat: error:", "red", sys.stderr)
-    print("\n".join([f"{head} {lines[0]}", *lines[1:]]), file=sys.stderr)
+    head = "support-chat: error:"
+    first = hanging(f"{head} ", lines[0], columns(sys.stderr)).removeprefix(head)
+    print(coloured(head, "red", sys.stderr) + "\n".join([first, *lines[1:]]), file=sys.stderr)

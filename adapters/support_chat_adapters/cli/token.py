@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any, Final
 
 from .served import add_backend_options, key_secret
-from .terminal import Misuse
+from .terminal import Misuse, as_json, emit
 
 _MORE: Final = """\
-For tests and development: in production your own server mints tokens for the people it has signed in, in the same six lines
-(README, "Tokens"). The token is all that goes to standard output, so that it can be piped.
+For tests and development: in production your own server mints tokens for the
+people it has signed in, in the same six lines (README, "Tokens"). The token is
+all that goes to standard output, so that it can be piped.
 
 examples:
   support-chat token --user ada
   support-chat token --user ada --lifetime 20 --json
   curl -d "$(support-chat token --user ada)" ...
 
-exit status: 0, or 2 if the token cannot be made as it was asked for.
+exit status: 0, or 2 if the token cannot be made.
 """
 
 
@@ -73,5 +73,5 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except ModuleNotFoundError as error:
         raise Misuse(str(error)) from None
-    print(json.dumps({"token": token}) if arguments.json else token)
+    emit(as_json("token", {"token": token}) if arguments.json else f"{token}\n")
     return 0

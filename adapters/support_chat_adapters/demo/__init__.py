@@ -1,7 +1,3 @@
 """The demo behind `support-chat demo`: the whole lifecycle, played against the embedded backend,
 with every step checked.
 """
-
-from .run import run
-
-__all__ = ["run"]

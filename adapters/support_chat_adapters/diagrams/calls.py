@@ -1,8 +1,7 @@
-"""Writes what each call does in each phase as one Markdown table: the table that every other SDK
-leaves to the reader.
+"""What each call does in each phase, as one Markdown table: the table that every other SDK leaves
+to the reader.
 
-It is enumerated from the chart: for every situation a call can meet (`situations`), every row that
-may answer it.
+The model checker knows every reachable state and the row that fires there on the call.
 """
 
 from __future__ import annotations
@@ -14,17 +13,22 @@ from typing import Final, TypeAlias
 import attrs
 
 from support_chat import Chart, Effect, Fact, InvalidInputError, Register, Transition, Trigger
-from support_chat.chart.model import Arm, Ask, Carried, Join
+from support_chat.chart.model import Arm, Ask, Join
+from support_chat.verify import Space, View, explore
+from support_chat.verify.model import Way
 
-from .situations import Situation, Who, may_be_named, narrowed, situations
-
-_Registers: TypeAlias = Mapping[str, Who]
+_MOST_STATES: Final = 200_000
+_Registers: TypeAlias = Mapping[str, int]
+_Answers: TypeAlias = "dict[tuple[str, bool, str], set[str]]"
+"""The names of the rows that answer, by the phase, whether a boot waits, and the column's title."""
 
 _LEGEND: Final = """\
-*now*: settles in the same step, without the network. *join*: shares the outcome of what is under way. *wait*: done when it is
-possible, and settled with its outcome, within its timeout. *→ phase*: begins it; the phase changes at once. *✗*: raises the error
-of that name on the spot, changing nothing. *–*: nobody yet whom another user could differ from. Where a cell has several
-answers, what is under way decides. The table is for a plain `shutdown()`; with `clear_storage=True` it always waits for the clear.
+*now*: settles in the same step, without the network. *join*: shares the outcome of what is under
+way. *wait*: done when it is possible, and settled with its outcome, within its timeout. *→ phase*:
+begins it; the phase changes at once. *✗*: raises the error of that name on the spot, changing
+nothing. *–*: nobody yet whom another user could differ from. Where a cell has several answers, what
+is under way decides. The table is for a plain `shutdown()`; with `clear_storage=True` it always
+waits for the clear.
 """
 
 
@@ -32,33 +36,31 @@ answers, what is under way decides. The table is for a plain `shutdown()`; with 
 class _Column:
     title: str
     trigger: Trigger
-    asks_for: Callable[[_Registers, Who], bool]
+    asks_for: Callable[[_Registers, int], bool]
+    """Whether a call that names this user belongs here, by who is in the registers (0: nobody)."""
 
 
-def _same(who: _Registers, named: Who) -> bool:
-    return named == who.get(Register.USER)
+def _same(held: _Registers, named: int) -> bool:
+    return named == held.get(Register.USER, 0)
 
 
-def _fits(who: _Registers, named: Who) -> bool:
+def _fits(held: _Registers, named: int) -> bool:
     """The call names nobody whom the session, or the identify under way, is not already for."""
-    return all(
-        named is None or who.get(register) in (None, named)
-        for register in (Register.USER, Register.TARGET)
-    )
+    return all(held.get(register, 0) in (0, named) for register in (Register.USER, Register.TARGET))
 
 
-def _anyhow(who: _Registers, named: Who) -> bool:
-    return named is None
+def _nobody(held: _Registers, named: int) -> bool:
+    return named == 0
 
 
 _COLUMNS: Final = (
     _Column("`boot()` same identity", Trigger.BOOT, _same),
-    _Column("`boot()` another", Trigger.BOOT, lambda who, named: not _same(who, named)),
+    _Column("`boot()` another", Trigger.BOOT, lambda held, named: not _same(held, named)),
     _Column("`identify()` a user", Trigger.IDENTIFY, _fits),
-    _Column("`identify()` another", Trigger.IDENTIFY, lambda who, named: not _fits(who, named)),
-    _Column("`update()`", Trigger.UPDATE, _anyhow),
-    _Column("`shutdown()`", Trigger.SHUTDOWN, _anyhow),
-    _Column("`destroy()`", Trigger.DESTROY, _anyhow),
+    _Column("`identify()` another", Trigger.IDENTIFY, lambda held, named: not _fits(held, named)),
+    _Column("`update()`", Trigger.UPDATE, _nobody),
+    _Column("`shutdown()`", Trigger.SHUTDOWN, _nobody),
+    _Column("`destroy()`", Trigger.DESTROY, _nobody),
 )
 
 
@@ -77,13 +79,17 @@ def calls_table(chart: Chart) -> str:
             f"The chart {chart.name!r} has none of the calls of a session: use `--format table` "
             "for it."
         )
-    reached = situations(chart)
+    space = explore(chart, max_states=_MOST_STATES)
+    answers = _answers(space, columns)
     rows: dict[tuple[str, ...], list[str]] = {}
     for phase in chart.phases:
-        here = [situation for situation in reached if situation.phase == phase]
-        for note, alike in _told_apart(here):
-            cells = tuple(_cell(chart, alike, column) for column in columns)
-            rows.setdefault((note, *cells), []).append(f"`{phase}`")
+        variants = {waits for where, waits, _ in answers if where == phase} or {False}
+        for waits in sorted(variants):
+            suffix = ", a boot waits" if waits and len(variants) > 1 else ""
+            cells = [
+                _cell(chart, phase, answers.get((phase, waits, c.title), set())) for c in columns
+            ]
+            rows.setdefault((suffix, *cells), []).append(f"`{phase}`")
     lines = [
         "# What each call does in each phase",
         "",
@@ -92,39 +98,45 @@ def calls_table(chart: Chart) -> str:
         "|" + "---|" * (len(columns) + 1),
     ]
     lines += [
-        f"| {', '.join(phases)}{note} | {' | '.join(cells)} |"
-        for (note, *cells), phases in rows.items()
+        f"| {', '.join(phases)}{suffix} | {' | '.join(cells)} |"
+        for (suffix, *cells), phases in rows.items()
     ]
+    if not space.complete:
+        lines += [
+            "",
+            f"Only the first {_MOST_STATES:,} states were explored; others may differ.",
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _told_apart(here: list[Situation]) -> list[tuple[str, list[Situation]]]:
-    """A phase in which a boot may or may not wait is two rows: whether one waits decides what every
-    call does.
-    """
-    both = {
-        value: [s for s in here if value in s.facts.get(Fact.BOOTED, ())] for value in (False, True)
-    }
-    if not (both[False] and both[True]):
-        return [("", here)]
-    return [("", both[False]), (", a boot waits", both[True])]
+def _answers(space: Space, columns: list[_Column]) -> _Answers:
+    model, chart = space.model, space.model.chart
+    found: _Answers = {}
+    for number, state in enumerate(space.states):
+        view = View(model, state)
+        boot_waits = Fact.BOOTED in chart.facts and view.has(Fact.BOOTED)
+        held = dict(zip(chart.registers, model.registers_of(state), strict=True))
+        ways = [space.ways[edge] for edge in space.edges(number)]
+        for column in columns:
+            mine = [way for way in ways if way.rows and _is_plain(way, column.trigger)]
+            # where no row asks whom a call names, the checker makes one call that stands for all
+            alike = not any(way.happening.named for way in mine)
+            for way in mine:
+                who = range(model.users + 1) if alike else (way.happening.named,)
+                if any(column.asks_for(held, named) for named in who):
+                    place = view.phase, boot_waits, column.title
+                    found.setdefault(place, set()).add(way.rows[0].name)
+    return found
 
 
-def _cell(chart: Chart, here: list[Situation], column: _Column) -> str:
-    words: dict[str, None] = {}
-    for row in chart.transitions:
-        if column.trigger not in row.trigger or any(
-            isinstance(chart.facts[fact], Carried) for fact in row.when
-        ):
-            continue  # what a plain call does not carry
-        for situation in here:
-            for named in may_be_named(column.trigger):
-                asked = situation.phase in row.sources and column.asks_for(
-                    situation.registers, named
-                )
-                if asked and narrowed(chart, situation, row, named) is not None:
-                    words[_word(chart, row, situation.phase)] = None
-    return ", ".join(words) or "–"
+def _is_plain(way: Way, call: str) -> bool:
+    """A plain call carries no fact."""
+    return way.happening.trigger == call and not way.happening.carried
+
+
+def _cell(chart: Chart, phase: str, names: set[str]) -> str:
+    rows = (row for row in chart.transitions if row.name in names)
+    return ", ".join(dict.fromkeys(_word(chart, row, phase) for row in rows)) or "–"
 
 
 def _word(chart: Chart, row: Transition, phase: str) -> str:

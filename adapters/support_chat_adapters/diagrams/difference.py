@@ -1,5 +1,5 @@
 """What differs between two charts: rows, declarations, which trigger is answered how in which
-phase, states and verdicts.
+phase, states and verdicts; as a value, and as Markdown for the comment on a change.
 
 Rows are compared by name and entry by entry as they are exported, so nothing of a chart can change
 unnoticed; only what means nothing is left out, the order of rows and of names. The order of a row's
@@ -9,18 +9,20 @@ effects means something.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
-from support_chat import CHART, Chart, Transition
-from support_chat.chart.model import Note
+from support_chat import Chart, Transition
+from support_chat.chart.model import Note, Refuse
 from support_chat.verify import Report
 from support_chat.verify.reports import WORDS
 from support_chat.verify.story import story
 
 from .exported import to_json
+from .wording import all_but, guard
 
 ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
@@ -28,6 +30,13 @@ IGNORED: Final = "ignored"
 
 _Entry: TypeAlias = "dict[str, tuple[str, ...]]"
 _ORDERED: Final = "effects"
+_ONE_OF: Final[Mapping[str, str]] = {
+    "phases": "phase", "triggers": "trigger", "external": "external trigger",
+    "registers": "register", "facts": "fact",
+    "effects": "effect", "events": "event", "composites": "composite", "ignored": "ignored",
+}  # fmt: skip
+_NOTHING: Final = "nothing"
+_OPEN: Final = WORDS[None]
 
 
 @attrs.frozen
@@ -76,7 +85,7 @@ class Difference:
     """What differs between two charts as they are written; false if nothing does.
 
     A pair is *accepted* if a row of it does something, *refused* if a row of it only raises an
-    error, *ignored* if the chart says so; it may be the first two at once, told apart by guards.
+    error, *ignored* if the chart says so; it may be the first two at once, distinguished by guards.
     `dropped` are those that were accepted and are not any more.
     """
 
@@ -108,7 +117,7 @@ class Turn:
 def difference(old: Chart, new: Chart) -> Difference:
     """What differs between `old` and `new`."""
     before, after = _entries(old), _entries(new)
-    # those of one chart only are told as pairs
+    # those of one chart only count as pairs
     both = before["ignored"].keys() & after["ignored"].keys()
     for entries in (before, after):
         entries["ignored"] = {
@@ -168,28 +177,13 @@ def _answer(chart: Chart, row: Transition) -> str:
         or row.sets
         or row.clears
         or row.assigns
-        or any(not isinstance(spec, Note) or spec.opens for spec in specs)
+        or any(not isinstance(spec, Refuse | Note) for spec in specs)
+        or any(isinstance(spec, Note) and spec.opens for spec in specs)
     ):
         return ACCEPTED
     if row.error is not None:
         return REFUSED
     return ACCEPTED if specs else IGNORED
-
-
-def has_catalogue(chart: Chart) -> bool:
-    """Whether the chart has every name of the shipped one, so that the shipped chart's properties
-    can be asked of it.
-    """
-    return all(
-        set(wanted) <= set(had)
-        for wanted, had in (
-            (CHART.phases, chart.phases),
-            (CHART.triggers, chart.triggers),
-            (CHART.facts, chart.facts),
-            (CHART.effects, chart.effects),
-            (CHART.registers, chart.registers),
-        )
-    )
 
 
 def turns(old: Report, new: Report) -> tuple[Turn, ...]:
@@ -202,8 +196,8 @@ def turns(old: Report, new: Report) -> tuple[Turn, ...]:
         earlier = was.pop(verdict.property.id, None)
         before, after = WORDS[earlier.held] if earlier else None, WORDS[verdict.held]
         if before != after:
-            told = story(new.space.model, verdict) if verdict.held is False else ""
-            found.append(Turn(verdict.property.id, verdict.property.sentence, before, after, told))
+            how = story(new.space.model, verdict) if verdict.held is False else ""
+            found.append(Turn(verdict.property.id, verdict.property.sentence, before, after, how))
     return (
         *found,
         *(Turn(id, gone.property.sentence, WORDS[gone.held], None) for id, gone in was.items()),
@@ -219,11 +213,11 @@ def _entries(chart: Chart) -> dict[str, dict[str, _Entry]]:
     found: dict[str, dict[str, _Entry]] = {"transitions": {}}
     whole: _Entry = {}
     for key, value in document.items():
-        if key == "transitions":
+        if key in ("transitions", "composites"):
             found[key] = {row["name"]: _attributes(row) for row in value}
         elif key in ("facts", "effects"):
             found[key] = {name: _attributes(spec) for name, spec in value.items()}
-        elif key in ("events", "composites"):
+        elif key == "events":
             found[key] = {name: {"of": tuple(_words(said))} for name, said in value.items()}
         elif key == "ignored":
             found[key] = {
@@ -279,3 +273,144 @@ def _changes(before: _Entry, after: _Entry) -> Iterator[Change]:
         alike = was == is_now if what == _ORDERED else sorted(was) == sorted(is_now)
         if not alike:
             yield Change(what, was, is_now)
+
+
+# --- as Markdown ----------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Side:
+    """One of the two charts: its name on the command line, and how many states and steps exploring
+    it found, in words.
+    """
+
+    name: str
+    chart: Chart
+    states: str
+    steps: str
+
+
+def markdown(found: Difference, old: Side, new: Side, turned: Sequence[Turn]) -> str:
+    """The difference between the charts of `old` and `new`, and the verdicts that `turned`, as
+    Markdown.
+    """
+    lines = [f"# {_plain(old.name)} → {_plain(new.name)}", ""]
+    if not found:
+        lines += ["The charts do not differ.", ""]
+    lines += [
+        "| | old | new |",
+        "|---|---|---|",
+        f"| transitions | {len(old.chart.transitions):,} | {len(new.chart.transitions):,} |",
+        f"| states | {_plain(old.states)} | {_plain(new.states)} |",
+        f"| steps | {_plain(old.steps)} | {_plain(new.steps)} |",
+    ]
+    lines += _transitions(found.transitions, old.chart, new.chart)
+    for title, pairs, chart in (
+        ("Newly accepted", found.accepted, new.chart),
+        ("Newly refused", found.refused, new.chart),
+        ("Newly ignored", found.ignored, new.chart),
+        ("No longer accepted", found.dropped, old.chart),
+    ):
+        lines += _listed(f"## {title}", _by_trigger(chart, pairs))
+    lines += _listed(
+        "## Declarations",
+        (line for kind, entries in found.declared.items() for line in _declared(kind, entries)),
+    )
+    return "\n".join([*lines, *_verdicts(turned)]) + "\n"
+
+
+def _transitions(found: Entries, old: Chart, new: Chart) -> Iterator[str]:
+    rows = {
+        **{row.name: row for row in old.transitions},
+        **{row.name: row for row in new.transitions},
+    }
+    yield from _listed("## Transitions added", (_row(new, rows[name]) for name in found.added))
+    yield from _listed("## Transitions removed", (_row(old, rows[name]) for name in found.removed))
+    if found.changed:
+        yield from ("", "## Transitions changed", "")
+        for one in found.changed:
+            yield f"- `{one.name}`"
+            yield from (f"  - {_change(change)}" for change in one.changes)
+
+
+def _row(chart: Chart, row: Transition) -> str:
+    on = f"`{', '.join(row.trigger)}` in {all_but(chart, row.sources)}"
+    parts = [
+        f"`{guard(row)}`" if guard(row) else "",
+        f"→ {row.target}" if row.target else "",
+        f"`{', '.join(row.effects)}`",
+    ]
+    return f"`{row.name}`: {' '.join(part for part in (on, *parts) if part and part != '``')}"
+
+
+def _change(change: Change) -> str:
+    gone = [word for word in change.before if word not in change.after]
+    come = [word for word in change.after if word not in change.before]
+    if len(change.before) <= 1 and len(change.after) <= 1:
+        return f"{change.what}: {_code(change.before)} → {_code(change.after)}"
+    if gone or come:
+        return f"{change.what}: " + ", ".join(
+            [*(f"− `{word}`" for word in gone), *(f"+ `{word}`" for word in come)]
+        )
+    return f"{change.what}: {_code(change.before)} → {_code(change.after)}, in another order"
+
+
+def _declared(kind: str, entries: Entries) -> Iterator[str]:
+    word = _ONE_OF.get(kind, kind)
+    yield from (f"+ {word} `{name}`" for name in entries.added)
+    yield from (f"− {word} `{name}`" for name in entries.removed)
+    for one in entries.changed:
+        named = "the chart" if kind == "chart" else f"{word} `{one.name}`"
+        yield from (f"{named}: {_change(change)}" for change in one.changes)
+
+
+def _by_trigger(chart: Chart, pairs: Sequence[Pair]) -> Iterator[str]:
+    for trigger in dict.fromkeys(pair.trigger for pair in pairs):
+        yield (
+            f"`{trigger}` in "
+            f"{all_but(chart, [pair.phase for pair in pairs if pair.trigger == trigger])}"
+        )
+
+
+def _verdicts(turned: Sequence[Turn]) -> Iterator[str]:
+    settled = [one for one in turned if one.after != _OPEN]
+    left_open = [one.id for one in turned if one.after == _OPEN]
+    if turned:
+        yield from ("", "## Verdicts that change")
+    if settled:
+        yield from ("", "| property | | old | new |", "|---|---|---|---|")
+        yield from (
+            f"| {one.id} | {_plain(one.sentence)} | {one.before or '–'} | {one.after or '–'} |"
+            for one in settled
+        )
+    if left_open:
+        yield from (
+            "",
+            f"A limit was hit before the new chart was explored: open are {', '.join(left_open)}.",
+        )
+    stories = [one for one in turned if one.story]
+    if stories:  # one mistake often breaks many properties: the shortest story shows it best
+        shortest = min(stories, key=lambda one: one.story.count("\n"))
+        yield from (
+            "",
+            f"How {shortest.id} comes to fail:",
+            "",
+            "```text",
+            *shortest.story.splitlines(),
+            "```",
+        )
+
+
+def _listed(title: str, entries: Iterable[str]) -> Iterator[str]:
+    lines = [f"- {entry}" for entry in entries]
+    if lines:
+        yield from ("", title, "", *lines)
+
+
+def _code(words: Iterable[str]) -> str:
+    text = ", ".join(words)
+    return f"`{text}`" if text else _NOTHING
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"([|<>*`])", r"\\\1", text.replace("\n", " "))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .model import Drawing, Node
+from .drawing import Drawing, Node, identifiers
 
 _HEAD = """digraph {title} {{
   compound=true; rankdir=TB; nodesep=0.6; ranksep=0.6;
@@ -16,29 +16,31 @@ _HEAD = """digraph {title} {{
 
 
 def dot(drawing: Drawing) -> str:
-    """The drawing as dot text; composites become clusters, and an arrow at a frame is clipped at
+    """The drawing as dot text; frames become clusters, and an arrow at a frame is clipped at
     its border.
     """
-    framed = {member for composite in drawing.composites for member in composite.members}
-    inner = {composite.name: composite.members[0] for composite in drawing.composites}
+    framed = {member for frame in drawing.frames for member in frame.members}
+    inner = {frame.name: frame.members[0] for frame in drawing.frames}
     lines = [_HEAD.format(title=_quoted([drawing.title])).rstrip("\n")]
     if drawing.initial:
+        names = {node.name for node in drawing.nodes}
+        start = _quoted([identifiers(["start"], names)["start"]])
         lines += [
-            '  "start" [shape=point, label=""];',
-            f'  "start" -> {_quoted([drawing.initial])};',
+            f'  {start} [shape=point, label=""];',
+            f"  {start} -> {_quoted([drawing.initial])};",
         ]
     lines += [
         f"  {_node(node, node.name in drawing.final)}"
         for node in drawing.nodes
         if node.name not in framed
     ]
-    for composite in drawing.composites:
-        lines.append(f"  subgraph {_quoted([_cluster(composite.name)])} {{")
-        lines.append(f"    label={_quoted([composite.name])}; style=rounded;")
+    for frame in drawing.frames:
+        lines.append(f"  subgraph {_quoted([_cluster(frame.name)])} {{")
+        lines.append(f"    label={_quoted([frame.name])}; style=rounded;")
         lines += [
             f"    {_node(node, node.name in drawing.final)}"
             for node in drawing.nodes
-            if node.name in composite.members
+            if node.name in frame.members
         ]
         lines.append("  }")
     for edge in drawing.edges:

@@ -1,13 +1,14 @@
 """The whole chart as stable JSON, and back: for other checkers, for a review of what changed, for a
 chart in another language.
 
-The document (`"schema": "support-chat/chart"`, `"version": 1`) is one object with the attributes of
+The document (`"schema": "support-chat/chart"`, `"version": 2`) is one object with the attributes of
 a `Chart` as keys, and one entry of the long ones a line:
 
 - `name`, `initial`, `named`, `late`: a name each (or null); `phases`, `triggers`, `external`,
   `registers`: lists of names;
-- `composites`: name to phases; `events`: trigger to lane; `facts`: name to `{"kind", "doc"}`, and
-  `left`, `right` or `register`;
+- `composites`: objects with `name`, `doc`, `phases` or `fact`, `within`, and what every row that
+  begins (`entry`) or ends it (`exit`, `clears`, `assigns`) does;
+- `events`: trigger to lane; `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
 - `effects`: name to `{"kind", "doc"}` and what the kind declares (`success`, `failure`, `limit`,
   `slot`, `timer`, `expiry`...);
 - `transitions`: objects with `name`, `group`, `trigger`, `sources`, `target`, `when`, `unless`,
@@ -15,8 +16,9 @@ a `Chart` as keys, and one entry of the long ones a line:
   `target` may be null;
 - `ignored`: objects with `triggers`, `phases`, `because`.
 
-In `facts`, `effects` and `transitions` what is null, false or empty is left out, but for a
-transition's `target`.
+The rows are complete: entries and exits are written out, and so is `late` in the guards, as every
+row of an outcome or an event wants it not to be. What is null, false or empty is left out, but for
+what an effect must declare, and for a transition's `target`.
 
 A reader refuses a `version` that it does not know; the version changes when a key changes its
 meaning or goes away.
@@ -25,6 +27,7 @@ meaning or goes away.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -32,10 +35,10 @@ import attrs
 
 from support_chat import Chart, ChartError, SupportChatError, Transition, errors
 from support_chat.chart import model
-from support_chat.chart.model import Ignored, Refusal
+from support_chat.chart.model import Composite, Ignored, Refusal
 
 SCHEMA: Final = "support-chat/chart"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def to_json(chart: Chart) -> str:
@@ -49,9 +52,11 @@ def to_json(chart: Chart) -> str:
             case "facts" | "effects":
                 document[field.name] = {str(name): _specified(spec) for name, spec in value.items()}
             case "transitions":
-                document[field.name] = [_row(row) for row in value]
-            case "ignored":
-                document[field.name] = [_plain(attrs.asdict(entry)) for entry in value]
+                document[field.name] = [_row(row, chart) for row in value]
+            case "ignored" | "composites":
+                document[field.name] = [_filled(_declared(entry)) for entry in value]
+            case "semantics":
+                pass
             case _:
                 document[field.name] = _plain(value)
     return (
@@ -73,12 +78,12 @@ def from_json(text: str) -> Chart:
                 f"{SCHEMA!r} version {VERSION}: "
                 "export it again with this version of support-chat."
             )
-        document["composites"] = {
-            name: tuple(members) for name, members in document["composites"].items()
-        }
+        document["composites"] = [Composite(**part) for part in document["composites"]]
         document["facts"] = {name: _made(spec) for name, spec in document["facts"].items()}
         document["effects"] = {name: _made(spec) for name, spec in document["effects"].items()}
-        document["transitions"] = [_transition(row) for row in document["transitions"]]
+        document["transitions"] = [
+            _transition(row, document["late"]) for row in document["transitions"]
+        ]
         document["ignored"] = [Ignored(**entry) for entry in document["ignored"]]
         return Chart(
             **{key: value for key, value in document.items() if key not in ("schema", "version")}
@@ -103,33 +108,47 @@ def _plain(value: _Data) -> Any:
     return value
 
 
+def _declared(value: Any) -> dict[str, Any]:
+    """The attributes of a value, but for the functions beside its names."""
+    fields = [field for field in attrs.fields(type(value)) if "code" not in field.metadata]
+    return {field.name: _plain(getattr(value, field.name)) for field in fields}
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
 def _specified(spec: Any) -> dict[str, Any]:
-    return {
-        "kind": type(spec).__name__.lower(),
-        **{name: value for name, value in _plain(attrs.asdict(spec)).items() if value},
-    }
+    must = {field.name for field in attrs.fields(type(spec)) if field.default is attrs.NOTHING}
+    values = _declared(spec)
+    said = {name: value for name, value in values.items() if value or name in must}
+    return {"kind": _kind(type(spec)), **said}
+
+
+def _kind(spec: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", spec.__name__).lower()
 
 
 def _made(spec: Mapping[str, Any]) -> Any:
     """The fact kind or effect spec whose class in `chart.model` has this name; the classes are the
     schema.
     """
-    kind = getattr(model, spec["kind"].capitalize())
+    kind = getattr(model, "".join(word.capitalize() for word in spec["kind"].split("_")))
     return kind(**{key: value for key, value in spec.items() if key != "kind"})
 
 
-def _row(row: Transition) -> dict[str, Any]:
-    values = {
-        field.name: _plain(getattr(row, field.name))
-        for field in attrs.fields(Transition)
-        if field.name != "error"
-    }
+def _row(row: Transition, chart: Chart) -> dict[str, Any]:
+    late = chart.late
+    if late and late not in row.when and not chart.superseding.isdisjoint(row.trigger):
+        row = attrs.evolve(row, unless=(*row.unless, late))
+    values = {**_declared(attrs.evolve(row, error=None)), "error": None}
     if row.error:
         values["error"] = {"error": row.error.error.__name__, "message": row.error.message}
-    return {name: value for name, value in values.items() if value or name == "target"}
+    return {"target": None, **_filled(values)} if row.target is None else _filled(values)
 
 
-def _transition(row: Mapping[str, Any]) -> Transition:
+def _transition(row: Mapping[str, Any], late: str | None) -> Transition:
+    row = {**row, "unless": [fact for fact in row.get("unless", ()) if fact != late]}
     if (refusal := row.get("error")) is None:
         return Transition(**row)
     kind = getattr(errors, refusal["error"], None)

@@ -7,7 +7,6 @@ lies in the directory is not looked at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,7 @@ from .exported import SCHEMA, to_json
 from .mermaid import mermaid
 from .svg import svg
 from .table import table
-from .views import group, overview
+from .views import group, group_on_the_map, overview, slug
 
 MARK: Final = "Generated from the chart by `support-chat draw`: change the chart, not this file."
 _COMMENTS: Final[Mapping[str, str]] = {
@@ -48,12 +47,14 @@ class Staleness:
 
 
 def gallery(chart: Chart) -> dict[str, str]:
-    """Every file by its name: the overview three times, each group, the tables, the JSON and an
-    index.
+    """Every file by its name: the overview three times, each group twice, the tables, the JSON and
+    an index.
     """
     whole = overview(chart)
     texts = {"overview.svg": svg(whole), "overview.mmd": mermaid(whole), "overview.dot": dot(whole)}
-    texts |= {f"{_slug(name)}.mmd": mermaid(group(chart, name)) for name in chart.groups}
+    for name in chart.groups:
+        texts[f"{slug(name)}.svg"] = svg(group_on_the_map(chart, name))
+        texts[f"{slug(name)}.mmd"] = mermaid(group(chart, name))
     texts["table.md"] = table(chart)
     if has_calls(chart):
         texts["calls.md"] = calls_table(chart)
@@ -107,10 +108,6 @@ def _is_ours(path: Path) -> bool:
     return MARK in head or f'"schema": "{SCHEMA}"' in head
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"\W+", "-", name).strip("-")
-
-
 def _index(chart: Chart, names: tuple[str, ...]) -> str:
     about = {
         "overview.svg": "every phase and every way between them",
@@ -120,9 +117,10 @@ def _index(chart: Chart, names: tuple[str, ...]) -> str:
         "table.md": "every transition, fact and effect",
         "chart.json": "the whole chart for programs",
         **{
-            f"{_slug(name)}.mmd": f"{name}: every transition with its guard and its effects"
+            f"{slug(name)}.svg": f"{name}: every transition with its guard and its effects"
             for name in chart.groups
         },
+        **{f"{slug(name)}.mmd": "the same, for whatever renders Mermaid" for name in chart.groups},
     }
     lines = [
         f"# {chart.name}",

@@ -6,45 +6,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-from .model import Drawing, Node
+from .drawing import Drawing, Node, identifiers
+
+_RESERVED: Final = frozenset({
+    "acctitle", "accdescr", "as", "class", "classdef", "click", "default", "direction", "end",
+    "hide", "href", "note", "root_end", "root_start", "scale", "state", "statediagram", "style",
+})  # fmt: skip
+"""Mermaid takes them for its own words, in any case, or for the beginning and the end."""
 
 
 def mermaid(drawing: Drawing) -> str:
     """The drawing as Mermaid text, one statement a line."""
-    framed = {member for composite in drawing.composites for member in composite.members}
+    names = [*(node.name for node in drawing.nodes), *(frame.name for frame in drawing.frames)]
+    ids = identifiers(names, _RESERVED)
+    framed = {member for frame in drawing.frames for member in frame.members}
     lines = ["stateDiagram-v2", "  direction TB"]
     if drawing.initial:
-        lines.append(f"  [*] --> {_id(drawing.initial)}")
+        lines.append(f"  [*] --> {ids[drawing.initial]}")
     for node in drawing.nodes:
         if node.name not in framed:
-            lines += [f"  {line}" for line in _state(node)]
-    for composite in drawing.composites:
-        lines.append(f"  state {_id(composite.name)} {{")
+            lines += [f"  {line}" for line in _state(node, ids[node.name])]
+    for frame in drawing.frames:
+        lines.append(f"  {_named(frame.name, ids[frame.name], 'state ')} {{")
         for node in drawing.nodes:
-            if node.name in composite.members:
-                lines += [f"    {line}" for line in _state(node)]
+            if node.name in frame.members:
+                lines += [f"    {line}" for line in _state(node, ids[node.name])]
         lines.append("  }")
     lines += [
-        f"  {_id(edge.source)} --> {_id(edge.target)}: {_text(edge.label)}"
+        f"  {ids[edge.source]} --> {ids[edge.target]}: {_text(edge.label)}"
         for edge in drawing.edges
     ]
-    lines += [f"  {_id(name)} --> [*]" for name in drawing.final]
+    lines += [f"  {ids[name]} --> [*]" for name in drawing.final]
     return "\n".join(lines) + "\n"
 
 
-def _state(node: Node) -> Iterator[str]:
-    name = _id(node.name)
+def _state(node: Node, identifier: str) -> Iterator[str]:
     if node.lines:  # the first description becomes the box's heading, the others stand under a rule
-        yield from (f"{name}: {_text([line])}" for line in (node.label, *node.lines))
+        yield from (f"{identifier}: {_text([line])}" for line in (node.label, *node.lines))
     else:
-        yield name if node.label == name else f'state "{_text([node.label])}" as {name}'
+        yield _named(node.label, identifier)
 
 
-def _id(name: str) -> str:
-    return re.sub(r"\W+", "_", name)
+def _named(label: str, identifier: str, keyword: str = "") -> str:
+    if label == identifier:
+        return f"{keyword}{identifier}"
+    return f'state "{_text([label])}" as {identifier}'
 
 
 def _text(lines: Iterable[str]) -> str:
-    # a colon, a semicolon, a quote or a hash would end the label or begin an entity
-    return "<br/>".join(re.sub(r'[:;"#<>]', " ", line) for line in lines)
+    # as they stand these would end the label, or begin an entity or a tag
+    return "<br/>".join(re.sub(r'[:;"#<>%]', lambda m: f"#{ord(m[0])};", line) for line in lines)

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from .layout import LINE, Box, Layout, text_width
-from .model import Drawing, Edge
+from .drawing import Drawing, Edge
+from .placement import LINE, Box, Placement, text_width
 
 PITCH = 16.0
 """The distance between two ports of one side, in pixels."""
@@ -77,11 +77,11 @@ class _Port:
         )
 
 
-def route(drawing: Drawing, layout: Layout) -> tuple[Route, ...]:
+def route(drawing: Drawing, placement: Placement) -> tuple[Route, ...]:
     """A route for every edge of the drawing, in its order."""
-    places = {**layout.boxes, **layout.frames}
-    plans = [_plan(drawing, layout, places, edge) for edge in drawing.edges]
-    ports = _ports(plans, layout, places)
+    places = {**placement.boxes, **placement.frames}
+    plans = [_plan(drawing, placement, places, edge) for edge in drawing.edges]
+    ports = _ports(plans, placement, places)
     margin = min(box.left for box in places.values())
     routes: dict[_Plan, Route] = {}
     for plan in sorted(plans, key=lambda plan: abs(ports[plan, False][1] - ports[plan, True][1])):
@@ -99,16 +99,18 @@ def route(drawing: Drawing, layout: Layout) -> tuple[Route, ...]:
 # --- which way ------------------------------------------------------------------------------------
 
 
-def _plan(drawing: Drawing, layout: Layout, places: Mapping[str, Box], edge: Edge) -> _Plan:
+def _plan(drawing: Drawing, placement: Placement, places: Mapping[str, Box], edge: Edge) -> _Plan:
     a, b = places[edge.source], places[edge.target]
-    here, there = layout.cells[edge.source], layout.cells[edge.target]
-    others = [box for name, box in layout.boxes.items() if name not in (edge.source, edge.target)]
-    framed = {member for frame in drawing.composites for member in frame.members}
+    here, there = placement.cells[edge.source], placement.cells[edge.target]
+    others = [
+        box for name, box in placement.boxes.items() if name not in (edge.source, edge.target)
+    ]
+    framed = {member for frame in drawing.frames for member in frame.members}
     down: Side = "bottom" if there.row > here.row else "top"
     up: Side = "top" if there.row > here.row else "bottom"
     right: Side = "right" if there.column > here.column else "left"
     left: Side = "left" if there.column > here.column else "right"
-    if edge.source in layout.frames and there.column > 1:
+    if edge.source in placement.frames and there.column > 1:
         return _Plan(edge, "corner", "right", "bottom" if b.y < a.top else "top")
     if (
         here.column == there.column
@@ -160,7 +162,7 @@ def _free(others: Iterable[Box], one: Point, other: Point) -> bool:
 
 
 def _ports(
-    plans: list[_Plan], layout: Layout, places: Mapping[str, Box]
+    plans: list[_Plan], placement: Placement, places: Mapping[str, Box]
 ) -> dict[tuple[_Plan, bool], Point]:
     sides: dict[tuple[str, Side], list[_Port]] = {}
     for plan in plans:
@@ -185,7 +187,7 @@ def _ports(
         ]
         box = places[name]
         # a frame is left near its top, where the way is short and nothing else runs
-        y = box.y if name in layout.boxes else box.top + 54
+        y = box.y if name in placement.boxes else box.top + 54
         for i, lane in enumerate(lanes):
             shift = (i - (straight[0] + straight[-1]) / 2) * PITCH
             for port in lane:
@@ -258,7 +260,8 @@ def _cornered(plan: _Plan, start: Point, end: Point) -> Route:
     level = end if plan.upright_first else start
     upright = start if plan.upright_first else end
     # up into an end: beside the upright stretch there is room
-    if plan.arrive == "bottom" and len(plan.edge.label) > 1:
+    too_wide = text_width(plan.edge.label) + 12 > abs(corner[0] - level[0])
+    if plan.arrive == "bottom" and (len(plan.edge.label) > 1 or too_wide):
         return Route(
             plan.edge,
             points,

@@ -6,21 +6,33 @@ Calls are blue and written `boot()`; everything else that moves a session is gre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
+from typing import Final, TypeAlias
 
-from .layout import CHARACTER, LINE, Box, lay_out, text_width
-from .model import Drawing, Node
+import attrs
+
+from .drawing import Drawing, Node
+from .placement import CHARACTER, LINE, Box, place, text_width
 from .routes import Point, Route, route
 
 MARGIN = 22.0
 RADIUS = 9.0
-LEGEND = 28.0
-"""What the legend adds to the height, in pixels."""
+GAP = 18.0
+"""Between two columns of a table, in pixels."""
+_PAINTED: Final = ("faint", "", "call")
+"""What kind of arrow is painted over which."""
+_Part: TypeAlias = "tuple[list[str], Box]"
+"""Lines of SVG, and what they cover."""
 
 _STYLE = """
-    .name, .frame-name { font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif }
-    .text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace }
+    .name, .frame-name {
+      font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
+    }
+    .text {
+      font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
+      font-size: 11.5px; fill: #47546a; stroke: #ffffff; stroke-width: 3px; paint-order: stroke
+    }
     .page { fill: #ffffff; stroke: #d8dee6 }
     .frame { fill: #f3f6fa; stroke: #b9c4d0; stroke-width: 1.2 }
     .frame-name { font-size: 12px; font-weight: 700; letter-spacing: 1.5px; fill: #66758a }
@@ -33,11 +45,15 @@ _STYLE = """
     .tip { fill: #7b8899 }
     .call { stroke: #1f66d1; stroke-width: 1.7 }
     .call-tip { fill: #1f66d1 }
-    .text { font-size: 11.5px; fill: #47546a; stroke: #ffffff; stroke-width: 3px; paint-order: stroke }
+    .faint { stroke: #dde3ea }
+    .faint-tip { fill: #dde3ea }
     .text.inside { stroke: #f3f6fa }
+    .text.head { font-weight: 700 }
+    .rule { fill: none; stroke: #d8dee6 }
     .text .call-text { fill: #1a58b8; font-weight: 700 }
     @media (prefers-color-scheme: dark) {
       .page { fill: #0f151d; stroke: #2b3644 }
+      .rule { stroke: #2b3644 }
       .frame { fill: #161f2a; stroke: #3a4859 }
       .frame-name { fill: #91a1b5 }
       .box { fill: #1b2633; stroke: #a9b8ca }
@@ -49,6 +65,8 @@ _STYLE = """
       .tip { fill: #8796a8 }
       .call { stroke: #6ea8ff }
       .call-tip { fill: #6ea8ff }
+      .faint { stroke: #2b3644 }
+      .faint-tip { fill: #2b3644 }
       .text { fill: #b9c5d4; stroke: #0f151d }
       .text.inside { stroke: #161f2a }
       .text .call-text { fill: #8dbbff }
@@ -58,52 +76,90 @@ _STYLE = """
 
 def svg(drawing: Drawing) -> str:
     """The drawing as the text of an SVG file, sized in pixels."""
-    layout = lay_out(drawing)
-    routes = route(drawing, layout)
-    places = [*layout.boxes.values(), *layout.frames.values(), *(_extent(r) for r in routes)]
-    left, top = min(p.left for p in places) - MARGIN, min(p.top for p in places) - MARGIN
-    if drawing.initial:
-        top -= 26
-    width, height = (
-        max(p.right for p in places) + MARGIN - left,
-        max(p.bottom for p in places) + MARGIN + LEGEND - top,
-    )
-    lines = [
+    lines, box = _graph(drawing) if drawing.nodes else ([], Box(0, 0, 0, 0))
+    if drawing.table:
+        grid, below = _grid(drawing.table, box.left, box.bottom + (MARGIN if lines else 0))
+        lines, box = lines + grid, _around([box, below])
+    if drawing.nodes:
+        legend, below = _legend(box.left, box.bottom + MARGIN)
+        lines, box = lines + legend, _around([box, below])
+    left, top = box.left - MARGIN, box.top - MARGIN
+    width, height = box.right + MARGIN - left, box.bottom + MARGIN - top
+    head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" role="img" '
         f'aria-label="{escape(drawing.title)}">',
         f"  <title>{escape(drawing.title)}</title>",
         f"  <style>{_STYLE}  </style>",
         "  <defs>",
-        *(f"    {_tip(name, kind)}" for name, kind in (("tip", "tip"), ("call-tip", "call-tip"))),
+        *(f"    {_tip(kind)}" for kind in ("tip", "call-tip", "faint-tip")),
         "  </defs>",
         f'  <rect class="page" x="{left + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" '
         f'height="{height - 2:.1f}" rx="12"/>',
     ]
-    for name, frame in layout.frames.items():
+    return "\n".join([*head, *lines, "</svg>"]) + "\n"
+
+
+def _graph(drawing: Drawing) -> _Part:
+    placement = place(drawing)
+    routes = route(drawing, placement)
+    box = _around(
+        [*placement.boxes.values(), *placement.frames.values(), *(_extent(r) for r in routes)]
+    )
+    lines: list[str] = []
+    for name, frame in placement.frames.items():
         lines.append(f'  <rect class="frame" {_rectangle(frame)} rx="16"/>')
         lines.append(
             f'  <text class="frame-name" x="{frame.left + 18:.1f}" '
             f'y="{frame.top + 22:.1f}">{escape(name.upper())}</text>'
         )
     if drawing.initial:
-        lines += _beginning(layout.boxes[drawing.initial])
-    lines += [f"  {_line(r)}" for r in sorted(routes, key=_is_call)]
-    framed = {member for composite in drawing.composites for member in composite.members}
+        lines += _beginning(placement.boxes[drawing.initial])
+        box = attrs.evolve(box, top=box.top - 26)
+    lines += [
+        f"  {_line(r)}" for r in sorted(routes, key=lambda route: _PAINTED.index(_kind(route)))
+    ]
+    framed = {member for frame in drawing.frames for member in frame.members}
     for node in drawing.nodes:
-        lines += _box(
-            node,
-            layout.boxes[node.name],
-            "framed" if node.name in framed else "end" if node.name in drawing.final else "",
-        )
-    lines += [f"  {_label(r, list(layout.frames.values()))}" for r in routes]
-    lines += _legend(left + MARGIN, top + height - MARGIN)
-    return "\n".join([*lines, "</svg>"]) + "\n"
+        kind = "framed" if node.name in framed else "end" if node.name in drawing.final else ""
+        lines += _box(node, placement.boxes[node.name], kind)
+    return lines + [
+        f"  {_label(r, list(placement.frames.values()))}" for r in routes if r.edge.label
+    ], box
 
 
-def _tip(name: str, kind: str) -> str:
+def _grid(table: tuple[tuple[str, ...], ...], left: float, top: float) -> _Part:
+    """The table with its upper left corner there; a rule above each row but the first."""
+    widths = [text_width("\n".join(column).splitlines()) for column in zip(*table, strict=True)]
+    right = left + sum(widths) + GAP * (len(widths) - 1)
+    lines: list[str] = []
+    for number, row in enumerate(table):
+        if number:
+            lines.append(f'  <path class="rule" d="M{left:.1f} {top:.1f} L{right:.1f} {top:.1f}"/>')
+        x = left
+        for cell, width in zip(row, widths, strict=True):
+            spans = "".join(
+                f'<tspan x="{x:.1f}" y="{top + 16 + i * LINE:.1f}">{escape(line)}</tspan>'
+                for i, line in enumerate(cell.splitlines())
+            )
+            lines.append(f'  <text class="text{"" if number else " head"}">{spans}</text>')
+            x += width + GAP
+        top += LINE * max(len(cell.splitlines()) for cell in row) + 8
+    return lines, Box(left, top, right, top)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
+
+
+def _tip(kind: str) -> str:
     return (
-        f'<marker id="{name}" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" '
+        f'<marker id="{kind}" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" '
         'markerHeight="8" '
         f'markerUnits="userSpaceOnUse" orient="auto"><path class="{kind}" d="M0 0.4 L8 4 L0 7.6 '
         'Z"/></marker>'
@@ -125,17 +181,20 @@ def _beginning(box: Box) -> Iterator[str]:
     )
 
 
-def _legend(x: float, y: float) -> Iterator[str]:
+def _legend(x: float, y: float) -> _Part:
+    lines: list[str] = []
+    left = x
     for kind, tip, words in (
         (" call", "call-tip", "a call"),
         ("", "tip", "an outcome, an event or a timer"),
     ):
-        yield (
+        lines.append(
             f'  <path class="line{kind}" d="M{x:.1f} {y:.1f} L{x + 30:.1f} {y:.1f}" '
             f'marker-end="url(#{tip})"/>'
         )
-        yield f'  <text class="text" x="{x + 38:.1f}" y="{y + 4:.1f}">{words}</text>'
+        lines.append(f'  <text class="text" x="{x + 38:.1f}" y="{y + 4:.1f}">{words}</text>')
         x += 38 + text_width([words]) + 30
+    return lines, Box(left, y - 6, x - 30, y + 6)
 
 
 def _box(node: Node, box: Box, kind: str) -> Iterator[str]:
@@ -146,8 +205,11 @@ def _box(node: Node, box: Box, kind: str) -> Iterator[str]:
     yield f'  <text class="name" x="{box.x:.1f}" y="{box.y + 5:.1f}">{escape(node.label)}</text>'
 
 
-def _is_call(route: Route) -> bool:
-    return route.edge.label[0].endswith("()")
+def _kind(route: Route) -> str:
+    """What an arrow is: a `call`, `""` for something else, or `faint` without a label."""
+    if not route.edge.label:
+        return "faint"
+    return "call" if route.edge.label[0].endswith("()") else ""
 
 
 def _line(route: Route) -> str:
@@ -160,10 +222,10 @@ def _line(route: Route) -> str:
             f"{end[1]:.1f}"
         )
     path.append(f"L{points[-1][0]:.1f} {points[-1][1]:.1f}")
-    call = _is_call(route)
+    kind = _kind(route)
     return (
-        f'<path class="line{" call" if call else ""}" d="{" ".join(path)}" '
-        f'marker-end="url(#{"call-tip" if call else "tip"})"/>'
+        f'<path class="{f"line {kind}".strip()}" d="{" ".join(path)}" '
+        f'marker-end="url(#{f"{kind}-tip".removeprefix("-")})"/>'
     )
 
 

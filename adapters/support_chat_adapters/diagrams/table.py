@@ -4,10 +4,11 @@ the effects mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from support_chat import Chart, Transition
-from support_chat.chart.model import Present, Same
+from support_chat.chart.composites import as_written
+from support_chat.chart.model import Composite, Present, Same
 
 from .wording import all_but, calls, guard, spoken
 
@@ -23,6 +24,7 @@ def table(chart: Chart) -> str:
         f"{len(chart.transitions)} transitions. "
         "A transition fires on its trigger, in one of the phases named, if its guard holds (`!` "
         "negates a fact). "
+        "A row that begins or ends a composite does what that says, too. "
         f"Calls are written `{(*calls(chart), 'call')[0]}()`.",
     ]
     for group in chart.groups:
@@ -30,6 +32,12 @@ def table(chart: Chart) -> str:
         lines += _grid(
             ("transition", "trigger", "in", "guard", "goes to", "remembers", "effects"),
             (_cells(chart, row) for row in chart.transitions if row.group == group),
+        )
+    if chart.composites:
+        lines += ["", "## Composites", ""]
+        lines += _grid(
+            ("composite", "meaning", "spans", "entry", "exit", "at its end"),
+            map(_composite, chart.composites),
         )
     if chart.ignored:
         lines += ["", "## Ignored on purpose", ""]
@@ -55,11 +63,7 @@ def table(chart: Chart) -> str:
 
 
 def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
-    remembered = [
-        *(f"+{fact}" for fact in row.sets),
-        *(f"-{fact}" for fact in row.clears),
-        *(f"{register} := {value or 'nobody'}" for register, value in row.assigns.items()),
-    ]
+    written = as_written(row, chart.composites)
     error = f" raises {row.error.error.__name__}" if row.error else ""
     return (
         f"`{row.name}`",
@@ -67,8 +71,30 @@ def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
         all_but(chart, row.sources),
         f"`{guard(row)}`" if guard(row) else "",
         str(row.target) if row.target else _STAYS,
-        _code(remembered),
-        _code(row.effects) + error,
+        _code(_remembered(row.sets, written.clears, written.assigns)),
+        _code(written.effects) + error,
+    )
+
+
+def _remembered(
+    sets: Iterable[str], clears: Iterable[str], assigns: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    return (
+        *(f"+{fact}" for fact in sets),
+        *(f"-{fact}" for fact in clears),
+        *(f"{register} := {value or 'nobody'}" for register, value in assigns.items()),
+    )
+
+
+def _composite(part: Composite) -> tuple[str, ...]:
+    span = f"while {part.fact}" if part.fact is not None else ", ".join(part.phases)
+    return (
+        f"`{part.name}`",
+        part.doc,
+        f"{span}, within {part.within}" if part.within else span,
+        _code(part.entry),
+        _code(part.exit),
+        _code(_remembered((), part.clears, part.assigns)),
     )
 
 

@@ -3,12 +3,13 @@ effects.
 
 The overview answers "where can it go from here, and why": parallel arrows are one, a composite is
 left and ended as a whole, what leads somewhere from everywhere is drawn once, and what changes no
-phase (refusals, joins, late results) is left out. A group shows every row of its own: what leaves a
-phase as an arrow, what stays as lines inside a box.
+phase (refusals, joins, late results) is left out. A group shows every row of its own: its arrows
+are short; guards and effects stand in its boxes, or in a table below.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import wrap
@@ -16,25 +17,22 @@ from textwrap import wrap
 import attrs
 
 from support_chat import Chart, Effect, InvalidInputError, Transition
+from support_chat.chart.composites import as_written
 from support_chat.chart.model import Raise
 
-from .model import Composite, Drawing, Edge, Node
-from .wording import ANY, all_but, guard, spoken, taken_together
+from .drawing import Drawing, Edge, Frame, Node
+from .wording import ANY, all_but, composites, guard, spoken, taken_together
 
 LISTED = 3
 """At most so many lines on an arrow of the overview; a longer list ends with how many more there
 are.
 """
-INSIDE, BESIDE = 46, 24
-"""The widest line of text in a box and at an arrow of a group's picture, in characters; Mermaid
-breaks what is wider anyhow.
-"""
-TALLEST = 14
-"""The most lines at an arrow of a group's picture; one that would need more leaves its effects to
-the table.
-"""
+INSIDE = 46
+"""The widest line of text in a box of a group's picture, in characters."""
 SEVERAL = "in several phases"
-"""The box of a group's picture for what happens in more than one phase and leaves none."""
+"""The box of a group's picture for the rows of more than one phase."""
+COLUMNS = (("transition", 28), ("trigger", 22), ("phase", 30), ("guard", 30), ("effects", 40))
+"""The table of a group: the heads, and the widest line of each column in characters."""
 
 
 def overview(chart: Chart) -> Drawing:
@@ -43,9 +41,8 @@ def overview(chart: Chart) -> Drawing:
     """
     ways: dict[tuple[str, str], set[str]] = {}
     for row in chart.transitions:
-        for source in row.sources:
-            if row.target is not None and source != row.target:
-                ways.setdefault((str(source), str(row.target)), set()).update(row.trigger)
+        for source in _left(row):
+            ways.setdefault((str(source), str(row.target)), set()).update(row.trigger)
     usual = Counter(
         (trigger, target) for (_, target), triggers in ways.items() for trigger in triggers
     )
@@ -58,7 +55,7 @@ def overview(chart: Chart) -> Drawing:
     return Drawing(
         title=f"{chart.name}: overview",
         nodes=tuple(nodes),
-        composites=_composites(chart),
+        frames=_frames(chart),
         edges=tuple(
             Edge(
                 source,
@@ -75,35 +72,29 @@ def overview(chart: Chart) -> Drawing:
 
 
 def group(chart: Chart, name: str) -> Drawing:
-    """What the user is doing in one group, row by row. Raises InvalidInputError for a group that
-    the chart does not have.
+    """What the user is doing in one group, row by row; it may be named as its file is. Raises
+    InvalidInputError for a group that the chart does not have.
     """
-    rows = [row for row in chart.transitions if row.group == name]
-    if not rows:
-        raise InvalidInputError(
-            f"The chart {chart.name!r} has no group {name!r}; it has: {', '.join(chart.groups)}."
-        )
+    rows = _rows(chart, name)
     inside: dict[str, list[Transition]] = {}
     edges: dict[tuple[str, str], list[Transition]] = {}
     for row in rows:
-        moving = [source for source in row.sources if row.target not in (None, source)]
-        for source in taken_together(chart, moving):
+        inside.setdefault(all_but(chart, row.sources), []).append(row)
+        for source in taken_together(chart, _left(row)):
             edges.setdefault((source, str(row.target)), []).append(row)
-        if staying := [source for source in row.sources if source not in moving]:
-            inside.setdefault(all_but(chart, staying), []).append(row)
     ends = {end for edge in edges for end in edge}
-    frames = tuple(composite for composite in _composites(chart) if composite.name in ends)
+    frames = tuple(frame for frame in _frames(chart) if frame.name in ends)
     shown = {*ends, *inside, *(member for frame in frames for member in frame.members)}
     nodes = [
-        Node(p, p, tuple(_told(chart, inside.pop(p, ()), INSIDE)))
-        for p in map(str, chart.phases)
-        if p in shown
+        Node(phase, phase, tuple(_lines(chart, inside.pop(phase, ()))))
+        for phase in map(str, chart.phases)
+        if phase in shown
     ]
     if inside:  # first, so that it stands aside: what is put in last stands amid the arrows
         several = [
             line
             for place, here in inside.items()
-            for line in (f"in {place} –", *_told(chart, here, INSIDE))
+            for line in (f"in {place} –", *_lines(chart, here))
         ]
         nodes.insert(0, Node(SEVERAL, SEVERAL, tuple(several), pseudo=True))
     if ANY in ends:
@@ -111,26 +102,60 @@ def group(chart: Chart, name: str) -> Drawing:
     return Drawing(
         title=f"{chart.name}: {name}",
         nodes=tuple(nodes),
-        composites=frames,
-        edges=tuple(_labelled(chart, edges)),
+        frames=frames,
+        edges=tuple(_arrow(chart, ends, along) for ends, along in edges.items()),
         initial=str(chart.initial) if str(chart.initial) in shown else None,
     )
 
 
-def _composites(chart: Chart) -> tuple[Composite, ...]:
-    return tuple(
-        Composite(name, tuple(str(m) for m in members))
-        for name, members in chart.composites.items()
-    )
+def group_on_the_map(chart: Chart, name: str) -> Drawing:
+    """The overview with the triggers of one group at its arrows, and a table of the group's rows;
+    the table alone for a group without arrows. Raises InvalidInputError likewise.
+    """
+    rows = _rows(chart, name)
+    whole = overview(chart)
+    covered = {ANY: chart.phases, **composites(chart)}
+    edges: list[Edge] = []
+    for edge in whole.edges:
+        sources = set(covered.get(edge.source, (edge.source,)))
+        along = [r for r in rows if r.target == edge.target and not sources.isdisjoint(_left(r))]
+        edges.append(attrs.evolve(edge, label=_triggers(chart, along)))
+    title = f"{chart.name}: {name}"
+    table = (tuple(head for head, _ in COLUMNS), *(_cells(chart, row) for row in rows))
+    if not any(edge.label for edge in edges):
+        return Drawing(title=title, nodes=(), table=table)
+    return attrs.evolve(whole, title=title, edges=tuple(edges), table=table)
+
+
+def slug(group: str) -> str:
+    """The group's name as that of a file."""
+    return re.sub(r"\W+", "-", group).strip("-")
+
+
+def _rows(chart: Chart, name: str) -> list[Transition]:
+    rows = [row for row in chart.transitions if name in (row.group, slug(row.group))]
+    if not rows:
+        raise InvalidInputError(
+            f"The chart {chart.name!r} has no group {name!r}; it has: {', '.join(chart.groups)}."
+        )
+    return rows
+
+
+def _left(row: Transition) -> list[str]:
+    """The phases that the row leaves."""
+    return [source for source in row.sources if row.target not in (None, source)]
+
+
+def _triggers(chart: Chart, rows: Iterable[Transition]) -> tuple[str, ...]:
+    return spoken(chart, {trigger for row in rows for trigger in row.trigger})
+
+
+def _frames(chart: Chart) -> tuple[Frame, ...]:
+    return tuple(Frame(name, phases) for name, phases in composites(chart).items())
 
 
 def _final(chart: Chart) -> tuple[str, ...]:
-    left = {
-        source
-        for row in chart.transitions
-        for source in row.sources
-        if row.target not in (None, source)
-    }
+    left = {source for row in chart.transitions for source in _left(row)}
     return tuple(str(phase) for phase in chart.phases if phase not in left)
 
 
@@ -138,17 +163,18 @@ def _leave_as_a_whole(chart: Chart, ways: dict[tuple[str, str], set[str]]) -> No
     """Where every member of a composite leads to a phase outside, the composite does, by any of
     their triggers.
     """
-    for name, members in chart.composites.items():
+    for name, members in composites(chart).items():
         for target in [str(phase) for phase in chart.phases if phase not in members]:
-            if all((str(member), target) in ways for member in members):
-                _merge(ways, [(str(member), target) for member in members], (name, target))
+            if all((member, target) in ways for member in members):
+                _merge(ways, [(member, target) for member in members], (name, target))
 
 
 def _from_everywhere(chart: Chart, ways: dict[tuple[str, str], set[str]]) -> None:
     """Where whatever is left leads to a phase by the same triggers, `any phase` does."""
+    wholes = composites(chart)
     for target in map(str, chart.phases):
         arriving = {source: triggers for (source, end), triggers in ways.items() if end == target}
-        covered = {str(m) for source in arriving for m in chart.composites.get(source, (source,))}
+        covered = {member for source in arriving for member in wholes.get(source, (source,))}
         same = len({frozenset(triggers) for triggers in arriving.values()}) == 1
         if same and len(arriving) > 2 and covered >= set(chart.phases) - {target}:
             _merge(ways, [(source, target) for source in arriving], (ANY, target))
@@ -187,30 +213,57 @@ def _shortly(labels: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _labelled(chart: Chart, edges: Mapping[tuple[str, str], list[Transition]]) -> Iterator[Edge]:
-    """The arrows with their labels; an arrow that says the same as another one to its target names
-    that one instead.
+def _arrow(chart: Chart, ends: tuple[str, str], rows: Iterable[Transition]) -> Edge:
+    """An arrow with its triggers, and a hint that effects stand in the boxes: Mermaid lets long
+    labels hide each other.
     """
-    said: dict[tuple[str, tuple[Transition, ...]], str] = {}
-    for (source, target), rows in edges.items():
-        first = said.setdefault((target, tuple(rows)), source)
-        label = tuple(_told(chart, rows, BESIDE))
-        if len(label) > TALLEST:
-            label = tuple(_told(chart, [attrs.evolve(row, effects=()) for row in rows], BESIDE))
-        yield Edge(source, target, label if first == source else (f"as from {first}",))
+    *triggers, last = _triggers(chart, rows)
+    effects = any(row.effects for row in rows)
+    return Edge(*ends, (*triggers, f"{last} / …" if effects else last))
 
 
-def _told(chart: Chart, rows: Iterable[Transition], width: int) -> Iterator[str]:
-    """Triggers with guards, then what they lead to; rows that ask for the same say so once."""
+def _lines(chart: Chart, rows: Iterable[Transition]) -> Iterator[str]:
+    """Names with triggers and guards, then what they lead to; rows that ask for the same say so
+    once.
+    """
     alike: dict[str, list[str]] = {}
     for row in rows:
-        effects = ", ".join(
-            f"{e} {row.error.error.__name__}" if e == Effect.REFUSE and row.error else e
-            for e in row.effects
-        )
-        alike.setdefault(effects, []).append(
-            f"{', '.join(spoken(chart, row.trigger))} {guard(row)}".strip()
-        )
+        words = [", ".join(_triggers(chart, [row])), guard(row), _aim(row)]
+        head = f"{row.name}: {' '.join(word for word in words if word)}"
+        alike.setdefault(_effects(chart, row), []).append(head)
     for effects, heads in alike.items():
         for text in (*heads, f"/ {effects}" if effects else ""):
-            yield from wrap(text, width, subsequent_indent="  ", break_long_words=False)
+            yield from _wrapped(text, INSIDE)
+    said = {word for effects in alike for word in effects.split(", ")}
+    for part in chart.composites:  # what their words stand for is told once in a box
+        for word, does in ((f"begin {part.name}", part.entry), (f"end {part.name}", part.exit)):
+            if word in said:
+                yield from _wrapped(f"{word} / {', '.join(does)}", INSIDE)
+
+
+def _cells(chart: Chart, row: Transition) -> tuple[str, ...]:
+    texts = (
+        row.name,
+        ", ".join(_triggers(chart, [row])),
+        f"{all_but(chart, row.sources)} {_aim(row)}",
+        guard(row),
+        _effects(chart, row),
+    )
+    return tuple(
+        "\n".join(_wrapped(text, width)) for text, (_, width) in zip(texts, COLUMNS, strict=True)
+    )
+
+
+def _aim(row: Transition) -> str:
+    return f"→ {row.target}" if _left(row) else ""
+
+
+def _effects(chart: Chart, row: Transition) -> str:
+    return ", ".join(
+        f"{e} {row.error.error.__name__}" if e == Effect.REFUSE and row.error else e
+        for e in as_written(row, chart.composites).effects
+    )
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, subsequent_indent="  ", break_long_words=False)

@@ -4,10 +4,9 @@ every writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from support_chat import Chart, Effect, Transition
-from support_chat.chart.model import Join
+from support_chat import Chart, Transition
 
 ANY = "any phase"
 """What every phase of a chart together is called."""
@@ -20,35 +19,31 @@ def guard(row: Transition) -> str:
 
 
 def calls(chart: Chart) -> tuple[str, ...]:
-    """The external triggers that are calls: some transition answers them, by waiting (`Join`), with
-    `done` or with `refuse`.
-    """
+    """The external triggers that do not come in by themselves: what a program calls or hints."""
+    return tuple(str(trigger) for trigger in chart.external if trigger not in chart.events)
 
-    def answers(row: Transition) -> bool:
-        return any(
-            effect in (Effect.DONE, Effect.REFUSE) or isinstance(chart.effects[effect], Join)
-            for effect in row.effects
-        )
 
-    return tuple(
-        str(trigger)
-        for trigger in chart.triggers
-        if trigger in chart.external
-        and any(trigger in row.trigger and answers(row) for row in chart.transitions)
-    )
+def composites(chart: Chart) -> Mapping[str, tuple[str, ...]]:
+    """The phases of each composite that is drawn as a frame, by its name: the outermost ones."""
+    spans = {part.name: tuple(map(str, part.phases)) for part in chart.composites if part.phases}
+    return {
+        name: phases
+        for name, phases in spans.items()
+        if not any(set(phases) < set(others) for others in spans.values())
+    }
 
 
 def spoken(
     chart: Chart, triggers: Iterable[str], rank: Callable[[str], tuple[int, ...]] = lambda _: ()
 ) -> tuple[str, ...]:
-    """The triggers as labels, each once: calls first and as `boot()`, then by `rank`, then in the
-    chart's order.
+    """The triggers as labels, each once, calls as `boot()`: by `rank`, then calls first, then in
+    the chart's order.
     """
-    asked, wanted = calls(chart), set(triggers)
+    called, wanted = calls(chart), set(triggers)
     ordered = sorted(
-        (t for t in chart.triggers if t in wanted), key=lambda t: (t not in asked, rank(t))
+        (t for t in chart.triggers if t in wanted), key=lambda t: (*rank(t), t not in called)
     )
-    return tuple(f"{t}()" if t in asked else str(t) for t in ordered)
+    return tuple(f"{t}()" if t in called else str(t) for t in ordered)
 
 
 def taken_together(chart: Chart, phases: Iterable[str]) -> tuple[str, ...]:
@@ -65,7 +60,7 @@ def taken_together(chart: Chart, phases: Iterable[str]) -> tuple[str, ...]:
         whole = next(
             (
                 name
-                for name, members in chart.composites.items()
+                for name, members in composites(chart).items()
                 if phase in members and wanted.issuperset(members)
             ),
             None,

@@ -128,9 +128,8 @@ class MappingStorage:
                 yield
         except StorageError:
             raise
-        except (
-            Exception
-        ) as error:  # a mapping raises what it likes, and may quote what it was given
+        except Exception as error:
+            # A mapping raises what it likes, and may quote what it was given.
             raise StorageError(
                 f"The {type(self._mapping).__name__} behind MappingStorage failed "
                 f"({type(error).__name__}). See that it is open.",

@@ -50,10 +50,8 @@ def token_in(body: bytes) -> str:
 def _member(text: str) -> str:
     try:
         answer: object = json.loads(text)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # RecursionError: brackets nested as deep as the answer is long
+    except (ValueError, RecursionError):
+        # RecursionError: brackets nested as deep as the answer is long.
         raise NoTokenError("is not valid JSON") from None
     if isinstance(answer, dict):
         answer = cast("dict[str, object]", answer).get("token")

@@ -126,11 +126,8 @@ class HTTPTokenProvider:
             raise self._failed(
                 f"did not answer ({type(error).__name__})", "timeout", "Make it answer sooner."
             ) from None
-        except (
-            httpx2.HTTPError,
-            httpx2.StreamError,
-            httpx2.InvalidURL,
-        ) as error:  # their texts may show the URL
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+            # Their texts may show the URL; the system's does not.
             cause = system_error(error)
             raise self._failed(
                 f"could not be asked ({type(error).__name__}: {reason_of(cause)})",

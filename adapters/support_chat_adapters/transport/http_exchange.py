@@ -55,15 +55,12 @@ def new_client(*, tls: ssl.SSLContext | None, proxy: str | None) -> httpx2.Async
                 max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_FOR
             ),
         )
-    except (
-        ImportError,
-        ValueError,
-        httpx2.InvalidURL,
-    ):  # ImportError: SOCKS, which is another library's
+    except (ImportError, ValueError, httpx2.InvalidURL):
+        # ImportError: SOCKS, which is another library's.
         raise InvalidInputError(
             "The proxy given as proxy=, or by the environment (HTTPS_PROXY, ALL_PROXY...), cannot "
-            "be used: name an http(s) proxy, or "
-            "install httpx2[socks] and python-socks for a SOCKS proxy."
+            "be used: name an http(s) proxy, or install httpx2[socks] and python-socks for a SOCKS "
+            "proxy."
         ) from None
 
 

@@ -100,12 +100,8 @@ async def open_socket(
         raise error from None
     except NetworkError:  # what the gateway itself has said
         raise
-    except (
-        WebSocketException,
-        OSError,
-        TimeoutError,
-        ImportError,
-    ):  # ImportError: SOCKS, which is another library's
+    except (WebSocketException, OSError, TimeoutError, ImportError):
+        # ImportError: SOCKS, which is another library's.
         raise ChannelBlocked from None
     return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
 

@@ -48,7 +48,7 @@ class State(NamedTuple):
     registers: tuple[Value, ...] = ()
 
 
-@attrs.frozen(slots=True)
+@attrs.frozen(slots=False)  # made in half the time
 class Input:
     """One thing that happens: the trigger, the facts that come with it as bits, and whom it
     names.
@@ -63,33 +63,16 @@ class Input:
 _Derivation: TypeAlias = "tuple[int, int, int | None]"
 
 
+_Plan: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"
+"""A row's mask, wanted bits, kept and set bits, target and assignments, as plain data."""
+
+
 class _Row(StockTransition):
-    """A row at `transition_cls`: the stock one keeps source and dest, this one adds the masks and
-    makes the next state.
-    """
+    """A row at `transition_cls`: the stock one keeps source and dest, this one adds the plan."""
 
-    def __init__(self, source: str, dest: str, *_: Any, compiled: _Compiled, **__: Any) -> None:
+    def __init__(self, source: str, dest: str, *_: Any, plan: _Plan, **__: Any) -> None:
         super().__init__(source, dest)
-        self.row = compiled.row
-        self.target = compiled.row.target or source
-        self.mask, self.wanted = compiled.mask, compiled.wanted
-        self.keep, self.sets = ~compiled.clears, compiled.sets
-        self.assigns = compiled.assigns
-
-
-@attrs.frozen
-class _Compiled:
-    row: Transition
-    mask: int
-    wanted: int
-    sets: int
-    clears: int
-    assigns: tuple[int | None, ...] | None
-
-
-# as a row's attributes
-_Laid: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"
-_Plan: TypeAlias = "tuple[tuple[_Derivation, ...], tuple[_Laid, ...]]"
+        self.plan = plan
 
 
 class _Event(Event):
@@ -99,18 +82,21 @@ class _Event(Event):
 
     def __init__(self, name: str, machine: Machine) -> None:
         super().__init__(name, machine)
-        self.plans: dict[str, _Plan] = {}
+        self.late = 0
+        self.plans: dict[str, tuple[tuple[_Derivation, ...], tuple[_Plan, ...]]] = {}
+        self.late_plans: dict[str, tuple[_Plan, ...]] = {}
 
-    def plan(self, phase: str, derivations: Iterable[_Derivation]) -> None:
+    def plan(self, phase: str, derivations: Iterable[_Derivation], late: int) -> None:
+        """Lays out the rows of this event in `phase`; `late` is the bit of what comes too late."""
         rows = [row for row in self.transitions.get(phase, ()) if isinstance(row, _Row)]
+        current = tuple(row.plan for row in rows if not row.plan[1] & late)
+        # The derived facts are few and dear: only those that some row here reads are computed.
         read = 0
-        for row in rows:
-            read |= row.mask
-        laid_out = tuple(
-            (row.mask, row.wanted, row.keep, row.sets, row.target, row.assigns, row.row)
-            for row in rows
-        )
-        self.plans[phase] = tuple(d for d in derivations if d[0] & read), laid_out
+        for plan in current:
+            read |= plan[0]
+        self.late = late
+        self.plans[phase] = tuple(d for d in derivations if d[0] & read), current
+        self.late_plans[phase] = tuple(row.plan for row in rows if row.plan[1] & late)
 
     def trigger(  # type: ignore[override]  # what a stock event calls a model is a value here
         self, model: State, *args: Any, **_: Any
@@ -126,16 +112,20 @@ class _Event(Event):
         """
         phase, stored, registers = state
         bits = stored | happening.facts
-        derivations, rows = self.plans[phase]
-        if derivations:
-            values = (*registers, happening.named)
-            for bit, index, other in derivations:
-                if (
-                    (values[index] is not None)
-                    if other is None
-                    else (values[index] == values[other])
-                ):
-                    bits |= bit
+        if bits & self.late:
+            rows = self.late_plans[phase]
+        else:
+            derivations, rows = self.plans[phase]
+            if derivations:
+                values = (*registers, happening.named)
+                for bit, index, other in derivations:
+                    # without another register, the question is whether this one names somebody
+                    if (
+                        (values[index] is not None)
+                        if other is None
+                        else (values[index] == values[other])
+                    ):
+                        bits |= bit
         for mask, wanted, keep, sets, target, assigns, row in rows:
             if bits & mask == wanted:
                 after = stored & keep | sets
@@ -143,7 +133,10 @@ class _Event(Event):
                     values = (*registers, happening.named)
                     registers = tuple([None if i is None else values[i] for i in assigns])
                 elif after == stored and target == phase:
-                    return state, row
+                    return (
+                        state,
+                        row,
+                    )  # nothing has changed: no new value, whoever compares is quick
                 return _new(State, (target, after, registers)), row
         return state, UNHANDLED
 
@@ -159,6 +152,7 @@ class Compiled:
     def __init__(self, chart: Chart) -> None:
         self.chart = chart
         self.bits: dict[str, int] = {fact: 1 << i for i, fact in enumerate(chart.facts)}
+        self.late = 0 if chart.late is None else self.bits[chart.late]
         self.initial = State(chart.initial, 0, (None,) * len(chart.registers))
         places: dict[str | None, int] = {
             register: i for i, register in enumerate((*chart.registers, chart.named))
@@ -171,23 +165,16 @@ class Compiled:
             send_event=False,
         )
         for row in chart.transitions:
-            compiled = _Compiled(
-                row,
-                self.mask(row.when) | self.mask(row.unless),
-                self.mask(row.when),
-                self.mask(row.sets),
-                self.mask(row.clears),
-                tuple(_source(row, register, places) for register in chart.registers)
-                if row.assigns
-                else None,
-            )
+            mask, wanted = self.mask((*row.when, *row.unless)), self.mask(row.when)
+            keep, sets = ~self.mask(row.clears), self.mask(row.sets)
+            assigns = tuple(_source(row, register, places) for register in chart.registers)
             for trigger in row.trigger:
                 for source in row.sources:
                     # plain strings: `transitions` takes the name of an enum's member for the name
                     # of the phase
-                    machine.add_transition(
-                        str(trigger), str(source), str(row.target or source), compiled=compiled
-                    )
+                    target = str(row.target or source)
+                    plan = mask, wanted, keep, sets, target, assigns if row.assigns else None, row
+                    machine.add_transition(str(trigger), str(source), target, plan=plan)
         derivations: list[_Derivation] = []
         for fact, kind in chart.facts.items():
             if isinstance(kind, Same):
@@ -199,7 +186,7 @@ class Compiled:
             known = machine.events.get(trigger)
             event = known if isinstance(known, _Event) else _Event(trigger, machine)
             for phase in chart.phases:
-                event.plan(phase, derivations)
+                event.plan(phase, derivations, self.late)
             self._fire[trigger] = event.fire
 
     def mask(self, facts: Iterable[str]) -> int:

@@ -12,12 +12,18 @@ extend the shipped one or stand alone; `StrEnum` members are strings too.
 - A *register* holds who is who (a user's id or nobody); `Same` and `Present` make facts of
   registers by declaration.
 - An *effect* is what is asked of the world; its spec declares what may come back.
+- A *composite* is a part of the lifecycle with a beginning and an end, and says once what every row
+  that begins or ends it does (`chart.composites`).
+
+What a name means beyond that (how a fact is read from the context, what an effect changes in it) is
+a pure function beside the name, for whoever runs the chart (`support_chat.engine`). Pictures,
+checkers and exported files do without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -32,18 +38,38 @@ def _entries(value: Iterable[Ignored]) -> tuple[Ignored, ...]:
     return tuple(value)
 
 
+def _parts(value: Iterable[Composite] | Mapping[str, Iterable[str]]) -> tuple[Composite, ...]:
+    if isinstance(value, Mapping):  # phases that a picture shows as one, by the name of the whole
+        return tuple(Composite(name=name, phases=phases) for name, phases in value.items())
+    return tuple(value)
+
+
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+Reader: TypeAlias = "Callable[[Any, Any], bool]"
+"""Reads a fact: takes the context and the moment (`support_chat.engine.Moment`)."""
+Reducer: TypeAlias = "Callable[[Any, Any], Any]"
+"""Changes the context: takes it and the moment, returns the next one."""
+Emitter: TypeAlias = "Callable[[Any, Any], Iterable[Any]]"
+"""The events of an effect: takes the context before it and the moment."""
+
+
+def _code() -> Any:
+    """A function beside a name: it is neither compared nor exported."""
+    return attrs.field(default=None, repr=False, eq=False, kw_only=True, metadata={"code": True})
 
 
 @attrs.frozen
 class Refusal:
     """An error as data: which class it is and the sentence that names the way out (`{call}` and
-    `{phase}` are filled in).
+    `{phase}` are filled in). `details` completes the error from the context and the moment.
     """
 
     error: type[SupportChatError]
     message: str
+    details: Callable[[Any, Any, Any], None] | None = _code()
 
     def make(self, call: str, phase: str) -> SupportChatError:
         """The error itself, for this call in this phase."""
@@ -86,6 +112,41 @@ class Ignored:
     because: str
 
 
+@attrs.frozen(kw_only=True)
+class Composite:
+    """A part of the lifecycle with a beginning and an end: some `phases`, or the time while the
+    stored `fact` holds.
+
+    A row that begins it runs the effects in `entry`. One that ends it runs those in `exit`, clears
+    the facts in `clears` and assigns the registers in `assigns`. A composite `within` another ends
+    with it: its facts are cleared, and of all that end at once only the outermost runs its exit.
+    One without entry and exit is there for pictures.
+    """
+
+    name: str
+    doc: str = ""
+    phases: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    fact: str | None = None
+    within: str | None = None
+    entry: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    exit: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    clears: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    assigns: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"], hash=False)
+
+    def begins(self, row: Transition) -> bool:
+        """Whether this row begins it."""
+        if self.fact is not None:
+            return self.fact in row.sets
+        return row.target in self.phases and set(self.phases).isdisjoint(row.sources)
+
+    def ends(self, row: Transition) -> bool:
+        """Whether this row ends it, from whichever of its sources."""
+        if self.fact is not None:
+            return self.fact in row.clears
+        leaves = row.target is not None and row.target not in self.phases
+        return leaves and not set(self.phases).isdisjoint(row.sources)
+
+
 # --- facts: where a guard's booleans come from ----------------------------------------------------
 
 
@@ -99,19 +160,20 @@ class Stored:
 @attrs.frozen
 class Carried:
     """A fact that the trigger brings along: an option of the call, a property of the outcome. Free
-    for a checker.
+    for a checker; an internal trigger carries nothing. `reads` finds it in the moment.
     """
 
     doc: str
+    reads: Reader | None = _code()
 
 
 @attrs.frozen
-class Booked:
-    """A fact computed from the book (counters, tags, records) by a pure function.
+class Derived:
+    """A fact of the context (counters, records, secrets), which `reads` derives from it.
 
-    For a checker, which has no book: `clears` are the effects after which it certainly does not
+    For a checker, which has no context: `clears` are the effects after which it certainly does not
     hold, `raises` those after which it may hold and `frees` those after which it may be either.
-    After every other effect it is as it was. What is booked `of` a register does not come to hold
+    After every other effect it is as it was. What is derived `of` a register does not come to hold
     while that names nobody.
     """
 
@@ -120,6 +182,7 @@ class Booked:
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     of: str | None = attrs.field(default=None, kw_only=True)
+    reads: Reader | None = _code()
 
 
 @attrs.frozen
@@ -139,10 +202,28 @@ class Present:
     register: str
 
 
-FactKind: TypeAlias = "Stored | Carried | Booked | Same | Present"
+FactKind: TypeAlias = "Stored | Carried | Derived | Same | Present"
 """How a fact of a chart comes to be true."""
 
 # --- effects: what is asked of the world, and what may come back ----------------------------------
+
+
+@attrs.frozen
+class Blame:
+    """Whose fault a failure is: the error that callers are told, `who` failed and the `way_out`.
+
+    Errors of the classes in `refusals` and `rejections` speak for themselves, and so does `error`.
+    """
+
+    error: type[SupportChatError]
+    who: str
+    way_out: str
+    refusals: tuple[type[SupportChatError], ...] = ()
+    rejections: tuple[type[SupportChatError], ...] = ()
+
+
+def _disposal(value: Any) -> Any:
+    return value if callable(value) else None  # 0.1 had a sentence here, which nobody read
 
 
 @attrs.frozen(kw_only=True)
@@ -154,8 +235,12 @@ class Ask:
     BackendRejectedError or an InvalidInputError (no retry helps); where one is not named, and for
     everything else that is raised, for a result of the wrong type and for the limit, the outcome is
     `failure`. `limit` names the Settings attribute that bounds it. Only the last one asked on a
-    `lane` is current, unless there may be `several`, which share the lane's tag; `dispose` says
-    what becomes of a success that comes too late.
+    `lane` is current, unless there may be `several`: those belong to the calls that asked them.
+
+    `request` says what to ask, `answers` of which types the result may be, and `reads` makes of it
+    what the chart needs (and may raise as the adapter may). `dispose` says by which commands a
+    success that comes too late is undone. With `takes_link` the open link goes with the request,
+    and is closed when that ends.
     """
 
     doc: str
@@ -164,24 +249,37 @@ class Ask:
     refusal: str | None = None
     rejection: str | None = None
     limit: str
-    dispose: str
     lane: str
     several: bool = False
+    takes_link: bool = False
     writes: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """What may be stored from the moment this begins, whatever its outcome; the ledger of a checker
     keeps account of it.
     """
     erases: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """What is certainly stored no more once this has succeeded."""
+    request: Callable[[Any, Any], Any] | None = _code()
+    answers: tuple[type, ...] = attrs.field(default=(object,), eq=False, metadata={"code": True})
+    reads: Callable[[Any, Any, Any], Any] | None = _code()
+    """Takes the request, the result and `Now`."""
+    reduce: Reducer | None = _code()
+    dispose: Callable[[Any, Any, Any], Iterable[Any]] | None = attrs.field(
+        default=None, converter=_disposal, repr=False, eq=False, metadata={"code": True}
+    )
+    """Takes the request, the result (None: of no use) and the settings."""
+    blame: Blame | None = _code()
+    lost: Refusal | None = _code()
+    """The error of a call that asked one of `several`, if it is abandoned."""
+    emits: Callable[[Any, Any, Any], Iterable[Any]] | None = _code()
+    """The events when a call that asked one of `several` is settled: takes what was asked, the
+    result and the error.
+    """
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Every trigger this effect may end in, each once."""
-        return tuple(
-            dict.fromkeys(
-                t for t in (self.success, self.refusal, self.rejection, self.failure) if t
-            )
-        )
+        ends = (self.success, self.refusal, self.rejection, self.failure)
+        return tuple(dict.fromkeys(trigger for trigger in ends if trigger))
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +295,7 @@ class Arm:
     expiry: str
     delay: str
     optional: bool = False
+    reduce: Reducer | None = _code()
 
 
 @attrs.frozen(kw_only=True)
@@ -209,10 +308,13 @@ class Disarm:
 
 @attrs.frozen(kw_only=True)
 class Join:
-    """The call that is the trigger waits for what this slot waits for."""
+    """The call that is the trigger waits for what this slot waits for. `abandoned` is the trigger
+    when everybody who waits in the slot has been cancelled.
+    """
 
     doc: str
     slot: str
+    abandoned: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -234,6 +336,28 @@ class Fail:
 
 
 @attrs.frozen(kw_only=True)
+class Done:
+    """The call that is the trigger succeeds, now."""
+
+    doc: str
+
+
+@attrs.frozen(kw_only=True)
+class Refuse:
+    """The call that is the trigger fails with the row's error, now."""
+
+    doc: str
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """The call that asked one of `several` is settled with the outcome that is the trigger."""
+
+    doc: str
+    reduce: Reducer | None = _code()
+
+
+@attrs.frozen(kw_only=True)
 class Raise:
     """An internal trigger, run to completion before the next call or outcome."""
 
@@ -243,13 +367,16 @@ class Raise:
 
 @attrs.frozen(kw_only=True)
 class Note:
-    """Something is written down (in the book), answered or told at once; nothing comes back.
+    """The context changes, or listeners hear something; nothing comes back.
 
-    `opens` names a lane on which events may come in from now on, until it is abandoned.
+    `opens` names a lane on which events may come in from now on, until it is abandoned: the link
+    that the trigger brings is kept.
     """
 
     doc: str
     opens: str | None = None
+    reduce: Reducer | None = _code()
+    emits: Emitter | None = _code()
 
 
 @attrs.frozen(kw_only=True)
@@ -264,19 +391,60 @@ class Detach:
 
 
 @attrs.frozen(kw_only=True)
+class SettleDetached:
+    """Calls that wait for this outcome on the lane alone succeed; by any other trigger, all do that
+    wait for one.
+    """
+
+    doc: str
+    lane: str
+
+
+@attrs.frozen(kw_only=True)
 class Abandon:
     """What is under way on these lanes is superseded: cancelled where possible, disposed of when it
-    comes in all the same.
+    comes in all the same. A link that is open on one of them is closed.
     """
 
     doc: str
     lanes: tuple[str, ...] = attrs.field(converter=_names)
+    reduce: Reducer | None = _code()
+
+
+@attrs.frozen(kw_only=True)
+class Dispose:
+    """What came too late is undone, as its effect declares."""
+
+    doc: str
 
 
 EffectSpec: TypeAlias = (
-    "Ask | Arm | Disarm | Join | Settle | Fail | Raise | Note | Detach | Abandon"
-)
+    Ask | Arm | Disarm | Join | Settle | Fail | Done | Refuse | Reply | Raise | Note | Detach
+    | SettleDetached | Abandon | Dispose
+)  # fmt: skip
 """What an effect declares."""
+
+
+@attrs.frozen(kw_only=True)
+class Semantics:
+    """What running a chart takes beside its rows, facts and effects; all functions are pure."""
+
+    context: Any
+    """What is known before anything has happened."""
+    delays: Mapping[str, Callable[[Any, Any], float | None]]
+    """Seconds that a timer runs, by the name in `Arm.delay`, from the context and the moment."""
+    names: Callable[[Any], str | None]
+    """Whom a moment names: the value of the register `Chart.named`."""
+    hears: Callable[[Any], tuple[str, Exception | None]]
+    """The trigger, and the error it brings, of an event of a link (None: the link is lost)."""
+    results: Mapping[str, Callable[[Any, Any], Any]]
+    """What a call returns when it succeeds, by its trigger, from the context and the moment."""
+    calls: Callable[[str, Any], str]
+    """What users call the call of this trigger with these arguments."""
+    moves: Callable[[str, str, str], Any]
+    """The event of a change of phase: from where, to where, for which reason."""
+    changes: Callable[[Any, Any], Iterable[Any]]
+    """The events of a whole step, from the context before and after it."""
 
 
 def _by_pair(chart: Chart) -> Mapping[tuple[str, str], tuple[Transition, ...]]:
@@ -318,11 +486,12 @@ class Chart:
     naming: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """The triggers that always name somebody."""
     late: str | None = None
-    """The fact that an outcome is superseded; what is not late is current."""
-    composites: Mapping[str, tuple[str, ...]] = attrs.field(
-        factory=dict[str, "tuple[str, ...]"], hash=False
-    )
-    """Phases that a picture may show as one, by the name of the whole."""
+    """The fact that an outcome or an event of a lane is superseded. Such a one fires the `late` row
+    of its phase, of which there is exactly one; no other row is asked, so none need mention it.
+    """
+    composites: tuple[Composite, ...] = attrs.field(default=(), converter=_parts)
+    """The parts of the lifecycle with entry and exit; `transitions` have both written out."""
+    semantics: Semantics | None = _code()
 
     _rows: Mapping[tuple[str, str], tuple[Transition, ...]] = attrs.field(
         init=False, repr=False, eq=False, default=attrs.Factory(_by_pair, takes_self=True)
@@ -336,6 +505,12 @@ class Chart:
     def rows(self, phase: str, trigger: str) -> tuple[Transition, ...]:
         """The transitions that may fire on `trigger` in `phase`, in the order of the chart."""
         return self._rows.get((phase, trigger), ())
+
+    @property
+    def superseding(self) -> frozenset[str]:
+        """The triggers that may be late: outcomes, and events of a lane."""
+        asks = (spec for spec in self.effects.values() if isinstance(spec, Ask))
+        return frozenset((*(trigger for ask in asks for trigger in ask.outcomes), *self.events))
 
     @property
     def groups(self) -> tuple[str, ...]:

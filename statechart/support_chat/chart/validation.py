@@ -4,134 +4,147 @@ field.
 Every check is structural and local, so it is fast and needs no exploration: names that are not in
 an alphabet, rows of one (phase, trigger) that do not exclude each other by their guards, rows that
 can never fire, facts that are never read or never come true, triggers that nothing produces, pairs
-that nobody thought of, phases that nothing leads to (property S22).
+that nobody thought of, phases that nothing leads to, late outcomes that no row takes (property
+S22).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
-from .model import Arm, Ask, Present, Raise, Same, Stored, Transition
+from .model import Arm, Ask, Carried, Fail, Present, Raise, Refuse, Same, Stored, Transition
 
 if TYPE_CHECKING:
     from .model import Chart
 
+Named: TypeAlias = "tuple[str, str, Iterable[str | None]]"
+"""Where names stand, of which kind they must be, and the names."""
+
 
 def check(chart: Chart) -> None:
-    """Raises one ChartError that names every fault of `chart`; returns when there is none."""
-    faults = tuple(dict.fromkeys([*_unknown_names(chart), *_twice(chart)]))
-    if not faults:  # the other checks would only repeat in other words what a misspelt name causes
-        faults = tuple(
-            dict.fromkeys(
-                [*_overlaps(chart), *_dead_rows(chart), *_idle_facts(chart), *_loose_ends(chart)]
-            )
+    """Raises one ChartError that names every problem of `chart`; returns when there is none."""
+    problems = tuple(dict.fromkeys([*_unknown_names(chart), *_misused_names(chart)]))
+    if not problems:  # the other checks would only repeat what a misspelt name causes
+        found = (
+            _overlaps,
+            _dead_rows,
+            _idle_facts,
+            _empty_handed,
+            _unanswered_errors,
+            _loose_ends,
+            _late_rows,
         )
-    if faults:
-        listed = "\n".join(f"  - {fault}" for fault in faults)
+        problems = tuple(dict.fromkeys(problem for look in found for problem in look(chart)))
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ChartError(
-            f"The chart {chart.name!r} has {len(faults)} fault(s); mend these rows:\n{listed}",
-            faults=faults,
+            f"The chart {chart.name!r} has {len(problems)} problem(s); mend these rows:\n{listed}",
+            faults=problems,
         )
 
 
-def exclude_each_other(one: Transition, other: Transition) -> bool:
-    """Whether a fact that one row wants is unwanted by the other, so that never both can fire."""
+def exclude_each_other(one: Transition, other: Transition, late: str | None = None) -> bool:
+    """Whether never both can fire: a fact that one row wants is unwanted by the other, or one of
+    them is for late outcomes alone.
+    """
+    if late is not None and (late in one.when) != (late in other.when):
+        return True
     return not (set(one.when).isdisjoint(other.unless) and set(other.when).isdisjoint(one.unless))
 
 
+# --- names ----------------------------------------------------------------------------------------
+
+
+def _names(chart: Chart) -> Iterator[Named]:
+    """Every name that a chart uses."""
+    yield "the initial phase", "phase", [chart.initial]
+    yield "the external triggers", "trigger", chart.external
+    yield "the events", "trigger", chart.events
+    yield "the late fact", "fact", [chart.late]
+    for row in chart.transitions:
+        yield row.name, "phase", (*row.sources, row.target)
+        yield row.name, "trigger", row.trigger
+        yield row.name, "fact", (*row.when, *row.unless, *row.sets, *row.clears)
+        yield row.name, "effect", row.effects
+        yield row.name, "register", (*row.assigns, *row.assigns.values())
+    for fact, kind in chart.facts.items():
+        if isinstance(kind, Same):
+            yield f"fact {fact!r}", "register", (kind.left, kind.right)
+        elif isinstance(kind, Present):
+            yield f"fact {fact!r}", "register", [kind.register]
+    for effect, spec in chart.effects.items():
+        yield f"the outcome of effect {effect!r}", "trigger", _produced(spec)
+    for part in chart.composites:
+        where = f"composite {part.name!r}"
+        yield where, "phase", part.phases
+        yield where, "fact", (part.fact, *part.clears)
+        yield where, "effect", (*part.entry, *part.exit)
+        yield where, "register", (*part.assigns, *part.assigns.values())
+        yield where, "composite", [part.within]
+    for entry in chart.ignored:
+        yield f"ignored ({entry.because})", "trigger", entry.triggers
+        yield f"ignored ({entry.because})", "phase", entry.phases
+
+
 def _unknown_names(chart: Chart) -> Iterator[str]:
-    phases, triggers, facts, effects = (
-        set(chart.phases),
-        set(chart.triggers),
-        set(chart.facts),
-        set(chart.effects),
-    )
-    registers = {*chart.registers, *([chart.named] if chart.named else [])}
+    known: dict[str, set[str]] = {
+        "phase": set(chart.phases),
+        "trigger": set(chart.triggers),
+        "fact": set(chart.facts),
+        "effect": set(chart.effects),
+        "register": {*chart.registers, *([chart.named] if chart.named else [])},
+        "composite": {part.name for part in chart.composites},
+    }
     if not chart.transitions:
         yield "there are no transitions"
-    if chart.initial not in phases:
-        yield f"the initial phase {chart.initial!r} is not a phase"
-    for trigger in chart.external:
-        if trigger not in triggers:
-            yield f"the external trigger {trigger!r} is not a trigger"
-    for row in chart.transitions:
-        wanted = [
-            ("phase", (*row.sources, *([row.target] if row.target else [])), phases),
-            ("trigger", row.trigger, triggers),
-            ("fact", (*row.when, *row.unless, *row.sets, *row.clears), facts),
-            ("effect", row.effects, effects),
-            (
-                "register",
-                (*row.assigns, *(r for r in row.assigns.values() if r is not None)),
-                registers,
-            ),
-        ]
-        for kind, names, known in wanted:
-            for name in names:
-                if name not in known:
-                    yield f"{row.name}: unknown {kind} {name!r}"
-        for register in row.assigns:
-            if register == chart.named:
-                yield f"{row.name}: assigns {register!r}, which only a trigger brings along"
-        for fact in (*row.sets, *row.clears):
-            if fact in facts and not isinstance(chart.facts[fact], Stored):
-                yield f"{row.name}: sets or clears {fact!r}, which is not a stored fact"
-        for fact in row.sets:
-            if fact in row.clears:
-                yield f"{row.name}: both sets and clears {fact!r}"
-    for fact, origin in chart.facts.items():
-        named: tuple[str, ...] = (origin.left, origin.right) if isinstance(origin, Same) else ()
-        named = (origin.register,) if isinstance(origin, Present) else named
-        for register in named:
-            if register not in registers:
-                yield f"fact {fact!r}: unknown register {register!r}"
-    for effect, spec in chart.effects.items():
-        made = (
-            spec.outcomes
-            if isinstance(spec, Ask)
-            else (spec.expiry,)
-            if isinstance(spec, Arm)
-            else ()
-        )
-        for trigger in (*made, *((spec.trigger,) if isinstance(spec, Raise) else ())):
-            if trigger not in triggers:
-                yield f"effect {effect!r}: its outcome {trigger!r} is not a trigger"
-    for whole, members in chart.composites.items():
-        for phase in members:
-            if phase not in phases:
-                yield f"composite {whole!r}: unknown phase {phase!r}"
-    for trigger in chart.events:
-        if trigger not in triggers:
-            yield f"events: unknown trigger {trigger!r}"
-    if chart.late is not None and chart.late not in facts:
-        yield f"the late fact {chart.late!r} is not a fact"
-    for entry in chart.ignored:
-        unknown = [t for t in entry.triggers if t not in triggers] + [
-            p for p in entry.phases if p not in phases
-        ]
-        for name in unknown:
-            yield f"ignored ({entry.because}): unknown name {name!r}"
+    for where, kind, names in _names(chart):
+        for name in names:
+            if name is not None and name not in known[kind]:
+                yield f"{where}: unknown {kind} {name!r}"
 
 
-def _twice(chart: Chart) -> Iterator[str]:
+def _misused_names(chart: Chart) -> Iterator[str]:
     seen: set[str] = set()
     for row in chart.transitions:
         if row.name in seen:
             yield f"two transitions are named {row.name!r}"
         seen.add(row.name)
+        if chart.named in row.assigns:
+            yield f"{row.name}: assigns {chart.named!r}, which only a trigger brings along"
+        for fact in (*row.sets, *row.clears):
+            if not isinstance(chart.facts.get(fact, Stored("")), Stored):
+                yield f"{row.name}: sets or clears {fact!r}, which is not a stored fact"
+        for fact in row.sets:
+            if fact in row.clears:
+                yield f"{row.name}: both sets and clears {fact!r}"
+    for part in chart.composites:
+        if bool(part.phases) == (part.fact is not None):
+            yield f"composite {part.name!r}: it spans either phases or a fact"
+
+
+def _produced(spec: object) -> tuple[str, ...]:
+    """The triggers that an effect may lead to."""
+    if isinstance(spec, Ask):
+        return spec.outcomes
+    if isinstance(spec, Arm):
+        return (spec.expiry,)
+    return (spec.trigger,) if isinstance(spec, Raise) else ()
+
+
+# --- rows -----------------------------------------------------------------------------------------
 
 
 def _overlaps(chart: Chart) -> Iterator[str]:
     for phase in chart.phases:
         for trigger in chart.triggers:
             for one, other in combinations(chart.rows(phase, trigger), 2):
-                if not exclude_each_other(one, other):
+                if not exclude_each_other(one, other, chart.late):
                     yield (
-                        f"{one.name} and {other.name} can both fire on {trigger} in {phase}: no "
-                        "fact tells them apart"
+                        f"{one.name} and {other.name} can both fire on {trigger} in {phase}: "
+                        "no fact tells them apart"
                     )
 
 
@@ -142,10 +155,8 @@ def _dead_rows(chart: Chart) -> Iterator[str]:
             yield f"no transitions lead to the phase {phase!r}"
     for row in chart.transitions:
         if both := set(row.when) & set(row.unless):
-            yield (
-                f"{row.name}: can never fire, it wants {', '.join(sorted(both))} to be both "
-                "true and false"
-            )
+            wanted = ", ".join(sorted(both))
+            yield f"{row.name}: can never fire, it wants {wanted} to be both true and false"
         if not row.sources or not row.trigger:
             yield f"{row.name}: can never fire, it has no source or no trigger"
         elif reached.isdisjoint(row.sources):
@@ -173,18 +184,39 @@ def _idle_facts(chart: Chart) -> Iterator[str]:
             yield f"fact {fact!r} is never set"
 
 
+def _empty_handed(chart: Chart) -> Iterator[str]:
+    """An internal trigger brings nothing along: what a call carried is gone by then."""
+    raised = {spec.trigger for spec in chart.effects.values() if isinstance(spec, Raise)}
+    carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+    for row in chart.transitions:
+        for fact in carried.intersection((*row.when, *row.unless)):
+            for trigger in (raised - set(chart.external)).intersection(row.trigger):
+                yield (
+                    f"{row.name}: reads {fact!r}, which the internal trigger {trigger!r} never "
+                    "carries"
+                )
+
+
+def _unanswered_errors(chart: Chart) -> Iterator[str]:
+    """A call that fails must be told why: by the row, or by the error that the trigger brings."""
+    asks = [spec for spec in chart.effects.values() if isinstance(spec, Ask)]
+    failing = {t for ask in asks for t in (ask.failure, ask.refusal, ask.rejection) if t}
+    for row in chart.transitions:
+        if row.error is not None:
+            continue
+        for effect in row.effects:
+            spec = chart.effects[effect]
+            brought = isinstance(spec, Fail) and {*failing, *chart.events}.issuperset(row.trigger)
+            if isinstance(spec, Refuse) or (isinstance(spec, Fail) and not brought):
+                yield f"{row.name}: {effect!r} fails calls, and there is no error to tell them"
+
+
 def _loose_ends(chart: Chart) -> Iterator[str]:
     used = {effect for row in chart.transitions for effect in row.effects}
-    made = set(chart.external)
-    for effect, spec in chart.effects.items():
+    made = {*chart.external, *(t for spec in chart.effects.values() for t in _produced(spec))}
+    for effect in chart.effects:
         if effect not in used:
             yield f"effect {effect!r} is used by no transition"
-        if isinstance(spec, Ask):
-            made.update(spec.outcomes)
-        elif isinstance(spec, Arm):
-            made.add(spec.expiry)
-        elif isinstance(spec, Raise):
-            made.add(spec.trigger)
     for trigger in chart.triggers:
         if trigger not in made:
             yield f"trigger {trigger!r} is neither external nor the outcome of an effect"
@@ -201,3 +233,24 @@ def _loose_ends(chart: Chart) -> Iterator[str]:
                 yield f"{trigger} in {phase} is both handled and ignored"
             if not handled and (phase, trigger) not in ignored:
                 yield f"{trigger} in {phase} is neither handled, refused nor ignored on purpose"
+
+
+def _late_rows(chart: Chart) -> Iterator[str]:
+    """Whatever comes too late has one row, in each phase, with no other condition."""
+    if chart.late is None:
+        return
+    for row in chart.transitions:
+        if chart.late in row.when and (row.when, row.unless) != ((chart.late,), ()):
+            yield f"{row.name}: a late outcome is late whatever else holds; drop the other facts"
+        if chart.late in row.unless:
+            yield f"{row.name}: what is late never gets here; drop {chart.late!r}"
+    for phase in chart.phases:
+        for trigger in chart.triggers:
+            rows = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
+            if trigger in chart.superseding and len(rows) != 1:
+                yield (
+                    f"{trigger} in {phase} has {len(rows)} rows for an outcome that comes too "
+                    "late; it needs exactly one"
+                )
+            if rows and trigger not in chart.superseding:
+                yield f"{rows[0].name}: {trigger} is never late, only outcomes and lane events are"

@@ -17,8 +17,12 @@ The reasoning that the rows share:
   (`REFUSE`); a slot is settled or failed by whatever ends what it waits for. Failing a slot in
   which nobody waits does nothing.
 - *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What
-  boot, shutdown, destroy or a lost link superseded comes in as `LATE`, and one row, the last of
-  this file, disposes of it. Every other outcome row says `unless LATE`.
+  boot, shutdown, destroy or a lost link superseded is `LATE`, and goes to the one row for it, the
+  last of this file, before any other row is asked.
+- *The session and the link end as wholes.* A row that clears `BOOTED` ends the session, one that
+  leads from a phase with a link to one without ends the link; what must then be cleared, forgotten
+  and told is said once, in `COMPOSITES`, and written out into every such row: the entry before the
+  row's own effects, the exit after them, before the timers and internal triggers that it starts.
 - *Connecting is one loop*, for a boot, a lost link and a probe alike: `RETRYING` (the timer runs),
   then `FETCHING` if a token is wanted, then the dial. Everybody who wants to connect starts the
   timer; only its expiry dials. So dials keep their distance whatever causes them, and there is
@@ -41,7 +45,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from ..chart.model import Ask, Chart, Ignored, Transition
+from ..chart.composites import written_out
+from ..chart.model import Ask, Chart, Composite, Ignored, Transition
 from . import refusals as R
 from .effects import EFFECTS
 from .facts import FACTS
@@ -50,6 +55,7 @@ from .names import Fact as F
 from .names import Lane, Register
 from .names import Phase as P
 from .names import Trigger as T
+from .semantics import SEMANTICS
 
 Assignment: TypeAlias = Mapping[str, str | None]
 
@@ -65,47 +71,63 @@ UNDESTROYED: Final = tuple(phase for phase in P if phase is not P.DESTROYED)
 BOOTABLE: Final = tuple(phase for phase in UNDESTROYED if phase is not P.NOT_INITIALIZED)
 ENDED: Final = (P.SHUTDOWN, P.DESTROYED)
 
-# --- facts and effects that go together -----------------------------------------------------------
+# --- parts of the lifecycle with a beginning and an end -------------------------------------------
 
 LINK_FACTS: Final = (F.FETCHING, F.TOKEN_FRESH, F.RENEWING, F.SENDING)
-SESSION_FACTS: Final = (F.BOOTED, F.IDENTIFYING, F.UNRESOLVED, F.RETRYING, F.TOKEN_WANTED, *LINK_FACTS)
-IDENTIFY_FACTS: Final = (F.IDENTIFYING, F.UNRESOLVED, F.FETCHING, F.TOKEN_FRESH)
 NOBODY: Final[Assignment] = {Register.USER: None, Register.TARGET: None}
+
+COMPOSITES: Final = (
+    Composite(
+        name="session", doc="from the boot that was accepted to its failure or its end",
+        fact=F.BOOTED, assigns=NOBODY,
+        clears=(F.BOOTED, F.IDENTIFYING, F.UNRESOLVED, F.RETRYING, F.TOKEN_WANTED),
+        exit=(E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.FORGET),
+    ),
+    Composite(
+        name="link", doc="while a link is open", phases=ONLINE, within="session",
+        clears=LINK_FACTS,
+        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED),
+        exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.TELL_LOST),
+    ),
+    Composite(name="live", doc="somebody is live, with a link or without", phases=LIVE),
+)
+
+# --- facts and effects that go together -----------------------------------------------------------
+
+IDENTIFY_FACTS: Final = (F.IDENTIFYING, F.UNRESOLVED, F.FETCHING, F.TOKEN_FRESH)
 NO_TARGET: Final[Assignment] = {Register.TARGET: None}
 TARGET_IS_USER: Final[Assignment] = {Register.USER: Register.TARGET, Register.TARGET: None}
 
-SESSION_IS_OVER: Final = (E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.FORGET)
-ENDED_BY_BACKEND: Final = (E.TELL_ERROR, *SESSION_IS_OVER, E.CLEAN)
-LINK_IS_GONE: Final = (E.CUT, E.RESTORE, E.DISARM_LINK, E.TELL_LOST)
-RECONNECT: Final = (*LINK_IS_GONE, E.ARM_RETRY, E.ARM_GIVE_UP)
-LINK_IS_UP: Final = (E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED)
-IDENTIFY_ENDS: Final = (E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.FORGET_TARGET)
+IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY)
+IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.FORGET_TARGET)
 
 LOADING: Final = (
     Transition(
-        name="load.begin", group="loading", trigger=T.LOAD, sources=P.NOT_INITIALIZED, target=P.LOADING,
-        effects=(E.JOIN_LOAD, E.CHECK_ADAPTERS),
+        name="load.begin", group="loading", trigger=T.LOAD, sources=P.NOT_INITIALIZED,
+        target=P.LOADING, effects=(E.JOIN_LOAD, E.CHECK_ADAPTERS),
     ),
-    Transition(name="load.join", group="loading", trigger=T.LOAD, sources=P.LOADING, effects=E.JOIN_LOAD),
+    Transition(
+        name="load.join", group="loading", trigger=T.LOAD, sources=P.LOADING, effects=E.JOIN_LOAD,
+    ),
     Transition(
         name="load.done_already", group="loading", trigger=T.LOAD,
         sources=(P.READY, P.BOOTING, *LIVE, P.SHUTDOWN), effects=E.DONE,
     ),
     Transition(
         name="load.done", group="loading", trigger=T.LOADED, sources=P.LOADING, target=P.READY,
-        unless=F.LATE, effects=(E.SETTLE_LOAD, E.PROCEED),
+        effects=(E.SETTLE_LOAD, E.PROCEED),
     ),
     Transition(
-        name="load.failed", group="loading", trigger=T.LOAD_FAILED, sources=P.LOADING, target=P.NOT_INITIALIZED,
-        unless=F.LATE, clears=SESSION_FACTS, assigns=NOBODY, effects=(E.FAIL_LOAD, *SESSION_IS_OVER), reason="load_failed",
+        name="load.failed", group="loading", trigger=T.LOAD_FAILED, sources=P.LOADING,
+        target=P.NOT_INITIALIZED, clears=F.BOOTED, effects=E.FAIL_LOAD, reason="load_failed",
     ),
 )
 
 BOOTING: Final = (
     # The call, phase by phase.
     Transition(
-        name="boot.load_first", group="booting", trigger=T.BOOT, sources=P.NOT_INITIALIZED, target=P.LOADING,
-        sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
+        name="boot.load_first", group="booting", trigger=T.BOOT, sources=P.NOT_INITIALIZED,
+        target=P.LOADING, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
         effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CHECK_ADAPTERS),
     ),
     Transition(
@@ -114,42 +136,46 @@ BOOTING: Final = (
         effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
     ),
     Transition(
-        name="boot.begin", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN), target=P.BOOTING,
-        unless=(F.BOOTED, F.OWED, F.WRITING), sets=(F.BOOTED, F.WRITING), clears=F.PARTING,
-        assigns={Register.USER: Register.NAMED},
+        name="boot.begin", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN),
+        target=P.BOOTING, unless=(F.BOOTED, F.OWED, F.WRITING), sets=(F.BOOTED, F.WRITING),
+        clears=F.PARTING, assigns={Register.USER: Register.NAMED},
         effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.READ_VISITOR),
     ),
     # a boot that failed early left its read of the visitor under way: it serves this one
     Transition(
-        name="boot.begin_while_reading", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN), target=P.BOOTING,
-        when=F.WRITING, unless=(F.BOOTED, F.OWED), sets=F.BOOTED, clears=F.PARTING,
-        assigns={Register.USER: Register.NAMED},
+        name="boot.begin_while_reading", group="booting", trigger=T.BOOT,
+        sources=(P.READY, P.SHUTDOWN), target=P.BOOTING, when=F.WRITING, unless=(F.BOOTED, F.OWED),
+        sets=F.BOOTED, clears=F.PARTING, assigns={Register.USER: Register.NAMED},
         effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
     ),
     Transition(
-        name="boot.clear_first", group="booting", trigger=T.BOOT, sources=P.SHUTDOWN,
-        when=F.OWED, unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
+        name="boot.clear_first", group="booting", trigger=T.BOOT, sources=P.SHUTDOWN, when=F.OWED,
+        unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
         effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CLEAN),
     ),
     Transition(
-        name="boot.join", group="booting", trigger=T.BOOT, sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING),
-        when=(F.BOOTED, F.SAME_USER), effects=(E.JOIN_BOOT, E.ADOPT),
+        name="boot.join", group="booting", trigger=T.BOOT,
+        sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING), when=(F.BOOTED, F.SAME_USER),
+        effects=(E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
-        name="boot.refuse_other", group="booting", trigger=T.BOOT, sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING),
-        when=F.BOOTED, unless=F.SAME_USER, effects=E.REFUSE, error=R.OTHER_BOOT,
+        name="boot.refuse_other", group="booting", trigger=T.BOOT,
+        sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING), when=F.BOOTED, unless=F.SAME_USER,
+        effects=E.REFUSE, error=R.OTHER_BOOT,
     ),
     Transition(
-        name="boot.live_already", group="booting", trigger=T.BOOT, sources=(*ONLINE, P.RECONNECTING),
-        when=F.SAME_USER, effects=(E.ADOPT, E.DONE, E.PROCEED),
+        name="boot.live_already", group="booting", trigger=T.BOOT,
+        sources=(*ONLINE, P.RECONNECTING), when=F.SAME_USER, effects=(E.ADOPT, E.DONE, E.PROCEED),
     ),
     Transition(
-        name="boot.try_at_once", group="booting", trigger=T.BOOT, sources=P.DISCONNECTED, target=P.RECONNECTING,
-        when=(F.SAME_USER, F.RETRYING), effects=(E.ADOPT, E.DONE, E.ARM_DIAL, E.ARM_GIVE_UP), reason="boot",
+        name="boot.try_at_once", group="booting", trigger=T.BOOT, sources=P.DISCONNECTED,
+        target=P.RECONNECTING, when=(F.SAME_USER, F.RETRYING),
+        effects=(E.ADOPT, E.DONE, E.ARM_DIAL, E.ARM_GIVE_UP), reason="boot",
     ),
     Transition(
-        name="boot.trying_already", group="booting", trigger=T.BOOT, sources=P.DISCONNECTED, target=P.RECONNECTING,
-        when=F.SAME_USER, unless=F.RETRYING, effects=(E.ADOPT, E.DONE, E.ARM_GIVE_UP), reason="boot",
+        name="boot.trying_already", group="booting", trigger=T.BOOT, sources=P.DISCONNECTED,
+        target=P.RECONNECTING, when=F.SAME_USER, unless=F.RETRYING,
+        effects=(E.ADOPT, E.DONE, E.ARM_GIVE_UP), reason="boot",
     ),
     Transition(
         name="boot.refuse_visitor_is_live", group="booting", trigger=T.BOOT, sources=LIVE,
@@ -161,102 +187,105 @@ BOOTING: Final = (
     ),
     # A boot that waited for the load or for the clear goes on.
     Transition(
-        name="boot.go_on", group="booting", trigger=T.PROCEED, sources=(P.READY, P.SHUTDOWN), target=P.BOOTING,
-        when=F.BOOTED, unless=(F.OWED, F.PARTING), sets=F.WRITING,
+        name="boot.go_on", group="booting", trigger=T.PROCEED, sources=(P.READY, P.SHUTDOWN),
+        target=P.BOOTING, when=F.BOOTED, unless=(F.OWED, F.PARTING), sets=F.WRITING,
         effects=(E.SETTLE_SHUTDOWN, E.SETTLE_CLEAR, E.READ_VISITOR),
     ),
     Transition(
-        name="boot.go_on_while_parting", group="booting", trigger=T.PROCEED, sources=P.SHUTDOWN, target=P.BOOTING,
-        when=(F.BOOTED, F.PARTING), unless=F.OWED, sets=F.WRITING, clears=F.PARTING,
-        effects=(E.DETACH, E.READ_VISITOR),
+        name="boot.go_on_while_parting", group="booting", trigger=T.PROCEED, sources=P.SHUTDOWN,
+        target=P.BOOTING, when=(F.BOOTED, F.PARTING), unless=F.OWED, sets=F.WRITING,
+        clears=F.PARTING, effects=(E.DETACH, E.READ_VISITOR),
     ),
     # The visitor is known: connect.
     Transition(
         name="boot.visitor_known", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
-        unless=(F.PROVIDER, F.BEYOND, F.LATE), clears=F.WRITING, sets=F.RETRYING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
-    ),
-    Transition(
-        name="boot.visitor_known_token_wanted", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
-        when=F.PROVIDER, unless=(F.BEYOND, F.LATE), clears=F.WRITING, sets=(F.RETRYING, F.TOKEN_WANTED),
+        unless=(F.PROVIDER, F.BEYOND), sets=F.RETRYING, clears=F.WRITING,
         effects=(E.KEEP_VISITOR, E.ARM_DIAL),
     ),
     Transition(
-        name="boot.not_in_time", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING, target=P.READY,
-        when=F.BEYOND, unless=F.LATE, clears=(F.WRITING, *SESSION_FACTS), assigns=NOBODY,
-        effects=SESSION_IS_OVER, error=R.NOT_IN_TIME, reason="boot_failed",
+        name="boot.visitor_known_token_wanted", group="booting", trigger=T.VISITOR_READ,
+        sources=P.BOOTING, when=F.PROVIDER, unless=F.BEYOND, sets=(F.RETRYING, F.TOKEN_WANTED),
+        clears=F.WRITING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
     ),
     Transition(
-        name="boot.visitor_unknown", group="booting", trigger=T.VISITOR_FAILED, sources=P.BOOTING, target=P.READY,
-        unless=F.LATE, clears=(F.WRITING, *SESSION_FACTS), assigns=NOBODY, effects=SESSION_IS_OVER, reason="boot_failed",
+        name="boot.not_in_time", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
+        target=P.READY, when=F.BEYOND, clears=(F.WRITING, F.BOOTED), error=R.NOT_IN_TIME,
+        reason="boot_failed",
     ),
     Transition(
-        name="boot.visitor_unused", group="booting", trigger=(T.VISITOR_READ, T.VISITOR_FAILED), sources=P.READY,
-        unless=F.LATE, clears=F.WRITING,
+        name="boot.visitor_unknown", group="booting", trigger=T.VISITOR_FAILED, sources=P.BOOTING,
+        target=P.READY, clears=(F.WRITING, F.BOOTED), reason="boot_failed",
+    ),
+    Transition(
+        name="boot.visitor_unused", group="booting", trigger=(T.VISITOR_READ, T.VISITOR_FAILED),
+        sources=P.READY, clears=F.WRITING,
     ),
     # The backend has answered.
     Transition(
-        name="boot.live_as_visitor", group="booting", trigger=T.LINK_UP, sources=P.BOOTING, target=P.ANONYMOUS,
-        when=F.SAME_USER, unless=(F.SIGNED_IN, F.LATE),
-        effects=(*LINK_IS_UP, E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
+        name="boot.live_as_visitor", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
+        target=P.ANONYMOUS, when=F.SAME_USER, unless=F.SIGNED_IN,
+        effects=(E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
     ),
     Transition(
-        name="boot.live_as_user", group="booting", trigger=T.LINK_UP, sources=P.BOOTING, target=P.AUTHENTICATED,
-        when=(F.SAME_USER, F.SIGNED_IN), unless=F.LATE, clears=F.TOKEN_FRESH,
-        effects=(*LINK_IS_UP, E.ACCEPT_TOKEN, E.ARM_RENEW, E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
+        name="boot.live_as_user", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
+        target=P.AUTHENTICATED, when=(F.SAME_USER, F.SIGNED_IN), clears=F.TOKEN_FRESH,
+        effects=(
+            E.ACCEPT_TOKEN, E.ARM_RENEW, E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED,
+        ),
     ),
     Transition(
-        name="boot.answered_as_another", group="booting", trigger=T.LINK_UP, sources=P.BOOTING, target=P.READY,
-        unless=(F.SAME_USER, F.LATE), clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.DISPOSE, *SESSION_IS_OVER), error=R.WRONG_USER, reason="boot_failed",
+        name="boot.answered_as_another", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
+        target=P.READY, unless=F.SAME_USER, clears=F.BOOTED, effects=E.DISPOSE, error=R.WRONG_USER,
+        reason="boot_failed",
     ),
     # No: the boot ends, and nothing but the visitor's id is left behind.
     Transition(
-        name="boot.no_token", group="booting", trigger=(T.TOKEN_REFUSED, T.TOKEN_FAILED), sources=P.BOOTING, target=P.READY,
-        unless=F.LATE, clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, reason="boot_failed",
+        name="boot.no_token", group="booting", trigger=(T.TOKEN_REFUSED, T.TOKEN_FAILED),
+        sources=P.BOOTING, target=P.READY, clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
-        name="boot.rejected", group="booting", trigger=T.DIAL_REJECTED, sources=P.BOOTING, target=P.READY,
-        unless=F.LATE, clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, reason="boot_failed",
+        name="boot.rejected", group="booting", trigger=T.DIAL_REJECTED, sources=P.BOOTING,
+        target=P.READY, clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
-        name="boot.refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING, target=P.READY,
-        unless=(F.PROVIDER, F.LATE), clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, reason="boot_failed",
+        name="boot.refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
+        target=P.READY, unless=F.PROVIDER, clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
-        name="boot.fresh_token_refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING, target=P.READY,
-        when=(F.PROVIDER, F.TOKEN_FRESH), unless=F.LATE, clears=SESSION_FACTS, assigns=NOBODY,
-        effects=SESSION_IS_OVER, reason="boot_failed",
+        name="boot.fresh_token_refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
+        target=P.READY, when=(F.PROVIDER, F.TOKEN_FRESH), clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
-        name="boot.rate_limited", group="booting", trigger=T.DIAL_FAILED, sources=P.BOOTING, target=P.READY,
-        when=F.BEYOND, unless=F.LATE, clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.COUNT_FAILURE, *SESSION_IS_OVER), reason="boot_failed",
+        name="boot.rate_limited", group="booting", trigger=T.DIAL_FAILED, sources=P.BOOTING,
+        target=P.READY, when=F.BEYOND, clears=F.BOOTED, effects=E.COUNT_FAILURE,
+        reason="boot_failed",
     ),
     # Not now: try again until the time is over.
     Transition(
         name="boot.old_token_refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
-        when=F.PROVIDER, unless=(F.TOKEN_FRESH, F.LATE), sets=(F.RETRYING, F.TOKEN_WANTED),
+        when=F.PROVIDER, unless=F.TOKEN_FRESH, sets=(F.RETRYING, F.TOKEN_WANTED),
         effects=(E.SPEND_TOKEN, E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
         name="boot.retry", group="booting", trigger=T.DIAL_FAILED, sources=P.BOOTING,
-        unless=(F.BEYOND, F.LATE), sets=F.RETRYING, clears=F.TOKEN_FRESH, effects=(E.COUNT_FAILURE, E.ARM_RETRY),
+        unless=F.BEYOND, sets=F.RETRYING, clears=F.TOKEN_FRESH,
+        effects=(E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="boot.timed_out", group="booting", trigger=T.BOOT_TIMEOUT, sources=P.BOOTING, target=P.READY,
-        clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, error=R.BOOT_TIMED_OUT, reason="boot_failed",
+        name="boot.timed_out", group="booting", trigger=T.BOOT_TIMEOUT, sources=P.BOOTING,
+        target=P.READY, clears=F.BOOTED, error=R.BOOT_TIMED_OUT, reason="boot_failed",
     ),
     Transition(
-        name="boot.timed_out_waiting", group="booting", trigger=T.BOOT_TIMEOUT, sources=(P.LOADING, P.SHUTDOWN),
-        when=F.BOOTED, clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, error=R.BOOT_TIMED_OUT,
+        name="boot.timed_out_waiting", group="booting", trigger=T.BOOT_TIMEOUT,
+        sources=(P.LOADING, P.SHUTDOWN), when=F.BOOTED, clears=F.BOOTED, error=R.BOOT_TIMED_OUT,
     ),
     Transition(
-        name="boot.abandoned", group="booting", trigger=T.ABANDON_BOOT, sources=P.BOOTING, target=P.READY,
-        clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, error=R.BOOT_ABANDONED, reason="boot_abandoned",
+        name="boot.abandoned", group="booting", trigger=T.ABANDON_BOOT, sources=P.BOOTING,
+        target=P.READY, clears=F.BOOTED, error=R.BOOT_ABANDONED, reason="boot_abandoned",
     ),
     Transition(
-        name="boot.abandoned_waiting", group="booting", trigger=T.ABANDON_BOOT, sources=(P.LOADING, P.SHUTDOWN),
-        when=F.BOOTED, clears=SESSION_FACTS, assigns=NOBODY, effects=SESSION_IS_OVER, error=R.BOOT_ABANDONED,
+        name="boot.abandoned_waiting", group="booting", trigger=T.ABANDON_BOOT,
+        sources=(P.LOADING, P.SHUTDOWN), when=F.BOOTED, clears=F.BOOTED, error=R.BOOT_ABANDONED,
     ),
 )
 
@@ -265,7 +294,8 @@ IDENTIFYING: Final = (
     # it is done or refused.
     Transition(
         name="identify.begin", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
-        when=F.BOOTED, unless=(F.SIGNED_IN, F.TARGETED), sets=F.IDENTIFYING, assigns={Register.TARGET: Register.NAMED},
+        when=F.BOOTED, unless=(F.SIGNED_IN, F.TARGETED), sets=F.IDENTIFYING,
+        assigns={Register.TARGET: Register.NAMED},
         effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY, E.PROCEED),
     ),
     Transition(
@@ -276,101 +306,114 @@ IDENTIFYING: Final = (
     # an earlier one was given up after it had left: whoever asks again waits for what became of it
     Transition(
         name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
-        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING), sets=F.IDENTIFYING,
-        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY),
+        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING),
+        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY),
     ),
     Transition(
-        name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
-        when=(F.BOOTED, F.TARGETED), unless=(F.SIGNED_IN, F.SAME_TARGET), effects=E.REFUSE, error=R.OTHER_TARGET,
+        name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY,
+        sources=BOOTABLE, when=(F.BOOTED, F.TARGETED), unless=(F.SIGNED_IN, F.SAME_TARGET),
+        effects=E.REFUSE, error=R.OTHER_TARGET,
     ),
     Transition(
         name="identify.join_boot", group="identifying", trigger=T.IDENTIFY,
-        sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING), when=(F.BOOTED, F.SIGNED_IN, F.SAME_USER),
-        effects=(E.JOIN_BOOT, E.ADOPT),
+        sources=(P.LOADING, P.READY, P.SHUTDOWN, P.BOOTING),
+        when=(F.BOOTED, F.SIGNED_IN, F.SAME_USER), effects=(E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
         name="identify.signed_in_already", group="identifying", trigger=T.IDENTIFY, sources=LIVE,
         when=(F.BOOTED, F.SIGNED_IN, F.SAME_USER), effects=(E.ADOPT, E.DONE, E.PROCEED),
     ),
     Transition(
-        name="identify.refuse_other_user", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
-        when=(F.BOOTED, F.SIGNED_IN), unless=F.SAME_USER, effects=E.REFUSE, error=R.USER_IS_LIVE,
+        name="identify.refuse_other_user", group="identifying", trigger=T.IDENTIFY,
+        sources=BOOTABLE, when=(F.BOOTED, F.SIGNED_IN), unless=F.SAME_USER, effects=E.REFUSE,
+        error=R.USER_IS_LIVE,
     ),
     # The visitor is live: fetch a token, then ask. An update that is out goes first, so that it
     # stays the visitor's.
     Transition(
         name="identify.fetch_token", group="identifying", trigger=T.PROCEED, sources=P.ANONYMOUS,
-        when=(F.TARGETED, F.IDENTIFYING, F.TARGET_PROVIDER), unless=(F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.FETCHING,
-        effects=E.FETCH_TARGET_TOKEN,
+        when=(F.TARGETED, F.IDENTIFYING, F.TARGET_PROVIDER),
+        unless=(F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.FETCHING, effects=E.FETCH_TARGET_TOKEN,
     ),
     Transition(
-        name="identify.send_without_token", group="identifying", trigger=T.PROCEED, sources=P.ANONYMOUS,
-        when=(F.TARGETED, F.IDENTIFYING), unless=(F.TARGET_PROVIDER, F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.UNRESOLVED,
+        name="identify.send_without_token", group="identifying", trigger=T.PROCEED,
+        sources=P.ANONYMOUS, when=(F.TARGETED, F.IDENTIFYING),
+        unless=(F.TARGET_PROVIDER, F.UNRESOLVED, F.FETCHING, F.SENDING), sets=F.UNRESOLVED,
         effects=E.SEND_IDENTIFY,
     ),
     Transition(
         name="identify.send", group="identifying", trigger=T.TOKEN_ARRIVED, sources=P.ANONYMOUS,
-        unless=F.LATE, clears=F.FETCHING, sets=(F.UNRESOLVED, F.TOKEN_FRESH), effects=(E.KEEP_TOKEN, E.SEND_IDENTIFY),
+        sets=(F.UNRESOLVED, F.TOKEN_FRESH), clears=F.FETCHING,
+        effects=(E.KEEP_TOKEN, E.SEND_IDENTIFY),
     ),
     Transition(
-        name="identify.no_token", group="identifying", trigger=(T.TOKEN_REFUSED, T.TOKEN_FAILED), sources=P.ANONYMOUS,
-        unless=F.LATE, clears=IDENTIFY_FACTS, assigns=NO_TARGET, effects=(*IDENTIFY_ENDS, E.PROCEED),
+        name="identify.no_token", group="identifying", trigger=(T.TOKEN_REFUSED, T.TOKEN_FAILED),
+        sources=P.ANONYMOUS, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.PROCEED),
     ),
     # The answer.
     Transition(
-        name="identify.merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS, target=P.AUTHENTICATED,
-        when=(F.SAME_TARGET, F.MERGED), unless=F.LATE, clears=IDENTIFY_FACTS, sets=F.WRITING, assigns=TARGET_IS_USER,
-        effects=(E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
+        name="identify.merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
+        target=P.AUTHENTICATED, when=(F.SAME_TARGET, F.MERGED), sets=F.WRITING,
+        clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
+        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
     Transition(
-        name="identify.not_merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS, target=P.AUTHENTICATED,
-        when=F.SAME_TARGET, unless=(F.MERGED, F.LATE), clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
-        effects=(E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY, E.ARM_RENEW, E.PROCEED),
+        name="identify.not_merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
+        target=P.AUTHENTICATED, when=F.SAME_TARGET, unless=F.MERGED, clears=IDENTIFY_FACTS,
+        assigns=TARGET_IS_USER,
+        effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
     Transition(
-        name="identify.answered_as_another", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS, target=P.SHUTDOWN,
-        unless=(F.SAME_TARGET, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, error=R.WRONG_USER, reason="wrong_user",
+        name="identify.answered_as_another", group="identifying", trigger=T.IDENTIFIED,
+        sources=P.ANONYMOUS, target=P.SHUTDOWN, unless=F.SAME_TARGET, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_ERROR, E.CLEAN), error=R.WRONG_USER, reason="wrong_user",
     ),
     Transition(
-        name="identify.refused", group="identifying", trigger=T.IDENTIFY_REFUSED, sources=P.ANONYMOUS,
-        unless=F.LATE, clears=IDENTIFY_FACTS, assigns=NO_TARGET, effects=(*IDENTIFY_ENDS, E.PROCEED),
+        name="identify.refused", group="identifying", trigger=T.IDENTIFY_REFUSED,
+        sources=P.ANONYMOUS, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.PROCEED),
     ),
     Transition(
-        name="identify.rate_limited", group="identifying", trigger=T.IDENTIFY_FAILED, sources=P.ANONYMOUS,
-        when=F.BEYOND, unless=F.LATE, clears=IDENTIFY_FACTS, assigns=NO_TARGET, effects=(*IDENTIFY_ENDS, E.PROCEED),
+        name="identify.rate_limited", group="identifying", trigger=T.IDENTIFY_FAILED,
+        sources=P.ANONYMOUS, when=F.BEYOND, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.PROCEED),
     ),
     # The reply is lost, or nobody waits for it any more: a reopened link learns what became of it.
     Transition(
-        name="identify.reply_lost", group="identifying", trigger=T.IDENTIFY_FAILED, sources=P.ANONYMOUS, target=P.RECONNECTING,
-        unless=(F.BEYOND, F.LATE), clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="reply_lost",
+        name="identify.reply_lost", group="identifying", trigger=T.IDENTIFY_FAILED,
+        sources=P.ANONYMOUS, target=P.RECONNECTING, unless=F.BEYOND, sets=F.RETRYING,
+        effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="reply_lost",
     ),
     Transition(
-        name="identify.given_up_after_sending", group="identifying", trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
-        sources=P.ANONYMOUS, target=P.RECONNECTING, when=(F.IDENTIFYING, F.UNRESOLVED),
-        clears=(F.IDENTIFYING, *LINK_FACTS), sets=F.RETRYING,
-        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD, *RECONNECT), error=R.IDENTIFY_TIMED_OUT,
-        reason="outcome_unknown",
+        name="identify.given_up_after_sending", group="identifying",
+        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=P.ANONYMOUS,
+        target=P.RECONNECTING, when=(F.IDENTIFYING, F.UNRESOLVED), sets=F.RETRYING,
+        clears=F.IDENTIFYING,
+        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD, E.ARM_RETRY, E.ARM_GIVE_UP),
+        error=R.IDENTIFY_TIMED_OUT, reason="outcome_unknown",
     ),
     Transition(
-        name="identify.given_up_offline", group="identifying", trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
-        sources=OFFLINE, when=(F.IDENTIFYING, F.UNRESOLVED), clears=F.IDENTIFYING,
+        name="identify.given_up_offline", group="identifying",
+        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=OFFLINE,
+        when=(F.IDENTIFYING, F.UNRESOLVED), clears=F.IDENTIFYING,
         effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD), error=R.IDENTIFY_TIMED_OUT,
     ),
     Transition(
-        name="identify.given_up_before_sending", group="identifying", trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
-        sources=(P.LOADING, P.SHUTDOWN, P.BOOTING, P.ANONYMOUS, *OFFLINE), when=F.IDENTIFYING, unless=F.UNRESOLVED,
-        clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
-        effects=(*IDENTIFY_ENDS, E.ABANDON_TOKEN, E.PROCEED), error=R.IDENTIFY_TIMED_OUT,
+        name="identify.given_up_before_sending", group="identifying",
+        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
+        sources=(P.LOADING, P.SHUTDOWN, P.BOOTING, P.ANONYMOUS, *OFFLINE), when=F.IDENTIFYING,
+        unless=F.UNRESOLVED, clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.PROCEED), error=R.IDENTIFY_TIMED_OUT,
     ),
 )
 
 UPDATING: Final = (
     Transition(
-        name="update.record", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
-        when=F.BOOTED, unless=(F.NAMED, F.TARGETED), effects=(E.RECORD, E.DONE, E.PROCEED),
+        name="update.record", group="updating", trigger=T.UPDATE, sources=BOOTABLE, when=F.BOOTED,
+        unless=(F.NAMED, F.TARGETED), effects=(E.RECORD, E.DONE, E.PROCEED),
     ),
     Transition(
         name="update.record_named", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
@@ -382,78 +425,91 @@ UPDATING: Final = (
     ),
     Transition(
         name="update.hold_named", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
-        when=(F.BOOTED, F.TARGETED, F.NAMED, F.SAME_TARGET), unless=F.SAME_USER, effects=(E.HOLD, E.DONE),
+        when=(F.BOOTED, F.TARGETED, F.NAMED, F.SAME_TARGET), unless=F.SAME_USER,
+        effects=(E.HOLD, E.DONE),
     ),
     Transition(
         name="update.refuse_other_user", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
-        when=(F.BOOTED, F.NAMED, F.SIGNED_IN), unless=(F.SAME_USER, F.TARGETED), effects=E.REFUSE, error=R.USER_IS_LIVE,
+        when=(F.BOOTED, F.NAMED, F.SIGNED_IN), unless=(F.SAME_USER, F.TARGETED), effects=E.REFUSE,
+        error=R.USER_IS_LIVE,
     ),
     Transition(
         name="update.refuse_visitor", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
-        when=(F.BOOTED, F.NAMED), unless=(F.SAME_USER, F.TARGETED, F.SIGNED_IN), effects=E.REFUSE, error=R.VISITOR_IS_LIVE,
+        when=(F.BOOTED, F.NAMED), unless=(F.SAME_USER, F.TARGETED, F.SIGNED_IN), effects=E.REFUSE,
+        error=R.VISITOR_IS_LIVE,
     ),
     Transition(
         name="update.refuse_other_target", group="updating", trigger=T.UPDATE, sources=BOOTABLE,
-        when=(F.BOOTED, F.NAMED, F.TARGETED), unless=(F.SAME_USER, F.SAME_TARGET), effects=E.REFUSE, error=R.OTHER_TARGET,
+        when=(F.BOOTED, F.NAMED, F.TARGETED), unless=(F.SAME_USER, F.SAME_TARGET), effects=E.REFUSE,
+        error=R.OTHER_TARGET,
     ),
     # What is recorded leaves when the session is live, one request at a time, and never while an
     # identify is not settled: what was recorded before it travels with it.
     Transition(
-        name="update.schedule", group="updating", trigger=T.PROCEED, sources=ONLINE,
-        when=F.PENDING, unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), effects=E.ARM_UPDATE,
+        name="update.schedule", group="updating", trigger=T.PROCEED, sources=ONLINE, when=F.PENDING,
+        unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), effects=E.ARM_UPDATE,
     ),
     Transition(
-        name="update.send", group="updating", trigger=T.UPDATE_DUE, sources=ONLINE,
-        when=F.PENDING, unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), sets=F.SENDING, effects=E.SEND_UPDATE,
+        name="update.send", group="updating", trigger=T.UPDATE_DUE, sources=ONLINE, when=F.PENDING,
+        unless=(F.SENDING, F.TARGETED, F.TOKEN_WANTED), sets=F.SENDING, effects=E.SEND_UPDATE,
     ),
     Transition(
-        name="update.sent", group="updating", trigger=T.UPDATED, sources=ONLINE,
-        unless=F.LATE, clears=F.SENDING, effects=(E.ACKNOWLEDGE, E.PROCEED),
+        name="update.sent", group="updating", trigger=T.UPDATED, sources=ONLINE, clears=F.SENDING,
+        effects=(E.ACKNOWLEDGE, E.PROCEED),
     ),
     Transition(
         name="update.refused", group="updating", trigger=T.UPDATE_REFUSED, sources=ONLINE,
-        unless=F.LATE, clears=F.SENDING, effects=(E.DROP_SENT, E.PROCEED),
+        clears=F.SENDING, effects=(E.DROP_SENT, E.PROCEED),
     ),
     Transition(
-        name="update.visitor_unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.ANONYMOUS,
-        target=P.RECONNECTING, unless=F.LATE, clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="expired",
+        name="update.visitor_unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
+        effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
-    Transition(  # the token has expired and nobody said so: renew it, and send again afterwards
-        name="update.unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING, F.LATE), clears=F.SENDING, sets=F.TOKEN_WANTED,
+    # the token has expired and nobody said so: renew it, and send again afterwards
+    Transition(
+        name="update.unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING),
+        sets=F.TOKEN_WANTED, clears=F.SENDING,
         effects=(E.RESTORE, E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
     ),
     Transition(
-        name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, clears=F.SENDING, sets=F.TOKEN_WANTED, effects=(E.RESTORE, E.DROP_TOKEN),
+        name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), sets=F.TOKEN_WANTED,
+        clears=F.SENDING, effects=(E.RESTORE, E.DROP_TOKEN),
     ),
     # it may have been the token before this one: send again once this one is accepted, or was not
     Transition(
-        name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.RENEWING), unless=(F.FETCHING, F.LATE), clears=F.SENDING, effects=E.RESTORE,
+        name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.RENEWING), unless=F.FETCHING, clears=F.SENDING,
+        effects=E.RESTORE,
     ),
     Transition(
-        name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED, sources=P.AUTHENTICATED,
-        target=P.SHUTDOWN, unless=(F.PROVIDER, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=(E.TELL_EXPIRED, *ENDED_BY_BACKEND), error=R.EXPIRED, reason="auth_refused",
+        name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
     ),
     Transition(
         name="update.failed", group="updating", trigger=T.UPDATE_FAILED, sources=ONLINE,
-        unless=F.LATE, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
+        clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
     ),
 )
 
 MESSAGING: Final = (
-    Transition(name="use.link", group="messaging", trigger=T.USE, sources=ONLINE, when=F.BOOTED, effects=E.USE_LINK),
+    Transition(
+        name="use.link", group="messaging", trigger=T.USE, sources=ONLINE, when=F.BOOTED,
+        effects=E.USE_LINK,
+    ),
     Transition(
         name="use.refuse_no_link", group="messaging", trigger=T.USE,
-        sources=(P.LOADING, P.READY, P.SHUTDOWN, *CONNECTING), when=F.BOOTED, effects=E.REFUSE, error=R.NO_LINK,
+        sources=(P.LOADING, P.READY, P.SHUTDOWN, *CONNECTING), when=F.BOOTED, effects=E.REFUSE,
+        error=R.NO_LINK,
     ),
     Transition(
-        name="use.replied", group="messaging", trigger=T.REPLIED, sources=ONLINE, unless=F.LATE, effects=E.ANSWER,
+        name="use.replied", group="messaging", trigger=T.REPLIED, sources=ONLINE, effects=E.ANSWER,
     ),
     Transition(
-        name="use.message", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE, unless=F.LATE,
+        name="use.message", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
         effects=E.TELL_MESSAGE,
     ),
 )
@@ -461,181 +517,204 @@ MESSAGING: Final = (
 STAYING_CONNECTED: Final = (
     # The one loop of connecting: the timer, then the token if one is wanted, then the dial.
     Transition(
-        name="connect.fetch_token", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
-        when=(F.TOKEN_WANTED, F.SIGNED_IN), clears=F.RETRYING, sets=F.FETCHING, effects=E.FETCH_TOKEN,
+        name="connect.fetch_token", group="staying connected", trigger=T.RETRY_DUE,
+        sources=CONNECTING, when=(F.TOKEN_WANTED, F.SIGNED_IN), sets=F.FETCHING, clears=F.RETRYING,
+        effects=E.FETCH_TOKEN,
     ),
     Transition(
-        name="connect.fetch_target_token", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
-        when=F.TOKEN_WANTED, unless=F.SIGNED_IN, clears=F.RETRYING, sets=F.FETCHING, effects=E.FETCH_TARGET_TOKEN,
+        name="connect.fetch_target_token", group="staying connected", trigger=T.RETRY_DUE,
+        sources=CONNECTING, when=F.TOKEN_WANTED, unless=F.SIGNED_IN, sets=F.FETCHING,
+        clears=F.RETRYING, effects=E.FETCH_TARGET_TOKEN,
     ),
     Transition(
         name="connect.dial", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
         unless=F.TOKEN_WANTED, clears=F.RETRYING, effects=E.DIAL,
     ),
     Transition(
-        name="connect.dial_with_token", group="staying connected", trigger=T.TOKEN_ARRIVED, sources=CONNECTING,
-        unless=F.LATE, clears=(F.FETCHING, F.TOKEN_WANTED), sets=F.TOKEN_FRESH, effects=(E.KEEP_TOKEN, E.DIAL),
+        name="connect.dial_with_token", group="staying connected", trigger=T.TOKEN_ARRIVED,
+        sources=CONNECTING, sets=F.TOKEN_FRESH, clears=(F.FETCHING, F.TOKEN_WANTED),
+        effects=(E.KEEP_TOKEN, E.DIAL),
     ),
     # The link goes away.
     Transition(
-        name="link.lost", group="staying connected", trigger=T.LINK_LOST, sources=ONLINE, target=P.RECONNECTING,
-        unless=F.LATE, clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="link_lost",
+        name="link.lost", group="staying connected", trigger=T.LINK_LOST, sources=ONLINE,
+        target=P.RECONNECTING, sets=F.RETRYING, effects=(E.ARM_RETRY, E.ARM_GIVE_UP),
+        reason="link_lost",
     ),
     Transition(
-        name="link.silent", group="staying connected", trigger=T.SILENCE_DUE, sources=ONLINE, target=P.RECONNECTING,
-        when=F.SILENT, clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="silence",
+        name="link.silent", group="staying connected", trigger=T.SILENCE_DUE, sources=ONLINE,
+        target=P.RECONNECTING, when=F.SILENT, sets=F.RETRYING, effects=(E.ARM_RETRY, E.ARM_GIVE_UP),
+        reason="silence",
     ),
     Transition(
         name="link.heard", group="staying connected", trigger=T.SILENCE_DUE, sources=ONLINE,
         unless=F.SILENT, effects=E.ARM_SILENCE,
     ),
-    Transition(  # a visitor presents no token: a fresh link is all there is to renew
-        name="link.visitor_expired", group="staying connected", trigger=T.TOKEN_EXPIRED, sources=P.ANONYMOUS,
-        target=P.RECONNECTING, unless=F.LATE, clears=LINK_FACTS, sets=F.RETRYING, effects=RECONNECT, reason="expired",
+    # a visitor presents no token: a fresh link is all there is to renew
+    Transition(
+        name="link.visitor_expired", group="staying connected", trigger=T.TOKEN_EXPIRED,
+        sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
+        effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
     Transition(
-        name="link.network_down", group="staying connected", trigger=T.GO_OFFLINE, sources=ONLINE, target=P.DISCONNECTED,
-        clears=LINK_FACTS, sets=F.RETRYING, effects=(*LINK_IS_GONE, E.ARM_PROBE), reason="offline",
+        name="link.network_down", group="staying connected", trigger=T.GO_OFFLINE, sources=ONLINE,
+        target=P.DISCONNECTED, sets=F.RETRYING, effects=E.ARM_PROBE, reason="offline",
     ),
     # Attempts fail.
     Transition(
-        name="link.retry", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED), sources=P.RECONNECTING,
-        unless=F.LATE, clears=(F.FETCHING, F.TOKEN_FRESH), sets=F.RETRYING, effects=(E.COUNT_FAILURE, E.ARM_RETRY),
+        name="link.retry", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED),
+        sources=P.RECONNECTING, sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
+        effects=(E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="link.probe_again", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED), sources=P.DISCONNECTED,
-        unless=F.LATE, clears=(F.FETCHING, F.TOKEN_FRESH), sets=F.RETRYING, effects=(E.COUNT_FAILURE, E.ARM_PROBE),
+        name="link.probe_again", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED),
+        sources=P.DISCONNECTED, sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
+        effects=(E.COUNT_FAILURE, E.ARM_PROBE),
     ),
     Transition(
-        name="link.give_up", group="staying connected", trigger=T.GIVE_UP, sources=P.RECONNECTING, target=P.DISCONNECTED,
-        when=F.RETRYING, effects=E.ARM_PROBE, reason="attempts_spent",
+        name="link.give_up", group="staying connected", trigger=T.GIVE_UP, sources=P.RECONNECTING,
+        target=P.DISCONNECTED, when=F.RETRYING, effects=E.ARM_PROBE, reason="attempts_spent",
     ),
     Transition(
-        name="link.give_up_while_trying", group="staying connected", trigger=T.GIVE_UP, sources=P.RECONNECTING,
-        target=P.DISCONNECTED, unless=F.RETRYING, reason="attempts_spent",
+        name="link.give_up_while_trying", group="staying connected", trigger=T.GIVE_UP,
+        sources=P.RECONNECTING, target=P.DISCONNECTED, unless=F.RETRYING, reason="attempts_spent",
     ),
     # Hints.
     Transition(
-        name="link.network_down_while_trying", group="staying connected", trigger=T.GO_OFFLINE, sources=P.RECONNECTING,
-        target=P.DISCONNECTED, clears=LINK_FACTS, sets=F.RETRYING, effects=(E.CUT, E.DISARM_GIVE_UP, E.ARM_PROBE),
-        reason="offline",
+        name="link.network_down_while_trying", group="staying connected", trigger=T.GO_OFFLINE,
+        sources=P.RECONNECTING, target=P.DISCONNECTED, sets=F.RETRYING, clears=LINK_FACTS,
+        effects=(E.CUT, E.DISARM_GIVE_UP, E.ARM_PROBE), reason="offline",
     ),
     Transition(
-        name="link.network_up", group="staying connected", trigger=T.GO_ONLINE, sources=P.DISCONNECTED,
-        target=P.RECONNECTING, when=F.RETRYING, effects=(E.ARM_DIAL, E.ARM_GIVE_UP), reason="online",
+        name="link.network_up", group="staying connected", trigger=T.GO_ONLINE,
+        sources=P.DISCONNECTED, target=P.RECONNECTING, when=F.RETRYING,
+        effects=(E.ARM_DIAL, E.ARM_GIVE_UP), reason="online",
     ),
     Transition(
-        name="link.network_up_while_trying", group="staying connected", trigger=T.GO_ONLINE, sources=P.DISCONNECTED,
-        target=P.RECONNECTING, unless=F.RETRYING, effects=E.ARM_GIVE_UP, reason="online",
+        name="link.network_up_while_trying", group="staying connected", trigger=T.GO_ONLINE,
+        sources=P.DISCONNECTED, target=P.RECONNECTING, unless=F.RETRYING, effects=E.ARM_GIVE_UP,
+        reason="online",
     ),
     Transition(
-        name="link.hurry", group="staying connected", trigger=T.GO_ONLINE, sources=(P.BOOTING, P.RECONNECTING),
-        when=F.RETRYING, effects=E.ARM_DIAL,
+        name="link.hurry", group="staying connected", trigger=T.GO_ONLINE,
+        sources=(P.BOOTING, P.RECONNECTING), when=F.RETRYING, effects=E.ARM_DIAL,
     ),
     # The link is back.
     Transition(
-        name="link.back_as_user", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.AUTHENTICATED,
-        when=(F.SIGNED_IN, F.SAME_USER), unless=F.LATE, clears=(F.TOKEN_FRESH, F.TOKEN_WANTED),
-        effects=(*LINK_IS_UP, E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED), reason="connected",
+        name="link.back_as_user", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.AUTHENTICATED, when=(F.SIGNED_IN, F.SAME_USER),
+        clears=(F.TOKEN_FRESH, F.TOKEN_WANTED), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
+        reason="connected",
     ),
     Transition(
-        name="link.back_as_visitor", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.ANONYMOUS,
-        when=F.SAME_USER, unless=(F.SIGNED_IN, F.UNRESOLVED, F.LATE), effects=(*LINK_IS_UP, E.PROCEED), reason="connected",
+        name="link.back_as_visitor", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.ANONYMOUS, when=F.SAME_USER, unless=(F.SIGNED_IN, F.UNRESOLVED), effects=E.PROCEED,
+        reason="connected",
     ),
-    Transition(  # the identify had not been committed: it is asked again
-        name="link.back_not_identified", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.ANONYMOUS,
-        when=(F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING), unless=(F.SIGNED_IN, F.LATE),
-        clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED), effects=(*LINK_IS_UP, E.UNCLAIM, E.PROCEED), reason="connected",
+    # the identify had not been committed: it is asked again
+    Transition(
+        name="link.back_not_identified", group="staying connected", trigger=T.LINK_UP,
+        sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING),
+        unless=F.SIGNED_IN, clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
+        effects=(E.UNCLAIM, E.PROCEED), reason="connected",
     ),
-    Transition(  # nor had the one that was given up: it is forgotten
-        name="link.back_identify_forgotten", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
-        target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED), unless=(F.SIGNED_IN, F.IDENTIFYING, F.LATE),
-        clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED), assigns=NO_TARGET,
-        effects=(*LINK_IS_UP, E.FORGET_TARGET, E.PROCEED), reason="connected",
+    # nor had the one that was given up: it is forgotten
+    Transition(
+        name="link.back_identify_forgotten", group="staying connected", trigger=T.LINK_UP,
+        sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED),
+        unless=(F.SIGNED_IN, F.IDENTIFYING), clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
+        assigns=NO_TARGET, effects=(E.FORGET_TARGET, E.PROCEED), reason="connected",
     ),
-    Transition(  # it had been committed, whoever still waits for it
-        name="link.back_merged", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.AUTHENTICATED,
-        when=(F.UNRESOLVED, F.SAME_TARGET, F.MERGED), unless=(F.SAME_USER, F.LATE),
-        clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), sets=F.WRITING, assigns=TARGET_IS_USER,
-        effects=(
-            *LINK_IS_UP, E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY,
-            E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED,
-        ),
+    # it had been committed, whoever still waits for it
+    Transition(
+        name="link.back_merged", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET, F.MERGED), unless=F.SAME_USER,
+        sets=F.WRITING, clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
+        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
     Transition(
-        name="link.back_identified", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.AUTHENTICATED,
-        when=(F.UNRESOLVED, F.SAME_TARGET), unless=(F.SAME_USER, F.MERGED, F.LATE),
+        name="link.back_identified", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET), unless=(F.SAME_USER, F.MERGED),
         clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
-        effects=(*LINK_IS_UP, E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY, E.ARM_RENEW, E.PROCEED),
+        effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
     Transition(
-        name="link.back_as_another", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.SHUTDOWN,
-        unless=(F.SAME_USER, F.UNRESOLVED, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=(E.DISPOSE, *ENDED_BY_BACKEND), error=R.WRONG_USER, reason="wrong_user",
+        name="link.back_as_another", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.SHUTDOWN, unless=(F.SAME_USER, F.UNRESOLVED), sets=F.OWED, clears=F.BOOTED,
+        effects=(E.DISPOSE, E.TELL_ERROR, E.CLEAN), error=R.WRONG_USER, reason="wrong_user",
     ),
     Transition(
-        name="link.back_as_neither", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE, target=P.SHUTDOWN,
-        when=F.UNRESOLVED, unless=(F.SAME_USER, F.SAME_TARGET, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=(E.DISPOSE, *ENDED_BY_BACKEND), error=R.WRONG_USER, reason="wrong_user",
+        name="link.back_as_neither", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
+        target=P.SHUTDOWN, when=F.UNRESOLVED, unless=(F.SAME_USER, F.SAME_TARGET), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.DISPOSE, E.TELL_ERROR, E.CLEAN), error=R.WRONG_USER,
+        reason="wrong_user",
     ),
     # The backend says no: to the session, to a fresh token, to an old one, to an identify that was
     # not resolved.
     Transition(
-        name="link.rejected", group="staying connected", trigger=T.DIAL_REJECTED, sources=OFFLINE, target=P.SHUTDOWN,
-        unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY, effects=ENDED_BY_BACKEND, reason="rejected",
+        name="link.rejected", group="staying connected", trigger=T.DIAL_REJECTED, sources=OFFLINE,
+        target=P.SHUTDOWN, sets=F.OWED, clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN),
+        reason="rejected",
     ),
     Transition(
-        name="link.visitor_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE, target=P.SHUTDOWN,
-        unless=(F.SIGNED_IN, F.UNRESOLVED, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, reason="auth_refused",
+        name="link.visitor_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, target=P.SHUTDOWN, unless=(F.SIGNED_IN, F.UNRESOLVED), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN), reason="auth_refused",
     ),
     Transition(
-        name="link.fresh_token_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE,
-        target=P.SHUTDOWN, when=(F.SIGNED_IN, F.TOKEN_FRESH), unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, reason="auth_refused",
+        name="link.fresh_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, target=P.SHUTDOWN, when=(F.SIGNED_IN, F.TOKEN_FRESH), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN), reason="auth_refused",
     ),
     Transition(
-        name="link.expired_for_good", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE, target=P.SHUTDOWN,
-        when=F.SIGNED_IN, unless=(F.TOKEN_FRESH, F.PROVIDER, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, error=R.EXPIRED, reason="auth_refused",
+        name="link.expired_for_good", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, target=P.SHUTDOWN, when=F.SIGNED_IN, unless=(F.TOKEN_FRESH, F.PROVIDER),
+        sets=F.OWED, clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN), error=R.EXPIRED,
+        reason="auth_refused",
     ),
     Transition(
-        name="link.old_token_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE,
-        when=(F.SIGNED_IN, F.PROVIDER), unless=(F.TOKEN_FRESH, F.LATE), sets=(F.RETRYING, F.TOKEN_WANTED),
+        name="link.old_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, when=(F.SIGNED_IN, F.PROVIDER), unless=F.TOKEN_FRESH,
+        sets=(F.RETRYING, F.TOKEN_WANTED),
         effects=(E.SPEND_TOKEN, E.COUNT_FAILURE, E.TELL_EXPIRED, E.ARM_RETRY),
     ),
     Transition(
-        name="link.old_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE,
-        when=(F.UNRESOLVED, F.TARGET_PROVIDER), unless=(F.SIGNED_IN, F.TOKEN_FRESH, F.LATE),
-        sets=(F.RETRYING, F.TOKEN_WANTED), effects=(E.SPEND_TOKEN, E.COUNT_FAILURE, E.ARM_RETRY),
+        name="link.old_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, when=(F.UNRESOLVED, F.TARGET_PROVIDER),
+        unless=(F.SIGNED_IN, F.TOKEN_FRESH), sets=(F.RETRYING, F.TOKEN_WANTED),
+        effects=(E.SPEND_TOKEN, E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="link.fresh_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE,
-        when=(F.UNRESOLVED, F.TARGET_PROVIDER, F.TOKEN_FRESH), unless=(F.SIGNED_IN, F.LATE), clears=IDENTIFY_FACTS,
-        sets=F.RETRYING, assigns=NO_TARGET, effects=(*IDENTIFY_ENDS, E.COUNT_FAILURE, E.ARM_RETRY),
+        name="link.fresh_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, when=(F.UNRESOLVED, F.TARGET_PROVIDER, F.TOKEN_FRESH), unless=F.SIGNED_IN,
+        sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="link.target_refused", group="staying connected", trigger=T.DIAL_REFUSED, sources=OFFLINE,
-        when=F.UNRESOLVED, unless=(F.SIGNED_IN, F.TARGET_PROVIDER, F.LATE), clears=IDENTIFY_FACTS,
-        sets=F.RETRYING, assigns=NO_TARGET, effects=(*IDENTIFY_ENDS, E.COUNT_FAILURE, E.ARM_RETRY),
+        name="link.target_refused", group="staying connected", trigger=T.DIAL_REFUSED,
+        sources=OFFLINE, when=F.UNRESOLVED, unless=(F.SIGNED_IN, F.TARGET_PROVIDER),
+        sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="link.token_refused", group="staying connected", trigger=T.TOKEN_REFUSED, sources=OFFLINE, target=P.SHUTDOWN,
-        when=F.SIGNED_IN, unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, reason="auth_refused",
+        name="link.token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
+        sources=OFFLINE, target=P.SHUTDOWN, when=F.SIGNED_IN, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_ERROR, E.CLEAN), reason="auth_refused",
     ),
     # without a token the identify cannot be resolved; the visitor's credential shows nothing of
     # what was merged
     Transition(
-        name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED, sources=OFFLINE,
-        unless=(F.SIGNED_IN, F.LATE), clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), sets=F.RETRYING, assigns=NO_TARGET,
-        effects=(*IDENTIFY_ENDS, E.ARM_RETRY),
+        name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
+        sources=OFFLINE, unless=F.SIGNED_IN, sets=F.RETRYING,
+        clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
-        name="link.revoked", group="staying connected", trigger=T.SESSION_REVOKED, sources=ONLINE, target=P.SHUTDOWN,
-        unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY, effects=ENDED_BY_BACKEND, reason="revoked",
+        name="link.revoked", group="staying connected", trigger=T.SESSION_REVOKED, sources=ONLINE,
+        target=P.SHUTDOWN, sets=F.OWED, clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN),
+        reason="revoked",
     ),
 )
 
@@ -646,93 +725,101 @@ RENEWING: Final = (
     ),
     Transition(
         name="renew.due_offline", group="renewing the token", trigger=T.RENEW_DUE, sources=OFFLINE,
-        when=(F.PROVIDER, F.SIGNED_IN), unless=F.FETCHING, sets=F.TOKEN_WANTED, effects=E.DROP_TOKEN,
+        when=(F.PROVIDER, F.SIGNED_IN), unless=F.FETCHING, sets=F.TOKEN_WANTED,
+        effects=E.DROP_TOKEN,
     ),
     Transition(
-        name="renew.present", group="renewing the token", trigger=T.TOKEN_ARRIVED, sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.FETCHING, F.TOKEN_WANTED), sets=(F.RENEWING, F.TOKEN_FRESH),
-        effects=(E.KEEP_TOKEN, E.SEND_TOKEN),
+        name="renew.present", group="renewing the token", trigger=T.TOKEN_ARRIVED,
+        sources=P.AUTHENTICATED, sets=(F.RENEWING, F.TOKEN_FRESH),
+        clears=(F.FETCHING, F.TOKEN_WANTED), effects=(E.KEEP_TOKEN, E.SEND_TOKEN),
     ),
     Transition(
         name="renew.done", group="renewing the token", trigger=T.RENEWED, sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.RENEWING, F.TOKEN_FRESH), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
+        clears=(F.RENEWING, F.TOKEN_FRESH), effects=(E.ACCEPT_TOKEN, E.ARM_RENEW, E.PROCEED),
     ),
     Transition(
-        name="renew.failed", group="renewing the token", trigger=(T.TOKEN_FAILED, T.RENEW_FAILED), sources=P.AUTHENTICATED,
-        unless=F.LATE, clears=(F.FETCHING, F.RENEWING, F.TOKEN_FRESH), effects=(E.TELL_ERROR, E.ARM_RENEW, E.PROCEED),
+        name="renew.failed", group="renewing the token", trigger=(T.TOKEN_FAILED, T.RENEW_FAILED),
+        sources=P.AUTHENTICATED, clears=(F.FETCHING, F.RENEWING, F.TOKEN_FRESH),
+        effects=(E.TELL_ERROR, E.ARM_RENEW, E.PROCEED),
     ),
     Transition(
-        name="renew.refused", group="renewing the token", trigger=(T.TOKEN_REFUSED, T.RENEW_REFUSED),
-        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.LATE, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=ENDED_BY_BACKEND, reason="auth_refused",
+        name="renew.refused", group="renewing the token",
+        trigger=(T.TOKEN_REFUSED, T.RENEW_REFUSED), sources=P.AUTHENTICATED, target=P.SHUTDOWN,
+        sets=F.OWED, clears=F.BOOTED, effects=(E.TELL_ERROR, E.CLEAN), reason="auth_refused",
     ),
     Transition(
-        name="renew.expired", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
-        when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING, F.LATE), sets=F.TOKEN_WANTED,
-        effects=(E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
+        name="renew.expired", group="renewing the token", trigger=T.TOKEN_EXPIRED,
+        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING),
+        sets=F.TOKEN_WANTED, effects=(E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
     ),
-    Transition(  # the token that is on its way makes good for it
-        name="renew.expired_meanwhile", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
-        when=(F.PROVIDER, F.FETCHING), unless=F.LATE, sets=F.TOKEN_WANTED, effects=E.DROP_TOKEN,
+    # the token that is on its way makes good for it
+    Transition(
+        name="renew.expired_meanwhile", group="renewing the token", trigger=T.TOKEN_EXPIRED,
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), sets=F.TOKEN_WANTED,
+        effects=E.DROP_TOKEN,
     ),
     Transition(
-        name="renew.expired_for_good", group="renewing the token", trigger=T.TOKEN_EXPIRED, sources=P.AUTHENTICATED,
-        target=P.SHUTDOWN, unless=(F.PROVIDER, F.LATE), clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=(E.TELL_EXPIRED, *ENDED_BY_BACKEND), error=R.EXPIRED, reason="auth_refused",
+        name="renew.expired_for_good", group="renewing the token", trigger=T.TOKEN_EXPIRED,
+        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
     ),
     Transition(
-        name="renew.visitor_retired", group="renewing the token", trigger=T.VISITOR_RETIRED, sources=LIVE,
-        unless=F.LATE, clears=F.WRITING, effects=E.KEEP_VISITOR,
+        name="renew.visitor_retired", group="renewing the token", trigger=T.VISITOR_RETIRED,
+        sources=LIVE, clears=F.WRITING, effects=E.KEEP_VISITOR,
     ),
-    Transition(  # harmless: a retired visitor is answered with a new, empty one
-        name="renew.visitor_not_retired", group="renewing the token", trigger=T.RETIRE_FAILED, sources=LIVE,
-        unless=F.LATE, clears=F.WRITING, effects=E.TELL_ERROR,
+    # harmless: a retired visitor is answered with a new, empty one
+    Transition(
+        name="renew.visitor_not_retired", group="renewing the token", trigger=T.RETIRE_FAILED,
+        sources=LIVE, clears=F.WRITING, effects=E.TELL_ERROR,
     ),
 )
 
 SHUTTING_DOWN: Final = (
     # The call. Nothing is live yet: only a full clear takes time.
     Transition(
-        name="shutdown.nothing_live", group="shutting down", trigger=T.SHUTDOWN, sources=(P.NOT_INITIALIZED, P.READY),
-        target=P.SHUTDOWN, unless=F.FULL, effects=E.DONE, reason="shutdown",
+        name="shutdown.nothing_live", group="shutting down", trigger=T.SHUTDOWN,
+        sources=(P.NOT_INITIALIZED, P.READY), target=P.SHUTDOWN, unless=F.FULL, effects=E.DONE,
+        reason="shutdown",
     ),
     Transition(
-        name="shutdown.nothing_live_clear", group="shutting down", trigger=T.SHUTDOWN, sources=(P.NOT_INITIALIZED, P.READY),
-        target=P.SHUTDOWN, when=F.FULL, sets=(F.OWED, F.OWED_FULL), effects=(E.JOIN_CLEAR, E.CLEAN), reason="shutdown",
+        name="shutdown.nothing_live_clear", group="shutting down", trigger=T.SHUTDOWN,
+        sources=(P.NOT_INITIALIZED, P.READY), target=P.SHUTDOWN, when=F.FULL,
+        sets=(F.OWED, F.OWED_FULL), effects=(E.JOIN_CLEAR, E.CLEAN), reason="shutdown",
     ),
     Transition(
-        name="shutdown.loading", group="shutting down", trigger=T.SHUTDOWN, sources=P.LOADING, target=P.SHUTDOWN,
-        unless=F.FULL, clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.DONE, E.ABANDON_LOAD, E.FAIL_LOAD, *SESSION_IS_OVER), error=R.ENDED, reason="shutdown",
+        name="shutdown.loading", group="shutting down", trigger=T.SHUTDOWN, sources=P.LOADING,
+        target=P.SHUTDOWN, unless=F.FULL, clears=F.BOOTED,
+        effects=(E.DONE, E.ABANDON_LOAD, E.FAIL_LOAD), error=R.ENDED, reason="shutdown",
     ),
     Transition(
-        name="shutdown.loading_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.LOADING, target=P.SHUTDOWN,
-        when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL), assigns=NOBODY,
-        effects=(E.JOIN_CLEAR, E.ABANDON_LOAD, E.FAIL_LOAD, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
+        name="shutdown.loading_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.LOADING,
+        target=P.SHUTDOWN, when=F.FULL, sets=(F.OWED, F.OWED_FULL), clears=F.BOOTED,
+        effects=(E.JOIN_CLEAR, E.ABANDON_LOAD, E.FAIL_LOAD, E.CLEAN), error=R.ENDED,
+        reason="shutdown",
     ),
     # A boot is under way: it ends, and there is no session yet to revoke (the late success of its
     # dial revokes itself).
     Transition(
-        name="shutdown.booting", group="shutting down", trigger=T.SHUTDOWN, sources=P.BOOTING, target=P.SHUTDOWN,
-        unless=F.FULL, clears=SESSION_FACTS, sets=F.OWED, assigns=NOBODY,
-        effects=(E.JOIN_SHUTDOWN, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
+        name="shutdown.booting", group="shutting down", trigger=T.SHUTDOWN, sources=P.BOOTING,
+        target=P.SHUTDOWN, unless=F.FULL, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.JOIN_SHUTDOWN, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
     Transition(
-        name="shutdown.booting_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.BOOTING, target=P.SHUTDOWN,
-        when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL), assigns=NOBODY,
-        effects=(E.JOIN_CLEAR, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
+        name="shutdown.booting_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.BOOTING,
+        target=P.SHUTDOWN, when=F.FULL, sets=(F.OWED, F.OWED_FULL), clears=F.BOOTED,
+        effects=(E.JOIN_CLEAR, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
     # Live: the phase changes and memory is cleared at once; the clear and the parting take their
     # time.
     Transition(
-        name="shutdown.live", group="shutting down", trigger=T.SHUTDOWN, sources=LIVE, target=P.SHUTDOWN,
-        unless=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.PARTING), assigns=NOBODY,
-        effects=(E.JOIN_SHUTDOWN, E.PART, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
+        name="shutdown.live", group="shutting down", trigger=T.SHUTDOWN, sources=LIVE,
+        target=P.SHUTDOWN, unless=F.FULL, sets=(F.OWED, F.PARTING), clears=F.BOOTED,
+        effects=(E.JOIN_SHUTDOWN, E.PART, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
     Transition(
-        name="shutdown.live_clear", group="shutting down", trigger=T.SHUTDOWN, sources=LIVE, target=P.SHUTDOWN,
-        when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL, F.PARTING), assigns=NOBODY,
-        effects=(E.JOIN_CLEAR, E.PART, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED, reason="shutdown",
+        name="shutdown.live_clear", group="shutting down", trigger=T.SHUTDOWN, sources=LIVE,
+        target=P.SHUTDOWN, when=F.FULL, sets=(F.OWED, F.OWED_FULL, F.PARTING), clears=F.BOOTED,
+        effects=(E.JOIN_CLEAR, E.PART, E.CLEAN), error=R.ENDED, reason="shutdown",
     ),
     # Again: join what is under way, begin what is owed; a boot that waits here ends.
     Transition(
@@ -745,63 +832,68 @@ SHUTTING_DOWN: Final = (
     ),
     Transition(
         name="shutdown.join_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.SHUTDOWN,
-        when=F.OWED, unless=(F.FULL, F.OWED_FULL), clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.JOIN_SHUTDOWN, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED,
+        when=F.OWED, unless=(F.FULL, F.OWED_FULL), clears=F.BOOTED,
+        effects=(E.JOIN_SHUTDOWN, E.CLEAN), error=R.ENDED,
     ),
     Transition(
-        name="shutdown.join_full_clear", group="shutting down", trigger=T.SHUTDOWN, sources=P.SHUTDOWN,
-        when=(F.OWED, F.OWED_FULL), unless=F.FULL, clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.JOIN_CLEAR, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED,
+        name="shutdown.join_full_clear", group="shutting down", trigger=T.SHUTDOWN,
+        sources=P.SHUTDOWN, when=(F.OWED, F.OWED_FULL), unless=F.FULL, clears=F.BOOTED,
+        effects=(E.JOIN_CLEAR, E.CLEAN), error=R.ENDED,
     ),
     Transition(
         name="shutdown.clear_too", group="shutting down", trigger=T.SHUTDOWN, sources=P.SHUTDOWN,
-        when=F.FULL, clears=SESSION_FACTS, sets=(F.OWED, F.OWED_FULL), assigns=NOBODY,
-        effects=(E.JOIN_CLEAR, *SESSION_IS_OVER, E.CLEAN), error=R.ENDED,
+        when=F.FULL, sets=(F.OWED, F.OWED_FULL), clears=F.BOOTED, effects=(E.JOIN_CLEAR, E.CLEAN),
+        error=R.ENDED,
     ),
     # Clearing: after a write that is under way, one clear at a time, the stronger one queued.
     Transition(
         name="clear.write_ended", group="shutting down",
-        trigger=(T.VISITOR_READ, T.VISITOR_FAILED, T.VISITOR_RETIRED, T.RETIRE_FAILED), sources=ENDED,
-        unless=F.LATE, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
+        trigger=(T.VISITOR_READ, T.VISITOR_FAILED, T.VISITOR_RETIRED, T.RETIRE_FAILED),
+        sources=ENDED, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
     ),
     Transition(
-        name="clear.user", group="shutting down", trigger=T.CLEAN, sources=ENDED,
-        when=F.OWED, unless=(F.CLEARING, F.WRITING, F.OWED_FULL), sets=F.CLEARING, effects=E.CLEAR_USER,
+        name="clear.user", group="shutting down", trigger=T.CLEAN, sources=ENDED, when=F.OWED,
+        unless=(F.CLEARING, F.WRITING, F.OWED_FULL), sets=F.CLEARING, effects=E.CLEAR_USER,
     ),
     Transition(
         name="clear.all", group="shutting down", trigger=T.CLEAN, sources=ENDED,
-        when=(F.OWED, F.OWED_FULL), unless=(F.CLEARING, F.WRITING), sets=(F.CLEARING, F.CLEARING_FULL), effects=E.CLEAR_ALL,
+        when=(F.OWED, F.OWED_FULL), unless=(F.CLEARING, F.WRITING),
+        sets=(F.CLEARING, F.CLEARING_FULL), effects=E.CLEAR_ALL,
     ),
     Transition(
         name="clear.user_done", group="shutting down", trigger=T.CLEARED, sources=ENDED,
-        unless=(F.CLEARING_FULL, F.OWED_FULL, F.LATE), clears=(F.CLEARING, F.OWED), effects=E.PROCEED,
+        unless=(F.CLEARING_FULL, F.OWED_FULL), clears=(F.CLEARING, F.OWED), effects=E.PROCEED,
     ),
     Transition(
         name="clear.user_done_all_next", group="shutting down", trigger=T.CLEARED, sources=ENDED,
-        when=F.OWED_FULL, unless=(F.CLEARING_FULL, F.PARTING, F.LATE), sets=F.CLEARING_FULL,
+        when=F.OWED_FULL, unless=(F.CLEARING_FULL, F.PARTING), sets=F.CLEARING_FULL,
         effects=(E.SETTLE_SHUTDOWN, E.CLEAR_ALL),
     ),
     Transition(
-        name="clear.user_done_all_next_parting", group="shutting down", trigger=T.CLEARED, sources=ENDED,
-        when=(F.OWED_FULL, F.PARTING), unless=(F.CLEARING_FULL, F.LATE), sets=F.CLEARING_FULL, effects=E.CLEAR_ALL,
+        name="clear.user_done_all_next_parting", group="shutting down", trigger=T.CLEARED,
+        sources=ENDED, when=(F.OWED_FULL, F.PARTING), unless=F.CLEARING_FULL, sets=F.CLEARING_FULL,
+        effects=E.CLEAR_ALL,
     ),
     Transition(
         name="clear.all_done", group="shutting down", trigger=T.CLEARED, sources=ENDED,
-        when=F.CLEARING_FULL, unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL), effects=E.PROCEED,
+        when=F.CLEARING_FULL, clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL),
+        effects=E.PROCEED,
     ),
-    Transition(  # the session stays dirty: OWED holds until a later shutdown or boot has cleared
+    # the session stays dirty: OWED holds until a later shutdown or boot has cleared
+    Transition(
         name="clear.failed", group="shutting down", trigger=T.CLEAR_FAILED, sources=P.SHUTDOWN,
-        unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL, *SESSION_FACTS), assigns=NOBODY,
-        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, *SESSION_IS_OVER, E.TELL_ERROR),
+        clears=(F.CLEARING, F.CLEARING_FULL, F.BOOTED),
+        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.TELL_ERROR),
     ),
     Transition(
-        name="clear.failed_at_the_end", group="shutting down", trigger=T.CLEAR_FAILED, sources=P.DESTROYED,
-        unless=F.LATE, clears=(F.CLEARING, F.CLEARING_FULL), effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.TELL_ERROR, E.PROCEED),
+        name="clear.failed_at_the_end", group="shutting down", trigger=T.CLEAR_FAILED,
+        sources=P.DESTROYED, clears=(F.CLEARING, F.CLEARING_FULL),
+        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.TELL_ERROR, E.PROCEED),
     ),
     # Parting.
     Transition(
-        name="part.done", group="shutting down", trigger=T.PARTED, sources=ENDED,
-        unless=F.LATE, clears=F.PARTING, effects=E.PROCEED,
+        name="part.done", group="shutting down", trigger=T.PARTED, sources=ENDED, clears=F.PARTING,
+        effects=E.PROCEED,
     ),
     # not superseded: it belongs to an earlier shutdown, whose callers wait for nothing else
     Transition(
@@ -816,9 +908,9 @@ SHUTTING_DOWN: Final = (
 
 DESTROYING: Final = (
     Transition(
-        name="destroy.begin", group="destroying", trigger=T.DESTROY, sources=UNDESTROYED, target=P.DESTROYED,
-        clears=SESSION_FACTS, assigns=NOBODY,
-        effects=(E.JOIN_DESTROY, E.ABANDON_LOAD, E.FAIL_LOAD, *SESSION_IS_OVER, E.ARM_DESTROY, E.PROCEED),
+        name="destroy.begin", group="destroying", trigger=T.DESTROY, sources=UNDESTROYED,
+        target=P.DESTROYED, clears=F.BOOTED,
+        effects=(E.JOIN_DESTROY, E.ABANDON_LOAD, E.FAIL_LOAD, E.ARM_DESTROY, E.PROCEED),
         error=R.WAS_DESTROYED, reason="destroy",
     ),
     Transition(
@@ -827,30 +919,36 @@ DESTROYING: Final = (
         effects=(E.SETTLE_SHUTDOWN, E.SETTLE_CLEAR, E.DISARM, E.ABANDON_REST, E.RELEASE),
     ),
     Transition(
-        name="destroy.release_at_last", group="destroying", trigger=T.DESTROY_TIMEOUT, sources=P.DESTROYED,
-        unless=(F.RELEASING, F.RELEASED), clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL, F.PARTING, F.WRITING),
-        sets=F.RELEASING, effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.ABANDON_REST, E.ABANDON_PARTINGS, E.RELEASE), error=R.WAS_DESTROYED,
+        name="destroy.release_at_last", group="destroying", trigger=T.DESTROY_TIMEOUT,
+        sources=P.DESTROYED, unless=(F.RELEASING, F.RELEASED), sets=F.RELEASING,
+        clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL, F.PARTING, F.WRITING),
+        effects=(E.FAIL_SHUTDOWN, E.FAIL_CLEAR, E.ABANDON_REST, E.ABANDON_PARTINGS, E.RELEASE),
+        error=R.WAS_DESTROYED,
     ),
     Transition(
         name="destroy.done", group="destroying", trigger=T.RELEASED, sources=P.DESTROYED,
-        unless=F.LATE, clears=F.RELEASING, sets=F.RELEASED, effects=(E.ABANDON_PARTINGS, E.SETTLE_DETACHED, E.SETTLE_DESTROY),
+        sets=F.RELEASED, clears=F.RELEASING,
+        effects=(E.ABANDON_PARTINGS, E.SETTLE_DETACHED, E.SETTLE_DESTROY),
     ),
     Transition(
-        name="destroy.join", group="destroying", trigger=T.DESTROY, sources=P.DESTROYED, unless=F.RELEASED, effects=E.JOIN_DESTROY,
+        name="destroy.join", group="destroying", trigger=T.DESTROY, sources=P.DESTROYED,
+        unless=F.RELEASED, effects=E.JOIN_DESTROY,
     ),
     Transition(
-        name="destroy.done_already", group="destroying", trigger=T.DESTROY, sources=P.DESTROYED, when=F.RELEASED, effects=E.DONE,
+        name="destroy.done_already", group="destroying", trigger=T.DESTROY, sources=P.DESTROYED,
+        when=F.RELEASED, effects=E.DONE,
     ),
 )
 
 REFUSALS: Final = (
     Transition(
-        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.USE), sources=UNDESTROYED,
-        unless=F.BOOTED, effects=E.REFUSE, error=R.NOT_BOOTED,
+        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.USE),
+        sources=UNDESTROYED, unless=F.BOOTED, effects=E.REFUSE, error=R.NOT_BOOTED,
     ),
     Transition(
-        name="refuse.destroyed", group="refusals", trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN),
-        sources=P.DESTROYED, effects=E.REFUSE, error=R.DESTROYED,
+        name="refuse.destroyed", group="refusals",
+        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN), sources=P.DESTROYED,
+        effects=E.REFUSE, error=R.DESTROYED,
     ),
 )
 
@@ -859,19 +957,21 @@ CALLS: Final = (
 )
 HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY)
 LINK_EVENTS: Final = (T.MESSAGE_ARRIVED, T.TOKEN_EXPIRED, T.SESSION_REVOKED, T.LINK_LOST)
-OUTCOMES: Final = tuple(t for t in T if any(isinstance(spec, Ask) and t in spec.outcomes for spec in EFFECTS.values()))
+OUTCOMES: Final = tuple(
+    dict.fromkeys(t for spec in EFFECTS.values() if isinstance(spec, Ask) for t in spec.outcomes)
+)
 
 LATE_RESULTS: Final = (
     Transition(
         name="late.dispose", group="late results",
-        trigger=tuple(trigger for trigger in (*OUTCOMES, *LINK_EVENTS) if trigger is not T.PARTED), sources=tuple(P),
-        when=F.LATE, effects=E.DISPOSE,
+        trigger=tuple(t for t in T if t in (*OUTCOMES, *LINK_EVENTS) and t is not T.PARTED),
+        sources=tuple(P), when=F.LATE, effects=E.DISPOSE,
     ),
 )
 
 TRANSITIONS: Final = (
-    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *STAYING_CONNECTED, *RENEWING, *SHUTTING_DOWN, *DESTROYING,
-    *REFUSALS, *LATE_RESULTS,
+    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *STAYING_CONNECTED, *RENEWING,
+    *SHUTTING_DOWN, *DESTROYING, *REFUSALS, *LATE_RESULTS,
 )
 
 
@@ -881,17 +981,26 @@ UNBOOTED: Final = (P.NOT_INITIALIZED, P.READY, P.DESTROYED)
 BEFORE_LIVE: Final = (P.NOT_INITIALIZED, P.LOADING, P.READY)
 
 IGNORED: Final = (
-    Ignored(triggers=(T.BOOT_TIMEOUT, T.ABANDON_BOOT), phases=(*UNBOOTED, *LIVE), because="no boot is under way or waits"),
+    Ignored(
+        triggers=(T.BOOT_TIMEOUT, T.ABANDON_BOOT), phases=(*UNBOOTED, *LIVE),
+        because="no boot is under way or waits",
+    ),
     Ignored(
         triggers=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), phases=(*UNBOOTED, P.AUTHENTICATED),
         because="no identify is under way or waits",
     ),
-    Ignored(triggers=T.GO_ONLINE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="nothing tries to connect"),
+    Ignored(
+        triggers=T.GO_ONLINE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED),
+        because="nothing tries to connect",
+    ),
     Ignored(
         triggers=T.GO_OFFLINE, phases=(*BEFORE_LIVE, P.BOOTING, P.DISCONNECTED, *ENDED),
         because="a boot tries until its time is over, and elsewhere no link is to be had or lost",
     ),
-    Ignored(triggers=T.RETRY_DUE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED), because="the timer runs while connecting"),
+    Ignored(
+        triggers=T.RETRY_DUE, phases=(*BEFORE_LIVE, *ONLINE, *ENDED),
+        because="the timer runs while connecting",
+    ),
     Ignored(
         triggers=T.GIVE_UP, phases=tuple(phase for phase in P if phase is not P.RECONNECTING),
         because="the timer runs while reconnecting",
@@ -904,9 +1013,18 @@ IGNORED: Final = (
         triggers=T.RENEW_DUE, phases=(*BEFORE_LIVE, P.BOOTING, P.ANONYMOUS, *ENDED),
         because="the timer runs while a user is live",
     ),
-    Ignored(triggers=T.DESTROY_TIMEOUT, phases=UNDESTROYED, because="the timer runs once the session is destroyed"),
-    Ignored(triggers=T.PROCEED, phases=(P.NOT_INITIALIZED, P.LOADING, *CONNECTING), because="nothing that waits may go on yet"),
-    Ignored(triggers=T.CLEAN, phases=(*BEFORE_LIVE, P.BOOTING, *LIVE), because="nothing is cleared before the session has ended"),
+    Ignored(
+        triggers=T.DESTROY_TIMEOUT, phases=UNDESTROYED,
+        because="the timer runs once the session is destroyed",
+    ),
+    Ignored(
+        triggers=T.PROCEED, phases=(P.NOT_INITIALIZED, P.LOADING, *CONNECTING),
+        because="nothing that waits may go on yet",
+    ),
+    Ignored(
+        triggers=T.CLEAN, phases=(*BEFORE_LIVE, P.BOOTING, *LIVE),
+        because="nothing is cleared before the session has ended",
+    ),
 )
 
 CHART: Final = Chart(
@@ -919,10 +1037,11 @@ CHART: Final = Chart(
     registers=(Register.USER, Register.TARGET),
     named=Register.NAMED,
     effects=EFFECTS,
-    transitions=TRANSITIONS,
+    transitions=written_out(TRANSITIONS, COMPOSITES, EFFECTS),
     ignored=IGNORED,
     events=dict.fromkeys(LINK_EVENTS, Lane.LINK),
     naming=(T.IDENTIFY, T.IDENTIFIED),
     late=F.LATE,
-    composites={"live": LIVE},
+    composites=COMPOSITES,
+    semantics=SEMANTICS,
 )

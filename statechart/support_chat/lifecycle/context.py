@@ -1,34 +1,28 @@
-"""The book: everything a session knows that the chart's guards do not spell out, in one frozen
-value.
+"""The context: what a session knows that the chart's guards do not spell out, in one frozen value.
 
-Counters, tags, clocks, records and secrets live here and nowhere else. `note` writes down what an
-effect means, `facts` reads the guards' booleans out of it; both are pure, so the book can be run by
-a checker as it is run by a session. What is bound to the user is gone after `FORGET`; what protects
+Counters, clocks, records and secrets live here and nowhere else. Reducers (`reducers`) change it,
+facts (`facts`) are read out of it. What is bound to the user is gone after `FORGET`; what protects
 the backend (the distance of dials, the limit of updates) stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import attrs
 
-from ..ports import Claim, TokenProvider
-from ..settings import Settings
+from ..engine import Moment
+from ..errors import RateLimitedError
+from ..ports import Claim, IdentifyAnswer, TokenProvider, Welcome
 from ..values import Identity
 from . import updates as u
-from .names import Fact, Lane
-from .occasion import Occasion
+from .names import Lane
 from .tokens import Token
 
-LANES: Final = tuple(Lane)
-_PLACE: Final[Mapping[Lane, int]] = {lane: i for i, lane in enumerate(LANES)}
 LONGEST_STAY: Final = 3600.0
 """Longest `retry_after` that is believed, in seconds: a backend that asks for more is asked again
 after this.
 """
-_NO_TAGS: Final = (0,) * len(LANES)
 
 
 @attrs.frozen
@@ -42,14 +36,10 @@ class Target:
     identify_id: str | None = None
 
 
-@attrs.frozen
-class Book:
-    """What is known. Times are in seconds on the session's clock; `tags` has what is current on
-    each lane, 0 for nothing.
-    """
+@attrs.frozen(slots=False)
+class Context:
+    """What is known. Times are in seconds on the session's clock."""
 
-    serial: int = 0
-    tags: tuple[int, ...] = _NO_TAGS
     # who we are
     user_id: str | None = None
     identity: Identity | None = None
@@ -66,6 +56,7 @@ class Book:
     arrived_at: float = 0.0
     fetched_at: float | None = None
     spent: bytes | None = attrs.field(default=None, repr=False)
+    """The digest of the token that the backend has refused."""
     # dialling
     failures: int = 0
     dialled_at: float | None = None
@@ -79,15 +70,6 @@ class Book:
     updated_at: tuple[float, ...] = ()
     update_failures: int = 0
 
-    def tag(self, lane: Lane) -> int:
-        """The tag of what is current on this lane, 0 for nothing."""
-        return self.tags[_PLACE[lane]]
-
-    def tagged(self, lane: Lane, tag: int) -> Book:
-        """The book with this tag current on the lane; 0 for nothing."""
-        place = _PLACE[lane]
-        return attrs.evolve(self, tags=(*self.tags[:place], tag, *self.tags[place + 1 :]))
-
     @property
     def claim(self) -> Claim | None:
         """What a dial presents of an identify whose answer is not known."""
@@ -96,39 +78,91 @@ class Book:
         return Claim(self.target.identify_id, self.target.user_id)
 
 
-def facts(book: Book, occasion: Occasion, settings: Settings) -> tuple[Fact, ...]:
-    """The facts that are true of this occasion: those of the book, and those the trigger
-    carries.
+def replaced(context: Context, **changes: Any) -> Context:
+    """The context with other values.
+
+    A step makes several, and `attrs.evolve` takes longer than everything else in it: it asks each
+    attribute for its alias, and the initialiser sets each one by itself.
     """
-    answer = occasion.identified
-    true = {
-        Fact.LATE: occasion.lane is not None and occasion.tag != book.tag(occasion.lane),
-        Fact.PROVIDER: book.provider is not None,
-        Fact.TARGET_PROVIDER: book.target is not None and book.target.provider is not None,
-        Fact.PENDING: bool(book.updates.recorded),
-        Fact.FULL: occasion.asked is not None and occasion.asked.clear_storage,
-        Fact.MERGED: answer is not None and answer.merged,
-        Fact.BEYOND: _beyond(book, occasion),
-        Fact.SILENT: occasion.heard_at + settings.silence_timeout <= occasion.now,
-    }
-    return tuple(fact for fact, holds in true.items() if holds)
+    copy = object.__new__(Context)
+    attributes = vars(copy)
+    attributes.update(vars(context))
+    attributes.update(changes)
+    return copy
 
 
-def _beyond(book: Book, occasion: Occasion) -> bool:
-    after = occasion.retry_after
-    if occasion.lane is Lane.IDENTIFY:  # only this very answer says that the identify was not done
-        return after is not None and occasion.now + after > book.identify_until
-    until = not_before(book, occasion)
-    return until > max(occasion.now, book.boot_until)
+# --- what a moment says ---------------------------------------------------------------------------
 
 
-def not_before(book: Book, occasion: Occasion) -> float:
-    """The moment before which the backend does not want to be dialled, as far as is known after
-    this.
-    """
-    after = occasion.retry_after
-    return (
-        book.not_before
-        if after is None
-        else max(book.not_before, occasion.now + min(after, LONGEST_STAY))
-    )
+def named(moment: Moment) -> str | None:
+    """The user whom a moment names: the call's, or the one that the backend answered as."""
+    if moment.arguments is not None:
+        return cast("str | None", moment.arguments.user_id)
+    answer = moment.result
+    return answer.user_id if isinstance(answer, Welcome | IdentifyAnswer) else None
+
+
+def identified(moment: Moment) -> IdentifyAnswer | None:
+    """The answer to an identify, also when a dial learnt it afterwards."""
+    answer = moment.result.claim if isinstance(moment.result, Welcome) else moment.result
+    return answer if isinstance(answer, IdentifyAnswer) else None
+
+
+def retry_after(moment: Moment) -> float | None:
+    """How many seconds the backend asks to stay away, if it does."""
+    return moment.error.retry_after if isinstance(moment.error, RateLimitedError) else None
+
+
+def not_before(context: Context, moment: Moment) -> float:
+    """The moment before which the backend does not want to be dialled, as far as is known now."""
+    after = retry_after(moment)
+    if after is None:
+        return context.not_before
+    return max(context.not_before, moment.now.at + min(after, LONGEST_STAY))
+
+
+def beyond(context: Context, moment: Moment) -> bool:
+    """Whether the backend asks to stay away for longer than the call can wait."""
+    if moment.request is not None and moment.request.lane == Lane.IDENTIFY:
+        after = retry_after(moment)  # only this very answer says that the identify was not done
+        return after is not None and moment.now.at + after > context.identify_until
+    return not_before(context, moment) > max(moment.now.at, context.boot_until)
+
+
+def identity(context: Context, moment: Moment) -> Identity | None:
+    """Who the session is for: what a boot() returns."""
+    return context.identity
+
+
+# --- facts, read from both ------------------------------------------------------------------------
+
+
+def asks_for_everything(context: Context, moment: Moment) -> bool:
+    """Whether it is a shutdown(clear_storage=True)."""
+    return moment.arguments is not None and moment.arguments.clear_storage
+
+
+def merged(context: Context, moment: Moment) -> bool:
+    """Whether the backend has merged the visitor into the user."""
+    answer = identified(moment)
+    return answer is not None and answer.merged
+
+
+def silent(context: Context, moment: Moment) -> bool:
+    """Whether nothing was heard on the link for the whole limit."""
+    return bool(moment.now.heard_at + moment.settings.silence_timeout <= moment.now.at)
+
+
+def provided(context: Context, moment: Moment) -> bool:
+    """Whether somebody provides tokens for the session's user."""
+    return context.provider is not None
+
+
+def target_provided(context: Context, moment: Moment) -> bool:
+    """Whether somebody provides tokens for the user to be identified."""
+    return context.target is not None and context.target.provider is not None
+
+
+def pending(context: Context, moment: Moment) -> bool:
+    """Whether recorded updates wait that the backend does not know yet."""
+    return bool(context.updates.recorded)

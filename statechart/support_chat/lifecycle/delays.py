@@ -1,4 +1,4 @@
-"""How long each timer runs: pure functions of the book, the settings and one random number.
+"""How long each timer runs: pure functions of the context and the moment.
 
 Four promises are kept here, each for itself whatever the chart does: dials keep their distance
 (N1), every wait has a width, so that a thousand clients do not come back in step (N2), renewals
@@ -12,27 +12,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-import attrs
-
+from ..engine import Moment
 from ..settings import Settings
-from .context import Book
+from .context import Context
 from .names import Lane
-from .occasion import Occasion
-
-
-@attrs.frozen
-class Wait:
-    """What a delay is computed from; `roll` is a random number in [0, 1)."""
-
-    book: Book
-    occasion: Occasion
-    settings: Settings
-    roll: float
-
-    @property
-    def now(self) -> float:
-        """The time on the session's clock, in seconds."""
-        return self.occasion.now
 
 
 def backoff_bounds(n: int, settings: Settings) -> tuple[float, float]:
@@ -49,103 +32,117 @@ def backoff(n: int, settings: Settings, roll: float) -> float:
     return least + roll * (most - least)
 
 
-def dial_in(wait: Wait) -> float:
+def dial_in(context: Context, moment: Moment) -> float:
     """Seconds until the next attempt may start: `backoff_min` after the last dial, not before the
     backend wants us (N1).
 
     An attempt that needs another token begins with a token call, and keeps the distance of those
     (N3).
     """
-    book, now = wait.book, wait.now
-    spaced = 0.0 if book.dialled_at is None else book.dialled_at + wait.settings.backoff_min - now
-    return max(
-        0.0, spaced, book.not_before - now, fetch_in(wait) if _begins_with_a_token(wait) else 0.0
-    )
+    settings: Settings = moment.settings
+    now, spaced = moment.now.at, 0.0
+    if context.dialled_at is not None:
+        spaced = context.dialled_at + settings.backoff_min - now
+    fetch = fetch_in(context, moment) if _begins_with_a_token(context, moment) else 0.0
+    return max(0.0, spaced, context.not_before - now, fetch)
 
 
-def _begins_with_a_token(wait: Wait) -> bool:
-    book = wait.book
-    if wait.occasion.lane is Lane.TOKEN:  # a token call has failed: it is what will be tried again
-        return True
-    provider = book.provider or (
-        book.target.provider if book.target is not None and book.claim is not None else None
-    )
-    return provider is not None and book.token is None
+def _begins_with_a_token(context: Context, moment: Moment) -> bool:
+    if moment.request is not None and moment.request.lane == Lane.TOKEN:
+        return True  # a token call has failed: it is what will be tried again
+    provider = context.provider
+    if provider is None and context.target is not None and context.claim is not None:
+        provider = context.target.provider
+    return provider is not None and context.token is None
 
 
-def retry_in(wait: Wait) -> float:
+def retry_in(context: Context, moment: Moment) -> float:
     """Seconds until the next attempt after a failed one: the backoff."""
-    return max(backoff(wait.book.failures, wait.settings, wait.roll), dial_in(wait))
+    wait = backoff(context.failures, moment.settings, moment.now.roll("retry"))
+    return max(wait, dial_in(context, moment))
 
 
-def probe_in(wait: Wait) -> float:
+def probe_in(context: Context, moment: Moment) -> float:
     """Seconds until the next probe: the interval, give or take a fifth."""
-    return max(wait.settings.probe_interval * (0.8 + 0.4 * wait.roll), dial_in(wait))
+    settings: Settings = moment.settings
+    wait = settings.probe_interval * (0.8 + 0.4 * moment.now.roll("probe"))
+    return max(wait, dial_in(context, moment))
 
 
-def fetch_in(wait: Wait) -> float:
+def fetch_in(context: Context, moment: Moment) -> float:
     """Seconds until the token provider may be called again for a renewal (N3)."""
-    if wait.book.fetched_at is None:
+    if context.fetched_at is None:
         return 0.0
-    return max(0.0, wait.book.fetched_at + wait.settings.min_refresh_interval - wait.now)
+    settings: Settings = moment.settings
+    next_call = context.fetched_at + settings.min_refresh_interval
+    return max(0.0, next_call - moment.now.at)
 
 
-def renew_in(wait: Wait) -> float | None:
+def renew_in(context: Context, moment: Moment) -> float | None:
     """Seconds until the token is to be renewed; None when that is not known beforehand (an opaque
     one) or nobody provides any.
     """
-    token = wait.book.token
+    token = context.token
     if token is None:
-        return fetch_in(wait) if wait.book.provider is not None else None
-    # it could not be presented: the backend still has the one before, whose time is nearly over
-    if not wait.book.accepted:
-        return fetch_in(wait)
+        return fetch_in(context, moment) if context.provider is not None else None
+    if not context.accepted:
+        # it could not be presented: the backend still has the one before, which is nearly over
+        return fetch_in(context, moment)
     if token.life is None:
         return None
-    before = wait.settings.refresh_before
+    settings: Settings = moment.settings
+    before = settings.refresh_before
     margin = before if token.life >= 2 * before else token.life / 2
-    return max(0.0, wait.book.arrived_at + token.life - margin - wait.now, fetch_in(wait))
+    due = context.arrived_at + token.life - margin
+    return max(0.0, due - moment.now.at, fetch_in(context, moment))
 
 
-def update_in(wait: Wait) -> float:
+def update_in(context: Context, moment: Moment) -> float:
     """Seconds until an update may leave: at the end of the interval, within the burst, after a
     backoff if the last failed (N4).
     """
-    book, settings, now = wait.book, wait.settings, wait.now
-    recent = [t for t in book.updated_at if t > now - settings.update_window]
+    settings: Settings = moment.settings
+    now = moment.now.at
+    recent = [t for t in context.updated_at if t > now - settings.update_window]
     spaced = recent[-1] + settings.update_interval - now if recent else 0.0
-    full = (
-        recent[-settings.update_burst] + settings.update_window - now
-        if len(recent) >= settings.update_burst
-        else 0.0
-    )
-    failed = backoff(book.update_failures, settings, wait.roll) if book.update_failures else 0.0
+    full = 0.0
+    if len(recent) >= settings.update_burst:
+        full = recent[-settings.update_burst] + settings.update_window - now
+    failed = 0.0
+    if context.update_failures:
+        failed = backoff(context.update_failures, settings, moment.now.roll("update"))
     return max(0.0, spaced, full, failed)
 
 
-def leaves_in(wait: Wait) -> float:
+def leaves_in(context: Context, moment: Moment) -> float:
     """Seconds until what update() recorded will leave: 0.0 for now, infinity while there is no link
     or an identify is open.
     """
-    if not wait.book.updates.recorded:
-        return 0.0 if not wait.book.updates.held else math.inf
-    return math.inf if wait.book.up_at is None or wait.book.target is not None else update_in(wait)
+    if not context.updates.recorded:
+        return 0.0 if not context.updates.held else math.inf
+    if context.up_at is None or context.target is not None:
+        return math.inf
+    return update_in(context, moment)
 
 
-DELAYS: Final[Mapping[str, Callable[[Wait], float | None]]] = MappingProxyType(
+def silence_in(context: Context, moment: Moment) -> float:
+    """Seconds until the link will have been silent for its limit."""
+    settings: Settings = moment.settings
+    return max(0.0, moment.now.heard_at + settings.silence_timeout - moment.now.at)
+
+
+DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = MappingProxyType(
     {
-        "boot": lambda wait: wait.book.boot_until - wait.now,
-        "identify": lambda wait: wait.book.identify_until - wait.now,
+        "boot": lambda context, moment: context.boot_until - moment.now.at,
+        "identify": lambda context, moment: context.identify_until - moment.now.at,
         "dial": dial_in,
         "retry": retry_in,
         "probe": probe_in,
-        "give_up": lambda wait: wait.settings.disconnected_after,
-        "silence": lambda wait: max(
-            0.0, wait.occasion.heard_at + wait.settings.silence_timeout - wait.now
-        ),
+        "give_up": lambda context, moment: moment.settings.disconnected_after,
+        "silence": silence_in,
         "renew": renew_in,
         "update": update_in,
-        "destroy": lambda wait: wait.settings.destroy_timeout,
+        "destroy": lambda context, moment: moment.settings.destroy_timeout,
     }
 )
 """The delay of each timer by the name that the chart gives it; None means that the timer is not to

@@ -1,13 +1,13 @@
-"""What each effect of the shipped chart declares: its outcomes, its limit, its lane, and what
-becomes of a late success.
+"""Every effect of the shipped chart, in one table: what it asks, what it changes in the context,
+what listeners hear, and by its kind which command it becomes.
 
-The shell knows the kinds (`Ask`, `Arm`, `Join`...), not the effects: one place there turns whatever
-an adapter does into one of the outcomes named here.
+The functions named here are small and pure: what is asked is made in `requests`, what changes and
+what is heard in `reducers`. Whose fault a failure is stands in `refusals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -17,30 +17,42 @@ from ..chart.model import (
     Ask,
     Detach,
     Disarm,
+    Dispose,
+    Done,
     EffectSpec,
     Fail,
     Join,
     Note,
     Raise,
+    Refuse,
+    Reply,
     Settle,
+    SettleDetached,
 )
+from ..ports import IdentifyAnswer, ReadAnswer, UpdateAnswer, Welcome
+from ..values import Message
+from . import reducers as do
+from . import refusals as R
+from . import requests as ask
 from .names import Effect as E
 from .names import Lane, Slot, Timer
 from .names import Trigger as T
 
 _LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
-_NOTHING_LEFT: Final = "drop it"
+_NOTHING: Final = (type(None),)
 
 EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
     {
-        # --- adapters -----------------------------------------------------------------------------
+        # --- the storage --------------------------------------------------------------------------
         E.CHECK_ADAPTERS: Ask(
             doc="see that the storage can be read",
             lane=Lane.LOAD,
             success=T.LOADED,
             failure=T.LOAD_FAILED,
             limit="storage_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.check_storage,
+            answers=(str, type(None)),
+            blame=R.STORAGE,
         ),
         E.READ_VISITOR: Ask(
             doc="read the visitor's secret, or mint it and store it before anything else",
@@ -48,8 +60,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.VISITOR_READ,
             failure=T.VISITOR_FAILED,
             limit="storage_timeout",
-            dispose=_NOTHING_LEFT,
             writes="visitor",
+            request=ask.create_visitor,
+            answers=(str,),
+            blame=R.STORAGE,
         ),
         E.RETIRE_VISITOR: Ask(
             doc="replace the merged visitor's secret by a new one, or adopt what another process "
@@ -58,9 +72,33 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.VISITOR_RETIRED,
             failure=T.RETIRE_FAILED,
             limit="storage_timeout",
-            dispose=_NOTHING_LEFT,
             writes="visitor",
+            request=ask.replace_visitor,
+            answers=(str,),
+            blame=R.STORAGE,
         ),
+        E.CLEAR_USER: Ask(
+            doc="remove every key of the scope but the visitor",
+            lane=Lane.CLEAR,
+            success=T.CLEARED,
+            failure=T.CLEAR_FAILED,
+            limit="storage_timeout",
+            request=ask.clear_user,
+            answers=_NOTHING,
+            blame=R.STORAGE,
+        ),
+        E.CLEAR_ALL: Ask(
+            doc="remove every key of the scope",
+            lane=Lane.CLEAR,
+            success=T.CLEARED,
+            failure=T.CLEAR_FAILED,
+            limit="storage_timeout",
+            erases="visitor",
+            request=ask.clear_all,
+            answers=_NOTHING,
+            blame=R.STORAGE,
+        ),
+        # --- the token provider -------------------------------------------------------------------
         E.FETCH_TOKEN: Ask(
             doc="provide a token for the session's user",
             lane=Lane.TOKEN,
@@ -68,7 +106,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             refusal=T.TOKEN_REFUSED,
             failure=T.TOKEN_FAILED,
             limit="token_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.fetch_token,
+            reads=ask.token_of,
+            reduce=do.fetch,
+            blame=R.TOKENS,
         ),
         E.FETCH_TARGET_TOKEN: Ask(
             doc="provide a token for the user to be identified",
@@ -77,8 +118,12 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             refusal=T.TOKEN_REFUSED,
             failure=T.TOKEN_FAILED,
             limit="token_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.fetch_target_token,
+            reads=ask.token_of,
+            reduce=do.fetch,
+            blame=R.TOKENS,
         ),
+        # --- the backend --------------------------------------------------------------------------
         E.DIAL: Ask(
             doc="open a link and learn who the backend says we are",
             lane=Lane.DIAL,
@@ -87,7 +132,11 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             rejection=T.DIAL_REJECTED,
             failure=T.DIAL_FAILED,
             limit="connect_timeout",
-            dispose="close the link; revoke the session if this dial began it",
+            request=ask.dial,
+            answers=(Welcome,),
+            reduce=do.dial,
+            dispose=ask.undo_dial,
+            blame=R.BACKEND,
         ),
         E.SEND_IDENTIFY: Ask(
             doc="ask the backend to make the visitor this user",
@@ -97,7 +146,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             rejection=T.IDENTIFY_REFUSED,
             failure=T.IDENTIFY_FAILED,
             limit="call_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.identify,
+            answers=(IdentifyAnswer,),
+            reduce=do.send_identify,
+            blame=R.BACKEND,
         ),
         E.SEND_UPDATE: Ask(
             doc="send what was recorded and the backend does not know",
@@ -107,7 +159,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             rejection=T.UPDATE_REFUSED,
             failure=T.UPDATE_FAILED,
             limit="call_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.update,
+            answers=(UpdateAnswer,),
+            reduce=do.send_update,
+            blame=R.BACKEND,
         ),
         E.SEND_TOKEN: Ask(
             doc="present the fresh token",
@@ -117,7 +172,9 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             rejection=T.RENEW_REFUSED,
             failure=T.RENEW_FAILED,
             limit="call_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.renew,
+            answers=_NOTHING,
+            blame=R.BACKEND,
         ),
         E.USE_LINK: Ask(
             doc="send a message or list conversations; any number at once, all of them this link's",
@@ -126,24 +183,11 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.REPLIED,
             failure=T.REPLIED,
             limit="call_timeout",
-            dispose=_NOTHING_LEFT,
-        ),
-        E.CLEAR_USER: Ask(
-            doc="remove every key of the scope but the visitor",
-            lane=Lane.CLEAR,
-            success=T.CLEARED,
-            failure=T.CLEAR_FAILED,
-            limit="storage_timeout",
-            dispose=_NOTHING_LEFT,
-        ),
-        E.CLEAR_ALL: Ask(
-            doc="remove every key of the scope",
-            lane=Lane.CLEAR,
-            success=T.CLEARED,
-            failure=T.CLEAR_FAILED,
-            limit="storage_timeout",
-            dispose=_NOTHING_LEFT,
-            erases="visitor",
+            request=ask.use_link,
+            answers=(Message, Sequence, ReadAnswer),
+            lost=R.ANSWER_LOST,
+            emits=do.answered,
+            blame=R.BACKEND,
         ),
         E.PART: Ask(
             doc="revoke the session that ends, by name, and say goodbye on its link, each within "
@@ -152,7 +196,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.PARTED,
             failure=T.PARTED,
             limit="revoke_timeout",
-            dispose=_NOTHING_LEFT,
+            takes_link=True,
+            request=ask.part,
+            answers=_NOTHING,
+            blame=R.BACKEND,
         ),
         E.RELEASE: Ask(
             doc="cancel what is left and close the adapters that the session opened",
@@ -160,12 +207,20 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.RELEASED,
             failure=T.RELEASED,
             limit="destroy_timeout",
-            dispose=_NOTHING_LEFT,
+            request=ask.release,
+            answers=_NOTHING,
+            blame=R.BACKEND,
         ),
         # --- calls --------------------------------------------------------------------------------
         E.JOIN_LOAD: Join(doc="the call waits for the load", slot=Slot.LOAD),
-        E.JOIN_BOOT: Join(doc="the call waits for the boot", slot=Slot.BOOT),
-        E.JOIN_IDENTIFY: Join(doc="the call waits for the identify", slot=Slot.IDENTIFY),
+        E.JOIN_BOOT: Join(
+            doc="the call waits for the boot", slot=Slot.BOOT, abandoned=T.ABANDON_BOOT
+        ),
+        E.JOIN_IDENTIFY: Join(
+            doc="the call waits for the identify",
+            slot=Slot.IDENTIFY,
+            abandoned=T.ABANDON_IDENTIFY,
+        ),
         E.JOIN_SHUTDOWN: Join(
             doc="the call waits for the clear of the user's data and for the parting",
             slot=Slot.SHUTDOWN,
@@ -189,24 +244,31 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.FAIL_CLEAR: Fail(
             doc="shutdowns that wait for a full clear end with the error", slot=Slot.CLEAR
         ),
-        E.DONE: Note(doc="the call has succeeded, now"),
-        E.REFUSE: Note(doc="the call raises the row's error and changes nothing"),
-        E.ANSWER: Note(doc="the one call that this is the reply to gets it"),
+        E.DONE: Done(doc="the call has succeeded, now"),
+        E.REFUSE: Refuse(doc="the call raises the row's error and changes nothing"),
+        E.ANSWER: Reply(doc="the one call that this is the reply to gets it", reduce=do.reply),
         E.DETACH: Detach(
             doc="shutdowns that wait now wait for their own parting alone",
             slots=(Slot.SHUTDOWN, Slot.CLEAR),
             lane=Lane.PART,
         ),
-        E.SETTLE_DETACHED: Note(doc="shutdowns that waited for this parting alone are done"),
+        E.SETTLE_DETACHED: SettleDetached(
+            doc="shutdowns that waited for this parting alone are done", lane=Lane.PART
+        ),
         # --- timers -------------------------------------------------------------------------------
         E.ARM_BOOT: Arm(
-            doc="bound the boot", timer=Timer.BOOT, expiry=T.BOOT_TIMEOUT, delay="boot"
+            doc="bound the boot",
+            timer=Timer.BOOT,
+            expiry=T.BOOT_TIMEOUT,
+            delay="boot",
+            reduce=do.arm_boot,
         ),
         E.ARM_IDENTIFY: Arm(
             doc="bound the identify",
             timer=Timer.IDENTIFY,
             expiry=T.IDENTIFY_TIMEOUT,
             delay="identify",
+            reduce=do.arm_identify,
         ),
         E.ARM_DIAL: Arm(
             doc="connect as soon as dials may follow each other",
@@ -243,7 +305,10 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             delay="update",
         ),
         E.ARM_DESTROY: Arm(
-            doc="bound the destroy", timer=Timer.DESTROY, expiry=T.DESTROY_TIMEOUT, delay="destroy"
+            doc="bound the destroy",
+            timer=Timer.DESTROY,
+            expiry=T.DESTROY_TIMEOUT,
+            delay="destroy",
         ),
         E.DISARM_BOOT: Disarm(doc="the boot is over", timers=Timer.BOOT),
         E.DISARM_IDENTIFY: Disarm(doc="the identify is over", timers=Timer.IDENTIFY),
@@ -253,49 +318,82 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             timers=(Timer.SILENCE, Timer.UPDATE),
         ),
         E.DISARM: Disarm(doc="no timer runs any more", timers=tuple(Timer)),
-        # --- the book -----------------------------------------------------------------------------
-        E.ADOPT: Note(doc="the call's traits and token provider become the session's"),
-        E.ADOPT_TARGET: Note(
-            doc="the call's traits and token provider become those of the user to be identified"
+        # --- the context --------------------------------------------------------------------------
+        E.ADOPT: Note(
+            doc="the call's traits and token provider become the session's", reduce=do.adopt
         ),
-        E.RECORD: Note(doc="record the update"),
-        E.HOLD: Note(doc="record the update for when the identify has settled"),
-        E.KEEP_VISITOR: Note(doc="remember the visitor's secret"),
-        E.KEEP_TOKEN: Note(doc="remember the token and when it expires"),
+        E.ADOPT_TARGET: Note(
+            doc="the call's traits and token provider become those of the user to be identified",
+            reduce=do.adopt_target,
+        ),
+        E.RECORD: Note(doc="record the update", reduce=do.record),
+        E.HOLD: Note(doc="record the update for when the identify has settled", reduce=do.hold),
+        E.KEEP_VISITOR: Note(doc="remember the visitor's secret", reduce=do.keep_visitor),
+        E.KEEP_TOKEN: Note(doc="remember the token and when it expires", reduce=do.keep_token),
         E.KEEP_LINK: Note(
             doc="the link is the session's; remember who we are and under which session",
             opens=Lane.LINK,
+            reduce=do.keep_link,
         ),
-        E.ACCEPT_TOKEN: Note(doc="the backend has accepted the token"),
-        E.SPEND_TOKEN: Note(doc="the backend has refused the token: it is never sent again"),
-        E.DROP_TOKEN: Note(doc="the token is about to expire: no dial begins with it any more"),
-        E.COUNT_FAILURE: Note(doc="count a failed attempt; the next wait is longer"),
+        E.ACCEPT_TOKEN: Note(doc="the backend has accepted the token", reduce=do.accept_token),
+        E.SPEND_TOKEN: Note(
+            doc="the backend has refused the token: it is never sent again",
+            reduce=do.spend_token,
+        ),
+        E.DROP_TOKEN: Note(
+            doc="the token is about to expire: no dial begins with it any more",
+            reduce=do.drop_token,
+        ),
+        E.COUNT_FAILURE: Note(
+            doc="count a failed attempt; the next wait is longer", reduce=do.count_failure
+        ),
         E.BECOME_USER: Note(
-            doc="the visitor is now the user; what was held for the user is to be sent"
+            doc="the visitor is now the user; what was held for the user is to be sent",
+            reduce=do.become_user,
+            emits=do.became_user,
         ),
         E.UNCLAIM: Note(
-            doc="the identify was not committed: what travelled with it is the visitor's again"
+            doc="the identify was not committed: what travelled with it is the visitor's again",
+            reduce=do.unclaim,
         ),
-        E.DROP_HELD: Note(doc="drop aloud what was recorded for the user to be identified"),
+        E.DROP_HELD: Note(
+            doc="drop what was recorded for the user to be identified, with an event",
+            reduce=do.drop_held,
+            emits=do.held_dropped,
+        ),
         E.FORGET_TARGET: Note(
-            doc="forget the user to be identified, drop aloud what was held for them"
+            doc="forget the user to be identified; drop what was held for them, with an event",
+            reduce=do.forget_target,
+            emits=do.target_forgotten,
         ),
         E.ACKNOWLEDGE: Note(
-            doc="the backend has what was sent; keys it rejected are dropped aloud"
+            doc="the backend has what was sent; keys it rejected are dropped, with an event",
+            reduce=do.acknowledge,
+            emits=do.acknowledged,
         ),
         E.RESTORE: Note(
             doc="what was sent without an answer is to be sent again, unless something newer was "
-            "recorded"
+            "recorded",
+            reduce=do.restore,
         ),
-        E.DROP_SENT: Note(doc="drop aloud what the backend refused as a whole"),
-        E.DROP_UPDATES: Note(doc="drop aloud every update that was not sent"),
-        E.FORGET: Note(doc="forget everything of the user and of the session"),
+        E.DROP_SENT: Note(
+            doc="drop what the backend refused as a whole, with an event",
+            reduce=do.drop_sent,
+            emits=do.sent_dropped,
+        ),
+        E.DROP_UPDATES: Note(
+            doc="drop every update that was not sent, with an event",
+            reduce=do.drop_updates,
+            emits=do.updates_dropped,
+        ),
+        E.FORGET: Note(doc="forget everything of the user and of the session", reduce=do.forget),
         # --- what is given up ---------------------------------------------------------------------
         E.ABANDON_LOAD: Abandon(doc="the load is superseded", lanes=Lane.LOAD),
         E.ABANDON_TOKEN: Abandon(doc="the token call is superseded", lanes=Lane.TOKEN),
         E.CUT: Abandon(
             doc="abort the link; every dial, token call and request under way is superseded",
             lanes=_LINK_WORK,
+            reduce=do.cut,
         ),
         E.ABANDON_REST: Abandon(
             doc="everything under way is superseded, but for the partings of earlier shutdowns, "
@@ -303,14 +401,18 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             lanes=tuple(lane for lane in Lane if lane not in (Lane.PART, Lane.RELEASE)),
         ),
         E.ABANDON_PARTINGS: Abandon(doc="partings under way are given up", lanes=Lane.PART),
-        E.DISPOSE: Note(doc="do with the late success what its effect declares, and nothing else"),
-        # --- what listeners are told --------------------------------------------------------------
-        E.TELL_READY: Note(doc="tell that the session is live"),
-        E.TELL_CONNECTED: Note(doc="tell that a link is open, and of a gap in what it replayed"),
-        E.TELL_LOST: Note(doc="tell that the link is gone"),
-        E.TELL_EXPIRED: Note(doc="tell that the backend no longer accepts the token"),
-        E.TELL_ERROR: Note(doc="tell of an error that no call raises"),
-        E.TELL_MESSAGE: Note(doc="tell of the message"),
+        E.DISPOSE: Dispose(doc="undo the late success as its effect declares, and nothing else"),
+        # --- what listeners hear ------------------------------------------------------------------
+        E.TELL_READY: Note(doc="tell that the session is live", emits=do.ready),
+        E.TELL_CONNECTED: Note(
+            doc="tell that a link is open, and of a gap in what it replayed", emits=do.connected
+        ),
+        E.TELL_LOST: Note(doc="tell that the link is gone", emits=do.lost),
+        E.TELL_EXPIRED: Note(
+            doc="tell that the backend no longer accepts the token", emits=do.expired
+        ),
+        E.TELL_ERROR: Note(doc="tell of an error that no call raises", emits=do.failed),
+        E.TELL_MESSAGE: Note(doc="tell of the message", reduce=do.receive, emits=do.received),
         # --- internal triggers --------------------------------------------------------------------
         E.PROCEED: Raise(doc="whatever waits may go on", trigger=T.PROCEED),
         E.CLEAN: Raise(doc="begin the clear that is owed, if it may begin", trigger=T.CLEAN),

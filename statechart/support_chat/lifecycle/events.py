@@ -8,8 +8,6 @@ survives shutdown and boot, and ends with destroy().
 
 from __future__ import annotations
 
-import time
-import uuid
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import attrs
@@ -18,12 +16,9 @@ from ..values import Identity, Message, SignedIn, Visitor
 from .names import Phase
 
 
-def _stamped() -> Any:
-    return attrs.field(factory=lambda: uuid.uuid4().hex, kw_only=True, repr=False, eq=False)
-
-
-def _now() -> Any:
-    return attrs.field(factory=time.time, kw_only=True, repr=False, eq=False)
+def _stamp(unset: Any) -> Any:
+    """A field that is set when the event is told to listeners (`support_chat.runtime`)."""
+    return attrs.field(default=unset, kw_only=True, repr=False, eq=False)
 
 
 @attrs.frozen
@@ -36,8 +31,8 @@ class PhaseChanged:
     previous: Phase
     current: Phase
     reason: str = ""
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -46,8 +41,8 @@ class Ready:
 
     type: ClassVar[str] = "ready"
     identity: Identity
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -56,8 +51,8 @@ class AuthChanged:
 
     type: ClassVar[str] = "auth_changed"
     identity: Identity | None
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -67,8 +62,8 @@ class AuthExpired:
     """
 
     type: ClassVar[str] = "auth_expired"
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -80,8 +75,8 @@ class ConnectionChanged:
     type: ClassVar[str] = "connection_changed"
     connected: bool
     gap: bool = False
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -93,8 +88,8 @@ class ErrorOccurred:
     type: ClassVar[str] = "error_occurred"
     error: Exception
     dropped: tuple[str, ...] = ()
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -103,8 +98,8 @@ class MessageReceived:
 
     type: ClassVar[str] = "message_received"
     message: Message
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -113,8 +108,8 @@ class MessageSent:
 
     type: ClassVar[str] = "message_sent"
     message: Message
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -127,8 +122,8 @@ class MessageFailed:
     client_message_id: str
     error: Exception
     outcome_unknown: bool
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
@@ -137,8 +132,8 @@ class UnreadChanged:
 
     type: ClassVar[str] = "unread_changed"
     unread: int
-    id: str = _stamped()
-    created_at: float = _now()
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
 
 
 class Event(Protocol):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..chart.model import Booked, Carried, FactKind, Present, Same, Stored
+from ..chart.model import Carried, Derived, FactKind, Present, Same, Stored
+from . import context as c
 from .names import Effect as E
 from .names import Fact, Register
 
@@ -35,31 +36,40 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.PARTING: Stored("the revocation and the goodbye of this shutdown are under way"),
         Fact.RELEASING: Stored("the adapters are being released"),
         Fact.RELEASED: Stored("the adapters have been released: nothing is left to do"),
-        Fact.FULL: Carried("shutdown(clear_storage=True)"),
-        Fact.MERGED: Carried("the backend says that it merged the visitor into the user"),
-        Fact.BEYOND: Carried(
-            "the backend asks, or has asked, to come back later than the call can wait"
+        Fact.FULL: Carried(
+            "shutdown(clear_storage=True)",
+            reads=c.asks_for_everything,
         ),
-        Fact.SILENT: Carried("nothing was heard on the link for the whole limit"),
-        Fact.LATE: Booked("the outcome belongs to an effect that something later has superseded"),
-        Fact.PROVIDER: Booked(
+        Fact.MERGED: Carried(
+            "the backend says that it merged the visitor into the user", reads=c.merged
+        ),
+        Fact.BEYOND: Carried(
+            "the backend asks, or has asked, to come back later than the call can wait",
+            reads=c.beyond,
+        ),
+        Fact.SILENT: Carried("nothing was heard on the link for the whole limit", reads=c.silent),
+        Fact.LATE: Derived("the outcome belongs to an effect that something later has superseded"),
+        Fact.PROVIDER: Derived(
             "there is a token provider for the session's user",
             raises=E.ADOPT,
             frees=E.BECOME_USER,
             clears=E.FORGET,
             of=Register.USER,
+            reads=c.provided,
         ),
-        Fact.TARGET_PROVIDER: Booked(
+        Fact.TARGET_PROVIDER: Derived(
             "there is a token provider for the user to be identified",
             raises=E.ADOPT_TARGET,
             clears=(E.BECOME_USER, E.FORGET_TARGET, E.FORGET),
             of=Register.TARGET,
+            reads=c.target_provided,
         ),
-        Fact.PENDING: Booked(
+        Fact.PENDING: Derived(
             "recorded updates wait that the backend does not know yet",
             raises=(E.RESTORE, E.UNCLAIM, E.FORGET_TARGET),
             frees=(E.ADOPT, E.RECORD, E.BECOME_USER),
             clears=(E.SEND_UPDATE, E.SEND_IDENTIFY, E.DROP_UPDATES, E.FORGET),
+            reads=c.pending,
         ),
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),
         Fact.SIGNED_IN: Present("the session is for a user", Register.USER),

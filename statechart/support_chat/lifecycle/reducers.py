@@ -1,271 +1,394 @@
-"""Writes down in the book what each effect means: one pure function an effect, and `note`, which
-finds it.
+"""What each effect changes in the context, and which events it causes: pure functions.
+
+A reducer is named after its effect; it takes the context and the moment, and returns the next
+context. Beside it stand the events, made of the context before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Iterable, Sequence
 
-import attrs
-
-from ..chart.model import Abandon, Ask, Detach
-from ..ports import ReadAnswer
-from ..settings import Settings
-from ..values import SignedIn, Visitor
+from ..engine import Moment
+from ..errors import BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
+from ..ports import Outgoing, ReadAnswer, Use
+from ..values import Message, SignedIn, Visitor
 from . import updates as u
-from .context import Book, Target, not_before
-from .effects import EFFECTS
-from .names import Effect as E
-from .names import Lane
-from .occasion import Occasion
+from .context import Context, Target, identified, not_before, replaced
+from .events import (
+    AnyEvent,
+    AuthChanged,
+    AuthExpired,
+    ConnectionChanged,
+    ErrorOccurred,
+    MessageFailed,
+    MessageReceived,
+    MessageSent,
+    PhaseChanged,
+    Ready,
+    UnreadChanged,
+)
+from .names import Lane, Phase
+
+Events = Sequence[AnyEvent]
+
+# --- calls ----------------------------------------------------------------------------------------
 
 
-def arrive(book: Book, occasion: Occasion) -> Book:
-    """The outcome of what is current on its lane has come: whatever else comes with that tag is
-    late.
-    """
-    if occasion.lane in (None, Lane.LINK) or occasion.tag != book.tag(occasion.lane):
-        return book
-    return book.tagged(occasion.lane, 0)
+def adopt(context: Context, moment: Moment) -> Context:
+    """The call's traits and token provider become the session's."""
+    arguments, provider = moment.arguments, None
+    if arguments.user_id is not None:  # a visitor needs no token
+        provider = arguments.provider or context.provider or arguments.fallback
+    updates = context.updates
+    if arguments.changes:
+        # While an identify is open, what a call brings waits for its outcome as an update does.
+        updates = (u.record if context.target is None else u.hold)(updates, arguments.changes)
+    return replaced(context, user_id=arguments.user_id, provider=provider, updates=updates)
 
 
-def note(book: Book, effect: str, occasion: Occasion, settings: Settings) -> Book:
-    """The book after this effect. Pure; an effect that writes nothing down returns the same
-    book.
-    """
-    spec = EFFECTS[effect]
-    if isinstance(spec, Ask) and not spec.several:
-        book = attrs.evolve(book.tagged(Lane(spec.lane), book.serial + 1), serial=book.serial + 1)
-    elif isinstance(spec, Detach):
-        book = book.tagged(Lane(spec.lane), 0)
-    elif isinstance(spec, Abandon):
-        for lane in spec.lanes:
-            book = book.tagged(Lane(lane), 0)
-    writer = _WRITERS.get(effect)
-    return book if writer is None else writer(book, occasion, settings)
-
-
-def outliving(book: Book) -> Book:
-    """What an effect that outlives its session may know of it: which session to revoke and which
-    visitor to retire (S4).
-    """
-    return Book(session=book.session, visitor=book.visitor)
-
-
-# --- what each effect writes down -----------------------------------------------------------------
-
-Writer = Callable[[Book, Occasion, Settings], Book]
-
-
-def _adopt(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    asked = occasion.asked
-    if asked is None:
-        return book
-    return attrs.evolve(
-        book,
-        user_id=asked.user_id,
-        # a visitor needs no token; a later provider for the same user replaces the earlier one
-        provider=(asked.provider or book.provider or asked.fallback)
-        if asked.user_id is not None
-        else None,
-        # while an identify is open, what a call brings waits for its outcome like any other update
-        updates=(u.record if book.target is None else u.hold)(book.updates, asked.changes),
+def adopt_target(context: Context, moment: Moment) -> Context:
+    """The call's traits and token provider become those of the user to be identified."""
+    arguments = moment.arguments
+    target = context.target or Target(arguments.user_id)
+    provider = arguments.provider or target.provider or arguments.fallback
+    return replaced(
+        context,
+        target=Target(target.user_id, provider, target.identify_id),
+        updates=u.hold(context.updates, arguments.changes),
     )
 
 
-def _adopt_target(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    asked, target = occasion.asked, book.target
-    if asked is None or asked.user_id is None:
-        return book
-    target = target or Target(asked.user_id)
-    return attrs.evolve(
-        book,
-        target=attrs.evolve(target, provider=asked.provider or target.provider or asked.fallback),
-        updates=u.hold(book.updates, asked.changes),
-    )
+def arm_boot(context: Context, moment: Moment) -> Context:
+    """The boot has until then."""
+    timeout = moment.arguments.timeout or moment.settings.boot_timeout
+    return replaced(context, boot_until=moment.now.at + timeout)
 
 
-def _arm_boot(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    timeout = occasion.asked.timeout if occasion.asked else None
-    return attrs.evolve(book, boot_until=occasion.now + (timeout or settings.boot_timeout))
+def arm_identify(context: Context, moment: Moment) -> Context:
+    """The identify has until then."""
+    timeout = moment.arguments.timeout or moment.settings.call_timeout
+    return replaced(context, identify_until=moment.now.at + timeout)
 
 
-def _arm_identify(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    timeout = occasion.asked.timeout if occasion.asked else None
-    return attrs.evolve(book, identify_until=occasion.now + (timeout or settings.call_timeout))
+def reply(context: Context, moment: Moment) -> Context:
+    """The answer to a mark_read() says how many messages are unread."""
+    answer = moment.result
+    return replaced(context, unread=answer.unread) if isinstance(answer, ReadAnswer) else context
 
 
-def _dial(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, dialled_at=occasion.now)
+def answered(use: Use, result: object, error: Exception | None) -> Events:
+    """What was asked of the link is done, or is not."""
+    if isinstance(use, Outgoing) and error is not None:
+        unknown = isinstance(error, NetworkError) and not isinstance(error, RateLimitedError)
+        return (MessageFailed(use.client_message_id, error, unknown),)
+    return (MessageSent(result),) if isinstance(result, Message) else ()
 
 
-def _count_failure(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, failures=book.failures + 1, not_before=not_before(book, occasion))
+# --- the link -------------------------------------------------------------------------------------
 
 
-def _cut(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    if book.up_at is None:
-        return book
-    stable = occasion.now - book.up_at >= settings.stable_after
-    return attrs.evolve(
-        book,
+def dial(context: Context, moment: Moment) -> Context:
+    """An attempt begins."""
+    return replaced(context, dialled_at=moment.now.at)
+
+
+def count_failure(context: Context, moment: Moment) -> Context:
+    """An attempt has failed; the next wait is longer."""
+    return replaced(context, failures=context.failures + 1, not_before=not_before(context, moment))
+
+
+def cut(context: Context, moment: Moment) -> Context:
+    """The link is gone; whether it was stable decides how long the next wait is."""
+    if context.up_at is None:
+        return context
+    stable = moment.now.at - context.up_at >= moment.settings.stable_after
+    return replaced(
+        context,
         up_at=None,
-        failures=0 if stable else book.failures + 1,
-        not_before=not_before(book, occasion),
+        failures=0 if stable else context.failures + 1,
+        not_before=not_before(context, moment),
     )
 
 
-def _keep_link(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    welcome = occasion.welcome
-    identity = Visitor(welcome.visitor_id) if welcome.user_id is None else SignedIn(welcome.user_id)
-    another = (
-        isinstance(book.identity, Visitor)
-        and isinstance(identity, Visitor)
-        and book.identity != identity
-    )
-    return attrs.evolve(
-        book.tagged(Lane.LINK, occasion.tag),
+def keep_link(context: Context, moment: Moment) -> Context:
+    """The backend has said who we are, and under which session."""
+    welcome = moment.result
+    user_id = welcome.user_id
+    identity = Visitor(welcome.visitor_id) if user_id is None else SignedIn(user_id)
+    updates = context.updates
+    visitors = isinstance(context.identity, Visitor) and isinstance(identity, Visitor)
+    if visitors and context.identity != identity:
+        # a visitor who was retired is answered with a new one, of whom nothing is known
+        updates = u.nothing_is_known(updates)
+    return replaced(
+        context,
         identity=identity,
-        # a visitor who was retired is answered with a new one, of whom the backend knows nothing
-        updates=u.nothing_is_known(book.updates) if another else book.updates,
+        updates=updates,
         session=welcome.session,
-        # messages that are replayed move it one by one: to jump ahead would lose them if the link
-        # broke during the replay
-        cursor=welcome.cursor if book.cursor is None or welcome.gap else book.cursor,
+        # Messages that are replayed move the cursor one by one: to jump ahead would lose them if
+        # the link broke during the replay.
+        cursor=welcome.cursor if context.cursor is None or welcome.gap else context.cursor,
         unread=welcome.unread,
-        up_at=occasion.now,
+        up_at=moment.now.at,
     )
 
 
-def _fetch(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, fetched_at=occasion.now)
+def ready(context: Context, moment: Moment) -> Events:
+    """The session is live."""
+    return (Ready(context.identity),) if context.identity else ()
 
 
-def _keep_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, token=occasion.token, accepted=False, arrived_at=occasion.now)
+def connected(context: Context, moment: Moment) -> Events:
+    """A link is open; what it replayed may have a gap."""
+    return (ConnectionChanged(True, moment.result.gap),)
 
 
-def _accept_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, accepted=True, spent=None)
+def lost(context: Context, moment: Moment) -> Events:
+    """The link is gone."""
+    return (ConnectionChanged(False),)
 
 
-def _spend_token(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(book, token=None, spent=book.token.digest if book.token else book.spent)
+def receive(context: Context, moment: Moment) -> Context:
+    """A message has arrived."""
+    message = moment.result
+    return replaced(context, cursor=message.cursor, unread=message.unread)
 
 
-def _send_identify(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    target = book.target and attrs.evolve(book.target, identify_id=occasion.fresh_id)
-    return attrs.evolve(book, target=target, updates=u.carry(book.updates))
+def received(context: Context, moment: Moment) -> Events:
+    """A message has arrived."""
+    return (MessageReceived(moment.result.message),)
 
 
-def _become_user(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    target, answer = book.target, occasion.identified
+def keep_visitor(context: Context, moment: Moment) -> Context:
+    """The visitor's secret, as stored."""
+    return replaced(context, visitor=moment.result)
+
+
+# --- the token ------------------------------------------------------------------------------------
+
+
+def fetch(context: Context, moment: Moment) -> Context:
+    """The token provider is called."""
+    return replaced(context, fetched_at=moment.now.at)
+
+
+def keep_token(context: Context, moment: Moment) -> Context:
+    """A token has arrived."""
+    return replaced(context, token=moment.result, accepted=False, arrived_at=moment.now.at)
+
+
+def accept_token(context: Context, moment: Moment) -> Context:
+    """The backend has accepted the token."""
+    return replaced(context, accepted=True, spent=None)
+
+
+def spend_token(context: Context, moment: Moment) -> Context:
+    """The backend has refused the token: its bytes are never sent again."""
+    spent = context.token.digest if context.token else context.spent
+    return replaced(context, token=None, spent=spent)
+
+
+def drop_token(context: Context, moment: Moment) -> Context:
+    """The token is about to expire."""
+    return replaced(context, token=None)
+
+
+def expired(context: Context, moment: Moment) -> Events:
+    """The backend no longer accepts the token."""
+    return (AuthExpired(),)
+
+
+# --- identifying ----------------------------------------------------------------------------------
+
+
+def send_identify(context: Context, moment: Moment) -> Context:
+    """The identify leaves under an id of its own, with everything that was recorded."""
+    target = context.target
+    if target is not None:
+        target = Target(target.user_id, target.provider, moment.now.draw("identify").hex())
+    return replaced(context, target=target, updates=u.carry(context.updates))
+
+
+def become_user(context: Context, moment: Moment) -> Context:
+    """The visitor is the user now."""
+    target, answer = context.target, identified(moment)
     if target is None:
-        return book
+        return context
     rejected = [path for path, _ in answer.rejected] if answer else []
-    return attrs.evolve(
-        book,
+    return replaced(
+        context,
         user_id=target.user_id,
         identity=SignedIn(target.user_id),
         provider=target.provider,
         target=None,
-        updates=u.become_user(book.updates, rejected),
+        updates=u.become_user(context.updates, rejected),
     )
 
 
-def _unclaim(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    target = book.target and attrs.evolve(book.target, identify_id=None)
-    return attrs.evolve(book, target=target, token=None, updates=u.unclaim(book.updates))
+def became_user(context: Context, moment: Moment) -> Events:
+    """The visitor is the user now; some of what came along may have been rejected."""
+    answer = identified(moment)
+    return _rejected(answer.rejected if answer else ())
 
 
-def _forget_target(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    return attrs.evolve(
-        book, target=None, token=None, spent=None, updates=u.forget_target(book.updates)
+def unclaim(context: Context, moment: Moment) -> Context:
+    """The identify was not committed: another one will have another id."""
+    target = context.target and Target(context.target.user_id, context.target.provider)
+    return replaced(context, target=target, token=None, updates=u.unclaim(context.updates))
+
+
+def forget_target(context: Context, moment: Moment) -> Context:
+    """Nobody is to be identified any more."""
+    updates = u.forget_target(context.updates)
+    return replaced(context, target=None, token=None, spent=None, updates=updates)
+
+
+def target_forgotten(context: Context, moment: Moment) -> Events:
+    """What was recorded for a user who was not identified is dropped."""
+    held = {*context.updates.held, *context.updates.carried_held}
+    because = "The identify that these updates waited for has failed; update() after the next one."
+    return _dropped(held, moment, because)
+
+
+# --- updates --------------------------------------------------------------------------------------
+
+
+def record(context: Context, moment: Moment) -> Context:
+    """The call's changes are to be sent."""
+    return replaced(context, updates=u.record(context.updates, moment.arguments.changes))
+
+
+def hold(context: Context, moment: Moment) -> Context:
+    """The call's changes wait for the identify."""
+    return replaced(context, updates=u.hold(context.updates, moment.arguments.changes))
+
+
+def drop_held(context: Context, moment: Moment) -> Context:
+    """What waits for the identify is dropped."""
+    return replaced(context, updates=u.drop_held(context.updates))
+
+
+def held_dropped(context: Context, moment: Moment) -> Events:
+    """What was recorded for a user whom nobody waits for any more is dropped."""
+    because = "The identify that these updates waited for was given up; update() again."
+    return _dropped(context.updates.held, moment, because)
+
+
+def send_update(context: Context, moment: Moment) -> Context:
+    """An update leaves, and counts towards the limit of them."""
+    settings, now = moment.settings, moment.now.at
+    recent = tuple(t for t in context.updated_at if t > now - settings.update_window)
+    updated_at = (*recent, now)[-settings.update_burst :]
+    return replaced(context, updates=u.take(context.updates), updated_at=updated_at)
+
+
+def acknowledge(context: Context, moment: Moment) -> Context:
+    """The backend has the update."""
+    rejected = (path for path, _ in moment.result.rejected)
+    updates = u.acknowledge(context.updates, rejected)
+    return replaced(context, updates=updates, update_failures=0)
+
+
+def acknowledged(context: Context, moment: Moment) -> Events:
+    """The backend has the update, but for the keys that it rejected."""
+    return _rejected(moment.result.rejected)
+
+
+def restore(context: Context, moment: Moment) -> Context:
+    """What was sent without an answer is to be sent again."""
+    failed = moment.request is not None and moment.request.lane == Lane.UPDATE
+    return replaced(
+        context,
+        updates=u.restore(context.updates),
+        update_failures=context.update_failures + failed,
     )
 
 
-def _answer(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    answer = occasion.result
-    return attrs.evolve(book, unread=answer.unread) if isinstance(answer, ReadAnswer) else book
+def drop_sent(context: Context, moment: Moment) -> Context:
+    """What the backend refused as a whole is dropped."""
+    return replaced(context, updates=u.drop_sent(context.updates))
 
 
-def _forget(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    """Keeps what is nobody's: tags, the distance of dials and the limit of updates, which hold
-    across boots.
-    """
-    return Book(
-        serial=book.serial,
-        tags=book.tags,
-        failures=book.failures,
-        dialled_at=book.dialled_at,
-        not_before=book.not_before,
-        fetched_at=None,
-        updated_at=book.updated_at,
-        update_failures=book.update_failures,
-    )
+def sent_dropped(context: Context, moment: Moment) -> Events:
+    """What the backend refused as a whole is dropped."""
+    because = "The backend refused the update as a whole."
+    return _dropped(context.updates.sent, moment, because)
 
 
-def _send_update(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    since = occasion.now - settings.update_window
-    times = (*(t for t in book.updated_at if t > since), occasion.now)[-settings.update_burst :]
-    return attrs.evolve(book, updates=u.take(book.updates), updated_at=times)
+def drop_updates(context: Context, moment: Moment) -> Context:
+    """Everything that was not sent is dropped."""
+    return replaced(context, updates=u.NO_UPDATES)
 
 
-def _acknowledge(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    rejected = (path for path, _ in occasion.update_answer.rejected)
-    return attrs.evolve(book, updates=u.acknowledge(book.updates, rejected), update_failures=0)
-
-
-def _restore(book: Book, occasion: Occasion, settings: Settings) -> Book:
-    failures = book.update_failures + 1 if occasion.lane is Lane.UPDATE else book.update_failures
-    return attrs.evolve(book, updates=u.restore(book.updates), update_failures=failures)
-
-
-_WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
-    {
-        E.ADOPT: _adopt,
-        E.ADOPT_TARGET: _adopt_target,
-        E.ARM_BOOT: _arm_boot,
-        E.ARM_IDENTIFY: _arm_identify,
-        E.DIAL: _dial,
-        E.COUNT_FAILURE: _count_failure,
-        E.CUT: _cut,
-        E.KEEP_LINK: _keep_link,
-        E.KEEP_VISITOR: lambda book, occasion, settings: attrs.evolve(
-            book, visitor=occasion.visitor
-        ),
-        E.FETCH_TOKEN: _fetch,
-        E.FETCH_TARGET_TOKEN: _fetch,
-        E.KEEP_TOKEN: _keep_token,
-        E.ACCEPT_TOKEN: _accept_token,
-        E.SPEND_TOKEN: _spend_token,
-        E.DROP_TOKEN: lambda book, occasion, settings: attrs.evolve(book, token=None),
-        E.SEND_IDENTIFY: _send_identify,
-        E.BECOME_USER: _become_user,
-        E.UNCLAIM: _unclaim,
-        E.FORGET_TARGET: _forget_target,
-        E.DROP_HELD: lambda book, occasion, settings: attrs.evolve(
-            book, updates=u.drop_held(book.updates)
-        ),
-        E.ANSWER: _answer,
-        E.FORGET: _forget,
-        E.RECORD: lambda book, occasion, settings: attrs.evolve(
-            book, updates=u.record(book.updates, occasion.changes)
-        ),
-        E.HOLD: lambda book, occasion, settings: attrs.evolve(
-            book, updates=u.hold(book.updates, occasion.changes)
-        ),
-        E.SEND_UPDATE: _send_update,
-        E.ACKNOWLEDGE: _acknowledge,
-        E.RESTORE: _restore,
-        E.DROP_SENT: lambda book, occasion, settings: attrs.evolve(
-            book, updates=u.drop_sent(book.updates)
-        ),
-        E.DROP_UPDATES: lambda book, occasion, settings: attrs.evolve(book, updates=u.NO_UPDATES),
-        E.TELL_MESSAGE: lambda book, occasion, settings: attrs.evolve(
-            book, cursor=occasion.message.cursor, unread=occasion.message.unread
-        ),
+def updates_dropped(context: Context, moment: Moment) -> Events:
+    """Every update that was not sent is dropped."""
+    updates = context.updates
+    unsent = {
+        *updates.recorded,
+        *updates.sent,
+        *updates.held,
+        *updates.carried,
+        *updates.carried_held,
     }
-)
+    because = "The session ended before these updates were sent; update() again after boot()."
+    return _dropped(unsent, moment, because)
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def forget(context: Context, moment: Moment) -> Context:
+    """Keeps what is nobody's: the distance of dials and the limit of updates hold across boots."""
+    return Context(
+        failures=context.failures,
+        dialled_at=context.dialled_at,
+        not_before=context.not_before,
+        updated_at=context.updated_at,
+        update_failures=context.update_failures,
+    )
+
+
+def failed(context: Context, moment: Moment) -> Events:
+    """An error that no call raises."""
+    return (ErrorOccurred(moment.failure),) if moment.failure else ()
+
+
+# --- any step ----------------------------------------------------------------------------------
+
+
+def moved(previous: str, current: str, reason: str) -> AnyEvent:
+    """The phase has changed."""
+    return PhaseChanged(Phase(previous), Phase(current), reason)
+
+
+def changed(before: Context, after: Context) -> Events:
+    """A whole step has changed who we are, or what is unread."""
+    events: list[AnyEvent] = []
+    if after is not before:  # most steps change nothing
+        if after.identity is not before.identity and after.identity != before.identity:
+            events.append(AuthChanged(after.identity))
+        if before.unread != after.unread:
+            events.append(UnreadChanged(after.unread))
+    return events
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+def _dropped(paths: Iterable[str], moment: Moment, because: str) -> Events:
+    names = tuple(sorted(paths))
+    if not names:
+        return ()
+    error = moment.failure or SupportChatError(because, code="updates_dropped")
+    return (ErrorOccurred(error, names),)
+
+
+def _rejected(rejected: Iterable[tuple[str, str]]) -> Events:
+    paths = tuple(sorted(path for path, _ in rejected))
+    if not paths:
+        return ()
+    because = (
+        "The backend rejected these keys of an update; the others are stored. "
+        "Correct them and update() again."
+    )
+    return (ErrorOccurred(BackendRejectedError(because, code="validation_error"), paths),)

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..chart.model import Refusal
+from ..chart.model import Blame, Refusal
+from ..engine import Moment
 from ..errors import (
     AuthRefusedError,
+    BackendRejectedError,
     CallTimeoutError,
     IdentityConflictError,
+    InvalidInputError,
     NetworkError,
     NotBootedError,
     RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
+    StorageError,
+    TokenProviderError,
+    TokenRefusedError,
 )
+from .context import Context
 
 NOT_BOOTED: Final = Refusal(
     NotBootedError, "{call}() needs a booted session, and this one is {phase}: call boot() first."
@@ -62,10 +69,16 @@ OTHER_TARGET: Final = Refusal(
     "or shutdown() first.",
 )
 
+
+def _stay_away(error: RateLimitedError, context: Context, moment: Moment) -> None:
+    error.retry_after = max(0.0, context.not_before - moment.now.at)
+
+
 NOT_IN_TIME: Final = Refusal(
     RateLimitedError,
     "The backend has asked to stay away for longer than boot() may take: call boot() again after "
     "`retry_after` seconds.",
+    details=_stay_away,
 )
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
@@ -88,4 +101,29 @@ EXPIRED: Final = Refusal(
     AuthRefusedError,
     "The token has expired and there is no token_provider to renew it: boot() again and pass a "
     "token_provider.",
+)
+
+# --- whose fault it is that an adapter has not done what it was asked to --------------------------
+
+STORAGE: Final = Blame(
+    StorageError,
+    "The storage",
+    "Check it (its file, its permissions, its server) and try again.",
+)
+TOKENS: Final = Blame(
+    TokenProviderError,
+    "The token_provider",
+    "Mend it, or raise TokenRefusedError in it to refuse; then try again.",
+    refusals=(TokenRefusedError,),
+)
+BACKEND: Final = Blame(
+    NetworkError,
+    "The transport",
+    "Check the network and the backend's address; the session tries again while it is live.",
+    refusals=(AuthRefusedError,),
+    rejections=(BackendRejectedError, InvalidInputError),
+)
+ANSWER_LOST: Final = Refusal(
+    NetworkError,
+    "The link closed before the answer came; it is not known whether the backend got it.",
 )

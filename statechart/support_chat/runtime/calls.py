@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..lifecycle.calls import Arguments
 from ..lifecycle.names import Trigger
-from ..lifecycle.occasion import Asked
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -25,6 +25,10 @@ class CallKeeper(Protocol):
 
     def awaiter_left(self, call: Call[Any]) -> None:
         """The last awaiter of this call was cancelled before it settled."""
+        ...
+
+    def awaiter_came(self, call: Call[Any]) -> None:
+        """Somebody awaits a call again that everybody had left."""
         ...
 
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
@@ -40,11 +44,17 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
     """
 
     def __init__(
-        self, trigger: Trigger, asked: Asked, keeper: CallKeeper, loop: asyncio.AbstractEventLoop
+        self,
+        trigger: Trigger,
+        arguments: Arguments,
+        keeper: CallKeeper,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.trigger = trigger
-        self.asked = asked
-        self.abandoned = False
+        self.arguments = arguments
+        self.number = 0
+        """What the engine knows it by; given when it is made."""
+        self._abandoned = False
         self._keeper = keeper
         self._loop = loop
         self._done = False
@@ -83,7 +93,9 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
             if self._settled is None:
                 self._settled = self._loop.create_future()
             self._awaiters += 1
-            self.abandoned = False
+            if self._abandoned:
+                self._abandoned = False
+                self._keeper.awaiter_came(self)
             try:
                 await asyncio.shield(self._settled)
             except asyncio.CancelledError:
@@ -96,8 +108,8 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         return self._result
 
     def _leave(self) -> None:
-        if not self._awaiters and not self._done and not self.abandoned:
-            self.abandoned = True
+        if not self._awaiters and not self._done and not self._abandoned:
+            self._abandoned = True
             self._keeper.awaiter_left(self)
 
     def __await__(self) -> Generator[Any, Any, T_co]:
@@ -144,47 +156,3 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
     def __del__(self) -> None:
         if self._error is not None and not self._awaited:
             self._keeper.nobody_heard(self, self._error)
-
-
-class Slots:
-    """Who waits for what: each slot of the chart with its calls, and the shutdowns that wait for
-    one parting alone.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, list[Call[Any]]] = {}
-        self._detached: dict[int, list[Call[Any]]] = {}
-
-    def join(self, slot: str, call: Call[Any]) -> None:
-        """The call waits in the slot."""
-        self._waiting.setdefault(slot, []).append(call)
-
-    def take(self, slot: str) -> list[Call[Any]]:
-        """Empties the slot; returns who waited, the first first."""
-        return self._waiting.pop(slot, [])
-
-    def all_left(self, call: Call[Any]) -> str | None:
-        """The slot of `call` if every call in it was abandoned, else None."""
-        for slot, calls in self._waiting.items():
-            if call in calls and all(c.abandoned for c in calls):
-                return slot
-        return None
-
-    def detach(self, slots: tuple[str, ...], tag: int) -> None:
-        """Who waits in these slots waits from now on for the outcome with this tag alone."""
-        calls = [call for slot in slots for call in self.take(slot)]
-        if calls:
-            self._detached.setdefault(tag, []).extend(calls)
-
-    def take_detached(self, tag: int | None) -> list[Call[Any]]:
-        """Who waited for the outcome with this tag; with None, for any."""
-        tags = list(self._detached) if tag is None else [tag]
-        return [call for t in tags for call in self._detached.pop(t, [])]
-
-
-def settle_all(
-    calls: list[Call[Any]], result: Callable[[Call[Any]], Any], error: Exception | None = None
-) -> None:
-    """Settles each call once, with its own result or a copy of the error."""
-    for call in calls:
-        call.settle(None if error is not None else result(call), error)

@@ -8,10 +8,14 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
+
+import attrs
 
 from ..errors import EventsLostError
 from ..lifecycle.events import AnyEvent
@@ -162,8 +166,8 @@ class Listeners:
             self._all.remove(listener)
 
     def emit(self, event: AnyEvent, loop: asyncio.AbstractEventLoop) -> None:
-        """Has the event told once the step that caused it is over."""
-        self._events.append(event)
+        """Stamps the event, and has it told once the step that caused it is over."""
+        self._events.append(attrs.evolve(event, id=uuid.uuid4().hex, created_at=time.time()))
         if len(self._events) == 1:
             loop.call_soon(self._deliver, loop, context=contextvars.Context())
 

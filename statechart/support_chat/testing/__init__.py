@@ -1,29 +1,21 @@
-"""What the library's own tests use, shipped for yours: suites for adapters, a loop with virtual
-time, doubles and faults for the ports.
+"""What the library's own tests use, shipped for yours; import it in tests only.
 
-Import it in tests only. *Of an adapter that you write*, `check_storage`, `check_token_provider` and
-`check_transport` find out whether it keeps its port, and name the clause that it breaks; no test
-runner is needed:
+*Of an adapter that you write*, `check_storage`, `check_token_provider` and `check_transport` find
+out whether it keeps its port, and name the clause that it breaks:
 
     check_storage(lambda: MyStorage(path))
 
 *Of a frontend that you write*, `run(main())` runs a coroutine in virtual time; `RecordingStorage`,
-`RecordingTransport` and `ScriptedTokens` stand in for the outside world, share one `CallLog`, and
-answer what the test says:
+`RecordingTransport` and `ScriptedTokens` stand in for the outside world, and answer what the test
+says:
 
-    log = CallLog()
-    storage, transport, tokens = RecordingStorage(log=log), RecordingTransport(log=log), ScriptedTokens(log=log)
-    transport.hold("open")                              # the next dials wait...
-    transport.waiting("open")[0].fail(NetworkError("No route.")) # ... until the test decides
-    transport.link.emit(TokenExpired())                 # the backend speaks
+    transport.hold("open")                                        # the next dials wait...
+    transport.waiting("open")[0].fail(NetworkError("No route."))  # ... until the test decides
+    transport.link.emit(TokenExpired())                           # the backend speaks
 
 `FaultyStorage`, `FaultyTransport` and `FaultyTokens` make any adapter misbehave by seed, and log
-what they did:
-
-    transport = FaultyTransport(transport, Faults(seed=7, drop=0.1, delay=0.2))
-
-`support_chat.testing.strategies`, which needs hypothesis, makes up options, steps of a chart and
-whole lives of a session.
+what they did; `support_chat.testing.strategies`, which needs hypothesis, makes up steps of a chart
+and whole lives of a session.
 """
 
 from .conformance.arrangement import Arrangement, FullArrangement
@@ -38,11 +30,10 @@ from .conformance.checks import (
 from .conformance.storage.place import StoragePlace
 from .conformance.suites import Clause, ConformanceError, Failure, Report
 from .conformance.tokens.source import TokenSource
-from .doubles.link import ScriptedLink
 from .doubles.script import CallLog, Pending, PortCall, Script
 from .doubles.storage import RecordingStorage
 from .doubles.tokens import ScriptedTokens, unsigned_token
-from .doubles.transport import RecordingTransport
+from .doubles.transport import RecordingTransport, ScriptedLink
 from .faults.plans import Fault, FaultLog, Faults, Injected
 from .faults.storage import FaultyStorage
 from .faults.tokens import FaultyTokens

@@ -22,16 +22,19 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from ..chart.machine import Compiled
+from ..chart.model import Chart
 from ..errors import SupportChatError
+from ..lifecycle.chart import CHART
 from ..ports import LinkEvent
 from ..runtime.calls import Call
 from ..session import SupportChat
 from ..settings import Settings
-from ..verify.trace import Trace, watch
+from ..verify.trace import Trace
 from .doubles.script import CallLog
 from .doubles.storage import RecordingStorage
 from .doubles.tokens import unsigned_token
 from .doubles.transport import RecordingTransport
+from .trace import watch
 from .virtual_loop import run
 
 CallName: TypeAlias = Literal[
@@ -140,7 +143,9 @@ class Life:
     that was made, `trace` every step of its chart.
     """
 
-    def __init__(self, settings: Settings | None = None, *, chart: Compiled | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, chart: Chart | Compiled = CHART
+    ) -> None:
         self.log = CallLog()
         self.storage, self.transport = (
             RecordingStorage(log=self.log),
@@ -196,7 +201,6 @@ class Life:
             *(made.awaiter for made in self.calls if made.awaiter),
             return_exceptions=True,
         )
-        self.trace.close()
 
     def _call(self, move: Called) -> None:
         made = Made(move.name)
@@ -215,12 +219,12 @@ async def _awaited(call: Call[Any] | None) -> None:
 
 
 def play(
-    moves: Sequence[Move], settings: Settings | None = None, *, chart: Compiled | None = None
+    moves: Sequence[Move], settings: Settings | None = None, *, chart: Chart | Compiled = CHART
 ) -> Life:
     """Plays a life in virtual time to its end; returns it with all that it left: calls, steps,
     links, what the ports were asked.
 
-    `chart` is the compiled chart that the session runs, the shipped one by default. Raises
+    `chart` is what the session runs, the shipped one by default. Raises
     DeadlockError if something never ends.
     """
 

@@ -7,7 +7,7 @@ what no other property missed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..chart.model import Chart
@@ -18,6 +18,7 @@ from ..lifecycle.names import Lane, Register, Slot, Timer
 from ..lifecycle.names import Phase as P
 from ..lifecycle.names import Trigger as T
 from .explore import Space
+from .generic import parts_whole, stops_what_it_starts
 from .properties import Always, EachStep, Property, Structure
 from .views import Move, View
 
@@ -122,6 +123,34 @@ def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
     ]
 
 
+_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    E.FORGET: (E.PART, E.DROP_UPDATES, E.FAIL_BOOT),
+    E.DIAL: (E.KEEP_TOKEN,),
+    E.SEND_IDENTIFY: (E.KEEP_TOKEN,),
+    E.SEND_TOKEN: (E.KEEP_TOKEN,),
+    E.SETTLE_BOOT: (E.KEEP_LINK,),
+    E.TELL_READY: (E.KEEP_LINK,),
+    E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN),
+    E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT),
+    E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT),
+    E.RESTORE: (E.CUT,),
+    E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
+    E.FETCH_TOKEN: (E.ADOPT,),
+    E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR),
+}
+"""What comes before an effect wherever one row has both: it reads what they change."""
+
+
+def _in_the_right_order(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} asks for {effect} before {first}"
+        for row in chart.transitions
+        for number, effect in enumerate(row.effects)
+        for first in _FIRST.get(effect, ())
+        if first in row.effects[number:]
+    ]
+
+
 BOOKKEEPING: Final[tuple[Property, ...]] = (
     Always("S4a", "No fact of a session outlives it.", _nothing_outlives_its_session),
     Always(
@@ -157,6 +186,15 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         ),
         LINK_EVENTS,
     ),
+    Structure(
+        "S22c",
+        "A row that begins or ends the session or the link has its entry or exit.",
+        parts_whole,
+    ),
+    Structure(
+        "S22d", "In a row, what is known is used before it is forgotten.", _in_the_right_order
+    ),
+    Structure("S22e", "What a row starts it does not stop again.", stops_what_it_starts),
     Structure("S25", "What comes too late is disposed of.", _late_ones_are_disposed_of),
     Always("S26a", "A timer runs exactly while there is what it bounds.", _timers_bound_something),
     Always(

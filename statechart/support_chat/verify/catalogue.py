@@ -9,6 +9,7 @@ and S24 by the tests of the session.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from ..chart.model import Ask, Chart, Join
@@ -20,7 +21,7 @@ from ..lifecycle.names import Phase as P
 from ..lifecycle.names import Trigger as T
 from .bookkeeping import BOOKKEEPING
 from .explore import Space
-from .generic import no_dead_row, one_expiry_each
+from .generic import no_dead_row, one_expiry_each, waits
 from .model import superseded_only_dispose
 from .properties import (
     Always,
@@ -328,11 +329,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         _renewal_is_scheduled,
     ),
     *(
-        Eventually(
-            f"L1 {slot}",
-            f"Every call that waits for {slot} settles.",
-            lambda view, slot=slot: view.waiting(slot),
-        )  # type: ignore[misc]
+        Eventually(f"L1 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot))
         for slot in Slot
     ),
     Eventually("L2", "booting ends.", lambda view: view.phase == P.BOOTING),

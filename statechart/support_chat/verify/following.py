@@ -1,32 +1,28 @@
-"""Lays the trace of a real session over the model that the checker explores: every step must be one
-that the model can take.
+"""Lays the trace of a session over the model that the checker explores: every step must be one that
+the model can take.
 
 This is what makes the checker's verdicts say something about the code: whatever a session does is
-something that was explored. A step is compared in five ways. It must be *enabled*: by the account
-of what passed the seams, what it is the outcome of is under way. It must be *judged right*:
-superseded by the account is superseded for the session, and the facts that came along are those
-that the result, the error and the clock say. Its *rows* are the model's. What they *ask for* passed
-the seams, once and in order. And *afterwards* phase, registers, facts and what is under way are the
-model's.
+something that was explored. A step is compared in five ways. It must be *enabled*: by the account,
+what it is the outcome of is under way. It must be *judged right*: superseded by the account is
+superseded for the session, and the facts that came along are those that the result, the error and
+the clock say. Its *rows* are the model's. Its *commands* are those that the rows' effects ask for,
+once and in order. And *afterwards* phase, registers, facts and what is under way are the model's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..chart.model import Abandon, Arm, Ask, Detach, Disarm, EffectSpec, Fail, Join, Settle
+from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
+from ..engine import CallMade, Close, Emit, Outcome, Settle
+from ..engine import commands as c
 from ..errors import RateLimitedError
 from ..lifecycle.names import Effect as E
 from ..lifecycle.names import Fact as F
-from ..lifecycle.names import Timer
-from ..lifecycle.names import Trigger as T
 from ..ports import IdentifyAnswer, Welcome
 from .model import Happening, Model, State, Taken
 from .trace import Seen, Trace
 from .views import View
-
-_NOTES = {E.KEEP_LINK: "keep link", E.SETTLE_DETACHED: "take detached"}
-"""What is seen at the seams of effects that the chart declares as notes."""
 
 
 def follow(trace: Trace, model: Model) -> str:
@@ -35,14 +31,11 @@ def follow(trace: Trace, model: Model) -> str:
 
     `model` is that of the chart which the session runs. The trace must begin with the session.
     """
-    trace.close()
-    follower = _Follower(model)
+    follower = _Follower(model, trace)
     for number, seen in enumerate(trace.steps, 1):
-        if fault := next(follower.faults(seen, trace), ""):
-            return (
-                f"step {number}, {seen.trigger} in {follower.phase} by "
-                f"{', '.join(row.name for row in seen.rows)}: {fault}"
-            )
+        if fault := next(follower.faults(seen), ""):
+            rows = ", ".join(row.name for row in seen.rows)
+            return f"step {number}, {seen.trigger} in {follower.phase} by {rows}: {fault}"
         follower.go(seen)
     return ""
 
@@ -50,30 +43,28 @@ def follow(trace: Trace, model: Model) -> str:
 class _Follower:
     """Where the model stands, and who its users are."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, trace: Trace) -> None:
         self.model, self.at = model, model.initial
         self.names: dict[int, str | None] = {0: None}
         self.rows = {row.name for row in model.chart.transitions}
+        self.settings, self.machine = trace.settings, trace.program.machine
+        self.identify_until = 0.0
 
     @property
     def phase(self) -> str:
         return self.model.phase_of(self.at)
 
-    def faults(self, seen: Seen, trace: Trace) -> Iterator[str]:
+    def faults(self, seen: Seen) -> Iterator[str]:
         """What is wrong with this step, the first first."""
-        late = self.model.chart.late in seen.told[0]
+        late = self.model.chart.late in seen.rows[0].when
         if late == seen.current:
-            yield (
-                f"it is {'current' if seen.current else 'superseded'} by the account, and the "
-                "session takes it for the other"
-            )
-        yield from _misjudged(seen, trace)
-        asked = [self._seen_of(effect) for row in seen.rows for effect in row.effects]
-        if not _matches([words for words in asked if words], seen.done):
-            yield (
-                f"asked for {[' or '.join(words) for words in asked if words]}, and seen at the "
-                f"seams: {seen.done}"
-            )
+            judged = "current" if seen.current else "superseded"
+            yield f"it is {judged} by the account, and the session takes it for the other"
+        yield from self._misjudged(seen)
+        asked, done = _asked(seen, self.model.chart), _done(seen)
+        matches = len(asked) == len(done) and all(map(set.__contains__, asked, done))
+        if not matches:
+            yield f"the rows ask for {asked}, and the commands are {done}"
         yield from seen.faults
         if late:
             if (seen.phase, seen.ledger) != (self.phase, _ledger(self.model, self.at)):
@@ -82,20 +73,19 @@ class _Follower:
             yield "nothing under way by the account can end so"
         elif self._fitting(seen, taken) is None:
             best = min(taken, key=lambda each: [row.name for row in each.rows] != self._fired(seen))
-            yield (
-                f"the model goes by {[row.name for row in best.rows]} to "
-                f"{self._stands(best.raw)}; the session to {_told(seen)}"
-            )
+            rows, session = [row.name for row in best.rows], _told(seen)
+            yield f"the model goes by {rows} to {self._stands(best.raw)}; the session to {session}"
 
     def go(self, seen: Seen) -> None:
         """Takes the step."""
+        for command in seen.commands:
+            if isinstance(command, c.Arm) and command.timer == "identify":
+                self.identify_until = seen.now.at + command.seconds
         if seen.current and (fitting := self._fitting(seen, self._takes(seen))):
             raw, after = (self.model.registers_of(state) for state in (fitting.raw, fitting.after))
             numbered = dict(zip(raw, seen.registers, strict=True))
-            self.names = {
-                0: None,
-                **{new: numbered[old] for new, old in zip(after, raw, strict=True)},
-            }
+            new_names = {new: numbered[old] for new, old in zip(after, raw, strict=True)}
+            self.names = {0: None, **new_names}
             self.at = fitting.after
 
     def _takes(self, seen: Seen) -> list[Taken]:
@@ -111,17 +101,16 @@ class _Follower:
             ignored = not seen.of and not self._fired(seen)
             return [Taken((), self.at, self.at)] if ignored else []
         carried = sum({bit for bit in self.model.fact.values() for h in could if h.carried & bit})
-        brought = carried & sum(self.model.fact[fact] for fact in seen.told[0])
+        brought = carried & seen.fired[0].facts
         chosen = [h for h in could if h.carried == brought and self._is_named(h, seen, could)]
-        found = [(h, taken) for h in chosen for taken in self.model.take(self.at, h)]
-        return [taken for _, taken in found] or [
-            Taken((), self.at, self.at) for h in chosen if not h.spends
-        ]
+        found = [taken for h in chosen for taken in self.model.take(self.at, h)]
+        return found or [Taken((), self.at, self.at) for h in chosen if not h.spends]
 
     def _is_named(self, happening: Happening, seen: Seen, could: Sequence[Happening]) -> bool:
         if not any(h.named for h in could):
             return True  # whom it names makes no difference here
-        number = next((number for number, name in self.names.items() if name == seen.named), None)
+        named = seen.fired[0].named
+        number = next((number for number, name in self.names.items() if name == named), None)
         stranger = happening.named not in self.names
         return stranger if number is None else happening.named == number
 
@@ -148,76 +137,85 @@ class _Follower:
 
     def _stands(self, state: State) -> str:
         view = View(self.model, state)
-        return (
-            f"{view.phase} {sorted(view.facts())} {list(_ledger(self.model, state))} "
-            f"{self.model.registers_of(state)}"
+        users = self.model.registers_of(state)
+        return f"{view.phase} {sorted(view.facts())} {list(_ledger(self.model, state))} {users}"
+
+    def _misjudged(self, seen: Seen) -> Iterator[str]:
+        """Where the facts that came along, or the user, are others than what came in says."""
+        fired, happened = seen.fired[0], seen.happened
+        true, named = (
+            {F.SILENT: seen.now.heard_at + self.settings.silence_timeout <= seen.now.at},
+            None,
         )
+        if isinstance(happened, CallMade):
+            true, named = {F.FULL: happened.arguments.clear_storage}, happened.arguments.user_id
+        elif isinstance(happened, Outcome):
+            answer, error = happened.result, happened.error
+            if isinstance(answer, Welcome | IdentifyAnswer):
+                named = answer.user_id
+                answer = answer.claim if isinstance(answer, Welcome) else answer
+            true = {F.MERGED: isinstance(answer, IdentifyAnswer) and answer.merged}
+            if happened.request.effect == E.SEND_IDENTIFY:
+                after = error.retry_after if isinstance(error, RateLimitedError) else None
+                true[F.BEYOND] = after is not None and seen.now.at + after > self.identify_until
+        if named != fired.named:
+            yield "the session takes what came in for another user's"
+        read = {
+            fact
+            for row in self.model.chart.rows(fired.phase, fired.trigger)
+            for fact in (*row.when, *row.unless)
+        }
+        said = self.machine.names(fired.facts)
+        for fact, holds in true.items():
+            if fact in read and seen.current and holds != (fact in said):
+                yield f"the fact {fact} is {not holds} for the session, and {holds} by what came in"
 
-    def _seen_of(self, effect: str) -> tuple[str, ...]:
-        """What is to be seen at the seams of this effect: one of these, or nothing if there are
-        none.
-        """
-        return (
-            (_NOTES[E(effect)],)
-            if effect in _NOTES
-            else _of_kind(effect, self.model.chart.effects[effect])
-        )
+
+def _asked(seen: Seen, chart: Chart) -> list[set[str]]:
+    """What the effects of the rows ask for: for each command, the words that would do."""
+    effects = [effect for row in seen.rows for effect in row.effects]
+    return [words for effect in effects if (words := _command(effect, chart))]
 
 
-def _of_kind(effect: str, spec: EffectSpec) -> tuple[str, ...]:
-    match spec:
+def _command(effect: str, chart: Chart) -> set[str]:
+    match chart.effects[effect]:
         case Ask():
-            return (f"ask {effect}",)
-        case Arm():
-            return (f"arm {spec.timer}", *([f"disarm {spec.timer}"] if spec.optional else []))
-        case Disarm():
-            return (f"disarm {' '.join(spec.timers)}",)
-        case Join():
-            return (f"join {spec.slot}",)
-        case Settle() | Fail():
-            return (f"take {spec.slot}",)
-        case Abandon():
-            return (f"abandon {' '.join(spec.lanes)}",)
-        case Detach():
-            return (f"detach {' '.join(spec.slots)}",)
+            return {f"perform {effect}"}
+        case Arm() as spec:
+            return {f"arm {spec.timer}", *([f"disarm {spec.timer}"] if spec.optional else [])}
+        case Disarm() as spec:
+            return {f"disarm {' '.join(spec.timers)}"}
+        case Abandon() as spec:
+            return {f"cancel {' '.join(spec.lanes)}"}
+        case Note() as spec if spec.opens is not None:
+            return {"keep"}
         case _:
-            return ()
+            return set()
 
 
-def _matches(asked: Sequence[Sequence[str]], done: Sequence[str]) -> bool:
-    return len(asked) == len(done) and all(
-        did in words for words, did in zip(asked, done, strict=True)
-    )
-
-
-def _misjudged(seen: Seen, trace: Trace) -> Iterator[str]:
-    """Where the facts that came along, or the user, are others than what came in says."""
-    answer, named = seen.brought, seen.named
-    welcome = getattr(answer, "welcome", None)
-    if isinstance(welcome, Welcome):
-        answer, named = welcome.claim, welcome.user_id
-    elif isinstance(answer, IdentifyAnswer):
-        named = answer.user_id
-    if named != seen.named:
-        yield "the session takes the backend's answer for another user's"
-    true = {F.MERGED: isinstance(answer, IdentifyAnswer) and answer.merged}
-    if seen.trigger == T.SILENCE_DUE:
-        true[F.SILENT] = (
-            seen.heard_at is not None
-            and seen.heard_at + trace.runner.settings.silence_timeout <= seen.at
-        )
-    if seen.of == E.SEND_IDENTIFY:
-        after = answer.retry_after if isinstance(answer, RateLimitedError) else None
-        true[F.BEYOND] = after is not None and seen.at + after > seen.until[Timer.IDENTIFY]
-    for fact, holds in true.items():
-        if holds != (fact in seen.told[0]):
-            yield f"the fact {fact} is {not holds} for the session, and {holds} by what came in"
+def _done(seen: Seen) -> list[str]:
+    """The commands, in the same words; what they settle, close and emit is compared otherwise."""
+    words: list[str] = []
+    for command in seen.commands:
+        match command:
+            case c.Perform(request):
+                words += [f"perform {request.effect}"] if request.effect else []
+            case c.Arm(timer):
+                words.append(f"arm {timer}")
+            case c.Disarm(timers):
+                words.append(f"disarm {' '.join(timers)}")
+            case c.Cancel(lanes):
+                words.append(f"cancel {' '.join(lanes)}")
+            case c.Keep():
+                words.append("keep")
+            case Settle() | Close() | Emit():
+                pass
+    return words
 
 
 def _ledger(model: Model, state: State) -> tuple[str, ...]:
-    return tuple(
-        sorted(entry for entry in View(model, state).ledger() if not entry.startswith("stored "))
-    )
+    entries = View(model, state).ledger()
+    return tuple(sorted(entry for entry in entries if not entry.startswith("stored ")))
 
 
 def _told(seen: Seen) -> str:

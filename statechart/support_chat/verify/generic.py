@@ -4,10 +4,26 @@ before you have written any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
-from ..chart.model import Arm, Chart, Join, Note
+from ..chart.composites import left_open
+from ..chart.model import (
+    Abandon,
+    Arm,
+    Ask,
+    Chart,
+    Disarm,
+    Dispose,
+    Done,
+    Fail,
+    Join,
+    Note,
+    Refuse,
+    SettleDetached,
+    Transition,
+)
 from .explore import Space
 from .model import superseded_only_dispose
 from .properties import EachStep, Eventually, Property, Structure
@@ -29,12 +45,16 @@ def generic(chart: Chart) -> tuple[Property, ...]:
         Structure("G3", "A timer means one thing.", one_expiry_each),
         EachStep(
             "G4",
-            "Every outcome, event and expiry is answered by a row, or ignored on purpose.",
-            _answered,
+            "Every call and every outcome is answered by a row, or ignored on purpose.",
+            partial(_answered, _awaited(chart)),
         ),
+        Structure(
+            "G6", "A row that begins or ends a composite has its entry or exit.", parts_whole
+        ),
+        Structure("G7", "What a row starts it does not stop again.", stops_what_it_starts),
         *(
             Eventually(
-                f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(_waits, slot)
+                f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot)
             )
             for slot in slots
         ),
@@ -72,11 +92,38 @@ def no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
     ]
 
 
+def parts_whole(chart: Chart, space: Space) -> Sequence[str]:
+    """What rows leave out of the entries and exits of composites, one sentence each."""
+    return [left for row in chart.transitions for left in left_open(row, chart.composites)]
+
+
+def stops_what_it_starts(chart: Chart, space: Space) -> Sequence[str]:
+    """The rows that stop a timer, or give up a request, that they have started themselves."""
+    found: list[str] = []
+    for row in chart.transitions:
+        started: dict[str, str] = {}
+        for effect in row.effects:
+            match chart.effects[effect]:
+                case Arm(timer=timer):
+                    started[timer] = effect
+                case Ask(lane=lane):
+                    started[lane] = effect
+                case Disarm(timers=stopped) | Abandon(lanes=stopped):
+                    gone = [started.pop(name) for name in stopped if name in started]
+                    found += [
+                        f"{row.name} asks for {one}, and stops it by {effect}" for one in gone
+                    ]
+                case _:
+                    pass
+    return found
+
+
 def _late_ones_change_nothing(chart: Chart, space: Space) -> Sequence[str]:
     harmless = [
         effect
         for effect, spec in chart.effects.items()
-        if isinstance(spec, Note) and spec.opens is None
+        if isinstance(spec, Dispose | SettleDetached)
+        or (isinstance(spec, Note) and spec.opens is None)
     ]
     return [
         f"{row} would act on a superseded outcome"
@@ -84,14 +131,51 @@ def _late_ones_change_nothing(chart: Chart, space: Space) -> Sequence[str]:
     ]
 
 
-def _answered(move: Move) -> bool:
-    if move.step.rows or not move.step.happening.of:
-        return True
-    phase, trigger = move.before.phase, move.trigger
-    return any(
-        trigger in entry.triggers and phase in entry.phases for entry in move.model.chart.ignored
-    )
+def _answered(awaited: frozenset[str], move: Move) -> bool:
+    return bool(move.step.rows) or move.trigger not in awaited
 
 
-def _waits(slot: str, view: View) -> bool:
+def _awaited(chart: Chart) -> frozenset[str]:
+    """The triggers by which somebody waits for an answer: calls that a row makes wait or refuses,
+    and the outcomes of effects, but for those that share a lane.
+    """
+    outcomes = [
+        spec.outcomes
+        for spec in chart.effects.values()
+        if isinstance(spec, Ask) and not spec.several
+    ]
+    calls = [row.trigger for row in chart.transitions if _answers_a_call(chart, row)]
+    return frozenset(chain(*outcomes, *calls))
+
+
+def _answers_a_call(chart: Chart, row: Transition) -> bool:
+    specs = [chart.effects[effect] for effect in row.effects]
+    refuses = row.error is not None and not any(isinstance(spec, Fail) for spec in specs)
+    return refuses or any(isinstance(spec, Join | Done | Refuse) for spec in specs)
+
+
+def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
+    """The triggers that no row wants in some state of a phase, with these phases: they change
+    nothing there, which may be meant or forgotten.
+    """
+    ignored = {
+        (trigger, phase)
+        for entry in space.model.chart.ignored
+        for trigger in entry.triggers
+        for phase in entry.phases
+    }
+    found: dict[str, list[str]] = {}
+    for number in range(len(space.starts)):
+        phase = space.model.phase_of(space.states[number])
+        for way in map(space.ways.__getitem__, space.edges(number)):
+            trigger = way.happening.trigger
+            if not way.rows and (trigger, phase) not in ignored:
+                phases = found.setdefault(str(trigger), [])
+                if phase not in phases:
+                    phases.append(str(phase))
+    return {trigger: tuple(phases) for trigger, phases in found.items()}
+
+
+def waits(slot: str, view: View) -> bool:
+    """Whether a call waits in the slot."""
     return view.waiting(slot)

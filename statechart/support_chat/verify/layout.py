@@ -16,7 +16,19 @@ from typing import TypeAlias
 import attrs
 
 from ..chart.machine import Compiled
-from ..chart.model import Abandon, Arm, Ask, Booked, Chart, Detach, Disarm, Fail, Join, Note, Settle
+from ..chart.model import (
+    Abandon,
+    Arm,
+    Ask,
+    Chart,
+    Derived,
+    Detach,
+    Disarm,
+    Fail,
+    Join,
+    Note,
+    Settle,
+)
 
 State: TypeAlias = int
 """A packed state."""
@@ -112,7 +124,7 @@ class Layout:
         elif isinstance(spec, Note) and spec.opens is not None:
             on = self.open[spec.opens]
         for fact, kind in self.chart.facts.items():
-            if isinstance(kind, Booked):
+            if isinstance(kind, Derived):
                 bit = self.fact[fact]
                 off |= bit if effect in kind.clears else 0
                 up |= bit if effect in kind.raises else 0

@@ -19,7 +19,7 @@ The space is finite without having been cut, and nothing is lost by that:
   it only disposes, which changes neither facts nor ledger, is proved on the rows themselves
   (`superseded_only_dispose`, property S2). Delivered anywhere, it would lead from a state to
   itself.
-- *Counters* (attempts, records, expiries) are seen by the chart through `Booked` facts alone. Each
+- *Counters* (attempts, records, expiries) are seen by the chart through `Derived` facts alone. Each
   is free wherever the chart declares that it may change: more can happen here than in life, never
   less.
 - *Many calls* that wait in one slot are settled together, and replies on a lane that takes
@@ -190,27 +190,10 @@ class Model:
 
 
 def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str, ...]:
-    """The rows by which a superseded outcome would do more than dispose: empty if there are none,
-    and late ones need no exploring.
-
-    `harmless` are the effects that dispose. Every row of an outcome must want it not to be late, or
-    do nothing but those.
+    """The late rows that do more than dispose: empty if there are none, and late outcomes need no
+    exploring. `harmless` are the effects that dispose.
     """
-    outcomes = {
-        t for spec in chart.effects.values() if isinstance(spec, Ask) for t in spec.outcomes
-    } | set(chart.events)
-    if chart.late is None:
-        return ()
-    return tuple(
-        row.name
-        for row in chart.transitions
-        if not outcomes.isdisjoint(row.trigger)
-        and chart.late not in row.unless
-        and (
-            row.target
-            or row.sets
-            or row.clears
-            or row.assigns
-            or not set(row.effects) <= set(harmless)
-        )
-    )
+    late = [row for row in chart.transitions if chart.late in row.when]
+    changes = [row for row in late if row.target or row.sets or row.clears or row.assigns]
+    does_more = [row for row in late if set(row.effects) - set(harmless)]
+    return tuple(row.name for row in late if row in changes or row in does_more)

@@ -1,24 +1,82 @@
-"""Replays a story of the model checker on the real `SupportChat`, step by step, and compares where
-both stand after each.
+"""Replays a story of the model checker on the engine that a session runs, step by step, and
+compares where both stand after each.
 
-A story is the way to a state in which a property fails. If the session stands where the model does
+A story is the way to a state in which a property fails. If the engine stands where the model does
 after each of its steps, the story is real: a session that runs this chart can be led there.
 `replay()` takes what `support_chat.verify.occurrences()` makes of a verdict, `as_test()` writes it
 as a pytest file that stands alone.
+
+A model abstracts from time and values, so they are made up here: calls bring a token provider or
+traits where the story says that the session then has one, and what is under way ends as it says.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
+from typing import Any, Final
 
 import attrs
 
-from ..chart.machine import Compiled
-from ..chart.model import Chart
-from ..testing.virtual_loop import run
-from .acting import Actor, Impossible
+from ..chart.model import Ask, Chart
+from ..engine import (
+    AwaiterLeft,
+    CallMade,
+    Engine,
+    Expired,
+    Heard,
+    Hinted,
+    Input,
+    Now,
+    Outcome,
+    Request,
+)
+from ..errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    NetworkError,
+    RateLimitedError,
+    StorageError,
+    TokenProviderError,
+    TokenRefusedError,
+)
+from ..lifecycle.calls import Arguments
+from ..lifecycle.names import Effect as E
+from ..lifecycle.names import Fact as F
+from ..lifecycle.names import Slot, Timer
+from ..lifecycle.names import Trigger as T
+from ..lifecycle.requests import Keys
+from ..ports import (
+    IdentifyAnswer,
+    ListConversations,
+    MessageArrived,
+    SessionRevoked,
+    TokenExpired,
+    UpdateAnswer,
+    Welcome,
+)
+from ..settings import Settings
+from ..values import Message
 from .story import Occurrence
-from .trace import Seen
+from .trace import Seen, Trace
+
+_SETTINGS: Final = Settings(boot_timeout=3000.0, call_timeout=3000.0)
+"""Limits beyond every replay; a backend may still ask a boot to stay away for longer."""
+_EVENTS: Final = {
+    T.TOKEN_EXPIRED: TokenExpired(),
+    T.SESSION_REVOKED: SessionRevoked(),
+    T.LINK_LOST: None,
+}
+_ABANDONED: Final = {T.ABANDON_BOOT: Slot.BOOT, T.ABANDON_IDENTIFY: Slot.IDENTIFY}
+_FAILURES: Final = {E.FETCH_TOKEN: TokenProviderError, E.FETCH_TARGET_TOKEN: TokenProviderError}
+_STORAGE: Final = (
+    E.CHECK_ADAPTERS,
+    E.READ_VISITOR,
+    E.RETIRE_VISITOR,
+    E.CLEAR_USER,
+    E.CLEAR_ALL,
+)
 
 
 @attrs.frozen
@@ -32,39 +90,157 @@ class Replay:
 
 
 def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
-    """Plays the story on a session that runs `chart`, in virtual time; returns how far it went as
-    the story says.
+    """Plays the story on an engine that runs `chart`; returns how far it went as the story says."""
+    player = Player(chart)
+    for number, one in enumerate(story):
+        try:
+            differs = _differs(one, player.play(one, story[number + 1 :]))
+        except Impossible as impossible:
+            differs = str(impossible)
+        if differs:
+            return Replay(number, f"{one.trigger}: {differs}")
+    return Replay(len(story))
+
+
+class Impossible(Exception):
+    """Nobody can bring about what the story tells."""
+
+
+class Player:
+    """An engine, and whoever brings about what it goes through."""
+
+    def __init__(self, chart: Chart) -> None:
+        self.trace = Trace(Engine(chart, _SETTINGS, Keys("w", "w", "default")))
+        self._chart = chart
+        self._made = 0
+        self._at = 0.0
+
+    def play(self, one: Occurrence, rest: Sequence[Occurrence]) -> Sequence[Seen]:
+        """Makes it happen; `rest` is what the story tells afterwards. Raises Impossible."""
+        before = len(self.trace.steps)
+        self._at += 1.0
+        silent = _SETTINGS.silence_timeout if F.SILENT in one.carried else 0.0
+        now = Now(self._at, self._at - silent, entropy=str(self._new()).encode())
+        for happened in self._inputs(one, rest):
+            self.trace.step(self.trace.snapshot, happened, now)
+        return self.trace.steps[before:]
+
+    def _new(self) -> int:
+        """A number that was not used before, for whatever must differ from what was."""
+        self._made += 1
+        return self._made
+
+    def _inputs(self, one: Occurrence, rest: Sequence[Occurrence]) -> Sequence[Input]:
+        trigger, account = T(one.trigger), self.trace.account
+        spec = self._chart.effects.get(one.of)
+        if trigger in _ABANDONED:
+            slot = _ABANDONED[trigger]
+            if not (calls := account.slots.get(slot)):
+                raise Impossible(f"nobody waits for the {slot}, and the story cancels whoever does")
+            return [AwaiterLeft(call) for call in sorted(calls)]
+        if not one.of:
+            if trigger in (T.GO_ONLINE, T.GO_OFFLINE):
+                return [Hinted(trigger)]
+            return [CallMade(self._new(), trigger, self._arguments(one, rest))]
+        if trigger in self._chart.events:
+            if account.link is None:
+                raise Impossible("no link is open")
+            return [Heard(account.link, self._event(trigger))]
+        if isinstance(spec, Ask):
+            asked = [r for r in account.asked.values() if r.effect == one.of]
+            if not asked:
+                raise Impossible(f"no adapter is at work on {one.of}")
+            return [self._outcome(one, spec, asked[-1], rest)]
+        if one.of not in account.timers:
+            raise Impossible(f"the timer {one.of} does not run")
+        return [Expired(one.of)]
+
+    def _arguments(self, one: Occurrence, rest: Sequence[Occurrence]) -> Arguments:
+        """What the call brings, by what the story says that the session then has of it."""
+        adopts = E.ADOPT in one.effects and F.PROVIDER in one.facts
+        provided = adopts or (E.ADOPT_TARGET in one.effects and F.TARGET_PROVIDER in one.facts)
+        if one.trigger == T.BOOT and provided and not one.user:
+            raise Impossible("a visitor has no token provider")
+        if one.trigger == T.IDENTIFY and not one.user:
+            raise Impossible("nobody can call identify() so")
+        return Arguments(
+            user_id=one.user,
+            changes={"context.n": self._new()} if _records(one, rest) else {},
+            provider=(lambda: "") if provided else None,
+            clear_storage=F.FULL in one.carried,
+            use=ListConversations() if one.trigger == T.USE else None,
+        )
+
+    def _event(self, trigger: T) -> Any:
+        if trigger is T.MESSAGE_ARRIVED:
+            number = str(self._new())
+            return MessageArrived(Message(number, "c", "agent", "hello", 0.0), number)
+        return _EVENTS[trigger]
+
+    def _outcome(
+        self, one: Occurrence, spec: Ask, request: Request, rest: Sequence[Occurrence]
+    ) -> Outcome:
+        if one.trigger == spec.success:
+            return Outcome(request, self._result(one, request, rest))
+        token = one.of in _FAILURES
+        if one.trigger == spec.refusal:
+            return Outcome(request, error=(TokenRefusedError if token else AuthRefusedError)("No."))
+        if one.trigger == spec.rejection:
+            return Outcome(request, error=BackendRejectedError("Never."))
+        if F.BEYOND in one.carried:
+            return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
+        kind = StorageError if one.of in _STORAGE else TokenProviderError if token else NetworkError
+        return Outcome(request, error=kind("Not now."))
+
+    def _result(self, one: Occurrence, request: Request, rest: Sequence[Occurrence]) -> Any:
+        """What the adapter answers."""
+        context, payload = self.trace.snapshot.context, request.payload
+        merged = F.MERGED in one.carried
+        match T(one.trigger):
+            case T.LINK_UP:
+                claim = payload.credentials.claim
+                known = claim is not None and one.user == claim.user_id
+                answer = IdentifyAnswer(one.user, merged) if known and one.user else None
+                session = context.session or f"session {self._new()}"
+                return Welcome(session, "visitor", one.user, answer)
+            case T.IDENTIFIED:
+                return IdentifyAnswer(one.user or "", merged)
+            case T.TOKEN_ARRIVED:
+                renewed = next((later for later in rest if E.ARM_RENEW in later.effects), None)
+                expires = renewed is not None and f"timer {Timer.RENEW}" in renewed.ledger
+                return _token(payload.user_id, self._new(), expires)
+            case T.UPDATED:
+                return UpdateAnswer()
+            case T.LOADED | T.VISITOR_READ | T.VISITOR_RETIRED:
+                return "secret"
+            case T.REPLIED:
+                return ()
+            case _:
+                return None
+
+
+def _token(user: str | None, number: int, expires: bool) -> str:
+    """An identity token as a client reads it: unsigned, and of a known life or not."""
+    claims = {"sub": user, "jti": number, **({"iat": 0, "exp": 3600} if expires else {})}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"header.{body}.signature"
+
+
+def _records(one: Occurrence, rest: Sequence[Occurrence]) -> bool:
+    """Whether the call brings something new: at once, or held until the identify that it waits for
+    makes the user.
     """
-    return run(_play(Compiled(chart), story))
-
-
-async def _play(compiled: Compiled, story: Sequence[Occurrence]) -> Replay:
-    actor = Actor(compiled)
-    try:
-        for number, one in enumerate(story):
-            seen_before = len(actor.trace.steps)
-            try:
-                await actor.perform(one, story[number + 1 :])
-            except Impossible as impossible:
-                return Replay(number, f"{one.trigger}: {impossible}")
-            actor.trace.close()
-            if differs := _differs(one, actor.trace.steps[seen_before:]):
-                return Replay(number, f"{one.trigger}: {differs}")
-        return Replay(len(story))
-    finally:
-        await actor.leave()
+    if E.RECORD in one.effects or E.ADOPT in one.effects:
+        return F.PENDING in one.facts
+    ends = next((later for later in rest if E.BECOME_USER in later.effects), None)
+    return E.HOLD in one.effects and ends is not None and F.PENDING in ends.facts
 
 
 def _differs(one: Occurrence, steps: Sequence[Seen]) -> str:
-    """How what the session did differs from what is told; "" if it does not."""
-    # what is late changes nothing, and the model leaves it out
-    made = [seen for seen in steps if seen.current]
-    if [seen.trigger for seen in made] != [one.trigger]:
-        return (
-            "what happened in the session is "
-            f"{', '.join(seen.trigger for seen in made) or 'nothing'}"
-        )
-    seen = made[0]
+    """How what the engine did differs from what is told; "" if it does not."""
+    if [seen.trigger for seen in steps] != [one.trigger]:
+        return f"what happened is {', '.join(seen.trigger for seen in steps) or 'nothing'}"
+    seen = steps[0]
     pairs = (
         ("phase", [one.phase], [seen.phase]),
         (
@@ -82,11 +258,11 @@ def _differs(one: Occurrence, steps: Sequence[Seen]) -> str:
     )
     for what, story, session in pairs:
         if story != session:
-            only = [
-                [str(entry) for entry in mine if entry not in other]
-                for mine, other in ((story, session), (session, story))
-            ]
-            return f"{what}: {only[0]} only in the story, {only[1]} only in the session"
+            mine, its = (
+                [str(entry) for entry in one if entry not in other]
+                for one, other in ((story, session), (session, story))
+            )
+            return f"{what}: {mine} only in the story, {its} only in the session"
     return "; ".join(seen.faults)
 
 
@@ -103,8 +279,8 @@ def as_test(story: Sequence[Occurrence], chart: str, sentence: str, name: str) -
     return (
         f'"""A way on which this does not hold: {sentence}"""\n\n'
         f"from {module} import {chart}\n"
-        "from support_chat.verify.replay import replay\n"
-        "from support_chat.verify import Occurrence\n\n"
+        "from support_chat.verify import Occurrence\n"
+        "from support_chat.verify.replay import replay\n\n"
         f"STORY = (\n{lines})\n\n\n"
         f"def test_{name}_no_session_goes_this_way() -> None:\n"
         f"    assert replay({chart}, STORY).differs\n"

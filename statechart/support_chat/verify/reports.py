@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import attrs
 
+from .counterexamples import never_asked
+from .generic import unanswered
 from .properties import Elsewhere, Report, Verdict
 from .story import Occurrence, occurrences, sequence, story
 
@@ -42,6 +44,8 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     """
     space = report.space
     whole = {
+        "schema": "support-chat/check",
+        "version": 1,
         "chart": space.model.chart.name,
         "states": len(space.states),
         "transitions": len(space.ways),
@@ -51,21 +55,23 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
         "complete": space.complete,
         "verdict": WORDS[report.held],
         "properties": [_verdict(report, verdict) for verdict in report.verdicts],
+        "unanswered": unanswered(space),
         "elsewhere": [attrs.asdict(one) for one in elsewhere],
     }
     return json.dumps(whole, indent=2) + "\n"
 
 
 def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
-    told = occurrences(report.space.model, verdict)
+    steps = occurrences(report.space.model, verdict)
     return {
         "id": verdict.property.id,
         "kind": type(verdict.property).__name__,
         "sentence": verdict.property.sentence,
         "verdict": WORDS[verdict.held],
+        "asked": not never_asked(report.space, verdict.property),
         "detail": verdict.detail,
-        "story": [_occurrence(one) for one in told[: len(verdict.story)]],
-        "round": [_occurrence(one) for one in told[len(verdict.story) :]],
+        "story": [_occurrence(one) for one in steps[: len(verdict.story)]],
+        "round": [_occurrence(one) for one in steps[len(verdict.story) :]],
     }
 
 
@@ -90,6 +96,8 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
             )
         elif verdict.held is None:
             ElementTree.SubElement(case, "skipped", message="inconclusive: a limit was hit")
+        elif never_asked(report.space, verdict.property):
+            ElementTree.SubElement(case, "skipped", message="never asked of any state or step")
     for one in elsewhere:
         ElementTree.SubElement(
             _case(suite, name, one.id, one.sentence),
@@ -121,10 +129,15 @@ def _clean(text: str) -> str:
 
 
 def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: str = "") -> str:
-    """The report as GitHub's Markdown: the verdicts as a table, each counterexample told and drawn,
-    and a Mermaid `picture`.
+    """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and
+    drawn, and a Mermaid `picture`.
     """
     signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
+
+    def sign(verdict: Verdict) -> str:
+        unasked = verdict.held and never_asked(report.space, verdict.property)
+        return "❔ never asked" if unasked else signs[verdict.held]
+
     lines = [
         f"### support-chat check: {WORDS[report.held]}",
         "",
@@ -134,7 +147,7 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
         "|---|---|---|",
     ]
     lines += [
-        f"| {_cell(v.property.id)} | {_cell(v.property.sentence)} | {signs[v.held]} |"
+        f"| {_cell(v.property.id)} | {_cell(v.property.sentence)} | {sign(v)} |"
         for v in report.verdicts
     ]
     lines += [
@@ -181,10 +194,10 @@ def annotation(verdict: Verdict, place: tuple[str, int] | None) -> str:
     """A workflow command that makes GitHub Actions show the failure at `place`, a file and the
     number of a line.
     """
-    told = f"{verdict.property.sentence} {verdict.detail}".strip()
+    text = f"{verdict.property.sentence} {verdict.detail}".strip()
     where = f"file={_escaped(place[0], ':,')},line={place[1]}," if place else ""
     return (
-        f"::error {where}title={_escaped(f'{verdict.property.id} failed', ':,')}::{_escaped(told)}"
+        f"::error {where}title={_escaped(f'{verdict.property.id} failed', ':,')}::{_escaped(text)}"
     )
 
 

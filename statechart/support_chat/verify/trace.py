@@ -1,194 +1,211 @@
-"""What a real session does, as its seams see it: every step with what caused it, what was done, and
-what is under way afterwards.
+"""What an engine does, step by step, with an account of what is under way that is kept beside it.
 
-`watch(chat)` puts a thin watcher (`support_chat.verify.watchers`) between a session and each of its
-seams: the compiled chart it steps, the adapters it asks, its timers, the slots in which its calls
-wait, its links. Nothing is changed. The watchers keep an account of their own, by what passes
-through them: which ask is the last one on its lane and not abandoned, which link is open, which
-timers run, who waits. It does not look at the session's tags, so that it can be compared with what
-the session makes of them (`support_chat.verify.following`).
+`support_chat.testing.trace.watch(chat)` traces a real session; `Trace.step` drives an engine
+without one. The account is kept
+by what goes in (inputs) and what comes out (commands) alone: which request is the last one on its
+lane and not cancelled, which link is kept, which timers run, who waits. It does not look into the
+snapshot, so that it can be compared with what the engine makes of it (`following`), and with what
+the session really holds.
 
 The words of the account are those of `support_chat.verify.View.ledger`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..chart.machine import Compiled, Input
-from ..chart.model import Booked, Chart, Raise, Transition
-from ..lifecycle.context import facts
-from ..lifecycle.names import Trigger
-from ..lifecycle.occasion import Occasion
-from ..runtime.runner import Runner, shipped
-from ..session import SupportChat
-from .watchers import (
-    WatchedAsks,
-    WatchedFires,
-    WatchedLink,
-    WatchedLinks,
-    WatchedSlots,
-    WatchedTimers,
+from ..chart.model import Ask, Chart, Detach, Join, Transition
+from ..engine import (
+    Arm,
+    CallMade,
+    Cancel,
+    Close,
+    Command,
+    Disarm,
+    Engine,
+    Expired,
+    Heard,
+    Input,
+    Keep,
+    Now,
+    Outcome,
+    Perform,
+    Reaction,
+    Request,
+    Settle,
+    Snapshot,
 )
+from ..engine.engine import Fired
 
 if TYPE_CHECKING:
-    from ..runtime.calls import Call
+    pass
+
+
+@attrs.define(eq=False)
+class Account:
+    """What is under way, by inputs and commands alone."""
+
+    chart: Chart
+    asked: dict[int, Request] = attrs.field(factory=dict[int, Request])
+    """The requests that are current and have not ended, by number."""
+    apart: dict[int, Request] = attrs.field(factory=dict[int, Request])
+    """The requests that calls wait for alone: superseded and not cancelled."""
+    timers: set[str] = attrs.field(factory=set[str])
+    slots: dict[str, set[int]] = attrs.field(factory=dict[str, "set[int]"])
+    detached: set[int] = attrs.field(factory=set[int])
+    link: int | None = None
+    """The link on which events may come in."""
+    open: set[int] = attrs.field(factory=set[int])
+    """Every link that was opened and not closed."""
+
+    def cause(self, happened: Input) -> tuple[str, bool]:
+        """What an input is the outcome, the event or the expiry of, and whether that is current."""
+        match happened:
+            case Outcome(request):
+                return request.effect, request.number in self.asked
+            case Heard(link):
+                return next(iter(self.chart.events.values())), link == self.link
+            case Expired(timer):
+                return timer, timer in self.timers
+            case _:
+                return "", True
+
+    def take(self, happened: Input, reaction: Reaction) -> Iterator[str]:
+        """Enters a step; yields what must never be."""
+        match happened:
+            case Outcome(request, result, error) if request.lane:
+                known = [
+                    requests.pop(request.number, None) for requests in (self.asked, self.apart)
+                ]
+                # a shell may run on any loop, each of which has a class of its own for this
+                if type(error).__name__ == "CancelledError" and not any(known):
+                    yield "a request that was cancelled is reported as failed"
+                opens = self.spec(request.effect).dispose is not None
+                if opens and error is None and result is not None:
+                    self.open.add(request.number)
+            case Expired(timer):
+                self.timers.discard(timer)
+            case _:
+                pass
+        effects = [self.chart.effects[e] for fired in reaction.fired for e in fired.row.effects]
+        for spec in effects:
+            if isinstance(spec, Join) and isinstance(happened, CallMade):
+                self.slots.setdefault(spec.slot, set()).add(happened.call)
+            elif isinstance(spec, Detach):
+                self.apart |= {n: r for n, r in self.asked.items() if r.lane == spec.lane}
+                self.asked = _without(self.asked, (spec.lane,))
+                self.detached |= {call for slot in spec.slots for call in self.slots.pop(slot, ())}
+        for command in reaction.commands:
+            yield from self._obey(command)
+        if self.open - {self.link, *reaction.snapshot.leaving}:
+            yield "a link came up, is not the session's, and was not let go"
+
+    def spec(self, effect: str) -> Ask:
+        """The spec of an effect that was asked."""
+        spec = self.chart.effects[effect]
+        assert isinstance(spec, Ask)
+        return spec
+
+    def _obey(self, command: Command) -> Iterator[str]:
+        match command:
+            case Perform(request) if request.lane:
+                if not self.spec(request.effect).several:
+                    self.asked = _without(self.asked, (request.lane,))
+                self.asked[request.number] = request
+            case Cancel(lanes):
+                self.asked, self.apart = _without(self.asked, lanes), _without(self.apart, lanes)
+                if not set(self.chart.events.values()).isdisjoint(lanes):
+                    self.link = None
+            case Keep(link):
+                self.link = link
+            case Close(link):
+                self.open.discard(link)
+            case Arm(timer):
+                self.timers.add(timer)
+            case Disarm(timers):
+                self.timers.difference_update(timers)
+            case Settle(call):
+                for calls in (*self.slots.values(), self.detached):
+                    calls.discard(call)
+            case _:
+                pass
+        return
+        yield
+
+    def ledger(self) -> tuple[str, ...]:
+        """What is under way, in words."""
+        lanes = self.chart.events.values() if self.link is not None else ()
+        return tuple(
+            sorted(
+                {f"asked {request.effect}" for request in self.asked.values()}
+                | {f"open {lane}" for lane in lanes}
+                | {f"timer {timer}" for timer in self.timers}
+                | {f"waits for {slot}" for slot, calls in self.slots.items() if calls}
+            )
+        )
+
+
+def _without(requests: dict[int, Request], lanes: Sequence[str]) -> dict[int, Request]:
+    return {n: request for n, request in requests.items() if request.lane not in lanes}
 
 
 @attrs.define
 class Seen:
-    """One step: what happened, whether it was current by the account, the rows that fired, and
-    everything that followed.
+    """One step: what happened and when, whether it was current by the account, what it came to.
 
-    `of` is what it is the outcome, the expiry or an event of (an effect, a timer, a lane; empty for
-    a call or a hint). `told` are the facts that the session computed for each row, `done` what was
-    asked of the seams, in order. `phase`, `facts` (stored and booked), `registers` and `ledger` are
-    as they were when the step was over.
+    `of` is what it is the outcome, the expiry or an event of (an effect, a lane, a timer; empty for
+    a call or a hint). `phase`, `facts` (stored and derived), `registers` and `ledger` are as they
+    were when the step was over; `faults` is what must never be.
     """
 
-    trigger: str
-    named: str | None
+    happened: Input
+    now: Now
     of: str
     current: bool
-    rows: list[Transition] = attrs.field(factory=list[Transition])
-    told: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
-    done: list[str] = attrs.field(factory=list[str])
-    brought: object = None
-    """The result or the error of an outcome, the event of a link."""
-    at: float = 0.0
-    """When it was, in seconds of the loop."""
-    heard_at: float | None = None
-    """When the open link had last given a sign of life."""
-    until: dict[str, float] = attrs.field(factory=dict[str, float])
-    """When each timer was to expire as it was last armed, in seconds of the loop."""
+    fired: tuple[Fired, ...]
+    commands: tuple[Command, ...]
+    phase: str
+    facts: frozenset[str]
+    registers: tuple[str | None, ...]
+    ledger: tuple[str, ...]
     faults: list[str] = attrs.field(factory=list[str])
-    """What a watcher saw that must never be: a call left waiting, a link that is not let go."""
-    phase: str = ""
-    facts: frozenset[str] = frozenset()
-    registers: tuple[str | None, ...] = ()
-    ledger: tuple[str, ...] = ()
+
+    @property
+    def trigger(self) -> str:
+        """What happened, as the chart calls it."""
+        return self.fired[0].trigger
+
+    @property
+    def rows(self) -> list[Transition]:
+        """The rows that fired."""
+        return [fired.row for fired in self.fired]
 
 
 class Trace:
-    """The steps of one session, oldest first. Made by `watch()`."""
+    """The steps of one engine, oldest first. It stands in for the engine in a session's shell."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
-        self.chart: Chart = runner.compiled.chart
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.steps: list[Seen] = []
-        self.asks = WatchedAsks(runner.asks, self)
-        self.timers = WatchedTimers(runner.timers, self)
-        self.slots = WatchedSlots(runner.slots, self)
-        self.link: object = None
-        """The link on which events may come in."""
-        self._open = False
-        self._cause: tuple[str, bool, object] = ("", True, None)
-        self._internal = {
-            spec.trigger for spec in self.chart.effects.values() if isinstance(spec, Raise)
-        }
-        self._taken: list[Call[Any]] = []
-        # watchers stand in for what they watch
-        runner.compiled = WatchedFires(runner.compiled, self)  # type: ignore[assignment]
-        runner.asks, runner.timers, runner.slots = self.asks, self.timers, self.slots  # type: ignore[assignment]
-        runner.links = WatchedLinks(runner.links, self)  # type: ignore[assignment]
+        self.account = Account(engine.chart)
+        self.snapshot = engine.initial
 
-    # --- what the watchers report -----------------------------------------------------------------
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
-    def cause(self, of: str, current: bool, brought: object = None) -> None:
-        """The step that comes next is the outcome, the expiry or an event of this; the one before
-        it is over.
-        """
-        self.close()
-        self._cause = (of, current, brought)
-
-    def fired(self, happening: Input, row: Transition) -> None:
-        """The chart was stepped."""
-        told = self.runner.compiled.names(happening.facts)
-        if happening.trigger not in self._internal:
-            self.close()
-            of, current, brought = self._cause
-            now, heard_at = self.runner.loop.time(), getattr(self.link, "heard_at", None)
-            seen = Seen(
-                happening.trigger,
-                happening.named,
-                of,
-                current,
-                brought=brought,
-                at=now,
-                heard_at=heard_at,
-            )
-            seen.until.update(self.timers.until)
+    def step(self, snapshot: Snapshot, happened: Input, now: Now) -> Reaction:
+        """Steps the engine, and notes what it did; what asks nothing of the chart is no step."""
+        reaction = self._engine.step(snapshot, happened, now)
+        self.snapshot = after = reaction.snapshot
+        of, current = self.account.cause(happened)
+        faults = list(self.account.take(happened, reaction))
+        if reaction.fired:
+            facts, ledger = self._engine.facts(after, now), self.account.ledger()
+            fired, commands, state = reaction.fired, reaction.commands, after.state
+            seen = Seen(happened, now, of, current, fired, commands, state.phase, facts,
+                        state.registers, ledger, faults)  # fmt: skip
             self.steps.append(seen)
-            self._cause, self._open = ("", True, None), True
-        self.steps[-1].rows.append(row)
-        self.steps[-1].told.append(told)
-
-    def did(self, what: str) -> None:
-        """Something was asked of a seam."""
-        if self.steps:
-            self.steps[-1].done.append(what)
-
-    def took(self, calls: Iterable[Call[Any]]) -> None:
-        """These calls wait no more: they are to be settled in this step."""
-        self._taken.extend(calls)
-
-    def superseded(self, lanes: Iterable[str]) -> None:
-        """What is under way on these lanes is not current any more."""
-        self.asks.superseded(lanes)
-
-    def close(self) -> None:
-        """The last step is over: notes how the session stands after it. Does nothing the second
-        time.
-        """
-        if not self._open:
-            return
-        self._open, last, runner = False, self.steps[-1], self.runner
-        came = last.brought
-        if isinstance(came, WatchedLink) and self.link is not came and not came.aborted:
-            last.faults.append("a link came up, is not the session's, and was not let go")
-        if any(not call.done for call in self._taken):
-            last.faults.append("a call was taken from its slot and not settled")
-        self._taken.clear()
-        now = Occasion(Trigger(last.trigger), runner.clock())
-        booked = {
-            fact
-            for fact, kind in self.chart.facts.items()
-            if isinstance(kind, Booked) and fact != self.chart.late
-        }
-        last.phase, last.registers = runner.state.phase, runner.state.registers
-        last.facts = frozenset(runner.compiled.names(runner.state.facts)) | (
-            booked & set(facts(runner.book, now, runner.settings))
-        )
-        last.ledger = self.ledger()
-
-    # --- the account ------------------------------------------------------------------------------
-
-    def ledger(self) -> tuple[str, ...]:
-        """What is under way by the account, in words."""
-        lanes = self.chart.events.values() if self.link else ()
-        return tuple(
-            sorted(
-                {f"asked {effect}" for effect in self.asks.outstanding()}
-                | {f"open {lane}" for lane in lanes}
-                | {f"timer {timer}" for timer in self.timers.running}
-                | {f"waits for {slot}" for slot, calls in self.slots.waiting.items() if calls}
-            )
-        )
-
-
-def watch(chat: SupportChat, chart: Compiled | None = None, timers: object = None) -> Trace:
-    """Watches a session that nothing was asked of yet, from within its loop.
-
-    It runs `chart`, the shipped one by default, and uses `timers` (made like
-    `session.timers.Timers`) instead of its own if given.
-    """
-    parts = (chat._storage, chat._transport, chat._place, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
-    runner = Runner(*parts, asyncio.get_running_loop(), chart or shipped())
-    if timers is not None:
-        runner.timers = timers  # type: ignore[assignment]  # a double
-    chat._runner = runner  # pyright: ignore[reportPrivateUsage]
-    return Trace(runner)
+        return reaction

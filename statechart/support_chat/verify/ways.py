@@ -9,7 +9,7 @@ one that it sets or clears is known. Whole steps, internal triggers included, ar
 before anything is explored.
 
 Commands come in *decisions*: of one decision the first whose guard holds is taken. A happening has
-several decisions where several things are possible: what the book decides (`Booked` facts) and
+several decisions where several things are possible: what the book decides (`Derived` facts) and
 whether an optional timer runs is free wherever the chart says so.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from ..chart.model import Booked, Carried, Present, Raise, Same, Transition
+from ..chart.model import Carried, Derived, Present, Raise, Same, Transition
 from ..errors import ChartError
 from .layout import Layout
 
@@ -233,7 +233,7 @@ class Ways:
         off = sum(
             layout.fact[fact]
             for fact, kind in chart.facts.items()
-            if isinstance(kind, Booked) and held.get(kind.of or "") == 0
+            if isinstance(kind, Derived) and held.get(kind.of or "") == 0
         )
         return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 

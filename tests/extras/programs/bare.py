@@ -19,6 +19,7 @@ from support_chat_adapters.storage import (
     SQLiteStorage,
 )
 from support_chat_adapters.tokens import HTTPTokenProvider
+from support_chat_adapters.wire_faults import FaultProxy
 
 
 def transport() -> object:
@@ -58,5 +59,7 @@ for extra, command in COMMANDS:
 check_storage(MemoryStorage)
 check_storage(lambda: SQLiteStorage("visitor.db"))
 check_storage(lambda: FileStorage("visitor.json"))
+with FaultProxy("http://127.0.0.1:1") as proxy:
+    assert proxy.applied() == ()
 values: dict[str, str] = {}
 print(check_storage(lambda: MappingStorage(values)))

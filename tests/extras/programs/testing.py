@@ -40,7 +40,12 @@ from support_chat.testing import RecordingStorage, RecordingTransport, run
 
 def test_a_boot():
     async def main():
-        async with SupportChat(workspace_id="w", widget_id="w", transport=RecordingTransport(), storage=RecordingStorage()) as chat:
+        async with SupportChat(
+            workspace_id="w",
+            widget_id="w",
+            transport=RecordingTransport(),
+            storage=RecordingStorage(),
+        ) as chat:
             await chat.boot()
     run(main())
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import httpx2
 from served import WIDGET, WORKSPACE, Served
 from support_chat import (
     ConnectionChanged,
+    Message,
     MessageReceived,
     MessageSent,
     Phase,
@@ -35,9 +37,9 @@ from support_chat_adapters.transport import WidgetAPITransport
 
 from . import stored
 from .evidence import Client, Evidence, Exchange, Identifying, Life, Recorded, Reply, Sent, owner_of
+from .killer import Killer
 from .plans import ClientPlan, LifePlan, Step
-from .strikes import Hammer
-from .tap import Tap
+from .recorder import Recorder
 
 T = TypeVar("T")
 
@@ -54,6 +56,8 @@ SETTLES_WITHIN: Final = 15.0
 """Seconds within which every call settles and every client is live again, from when the backend is
 back.
 """
+_PAUSE: Final = 0.01
+"""Seconds between two attempts of one thing."""
 _LONG: Final = 8000
 """How long each of many messages is, in characters: so long that their replay takes a while."""
 LIVE: Final = (Phase.ANONYMOUS, Phase.AUTHENTICATED)
@@ -68,14 +72,14 @@ class Player:
         evidence: Evidence,
         served: Served,
         storage: Storage,
-        hammer: Hammer | None,
+        killer: Killer | None,
     ) -> None:
         self.plan = plan
         self.seen = Client(plan.name)
         evidence.clients.append(self.seen)
         self.storage = storage
         self.http = httpx2.AsyncClient(
-            transport=Tap(evidence, self.seen.exchanges, self._exchanged, hammer)
+            transport=Recorder(evidence, self.seen.exchanges, self._exchanged, killer)
         )
         options: dict[str, Any] = {"websocket": None} if plan.polls else {}
         self.transport = WidgetAPITransport(served.url, http=self.http, **options)
@@ -89,7 +93,7 @@ class Player:
         )
         self._evidence = evidence
         self._served = served
-        self._hammer = hammer
+        self._killer = killer
         self._rng = random.Random(f"{evidence.seed} {plan.name}")
         self._minted = 0
         self._pending: set[asyncio.Task[Any]] = set()
@@ -103,10 +107,10 @@ class Player:
     async def play(self) -> None:
         """Lives every life of the plan; the last one stays, with nothing pending."""
         for number, life in enumerate(self.plan.lives):
-            await self._live(life, struck=self._hammer is not None and number == 0)
+            await self._live(life, is_killed=self._killer is not None and number == 0)
         await self._all_settled()
 
-    async def _live(self, plan: LifePlan, *, struck: bool) -> None:
+    async def _live(self, plan: LifePlan, *, is_killed: bool) -> None:
         life = Life(plan.ending)
         self.seen.lives.append(life)
         user, provider = (
@@ -120,8 +124,8 @@ class Player:
             await self._do(step, life, plan)
         if plan.ending == "stay":
             return
-        if struck and self._hammer is not None and "shutdown" != self._evidence.kind != "boot":
-            await self._within("the blow", self._hammer.fallen.wait())
+        if is_killed and self._killer is not None and "shutdown" != self._evidence.kind != "boot":
+            await self._within("the kill", self._killer.killed.wait())
         if plan.patient:
             await self._all_settled()
         await self.leave(clear=plan.ending == "clear", waits=plan.waits_for_end)
@@ -129,7 +133,8 @@ class Player:
     async def leave(self, *, clear: bool, waits: bool = True) -> None:
         """Shuts down, and looks whether a clear has left anything."""
         self._tell(f"shutdown(clear_storage={clear})")
-        await self._call("shutdown()", self.chat.shutdown(clear_storage=clear), waits)
+        ending = self._settles("shutdown()", self.chat.shutdown(clear_storage=clear))
+        await self._spawn(ending, waits)
         if (
             clear
             and waits
@@ -165,27 +170,24 @@ class Player:
             case "pause":
                 await asyncio.sleep(step.seconds)
             case "until_aimed":
-                if self._hammer is not None:
-                    await self._within("the request to be struck", self._hammer.aimed.wait())
+                if self._killer is not None:
+                    await self._within("the request that is aimed at", self._killer.aimed.wait())
 
     async def _send(self, sent: Sent, *, again: bool) -> None:
-        """Sends, and sends again under the same id once the session is live, as long as nobody
-        knows what became of it.
-        """
-        while not sent.answers:
+        """Sends; `again` under the same id as long as nobody knows what became of it."""
+
+        def send() -> Awaitable[Message]:
             sent.attempts += 1
-            call = self.chat.send_message(sent.text, sent.conversation_id, sent.client_message_id)
-            answer = await self._settles(
-                f"send {sent.client_message_id}",
-                call,
-                NetworkError,
-                NotBootedError,
-                SessionEndedError,
-            )
-            if answer is not None:
-                sent.answers.append(answer)
-            elif not again or not await self.live_again():
-                return
+            return self.chat.send_message(sent.text, sent.conversation_id, sent.client_message_id)
+
+        what = f"send {sent.client_message_id}"
+        expected = (NetworkError, NotBootedError, SessionEndedError)
+        if again:
+            answer = await self._insists(what, send, *expected)
+        else:
+            answer = await self._settles(what, send(), *expected)
+        if answer is not None:
+            sent.answers.append(answer)
 
     async def _update(self, life: Life) -> None:
         value = None if self._rng.random() < 0.1 and life.recorded else self._mint("value")
@@ -240,11 +242,10 @@ class Player:
 
     async def list_conversations(self) -> None:
         """Asks the backend what is there: who gets an answer is live, and for whom."""
-        while await self.live_again():
-            listed = await self._settles("conversations()", self.chat.conversations(), NetworkError)
+        if await self.live_again():
+            listed = await self._insists("conversations()", self.chat.conversations, NetworkError)
             if listed is not None:
                 self._life.listed = tuple((one.id, one.messages) for one in listed)
-                return
 
     async def _all_settled(self) -> None:
         while self._pending:
@@ -309,8 +310,20 @@ class Player:
         self.seen.unsettled.remove(what)
         return None
 
-    async def _call(self, what: str, call: Awaitable[Any], waits: bool) -> None:
-        await self._spawn(self._settles(what, call), waits)
+    async def _insists(
+        self, what: str, ask: Callable[[], Awaitable[T]], *expected: type[Exception]
+    ) -> T | None:
+        """The answer, asked for again once the session is live while an expected error comes in its
+        place: for so long, and while nothing else goes wrong.
+        """
+        until = time.monotonic() + SETTLES_WITHIN
+        while time.monotonic() < until and not self._evidence.complaints:
+            answer = await self._settles(what, ask(), *expected)
+            if answer is not None or not await self.live_again():
+                return answer
+            await asyncio.sleep(_PAUSE)
+        self._evidence.complain(f"{self.plan.name}: {what} has no answer, and is not asked again")
+        return None
 
     async def _spawn(self, work: Coroutine[Any, Any, None], waits: bool) -> None:
         task = asyncio.ensure_future(work)
@@ -360,7 +373,7 @@ class Player:
 
 @asynccontextmanager
 async def playing(
-    plan: ClientPlan, evidence: Evidence, served: Served, folder: Path, hammer: Hammer | None
+    plan: ClientPlan, evidence: Evidence, served: Served, folder: Path, killer: Killer | None
 ) -> AsyncGenerator[Player, None]:
     """A client, to be played; afterwards all that is its own is closed."""
     async with AsyncExitStack() as closing:
@@ -370,7 +383,7 @@ async def playing(
             else MemoryStorage()
         )
         closing.push_async_callback(storage.aclose)
-        player = Player(plan, evidence, served, storage, hammer)
+        player = Player(plan, evidence, served, storage, killer)
         closing.push_async_callback(player.http.aclose)
         closing.push_async_callback(player.transport.aclose)
         closing.push_async_callback(player.chat.destroy)

@@ -14,8 +14,8 @@ import attrs
 from support_chat import IdentifyResult, Identity, Message, PhaseChanged, Visitor
 
 Kind: TypeAlias = Literal["boot", "identify", "merge", "update", "send", "shutdown"]
-"""What the client was doing when the blow fell; a merge is an identify of a visitor who has
-conversations.
+"""What the client was doing when the backend was killed; a merge is an identify of a visitor
+who has conversations.
 """
 Wire: TypeAlias = Literal["boot", "resume", "identify", "update", "send", "shutdown", "other"]
 """What a request asks for."""
@@ -30,8 +30,8 @@ def owner_of(identity: Identity) -> str:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request on the wire; `began` and `answered` are places in the order of everything on the
-    wire, `status` the answer's.
+    """One request on the wire; `began` is its place in the order of everything on the wire,
+    `status` the answer's.
     """
 
     asks: Wire
@@ -39,7 +39,6 @@ class Exchange:
     session: str | None = attrs.field(default=None, repr=False)
     body: dict[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     status: int | None = None
-    answered: int | None = None
 
     @property
     def granted(self) -> bool:
@@ -130,16 +129,14 @@ class Reply:
 
 
 @attrs.define(eq=False)
-class Blow:
-    """The kill: whether the request it was aimed at had been committed when the process was dead,
-    and whether it was answered.
+class Kill:
+    """Whether the process was killed, whether the request that this was aimed at had been committed
+    by then, and whether it was answered.
     """
 
-    fell: bool = False
+    done: bool = False
     committed: bool = False
     answered: bool = False
-    outran: bool = False
-    """The process was dead before it could answer, though it had committed."""
 
 
 @attrs.define(eq=False)
@@ -153,8 +150,7 @@ class Evidence:
     """Every user that somebody was asked to become."""
     clients: list[Client] = attrs.field(factory=list[Client])
     replies: list[Reply] = attrs.field(factory=list[Reply])
-    blow: Blow = attrs.field(factory=Blow)
-    kills: int = 0
+    kill: Kill = attrs.field(factory=Kill)
     refused: dict[str, int] = attrs.field(factory=dict[str, int], repr=False)
     """Sessions that were revoked, and the status of the answer to whoever tried them again."""
     complaints: list[str] = attrs.field(factory=list[str])

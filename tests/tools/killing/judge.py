@@ -48,14 +48,14 @@ def ended_sessions(client: Client) -> list[str]:
 # --- the rules ------------------------------------------------------------------------------------
 
 
-def the_blow_fell_as_planned(evidence: Evidence, stored: Stored) -> Iterator[str]:
+def the_backend_was_killed_as_planned(evidence: Evidence, stored: Stored) -> Iterator[str]:
     """Otherwise the round shows nothing."""
-    blow, moment = evidence.blow, evidence.moment
-    if not blow.fell or not evidence.kills:
-        yield "the blow has not fallen"
-    elif blow.committed and moment == Moment.BEFORE:
+    kill, moment = evidence.kill, evidence.moment
+    if not kill.done:
+        yield "nothing was killed"
+    elif kill.committed and moment == Moment.BEFORE:
         yield "the request was committed, though the process died before it left"
-    elif not blow.committed and moment in (Moment.AT_COMMIT, Moment.AFTER):
+    elif not kill.committed and moment in (Moment.AT_COMMIT, Moment.AFTER):
         yield (
             f"the {evidence.kind} was not committed, though the process died {moment}: what was "
             "answered is not on disk"
@@ -309,7 +309,7 @@ def the_client_knows_who_it_is(evidence: Evidence, stored: Stored) -> Iterator[s
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    the_blow_fell_as_planned,
+    the_backend_was_killed_as_planned,
     the_file_is_sound,
     every_call_settled,
     users_are_unique,

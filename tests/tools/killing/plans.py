@@ -1,4 +1,4 @@
-"""A seed becomes a plan: who boots, calls and leaves in which order, which request the blow is
+"""A seed becomes a plan: who boots, calls and leaves in which order, which request the kill is
 aimed at, and at which moment of it.
 
 Kinds and moments are dealt out in turn, not drawn, so that a few dozen rounds have all of them;
@@ -40,7 +40,7 @@ class Moment(enum.StrEnum):
 MOMENTS: Final = tuple(Moment)
 
 Act: TypeAlias = Literal["send", "update", "identify", "reply", "pause", "until_aimed"]
-"""What a client does; `until_aimed` waits until the request that the blow is aimed at is on its
+"""What a client does; `until_aimed` waits until the request that the kill is aimed at is on its
 way.
 """
 
@@ -84,8 +84,8 @@ class ClientPlan:
 
 @attrs.frozen
 class Plan:
-    """A round. The blow falls on the first client's `nth` request of this kind; the process is dead
-    for `lull` seconds.
+    """A round. The backend is killed at the first client's `nth` request of this kind; the
+    process is dead for `lull` seconds.
     """
 
     seed: int
@@ -135,7 +135,7 @@ def plan_of(number: int) -> Plan:
 
 
 def _aimed(kind: Kind, user: str, rng: random.Random) -> tuple[int, tuple[LifePlan, ...]]:
-    """The lives of the client that the blow is aimed at, and at which of its requests of this
+    """The lives of the client that the kill is aimed at, and at which of its requests of this
     kind.
     """
     match kind:

@@ -1,4 +1,4 @@
-"""One round from its seed to its evidence: the clients play, the blow falls, the backend comes
+"""One round from its seed to its evidence: the clients play, the backend is killed and comes
 back, everything settles.
 """
 
@@ -22,8 +22,8 @@ from support_chat_adapters.transport.wire.endpoints import BASE, CONVERSATIONS
 from . import judge, stored
 from .clients import SETTLES_WITHIN, Player, playing
 from .evidence import Evidence
+from .killer import Killer
 from .plans import Plan
-from .strikes import Hammer
 
 _QUIET_WITHIN: Final = 5.0
 """Seconds within which what was recorded has left and what was missed has arrived, from when
@@ -56,16 +56,16 @@ async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
     handler = _Complaints(evidence)
     logging.getLogger("support_chat").addHandler(handler)
     try:
-        hammer = Hammer(served, plan.kind, plan.moment, plan.nth, plan.lag, evidence.blow)
+        killer = Killer(served, plan, evidence.kill)
         async with AsyncExitStack() as clients:
             players: list[Player] = [
                 await clients.enter_async_context(
-                    playing(one, evidence, served, folder, hammer if number == 0 else None)
+                    playing(one, evidence, served, folder, killer if number == 0 else None)
                 )
                 for number, one in enumerate(plan.clients)
             ]
             await asyncio.gather(
-                _keep(plan, served, hammer, players, evidence),
+                _keep(plan, served, killer, players, evidence),
                 *(player.play() for player in players),
             )
             await _settle(served, players, evidence)
@@ -80,19 +80,17 @@ async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
 
 
 async def _keep(
-    plan: Plan, served: Served, hammer: Hammer, players: list[Player], evidence: Evidence
+    plan: Plan, served: Served, killer: Killer, players: list[Player], evidence: Evidence
 ) -> None:
-    """Waits for the blow, lets the agent write to those who cannot hear it, and starts the backend
+    """Waits for the kill, lets the agent write to those who cannot hear it, and starts the backend
     again.
     """
     try:
         async with asyncio.timeout(SETTLES_WITHIN):
-            await hammer.landed()
+            await killer.done()
     except TimeoutError:
-        evidence.complain("the blow has not fallen: its request was never sent")
+        evidence.complain("nothing was killed: the request was never sent")
         return
-    evidence.blow.committed = hammer.committed()
-    evidence.kills += 1
     evidence.tell("the backend is dead")
     await asyncio.sleep(plan.lull)
     for number, player in enumerate(players):
@@ -106,7 +104,6 @@ async def _keep(
     else:
         return
     await asyncio.to_thread(served.kill)
-    evidence.kills += 1
     evidence.tell("the backend is dead again")
     await _back(served, evidence)
 

@@ -42,22 +42,22 @@ class Sabotage:
 
 
 SABOTAGES: Final = (
-    Sabotage("the same client id makes two messages", "send", Moment.AT_COMMIT, "is stored 2 times", """
+    Sabotage("one client id makes two messages", "send", Moment.AT_COMMIT, "is stored 2 times", """
 from support_chat_adapters.backend import conversations as c
 
 def send(db, owner, session, author, outgoing, now):
     conversation_id = outgoing.conversation_id or c.start(db, owner, now)
-    return c.append(db, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id), True
+    id = outgoing.client_message_id
+    return c.append(db, conversation_id, author, outgoing.text, now, session, id), True
 
 c.send = send
 """),
-    Sabotage("what an identify came to is not remembered", "merge", Moment.AT_COMMIT, "identify(", """
+    Sabotage("what an identify came to is forgotten", "merge", Moment.AT_COMMIT, "identify(", """
 from support_chat_adapters.backend import identifying
 identifying._remembered = lambda *_: None
 identifying._close = lambda *_: None
 """),
-    Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "what was answered is "
-                                                                            "not on disk", """
+    Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "is not on disk", """
 import asyncio
 from contextlib import contextmanager
 from support_chat_adapters.backend.store import Store
@@ -109,14 +109,28 @@ from support_chat_adapters.backend import conversations
 really = conversations.missed
 conversations.missed = lambda *given: attrs.evolve(really(*given), messages=())
 """),
-    Sabotage("a merge leaves the conversations behind", "merge", Moment.BEFORE, "was left with visitor:", """
+    Sabotage("a merge leaves conversations behind", "merge", Moment.BEFORE, "was left with", """
 from support_chat_adapters.backend import conversations
 conversations.move = lambda db, owner, new_owner: 0
+"""),
+    Sabotage("a conversation is lost", "send", Moment.BEFORE, "failed with BackendRejected", """
+import attrs
+from support_chat_adapters.backend import conversations
+really = conversations.send
+
+def send(db, owner, session, author, outgoing, now):
+    if outgoing.conversation_id is not None:
+        outgoing = attrs.evolve(outgoing, conversation_id="lost")
+    return really(db, owner, session, author, outgoing, now)
+
+conversations.send = send
 """),
     Sabotage("an update is half stored", "update", Moment.BEFORE, "is None, not one of", """
 from support_chat_adapters.backend import profiles
 really = profiles._store
-profiles._store = lambda db, owner, path, value: path.startswith("user.") or really(db, owner, path, value)
+profiles._store = lambda db, owner, path, value: (
+    path.startswith("user.") or really(db, owner, path, value)
+)
 """),
 )  # fmt: skip
 """Those that the tests run."""

@@ -11,15 +11,15 @@ from .evidence import Evidence
 from .plans import KINDS
 
 Tally = tuple[str, str]
-"""A kind, and what became of the request that was struck."""
+"""A kind, and what became of the request that the kill was aimed at."""
 
 
 def tally_of(evidence: Evidence) -> Tally:
     """How one round is counted."""
-    blow = evidence.blow
-    if not blow.committed:
+    kill = evidence.kill
+    if not kill.committed:
         return evidence.kind, "not committed"
-    return evidence.kind, "committed, answered" if blow.answered else "committed, answer lost"
+    return evidence.kind, "committed, answered" if kill.answered else "committed, answer lost"
 
 
 def lines(tallies: Iterable[Tally]) -> list[str]:

@@ -16,7 +16,7 @@ import attrs
 from support_chat.errors import BackendRejectedError, InvalidInputError
 
 _PATTERN: Final = re.compile(
-    r"https?://(\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?",
+    r"https?://((\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:\d{1,5})?",
     re.IGNORECASE,
 )
 

@@ -79,9 +79,7 @@ async def _body(request: Request) -> bytes:
                     reason=BODY_TOO_LARGE,
                 )
             chunks.append(chunk)
-    except (
-        ClientDisconnect
-    ):  # nobody reads this, but it is the caller's doing and no failure of ours
+    except ClientDisconnect:  # nobody reads this, but it is no failure of ours
         raise _invalid("The caller has gone before the body was complete; send it again.") from None
     return b"".join(chunks)
 

@@ -75,7 +75,9 @@ class Endpoint:
 
 
 CONFIG: Final = Endpoint(
-    "getConfig", "GET", "/config", "The public configuration of a widget.", answers=p.WidgetConfig, open=True,
+    "getConfig", "GET", "/config",
+    "The public configuration of a widget.",
+    answers=p.WidgetConfig, open=True,
     query={
         "workspace_id": Parameter("The workspace.", _ID, required=True),
         "widget_id": Parameter("The widget.", _ID, required=True),
@@ -94,71 +96,68 @@ IDENTIFY: Final = Endpoint(
     answers=p.Identified, takes=p.Identify,
 )  # fmt: skip
 REFRESH: Final = Endpoint(
-    "refresh",
-    "POST",
-    "/sessions/refresh",
+    "refresh", "POST", "/sessions/refresh",
     "Extends a user's session by a fresh identity token.",
     takes=p.Refresh,
-)
+)  # fmt: skip
 SHUTDOWN: Final = Endpoint(
-    "shutdown",
-    "POST",
-    "/sessions/shutdown",
+    "shutdown", "POST", "/sessions/shutdown",
     "Ends this session for good; one that has ended already is no error.",
-)
+)  # fmt: skip
 REALTIME_TOKEN: Final = Endpoint(
     "realtimeToken", "POST", "/sessions/realtime-token",
-    "A short-lived token for the realtime gateway, good for one connection.", answers=p.RealtimeToken,
+    "A short-lived token for the realtime gateway, good for one connection.",
+    answers=p.RealtimeToken,
 )  # fmt: skip
 CONVERSATIONS: Final = Endpoint(
-    "listConversations", "GET", "/conversations", "The conversations of the session's identity, "
-                                                  "the newest first.",
+    "listConversations", "GET", "/conversations",
+    "The conversations of the session's identity, the newest first.",
     answers=p.ConversationsPage, query={"cursor": _CURSOR, "limit": _LIMIT},
 )  # fmt: skip
 START: Final = Endpoint(
-    "startConversation", "POST", "/conversations", "Begins a conversation with its first message.",
+    "startConversation", "POST", "/conversations",
+    "Begins a conversation with its first message.",
     answers=p.ConversationStarted, takes=p.StartConversation,
 )  # fmt: skip
 CONVERSATION: Final = Endpoint(
-    "getConversation",
-    "GET",
-    "/conversations/{conversation_id}",
+    "getConversation", "GET", "/conversations/{conversation_id}",
     "One conversation of the session's identity.",
     answers=p.ConversationPayload,
-)
+)  # fmt: skip
 MARK_READ: Final = Endpoint(
-    "markConversationRead", "POST", "/conversations/{conversation_id}/read", "Counts the messages "
-                                                                             "of a conversation "
-                                                                             "so far as read.",
+    "markConversationRead", "POST", "/conversations/{conversation_id}/read",
+    "Counts the messages of a conversation so far as read.",
     answers=p.ReadUpToNow,
 )  # fmt: skip
 MESSAGES: Final = Endpoint(
-    "listMessages", "GET", "/conversations/{conversation_id}/messages", "The messages of a "
-                                                                        "conversation, the oldest "
-                                                                        "first.",
+    "listMessages", "GET", "/conversations/{conversation_id}/messages",
+    "The messages of a conversation, the oldest first.",
     answers=p.MessagesPage, query={"cursor": _CURSOR, "limit": _LIMIT},
 )  # fmt: skip
 SEND: Final = Endpoint(
-    "sendMessage", "POST", "/conversations/{conversation_id}/messages", "Sends a message to a "
-                                                                        "conversation.",
+    "sendMessage", "POST", "/conversations/{conversation_id}/messages",
+    "Sends a message to a conversation.",
     answers=p.MessagePayload, takes=p.SendMessage,
 )  # fmt: skip
 EVENTS: Final = Endpoint(
-    "sendEvent",
-    "POST",
-    "/events",
+    "sendEvent", "POST", "/events",
     "Tells what has changed about the client.",
-    answers=p.EventTaken,
-    takes=p.ClientEvent,
-)
+    answers=p.EventTaken, takes=p.ClientEvent,
+)  # fmt: skip
 POLL: Final = Endpoint(
-    "poll", "GET", "/realtime", "What the realtime gateway would send, for networks without "
-                                "WebSocket; waits until there is something.",
+    "poll", "GET", "/realtime",
+    "What the realtime gateway would send, for networks without WebSocket; waits until there is "
+    "something.",
     answers=Polled,
     query={
         "cursor": _CURSOR,
-        "wait": Parameter("How many seconds to wait at the most.", {"type": "number", "minimum": 0, "maximum": LONGEST_POLL}),
-        "token_expired": Parameter("The client knows that its token has expired.", {"type": "boolean"}),
+        "wait": Parameter(
+            "How many seconds to wait at the most.",
+            {"type": "number", "minimum": 0, "maximum": LONGEST_POLL},
+        ),
+        "token_expired": Parameter(
+            "The client knows that its token has expired.", {"type": "boolean"}
+        ),
     },
 )  # fmt: skip
 

@@ -186,12 +186,8 @@ def retry_after(value: str | None) -> float | None:
         try:
             date = parsedate_to_datetime(value)
             seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
-        except (
-            ValueError,
-            OverflowError,
-            TypeError,
-            IndexError,
-        ):  # the last two are email's, for some garbage
+        except (ValueError, OverflowError, TypeError, IndexError):
+            # The last two are email's, for some garbage.
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 

@@ -1,4 +1,4 @@
-"""What `check_transport` needs: a transport, and the hands of the other side, which a test of an
+"""What `check_transport` needs: a transport, and control of the other side, which a test of an
 adapter has anyway.
 
 The suite plays the client. Whatever the backend and the network are to do, it asks of an
@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import attrs
 
 from ...ports import Credentials, IdentifyRequest, Link, Transport
-from ...values import JSON, Identity
+from ...values import JSON, Identity, Visitor
 from .expecting import NotApplicable, entered
 from .reading import Reader
 
@@ -51,7 +51,7 @@ class Arrangement(Protocol):
 
 
 class FullArrangement(Arrangement, Protocol):
-    """Every hand that the suite can use: implement those you have beside the ones of
+    """Every control that the suite can use: implement those you have beside the ones of
     `Arrangement`.
     """
 
@@ -76,7 +76,7 @@ class FullArrangement(Arrangement, Protocol):
         ...
 
     async def rate_limit(self, retry_after: float) -> None:
-        """The next dial is told to come back after so many seconds, and only the next."""
+        """The next dial is asked to come back after so many seconds, and only the next."""
         ...
 
     async def go_away(self) -> None:
@@ -113,7 +113,7 @@ class TransportTrial:
 
     @property
     def transport(self) -> Transport:
-        """What is tried."""
+        """The transport to try."""
         return self.arrangement.transport
 
     def user(self, name: str = "ann") -> str:
@@ -134,22 +134,19 @@ class TransportTrial:
         self, name: str = "ann", visitor: str = "visitor", **more: Any
     ) -> Credentials:
         """What a user of this name presents, with a fresh token."""
-        user_id = self.user(name)
-        return self.credentials(
-            visitor, user_id=user_id, token=await self.arrangement.token(user_id), **more
-        )
+        token = await self.token(name)
+        return self.credentials(visitor, user_id=self.user(name), token=token, **more)
 
     async def request(
         self, identify_id: str = "identify-1", name: str = "ann", **more: Any
     ) -> IdentifyRequest:
         """The visitor asks to become the user of this name."""
-        user_id = self.user(name)
         given: dict[str, Any] = {
             "visitor": self.visitor(),
-            "token": await self.arrangement.token(user_id),
+            "token": await self.token(name),
             **more,
         }
-        return IdentifyRequest(f"{identify_id}-{self.mark}", user_id, **given)
+        return IdentifyRequest(f"{identify_id}-{self.mark}", self.user(name), **given)
 
     async def open(self, credentials: Credentials | None = None) -> Link:
         """Opens a link, the visitor's by default; whatever becomes of the clause, it is aborted in
@@ -159,12 +156,24 @@ class TransportTrial:
         self.links.append(link)
         return link
 
+    async def resume(self, link: Link, cursor: str | None = None) -> Link:
+        """Opens another link of this one's session, as the visitor."""
+        return await self.open(self.credentials(session=link.welcome.session, cursor=cursor))
+
+    async def token(self, name: str = "ann") -> str:
+        """A fresh token of the user of this name."""
+        return await self.arrangement.token(self.user(name))
+
+    async def say(self, link: Link, text: str) -> None:
+        """An agent writes to the visitor who opened this link."""
+        await self.arrangement.say(Visitor(link.welcome.visitor_id), text)
+
     def reader(self, link: Link) -> Reader:
         """Reads the events of a link from now on."""
         return Reader(link)
 
-    def hands(self, *names: str) -> FullArrangement:
-        """The other side, if it has all of these hands; else NotApplicable."""
+    def controls(self, *names: str) -> FullArrangement:
+        """The other side, if it has all of these controls; else NotApplicable."""
         for name in names:
             if getattr(self.arrangement, name, None) is None:
                 raise NotApplicable(f"the arrangement has no {name}()")

@@ -4,10 +4,11 @@ author of an adapter.
     check_storage(MemoryStorage)
     check_storage(lambda: SQLiteStorage(path))
     check_token_provider(lambda: HTTPTokenProvider(url))
-    check_transport(my_arrangement)          # an async context manager: a backend, your transport to it, and a few hands
+    check_transport(my_arrangement)
 
-Each is a plain function to be called from any test runner, or from none: it returns a `Report`, or
-raises a `ConformanceError` that names every clause which does not hold, the sentence it stands for,
+`my_arrangement` is an async context manager: a backend, your transport to it, and a few hands. Each
+suite is a plain function, to be called from any test runner or from none: it returns a `Report`, or
+raises a `ConformanceError` that names every clause that does not hold, the sentence it stands for,
 and what was seen. The factory is called for each clause, on the thread and the event loop of that
 clause; what it makes is closed afterwards.
 """

@@ -1,5 +1,5 @@
 """The words that clauses are written in: what was seen is compared with what was promised, and what
-cannot be tried is said.
+cannot be tried is reported.
 
 They do not use `assert`: a suite that is shipped must also find faults where Python runs with `-O`.
 """
@@ -40,8 +40,9 @@ def shown(value: object) -> str:
 def described(error: BaseException) -> str:
     """Kind and message of an error, and the line where it was raised."""
     text = str(error)
-    told = f"{type(error).__name__}: {text[:_SHOWN]}" if text else type(error).__name__
-    return f"{told} ({where(error)})"
+    name = type(error).__name__
+    message = f"{name}: {text[:_SHOWN]}" if text else name
+    return f"{message} ({where(error)})"
 
 
 def where(error: BaseException) -> str:
@@ -113,7 +114,7 @@ async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIEN
 
 @contextmanager
 def _noted(otherwise: str) -> Generator[None, None, None]:
-    """If the limit of the clause is shorter than this wait, what was waited for is told by it."""
+    """If the limit of the clause is shorter than this wait, its error notes what was waited for."""
     try:
         yield
     except asyncio.CancelledError as error:

@@ -1,5 +1,5 @@
 """Runs conformance suites: each clause of a port on a fresh event loop, with a limit, and all that
-fail told together.
+fail reported together.
 
 A *clause* is a small async function with a stable id and the sentence that it checks. It needs no
 test runner and no plugin: the `check_...` functions of `support_chat.testing` are plain functions,
@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
@@ -37,7 +37,7 @@ class Clause(Generic[_Trial]):
     """One promise of a port: its stable `id` (`storage.create-keeps`), the `sentence` that says it,
     and what checks it.
 
-    `body` gets what is tried, and raises `Unmet` (or anything else) if the promise is broken,
+    `body` gets the trial, and raises `Unmet` (or anything else) if the promise is broken,
     `NotApplicable` if it cannot be tried.
     """
 
@@ -55,6 +55,13 @@ def clause(id: str) -> Callable[[Callable[[_Trial], Awaitable[None]]], Clause[_T
         return Clause(id, inspect.getdoc(body) or id, body)  # `python -OO` leaves no docstring
 
     return made
+
+
+def clauses_of(names: Mapping[str, object], trial: type[_Trial]) -> Sequence[Clause[_Trial]]:
+    """The clauses of such a trial among the names of a module (`vars()`), in their order."""
+    return tuple(
+        cast("Clause[_Trial]", one) for one in names.values() if issubclass(type(one), Clause)
+    )
 
 
 @attrs.frozen
@@ -84,10 +91,10 @@ class Report:
             f"{len(self.passed)} passed, {len(self.failures)} failed, "
             f"{len(self.not_applicable)} not applicable"
         )
-        told = [
+        skipped = [
             f"{id}: not applicable, since {reason}" for id, reason in self.not_applicable.items()
         ]
-        return "\n".join([*map(str, self.failures), *told, counted])
+        return "\n".join([*map(str, self.failures), *skipped, counted])
 
 
 class ConformanceError(AssertionError):
@@ -173,7 +180,7 @@ def _on_a_loop_of_its_own(
 ) -> str:
     left: list[str] = []
 
-    def told(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         left.append(
             context["message"]
@@ -181,9 +188,9 @@ def _on_a_loop_of_its_own(
         )
 
     with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(told)
+        runner.get_loop().set_exception_handler(report)
         seen = runner.run(_attempt(one, trial, limit))
-    gc.collect(1)  # a failure that nobody looked at is told when its task is collected
+    gc.collect(1)  # a failure that nobody looked at is reported when its task is collected
     return seen or (f"asyncio was left to report {left[0]}" if left else "")
 
 
@@ -192,8 +199,8 @@ async def _attempt(
 ) -> str:
     seen: str | NotApplicable | None = None
     try:
-        async with trial() as tried:
-            seen = await _seen(one, tried, limit)
+        async with trial() as made:
+            seen = await _seen(one, made, limit)
     except asyncio.CancelledError as error:
         seen = seen or f"CancelledError, though nobody cancelled ({where(error)})"
     except Exception as error:
@@ -206,19 +213,19 @@ async def _attempt(
     return seen
 
 
-async def _seen(one: Clause[_Trial], tried: _Trial, limit: float) -> str | NotApplicable:
+async def _seen(one: Clause[_Trial], trial: _Trial, limit: float) -> str | NotApplicable:
     time = asyncio.timeout(limit)
     try:
         async with time:
-            await one.body(tried)
+            await one.body(trial)
     except NotApplicable as reason:
         return reason
     except TimeoutError as error:
         if not time.expired():
             return described(error)
         waiting = error.__cause__ or error
-        told = "".join(f": {note}" for note in getattr(waiting, "__notes__", ()))
-        return f"no end within {limit:g} s{told} ({where(waiting)})"
+        notes = "".join(f": {note}" for note in getattr(waiting, "__notes__", ()))
+        return f"no end within {limit:g} s{notes} ({where(waiting)})"
     except Unmet as error:
         return str(error)
     except Exception as error:

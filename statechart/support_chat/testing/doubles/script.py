@@ -1,4 +1,4 @@
-"""How the doubles of this package are told what to answer, and what they remember.
+"""How the doubles of this package get their answers from a test, and what they remember.
 
 Every call to a double is added to a `CallLog`, which several doubles may share, so that a test sees
 the calls of all ports in one order. Each double has a `Script`: by default a call succeeds at once
@@ -114,8 +114,8 @@ class Pending:
             return self.fail(error)
         return True
 
-    def fail(self, error: Exception) -> bool:
-        """Lets the call raise `error`; nothing is done."""
+    def fail(self, error: BaseException) -> bool:
+        """Lets the call raise `error`, whatever that is; nothing is done."""
         if self.settled:
             return False
         self._outcome.set_exception(error)
@@ -138,8 +138,8 @@ class Script:
         """From now on calls of these operations wait until the test settles them; see `waiting()`.
         Never is possible too.
 
-        `stubborn` calls ignore being cancelled, as a faulty adapter may, and so can succeed too
-        late. Settle them before the loop is closed, which waits for them.
+        `stubborn` calls are deaf to being cancelled, as those of a faulty adapter may be, and so
+        can succeed too late. Settle them before the loop is closed, which waits for them.
         """
         for operation in operations:
             self._held[self._checked(operation)] = stubborn
@@ -168,7 +168,7 @@ class Script:
         """
         self._prepared[self._checked(operation)].append(lambda: answer)
 
-    def fail_next(self, operation: str, error: Exception) -> None:
+    def fail_next(self, operation: str, error: BaseException) -> None:
         """The next call of `operation` raises `error` at once; several calls of this queue up, also
         with `answer_next`.
         """
@@ -182,14 +182,17 @@ class Script:
         """Records a call and answers it: as prepared, when the test says so, or with `default()`.
         For doubles to call.
         """
-        loop = asyncio.get_running_loop()
-        call = attrs.evolve(call, at=loop.time())
+        call = attrs.evolve(call, at=asyncio.get_running_loop().time())
         self.log.add(call)
+        return await self.answer(call, default)
+
+    async def answer(self, call: PortCall, default: Callable[[], _T]) -> _T:
+        """Answers a call as `perform` does, without recording it."""
         if prepared := self._prepared[self._checked(call.operation)]:
             return prepared.popleft()()  # type: ignore[no-any-return]
         if call.operation not in self._held:
             return default()
-        outcome: asyncio.Future[_T] = loop.create_future()
+        outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         pending = Pending(call, default, outcome)
         self._waiting.append(pending)
         try:

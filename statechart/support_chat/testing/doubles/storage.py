@@ -14,8 +14,8 @@ class RecordingStorage:
 
     `contents` is what it holds at first; a test may read and change `storage.contents` at any time,
     as another process might. The log records keys, no values. `hold`, `release`, `waiting`,
-    `answer_next` and `fail_next` are those of `Script`; a held call does its work when it is told
-    to succeed.
+    `answer_next` and `fail_next` are those of `Script`; a held call does its work when it is let
+    succeed.
     """
 
     def __init__(

@@ -41,6 +41,10 @@ class Fault(enum.StrEnum):
     """It is done, but the answer is lost: it raises the port's error."""
     REORDER = "reorder"
     """It is done after the call that follows it, or after `Faults.longest` seconds if none does."""
+    STUBBORN = "stubborn"
+    """It hangs, and is deaf to being cancelled: it ends, with the port's error, `Faults.longest`
+    seconds after it was cancelled last.
+    """
 
 
 OPERATIONS: Final = {
@@ -108,6 +112,7 @@ class Faults:
     duplicate: float = _chance()
     drop: float = _chance()
     reorder: float = _chance()
+    stubborn: float = _chance()
     longest: float = 0.5
     only: tuple[str, ...] = attrs.field(default=(), converter=_names)
     script: Mapping[str, Sequence[Fault | str | None]] = attrs.field(
@@ -163,6 +168,9 @@ class Injected:
     """How late it was, if it was late."""
     at: float = attrs.field(default=0.0, eq=False)
 
+    def __str__(self) -> str:
+        return f"{self.port}.{self.operation} {self.number}: {self.fault}"
+
 
 class FaultLog:
     """The faults that happened, oldest first, for a test to assert; several wrappers may share
@@ -187,7 +195,7 @@ class FaultLog:
         return len(self._injected)
 
     def __repr__(self) -> str:
-        return f"FaultLog({[f'{one.port}.{one.operation} {one.number}: {one.fault}' for one in self._injected]})"
+        return f"FaultLog({list(map(str, self._injected))})"
 
 
 class Injector:
@@ -246,14 +254,14 @@ class Injector:
         over: asyncio.Future[None] | None = None,
         undo: Callable[[_T], None] | None = None,
     ) -> _T:
-        """Does the work of a call that meets this fault, which `meets` has told; but for REORDER,
-        which is the caller's business.
+        """Does the work of a call that meets this fault, which `meets` has returned; REORDER is the
+        caller's business.
         """
         match fault:
             case Fault.FAIL:
                 raise self._failure(operation)
-            case Fault.HANG:
-                await self.pause(None, over)
+            case Fault.HANG | Fault.STUBBORN:
+                await self.hang(fault, over)
                 raise self._failure(operation)
             case Fault.DELAY:
                 await self.pause(seconds / 2, over)
@@ -289,3 +297,16 @@ class Injector:
             asyncio.get_running_loop().create_future() if over is None else over
         )
         await asyncio.wait({nothing}, timeout=seconds)
+
+    async def hang(self, fault: Fault, over: asyncio.Future[None] | None) -> None:
+        """Waits until what is `over` is over, for ever if None; STUBBORN, deaf to being cancelled
+        (see there).
+        """
+        limit: float | None = None
+        while True:
+            try:
+                return await self.pause(limit, over)
+            except asyncio.CancelledError:
+                if fault is not Fault.STUBBORN:
+                    raise
+                limit = self._faults.longest

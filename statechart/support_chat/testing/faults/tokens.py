@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
+from typing import cast
 
 from ...errors import TokenProviderError
 from ...ports import TokenProvider
-from ...runtime.threads import DaemonThreads
+from ..doubles.tokens import called
 from .plans import Fault, FaultLog, Faults, Injector
 
 
@@ -36,17 +35,11 @@ class FaultyTokens:
         if fault is Fault.REORDER and before is not None:
             self._before = await self._fetch()
             return before
-        self._before = await self._injector.carry(fault, seconds, "fetch", self._fetch)
-        return self._before
+        self._before = fetched = await self._injector.carry(fault, seconds, "fetch", self._fetch)
+        return fetched
 
     async def _fetch(self) -> str:
-        # asks for the method, to look at it
-        call = getattr(self.inner, "__call__", None)  # noqa: B004
-        if inspect.iscoroutinefunction(self.inner) or inspect.iscoroutinefunction(call):
-            answer = self.inner()
-        else:
-            answer = await asyncio.get_running_loop().run_in_executor(DaemonThreads(), self.inner)
-        return await answer if inspect.isawaitable(answer) else answer
+        return cast("str", await called(self.inner))
 
     def __repr__(self) -> str:
         return f"FaultyTokens({self.inner!r})"

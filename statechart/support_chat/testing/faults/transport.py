@@ -8,19 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from ... import ports
 from ...errors import NetworkError
-from ...ports import (
-    Credentials,
-    IdentifyAnswer,
-    IdentifyRequest,
-    Link,
-    LinkEvent,
-    Outgoing,
-    ReadAnswer,
-    Transport,
-    UpdateAnswer,
-    Welcome,
-)
 from ...values import Changes, Conversation, Message
 from .plans import Fault, FaultLog, Faults, Injector
 
@@ -39,31 +28,33 @@ class FaultyTransport:
     the next one on any link.
 
     An event is *delayed* with those behind it; it *fails* by the link's being lost in its place;
-    *hanging*, it and all later ones never come; it comes twice (*duplicate*), not at all (*drop*),
-    or after the next one (*reorder*). Whatever waits here ends when its link is aborted. `aclose()`
-    and `abort()` always work.
+    *hanging* or *stubborn*, it and all later ones never come; it comes twice (*duplicate*), not at
+    all (*drop*), or after the next one (*reorder*). Whatever waits here ends when its link is
+    aborted. `aclose()` and `abort()` always work.
     """
 
-    def __init__(self, inner: Transport, faults: Faults, *, log: FaultLog | None = None) -> None:
+    def __init__(
+        self, inner: ports.Transport, faults: Faults, *, log: FaultLog | None = None
+    ) -> None:
         self.inner = inner
         self.log: FaultLog = FaultLog() if log is None else log
         self._faults = faults
         self._dials = Injector("transport", faults, self.log, _failure)
         self._calls = Injector("link", faults, self.log, _failure)
 
-    async def open(self, credentials: Credentials) -> FaultyLink:
+    async def open(self, credentials: ports.Credentials) -> FaultyLink:
         """Dials."""
 
-        def dispose(link: Link) -> None:
+        def dispose(link: ports.Link) -> None:
             opened.remove(link)
             link.abort()
 
-        async def dial() -> Link:
+        async def dial() -> ports.Link:
             link = await self.inner.open(credentials)
             opened.append(link)
             return link
 
-        opened: list[Link] = []
+        opened: list[ports.Link] = []
         try:
             link = await self._dials.call("open", dial, undo=dispose)
         except BaseException:
@@ -84,17 +75,17 @@ class FaultyTransport:
 class FaultyLink:
     """A link of a `FaultyTransport`."""
 
-    def __init__(self, inner: Link, injector: Injector, longest: float) -> None:
+    def __init__(self, inner: ports.Link, injector: Injector, longest: float) -> None:
         self.inner = inner
         self._injector, self._longest = injector, longest
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._events: AsyncIterator[LinkEvent] | None = None
-        self._ready: deque[LinkEvent] = deque()
-        self._stuck = False
-        self._pull: asyncio.Task[LinkEvent] | None = None
+        self._events: AsyncIterator[ports.LinkEvent] | None = None
+        self._ready: deque[ports.LinkEvent] = deque()
+        self._stuck: Fault | None = None
+        self._pull: asyncio.Task[ports.LinkEvent] | None = None
 
     @property
-    def welcome(self) -> Welcome:
+    def welcome(self) -> ports.Welcome:
         """What the backend answered when this link was opened."""
         return self.inner.welcome
 
@@ -103,7 +94,7 @@ class FaultyLink:
         """When the last sign of life came, by the inner link."""
         return self.inner.heard_at
 
-    async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         """Upgrades the visitor to a user."""
         return await self._call("identify", lambda: self.inner.identify(request))
 
@@ -111,11 +102,11 @@ class FaultyLink:
         """Presents a fresh token."""
         await self._call("renew", lambda: self.inner.renew(token))
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes) -> ports.UpdateAnswer:
         """Stores changes."""
         return await self._call("update", lambda: self.inner.update(changes))
 
-    async def send(self, message: Outgoing) -> Message:
+    async def send(self, message: ports.Outgoing) -> Message:
         """Sends a message."""
         return await self._call("send", lambda: self.inner.send(message))
 
@@ -127,7 +118,7 @@ class FaultyLink:
         """Lists the messages of a conversation."""
         return await self._call("messages", lambda: self.inner.messages(conversation_id))
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
+    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
         """Counts a conversation as read."""
         return await self._call("mark_read", lambda: self.inner.mark_read(conversation_id))
 
@@ -143,7 +134,7 @@ class FaultyLink:
         self._end()
         self.inner.abort()
 
-    def events(self) -> AsyncIterator[LinkEvent]:
+    def events(self) -> AsyncIterator[ports.LinkEvent]:
         """The events of the inner link, with faults."""
         return _Events(self._next)
 
@@ -154,7 +145,7 @@ class FaultyLink:
         if self._pull is not None:
             self._pull.cancel()
             if self._pull.done() and not self._pull.cancelled():
-                self._pull.exception()  # looked at, so that nobody is told of it
+                self._pull.exception()  # looked at, so that asyncio does not report it
 
     async def _call(self, operation: str, work: Callable[[], Awaitable[_T]]) -> _T:
         if self._over.done():
@@ -166,10 +157,10 @@ class FaultyLink:
 
     # --- events -----------------------------------------------------------------------------------
 
-    async def _next(self) -> LinkEvent:
+    async def _next(self) -> ports.LinkEvent:
         while not self._over.done():
-            if self._stuck:
-                await self._injector.pause(None, self._over)
+            if self._stuck is not None:
+                await self._injector.hang(self._stuck, self._over)
             elif self._ready:
                 return self._ready.popleft()
             elif (event := await self._pulled(None)) is not None:
@@ -180,7 +171,7 @@ class FaultyLink:
                     raise
         raise _lost()
 
-    async def _meet(self, event: LinkEvent) -> None:
+    async def _meet(self, event: ports.LinkEvent) -> None:
         """Makes ready what is to be delivered now that this event has come."""
         fault, seconds = self._injector.meets("events")
         match fault:
@@ -188,8 +179,8 @@ class FaultyLink:
                 pass
             case Fault.FAIL:
                 self.abort()
-            case Fault.HANG:
-                self._stuck = True
+            case Fault.HANG | Fault.STUBBORN:
+                self._stuck = fault
             case Fault.DELAY:
                 await self._injector.pause(seconds, self._over)
                 self._ready.append(event)
@@ -197,14 +188,14 @@ class FaultyLink:
                 self._ready.extend((event, event))
             case Fault.REORDER:
                 following = None
-                # that the link is lost is told after this event
+                # that the link is lost comes after this event
                 with contextlib.suppress(NetworkError, StopAsyncIteration):
                     following = await self._pulled(self._longest)
                 self._ready.extend((event,) if following is None else (following, event))
             case None:
                 self._ready.append(event)
 
-    async def _pulled(self, patience: float | None) -> LinkEvent | None:
+    async def _pulled(self, patience: float | None) -> ports.LinkEvent | None:
         """The next event of the inner link; None if it does not come in time, or if the link is
         over.
 
@@ -214,7 +205,10 @@ class FaultyLink:
             self._events = self.inner.events()
         if self._pull is None:
             self._pull = asyncio.ensure_future(_anext(self._events))
-        either: set[asyncio.Future[LinkEvent] | asyncio.Future[None]] = {self._pull, self._over}
+        either: set[asyncio.Future[ports.LinkEvent] | asyncio.Future[None]] = {
+            self._pull,
+            self._over,
+        }
         await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if self._over.done() or not self._pull.done():
             return None
@@ -225,17 +219,17 @@ class FaultyLink:
 class _Events:
     """An iterator over the events of a link, which leaves nothing to finalise."""
 
-    def __init__(self, following: Callable[[], Awaitable[LinkEvent]]) -> None:
+    def __init__(self, following: Callable[[], Awaitable[ports.LinkEvent]]) -> None:
         self._following = following
 
     def __aiter__(self) -> _Events:
         return self
 
-    async def __anext__(self) -> LinkEvent:
+    async def __anext__(self) -> ports.LinkEvent:
         return await self._following()
 
 
-async def _anext(events: AsyncIterator[LinkEvent]) -> LinkEvent:
+async def _anext(events: AsyncIterator[ports.LinkEvent]) -> ports.LinkEvent:
     return await anext(events)
 
 

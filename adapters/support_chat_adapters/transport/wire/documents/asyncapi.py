@@ -10,17 +10,22 @@ from ..frames import FRAMES, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES
 from .schemas import API_VERSION, EXAMPLE_HOST, LICENSE, reference, schemas_of
 
 _ABOUT: Final = f"""\
-What the backend tells a session while it is live; everything that a client asks for goes over HTTP, as the OpenAPI document says.
+What the backend tells a session while it is live. Everything that a client asks for goes over HTTP,
+as the OpenAPI document says.
 
-- **Opening.** `session_token` in the query is a realtime token, from `{OPEN.method} {BASE}{OPEN.path}` or
-  `{REALTIME_TOKEN.method} {BASE}{REALTIME_TOKEN.path}`: good for one connection, and for a minute. A page whose `Origin` is not on the
-  widget's allow-list is refused with 403 before the handshake is done.
-- **Replay.** The first frame is a `hello`. With `cursor`, the last one that the client was given, the messages missed since then follow
-  in order, each once; `gap` says that some of them are lost.
-- **Frames.** A frame is a JSON object in text, of at most {MAX_FRAME_BYTES} bytes. One of a `type` that the client does not know is
-  skipped; one of a known type that does not keep to its form means dialling again. Frames of the client are not read, and one longer
-  than {MAX_CLIENT_FRAME_BYTES} bytes ends the connection.
-- **Closing.** `x-close-codes` of the channel lists why; a code is terminal if dialling again cannot mend it, else recoverable.
+- **Opening.** `session_token` in the query is a realtime token, from
+  `{OPEN.method} {BASE}{OPEN.path}` or
+  `{REALTIME_TOKEN.method} {BASE}{REALTIME_TOKEN.path}`:
+  good for one connection, and for a minute. A page whose `Origin` is not on the widget's
+  allow-list is refused with 403 before the handshake is done.
+- **Replay.** The first frame is a `hello`. With `cursor`, the last one that the client was given,
+  the messages missed since then follow in order, each once; `gap` says that some of them are lost.
+- **Frames.** A frame is a JSON object in text, of at most {MAX_FRAME_BYTES} bytes. One of a `type`
+  that the client does not know is skipped; one of a known type that does not keep to its form
+  means dialling again. Frames of the client are not read, and one longer than
+  {MAX_CLIENT_FRAME_BYTES} bytes ends the connection.
+- **Closing.** `x-close-codes` of the channel lists why; a code is terminal if dialling again cannot
+  mend it, else recoverable.
 - **Without WebSocket.** `{POLL.method} {BASE}{POLL.path}` answers with the same frames.
 """
 

@@ -14,15 +14,18 @@ from .schemas import API_VERSION, EXAMPLE_HOST, LICENSE, reference, schemas_of
 _ABOUT: Final = f"""\
 The HTTP half of the Widget API; the realtime gateway has an AsyncAPI document of its own.
 
-- **Sessions.** `{OPEN.method} {BASE}{OPEN.path}` begins or resumes a session; every other endpoint but
-  `{CONFIG.method} {BASE}{CONFIG.path}` wants its credential as `Authorization: Bearer <session>`.
-- **Origins.** A request that changes something and has an `Origin` is answered only if that origin is on the widget's allow-list:
-  exact ones, and wildcards for exactly one label (`https://*.example.com`). A program that is no browser sends none.
-- **Limits.** Sessions begun are counted by address, everything else by session. Too many are answered with 429 and `Retry-After`
-  in seconds. A body has at most {MAX_BODY_BYTES} bytes; a longer one is answered with 413.
-- **Errors.** Every answer that is an error, those to unknown paths (404) and methods (405) included, is an `ErrorEnvelope`: a stable
-  code, a sentence with the way out, and whether the same request may succeed later. `requestId` stands also in `X-Request-Id` and
-  in the server's log.
+- **Sessions.** `{OPEN.method} {BASE}{OPEN.path}` begins or resumes a session; every other endpoint
+  but `{CONFIG.method} {BASE}{CONFIG.path}` wants its credential as
+  `Authorization: Bearer <session>`.
+- **Origins.** A request that changes something and has an `Origin` is answered only if that origin
+  is on the widget's allow-list: exact ones, and wildcards for exactly one label
+  (`https://*.example.com`). A program that is no browser sends none.
+- **Limits.** Sessions begun are counted by address, everything else by session. Too many are
+  answered with 429 and `Retry-After` in seconds. A body has at most {MAX_BODY_BYTES} bytes; a
+  longer one is answered with 413.
+- **Errors.** Every answer that is an error, those to unknown paths (404) and methods (405)
+  included, is an `ErrorEnvelope`: a stable code, a sentence with the way out, and whether the same
+  request may succeed later. `requestId` stands also in `X-Request-Id` and in the server's log.
 - **Compatibility.** Readers ignore keys that they do not know; new ones may come at any time.
 """
 _REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
@@ -48,12 +51,12 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     }
 )
 _CONVERSATION_ID: Final[dict[str, Any]] = {
-    "name": "conversation_id", "in": "path", "required": True, "description": "The id of a "
-                                                                              "conversation of "
-                                                                              "the session's "
-                                                                              "identity.",
+    "name": "conversation_id",
+    "in": "path",
+    "required": True,
+    "description": "The id of a conversation of the session's identity.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}  # fmt: skip
+}
 _HEADERS: Final[dict[str, Any]] = {
     "RequestId": {
         "description": "What support asks for; the server's log has it too.",

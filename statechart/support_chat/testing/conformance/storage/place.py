@@ -143,7 +143,7 @@ async def _tidied(trial: StorageTrial) -> AsyncGenerator[None, None]:
         yield
     finally:
         for storage in (trial.storage, *trial.opened):
-            with contextlib.suppress(Exception):  # a faulty storage was told already, by the clause
+            with contextlib.suppress(Exception):  # the clause has reported a faulty storage already
                 async with asyncio.timeout(_TIDYING):
                     await storage.delete(
                         *(key for key in await storage.keys() if key.startswith(trial.scope))

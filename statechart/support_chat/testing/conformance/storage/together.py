@@ -5,13 +5,13 @@ loops, as clauses.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 from ....ports import Storage
 from ....runtime.threads import DaemonThreads
 from ..expecting import NotApplicable, expect, expect_that
-from ..suites import Clause, clause
+from ..suites import clause, clauses_of
 from .place import StorageTrial
 
 _THREADS: Final = 4
@@ -22,9 +22,9 @@ _Answers: TypeAlias = "list[tuple[str, str]]"
 
 
 @clause("storage.one-place")
-async def one_place(tried: StorageTrial) -> None:
+async def one_place(trial: StorageTrial) -> None:
     """Two objects on one place see what the other has stored, replaced and deleted."""
-    first, second, key = tried.storage, await tried.another(), tried.key()
+    first, second, key = trial.storage, await trial.another(), trial.key()
     await first.create(key, "one")
     expect(await second.get(key), "one", "get() by the object that did not store it")
     expect(await second.create(key, "two"), "one", "create() of what the other object has stored")
@@ -40,18 +40,18 @@ async def one_place(tried: StorageTrial) -> None:
 
 
 @clause("storage.one-winner-of-two")
-async def one_winner_of_two(tried: StorageTrial) -> None:
+async def one_winner_of_two(trial: StorageTrial) -> None:
     """Of create() and replace() by two objects on one place at once one wins, and all learn
     which.
     """
-    first, second = tried.storage, await tried.another()
+    first, second = trial.storage, await trial.another()
     callers = [
         (storage, f"{who} {n}")
         for n in range(4)
         for who, storage in (("first", first), ("second", second))
     ]
     for n in range(_ROUNDS):
-        key = tried.key(f"{n}")
+        key = trial.key(f"{n}")
         created = await asyncio.gather(*(storage.create(key, value) for storage, value in callers))
         expect(
             set(created), {await first.get(key)}, "what create() by two objects at once answered"
@@ -68,64 +68,64 @@ async def one_winner_of_two(tried: StorageTrial) -> None:
 
 
 @clause("storage.closing-one")
-async def closing_one(tried: StorageTrial) -> None:
+async def closing_one(trial: StorageTrial) -> None:
     """aclose() of one object leaves the others on its place at work."""
-    second = await tried.another()
-    await tried.storage.create(tried.key(), "one")
-    await tried.storage.aclose()
+    second = await trial.another()
+    await trial.storage.create(trial.key(), "one")
+    await trial.storage.aclose()
     expect(
-        await second.get(tried.key()), "one", "get() after another object on the place was closed"
+        await second.get(trial.key()), "one", "get() after another object on the place was closed"
     )
-    expect(await second.replace(tried.key(), "one", "two"), "two", "replace() after it")
+    expect(await second.replace(trial.key(), "one", "two"), "two", "replace() after it")
 
 
 @clause("storage.one-winner-of-threads")
-async def one_winner_of_threads(tried: StorageTrial) -> None:
+async def one_winner_of_threads(trial: StorageTrial) -> None:
     """Of objects on one place, each on the loop of its own thread, one wins, and all learn
     which.
     """
-    await tried.another()
+    await trial.another()
 
     async def use(work: Callable[[Storage], Coroutine[Any, Any, _Answers]]) -> _Answers:
-        storage = tried.open()
+        storage = trial.open()
         try:
             return await work(storage)
         finally:
             await storage.aclose()
 
-    await _compete(tried, use)
+    await _compete(trial, use)
 
 
 @clause("storage.many-loops")
-async def many_loops(tried: StorageTrial) -> None:
+async def many_loops(trial: StorageTrial) -> None:
     """One object serves the loops of several threads at once; one wins, and all learn which."""
-    if tried.place is None or not tried.place.many_loops:
+    if trial.place is None or not trial.place.many_loops:
         raise NotApplicable(
             "the factory's StoragePlace does not say that one object serves many_loops"
         )
 
     async def use(work: Callable[[Storage], Coroutine[Any, Any, _Answers]]) -> _Answers:
-        return await work(tried.storage)
+        return await work(trial.storage)
 
-    await _compete(tried, use)
+    await _compete(trial, use)
 
 
 async def _compete(
-    tried: StorageTrial,
+    trial: StorageTrial,
     use: Callable[
         [Callable[[Storage], Coroutine[Any, Any, _Answers]]], Coroutine[Any, Any, _Answers]
     ],
 ) -> None:
     for n in range(_ROUNDS):
-        await tried.storage.create(tried.key(f"given {n}"), "old")
+        await trial.storage.create(trial.key(f"given {n}"), "old")
 
     def compete(name: str) -> _Answers:
         async def work(storage: Storage) -> _Answers:
             answers: _Answers = []
             for n in range(_ROUNDS):
-                created = await storage.create(tried.key(f"new {n}"), name)
+                created = await storage.create(trial.key(f"new {n}"), name)
                 answers.append(
-                    (created, await storage.replace(tried.key(f"given {n}"), "old", name))
+                    (created, await storage.replace(trial.key(f"given {n}"), "old", name))
                 )
             return answers
 
@@ -137,8 +137,8 @@ async def _compete(
     )
     for n in range(_ROUNDS):
         stored = (
-            await tried.storage.get(tried.key(f"new {n}")),
-            await tried.storage.get(tried.key(f"given {n}")),
+            await trial.storage.get(trial.key(f"new {n}")),
+            await trial.storage.get(trial.key(f"given {n}")),
         )
         for answer in answers:
             expect(
@@ -149,10 +149,4 @@ async def _compete(
         expect_that(stored[1] != "old", "replace() by several threads left the old value stored")
 
 
-TOGETHER: Final[Sequence[Clause[StorageTrial]]] = (
-    one_place,
-    one_winner_of_two,
-    closing_one,
-    one_winner_of_threads,
-    many_loops,
-)
+TOGETHER = clauses_of(vars(), StorageTrial)

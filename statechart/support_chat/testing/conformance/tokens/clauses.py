@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ....errors import TokenRefusedError
@@ -17,43 +17,43 @@ from ..expecting import (
     raised,
     resolved,
 )
-from ..suites import Clause, clause
+from ..suites import clause, clauses_of
 from .source import TokenTrial
 
 LONGEST: Final = 16 * 1024
 """The longest token that a session takes, in bytes."""
 
 
-async def _token(tried: TokenTrial, what: str) -> str:
-    answer = await tried.ask()
+async def _token(trial: TokenTrial, what: str) -> str:
+    answer = await trial.ask()
     if not isinstance(answer, str):
         raise Unmet(f"{what} came to a {type(answer).__name__}, not to a str")
     return answer
 
 
 @clause("tokens.text")
-async def text(tried: TokenTrial) -> None:
+async def text(trial: TokenTrial) -> None:
     """A call comes to a str, by itself or awaited."""
-    await _token(tried, "the first call")
+    await _token(trial, "the first call")
 
 
 @clause("tokens.not-empty")
-async def not_empty(tried: TokenTrial) -> None:
+async def not_empty(trial: TokenTrial) -> None:
     """The token is not empty."""
-    expect_that((await _token(tried, "the first call")).strip() != "", "the token is empty")
+    expect_that((await _token(trial, "the first call")).strip() != "", "the token is empty")
 
 
 @clause("tokens.short-enough")
-async def short_enough(tried: TokenTrial) -> None:
+async def short_enough(trial: TokenTrial) -> None:
     """The token has at most 16 KiB."""
-    size = len((await _token(tried, "the first call")).encode(errors="replace"))
+    size = len((await _token(trial, "the first call")).encode(errors="replace"))
     expect_that(size <= LONGEST, f"the token has {size} bytes")
 
 
 @clause("tokens.clean-text")
-async def clean_text(tried: TokenTrial) -> None:
+async def clean_text(trial: TokenTrial) -> None:
     """The token can be sent as UTF-8, and has no line break or blank around it."""
-    token = await _token(tried, "the first call")
+    token = await _token(trial, "the first call")
     try:
         token.encode()
     except UnicodeEncodeError:
@@ -62,11 +62,11 @@ async def clean_text(tried: TokenTrial) -> None:
 
 
 @clause("tokens.repeats")
-async def repeats(tried: TokenTrial) -> None:
+async def repeats(trial: TokenTrial) -> None:
     """It can be called as often as a token is needed, one call at a time."""
     for number in range(1, 6):
         try:
-            await _token(tried, f"call {number}")
+            await _token(trial, f"call {number}")
         except Unmet:
             raise
         except Exception as error:
@@ -74,25 +74,25 @@ async def repeats(tried: TokenTrial) -> None:
 
 
 @clause("tokens.ends-when-cancelled")
-async def ends_when_cancelled(tried: TokenTrial) -> None:
+async def ends_when_cancelled(trial: TokenTrial) -> None:
     """A call that is cancelled ends."""
     for moment in (0.0, 0.001, 0.01):
-        await _cancelled(tried, moment)
+        await _cancelled(trial, moment)
 
 
 @clause("tokens.cancelled")
-async def cancelled(tried: TokenTrial) -> None:
+async def cancelled(trial: TokenTrial) -> None:
     """A call that was cancelled harms no later one."""
     for moment in (0.0, 0.001, 0.01):
-        await _cancelled(tried, moment)
+        await _cancelled(trial, moment)
         await in_time(
-            _token(tried, "a call after a cancelled one"),
+            _token(trial, "a call after a cancelled one"),
             "a call after a cancelled one does not end",
         )
 
 
-async def _cancelled(tried: TokenTrial, moment: float) -> None:
-    calling = asyncio.ensure_future(tried.ask())
+async def _cancelled(trial: TokenTrial, moment: float) -> None:
+    calling = asyncio.ensure_future(trial.ask())
     await asyncio.sleep(moment)
     calling.cancel()
     done, _ = await asyncio.wait({calling}, timeout=PATIENCE / 2)
@@ -100,43 +100,43 @@ async def _cancelled(tried: TokenTrial, moment: float) -> None:
 
 
 @clause("tokens.refuses")
-async def refuses(tried: TokenTrial) -> None:
+async def refuses(trial: TokenTrial) -> None:
     """A user who gets no token is refused with TokenRefusedError, and with nothing else."""
-    await tried.refuse()
-    await raised(TokenRefusedError, tried.ask(), "a call for a user who gets no token")
+    await trial.refuse()
+    await raised(TokenRefusedError, trial.ask(), "a call for a user who gets no token")
 
 
 @clause("tokens.fails")
-async def fails(tried: TokenTrial) -> None:
-    """A failure is told by an exception that is not TokenRefusedError, since the session survives
+async def fails(trial: TokenTrial) -> None:
+    """A failure is an exception that is not TokenRefusedError, since the session survives
     it.
     """
-    await tried.fail()
-    error = await raised(Exception, tried.ask(), "a call that cannot succeed")
+    await trial.fail()
+    error = await raised(Exception, trial.ask(), "a call that cannot succeed")
     expect_that(
         not isinstance(error, TokenRefusedError),
-        f"a failure was told as a refusal: {described(error)}",
+        f"a failure was raised as a refusal: {described(error)}",
     )
 
 
 @clause("tokens.errors-hide-secrets")
-async def errors_hide_secrets(tried: TokenTrial) -> None:
+async def errors_hide_secrets(trial: TokenTrial) -> None:
     """No error shows a token or what is presented to get one."""
-    if tried.source.refuse is None and tried.source.fail is None:
+    if trial.source.refuse is None and trial.source.fail is None:
         raise NotApplicable("the factory gives no TokenSource with refuse= or fail=")
-    secrets = (await _token(tried, "the first call"), *tried.source.secrets)
-    for switch in (tried.source.fail, tried.source.refuse):
+    secrets = (await _token(trial, "the first call"), *trial.source.secrets)
+    for switch in (trial.source.fail, trial.source.refuse):
         if switch is not None:
             await resolved(switch())
-            error = await raised(Exception, tried.ask(), "a call that cannot succeed")
-            for told in _told(error):
+            error = await raised(Exception, trial.ask(), "a call that cannot succeed")
+            for text in _texts(error):
                 expect_that(
-                    not any(secret in told for secret in secrets),
+                    not any(secret in text for secret in secrets),
                     f"the text of a {type(error).__name__} shows a secret",
                 )
 
 
-def _told(error: BaseException | None) -> Iterator[str]:
+def _texts(error: BaseException | None) -> Iterator[str]:
     """What is shown of an error, and of those behind it."""
     while error is not None:
         yield f"{error} {error!r} {getattr(error, '__notes__', '')}"
@@ -144,25 +144,13 @@ def _told(error: BaseException | None) -> Iterator[str]:
 
 
 @clause("tokens.repr-hides-secrets")
-async def repr_hides_secrets(tried: TokenTrial) -> None:
+async def repr_hides_secrets(trial: TokenTrial) -> None:
     """The repr of the provider shows no token, nor what is presented to get one."""
-    secrets = (await _token(tried, "the first call"), *tried.source.secrets)
+    secrets = (await _token(trial, "the first call"), *trial.source.secrets)
     expect_that(
-        not any(secret in repr(tried.provider) for secret in secrets),
+        not any(secret in repr(trial.provider) for secret in secrets),
         "the repr of the provider shows a secret",
     )
 
 
-TOKENS: Final[Sequence[Clause[TokenTrial]]] = (
-    text,
-    not_empty,
-    short_enough,
-    clean_text,
-    repeats,
-    ends_when_cancelled,
-    cancelled,
-    refuses,
-    fails,
-    errors_hide_secrets,
-    repr_hides_secrets,
-)
+TOKENS = clauses_of(vars(), TokenTrial)

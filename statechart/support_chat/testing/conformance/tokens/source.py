@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
@@ -11,7 +9,7 @@ from typing import TypeAlias
 import attrs
 
 from ....ports import TokenProvider
-from ....runtime.threads import DaemonThreads
+from ...doubles.tokens import called
 from ..expecting import NotApplicable, entered, resolved
 
 
@@ -51,21 +49,12 @@ class TokenTrial:
 
     @property
     def provider(self) -> TokenProvider:
-        """What is tried."""
+        """The provider to try."""
         return self.source.provider
 
     async def ask(self) -> object:
-        """Calls the provider as a session does: a plain function on a thread, since it may block;
-        returns what it comes to.
-        """
-        provider = self.source.provider
-        # asks for the method, to look at it
-        call = getattr(provider, "__call__", None)  # noqa: B004
-        if inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call):
-            answer: object = provider()
-        else:
-            answer = await asyncio.get_running_loop().run_in_executor(DaemonThreads(), provider)
-        return await answer if inspect.isawaitable(answer) else answer
+        """Calls the provider as a session does; returns what it comes to."""
+        return await called(self.provider)
 
     async def refuse(self) -> None:
         """From now on the user gets no token; raises NotApplicable if the factory has no such

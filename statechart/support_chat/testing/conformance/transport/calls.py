@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from typing import Final
 
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
@@ -14,21 +13,21 @@ from ....ports import IdentifyAnswer, Outgoing, ReadAnswer, TokenExpired, Update
 from ....values import About, Message, SignedIn, Visitor
 from ..arrangement import TransportTrial
 from ..expecting import expect, expect_that, raised
-from ..suites import Clause, clause
+from ..suites import clause, clauses_of
 
 UNKNOWN: Final = "nonsense"
 """A path that no backend stores."""
 
 
 @clause("link.identify-merges")
-async def identify_merges(tried: TransportTrial) -> None:
+async def identify_merges(trial: TransportTrial) -> None:
     """identify() makes the visitor the user, and the visitor's conversations theirs, each once."""
-    link = await tried.open()
+    link = await trial.open()
     message = await link.send(Outgoing("m-1", "hello"))
-    answer = await link.identify(await tried.request())
+    answer = await link.identify(await trial.request())
     expect(
         answer,
-        IdentifyAnswer(tried.user(), merged=True, conversations_moved=1),
+        IdentifyAnswer(trial.user(), merged=True, conversations_moved=1),
         "identify() of a visitor with one conversation",
     )
     expect(
@@ -36,7 +35,7 @@ async def identify_merges(tried: TransportTrial) -> None:
         [message.conversation_id],
         "the user's conversations",
     )
-    elsewhere = await tried.open(await tried.as_user(visitor="other"))
+    elsewhere = await trial.open(await trial.as_user(visitor="other"))
     expect(
         [one.id for one in await elsewhere.conversations()],
         [message.conversation_id],
@@ -50,31 +49,31 @@ async def identify_merges(tried: TransportTrial) -> None:
 
 
 @clause("link.identify-once")
-async def identify_once(tried: TransportTrial) -> None:
+async def identify_once(trial: TransportTrial) -> None:
     """identify() with the same identify_id is answered as the first time, and nothing is done
     twice.
     """
-    link = await tried.open()
+    link = await trial.open()
     await link.send(Outgoing("m-1", "hello"))
-    request = await tried.request()
+    request = await trial.request()
     first = await link.identify(request)
     expect(await link.identify(request), first, "the same identify again")
     expect(len(await link.conversations()), 1, "the number of conversations after it")
 
 
 @clause("link.identify-refused")
-async def identify_refused(tried: TransportTrial) -> None:
+async def identify_refused(trial: TransportTrial) -> None:
     """A refused identify() raises AuthRefusedError and leaves the visitor exactly as they were."""
-    link = await tried.open()
+    link = await trial.open()
     message = await link.send(Outgoing("m-1", "hello"))
     await raised(
         AuthRefusedError,
-        link.identify(await tried.request(token="this-is-no-token")),
+        link.identify(await trial.request(token="this-is-no-token")),
         "identify() with a bad token",
     )
     await raised(
         AuthRefusedError,
-        link.identify(await tried.request("identify-2", token=None)),
+        link.identify(await trial.request("identify-2", token=None)),
         "identify() without a token",
     )
     expect(
@@ -89,28 +88,28 @@ async def identify_refused(tried: TransportTrial) -> None:
     )
     link.abort()
     expect(
-        (await tried.open()).welcome.visitor_id,
+        (await trial.open()).welcome.visitor_id,
         link.welcome.visitor_id,
         "the id of the visitor who dials again",
     )
 
 
 @clause("link.identify-needs-the-visitor")
-async def identify_needs_the_visitor(tried: TransportTrial) -> None:
+async def identify_needs_the_visitor(trial: TransportTrial) -> None:
     """identify() without the visitor's own secret is refused: it authorises the merge."""
-    link = await tried.open()
+    link = await trial.open()
     await raised(
         AuthRefusedError,
-        link.identify(await tried.request(visitor=tried.visitor("guess"))),
+        link.identify(await trial.request(visitor=trial.visitor("guess"))),
         "identify() with a guess",
     )
 
 
 @clause("link.identify-carries-changes")
-async def identify_carries_changes(tried: TransportTrial) -> None:
+async def identify_carries_changes(trial: TransportTrial) -> None:
     """What travels with an identify() is stored for the user, and what is rejected is named."""
-    link = await tried.open()
-    request = await tried.request(
+    link = await trial.open()
+    request = await trial.request(
         visitor_changes={"user.name": "V", UNKNOWN: 1}, user_changes={"user.traits.role": "admin"}
     )
     answer = await link.identify(request)
@@ -119,19 +118,19 @@ async def identify_carries_changes(tried: TransportTrial) -> None:
         [UNKNOWN],
         "the paths that an identify() names as rejected",
     )
-    stored = await tried.hands("traits").traits(SignedIn(tried.user()))
+    stored = await trial.controls("traits").traits(SignedIn(trial.user()))
     expect(stored.get("user.traits.role"), "admin", "what is stored of the user")
 
 
 @clause("link.retired-visitor")
-async def retired_visitor(tried: TransportTrial) -> None:
+async def retired_visitor(trial: TransportTrial) -> None:
     """After a merge the visitor's secret alone is a new visitor's, who sees nothing of what was
     merged.
     """
-    link = await tried.open()
+    link = await trial.open()
     await link.send(Outgoing("m-1", "hello"))
-    await link.identify(await tried.request())
-    successor = await tried.open()
+    await link.identify(await trial.request())
+    successor = await trial.open()
     expect_that(
         successor.welcome.visitor_id != link.welcome.visitor_id,
         "the secret still stands for the visitor that was merged",
@@ -140,61 +139,61 @@ async def retired_visitor(tried: TransportTrial) -> None:
 
 
 @clause("link.renew")
-async def renew(tried: TransportTrial) -> None:
-    """renew() presents a fresh token, also after the backend has told that the old one expired."""
-    link = await tried.open(await tried.as_user())
-    await link.renew(await tried.arrangement.token(tried.user()))
-    other, events = tried.hands("expire_tokens"), tried.reader(link)
-    await other.expire_tokens(tried.user())
+async def renew(trial: TransportTrial) -> None:
+    """renew() presents a fresh token, also after the backend has said that the old one expired."""
+    link = await trial.open(await trial.as_user())
+    await link.renew(await trial.token())
+    other, events = trial.controls("expire_tokens"), trial.reader(link)
+    await other.expire_tokens(trial.user())
     with contextlib.suppress(AuthRefusedError):  # what it may learn by
         await link.conversations()
     await events.next(TokenExpired, "TokenExpired")
-    await link.renew(await tried.arrangement.token(tried.user()))
+    await link.renew(await trial.token())
     expect(list(await link.conversations()), [], "conversations() with the fresh token")
 
 
 @clause("link.renew-refused")
-async def renew_refused(tried: TransportTrial) -> None:
+async def renew_refused(trial: TransportTrial) -> None:
     """renew() with a token that is bad or another user's is refused with AuthRefusedError."""
-    link = await tried.open(await tried.as_user())
+    link = await trial.open(await trial.as_user())
     await raised(AuthRefusedError, link.renew("this-is-no-token"), "renew() with a bad token")
     await raised(
         AuthRefusedError,
-        link.renew(await tried.arrangement.token(tried.user("bob"))),
+        link.renew(await trial.token("bob")),
         "renew() with another user's token",
     )
 
 
 @clause("link.token-expired")
-async def token_expired(tried: TransportTrial) -> None:
+async def token_expired(trial: TransportTrial) -> None:
     """A call after the token has expired raises AuthRefusedError, no NetworkError: a dial would not
     help.
     """
-    link = await tried.open(await tried.as_user())
-    await tried.hands("expire_tokens").expire_tokens(tried.user())
+    link = await trial.open(await trial.as_user())
+    await trial.controls("expire_tokens").expire_tokens(trial.user())
     await raised(AuthRefusedError, link.conversations(), "conversations() with an expired token")
 
 
 @clause("link.update")
-async def update(tried: TransportTrial) -> None:
+async def update(trial: TransportTrial) -> None:
     """update() stores what is changed."""
-    link = await tried.open()
+    link = await trial.open()
     expect(
         await link.update({"user.name": "V", "context.page": "/é"}),
         UpdateAnswer(),
         "update() of what can be stored",
     )
-    stored = await tried.hands("traits").traits(Visitor(link.welcome.visitor_id))
+    stored = await trial.controls("traits").traits(Visitor(link.welcome.visitor_id))
     expect(dict(stored), {"user.name": "V", "context.page": "/é"}, "what is stored")
     await link.update({"user.name": None})
-    stored = await tried.hands("traits").traits(Visitor(link.welcome.visitor_id))
+    stored = await trial.controls("traits").traits(Visitor(link.welcome.visitor_id))
     expect(dict(stored), {"context.page": "/é"}, "what is stored once a value was erased")
 
 
 @clause("link.update-rejected")
-async def update_rejected(tried: TransportTrial) -> None:
+async def update_rejected(trial: TransportTrial) -> None:
     """update() names the paths that were rejected, each with a reason, and stores the rest."""
-    link = await tried.open()
+    link = await trial.open()
     answer = await link.update({UNKNOWN: 1, "user.name": "V"})
     expect(
         [path for path, _ in answer.rejected],
@@ -209,11 +208,11 @@ async def update_rejected(tried: TransportTrial) -> None:
 
 
 @clause("link.send")
-async def send(tried: TransportTrial) -> None:
+async def send(trial: TransportTrial) -> None:
     """send() returns the message as it was stored, in a conversation of its own or the one that it
     names.
     """
-    link = await tried.open()
+    link = await trial.open()
     text = "Héllo,\n🎈 " + "x" * 4000
     first = await link.send(Outgoing("m-1", text))
     expect(
@@ -237,9 +236,9 @@ async def send(tried: TransportTrial) -> None:
 
 
 @clause("link.send-once")
-async def send_once(tried: TransportTrial) -> None:
+async def send_once(trial: TransportTrial) -> None:
     """send() with the same client id stores one message, and answers with it again."""
-    link = await tried.open()
+    link = await trial.open()
     first = await link.send(Outgoing("m-1", "hello"))
     expect(await link.send(Outgoing("m-1", "hello")), first, "the same send again")
     expect(
@@ -250,16 +249,16 @@ async def send_once(tried: TransportTrial) -> None:
 
 
 @clause("link.send-once-over-links")
-async def send_once_over_links(tried: TransportTrial) -> None:
+async def send_once_over_links(trial: TransportTrial) -> None:
     """A send that is repeated over another link, since the first one broke, stores one message."""
-    link = await tried.open()
+    link = await trial.open()
     for number, moment in enumerate((0.0, 0.0, 0.001, 0.005)):
         sending = asyncio.ensure_future(link.send(Outgoing(f"m-{number}", "hello")))
         await asyncio.sleep(moment)
         link.abort()
         with contextlib.suppress(NetworkError):
             await sending
-        link = await tried.open(tried.credentials(session=link.welcome.session))
+        link = await trial.resume(link)
         stored = await link.send(Outgoing(f"m-{number}", "hello"))
         expect(
             (await link.send(Outgoing(f"m-{number}", "hello"))).id,
@@ -271,11 +270,11 @@ async def send_once_over_links(tried: TransportTrial) -> None:
 
 
 @clause("link.send-rejected")
-async def send_rejected(tried: TransportTrial) -> None:
+async def send_rejected(trial: TransportTrial) -> None:
     """send() to a conversation that is not theirs raises BackendRejectedError, and the link lives
     on.
     """
-    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    link, other = await trial.open(), await trial.open(trial.credentials("other"))
     theirs = await other.send(Outgoing("m-1", "private"))
     for conversation_id in ("no-such-conversation", theirs.conversation_id):
         await raised(
@@ -287,9 +286,9 @@ async def send_rejected(tried: TransportTrial) -> None:
 
 
 @clause("link.conversations")
-async def conversations(tried: TransportTrial) -> None:
+async def conversations(trial: TransportTrial) -> None:
     """conversations() lists those of the session's identity, newest first, with what they hold."""
-    link = await tried.open()
+    link = await trial.open()
     expect(list(await link.conversations()), [], "the conversations of a new visitor")
     older, newer = await link.send(Outgoing("m-1", "one")), await link.send(Outgoing("m-2", "two"))
     await link.send(Outgoing("m-3", "and", newer.conversation_id))
@@ -307,11 +306,11 @@ async def conversations(tried: TransportTrial) -> None:
 
 
 @clause("link.describes")
-async def describes(tried: TransportTrial) -> None:
-    """What is said of a conversation when it begins is listed with it, and is told to nobody
+async def describes(trial: TransportTrial) -> None:
+    """What is said of a conversation when it begins is listed with it, and shown to nobody
     else.
     """
-    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    link, other = await trial.open(), await trial.open(trial.credentials("other"))
     about = About(
         subject="Export é",
         tags=("data", "csv"),
@@ -333,15 +332,15 @@ async def describes(tried: TransportTrial) -> None:
 
 
 @clause("link.messages")
-async def messages(tried: TransportTrial) -> None:
+async def messages(trial: TransportTrial) -> None:
     """messages() lists those of a conversation, oldest first, and rejects a conversation that is
     not theirs.
     """
-    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    link, other = await trial.open(), await trial.open(trial.credentials("other"))
     sent = [await link.send(Outgoing("m-0", "0"))]
     for number in range(1, 4):
         sent.append(await link.send(Outgoing(f"m-{number}", f"{number}", sent[0].conversation_id)))
-    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello")
+    await trial.say(link, "hello")
     listed = await link.messages(sent[0].conversation_id)
     expect(list(listed[:4]), sent, "the messages that were sent")
     expect(
@@ -357,15 +356,15 @@ async def messages(tried: TransportTrial) -> None:
 
 
 @clause("link.mark-read")
-async def mark_read(tried: TransportTrial) -> None:
+async def mark_read(trial: TransportTrial) -> None:
     """mark_read() counts the messages of one conversation as read, answers how many are unread now,
     and rejects another's.
     """
-    link, other = await tried.open(), await tried.open(tried.credentials("other"))
+    link, other = await trial.open(), await trial.open(trial.credentials("other"))
     first = await link.send(Outgoing("m-1", "one"))
-    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello")
+    await trial.say(link, "hello")
     second = await link.send(Outgoing("m-2", "two"))
-    await tried.arrangement.say(Visitor(link.welcome.visitor_id), "hello again")
+    await trial.say(link, "hello again")
     expect(
         [one.unread for one in await link.conversations()],
         [1, 1],
@@ -387,9 +386,9 @@ async def mark_read(tried: TransportTrial) -> None:
 
 
 @clause("link.cancelled-call")
-async def cancelled_call(tried: TransportTrial) -> None:
+async def cancelled_call(trial: TransportTrial) -> None:
     """A call that is cancelled ends, and leaves the link as it was."""
-    link = await tried.open()
+    link = await trial.open()
     for number, moment in enumerate((0.0, 0.0, 0.0005, 0.002, 0.01)):
         sending = asyncio.ensure_future(link.send(Outgoing(f"m-{number}", "hello")))
         await asyncio.sleep(moment)
@@ -404,18 +403,18 @@ async def cancelled_call(tried: TransportTrial) -> None:
 
 
 @clause("transport.revoke")
-async def revoke(tried: TransportTrial) -> None:
+async def revoke(trial: TransportTrial) -> None:
     """revoke() ends the session that it names and no other, also when its link is gone."""
     gone, other, anothers = (
-        await tried.open(),
-        await tried.open(),
-        await tried.open(tried.credentials("other")),
+        await trial.open(),
+        await trial.open(),
+        await trial.open(trial.credentials("other")),
     )
     gone.abort()
-    await tried.transport.revoke(gone.welcome.session)
+    await trial.transport.revoke(gone.welcome.session)
     await raised(
         SupportChatError,
-        tried.open(tried.credentials(session=gone.welcome.session)),
+        trial.resume(gone),
         "resuming the revoked session",
     )
     for link in (other, anothers):
@@ -425,7 +424,7 @@ async def revoke(tried: TransportTrial) -> None:
             "the text of a message of another session",
         )
     other.abort()
-    again = await tried.open(tried.credentials(session=other.welcome.session))
+    again = await trial.resume(other)
     expect_that(
         again.welcome.session == other.welcome.session,
         "the session of another link could not be resumed",
@@ -433,35 +432,12 @@ async def revoke(tried: TransportTrial) -> None:
 
 
 @clause("transport.revoke-unknown")
-async def revoke_unknown(tried: TransportTrial) -> None:
+async def revoke_unknown(trial: TransportTrial) -> None:
     """revoke() of a session that is unknown, or revoked already, is no error."""
-    await tried.transport.revoke(f"unknown-{tried.mark}")
-    link = await tried.open()
-    await tried.transport.revoke(link.welcome.session)
-    await tried.transport.revoke(link.welcome.session)
+    await trial.transport.revoke(f"unknown-{trial.mark}")
+    link = await trial.open()
+    await trial.transport.revoke(link.welcome.session)
+    await trial.transport.revoke(link.welcome.session)
 
 
-CALLS: Final[Sequence[Clause[TransportTrial]]] = (
-    identify_merges,
-    identify_once,
-    identify_refused,
-    identify_needs_the_visitor,
-    identify_carries_changes,
-    retired_visitor,
-    renew,
-    renew_refused,
-    token_expired,
-    update,
-    update_rejected,
-    send,
-    send_once,
-    send_once_over_links,
-    send_rejected,
-    conversations,
-    describes,
-    messages,
-    mark_read,
-    cancelled_call,
-    revoke,
-    revoke_unknown,
-)
+CALLS = clauses_of(vars(), TransportTrial)

@@ -6,24 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
 
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
 from ....ports import Link, Outgoing
-from ....values import Visitor
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Unmet, expect, expect_that, in_time, raised, until
-from ..suites import Clause, clause
+from ..suites import clause, clauses_of
 
 
-def _who(link: Link) -> Visitor:
-    return Visitor(link.welcome.visitor_id)
-
-
-async def _calls(tried: TransportTrial) -> Mapping[str, Callable[[Link], Awaitable[object]]]:
+async def _calls(trial: TransportTrial) -> Mapping[str, Callable[[Link], Awaitable[object]]]:
     """One call of each kind."""
-    request, token = await tried.request(), await tried.arrangement.token(tried.user())
+    request, token = await trial.request(), await trial.token()
     return {
         "update()": lambda link: link.update({"user.name": "V"}),
         "send()": lambda link: link.send(Outgoing("m-last", "hello")),
@@ -36,16 +30,16 @@ async def _calls(tried: TransportTrial) -> Mapping[str, Callable[[Link], Awaitab
 
 
 @clause("link.cut")
-async def cut(tried: TransportTrial) -> None:
+async def cut(trial: TransportTrial) -> None:
     """When a link breaks, its events end, and every call that is pending or made later raises
     NetworkError.
     """
-    other = tried.hands("cut")
-    for name, call in (await _calls(tried)).items():
-        link = await tried.open(
-            tried.credentials("other") if name != "renew()" else await tried.as_user()
+    other = trial.controls("cut")
+    for name, call in (await _calls(trial)).items():
+        link = await trial.open(
+            trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reader, pending = tried.reader(link), asyncio.ensure_future(call(link))
+        reader, pending = trial.reader(link), asyncio.ensure_future(call(link))
         await other.cut()
         await reader.ends()
         await _lost(pending, f"{name} while the link breaks")
@@ -53,22 +47,20 @@ async def cut(tried: TransportTrial) -> None:
 
 
 @clause("link.cut-replay")
-async def cut_replay(tried: TransportTrial) -> None:
+async def cut_replay(trial: TransportTrial) -> None:
     """What was on its way when the link broke is replayed to whoever comes back with the cursor."""
-    link = await tried.open()
-    await tried.arrangement.say(_who(link), "on its way")
-    await tried.hands("cut").cut()
-    again = await tried.open(
-        tried.credentials(session=link.welcome.session, cursor=link.welcome.cursor)
-    )
-    expect(await tried.reader(again).texts(1), ["on its way"], "the texts of what arrived")
+    link = await trial.open()
+    await trial.say(link, "on its way")
+    await trial.controls("cut").cut()
+    again = await trial.resume(link, link.welcome.cursor)
+    expect(await trial.reader(again).texts(1), ["on its way"], "the texts of what arrived")
 
 
 @clause("link.abort-is-synchronous")
-async def abort_is_synchronous(tried: TransportTrial) -> None:
+async def abort_is_synchronous(trial: TransportTrial) -> None:
     """abort() is done when it returns: it is no coroutine, and later calls raise NetworkError."""
-    for name, call in (await _calls(tried)).items():
-        link = await tried.open()
+    for name, call in (await _calls(trial)).items():
+        link = await trial.open()
         returned: object = link.abort()  # type: ignore[func-returns-value]  # which is to be seen
         if inspect.iscoroutine(returned):
             returned.close()
@@ -77,13 +69,13 @@ async def abort_is_synchronous(tried: TransportTrial) -> None:
 
 
 @clause("link.abort-ends-pending")
-async def abort_ends_pending(tried: TransportTrial) -> None:
+async def abort_ends_pending(trial: TransportTrial) -> None:
     """abort() makes every pending call raise NetworkError, and ends the events."""
-    for name, call in (await _calls(tried)).items():
-        link = await tried.open(
-            tried.credentials("other") if name != "renew()" else await tried.as_user()
+    for name, call in (await _calls(trial)).items():
+        link = await trial.open(
+            trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reading = asyncio.ensure_future(tried.reader(link).ends())
+        reading = asyncio.ensure_future(trial.reader(link).ends())
         pending = asyncio.ensure_future(call(link))
         await asyncio.sleep(0)
         link.abort()
@@ -92,27 +84,27 @@ async def abort_ends_pending(tried: TransportTrial) -> None:
 
 
 @clause("link.abort-delivers-nothing")
-async def abort_delivers_nothing(tried: TransportTrial) -> None:
+async def abort_delivers_nothing(trial: TransportTrial) -> None:
     """After abort() nothing is delivered, not even what had arrived before."""
-    link, witness = await tried.open(), await tried.open()
-    reader, watching = tried.reader(link), tried.reader(witness)
-    await tried.arrangement.say(_who(link), "before")
+    link, witness = await trial.open(), await trial.open()
+    reader, watching = trial.reader(link), trial.reader(witness)
+    await trial.say(link, "before")
     expect(
         await watching.texts(1),
         ["before"],
         "the text of what arrived in another session of the visitor",
     )
     link.abort()
-    await tried.arrangement.say(_who(link), "after")
+    await trial.say(link, "after")
     await watching.texts(1)
     await reader.ends()
-    await tried.reader(link).ends()
+    await trial.reader(link).ends()
 
 
 @clause("link.abort-twice")
-async def abort_twice(tried: TransportTrial) -> None:
+async def abort_twice(trial: TransportTrial) -> None:
     """A second abort() does nothing, nor does one after aclose() or after the link is lost."""
-    link, closed = await tried.open(), await tried.open()
+    link, closed = await trial.open(), await trial.open()
     link.abort()
     link.abort()
     await closed.aclose()
@@ -120,11 +112,11 @@ async def abort_twice(tried: TransportTrial) -> None:
 
 
 @clause("link.abort-closes")
-async def abort_closes(tried: TransportTrial) -> None:
+async def abort_closes(trial: TransportTrial) -> None:
     """abort() closes the link at the other side, and so does aclose()."""
-    other = tried.hands("open_links")
+    other = trial.controls("open_links")
     before = await other.open_links()
-    aborted, closed = await tried.open(), await tried.open()
+    aborted, closed = await trial.open(), await trial.open()
     aborted.abort()
     await closed.aclose()
 
@@ -135,27 +127,27 @@ async def abort_closes(tried: TransportTrial) -> None:
 
 
 @clause("link.abort-leaves-no-task")
-async def abort_leaves_no_task(tried: TransportTrial) -> None:
+async def abort_leaves_no_task(trial: TransportTrial) -> None:
     """abort() ends every task that the link has started."""
-    (await tried.open()).abort()  # what the transport itself keeps is there from now on
+    (await trial.open()).abort()  # what the transport itself keeps is there from now on
     await asyncio.sleep(MOMENT)
     before = asyncio.all_tasks()
-    link = await tried.open()
+    link = await trial.open()
     await link.conversations()
     link.abort()
     await until(lambda: asyncio.all_tasks() <= before, "a task still runs after abort()")
 
 
 @clause("link.abort-keeps-session")
-async def abort_keeps_session(tried: TransportTrial) -> None:
+async def abort_keeps_session(trial: TransportTrial) -> None:
     """abort() ends the link, not the session, which can be resumed; and so does aclose()."""
     for closes in (False, True):
-        link = await tried.open()
+        link = await trial.open()
         if closes:
             await link.aclose()
         else:
             link.abort()
-        again = await tried.open(tried.credentials(session=link.welcome.session))
+        again = await trial.resume(link)
         expect_that(
             again.welcome.session == link.welcome.session,
             "the next link has another session than the one that it names",
@@ -163,13 +155,13 @@ async def abort_keeps_session(tried: TransportTrial) -> None:
 
 
 @clause("link.closed")
-async def closed(tried: TransportTrial) -> None:
+async def closed(trial: TransportTrial) -> None:
     """After aclose() every call raises NetworkError, the events end, and a second aclose() is no
     error.
     """
-    for name, call in (await _calls(tried)).items():
-        link = await tried.open()
-        reader = tried.reader(link)
+    for name, call in (await _calls(trial)).items():
+        link = await trial.open()
+        reader = trial.reader(link)
         await link.aclose()
         await _over(call(link), f"{name} after aclose()")
         await reader.ends()
@@ -177,13 +169,13 @@ async def closed(tried: TransportTrial) -> None:
 
 
 @clause("transport.closed")
-async def transport_closed(tried: TransportTrial) -> None:
+async def transport_closed(trial: TransportTrial) -> None:
     """aclose() of the transport leaves links to their sessions: they are asked and aborted without
     another error.
     """
-    link = await tried.open()
-    await tried.transport.aclose()
-    for name, call in (await _calls(tried)).items():
+    link = await trial.open()
+    await trial.transport.aclose()
+    for name, call in (await _calls(trial)).items():
         try:
             await in_time(call(link), f"{name} after the transport was closed does not end")
         except (SupportChatError, Unmet):
@@ -209,16 +201,4 @@ async def _over(asked: Awaitable[object], what: str) -> None:
     expect(type(error), NetworkError, f"the type of the error of {what}")
 
 
-ENDING: Final[Sequence[Clause[TransportTrial]]] = (
-    cut,
-    cut_replay,
-    abort_is_synchronous,
-    abort_ends_pending,
-    abort_delivers_nothing,
-    abort_twice,
-    abort_closes,
-    abort_leaves_no_task,
-    abort_keeps_session,
-    closed,
-    transport_closed,
-)
+ENDING = clauses_of(vars(), TransportTrial)

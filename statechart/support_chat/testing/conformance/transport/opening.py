@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Final
 
 import attrs
 
@@ -21,13 +19,13 @@ from ....errors import (
 from ....ports import Claim, Credentials, Outgoing, Welcome
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Unmet, expect, expect_that, raised, until
-from ..suites import Clause, clause
+from ..suites import clause, clauses_of
 
 
 @clause("transport.welcomes-visitor")
-async def welcomes_visitor(tried: TransportTrial) -> None:
+async def welcomes_visitor(trial: TransportTrial) -> None:
     """A visitor is welcomed as one: with a session, an id, and no user."""
-    welcome = (await tried.open()).welcome
+    welcome = (await trial.open()).welcome
     expect(type(welcome), Welcome, "the type of the welcome")
     expect(welcome.user_id, None, "the user of a visitor's welcome")
     expect(
@@ -43,16 +41,16 @@ async def welcomes_visitor(tried: TransportTrial) -> None:
 
 
 @clause("transport.welcomes-user")
-async def welcomes_user(tried: TransportTrial) -> None:
+async def welcomes_user(trial: TransportTrial) -> None:
     """A user with a genuine token is welcomed as this user."""
-    welcome = (await tried.open(await tried.as_user())).welcome
-    expect(welcome.user_id, tried.user(), "the user of the welcome")
+    welcome = (await trial.open(await trial.as_user())).welcome
+    expect(welcome.user_id, trial.user(), "the user of the welcome")
 
 
 @clause("transport.same-visitor")
-async def same_visitor(tried: TransportTrial) -> None:
+async def same_visitor(trial: TransportTrial) -> None:
     """The same visitor's secret is the same visitor, in a session of its own each time."""
-    first, second = (await tried.open()).welcome, (await tried.open()).welcome
+    first, second = (await trial.open()).welcome, (await trial.open()).welcome
     expect(second.visitor_id, first.visitor_id, "the id of the same visitor")
     expect_that(
         first.session != second.session,
@@ -61,9 +59,9 @@ async def same_visitor(tried: TransportTrial) -> None:
 
 
 @clause("transport.another-visitor")
-async def another_visitor(tried: TransportTrial) -> None:
+async def another_visitor(trial: TransportTrial) -> None:
     """Another visitor's secret is another visitor, who sees nothing of the first."""
-    first, other = await tried.open(), await tried.open(tried.credentials("other"))
+    first, other = await trial.open(), await trial.open(trial.credentials("other"))
     expect_that(
         first.welcome.visitor_id != other.welcome.visitor_id, "two visitors were given one id"
     )
@@ -72,23 +70,23 @@ async def another_visitor(tried: TransportTrial) -> None:
 
 
 @clause("transport.resumes-visitor")
-async def resumes_visitor(tried: TransportTrial) -> None:
+async def resumes_visitor(trial: TransportTrial) -> None:
     """A visitor's session that is named is resumed."""
-    await _resumes(tried, tried.credentials())
+    await _resumes(trial, trial.credentials())
 
 
 @clause("transport.resumes-user")
-async def resumes_user(tried: TransportTrial) -> None:
+async def resumes_user(trial: TransportTrial) -> None:
     """A user's session that is named is resumed, also with another token."""
-    await _resumes(tried, await tried.as_user())
+    await _resumes(trial, await trial.as_user())
 
 
-async def _resumes(tried: TransportTrial, credentials: Credentials) -> None:
-    first = await tried.open(credentials)
+async def _resumes(trial: TransportTrial, credentials: Credentials) -> None:
+    first = await trial.open(credentials)
     first.abort()
-    token = await tried.arrangement.token(credentials.user_id) if credentials.user_id else None
+    token = await trial.arrangement.token(credentials.user_id) if credentials.user_id else None
     again = (
-        await tried.open(attrs.evolve(credentials, session=first.welcome.session, token=token))
+        await trial.open(attrs.evolve(credentials, session=first.welcome.session, token=token))
     ).welcome
     expect_that(
         again.session == first.welcome.session,
@@ -103,74 +101,72 @@ async def _resumes(tried: TransportTrial, credentials: Credentials) -> None:
 
 
 @clause("transport.unknown-session")
-async def unknown_session(tried: TransportTrial) -> None:
+async def unknown_session(trial: TransportTrial) -> None:
     """A session that the backend does not know is rejected with BackendRejectedError."""
     await raised(
         BackendRejectedError,
-        tried.open(tried.credentials(session=f"unknown-{tried.mark}")),
+        trial.open(trial.credentials(session=f"unknown-{trial.mark}")),
         "resuming an unknown session",
     )
 
 
 @clause("transport.revoked-session")
-async def revoked_session(tried: TransportTrial) -> None:
+async def revoked_session(trial: TransportTrial) -> None:
     """A session that was revoked is rejected with BackendRejectedError."""
-    link = await tried.open()
-    await tried.transport.revoke(link.welcome.session)
+    link = await trial.open()
+    await trial.transport.revoke(link.welcome.session)
     link.abort()
     await raised(
         BackendRejectedError,
-        tried.open(tried.credentials(session=link.welcome.session)),
+        trial.resume(link),
         "resuming a revoked session",
     )
 
 
 @clause("transport.refuses-no-token")
-async def refuses_no_token(tried: TransportTrial) -> None:
+async def refuses_no_token(trial: TransportTrial) -> None:
     """A user without a token is refused with AuthRefusedError."""
     await raised(
         AuthRefusedError,
-        tried.open(tried.credentials(user_id=tried.user())),
+        trial.open(trial.credentials(user_id=trial.user())),
         "a dial without a token",
     )
 
 
 @clause("transport.refuses-bad-token")
-async def refuses_bad_token(tried: TransportTrial) -> None:
+async def refuses_bad_token(trial: TransportTrial) -> None:
     """A token that is none is refused with AuthRefusedError."""
-    credentials = tried.credentials(user_id=tried.user(), token="this-is-no-token")
-    await raised(AuthRefusedError, tried.open(credentials), "a dial with a bad token")
+    credentials = trial.credentials(user_id=trial.user(), token="this-is-no-token")
+    await raised(AuthRefusedError, trial.open(credentials), "a dial with a bad token")
 
 
 @clause("transport.refuses-token-of-another")
-async def refuses_token_of_another(tried: TransportTrial) -> None:
+async def refuses_token_of_another(trial: TransportTrial) -> None:
     """Another user's token is refused with AuthRefusedError."""
-    credentials = tried.credentials(
-        user_id=tried.user(), token=await tried.arrangement.token(tried.user("bob"))
-    )
-    await raised(AuthRefusedError, tried.open(credentials), "a dial with another user's token")
+    credentials = trial.credentials(user_id=trial.user(), token=await trial.token("bob"))
+    await raised(AuthRefusedError, trial.open(credentials), "a dial with another user's token")
 
 
 @clause("transport.refuses-expired-token")
-async def refuses_expired_token(tried: TransportTrial) -> None:
+async def refuses_expired_token(trial: TransportTrial) -> None:
     """An expired token is refused with AuthRefusedError."""
-    expired = await tried.hands("expired_token").expired_token(tried.user())
+    expired = await trial.controls("expired_token").expired_token(trial.user())
     await raised(
         AuthRefusedError,
-        tried.open(tried.credentials(user_id=tried.user(), token=expired)),
+        trial.open(trial.credentials(user_id=trial.user(), token=expired)),
         "a dial with an expired token",
     )
 
 
 @clause("transport.errors-hide-secrets")
-async def errors_hide_secrets(tried: TransportTrial) -> None:
+async def errors_hide_secrets(trial: TransportTrial) -> None:
     """No error of a dial shows the token or the visitor's secret."""
-    token, secret = await tried.arrangement.token(tried.user("bob")), tried.visitor()
+    token, secret = await trial.token("bob"), trial.visitor()
     for credentials in (
-        tried.credentials(user_id=tried.user(), token=token),
-        tried.credentials(session=f"unknown-{tried.mark}"),
+        trial.credentials(user_id=trial.user(), token=token),
+        trial.credentials(session=f"unknown-{trial.mark}"),
     ):
-        error = await raised(SupportChatError, tried.open(credentials), "a dial that is refused")
+        error = await raised(SupportChatError, trial.open(credentials), "a dial that is refused")
         expect_that(
             not any(hidden in f"{error} {error!r}" for hidden in (token, secret)),
             "the error of a dial shows a secret",
@@ -178,46 +174,46 @@ async def errors_hide_secrets(tried: TransportTrial) -> None:
 
 
 @clause("transport.other-widget")
-async def other_widget(tried: TransportTrial) -> None:
+async def other_widget(trial: TransportTrial) -> None:
     """A widget that the backend does not serve is rejected with BackendRejectedError."""
     await raised(
         BackendRejectedError,
-        tried.open(attrs.evolve(tried.credentials(), widget_id="no-such-widget")),
+        trial.open(attrs.evolve(trial.credentials(), widget_id="no-such-widget")),
         "a dial to no widget",
     )
 
 
 @clause("transport.rate-limited")
-async def rate_limited(tried: TransportTrial) -> None:
+async def rate_limited(trial: TransportTrial) -> None:
     """A dial that has to wait raises RateLimitedError with the seconds; the next one is welcome."""
-    await tried.hands("rate_limit").rate_limit(7.0)
-    error = await raised(RateLimitedError, tried.open(), "a dial that has to wait")
+    await trial.controls("rate_limit").rate_limit(7.0)
+    error = await raised(RateLimitedError, trial.open(), "a dial that has to wait")
     expect(error.retry_after, 7.0, "retry_after")
-    await tried.open()
+    await trial.open()
 
 
 @clause("transport.unreachable")
-async def unreachable(tried: TransportTrial) -> None:
+async def unreachable(trial: TransportTrial) -> None:
     """When the backend cannot be reached, a dial and a revocation raise NetworkError."""
-    link = await tried.open()
-    await tried.hands("go_away").go_away()
-    await raised(NetworkError, tried.open(), "a dial to nobody")
+    link = await trial.open()
+    await trial.controls("go_away").go_away()
+    await raised(NetworkError, trial.open(), "a dial to nobody")
     await raised(
-        NetworkError, tried.transport.revoke(link.welcome.session), "a revocation at nobody"
+        NetworkError, trial.transport.revoke(link.welcome.session), "a revocation at nobody"
     )
 
 
 @clause("transport.claim-answered")
-async def claim_answered(tried: TransportTrial) -> None:
+async def claim_answered(trial: TransportTrial) -> None:
     """A claim of an identify that was committed is answered with its answer, as the user."""
-    link = await tried.open()
+    link = await trial.open()
     await link.send(Outgoing("m-1", "hello"))
-    request = await tried.request()
+    request = await trial.request()
     answer = await link.identify(request)
     link.abort()
-    welcome = (await tried.open(await _claiming(tried, link.welcome, request.identify_id))).welcome
+    welcome = (await trial.open(await _claiming(trial, link.welcome, request.identify_id))).welcome
     expect(welcome.claim, answer, "the remembered answer")
-    expect(welcome.user_id, tried.user(), "the user of the welcome")
+    expect(welcome.user_id, trial.user(), "the user of the welcome")
     expect_that(
         welcome.session == link.welcome.session,
         "another session was begun instead of the one that is named",
@@ -225,13 +221,13 @@ async def claim_answered(tried: TransportTrial) -> None:
 
 
 @clause("transport.claim-closed")
-async def claim_closed(tried: TransportTrial) -> None:
+async def claim_closed(trial: TransportTrial) -> None:
     """A claim of an identify that was not committed is answered with None, and closes it for
     good.
     """
-    first, request = await tried.open(), await tried.request()
+    first, request = await trial.open(), await trial.request()
     first.abort()
-    link = await tried.open(await _claiming(tried, first.welcome, request.identify_id))
+    link = await trial.open(await _claiming(trial, first.welcome, request.identify_id))
     expect(
         (link.welcome.claim, link.welcome.user_id), (None, None), "claim and user of the welcome"
     )
@@ -246,26 +242,26 @@ async def claim_closed(tried: TransportTrial) -> None:
 
 
 @clause("transport.lost-reply")
-async def lost_reply(tried: TransportTrial) -> None:
+async def lost_reply(trial: TransportTrial) -> None:
     """What became of an identify whose reply was lost is learnt by its claim, and stays so."""
     for number, moment in enumerate((0.0, 0.0005, 0.002, 0.01, 0.05)):
         visitor, name = f"visitor{number}", f"ann{number}"
-        first = await tried.open(tried.credentials(visitor))
-        request = await tried.request(name=name, visitor=tried.visitor(visitor))
+        first = await trial.open(trial.credentials(visitor))
+        request = await trial.request(name=name, visitor=trial.visitor(visitor))
         asking = asyncio.ensure_future(first.identify(request))
         await asyncio.sleep(moment)
         first.abort()
         with contextlib.suppress(NetworkError):
             await asking
-        claiming = await _claiming(tried, first.welcome, request.identify_id, name, visitor)
+        claiming = await _claiming(trial, first.welcome, request.identify_id, name, visitor)
         user: str | None = None
         # the second time it must be what it was, though the request may have arrived meanwhile
         for _ in range(2):
-            link = await tried.open(claiming)
+            link = await trial.open(claiming)
             user = None if link.welcome.claim is None else link.welcome.claim.user_id
             expect(link.welcome.user_id, user, "the user of the welcome, beside the claim's")
             expect(
-                user in (None, tried.user(name)),
+                user in (None, trial.user(name)),
                 True,
                 "whether the claim's user is the one that was asked for",
             )
@@ -277,30 +273,30 @@ async def lost_reply(tried: TransportTrial) -> None:
                 )
             link.abort()
             await asyncio.sleep(MOMENT / 5)
-        author = (await (await tried.open(claiming)).send(Outgoing(f"m-{number}", "hello"))).author
+        author = (await (await trial.open(claiming)).send(Outgoing(f"m-{number}", "hello"))).author
         expect(author, "visitor" if user is None else "user", "who writes after it")
 
 
 async def _claiming(
-    tried: TransportTrial,
+    trial: TransportTrial,
     before: Welcome,
     identify_id: str,
     name: str = "ann",
     visitor: str = "visitor",
 ) -> Credentials:
-    return await tried.as_user(
-        name, visitor, session=before.session, claim=Claim(identify_id, tried.user(name))
+    return await trial.as_user(
+        name, visitor, session=before.session, claim=Claim(identify_id, trial.user(name))
     )
 
 
 @clause("transport.cancelled-open")
-async def cancelled_open(tried: TransportTrial) -> None:
+async def cancelled_open(trial: TransportTrial) -> None:
     """A dial that is cancelled leaves nothing open."""
-    other = tried.hands("open_links")
-    await tried.open()
+    other = trial.controls("open_links")
+    await trial.open()
     before = await other.open_links()
     for moment in (0.0, 0.0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02):
-        dialling = asyncio.ensure_future(tried.open())
+        dialling = asyncio.ensure_future(trial.open())
         await asyncio.sleep(moment)
         dialling.cancel()
         await asyncio.wait({dialling})
@@ -317,10 +313,10 @@ async def cancelled_open(tried: TransportTrial) -> None:
 
 
 @clause("transport.many-links")
-async def many_links(tried: TransportTrial) -> None:
+async def many_links(trial: TransportTrial) -> None:
     """One transport serves many sessions at once, each as who it is."""
     names = [f"visitor{n}" for n in range(8)]
-    links = await asyncio.gather(*(tried.open(tried.credentials(name)) for name in names))
+    links = await asyncio.gather(*(trial.open(trial.credentials(name)) for name in names))
     sent = await asyncio.gather(
         *(link.send(Outgoing("m-1", name)) for name, link in zip(names, links, strict=True))
     )
@@ -329,26 +325,4 @@ async def many_links(tried: TransportTrial) -> None:
     expect(lists, [[message.conversation_id] for message in sent], "the conversations of each")
 
 
-OPENING: Final[Sequence[Clause[TransportTrial]]] = (
-    welcomes_visitor,
-    welcomes_user,
-    same_visitor,
-    another_visitor,
-    resumes_visitor,
-    resumes_user,
-    unknown_session,
-    revoked_session,
-    refuses_no_token,
-    refuses_bad_token,
-    refuses_token_of_another,
-    refuses_expired_token,
-    errors_hide_secrets,
-    other_widget,
-    rate_limited,
-    unreachable,
-    claim_answered,
-    claim_closed,
-    lost_reply,
-    cancelled_open,
-    many_links,
-)
+OPENING = clauses_of(vars(), TransportTrial)

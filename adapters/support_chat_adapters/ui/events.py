@@ -1,0 +1,53 @@
+"""A session's events in words, the same in every program."""
+
+from __future__ import annotations
+
+from support_chat import (
+    AnyEvent,
+    AuthChanged,
+    AuthExpired,
+    ConnectionChanged,
+    ErrorOccurred,
+    Identity,
+    MessageFailed,
+    MessageReceived,
+    MessageSent,
+    PhaseChanged,
+    Ready,
+    SignedIn,
+    Visitor,
+)
+
+
+def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
+    """What has happened, in a few words; `visitor` takes the place of a visitor's id."""
+    match event:
+        case PhaseChanged():
+            because = f" ({event.reason})" if event.reason else ""
+            return f"phase: {event.previous} -> {event.current}{because}"
+        case Ready():
+            return f"ready: as {named(event.identity, visitor=visitor)}"
+        case AuthChanged(identity=Visitor() | SignedIn() as identity):
+            words = "signed in as" if isinstance(identity, SignedIn) else "you are"
+            return f"{words} {named(identity, visitor=visitor)}"
+        case AuthChanged():
+            return "nobody is live"
+        case AuthExpired():
+            return "the backend asks for a fresh token"
+        case ConnectionChanged():
+            return f"link: {'open' if event.connected else 'gone'}{', with a gap' * event.gap}"
+        case ErrorOccurred():
+            return f"error: {event.error}"
+        case MessageReceived():
+            return f'message from the {event.message.author}: "{event.message.text}"'
+        case MessageSent():
+            return f'message sent: "{event.message.text}"'
+        case MessageFailed():
+            return f"message failed: {event.error}"
+        case _:
+            return f"unread: {event.unread}"
+
+
+def named(identity: Identity, *, visitor: str | None = None) -> str:
+    """An identity as people read it; `visitor` takes the place of a visitor's id."""
+    return identity.user_id if isinstance(identity, SignedIn) else visitor or identity.id

@@ -1,0 +1,52 @@
+"""The snapshot: everything that a session is, between two steps, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ..chart.machine import State
+
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+@attrs.frozen(slots=True)
+class Waiter:
+    """A call that waits: its number, its trigger, and what it asked of the open link, if it did."""
+
+    call: int
+    trigger: str
+    asked: Any = attrs.field(default=None, repr=False)
+    effect: str = ""
+
+
+@attrs.frozen(slots=False)
+class Snapshot:
+    """Where a session stands: the chart's state, the context, and who waits for what.
+
+    `current` has the number of the request that is current on each lane, in the order of the
+    engine's lanes, 0 for none; `serial` is the highest number given. `link` is the open link's
+    number, `leaving` those of links that say goodbye. `slots` has the calls waiting in each slot,
+    `detached` those that wait for one request alone, `asking` those that asked something of the
+    link, by their numbers; `abandoned` are calls that nobody awaits.
+    """
+
+    state: State
+    context: Any
+    current: tuple[int, ...] = ()
+    serial: int = 0
+    link: int | None = None
+    leaving: tuple[int, ...] = ()
+    slots: Mapping[str, tuple[Waiter, ...]] = _NONE
+    detached: Mapping[int, tuple[Waiter, ...]] = _NONE
+    asking: Mapping[int, Waiter] = _NONE
+    abandoned: frozenset[int] = frozenset()
+
+    @property
+    def waiting(self) -> tuple[Waiter, ...]:
+        """Every call that has not been settled."""
+        groups = (*self.slots.values(), *self.detached.values(), tuple(self.asking.values()))
+        return tuple(waiter for group in groups for waiter in group)

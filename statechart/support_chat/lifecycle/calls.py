@@ -1,0 +1,53 @@
+"""What a call brings along, what it returns, and what users call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ..engine import Moment
+from ..ports import TokenProvider, Use
+from ..values import JSON, Changes, IdentifyResult
+from .context import Context, identified, identity
+from .delays import leaves_in
+from .names import Trigger
+
+
+@attrs.frozen
+class Arguments:
+    """The arguments of a call, checked. `timeout` is in seconds, None for the one in Settings;
+    `fallback` is the session's own token provider, `use` what is asked of the link.
+    """
+
+    user_id: str | None = None
+    changes: Changes = attrs.field(factory=dict[str, JSON], repr=False)
+    provider: TokenProvider | None = attrs.field(default=None, repr=False)
+    fallback: TokenProvider | None = attrs.field(default=None, repr=False)
+    timeout: float | None = None
+    clear_storage: bool = False
+    use: Use | None = None
+
+
+def called(trigger: str, arguments: Arguments | None) -> str:
+    """What users call the call that this trigger stands for."""
+    return trigger if arguments is None or arguments.use is None else arguments.use.call
+
+
+def _identify_result(context: Context, moment: Moment) -> IdentifyResult:
+    answer = identified(moment)
+    if answer is None:
+        return IdentifyResult(False, 0, "already_signed_in")
+    return IdentifyResult(answer.merged, answer.conversations_moved, answer.not_merged_because)
+
+
+RESULTS: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {
+        Trigger.BOOT: identity,
+        Trigger.IDENTIFY: _identify_result,
+        Trigger.UPDATE: leaves_in,
+    }
+)
+"""What a call returns when it succeeds, by its trigger; every other one returns None."""

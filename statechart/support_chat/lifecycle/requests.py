@@ -1,0 +1,252 @@
+"""What adapters are asked for: a value for each kind of request, and how it is made of the context.
+
+A request holds all that its adapter needs and nothing of another identity (property S4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from ..engine import Close, Command, Moment, Now, Perform, Request
+from ..errors import TokenProviderError
+from ..ports import Credentials, IdentifyRequest, TokenProvider, Use, Welcome
+from ..settings import Settings
+from ..values import Changes
+from .context import Context
+from .tokens import Token, read_token
+
+
+@attrs.frozen
+class Keys:
+    """Whom a session speaks to, and where it keeps its keys."""
+
+    workspace_id: str
+    widget_id: str
+    scope: str
+    prefix: str = attrs.field(init=False, repr=False)
+    """What every key of the scope begins with: no two scopes share one (property S23), whatever
+    characters their ids hold.
+    """
+
+    @prefix.default
+    def _prefix(self) -> str:
+        parts = (self.workspace_id, self.widget_id, self.scope)
+        escaped = (part.replace("%", "%25").replace("/", "%2F") for part in parts)
+        return "/".join(("support-chat", *escaped, ""))
+
+    @property
+    def visitor(self) -> str:
+        """The one key that is stored: the visitor's secret."""
+        return f"{self.prefix}visitor"
+
+
+# --- the requests ---------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class CheckStorage:
+    """See that `key` can be read."""
+
+    key: str
+
+
+@attrs.frozen
+class CreateVisitor:
+    """Store a new secret under `key` if there is none; the adapter mints it, so no log has it."""
+
+    key: str
+
+
+@attrs.frozen
+class ReplaceVisitor:
+    """Store a new secret under `key` in place of `old`."""
+
+    key: str
+    old: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Clear:
+    """Remove every key that begins with `prefix`, but for `keep`."""
+
+    prefix: str
+    keep: str | None
+
+
+@attrs.frozen
+class FetchToken:
+    """Call the token provider. `spent` is the digest of a token that was refused."""
+
+    provider: TokenProvider | None = attrs.field(repr=False)
+    user_id: str | None
+    spent: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Dial:
+    """Open a link."""
+
+    credentials: Credentials
+
+
+@attrs.frozen
+class Identify:
+    """Ask the backend to make the visitor this user."""
+
+    request: IdentifyRequest
+
+
+@attrs.frozen
+class Update:
+    """Send these changes."""
+
+    changes: Changes = attrs.field(repr=False, hash=False)
+
+
+@attrs.frozen
+class Renew:
+    """Present the token."""
+
+    token: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class UseLink:
+    """Ask of the link what a call is for."""
+
+    use: Use
+
+
+@attrs.frozen
+class Part:
+    """Revoke the session by name, if there is one, and say goodbye on the link that comes along."""
+
+    session: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Revoke:
+    """Revoke the session by name; whatever comes of it, nobody waits."""
+
+    session: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Release:
+    """End what is left, and let go of everything."""
+
+
+# --- how they are made ----------------------------------------------------------------------------
+
+
+def check_storage(context: Context, moment: Moment) -> CheckStorage:
+    """To read the visitor's key."""
+    return CheckStorage(moment.keys.visitor)
+
+
+def create_visitor(context: Context, moment: Moment) -> CreateVisitor:
+    """To read the visitor's secret, or mint it."""
+    return CreateVisitor(moment.keys.visitor)
+
+
+def replace_visitor(context: Context, moment: Moment) -> ReplaceVisitor:
+    """To retire the visitor who was merged."""
+    return ReplaceVisitor(moment.keys.visitor, context.visitor or "")
+
+
+def clear_user(context: Context, moment: Moment) -> Clear:
+    """To remove every key of the scope but the visitor."""
+    return Clear(moment.keys.prefix, keep=moment.keys.visitor)
+
+
+def clear_all(context: Context, moment: Moment) -> Clear:
+    """To remove every key of the scope."""
+    return Clear(moment.keys.prefix, keep=None)
+
+
+def fetch_token(context: Context, moment: Moment) -> FetchToken:
+    """For a token of the session's user."""
+    return FetchToken(context.provider, context.user_id, context.spent)
+
+
+def fetch_target_token(context: Context, moment: Moment) -> FetchToken:
+    """For a token of the user to be identified."""
+    target = context.target
+    if target is None:
+        return FetchToken(None, None)
+    return FetchToken(target.provider, target.user_id, context.spent)
+
+
+def token_of(request: Request, raw: Any, now: Now) -> Token:
+    """What the provider returned, as a token. Raises TokenProviderError or TokenRefusedError."""
+    fetch = request.payload
+    if fetch.user_id is None:
+        raise TokenProviderError("There is no user whose token to fetch; name one in boot().")
+    return read_token(raw, user_id=fetch.user_id, spent=fetch.spent, wall=now.wall)
+
+
+def dial(context: Context, moment: Moment) -> Dial:
+    """To open a link as whoever we are, or ask to be."""
+    return Dial(
+        Credentials(
+            workspace_id=moment.keys.workspace_id,
+            widget_id=moment.keys.widget_id,
+            visitor=context.visitor or "",
+            session=context.session,
+            user_id=context.user_id,
+            token=context.token.value if context.token else None,
+            claim=context.claim,
+            cursor=context.cursor,
+        )
+    )
+
+
+def undo_dial(request: Request, welcome: Welcome | None, settings: Settings) -> Iterable[Command]:
+    """Closes a link that came too late, and revokes the session that its dial began."""
+    yield Close(request.number)
+    if welcome is not None and request.payload.credentials.session is None:
+        revoke = Request("", "", 0, Revoke(welcome.session))
+        yield Perform(revoke, settings.revoke_timeout)
+
+
+def identify(context: Context, moment: Moment) -> Identify:
+    """To become the target."""
+    target = context.target
+    return Identify(
+        IdentifyRequest(
+            identify_id=(target and target.identify_id) or "",
+            user_id=target.user_id if target else "",
+            visitor=context.visitor or "",
+            token=context.token.value if context.token else None,
+            visitor_changes=context.updates.carried,
+            user_changes=context.updates.carried_held,
+        )
+    )
+
+
+def update(context: Context, moment: Moment) -> Update:
+    """To send what was recorded."""
+    return Update(context.updates.sent)
+
+
+def renew(context: Context, moment: Moment) -> Renew:
+    """To present the fresh token."""
+    return Renew(context.token.value if context.token else "")
+
+
+def use_link(context: Context, moment: Moment) -> UseLink:
+    """To do what the call is for."""
+    return UseLink(moment.arguments.use)
+
+
+def part(context: Context, moment: Moment) -> Part:
+    """To end the session at the backend."""
+    return Part(context.session)
+
+
+def release(context: Context, moment: Moment) -> Release:
+    """To let go of everything."""
+    return Release()

@@ -1,0 +1,40 @@
+"""What running the shipped chart takes beside its rows, facts and effects."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..chart.model import Semantics
+from ..errors import SupportChatError
+from ..ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
+from .calls import RESULTS, called
+from .context import Context, named
+from .delays import DELAYS
+from .names import Trigger
+from .reducers import changed, moved
+
+
+def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None]:
+    """The trigger of a link's event, and the error that it means; None: the link is lost."""
+    match event:
+        case MessageArrived():
+            return Trigger.MESSAGE_ARRIVED, None
+        case TokenExpired():
+            return Trigger.TOKEN_EXPIRED, None
+        case SessionRevoked(reason):
+            message = "The backend ended this session: boot() begins a new one."
+            return Trigger.SESSION_REVOKED, SupportChatError(message, reason=reason)
+        case None:
+            return Trigger.LINK_LOST, None
+
+
+SEMANTICS: Final = Semantics(
+    context=Context(),
+    delays=DELAYS,
+    names=named,
+    hears=hears,
+    results=RESULTS,
+    calls=called,
+    moves=moved,
+    changes=changed,
+)

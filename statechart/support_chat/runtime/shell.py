@@ -1,0 +1,355 @@
+"""The shell: a loop over the engine. Whatever happens becomes an input, every command is obeyed.
+
+It holds what cannot be a value: adapters, tasks, timers, the calls that somebody awaits, listeners.
+Everything runs on the loop that made the first call. A step runs to its end, all of its commands
+obeyed, before the next input is taken: what comes in meanwhile waits its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from ..chart.model import Chart
+from ..engine import (
+    Arm,
+    AwaiterCame,
+    AwaiterLeft,
+    CallMade,
+    Cancel,
+    Close,
+    Command,
+    Disarm,
+    Emit,
+    Engine,
+    Expired,
+    Heard,
+    Hinted,
+    Input,
+    Keep,
+    LimitReachedError,
+    Now,
+    Outcome,
+    Perform,
+    Reaction,
+    Request,
+    Settle,
+    Snapshot,
+)
+from ..errors import SupportChatError
+from ..lifecycle.calls import called
+from ..lifecycle.chart import CHART
+from ..lifecycle.events import ErrorOccurred
+from ..lifecycle.requests import Keys
+from ..ports import Link, Storage, Transport
+from ..settings import Settings
+from .adapters import Adapters, perform
+from .calls import Call
+from .listeners import Listeners
+
+LOG: Final = logging.getLogger("support_chat")
+
+
+_LOOK_AGAIN: Final = 30.0
+"""Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
+suspension.
+"""
+
+
+def _suspended() -> float:
+    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    # macOS and Windows: their monotonic clocks already count it, or nothing does
+    if boottime is None:
+        return 0.0
+    return time.clock_gettime(boottime) - time.monotonic()
+
+
+class Clock:
+    """Seconds since some moment, never going back, suspensions included."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._before = _suspended()
+
+    def __call__(self) -> float:
+        slept = _suspended() - self._before
+        # two clocks read one after the other differ a little
+        return self._loop.time() + (slept if slept > 1.0 else 0.0)
+
+
+class Timers:
+    """At most one timer of each kind (property S10)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._running: dict[str, asyncio.TimerHandle] = {}
+
+    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
+        """Starts the timer, or starts it anew; `expired` is called after `delay` seconds of the
+        clock.
+        """
+        self.disarm((timer,))
+        self._wait(timer, self._clock() + delay, expired)
+
+    def _wait(self, timer: str, until: float, expired: Callable[[], None]) -> None:
+        left = until - self._clock()
+        self._running[timer] = self._loop.call_later(
+            max(0.0, min(left, _LOOK_AGAIN)), self._look, timer, until, expired
+        )
+
+    def _look(self, timer: str, until: float, expired: Callable[[], None]) -> None:
+        del self._running[timer]
+        if until - self._clock() > 1e-9:
+            self._wait(timer, until, expired)
+        else:
+            expired()
+
+    def disarm(self, timers: Iterable[str]) -> None:
+        """Stops these timers; one that does not run is fine."""
+        for timer in timers:
+            handle = self._running.pop(timer, None)
+            if handle is not None:
+                handle.cancel()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The timers that run."""
+        return frozenset(self._running)
+
+
+@attrs.define(eq=False)
+class _Performing:
+    """A request under way."""
+
+    request: Request
+    task: asyncio.Task[object]
+    limit: asyncio.TimerHandle | None = None
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """It is superseded, or over its limit: how it ends matters only if it succeeds."""
+        self.cancelled = True
+        if self.limit is not None:
+            self.limit.cancel()
+        self.task.cancel()
+
+
+class Shell:
+    """One session at work: `snapshot` is what it is, everything else is machinery."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        transport: Transport,
+        keys: Keys,
+        settings: Settings,
+        listeners: Listeners,
+        loop: asyncio.AbstractEventLoop,
+        chart: Chart = CHART,
+    ) -> None:
+        self.loop, self.listeners = loop, listeners
+        self.engine = Engine(chart, settings, keys)
+        self.snapshot: Snapshot = self.engine.initial
+        self.links: dict[int, Link] = {}
+        self.clock = Clock(loop)
+        self.timers = Timers(loop, self.clock)
+        self.adapters = Adapters(storage, transport, self.links, self._release)
+        self._calls: dict[int, Call[Any]] = {}
+        self._made = 0
+        self._performing: set[_Performing] = set()
+        self._listening: dict[int, asyncio.Task[None]] = {}
+        self._inputs: deque[Input] = deque()
+        self._commands: deque[Command] = deque()
+        self._working = False
+
+    @property
+    def performing(self) -> frozenset[int]:
+        """The numbers of the requests that are under way and not cancelled."""
+        mine = (performing for performing in self._performing if not performing.cancelled)
+        return frozenset(p.request.number for p in mine if p.request.lane)
+
+    @property
+    def listening(self) -> frozenset[int]:
+        """The numbers of the links that are listened to."""
+        return frozenset(self._listening)
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """The numbers of the calls that have not been settled."""
+        return frozenset(self._calls)
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def call(self, call: Call[Any]) -> None:
+        """A call of the user."""
+        self._made += 1
+        call.number = self._made
+        self._calls[call.number] = call
+        self.take(CallMade(call.number, call.trigger, call.arguments))
+
+    def hint(self, trigger: str) -> None:
+        """A hint of the platform."""
+        self.take(Hinted(trigger))
+
+    def awaiter_left(self, call: Call[Any]) -> None:
+        """The last awaiter of a call was cancelled."""
+        self.take(AwaiterLeft(call.number))
+
+    def awaiter_came(self, call: Call[Any]) -> None:
+        """Somebody awaits a call that everybody had left."""
+        self.take(AwaiterCame(call.number))
+
+    def nobody_heard(self, call: Call[Any], error: Exception) -> None:
+        """A call failed that nobody can await any more; it may be dropped on any thread."""
+        LOG.warning(
+            "%s() failed and nobody awaited it: %s", called(call.trigger, call.arguments), error
+        )
+        if not self.loop.is_closed():  # else nobody listens either
+            event = ErrorOccurred(error)
+            self.loop.call_soon_threadsafe(self.listeners.emit, event, self.loop)
+
+    def take(self, happened: Input) -> None:
+        """Takes an input and obeys the commands that follow; one that comes in the middle of it,
+        as from a task that runs eagerly, waits until they are obeyed.
+        """
+        self._inputs.append(happened)
+        if not self._working:
+            self._work()
+
+    def _work(self) -> None:
+        self._working = True
+        try:
+            while self._commands or self._inputs:
+                if not self._commands:
+                    self._step(self._inputs.popleft())
+                else:
+                    command = self._commands.popleft()
+                    self._OBEY[type(command)](self, command)
+        finally:
+            self._working = False
+
+    def _step(self, happened: Input) -> None:
+        before, now = self.snapshot, self._now()
+        reaction = self.engine.step(before, happened, now)
+        self.snapshot = reaction.snapshot
+        self._commands.extend(reaction.commands)
+        if LOG.isEnabledFor(logging.DEBUG):
+            self._log(reaction)
+
+    def _log(self, reaction: Reaction) -> None:
+        for fired in reaction.fired:
+            after = fired.row.target or fired.phase
+            LOG.debug("%s --%s--> %s by %s", fired.phase, fired.trigger, after, fired.row.name)
+
+    def _now(self) -> Now:
+        at, link = self.clock(), self.links.get(self.snapshot.link or 0)
+        heard_at = at if link is None else at - (self.loop.time() - link.heard_at)
+        return Now(at, heard_at, time.time(), os.urandom(16))
+
+    # --- commands: adapters -----------------------------------------------------------------------
+
+    def _perform(self, command: Perform) -> None:
+        request, limit = command.request, command.limit
+        name = f"support-chat {request.effect or 'revoke'}"
+        work = perform(self.adapters, request)
+        performing = _Performing(request, self.loop.create_task(work, name=name))
+        performing.limit = self.loop.call_later(limit, self._expire, performing, limit)
+        self._performing.add(performing)
+        performing.task.add_done_callback(lambda task: self._ended(performing, task))
+
+    def _expire(self, performing: _Performing, limit: float) -> None:
+        performing.cancel()
+        self.take(Outcome(performing.request, error=LimitReachedError(limit)))
+
+    def _ended(self, performing: _Performing, task: asyncio.Task[object]) -> None:
+        self._performing.discard(performing)
+        if performing.limit is not None:
+            performing.limit.cancel()
+        if task.cancelled():
+            if not performing.cancelled:  # the adapter has cancelled itself
+                self.take(Outcome(performing.request, error=asyncio.CancelledError()))
+        elif (error := task.exception()) is not None:
+            self.take(Outcome(performing.request, error=error))
+        else:
+            self.take(Outcome(performing.request, task.result()))
+
+    def _cancel(self, command: Cancel) -> None:
+        for performing in tuple(self._performing):
+            if performing.request.lane in command.lanes:
+                performing.cancel()
+
+    async def _release(self) -> None:
+        self.listeners.close()
+        current = asyncio.current_task()
+        others = [p.task for p in self._performing if p.task is not current]
+        others += [task for task in self._listening.values() if task is not current]
+        if others:
+            await asyncio.wait(others)
+
+    # --- commands: links --------------------------------------------------------------------------
+
+    def _keep(self, command: Keep) -> None:
+        number = command.link
+        listen = self._listen(number, self.links[number])
+        task = self._listening[number] = self.loop.create_task(listen, name="support-chat link")
+        task.add_done_callback(lambda task: self._lost(number, task))
+
+    async def _listen(self, number: int, link: Link) -> None:
+        async for event in link.events():
+            self.take(Heard(number, event))
+
+    def _lost(self, number: int, task: asyncio.Task[None]) -> None:
+        closed = self._listening.pop(number, None) is None
+        error = None if task.cancelled() else task.exception()
+        if not closed:  # one that was closed is not lost
+            if error is not None and not isinstance(error, SupportChatError):
+                LOG.error(
+                    "a link failed in a way that its port does not know; it counts as lost",
+                    exc_info=error,
+                )
+            self.take(Heard(number, None, error if isinstance(error, Exception) else None))
+
+    def _close(self, command: Close) -> None:
+        listening = self._listening.pop(command.link, None)
+        link = self.links.pop(command.link, None)
+        if link is not None:
+            try:
+                link.abort()
+            except Exception:
+                LOG.exception("a link could not be aborted; the session goes on without it")
+        if listening is not None and listening is not asyncio.current_task():
+            listening.cancel()  # what an aborted link delivers all the same is superseded
+
+    # --- commands: timers, calls, events ----------------------------------------------------------
+
+    def _arm(self, command: Arm) -> None:
+        timer = command.timer
+        self.timers.arm(timer, command.seconds, lambda: self.take(Expired(timer)))
+
+    def _disarm(self, command: Disarm) -> None:
+        self.timers.disarm(command.timers)
+
+    def _settle(self, command: Settle) -> None:
+        self._calls.pop(command.call).settle(command.result, command.error)
+
+    def _emit(self, command: Emit) -> None:
+        self.listeners.emit(command.event, self.loop)
+
+    _OBEY: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        Perform: _perform,
+        Cancel: _cancel,
+        Keep: _keep,
+        Close: _close,
+        Arm: _arm,
+        Disarm: _disarm,
+        Settle: _settle,
+        Emit: _emit,
+    }

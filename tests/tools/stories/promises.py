@@ -1,0 +1,223 @@
+"""What every session keeps, whatever happens: small checks, each named by its number in the
+catalogue of properties. Each yields what is broken.
+
+Most are read in the account of what is under way (`support_chat.verify.trace`), which is kept by
+inputs and commands and compared with what the session really holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from support_chat import Phase
+from support_chat.chart.model import Ask, EffectSpec
+from support_chat.engine import CallMade, Emit, Perform, Settle
+from support_chat.errors import SupportChatError
+from support_chat.lifecycle.chart import CHART, CONNECTING, ENDED, LIVE, ONLINE
+from support_chat.lifecycle.context import Context
+from support_chat.lifecycle.events import AuthChanged, ErrorOccurred, MessageReceived
+from support_chat.lifecycle.names import Effect, Fact, Lane, Timer, Trigger
+from support_chat.values import SignedIn, Visitor
+from support_chat.verify.trace import Seen
+
+if TYPE_CHECKING:
+    from .world import Made, Session, World
+
+PATIENCE = 45.0
+"""No call may stay open longer, in seconds: the longest limits of the calls are 30 s, and a
+shutdown's add up to less.
+"""
+KEPT = (
+    "failures",
+    "dialled_at",
+    "not_before",
+    "updated_at",
+    "update_failures",
+    "boot_until",
+    "identify_until",
+)
+"""What a context keeps after a shutdown: nothing of a user."""
+EFFECTS: Mapping[str, EffectSpec] = CHART.effects
+LANES = {effect: spec.lane for effect, spec in EFFECTS.items() if isinstance(spec, Ask)}
+WRITES = {Effect.READ_VISITOR, Effect.RETIRE_VISITOR}
+FLIGHTS = {
+    Fact.FETCHING: Lane.TOKEN,
+    Fact.SENDING: Lane.UPDATE,
+    Fact.RENEWING: Lane.RENEW,
+    Fact.WRITING: Lane.VISITOR,
+    Fact.CLEARING: Lane.CLEAR,
+    Fact.PARTING: Lane.PART,
+    Fact.RELEASING: Lane.RELEASE,
+}
+
+
+@attrs.define
+class Past:
+    """What is to be remembered of the steps so far."""
+
+    steps: int = 0
+    last: Seen | None = None
+    wanted: bool = False
+    """Whether a boot() was called since the last shutdown."""
+    cleared: bool = False
+    """Whether a full clear has succeeded, and nothing was written since."""
+    recorded: dict[str, str] = attrs.field(factory=dict[str, str])
+    """The newest value that was recorded for each path and not dropped aloud."""
+
+    def take(self, seen: Seen) -> Iterator[str]:
+        """Takes a step; yields which promises it breaks."""
+        happened, before = seen.happened, self.last.phase if self.last else CHART.initial
+        accepted = isinstance(happened, CallMade) and seen.rows[0].error is None
+        if isinstance(happened, CallMade) and accepted:
+            self.recorded.update(happened.arguments.changes)
+        if seen.trigger in (Trigger.BOOT, Trigger.SHUTDOWN, Trigger.DESTROY):
+            self.wanted = seen.trigger == Trigger.BOOT
+        for command in seen.commands:
+            if isinstance(command, Emit) and isinstance(command.event, ErrorOccurred):
+                for path in command.event.dropped:
+                    self.recorded.pop(path, None)
+        performed = {c.request.effect for c in seen.commands if isinstance(c, Perform)}
+        if seen.trigger == Trigger.CLEARED and seen.current:
+            self.cleared = seen.of == Effect.CLEAR_ALL
+        self.cleared = self.cleared and performed.isdisjoint(WRITES)
+        if accepted and seen.trigger == Trigger.BOOT and before in (*ONLINE, Phase.RECONNECTING):
+            is_settled = any(isinstance(command, Settle) for command in seen.commands)
+            if performed or seen.phase != before or not is_settled:
+                yield "S14 a boot of the live identity is done at once, and opens nothing"
+        if before == Phase.DESTROYED != seen.phase:
+            yield "S21 a destroyed session is used again"
+        if not seen.current and self.last and _standing(seen) != _standing(self.last):
+            yield "S2 a superseded outcome changes something"
+        if seen.phase in (Phase.BOOTING, *LIVE) and not self.wanted:
+            yield "S3 a session is live that nobody has booted"
+        yield from _of_step(seen, performed)
+        self.steps, self.last = self.steps + 1, seen
+
+
+def _standing(seen: Seen) -> tuple[Any, ...]:
+    return seen.phase, seen.facts, seen.registers, seen.ledger
+
+
+def _of_step(seen: Seen, performed: set[str]) -> Iterator[str]:
+    """What the account shows of one step."""
+    phase, facts, ledger = seen.phase, seen.facts, set(seen.ledger)
+    asked = Counter(LANES[effect] for effect in LANES if f"asked {effect}" in ledger)
+    is_open, retries = f"open {Lane.LINK}" in ledger, f"timer {Timer.RETRY}" in ledger
+    fetches = {Effect.FETCH_TOKEN, Effect.FETCH_TARGET_TOKEN} & performed
+    ways = retries + asked[Lane.TOKEN] + asked[Lane.DIAL]
+    held = {
+        "S1 nothing leads to a link once the session has ended": (
+            phase not in ENDED or not (is_open or ways)
+        ),
+        "S8 at most one link is open or opening": is_open + asked[Lane.DIAL] <= 1,
+        "S9 at most one token call is under way": asked[Lane.TOKEN] <= 1,
+        "S16 a dial begins while connecting": Effect.DIAL not in performed or phase in CONNECTING,
+        "S16 a token call begins while booting or live": (
+            not fetches or phase in (Phase.BOOTING, *LIVE)
+        ),
+        "S18 an update leaves while online, with no identify open": (
+            Effect.SEND_UPDATE not in performed or (phase in ONLINE and seen.registers[1] is None)
+        ),
+        "S19 a write and a clear are not beside each other": (
+            asked[Lane.VISITOR] + asked[Lane.CLEAR] <= 1
+        ),
+        "S21 nothing is under way once released": Fact.RELEASED not in facts or not ledger,
+        "S26 the link is open while online": is_open == (phase in ONLINE),
+        "S26 RETRYING says that the timer runs": (Fact.RETRYING in facts) == retries,
+        "L3 whoever connects tries, in one way": (
+            phase not in CONNECTING
+            or (phase == Phase.BOOTING and Fact.WRITING in facts)
+            or ways == 1
+        ),
+        **{f"S26 {f} says what is asked": (f in facts) == bool(asked[FLIGHTS[f]]) for f in FLIGHTS},
+    }
+    yield from (
+        f"{promise}: not after {seen.rows[0].name}" for promise in held if not held[promise]
+    )
+
+
+def of_session(session: Session) -> Iterator[str]:
+    """What a session shows between two steps."""
+    shell, past, account = session.shell, session.past, session.trace.account
+    state, context = shell.snapshot.state, shell.snapshot.context
+    facts = past.last.facts if past.last else ()
+    if state.phase in ENDED and Fact.BOOTED not in facts:
+        kept = attrs.evolve(Context(), **{name: getattr(context, name) for name in KEPT})
+        if context != kept:
+            yield "S4 something of the former user is known after shutdown"
+    scopes = [other.scope for other in session.world.sessions]
+    is_alone = scopes.count(session.scope) == 1
+    left = [key for key in session.world.contents if key.startswith(session.prefix)]
+    if past.cleared and session.stores_well and is_alone and left:
+        yield f"S5 {left} are left after a full clear"
+    updates = context.updates
+    waiting = (updates.recorded, updates.sent, updates.held, updates.carried, updates.carried_held)
+    kept_values = {str(value) for values in waiting for value in values.values()}
+    if lost := set(past.recorded.values()) - kept_values - session.wire.sent:
+        yield f"S7 {lost} was recorded, and neither waits nor was sent nor was dropped aloud"
+    if state.phase == Phase.AUTHENTICATED:
+        user, link = state.registers[0], shell.links.get(shell.snapshot.link or 0)
+        if session.chat.identity != SignedIn(user or "") or getattr(link, "user", "") != user:
+            yield f"S11 authenticated as {user}, whom the backend has not accepted on this link"
+        expires = context.token is not None and context.token.life is not None
+        under_way = {f"timer {Timer.RENEW}"} | {
+            f"asked {e}" for e in LANES if LANES[e] in (Lane.TOKEN, Lane.RENEW)
+        }
+        if context.provider and expires and under_way.isdisjoint(account.ledger()):
+            yield "S27 no renewal is scheduled or under way"
+    current = {LANES[request.effect] for request in account.asked.values() if request.call is None}
+    lanes = current if account.link is None else {*current, str(Lane.LINK)}
+    numbers = dict(zip(session.trace.program.lanes, shell.snapshot.current, strict=True))
+    if lanes != {lane for lane, number in numbers.items() if number}:
+        yield f"S26 {lanes} are under way, and current by number are {numbers}"
+    who = [event.identity for _, event in session.heard if isinstance(event, AuthChanged)]
+    if any(isinstance(a, SignedIn) and b is not None for a, b in pairwise(who)):
+        yield "S12 a user has turned into somebody else"
+
+
+def of_call(made: Made, time: float) -> Iterator[str]:
+    """What a call shows: L1 it settles in time, with an error of the library if it fails."""
+    if not made.call.done and time - made.at >= PATIENCE:
+        yield f"L1 {made.call!r} of {made.at:g} is open at {time:g}"
+    if made.call.done and not isinstance(made.error, SupportChatError | None):
+        yield f"L1 {made.call!r} raises {made.error!r}"
+
+
+def at_the_end(world: World) -> Iterator[str]:
+    """When both sessions are destroyed nothing is left, and everything is its owner's."""
+    if tasks := [task.get_name() for task in asyncio.all_tasks(world.loop)]:
+        yield f"S25 tasks are left: {tasks}"
+    if world.backend.log.open_links:
+        yield "S25 a link is left open"
+    agent = world.backend.agent
+    stored = [m.client_message_id for c in agent.conversations() for m in agent.messages(c.id)]
+    sent = {made.message for made in world.made if made.message and made.error is None}
+    if agent.duplicates() or any(stored.count(message) != 1 for message in sent):
+        yield "a message that was acknowledged is not stored once"
+    for session in world.sessions:
+        received = [(n, e.message.id) for n, e in session.heard if isinstance(e, MessageReceived)]
+        if len(received) != len(set(received)):
+            yield "a message was told twice"
+        for call in session.storage.log:
+            given: Mapping[str, Any] = call.arguments
+            keys = [given.get("key", session.prefix), *given.get("keys", ())]
+            if not all(str(key).startswith(session.prefix) for key in keys):
+                yield f"S23 {call} is about another scope"
+        if {"storage.aclose"} & set(session.storage.log.names()):
+            yield "a session closed a storage that it does not own"
+        if session.untold():
+            yield "listeners have not heard what was emitted, in order"
+    users = [user.user_id for user in agent.users()]
+    if len(users) != len(set(users)):
+        yield "S17 a user exists twice"
+    identities: list[Visitor | SignedIn] = [*agent.users(), *agent.visitors()]
+    for identity in identities:
+        owner = identity.user_id if isinstance(identity, SignedIn) else "visitor"
+        if any(str(v).split("|")[1] != owner for v in agent.traits(identity).values()):
+            yield f"S7 the backend knows something of {owner} that is somebody else's"
