@@ -147,13 +147,14 @@ class HTTPExchange:
                 reason="certificate_not_trusted",
             )
         proxy = None if self.proxy is None else address_of(self.proxy)
-        peer = address if proxy is None else f"the proxy {proxy}"
+        peer = address if proxy is None else f"The proxy {proxy}"
         way_out = "check the network and base_url" if proxy is None else _CHECK_PROXY
         reason = reason_of(cause)
         if isinstance(error, httpx2.ProxyError):
-            what, way_out = f"the proxy {proxy or 'on the way'} refused", _CHECK_PROXY
+            what, way_out = f"The proxy {proxy or 'on the way'} refused", _CHECK_PROXY
         elif isinstance(cause, socket.gaierror):
-            what = f"the host {peer.rpartition(':')[0]} is unknown ({reason})"
+            host = (proxy or address).rpartition(":")[0]
+            what = f"The host {host} is unknown ({reason})"
         elif isinstance(cause, ssl.SSLError):
             what = f"{address} does not speak TLS as expected ({reason})"
         elif isinstance(error, httpx2.ConnectTimeout):
@@ -164,7 +165,7 @@ class HTTPExchange:
             what = f"{address} does not answer in time"
         else:
             what = f"{address} did not answer: {reason}"
-        return NetworkError(f"{what[0].upper()}{what[1:]}; {way_out}.", reason=type(error).__name__)
+        return NetworkError(f"{what}; {way_out}.", reason=type(error).__name__)
 
 
 async def _limited(answer: httpx2.Response) -> bytes:
