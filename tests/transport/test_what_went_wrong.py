@@ -131,13 +131,13 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
-def test_a_refused_connection_is_named_with_host_port_and_the_systems_word() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_refused_connection_is_named_with_host_port_and_the_systems_word(host: str) -> None:
     async def scenario() -> None:
         port = closed_port()
-        error = await failure_of(WidgetAPITransport(f"http://127.0.0.1:{port}"))
+        error = await failure_of(WidgetAPITransport(f"http://{host}:{port}"))
         assert error.message == (
-            f"127.0.0.1:{port} cannot be reached: Connection refused; check the network and "
-            "base_url."
+            f"{host}:{port} cannot be reached: Connection refused; check the network and base_url."
         )
         assert isinstance(error.__cause__, ConnectionRefusedError)
         assert type(error) is NetworkError
@@ -150,6 +150,16 @@ def test_an_unknown_host_is_named() -> None:
         error = await failure_of(WidgetAPITransport("https://no-such-host.invalid"))
         assert error.message.startswith("The host no-such-host.invalid is unknown (")
         assert isinstance(error.__cause__, socket.gaierror)
+
+    run(scenario)
+
+
+def test_an_unknown_host_of_a_proxy_is_named() -> None:
+    async def scenario() -> None:
+        proxy = f"http://user:{SECRET}@no-such-proxy.invalid:3128"
+        error = await failure_of(WidgetAPITransport("https://chat.example.com", proxy=proxy))
+        assert error.message.startswith("The host no-such-proxy.invalid is unknown (")
+        assert error.message.endswith("; check proxy=, or HTTPS_PROXY and NO_PROXY.")
 
     run(scenario)
 
@@ -340,7 +350,7 @@ def test_polls_that_bring_nothing_are_not_sent_without_pause() -> None:
 def test_a_close_frame_is_obeyed_though_the_connection_never_ends() -> None:
     async def scenario() -> None:
         async with answering(WORKING, live=HELLO + GO_AWAY) as (url, _):
-            transport = WidgetAPITransport(url)
+            transport = WidgetAPITransport(url, ping_every=300.0)
             link = await transport.open(visitor())
             with pytest.raises(RateLimitedError) as caught:
                 await anext(link.events())

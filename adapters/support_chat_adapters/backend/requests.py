@@ -7,7 +7,7 @@ it is, character for character, and what it refuses is refused here, too.
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import attrs
 
@@ -31,9 +31,8 @@ def check_request(request: Credentials | IdentifyRequest | Outgoing) -> None:
         raise BackendRejectedError(error.message, code="validation_error") from None
 
 
-def _check(value: Any) -> None:
-    kind: type[Any] = type(value)
-    for field in attrs.fields(kind):
+def _check(value: attrs.AttrsInstance) -> None:
+    for field in attrs.fields(type(value)):
         name, item = field.name, getattr(value, field.name)
         if item is None or name in _LEFT_OUT:
             continue

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.extras import require
+from support_chat_adapters.system_errors import reason_of, system_error
 
 from .damage import report
 
@@ -224,7 +225,7 @@ class RedisStorage:
                 yield self._server
         except (RedisError, OSError, UnicodeEncodeError) as error:
             # the server quotes commands, and with them the values
-            raise _storage_error(error, self._name) from None
+            raise _storage_error(error, self._name) from system_error(error)
         except RuntimeError as error:
             if "loop" not in str(error):  # closed, or a different one
                 raise
@@ -286,6 +287,7 @@ async def _raw(client: Redis, *command: object) -> Any:
 def _storage_error(error: Exception, name: str) -> StorageError:
     from redis import exceptions as e
 
+    cause = system_error(error)
     refused = (e.AuthenticationError, e.AuthorizationError, e.NoPermissionError)
     causes: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
         (
@@ -302,7 +304,7 @@ def _storage_error(error: Exception, name: str) -> StorageError:
         ((e.ReadOnlyError,), "it is a read-only replica. Use the primary server", True),
         (
             (e.ConnectionError, OSError),
-            "it cannot be reached. Start it, or correct the address",
+            f"it cannot be reached ({reason_of(cause)}). Start it, or correct the address",
             True,
         ),
         (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from support_chat.errors import InvalidInputError, TokenProviderError, TokenRefusedError
 
 from ..extras import require
+from ..system_errors import reason_of, system_error
 from .answer import MAX_ANSWER_BYTES, NoTokenError, token_in
 
 if TYPE_CHECKING:
@@ -126,10 +127,13 @@ class HTTPTokenProvider:
                 f"did not answer ({type(error).__name__})", "timeout", "Make it answer sooner."
             ) from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
-            # Their texts may show the URL.
+            # Their texts may show the URL; the system's does not.
+            cause = system_error(error)
             raise self._failed(
-                f"could not be asked ({type(error).__name__})", "unreachable", "Check the server."
-            ) from None
+                f"could not be asked ({type(error).__name__}: {reason_of(cause)})",
+                "unreachable",
+                "Check the server.",
+            ) from cause
         except RuntimeError as error:
             if "loop" not in str(error):  # closed, or a different one
                 raise

@@ -9,11 +9,10 @@ the system's reason, and nothing more of an address, which may hold credentials 
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,6 +21,7 @@ import httpx2
 
 from support_chat.errors import InvalidInputError, NetworkError, NotABackendError
 
+from ..system_errors import reason_of, system_error
 from .wire.codec import MAX_ANSWER_BYTES, Request
 from .wire.problems import Response
 
@@ -129,7 +129,7 @@ class HTTPExchange:
         except NetworkError:
             raise
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
-            raise self._failure(error) from _system_error(error)
+            raise self._failure(error) from system_error(error)
         except RuntimeError as error:
             if self.client.is_closed:
                 raise _unusable("is closed", "closed") from None
@@ -139,32 +139,33 @@ class HTTPExchange:
 
     def _failure(self, error: Exception) -> NetworkError:
         """What went wrong, by name: who is to blame, what the system says, and the way out."""
-        address, cause = address_of(self.base_url), _system_error(error)
+        address, cause = address_of(self.base_url), system_error(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return NotABackendError(
-                f"{address} shows a certificate that is not trusted: {cause.verify_message}. Pass "
+                f"{address} shows a certificate that is not trusted: {reason_of(cause)}. Pass "
                 "tls= for an authority of your own, or check base_url.",
                 reason="certificate_not_trusted",
             )
         proxy = None if self.proxy is None else address_of(self.proxy)
-        peer = address if proxy is None else f"the proxy {proxy}"
+        peer = address if proxy is None else f"The proxy {proxy}"
         way_out = "check the network and base_url" if proxy is None else _CHECK_PROXY
-        said = "it broke off" if cause is None or cause.errno is None else os.strerror(cause.errno)
+        reason = reason_of(cause)
         if isinstance(error, httpx2.ProxyError):
-            what, way_out = f"the proxy {proxy or 'on the way'} refused", _CHECK_PROXY
+            what, way_out = f"The proxy {proxy or 'on the way'} refused", _CHECK_PROXY
         elif isinstance(cause, socket.gaierror):
-            what = f"the host {peer.rpartition(':')[0]} is unknown ({cause.strerror})"
+            host = (proxy or address).rpartition(":")[0]
+            what = f"The host {host} is unknown ({reason})"
         elif isinstance(cause, ssl.SSLError):
-            what = f"{address} does not speak TLS as expected ({cause.reason or said})"
+            what = f"{address} does not speak TLS as expected ({reason})"
         elif isinstance(error, httpx2.ConnectTimeout):
             what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
         elif isinstance(error, httpx2.ConnectError):
-            what = f"{peer} cannot be reached: {said}"
+            what = f"{peer} cannot be reached: {reason}"
         elif isinstance(error, httpx2.TimeoutException):
             what = f"{address} does not answer in time"
         else:
-            what = f"{address} did not answer: {said}"
-        return NetworkError(f"{what[0].upper()}{what[1:]}; {way_out}.", reason=type(error).__name__)
+            what = f"{address} did not answer: {reason}"
+        return NetworkError(f"{what}; {way_out}.", reason=type(error).__name__)
 
 
 async def _limited(answer: httpx2.Response) -> bytes:
@@ -188,13 +189,3 @@ def _unusable(what: str, reason: str) -> NetworkError:
         reason=reason,
         recoverable=False,
     )
-
-
-def _system_error(error: BaseException | None) -> OSError | None:
-    """What the operating system or its TLS said first, at the bottom of a client's error."""
-    while error is not None and not (isinstance(error, OSError) and error.errno is not None):
-        if isinstance(error, BaseExceptionGroup):  # the addresses of a host, one after the other
-            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-        else:
-            error = error.__cause__ or error.__context__
-    return error

@@ -94,7 +94,7 @@ class Response:
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
-    address: str = attrs.field(default="the backend", repr=False)
+    address: str = attrs.field(default="The backend", repr=False)
     """Host and port, as errors show them."""
 
 
@@ -168,7 +168,7 @@ def error_of(response: Response) -> SupportChatError:
     if 400 <= response.status < 500 and response.status not in _FROM_ELSEWHERE:
         return BackendRejectedError(problem.message, **details)  # type: ignore[arg-type]
     return NetworkError(
-        f"The backend failed: {problem.message}",
+        f"{response.address} failed: {problem.message}",
         reason=problem.reason or f"status_{response.status}",
         request_id=problem.request_id,
     )
