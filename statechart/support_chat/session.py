@@ -474,7 +474,7 @@ class SupportChat:
 def _check_event(kind: object) -> None:
     """Raises InvalidInputError unless this is a class of events, or a union of some."""
     named = get_args(kind) or (kind,)
-    if not set(named) <= set(get_args(AnyEvent)):
+    if not set(named) <= {object, *get_args(AnyEvent)}:
         raise InvalidInputError(
             f"{kind!r} is no event: name the class, as in chat.on(PhaseChanged, handler)."
         )
