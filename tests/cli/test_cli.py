@@ -99,7 +99,7 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
         (["--format", "svg"], "<svg "),
         (["--format", "table"], "# support_chat: every transition\n"),
         (["--format", "calls"], "# What each call does in each phase\n"),
-        (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 1,\n'),
+        (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 2,\n'),
     ],
 )
 def test_draw_prints_what_was_asked_for(

@@ -148,6 +148,7 @@ def test_a_pair_is_accepted_if_a_row_does_anything_at_all_but_refuse() -> None:
         external=("knock", "leave", "ring"),
         facts={"late": Carried("too late")},
         late="late",
+        events={"ring": "bell"},
         registers="by",
         named="who",
         transitions=(
@@ -278,7 +279,7 @@ def test_a_limit_that_is_hit_is_told(diff: Diff, capsys: Printed) -> None:
     out = capsys.readouterr().out
     assert "| 3 | 4 and more (--max-states) |" in out
     assert out.endswith(
-        "\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open.\n"
+        "\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open, G6.\n"
     )
     assert "| property |" not in out
 

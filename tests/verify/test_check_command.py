@@ -193,7 +193,7 @@ def test_a_chart_without_properties_is_checked_by_what_it_declares(
     assert check("--chart", "panel:CHART") == 0
     out = capsys.readouterr().out
     assert "panel: 3 states, 4 transitions, depth 2, 0 users" in out
-    for id in ("G1", "G2", "G3", "G4", "G5 open"):
+    for id in ("G1", "G2", "G3", "G4", "G5 open", "G6"):
         assert f"{'held':12} {id:11} " in out
     assert "elsewhere" not in out
 
@@ -226,7 +226,7 @@ def test_properties_of_your_own(check: Check, capsys: Printed) -> None:
     out = capsys.readouterr().out
     assert "failed       P1          The panel is never opened." in out
     assert "held         P2          Only open() opens." in out
-    assert out.endswith("7 properties: 6 held, 1 failed\n"), "the generic ones are decided, too"
+    assert out.endswith("8 properties: 7 held, 1 failed\n"), "the generic ones are decided, too"
     assert (
         check("--chart", "panel:CHART", "--properties", "panel:PROPERTIES", "--property", "P2") == 0
     )
@@ -236,7 +236,7 @@ def test_failures_come_last_and_those_of_one_kind_together(check: Check, capsys:
     assert check("--chart", "panel:CHART", "--properties", "panel:ALIKE") == 1
     out = capsys.readouterr().out.splitlines()
     verdicts = [line.split()[:2] for line in out if re.match(r"held|failed", line)]
-    assert [word for word, _ in verdicts] == ["held"] * 6 + ["failed"] * 3
+    assert [word for word, _ in verdicts] == ["held"] * 7 + ["failed"] * 3
     assert [id for word, id in verdicts if word == "failed"] == ["A1", "A3", "A2"]
     assert len([line for line in out if line.startswith("    The session begins")]) == 2
     assert (
@@ -247,7 +247,7 @@ def test_failures_come_last_and_those_of_one_kind_together(check: Check, capsys:
 
 def test_a_quiet_check_says_only_what_fails(check: Check, capsys: Printed) -> None:
     assert check("-q", "--chart", "panel:CHART") == 0
-    assert capsys.readouterr().out == "5 properties: 5 held\n"
+    assert capsys.readouterr().out == "6 properties: 6 held\n"
     assert check("--quiet", "--chart", "spoilt:CHART") == 1
     assert capsys.readouterr().out.startswith("failed       G5 open ")
 
@@ -508,7 +508,7 @@ def test_the_report_as_json(check: Check, capsys: Printed) -> None:
     }
     assert (report["schema"], report["version"]) == ("support-chat/check", 1)
     failed, held, *generic = report["properties"]
-    assert [one["id"] for one in generic] == ["G1", "G2", "G3", "G4", "G5 open"]
+    assert [one["id"] for one in generic] == ["G1", "G2", "G3", "G4", "G5 open", "G6"]
     assert report["unanswered"] == {}
     assert failed["asked"]
     assert held["asked"]
@@ -545,7 +545,7 @@ def test_junit_has_a_test_case_for_each_property(check: Check, tmp_path: Path) -
         == 1
     )
     suite = ElementTree.parse(tmp_path / "check.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "1", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("8", "1", "0")
     failed, held, *_ = suite.findall("testcase")
     failure = failed.find("failure")
     assert failure is not None

@@ -34,6 +34,9 @@ def generic(chart: Chart) -> tuple[Property, ...]:
     """The properties that follow from the declarations of `chart`; use them beside your own, or
     until you have some.
     """
+    parts = Structure(
+        "G7", "A row that begins or ends a composite has its entry or exit.", parts_whole
+    )
     slots = dict.fromkeys(spec.slot for spec in chart.effects.values() if isinstance(spec, Join))
     return (
         Structure(
@@ -48,16 +51,14 @@ def generic(chart: Chart) -> tuple[Property, ...]:
             "Every call and every outcome is answered by a row, or ignored on purpose.",
             partial(_answered, _awaited(chart)),
         ),
-        Structure(
-            "G6", "A row that begins or ends a composite has its entry or exit.", parts_whole
-        ),
-        Structure("G7", "What a row starts it does not stop again.", stops_what_it_starts),
         *(
             Eventually(
                 f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot)
             )
             for slot in slots
         ),
+        Structure("G6", "What a row starts it does not stop again.", stops_what_it_starts),
+        *([parts] if any(part.entry or part.exit for part in chart.composites) else []),
     )
 
 
