@@ -8,6 +8,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -95,35 +96,43 @@ def test_one_never_used_has_no_thread_to_end() -> None:
     asyncio.run(OwnThread("Worker", "one", 3.0, lambda: raise_it(ValueError())).aclose())
 
 
-def test_after_a_fork_the_child_is_told_to_make_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on we are the child; a real fork of a process with threads is what Python warns
+    of.
+    """
+    return lambda: monkeypatch.setattr(os, "getpid", lambda: -1)
+
+
+def test_the_child_of_a_fork_is_told_to_make_its_own_and_waits_for_no_thread(
+    forked: Callable[[], None],
+) -> None:
     async def parent() -> None:
         assert await own.run(int, "7") == 7
 
     async def child() -> None:
-        with pytest.raises(StorageError, match=r"made before a fork.*make a new one") as caught:
-            await own.run(int, "7")
-        assert caught.value.reason == "forked"
-
-    own = OwnThread("Worker", "one", 3.0)
-    asyncio.run(parent())
-    with monkeypatch.context() as forked:
-        # as in the child: a real fork of a process with threads is what Python itself warns of
-        forked.setattr(os, "getpid", lambda: -1)
-        asyncio.run(child())
-    asyncio.run(own.aclose())
-
-
-def test_the_child_of_a_fork_waits_for_no_thread_when_it_closes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def close() -> None:
         async with asyncio.timeout(10):
+            with pytest.raises(StorageError, match=r"used before a fork.*make a new one") as caught:
+                await own.run(int, "7")
+            assert caught.value.reason == "forked"
             await own.aclose()
 
     own = OwnThread("Worker", "one", 3.0)
-    with monkeypatch.context() as forked:
-        forked.setattr(os, "getpid", lambda: -1)
-        asyncio.run(close())
+    asyncio.run(parent())
+    forked()
+    asyncio.run(child())
+
+
+def test_what_was_made_before_a_fork_and_not_used_serves_the_child(
+    forked: Callable[[], None],
+) -> None:
+    async def child() -> None:
+        assert await own.run(int, "7") == 7
+        await own.aclose()
+
+    own = OwnThread("Worker", "one", 3.0)
+    forked()
+    asyncio.run(child())
 
 
 def test_while_a_call_hangs_others_are_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,8 @@ class OwnThread:
         self._patience = timeout + _A_LITTLE
         self._close = close
         self._calls = _Calls()
-        self._process = os.getpid()
         self._starting = threading.Lock()
-        self._started = False
+        self._process: int | None = None  # in which the thread is, once it has started
         self._closed = False
 
     def run(
@@ -69,9 +68,9 @@ class OwnThread:
                 reason="closed",
                 recoverable=False,
             )
-        if os.getpid() != self._process:
+        if self._process not in (None, os.getpid()):
             raise StorageError(
-                f"The {self._storage} was made before a fork, and its thread is in the other "
+                f"The {self._storage} was used before a fork, and its thread is in the other "
                 "process; make a new one in this process.",
                 reason="forked",
                 recoverable=False,
@@ -84,12 +83,12 @@ class OwnThread:
                 reason="hangs",
             )
         with self._starting:
-            if not self._started:
+            if self._process is None:
                 # The thread holds the calls, not this object, which may then be dropped.
                 threading.Thread(
                     target=_work, args=(self._calls,), name=self._name, daemon=True
                 ).start()
-                self._started = True
+                self._process = os.getpid()
         return self._awaited(functools.partial(call, *args, **kwargs))
 
     async def aclose(self) -> None:
@@ -106,7 +105,7 @@ class OwnThread:
         return asyncio.get_running_loop().run_in_executor(self._calls, call)
 
     def _is_used(self) -> bool:
-        return self._started and not self._closed and os.getpid() == self._process
+        return not self._closed and self._process == os.getpid()
 
     def __del__(self) -> None:
         if self._is_used():
