@@ -279,7 +279,8 @@ def test_a_limit_that_is_hit_is_told(diff: Diff, capsys: Printed) -> None:
     out = capsys.readouterr().out
     assert "| 3 | 4 and more (--max-states) |" in out
     assert out.endswith(
-        "\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open, G6.\n"
+        "\nA limit was hit before the new chart was explored: open are G1, G2, G3, G4, G5 open, "
+        "G6.\n"
     )
     assert "| property |" not in out
 

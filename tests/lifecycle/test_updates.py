@@ -64,7 +64,7 @@ class Writing(RuleBasedStateMachine):
         """What the backend has for the session's identity."""
         self.written: dict[str, Any] = {}
         """What the caller wrote last, by key, for the session's identity; without what was dropped
-        aloud.
+        with an event.
         """
         self.surely: dict[str, Any] = {}
         """What the backend is known to have: acknowledged, and nothing of it sent again since."""

@@ -102,7 +102,7 @@ def on_the_wire(
 
 
 @attrs.define(eq=False)
-class Stage:
+class Rig:
     """A session between doubles that the test holds and lets go."""
 
     log: CallLog = attrs.field(factory=CallLog)
@@ -127,13 +127,13 @@ class Stage:
         return [getattr(request, "token", request) for request in credentials]
 
 
-def on_stage(story: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
+def on_stage(story: Callable[[Rig], Coroutine[Any, Any, None]]) -> None:
     """Runs a story of a session between doubles."""
 
     async def main() -> None:
-        stage = Stage()
-        async with stage.chat:
-            await story(stage)
+        rig = Rig()
+        async with rig.chat:
+            await story(rig)
 
     run(main())
 
@@ -145,27 +145,27 @@ def tokens_of(user: str, log: CallLog) -> ScriptedTokens:
 # --- a token of user A that arrives after logout is installed again (stream-chat 9.53, LiveChat cus
 
 
-async def during_the_boot(stage: Stage, tokens: ScriptedTokens) -> None:
+async def during_the_boot(rig: Rig, tokens: ScriptedTokens) -> None:
     tokens.hold("fetch", stubborn=True)
-    stage.chat.boot(user={"id": "ann"}, token_provider=tokens)
+    rig.chat.boot(user={"id": "ann"}, token_provider=tokens)
 
 
-async def during_the_identify(stage: Stage, tokens: ScriptedTokens) -> None:
-    await stage.chat.boot()
+async def during_the_identify(rig: Rig, tokens: ScriptedTokens) -> None:
+    await rig.chat.boot()
     tokens.hold("fetch", stubborn=True)
-    stage.chat.identify(user={"id": "ann"}, token_provider=tokens)
+    rig.chat.identify(user={"id": "ann"}, token_provider=tokens)
 
 
-async def during_the_renewal(stage: Stage, tokens: ScriptedTokens) -> None:
-    await stage.chat.boot(user={"id": "ann"}, token_provider=tokens)
+async def during_the_renewal(rig: Rig, tokens: ScriptedTokens) -> None:
+    await rig.chat.boot(user={"id": "ann"}, token_provider=tokens)
     tokens.hold("fetch", stubborn=True)
-    stage.transport.link.emit(TokenExpired())
+    rig.transport.link.emit(TokenExpired())
 
 
-async def during_the_reconnect(stage: Stage, tokens: ScriptedTokens) -> None:
-    await during_the_renewal(stage, tokens)
+async def during_the_reconnect(rig: Rig, tokens: ScriptedTokens) -> None:
+    await during_the_renewal(rig, tokens)
     await asyncio.sleep(0.1)
-    stage.transport.link.lose()
+    rig.transport.link.lose()
 
 
 MOMENTS = [during_the_boot, during_the_identify, during_the_renewal, during_the_reconnect]
@@ -173,21 +173,21 @@ MOMENTS = [during_the_boot, during_the_identify, during_the_renewal, during_the_
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_token_that_arrives_after_logout_is_not_installed(
-    moment: Callable[[Stage, ScriptedTokens], Coroutine[Any, Any, None]],
+    moment: Callable[[Rig, ScriptedTokens], Coroutine[Any, Any, None]],
 ) -> None:
     """Break it: drop `Lane.TOKEN` from the lanes that `CUT` abandons."""
 
-    async def story(stage: Stage) -> None:
-        tokens = tokens_of("ann", stage.log)
-        await moment(stage, tokens)
+    async def story(rig: Rig) -> None:
+        tokens = tokens_of("ann", rig.log)
+        await moment(rig, tokens)
         await asyncio.sleep(6)
         [late] = tokens.waiting("fetch")
-        stage.chat.shutdown()
-        before = len(stage.log)
+        rig.chat.shutdown()
+        before = len(rig.log)
         assert late.succeed()
         await asyncio.sleep(3600)
-        assert stage.chat.state is Phase.SHUTDOWN
-        assert set(stage.log.names()[before:]) <= {
+        assert rig.chat.state is Phase.SHUTDOWN
+        assert set(rig.log.names()[before:]) <= {
             "storage.keys",
             "transport.revoke",
             "link.close",
@@ -199,26 +199,26 @@ def test_a_token_that_arrives_after_logout_is_not_installed(
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_token_of_the_former_user_is_not_presented_for_the_next_one(
-    moment: Callable[[Stage, ScriptedTokens], Coroutine[Any, Any, None]],
+    moment: Callable[[Rig, ScriptedTokens], Coroutine[Any, Any, None]],
 ) -> None:
-    """Break it: as above, or let `facts` in the book never say `LATE`."""
+    """Break it: as above, or let `Engine._ended` never say that a moment is late."""
 
-    async def story(stage: Stage) -> None:
-        anns, bobs = tokens_of("ann", stage.log), tokens_of("bob", stage.log)
-        await moment(stage, anns)
+    async def story(rig: Rig) -> None:
+        anns, bobs = tokens_of("ann", rig.log), tokens_of("bob", rig.log)
+        await moment(rig, anns)
         await asyncio.sleep(6)
         [late] = anns.waiting("fetch")
-        stage.chat.shutdown()
-        before = len(stage.presented())
+        rig.chat.shutdown()
+        before = len(rig.presented())
         bobs.hold("fetch")
-        boot = stage.chat.boot(user={"id": "bob"}, token_provider=bobs)
+        boot = rig.chat.boot(user={"id": "bob"}, token_provider=bobs)
         await asyncio.sleep(1)
         assert late.succeed()
         await asyncio.sleep(1)
-        assert stage.presented()[before:] == []
+        assert rig.presented()[before:] == []
         bobs.release("fetch")
         assert await boot == SignedIn("bob")
-        assert stage.presented()[before:] == [unsigned_token(sub="bob", iat=0, exp=900, jti="1")]
+        assert rig.presented()[before:] == [unsigned_token(sub="bob", iat=0, exp=900, jti="1")]
 
     on_stage(story)
 
@@ -257,23 +257,23 @@ def test_logout_during_the_backoff_and_login_as_another_leaves_one_socket() -> N
 def test_logout_during_the_dial_and_login_as_another_leaves_one_socket() -> None:
     """Break it: take `DISPOSE` out of `late.dispose`."""
 
-    async def story(stage: Stage) -> None:
-        stage.transport.hold("open", stubborn=True)
-        stage.chat.boot(user={"id": "ann"})
+    async def story(rig: Rig) -> None:
+        rig.transport.hold("open", stubborn=True)
+        rig.chat.boot(user={"id": "ann"})
         await asyncio.sleep(1)
-        assert len(stage.transport.waiting("open")) == 1
-        stage.chat.shutdown()
-        boot = stage.chat.boot(user={"id": "bob"})
-        stage.transport.release("open")  # ann's dial succeeds now, although it was cancelled
+        assert len(rig.transport.waiting("open")) == 1
+        rig.chat.shutdown()
+        boot = rig.chat.boot(user={"id": "bob"})
+        rig.transport.release("open")  # ann's dial succeeds now, although it was cancelled
         await boot
         await asyncio.sleep(60)
-        assert [link.welcome.user_id for link in stage.transport.open_links] == ["bob"]
-        revoked = [call.request for call in stage.log.of("transport.revoke")]
+        assert [link.welcome.user_id for link in rig.transport.open_links] == ["bob"]
+        revoked = [call.request for call in rig.log.of("transport.revoke")]
         assert revoked == [
-            link.welcome.session for link in stage.transport.links if link.welcome.user_id == "ann"
+            link.welcome.session for link in rig.transport.links if link.welcome.user_id == "ann"
         ]
-        await stage.chat.shutdown()
-        assert stage.transport.open_links == []
+        await rig.chat.shutdown()
+        assert rig.transport.open_links == []
 
     on_stage(story)
 
@@ -409,20 +409,20 @@ def test_switching_users_sends_no_update_of_one_over_the_session_of_the_other() 
 def test_a_user_booted_while_the_former_ones_update_is_out_gets_none_of_it() -> None:
     """Break it: let `CUT` spare the update lane, so that its failure restores what was sent."""
 
-    async def story(stage: Stage) -> None:
-        await stage.chat.boot(user={"id": "ann"})
-        stage.transport.hold("update", stubborn=True)
-        await stage.chat.update(user={"id": "ann", "traits": {"of": "ann"}})
+    async def story(rig: Rig) -> None:
+        await rig.chat.boot(user={"id": "ann"})
+        rig.transport.hold("update", stubborn=True)
+        await rig.chat.update(user={"id": "ann", "traits": {"of": "ann"}})
         await asyncio.sleep(2)
-        [out] = stage.transport.waiting("update")
-        await stage.chat.update(user={"traits": {"more": "ann's"}})
-        stage.chat.shutdown()
-        boot = stage.chat.boot(user={"id": "bob"})
+        [out] = rig.transport.waiting("update")
+        await rig.chat.update(user={"traits": {"more": "ann's"}})
+        rig.chat.shutdown()
+        boot = rig.chat.boot(user={"id": "bob"})
         out.fail(NetworkError("no answer"))
-        stage.transport.release("update")
+        rig.transport.release("update")
         await boot
         await asyncio.sleep(60)
-        assert [call.request for call in stage.log.of("link.update")] == [{"user.traits.of": "ann"}]
+        assert [call.request for call in rig.log.of("link.update")] == [{"user.traits.of": "ann"}]
 
     on_stage(story)
 
@@ -445,13 +445,13 @@ def test_calls_queued_before_a_reset_settle(hung: tuple[str, str], reset: str) -
     """Break it: take `FAIL_IDENTIFY` out of `SESSION_IS_OVER`."""
 
     async def main() -> None:
-        stage = Stage()
-        chat, tokens = stage.chat, tokens_of("ann", stage.log)
+        rig = Rig()
+        chat, tokens = rig.chat, tokens_of("ann", rig.log)
         where, operation = hung
         doubles: dict[str, RecordingStorage | RecordingTransport | ScriptedTokens] = {
-            "storage": stage.storage,
+            "storage": rig.storage,
             "tokens": tokens,
-            "transport": stage.transport,
+            "transport": rig.transport,
         }
         if where:
             doubles[where].hold(operation)
@@ -513,7 +513,7 @@ class AcceptsAndCloses:
 
 
 def test_a_server_that_accepts_and_closes_is_dialled_with_growing_distance() -> None:
-    """Break it: let `_cut` in the book reset `failures` whenever a link was up, however shortly."""
+    """Break it: let `reducers.cut` reset `failures` whenever a link was up, however shortly."""
 
     async def story(wire: Wire) -> None:
         await wire.chat.boot()

@@ -1,4 +1,4 @@
-"""The stage of the session's tests: adapters that note what they are asked, and that a test can
+"""The rig of the session's tests: adapters that note what they are asked, and that a test can
 hold, fail and release.
 
 Everything runs through the real `SupportChat` on virtual time. Behind the transport there is just
@@ -72,8 +72,8 @@ class Gates:
 class StagedLink:
     """One open link; `lose()` breaks it, `push()` delivers an event."""
 
-    def __init__(self, stage: Stage, welcome: Welcome, secret: str) -> None:
-        self.stage, self.welcome, self.secret = stage, welcome, secret
+    def __init__(self, rig: Rig, welcome: Welcome, secret: str) -> None:
+        self.rig, self.welcome, self.secret = rig, welcome, secret
         self.is_open = True
         self.closed_by: str | None = None
         self._events: asyncio.Queue[LinkEvent | None] = asyncio.Queue()
@@ -98,30 +98,30 @@ class StagedLink:
             self._events.put_nowait(None)
 
     async def _asked(self, operation: str) -> None:
-        self.stage.log.append(operation)
-        await self.stage.gates.through(operation)
+        self.rig.log.append(operation)
+        await self.rig.gates.through(operation)
         if not self.is_open:
             raise NetworkError("The link is closed.")
 
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
-        self.stage.identifies.append(request)
+        self.rig.identifies.append(request)
         await self._asked("identify")
-        if request.identify_id in self.stage.closed_claims:
+        if request.identify_id in self.rig.closed_claims:
             raise NetworkError("Too late: its claim has been presented.")
         if request.user_changes:
-            self.stage.log.append("update")
-            self.stage.updates.append((request.user_id, dict(request.user_changes)))
+            self.rig.log.append("update")
+            self.rig.updates.append((request.user_id, dict(request.user_changes)))
         answer = IdentifyAnswer(request.user_id, merged=True, conversations_moved=2)
-        self.stage.committed[request.identify_id] = answer
-        self.stage.users[self.welcome.session] = request.user_id
-        await self.stage.gates.through("identify reply")
+        self.rig.committed[request.identify_id] = answer
+        self.rig.users[self.welcome.session] = request.user_id
+        await self.rig.gates.through("identify reply")
         return answer
 
     async def renew(self, token: str) -> None:
         await self._asked("renew")
 
     async def update(self, changes: Changes) -> UpdateAnswer:
-        self.stage.updates.append((self.stage.users[self.welcome.session], dict(changes)))
+        self.rig.updates.append((self.rig.users[self.welcome.session], dict(changes)))
         await self._asked("update")
         return UpdateAnswer()
 
@@ -142,7 +142,7 @@ class StagedLink:
         return ReadAnswer(0)
 
     async def aclose(self) -> None:
-        await self.stage.gates.through("goodbye")
+        await self.rig.gates.through("goodbye")
         self._end("goodbye")
 
     def abort(self) -> None:
@@ -152,82 +152,82 @@ class StagedLink:
 class StagedTransport:
     """Opens `StagedLink`s."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
 
     async def open(self, credentials: Credentials) -> StagedLink:
-        stage = self.stage
-        stage.log.append("dial")
-        stage.dials.append(credentials)
-        await stage.gates.through("dial")
+        rig = self.rig
+        rig.log.append("dial")
+        rig.dials.append(credentials)
+        await rig.gates.through("dial")
         user, answer = credentials.user_id, None
         if credentials.claim is not None:
-            stage.closed_claims.add(credentials.claim.identify_id)
-            answer = stage.committed.get(credentials.claim.identify_id)
+            rig.closed_claims.add(credentials.claim.identify_id)
+            answer = rig.committed.get(credentials.claim.identify_id)
             user = answer.user_id if answer else None
-        session = credentials.session or f"session-{len(stage.users) + 1}"
-        stage.users[session] = user
+        session = credentials.session or f"session-{len(rig.users) + 1}"
+        rig.users[session] = user
         welcome = Welcome(session, f"visitor-of-{hash(credentials.visitor)}", user, answer)
-        link = StagedLink(stage, welcome, credentials.visitor)
-        stage.links.append(link)
-        stage.most_open = max(stage.most_open, len(stage.open_links))
+        link = StagedLink(rig, welcome, credentials.visitor)
+        rig.links.append(link)
+        rig.most_open = max(rig.most_open, len(rig.open_links))
         return link
 
     async def revoke(self, session: str) -> None:
-        self.stage.log.append("revoke")
-        await self.stage.gates.through("revoke")
-        self.stage.revoked.append(session)
+        self.rig.log.append("revoke")
+        await self.rig.gates.through("revoke")
+        self.rig.revoked.append(session)
 
     async def aclose(self) -> None:
-        self.stage.closed_adapters.append("transport")
+        self.rig.closed_adapters.append("transport")
 
 
 class StagedStorage:
     """A dict with gates."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
 
     async def get(self, key: str) -> str | None:
         await self._asked("get")
-        return self.stage.stored.get(key)
+        return self.rig.stored.get(key)
 
     async def create(self, key: str, value: str) -> str:
         await self._asked("create")
-        if key not in self.stage.stored:
+        if key not in self.rig.stored:
             self._write(key, value)
-        self.stage.visitor_key = key
-        return self.stage.stored[key]
+        self.rig.visitor_key = key
+        return self.rig.stored[key]
 
     async def replace(self, key: str, old: str, new: str) -> str:
         await self._asked("replace")
-        if self.stage.stored.get(key) == old:
+        if self.rig.stored.get(key) == old:
             self._write(key, new)
-        return self.stage.stored.get(key, old)
+        return self.rig.stored.get(key, old)
 
     async def delete(self, *keys: str) -> None:
         await self._asked("delete")
         for key in keys:
-            if self.stage.stored.pop(key, None) is not None:
-                self.stage.log.append("clear-visitor" if key == self.stage.visitor_key else "clear")
+            if self.rig.stored.pop(key, None) is not None:
+                self.rig.log.append("clear-visitor" if key == self.rig.visitor_key else "clear")
 
     async def keys(self) -> Sequence[str]:
         await self._asked("keys")
-        return tuple(self.stage.stored)
+        return tuple(self.rig.stored)
 
     async def aclose(self) -> None:
-        self.stage.closed_adapters.append("storage")
+        self.rig.closed_adapters.append("storage")
 
     def _write(self, key: str, value: str) -> None:
-        self.stage.stored[key] = value
-        self.stage.log.append("write")
+        self.rig.stored[key] = value
+        self.rig.log.append("write")
 
     async def _asked(self, operation: str) -> None:
-        self.stage.storage_log.append(operation)
-        await self.stage.gates.through(operation)
+        self.rig.storage_log.append(operation)
+        await self.rig.gates.through(operation)
 
 
-class Stage:
+class Rig:
     """The adapters of one test, what they saw, and the sessions on top of them."""
 
     def __init__(self) -> None:
@@ -254,7 +254,7 @@ class Stage:
     # --- the sessions -----------------------------------------------------------------------------
 
     def chat(self, *, settings: Settings | None = None, **options: Any) -> SupportChat:
-        """A session on this stage, destroyed at the end of the test; its events are kept in
+        """A session on this rig, destroyed at the end of the test; its events are kept in
         `events`.
         """
         chat = SupportChat(
@@ -373,5 +373,5 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def rig() -> Rig:
+    return Rig()

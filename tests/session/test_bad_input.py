@@ -39,7 +39,7 @@ from support_chat_adapters.tokens import StaticToken
 from support_chat_adapters.transport import LoopbackTransport
 
 if TYPE_CHECKING:
-    from tests.session.conftest import Stage
+    from tests.session.conftest import Rig
 
 SECRET = "0123456789abcdef0123456789abcdef"
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
@@ -147,26 +147,26 @@ BAD_ARGUMENTS: dict[str, tuple[Make, str]] = {
 
 @pytest.mark.parametrize("name", BAD_ARGUMENTS)
 def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_where_it_is(
-    stage: Stage, name: str
+    rig: Rig, name: str
 ) -> None:
     make, says = BAD_ARGUMENTS[name]
 
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         for situation in (Phase.NOT_INITIALIZED, Phase.ANONYMOUS):
             if situation is Phase.ANONYMOUS:
                 await chat.boot()
-                await stage.quiet()
-            before = (chat.state, chat.identity, list(stage.log), list(stage.storage_log))
+                await rig.quiet()
+            before = (chat.state, chat.identity, list(rig.log), list(rig.storage_log))
             with pytest.raises(InvalidInputError) as caught:
                 make(chat)
             assert says in str(caught.value)
             assert isinstance(caught.value, ValueError)
-            await stage.quiet()
-            assert (chat.state, chat.identity, stage.log, stage.storage_log) == before
-        assert not any(isinstance(event, ErrorOccurred) for event in stage.events)
+            await rig.quiet()
+            assert (chat.state, chat.identity, rig.log, rig.storage_log) == before
+        assert not any(isinstance(event, ErrorOccurred) for event in rig.events)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,12 @@ def test_a_bad_argument_raises_on_the_line_of_the_call_and_the_session_stays_whe
     ids=repr,
 )
 def test_a_session_is_not_made_from_what_it_cannot_be_made_from(
-    stage: Stage, options: dict[str, Any]
+    rig: Rig, options: dict[str, Any]
 ) -> None:
     made_from: dict[str, Any] = {
         **WIDGET,
-        "transport": stage.transport,
-        "storage": stage.storage,
+        "transport": rig.transport,
+        "storage": rig.storage,
         **options,
     }
     with pytest.raises(InvalidInputError):
@@ -201,30 +201,30 @@ def test_settings_are_checked(value: Any) -> None:
     assert "boot_timeout" in str(caught.value)
 
 
-def test_what_is_changed_after_the_call_is_not_what_was_called_with(stage: Stage) -> None:
+def test_what_is_changed_after_the_call_is_not_what_was_called_with(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
         context = {"page": {"name": "billing"}}
         chat.update(context=context)
         context["page"]["name"] = "later"
-        await stage.quiet()
-        assert stage.updates == [(None, {"context.page": {"name": "billing"}})]
+        await rig.quiet()
+        assert rig.updates == [(None, {"context.page": {"name": "billing"}})]
         chat.update(context=context)
-        await stage.quiet()
-        assert stage.updates[1:] == [(None, {"context.page": {"name": "later"}})], (
+        await rig.quiet()
+        assert rig.updates[1:] == [(None, {"context.page": {"name": "later"}})], (
             "it is another value than was sent"
         )
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize("call", ["boot", "identify", "update"])
 def test_another_user_than_the_sessions_is_a_conflict_that_names_the_way_out(
-    stage: Stage, call: str
+    rig: Rig, call: str
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
         if call != "identify":
             with pytest.raises(IdentityConflictError, match=r"identify\(\)"):
@@ -236,7 +236,7 @@ def test_another_user_than_the_sessions_is_a_conflict_that_names_the_way_out(
             # exactly the same string, or another user
             await getattr(chat, call)(user={"id": "Ann"})
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 # --- tokens ---------------------------------------------------------------------------------------
@@ -267,25 +267,25 @@ NO_TOKENS: dict[str, tuple[Any, type[SupportChatError], str]] = {
 
 @pytest.mark.parametrize("name", NO_TOKENS)
 @pytest.mark.parametrize("call", ["boot", "identify"])
-def test_what_is_no_token_of_this_user_is_never_sent(stage: Stage, name: str, call: str) -> None:
+def test_what_is_no_token_of_this_user_is_never_sent(rig: Rig, name: str, call: str) -> None:
     value, kind, says = NO_TOKENS[name]
 
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.load()
         if call == "identify":
             await chat.boot()
-        before = (chat.state, chat.identity, list(stage.log))
+        before = (chat.state, chat.identity, list(rig.log))
         with pytest.raises(kind) as caught:
             await getattr(chat, call)(user={"id": "ann"}, token_provider=provider_of(value))
         assert says in str(caught.value)
-        await stage.quiet()
-        assert (chat.state, chat.identity, [entry for entry in stage.log if entry != "write"]) == (
+        await rig.quiet()
+        assert (chat.state, chat.identity, [entry for entry in rig.log if entry != "write"]) == (
             *before[:2],
             [entry for entry in before[2] if entry != "write"],
         )
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -294,24 +294,24 @@ def test_what_is_no_token_of_this_user_is_never_sent(stage: Stage, name: str, ca
     ids=["None", "empty", "oversized", "another user's"],
 )
 def test_a_renewal_that_returns_no_token_is_retried_and_one_of_another_user_ends_the_session(
-    stage: Stage, value: Any, ends: bool
+    rig: Rig, value: Any, ends: bool
 ) -> None:
     answers: list[Any] = ["opaque-1", value]
 
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot(
             user={"id": "ann"},
             token_provider=lambda: answered(answers.pop(0) if answers else "opaque-2"),
         )
-        stage.links[-1].push(TokenExpired())
-        await stage.quiet(60)
+        rig.links[-1].push(TokenExpired())
+        await rig.quiet(60)
         assert chat.is_in(Phase.SHUTDOWN if ends else Phase.AUTHENTICATED)
-        assert stage.log.count("renew") == (0 if ends else 1)
+        assert rig.log.count("renew") == (0 if ends else 1)
         if ends:
-            assert stage.of(PhaseChanged)[-1].reason == "auth_refused"
+            assert rig.of(PhaseChanged)[-1].reason == "auth_refused"
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @contextlib.contextmanager
@@ -388,19 +388,19 @@ def diary(tmp_path: Path) -> str:
 @pytest.mark.parametrize("kind", ["another program's", "under a regular file"])
 @pytest.mark.parametrize("call", ["load", "boot", "async with"])
 def test_a_storage_file_that_cannot_be_used_is_a_storage_error(
-    stage: Stage, tmp_path: Path, kind: str, call: str
+    rig: Rig, tmp_path: Path, kind: str, call: str
 ) -> None:
     async def scenario() -> None:
         storage = unusable(tmp_path, kind)
         made: Storage = storage
-        chat = SupportChat(**WIDGET, transport=stage.transport, storage=made)
+        chat = SupportChat(**WIDGET, transport=rig.transport, storage=made)
         try:
             with pytest.raises(StorageError) as caught:
                 await (chat.__aenter__() if call == "async with" else getattr(chat, call)())
             assert ("notes.db" if kind == "another program's" else "chat.db") in str(caught.value)
             assert str(tmp_path) not in str(caught.value)
             assert chat.is_in(Phase.DESTROYED if call == "async with" else Phase.NOT_INITIALIZED)
-            assert "dial" not in stage.log
+            assert "dial" not in rig.log
         finally:
             await chat.destroy()
             await storage.aclose()
@@ -409,10 +409,10 @@ def test_a_storage_file_that_cannot_be_used_is_a_storage_error(
     run(scenario())
 
 
-def test_once_the_file_is_mended_the_same_session_boots(stage: Stage, tmp_path: Path) -> None:
+def test_once_the_file_is_mended_the_same_session_boots(rig: Rig, tmp_path: Path) -> None:
     async def scenario() -> None:
         storage = unusable(tmp_path, "another program's")
-        chat = SupportChat(**WIDGET, transport=stage.transport, storage=storage)
+        chat = SupportChat(**WIDGET, transport=rig.transport, storage=storage)
         with pytest.raises(StorageError):
             await chat.boot()
         (tmp_path / "notes.db").unlink()
@@ -430,19 +430,19 @@ OPAQUE = "a-token-that-is-nobodys-business"
 
 
 def everything_said(
-    stage: Stage, errors: list[BaseException], caplog: pytest.LogCaptureFixture, *shown: object
+    rig: Rig, errors: list[BaseException], caplog: pytest.LogCaptureFixture, *shown: object
 ) -> str:
     """All texts that somebody may read: errors and their causes, events, logs with their
     tracebacks, reprs.
     """
     texts = [repr(thing) for thing in shown]
-    for error in [*errors, *(event.error for event in stage.of(ErrorOccurred))]:
+    for error in [*errors, *(event.error for event in rig.of(ErrorOccurred))]:
         texts += [str(error), repr(error), str(error.__dict__)]
-    return "\n".join([*texts, *map(repr, stage.events), caplog.text, *map(repr, stage.complaints)])
+    return "\n".join([*texts, *map(repr, rig.events), caplog.text, *map(repr, rig.complaints)])
 
 
 def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     user = User("ann", email=TRAIT, name=TRAIT, traits={"role": TRAIT})
     errors: list[BaseException] = []
@@ -457,7 +457,7 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
     ]
 
     async def fetch() -> Any:
-        value = refused.pop(0) if refused else f"{OPAQUE}-{len(stage.log)}"
+        value = refused.pop(0) if refused else f"{OPAQUE}-{len(rig.log)}"
         if isinstance(value, Exception):
             raise value
         return value
@@ -469,23 +469,23 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
             errors.append(error)
 
     async def scenario() -> None:
-        chat = stage.chat(token_provider=fetch)
+        chat = rig.chat(token_provider=fetch)
         while refused:
             call = chat.boot(user=user)
             shown.append(call)
             await heard(call)
             shown.append(call)
         for operation in ("dial", "update", "send", "identify", "delete", "create", "revoke"):
-            stage.fail(operation, ValueError(TRAIT + OPAQUE))
+            rig.fail(operation, ValueError(TRAIT + OPAQUE))
         await heard(chat.boot(user=user, company={"id": "acme", "name": TRAIT}))
         await heard(chat.boot(user=user))
         chat.update(user={"email": TRAIT}, context={"page": TRAIT})
         chat.update(user={"id": "bob", "email": TRAIT})
         await heard(chat.send_message(TRAIT))
-        await stage.quiet()
-        stage.links[-1].push(TokenExpired())
-        await stage.quiet(10)
-        stage.links[-1].lose()
+        await rig.quiet()
+        rig.links[-1].push(TokenExpired())
+        await rig.quiet(10)
+        rig.links[-1].lose()
         chat.update(context={"page": TRAIT, "password": OPAQUE})
         shown.extend([chat, chat.identity])
         await heard(chat.shutdown())
@@ -493,7 +493,7 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
         await chat.boot()
         chat.identify(user=user)
         chat.update(user={"id": "ann", "name": TRAIT})
-        await stage.quiet()
+        await rig.quiet()
         for wrong in (
             {"traits": {"role": {TRAIT}}},
             {"name": [TRAIT]},
@@ -504,16 +504,16 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
                 with pytest.raises(InvalidInputError) as caught:
                     make(user={"id": "ann", **wrong})
                 errors.append(caught.value)
-        shown.extend([*stage.dials, *stage.identifies, chat])
-        await stage.collected()
+        shown.extend([*rig.dials, *rig.identifies, chat])
+        await rig.collected()
 
     with caplog.at_level(logging.DEBUG):
-        stage.run(scenario)
-    said = everything_said(stage, errors, caplog, *shown)
+        rig.run(scenario)
+    said = everything_said(rig, errors, caplog, *shown)
     assert len(errors) > 15
     assert "by boot.begin" in said, "the log was read"
     assert TRAIT not in said
     assert OPAQUE not in said
-    for visitor in {credentials.visitor for credentials in stage.dials}:
+    for visitor in {credentials.visitor for credentials in rig.dials}:
         assert visitor not in said
     assert "x" * 300 not in said

@@ -31,7 +31,7 @@ from support_chat import (
 )
 
 if TYPE_CHECKING:
-    from tests.session.conftest import Stage
+    from tests.session.conftest import Rig
 
 ANN = {"id": "ann"}
 
@@ -39,39 +39,39 @@ ANN = {"id": "ann"}
 # --- made at once, awaited or not -----------------------------------------------------------------
 
 
-def test_boot_shutdown_boot_without_awaiting_ends_live_with_one_link(stage: Stage) -> None:
+def test_boot_shutdown_boot_without_awaiting_ends_live_with_one_link(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         chat.boot()
         chat.shutdown()
         chat.boot()
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.ANONYMOUS)
-        assert (len(stage.open_links), stage.most_open, stage.log.count("dial")) == (1, 1, 1)
-        assert len(stage.of(Ready)) == 1
+        assert (len(rig.open_links), rig.most_open, rig.log.count("dial")) == (1, 1, 1)
+        assert len(rig.of(Ready)) == 1
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_the_last_call_wins_however_often_they_alternate(stage: Stage) -> None:
+def test_the_last_call_wins_however_often_they_alternate(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
         for _ in range(5):
             chat.shutdown()
-            chat.boot(user=ANN, token_provider=stage.tokens("ann"))
+            chat.boot(user=ANN, token_provider=rig.tokens("ann"))
             chat.shutdown(clear_storage=True)
             chat.boot()
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.ANONYMOUS)
-        assert (len(stage.open_links), stage.most_open) == (1, 1)
+        assert (len(rig.open_links), rig.most_open) == (1, 1)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_call_can_be_awaited_twice_and_by_two(stage: Stage) -> None:
+def test_a_call_can_be_awaited_twice_and_by_two(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         call = chat.boot()
 
         async def waiter() -> object:
@@ -84,10 +84,10 @@ def test_a_call_can_be_awaited_twice_and_by_two(stage: Stage) -> None:
             with pytest.raises(IdentityConflictError):
                 await refused
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_call_is_a_coroutine_for_everything_that_takes_one(stage: Stage) -> None:
+def test_a_call_is_a_coroutine_for_everything_that_takes_one(rig: Rig) -> None:
     async def by_create_task(call: Call[Any]) -> Any:
         return await asyncio.create_task(call)
 
@@ -121,7 +121,7 @@ def test_a_call_is_a_coroutine_for_everything_that_takes_one(stage: Stage) -> No
             by_create_task, by_task_group, by_gather, by_ensure_future,
             by_wait_for, by_shield, by_timeout, by_wait,
         ):  # fmt: skip
-            chat = stage.chat()
+            chat = rig.chat()
             call = chat.boot()
             assert isinstance(call, Coroutine)
             assert asyncio.iscoroutine(call)
@@ -130,110 +130,110 @@ def test_a_call_is_a_coroutine_for_everything_that_takes_one(stage: Stage) -> No
             with pytest.raises((IdentityConflictError, ExceptionGroup)):
                 await means(refused)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_the_same_call_can_be_awaited_by_any_means_again(stage: Stage) -> None:
+def test_the_same_call_can_be_awaited_by_any_means_again(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        stage.hold("revoke")
+        rig.hold("revoke")
         call = chat.shutdown()
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(call, 0.5)
         tasks = [asyncio.create_task(call), asyncio.create_task(call)]
-        await stage.quiet(0.5)
-        stage.release()
+        await rig.quiet(0.5)
+        rig.release()
         assert await asyncio.gather(*tasks) == [None, None]
         await asyncio.create_task(call)
         await asyncio.wait_for(call, 0.5)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_gui_slot_can_call_without_awaiting(stage: Stage) -> None:
+def test_a_gui_slot_can_call_without_awaiting(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         loop = asyncio.get_running_loop()
         loop.call_soon(chat.boot)
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.ANONYMOUS)
         loop.call_later(1, chat.shutdown)
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.SHUTDOWN)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 def test_a_failed_call_that_nobody_awaits_is_reported_and_logged(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.fail("get", StorageError("broken"))
-        stage.fail("create", StorageError("broken"))
+        chat = rig.chat()
+        rig.fail("get", StorageError("broken"))
+        rig.fail("create", StorageError("broken"))
         chat.boot()
-        await stage.collected()
-        assert [type(event.error) for event in stage.of(ErrorOccurred)] == [StorageError]
+        await rig.collected()
+        assert [type(event.error) for event in rig.of(ErrorOccurred)] == [StorageError]
 
     with caplog.at_level(logging.WARNING, "support_chat"):
-        stage.run(scenario)
+        rig.run(scenario)
     assert [record.name for record in caplog.records] == ["support_chat"]
 
 
 def test_a_refused_call_that_nobody_awaits_is_reported_and_logged(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         chat.identify(user=ANN)
-        await stage.collected()
-        assert [type(event.error) for event in stage.of(ErrorOccurred)] == [NotBootedError]
+        await rig.collected()
+        assert [type(event.error) for event in rig.of(ErrorOccurred)] == [NotBootedError]
         assert chat.is_in(Phase.NOT_INITIALIZED)
 
     with caplog.at_level(logging.WARNING, "support_chat"):
-        stage.run(scenario)
+        rig.run(scenario)
     assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("name", ["identify", "update", "send_message"])
 def test_the_log_line_names_the_call_as_its_caller_knows_it(
-    stage: Stage, name: str, caplog: pytest.LogCaptureFixture
+    rig: Rig, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        EVERY_CALL[name](stage.chat())
+        EVERY_CALL[name](rig.chat())
 
     with caplog.at_level(logging.WARNING, "support_chat"):
-        stage.run(scenario)
+        rig.run(scenario)
     assert f"{name}() failed" in caplog.text
     assert f"{name}() needs a booted session" in caplog.text
 
 
 def test_a_failed_call_that_somebody_awaits_is_nobody_elses_business(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         with pytest.raises(NotBootedError):
             await chat.identify(user=ANN)
         kept = chat.identify(user=ANN)
-        await stage.collected()
-        assert stage.of(ErrorOccurred) == []  # it is still there to be awaited
+        await rig.collected()
+        assert rig.of(ErrorOccurred) == []  # it is still there to be awaited
         with pytest.raises(NotBootedError):
             await kept
-        await stage.collected()
-        assert stage.of(ErrorOccurred) == []
+        await rig.collected()
+        assert rig.of(ErrorOccurred) == []
 
     with caplog.at_level(logging.WARNING, "support_chat"):
-        stage.run(scenario)
+        rig.run(scenario)
     assert caplog.records == []
 
 
-def test_each_of_several_failed_calls_is_reported_once(stage: Stage) -> None:
+def test_each_of_several_failed_calls_is_reported_once(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.hold("dial")
+        chat = rig.chat()
+        rig.hold("dial")
         chat.boot()
         chat.boot()
         chat.identify(user=ANN)
@@ -241,60 +241,60 @@ def test_each_of_several_failed_calls_is_reported_once(stage: Stage) -> None:
         chat.shutdown()
         with pytest.raises(SessionEndedError):
             await awaited
-        await stage.collected()
-        assert [type(event.error) for event in stage.of(ErrorOccurred)] == [SessionEndedError] * 3
+        await rig.collected()
+        assert [type(event.error) for event in rig.of(ErrorOccurred)] == [SessionEndedError] * 3
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 def test_a_failed_call_that_another_thread_drops_is_reported_on_the_sessions_own(
-    stage: Stage,
+    rig: Rig,
 ) -> None:
     async def scenario() -> None:
         asyncio.get_running_loop().set_debug(True)  # then it objects to calls from other threads
-        chat = stage.chat()
+        chat = rig.chat()
         kept = [chat.identify(user=ANN)]
         assert raised_on_a_thread(kept.clear) is None
-        await stage.quiet(1)
-        assert [type(event.error) for event in stage.of(ErrorOccurred)] == [NotBootedError]
+        await rig.quiet(1)
+        assert [type(event.error) for event in rig.of(ErrorOccurred)] == [NotBootedError]
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_who_waits_together_gets_errors_of_their_own(stage: Stage) -> None:
+def test_who_waits_together_gets_errors_of_their_own(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         calls = [chat.boot(), chat.boot()]
         chat.shutdown()
         first, second = await asyncio.gather(*calls, return_exceptions=True)
         assert type(first) is type(second) is SessionEndedError
         assert first is not second
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_call_works_while_events_are_told(stage: Stage) -> None:
+def test_a_call_works_while_events_are_told(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        chat.on(Ready, lambda event: chat.identify(user=ANN, token_provider=stage.tokens("ann")))
+        chat = rig.chat()
+        chat.on(Ready, lambda event: chat.identify(user=ANN, token_provider=rig.tokens("ann")))
         await chat.boot()
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.AUTHENTICATED)
-        assert [event.identity for event in stage.of(AuthChanged)][-1] == chat.identity
+        assert [event.identity for event in rig.of(AuthChanged)][-1] == chat.identity
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
     ("call", "option"),
     [("boot", ANN), ("identify", ANN), ("update", ANN), ("shutdown", True), ("destroy", True)],
 )
-def test_options_are_keyword_only(stage: Stage, call: str, option: object) -> None:
+def test_options_are_keyword_only(rig: Rig, call: str, option: object) -> None:
     async def scenario() -> None:
         with pytest.raises(TypeError):
-            getattr(stage.chat(), call)(option)
+            getattr(rig.chat(), call)(option)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 # --- on its own loop only -------------------------------------------------------------------------
@@ -333,9 +333,9 @@ def names_the_fix(error: BaseException | None) -> bool:
 
 
 @pytest.mark.parametrize("name", EVERY_CALL)
-def test_without_a_loop_every_call_raises_and_names_the_fix(stage: Stage, name: str) -> None:
+def test_without_a_loop_every_call_raises_and_names_the_fix(rig: Rig, name: str) -> None:
     chat = SupportChat(
-        workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage
+        workspace_id="acme", widget_id="help", transport=rig.transport, storage=rig.storage
     )
     with pytest.raises(WrongThreadError) as caught:
         EVERY_CALL[name](chat)
@@ -344,13 +344,11 @@ def test_without_a_loop_every_call_raises_and_names_the_fix(stage: Stage, name: 
 
 
 @pytest.mark.parametrize("name", EVERY_CALL)
-def test_from_another_thread_or_loop_every_call_raises_before_any_step(
-    stage: Stage, name: str
-) -> None:
+def test_from_another_thread_or_loop_every_call_raises_before_any_step(rig: Rig, name: str) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        before = (chat.state, chat.identity, list(stage.log))
+        before = (chat.state, chat.identity, list(rig.log))
         call = EVERY_CALL[name]
 
         async def on_another_loop() -> None:
@@ -358,63 +356,63 @@ def test_from_another_thread_or_loop_every_call_raises_before_any_step(
 
         assert names_the_fix(raised_on_a_thread(lambda: call(chat)))
         assert names_the_fix(raised_on_a_thread(lambda: asyncio.run(on_another_loop())))
-        await stage.quiet()
-        assert (chat.state, chat.identity, stage.log) == before
+        await rig.quiet()
+        assert (chat.state, chat.identity, rig.log) == before
         await chat.shutdown()  # and it goes on working where it belongs
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_the_loop_that_comes_after_the_first_is_another_loop(stage: Stage) -> None:
+def test_the_loop_that_comes_after_the_first_is_another_loop(rig: Rig) -> None:
     chats: list[SupportChat] = []
 
     async def first() -> None:
-        chats.append(stage.chat())
+        chats.append(rig.chat())
         await chats[0].boot()
 
     async def second() -> None:
         with pytest.raises(WrongThreadError):
             chats[0].boot()
 
-    stage.run(first)
+    rig.run(first)
     asyncio.run(second())
 
 
-def test_another_thread_can_use_the_bridge_that_the_error_names(stage: Stage) -> None:
+def test_another_thread_can_use_the_bridge_that_the_error_names(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         loop = asyncio.get_running_loop()
         assert raised_on_a_thread(lambda: loop.call_soon_threadsafe(chat.boot)) is None
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.ANONYMOUS)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 # --- from the first call to destroy() -------------------------------------------------------------
 
 
-def test_a_session_that_was_never_destroyed_warns(stage: Stage) -> None:
+def test_a_session_that_was_never_destroyed_warns(rig: Rig) -> None:
     async def scenario() -> None:
         chats = [
             SupportChat(
                 workspace_id="acme",
                 widget_id="help",
-                transport=stage.transport,
-                storage=stage.storage,
+                transport=rig.transport,
+                storage=rig.storage,
             )
         ]
         await chats[0].load()
         with pytest.warns(ResourceWarning, match="destroy"):
             chats.clear()
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_session_that_was_destroyed_or_never_used_does_not_warn(stage: Stage) -> None:
+def test_a_session_that_was_destroyed_or_never_used_does_not_warn(rig: Rig) -> None:
     def made() -> SupportChat:
         return SupportChat(
-            workspace_id="acme", widget_id="help", transport=stage.transport, storage=stage.storage
+            workspace_id="acme", widget_id="help", transport=rig.transport, storage=rig.storage
         )
 
     async def scenario() -> None:
@@ -430,25 +428,25 @@ def test_a_session_that_was_destroyed_or_never_used_does_not_warn(stage: Stage) 
             del chat
             gc.collect()
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_async_with_loads_on_entry_and_destroys_on_exit(stage: Stage) -> None:
+def test_async_with_loads_on_entry_and_destroys_on_exit(rig: Rig) -> None:
     async def scenario() -> None:
-        async with stage.chat() as chat:
+        async with rig.chat() as chat:
             assert chat.is_in(Phase.READY)
             await chat.boot()
         assert chat.is_in(Phase.DESTROYED)
         assert chat.destroy().done
-        assert stage.open_links == []
-        assert stage.closed_adapters == [], "whoever made an adapter closes it"
+        assert rig.open_links == []
+        assert rig.closed_adapters == [], "whoever made an adapter closes it"
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_async_with_destroys_and_lets_the_error_of_its_body_pass(stage: Stage) -> None:
+def test_async_with_destroys_and_lets_the_error_of_its_body_pass(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
 
         async def use() -> None:
             async with chat:
@@ -459,24 +457,24 @@ def test_async_with_destroys_and_lets_the_error_of_its_body_pass(stage: Stage) -
             await use()
         assert chat.is_in(Phase.DESTROYED)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_block_may_destroy_its_session_and_none_is_entered_twice(stage: Stage) -> None:
+def test_a_block_may_destroy_its_session_and_none_is_entered_twice(rig: Rig) -> None:
     async def scenario() -> None:
-        async with stage.chat() as chat:
+        async with rig.chat() as chat:
             await chat.destroy()
         with pytest.raises(SessionDestroyedError):
             await chat.__aenter__()
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_failed_entry_releases_what_it_opened(stage: Stage) -> None:
+def test_a_failed_entry_releases_what_it_opened(rig: Rig) -> None:
     async def scenario() -> None:
         for operation in ("get", "create", "keys"):
-            stage.fail(operation, StorageError("broken"))
-        chat = stage.chat()
+            rig.fail(operation, StorageError("broken"))
+        chat = rig.chat()
         with pytest.raises(StorageError):
             async with chat:
                 pytest.fail("the block is not entered")
@@ -484,52 +482,52 @@ def test_a_failed_entry_releases_what_it_opened(stage: Stage) -> None:
         assert chat.destroy().done
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_cancelled_entry_releases_what_it_opened(stage: Stage) -> None:
+def test_a_cancelled_entry_releases_what_it_opened(rig: Rig) -> None:
     async def scenario() -> None:
-        stage.hold("get", "create", "keys")
-        chat = stage.chat()
+        rig.hold("get", "create", "keys")
+        chat = rig.chat()
 
         async def enter() -> None:
             async with chat:
                 pytest.fail("the block is not entered")
 
         task = asyncio.create_task(enter())
-        await stage.quiet(1)
+        await rig.quiet(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert chat.is_in(Phase.DESTROYED)
         assert chat.destroy().done
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize("cancellations", [1, 2])
-def test_a_cancelled_exit_still_finishes_destroying(stage: Stage, cancellations: int) -> None:
+def test_a_cancelled_exit_still_finishes_destroying(rig: Rig, cancellations: int) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.leave_something()
+        chat = rig.chat()
+        rig.leave_something()
 
         async def use() -> None:
             async with chat:
                 await chat.boot()
-                stage.hold("delete")
+                rig.hold("delete")
                 chat.shutdown()
 
         task = asyncio.create_task(use())
-        await stage.quiet(1)
+        await rig.quiet(1)
         assert chat.is_in(Phase.DESTROYED)
         for _ in range(cancellations):
             task.cancel()
-            await stage.quiet(0.5)
+            await rig.quiet(0.5)
             assert not task.done(), "the clear under way may take its time"
-        stage.release()
+        rig.release()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert chat.destroy().done
-        assert stage.kept() == {"visitor"}
+        assert rig.kept() == {"visitor"}
 
-    stage.run(scenario)
+    rig.run(scenario)

@@ -16,31 +16,27 @@ import support_chat
 from support_chat import Call, NetworkError, Phase, PhaseChanged, SignedIn, SupportChat, Visitor
 
 if TYPE_CHECKING:
-    from tests.session.conftest import Stage
+    from tests.session.conftest import Rig
 
 Calls: TypeAlias = list[Call[Any]]
 
-CALLS: dict[str, Callable[[Stage, SupportChat], Call[Any]]] = {
-    "boot()": lambda stage, chat: chat.boot(),
-    "boot(ann)": lambda stage, chat: chat.boot(
-        user={"id": "ann"}, token_provider=stage.tokens("ann")
+CALLS: dict[str, Callable[[Rig, SupportChat], Call[Any]]] = {
+    "boot()": lambda rig, chat: chat.boot(),
+    "boot(ann)": lambda rig, chat: chat.boot(user={"id": "ann"}, token_provider=rig.tokens("ann")),
+    "boot(bob)": lambda rig, chat: chat.boot(user={"id": "bob"}, token_provider=rig.tokens("bob")),
+    "identify(ann)": lambda rig, chat: chat.identify(
+        user={"id": "ann"}, token_provider=rig.tokens("ann")
     ),
-    "boot(bob)": lambda stage, chat: chat.boot(
-        user={"id": "bob"}, token_provider=stage.tokens("bob")
+    "identify(bob)": lambda rig, chat: chat.identify(
+        user={"id": "bob"}, token_provider=rig.tokens("bob")
     ),
-    "identify(ann)": lambda stage, chat: chat.identify(
-        user={"id": "ann"}, token_provider=stage.tokens("ann")
-    ),
-    "identify(bob)": lambda stage, chat: chat.identify(
-        user={"id": "bob"}, token_provider=stage.tokens("bob")
-    ),
-    "update()": lambda stage, chat: chat.update(context={"page": "billing"}),
-    "update(ann)": lambda stage, chat: chat.update(user={"id": "ann", "name": "Ann"}),
-    "update(bob)": lambda stage, chat: chat.update(user={"id": "bob", "name": "Bob"}),
-    "send": lambda stage, chat: chat.send_message("hello"),
-    "shutdown()": lambda stage, chat: chat.shutdown(),
-    "shutdown(clear)": lambda stage, chat: chat.shutdown(clear_storage=True),
-    "destroy()": lambda stage, chat: chat.destroy(),
+    "update()": lambda rig, chat: chat.update(context={"page": "billing"}),
+    "update(ann)": lambda rig, chat: chat.update(user={"id": "ann", "name": "Ann"}),
+    "update(bob)": lambda rig, chat: chat.update(user={"id": "bob", "name": "Bob"}),
+    "send": lambda rig, chat: chat.send_message("hello"),
+    "shutdown()": lambda rig, chat: chat.shutdown(),
+    "shutdown(clear)": lambda rig, chat: chat.shutdown(clear_storage=True),
+    "destroy()": lambda rig, chat: chat.destroy(),
 }
 
 TABLE = (
@@ -54,138 +50,138 @@ TABLE = (
 # --- how to get into each situation ---------------------------------------------------------------
 
 
-async def not_initialized(stage: Stage, chat: SupportChat) -> Calls:
+async def not_initialized(rig: Rig, chat: SupportChat) -> Calls:
     return []
 
 
-async def loading(stage: Stage, chat: SupportChat) -> Calls:
-    stage.hold("get", "create", "replace", "delete", "keys")
+async def loading(rig: Rig, chat: SupportChat) -> Calls:
+    rig.hold("get", "create", "replace", "delete", "keys")
     load = chat.load()
-    await stage.quiet(1)
+    await rig.quiet(1)
     return [load]
 
 
-async def ready(stage: Stage, chat: SupportChat) -> Calls:
+async def ready(rig: Rig, chat: SupportChat) -> Calls:
     await chat.load()
     return []
 
 
-async def shutdown(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
+async def shutdown(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
     await chat.shutdown()
     return []
 
 
-async def clearing(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
-    stage.hold("get", "create", "replace", "delete", "keys")
+async def clearing(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
+    rig.hold("get", "create", "replace", "delete", "keys")
     ended = chat.shutdown()
-    await stage.quiet(1)
+    await rig.quiet(1)
     return [ended]
 
 
-async def clearing_everything(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
-    stage.hold("get", "create", "replace", "delete", "keys")
+async def clearing_everything(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
+    rig.hold("get", "create", "replace", "delete", "keys")
     ended = chat.shutdown(clear_storage=True)
-    await stage.quiet(1)
+    await rig.quiet(1)
     return [ended]
 
 
-async def revoking(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
-    stage.hold("revoke")
+async def revoking(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
+    rig.hold("revoke")
     ended = chat.shutdown()
-    await stage.quiet(1)
+    await rig.quiet(1)
     return [ended]
 
 
-async def dirty(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
-    stage.fail("delete", OSError("disk"))
+async def dirty(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
+    rig.fail("delete", OSError("disk"))
     ended = chat.shutdown()
     with pytest.raises(support_chat.StorageError):
         await ended
     return [ended]
 
 
-async def destroying(stage: Stage, chat: SupportChat) -> Calls:
-    return [*await clearing(stage, chat), chat.destroy()]
+async def destroying(rig: Rig, chat: SupportChat) -> Calls:
+    return [*await clearing(rig, chat), chat.destroy()]
 
 
-async def destroyed(stage: Stage, chat: SupportChat) -> Calls:
-    await authenticated(stage, chat)
+async def destroyed(rig: Rig, chat: SupportChat) -> Calls:
+    await authenticated(rig, chat)
     await chat.destroy()
     return []
 
 
-async def anonymous(stage: Stage, chat: SupportChat) -> Calls:
+async def anonymous(rig: Rig, chat: SupportChat) -> Calls:
     await chat.boot()
     return []
 
 
-async def authenticated(stage: Stage, chat: SupportChat) -> Calls:
-    await CALLS["boot(ann)"](stage, chat)
+async def authenticated(rig: Rig, chat: SupportChat) -> Calls:
+    await CALLS["boot(ann)"](rig, chat)
     return []
 
 
-async def identified(stage: Stage, chat: SupportChat) -> Calls:
+async def identified(rig: Rig, chat: SupportChat) -> Calls:
     await chat.boot()
-    await CALLS["identify(ann)"](stage, chat)
-    await stage.quiet()
+    await CALLS["identify(ann)"](rig, chat)
+    await rig.quiet()
     return []
 
 
 def booting(boot: str) -> Situation:
-    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
-        stage.hold("dial")
-        call = CALLS[boot](stage, chat)
-        await stage.quiet(1)
+    async def arrange(rig: Rig, chat: SupportChat) -> Calls:
+        rig.hold("dial")
+        call = CALLS[boot](rig, chat)
+        await rig.quiet(1)
         return [call]
 
     return arrange
 
 
 def asking(held: str) -> Situation:
-    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
+    async def arrange(rig: Rig, chat: SupportChat) -> Calls:
         await chat.boot()
-        stage.hold(held)
-        call = CALLS["identify(ann)"](stage, chat)
-        await stage.quiet(1)
+        rig.hold(held)
+        call = CALLS["identify(ann)"](rig, chat)
+        await rig.quiet(1)
         return [call]
 
     return arrange
 
 
 def reconnecting(live: Situation) -> Situation:
-    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
-        await live(stage, chat)
-        stage.hold("dial")
-        stage.links[-1].lose()
-        await stage.quiet(1)
+    async def arrange(rig: Rig, chat: SupportChat) -> Calls:
+        await live(rig, chat)
+        rig.hold("dial")
+        rig.links[-1].lose()
+        await rig.quiet(1)
         return []
 
     return arrange
 
 
 def disconnected(live: Situation) -> Situation:
-    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
-        await live(stage, chat)
+    async def arrange(rig: Rig, chat: SupportChat) -> Calls:
+        await live(rig, chat)
         chat.set_online(False)
-        await stage.quiet(1)
+        await rig.quiet(1)
         return []
 
     return arrange
 
 
 def then(situation: Situation, call: str) -> Situation:
-    async def arrange(stage: Stage, chat: SupportChat) -> Calls:
-        return [*await situation(stage, chat), CALLS[call](stage, chat)]
+    async def arrange(rig: Rig, chat: SupportChat) -> Calls:
+        return [*await situation(rig, chat), CALLS[call](rig, chat)]
 
     return arrange
 
 
-Situation: TypeAlias = "Callable[[Stage, SupportChat], Awaitable[Calls]]"
+Situation: TypeAlias = "Callable[[Rig, SupportChat], Awaitable[Calls]]"
 
 SITUATIONS: dict[str, Situation] = {
     "not_initialized": not_initialized,
@@ -261,12 +257,12 @@ def error_of(name: str) -> type[Exception]:
     return kind
 
 
-async def let_through(stage: Stage, chat: SupportChat, under_way: Calls) -> str:
+async def let_through(rig: Rig, chat: SupportChat, under_way: Calls) -> str:
     """Lets everything happen that was held, and returns how the calls under way ended."""
-    stage.release()
+    rig.release()
     if chat.is_in(Phase.DISCONNECTED):
         chat.set_online(True)
-    await stage.quiet()
+    await rig.quiet()
     assert all(call.done for call in under_way)
     ended = await asyncio.gather(*under_way, return_exceptions=True)
     words = [
@@ -276,14 +272,14 @@ async def let_through(stage: Stage, chat: SupportChat, under_way: Calls) -> str:
     return ", ".join(f"{call.trigger} {word}" for call, word in zip(under_way, words, strict=True))
 
 
-async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
+async def arranged(rig: Rig, row: Row) -> tuple[SupportChat, Calls]:
     """A session in the situation of the row, on a storage that an earlier session has used."""
-    earlier = stage.chat()
+    earlier = rig.chat()
     await earlier.boot()
     await earlier.destroy()
-    stage.leave_something()
-    chat = stage.chat()
-    under_way = await SITUATIONS[row.situation](stage, chat)
+    rig.leave_something()
+    chat = rig.chat()
+    under_way = await SITUATIONS[row.situation](rig, chat)
     phase = row.situation.split(",")[0].split(" ")[0]
     assert chat.state == phase
     if phase in ("anonymous", "authenticated", "reconnecting", "disconnected"):
@@ -294,7 +290,7 @@ async def arranged(stage: Stage, row: Row) -> tuple[SupportChat, Calls]:
         )
     else:
         assert chat.identity is None
-    stage.log.clear()
+    rig.log.clear()
     return chat, under_way
 
 
@@ -308,11 +304,11 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=str)
-def test_a_refused_call_raises_and_changes_nothing(stage: Stage, row: Row) -> None:
+def test_a_refused_call_raises_and_changes_nothing(rig: Rig, row: Row) -> None:
     async def scenario() -> None:
-        chat, _ = await arranged(stage, row)
-        before = (chat.state, chat.identity, len(stage.storage_log), len(stage.dials), stage.kept())
-        call = CALLS[row.call](stage, chat)
+        chat, _ = await arranged(rig, row)
+        before = (chat.state, chat.identity, len(rig.storage_log), len(rig.dials), rig.kept())
+        call = CALLS[row.call](rig, chat)
         assert call.done
         with pytest.raises(error_of(row.settles)) as caught:
             await call
@@ -321,47 +317,47 @@ def test_a_refused_call_raises_and_changes_nothing(stage: Stage, row: Row) -> No
         assert (
             chat.state,
             chat.identity,
-            len(stage.storage_log),
-            len(stage.dials),
-            stage.kept(),
+            len(rig.storage_log),
+            len(rig.dials),
+            rig.kept(),
         ) == before
-        assert stage.log == []
+        assert rig.log == []
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=str)
 def test_what_is_under_way_ends_as_if_the_refused_call_had_not_been_made(
-    stage: Stage, row: Row
+    rig: Rig, row: Row
 ) -> None:
     async def ending(*, refused: bool) -> tuple[object, ...]:
-        stage.forget()
-        chat, under_way = await arranged(stage, row)
+        rig.forget()
+        chat, under_way = await arranged(rig, row)
         if refused:
             with pytest.raises(error_of(row.settles)):
-                await CALLS[row.call](stage, chat)
-        ended = await let_through(stage, chat, under_way)
-        seen = sorted(stage.log)
+                await CALLS[row.call](rig, chat)
+        ended = await let_through(rig, chat, under_way)
+        seen = sorted(rig.log)
         await chat.destroy()
-        return seen, ended, [event.current for event in stage.of(PhaseChanged)], stage.kept()
+        return seen, ended, [event.current for event in rig.of(PhaseChanged)], rig.kept()
 
     async def scenario() -> None:
         assert await ending(refused=True) == await ending(refused=False)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize("row", TAKEN, ids=str)
-def test_an_accepted_call_does_what_the_table_says(stage: Stage, row: Row) -> None:
+def test_an_accepted_call_does_what_the_table_says(rig: Rig, row: Row) -> None:
     async def scenario() -> None:
-        chat, under_way = await arranged(stage, row)
-        call = CALLS[row.call](stage, chat)
+        chat, under_way = await arranged(rig, row)
+        call = CALLS[row.call](rig, chat)
         assert chat.state == row.at_once
         assert call.done == (row.settles == "now"), (
             "settles in the same step if, and only if, the table says `now`"
         )
-        assert await let_through(stage, chat, under_way) == row.under_way
-        assert sorted(stage.log) == sorted(row.seen.removeprefix("-").split())
+        assert await let_through(rig, chat, under_way) == row.under_way
+        assert sorted(rig.log) == sorted(row.seen.removeprefix("-").split())
         result = await call
         phase, _, user = row.in_the_end.partition("(")
         assert chat.state == phase
@@ -371,19 +367,19 @@ def test_an_accepted_call_does_what_the_table_says(stage: Stage, row: Row) -> No
             assert isinstance(chat.identity, Visitor) == (phase == "anonymous")
         if row.settles == "joins" and len({c.trigger for c in (call, *under_way)}) == 1:
             assert result == await under_way[-1]
-        assert stage.most_open == 1
+        assert rig.most_open == 1
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_message_that_cannot_leave_is_not_kept(stage: Stage) -> None:
+def test_a_message_that_cannot_leave_is_not_kept(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         boot = chat.boot()
         with pytest.raises(NetworkError):
             await chat.send_message("hello")
         await boot
-        await stage.quiet()
-        assert "send" not in stage.log
+        await rig.quiet()
+        assert "send" not in rig.log
 
-    stage.run(scenario)
+    rig.run(scenario)

@@ -29,18 +29,18 @@ from support_chat import (
 from support_chat.ports import TokenExpired
 
 if TYPE_CHECKING:
-    from tests.session.conftest import Stage
+    from tests.session.conftest import Rig
 
 
-def boot(stage: Stage, chat: SupportChat, **options: Any) -> Call[Any]:
+def boot(rig: Rig, chat: SupportChat, **options: Any) -> Call[Any]:
     return chat.boot(
-        user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options
+        user={"id": "ann", **options.pop("user", {})}, token_provider=rig.tokens("ann"), **options
     )
 
 
-def identify(stage: Stage, chat: SupportChat, **options: Any) -> Call[Any]:
+def identify(rig: Rig, chat: SupportChat, **options: Any) -> Call[Any]:
     return chat.identify(
-        user={"id": "ann", **options.pop("user", {})}, token_provider=stage.tokens("ann"), **options
+        user={"id": "ann", **options.pop("user", {})}, token_provider=rig.tokens("ann"), **options
     )
 
 
@@ -54,109 +54,109 @@ def now() -> float:
 @pytest.mark.parametrize("joining", [boot, identify], ids=["boot", "identify"])
 @pytest.mark.parametrize("held", ["get", "create", "token", "dial", "nothing: it is live already"])
 def test_the_traits_of_whoever_joins_go_out_as_an_update(
-    stage: Stage, joining: Callable[..., Call[Any]], held: str
+    rig: Rig, joining: Callable[..., Call[Any]], held: str
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.hold(held)
-        first = boot(stage, chat, user={"name": "A", "traits": {"role": "admin"}})
+        chat = rig.chat()
+        rig.hold(held)
+        first = boot(rig, chat, user={"name": "A", "traits": {"role": "admin"}})
         if held.startswith("nothing"):
             await first
-        await stage.quiet()
-        second = joining(stage, chat, user={"name": "Ann"})
-        stage.release()
+        await rig.quiet()
+        second = joining(rig, chat, user={"name": "Ann"})
+        rig.release()
         await asyncio.gather(first, second)
-        await stage.quiet()
+        await rig.quiet()
         last: dict[str, Any] = {}
-        for user, changes in stage.updates:
+        for user, changes in rig.updates:
             assert user == "ann"
             last |= changes
         assert last == {"user.name": "Ann", "user.traits.role": "admin"}
-        assert stage.log.count("dial") == stage.log.count("token") == 1
+        assert rig.log.count("dial") == rig.log.count("token") == 1
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_the_traits_of_a_joined_identify_reach_the_backend_as_the_users(stage: Stage) -> None:
+def test_the_traits_of_a_joined_identify_reach_the_backend_as_the_users(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        stage.hold("identify")
-        first = identify(stage, chat, user={"email": "a@example.com"})
-        await stage.quiet(1)
-        second = identify(stage, chat, user={"name": "Ann"})
-        stage.release()
+        rig.hold("identify")
+        first = identify(rig, chat, user={"email": "a@example.com"})
+        await rig.quiet(1)
+        second = identify(rig, chat, user={"name": "Ann"})
+        rig.release()
         assert await first == await second
-        await stage.quiet()
-        assert stage.updates == [
+        await rig.quiet()
+        assert rig.updates == [
             ("ann", {"user.email": "a@example.com"}),
             ("ann", {"user.name": "Ann"}),
         ]
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 def test_an_update_before_identify_is_the_visitors_and_one_after_is_held_for_the_user(
-    stage: Stage,
+    rig: Rig,
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.hold("dial")
+        chat = rig.chat()
+        rig.hold("dial")
         chat.boot()
         before = chat.update(context={"page": "home"})
-        call = identify(stage, chat)
+        call = identify(rig, chat)
         after = chat.update(user={"id": "ann", "name": "Ann"})
-        stage.release()
+        rig.release()
         await call
         await asyncio.gather(before, after)
-        await stage.quiet()
-        (request,) = stage.identifies
+        await rig.quiet()
+        (request,) = rig.identifies
         assert request.visitor_changes == {"context.page": "home"}
-        assert [(user, changes) for user, changes in stage.updates if "user.name" in changes] == [
+        assert [(user, changes) for user, changes in rig.updates if "user.name" in changes] == [
             ("ann", {"user.name": "Ann"})
         ]
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_an_identify_that_joins_a_boot_is_not_a_merge(stage: Stage) -> None:
+def test_an_identify_that_joins_a_boot_is_not_a_merge(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        first = boot(stage, chat)
-        assert not (await identify(stage, chat)).merged
-        assert not (await identify(stage, chat)).merged
+        chat = rig.chat()
+        first = boot(rig, chat)
+        assert not (await identify(rig, chat)).merged
+        assert not (await identify(rig, chat)).merged
         assert await first == SignedIn("ann")
-        assert stage.identifies == []
+        assert rig.identifies == []
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(("mine", "joined"), [(20.0, 1.0), (2.0, 25.0)])
 def test_the_timeout_of_whoever_joins_is_the_operations(
-    stage: Stage, mine: float, joined: float
+    rig: Rig, mine: float, joined: float
 ) -> None:
     async def scenario() -> None:
-        stage.hold("dial", "identify")
-        chat = stage.chat()
+        rig.hold("dial", "identify")
+        chat = rig.chat()
         calls = [chat.boot(timeout=mine), chat.boot(timeout=joined)]
         for error in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(error, CallTimeoutError)
         assert round(now(), 3) == mine
 
-        stage.release("dial")
+        rig.release("dial")
         await chat.boot()
         began = now()
-        calls = [identify(stage, chat, timeout=mine), identify(stage, chat, timeout=joined)]
+        calls = [identify(rig, chat, timeout=mine), identify(rig, chat, timeout=joined)]
         for error in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(error, CallTimeoutError)
         assert round(now() - began, 3) == mine
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize("later", ["boot while booting", "boot", "identify"])
 def test_a_later_token_provider_for_the_same_user_replaces_the_earlier(
-    stage: Stage, later: str
+    rig: Rig, later: str
 ) -> None:
     async def fetch() -> str:
         asked.append("second")
@@ -165,34 +165,34 @@ def test_a_later_token_provider_for_the_same_user_replaces_the_earlier(
     asked: list[str] = []
 
     async def scenario() -> None:
-        chat = stage.chat()
-        first = boot(stage, chat)
+        chat = rig.chat()
+        first = boot(rig, chat)
         if later != "boot while booting":
             await first
         call = chat.identify if later == "identify" else chat.boot
         await call(user={"id": "ann"}, token_provider=fetch)
         before = len(asked)
-        stage.log.clear()
-        stage.links[-1].push(TokenExpired())
-        await stage.quiet(10)
+        rig.log.clear()
+        rig.links[-1].push(TokenExpired())
+        await rig.quiet(10)
         assert len(asked) == before + 1
-        assert stage.log == ["renew"]
+        assert rig.log == ["renew"]
         assert chat.is_in(Phase.AUTHENTICATED)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_joiner_without_a_token_provider_leaves_the_earlier_in_place(stage: Stage) -> None:
+def test_a_joiner_without_a_token_provider_leaves_the_earlier_in_place(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        await boot(stage, chat)
+        chat = rig.chat()
+        await boot(rig, chat)
         await chat.boot(user={"id": "ann"})
-        stage.log.remove("write")
-        stage.links[-1].push(TokenExpired())
-        await stage.quiet(10)
-        assert stage.log == ["token", "dial", "token", "renew"]
+        rig.log.remove("write")
+        rig.links[-1].push(TokenExpired())
+        await rig.quiet(10)
+        assert rig.log == ["token", "dial", "token", "renew"]
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 # --- a failed boot --------------------------------------------------------------------------------
@@ -230,35 +230,35 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
 def test_a_failed_boot_leaves_nothing_but_the_visitor_and_may_be_tried_again(
-    stage: Stage, failure: Failure
+    rig: Rig, failure: Failure
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.load()
-        stage.hold(failure.operation)
-        stage.fail(failure.operation, failure.raised)
-        call, joiner = boot(stage, chat), identify(stage, chat)
+        rig.hold(failure.operation)
+        rig.fail(failure.operation, failure.raised)
+        call, joiner = boot(rig, chat), identify(rig, chat)
         chat.update(context={"page": "billing"})
-        await stage.quiet(1)
-        stage.release()
+        await rig.quiet(1)
+        rig.release()
         with pytest.raises(failure.expected) as caught:
             await call
         assert type(caught.value) is failure.expected
         with pytest.raises(failure.expected):
             await joiner
-        await stage.quiet(0)
+        await rig.quiet(0)
         assert now() < 2, "it is not tried again"
         assert chat.is_in(Phase.READY)
         assert chat.identity is None
-        assert stage.open_links == []
-        assert stage.kept() <= {"visitor"}
-        assert [event.dropped for event in stage.of(ErrorOccurred)] == [("context.page",)]
-        await stage.quiet(40)  # longer than any `retry_after` here
+        assert rig.open_links == []
+        assert rig.kept() <= {"visitor"}
+        assert [event.dropped for event in rig.of(ErrorOccurred)] == [("context.page",)]
+        await rig.quiet(40)  # longer than any `retry_after` here
         assert await chat.boot() == chat.identity
-        await stage.quiet()
-        assert stage.updates == []
+        await rig.quiet()
+        assert rig.updates == []
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -268,89 +268,89 @@ def test_a_failed_boot_leaves_nothing_but_the_visitor_and_may_be_tried_again(
     ids=str,
 )
 def test_a_failed_boot_ends_the_identify_that_waits_with_the_same_error(
-    stage: Stage, failure: Failure
+    rig: Rig, failure: Failure
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.load()
-        stage.hold(failure.operation if failure.operation != "hang" else "dial")
-        stage.fail(failure.operation, failure.raised)
-        call, waiting = chat.boot(timeout=20), identify(stage, chat)
+        rig.hold(failure.operation if failure.operation != "hang" else "dial")
+        rig.fail(failure.operation, failure.raised)
+        call, waiting = chat.boot(timeout=20), identify(rig, chat)
         chat.update(user={"id": "ann", "name": "Ann"})
-        await stage.quiet(1)
+        await rig.quiet(1)
         if failure.operation != "hang":
-            stage.release()
+            rig.release()
         outcomes = await asyncio.gather(call, waiting, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [failure.expected] * 2
-        await stage.quiet(0)
-        assert [event.dropped for event in stage.of(ErrorOccurred)] == [("user.name",)]
+        await rig.quiet(0)
+        assert [event.dropped for event in rig.of(ErrorOccurred)] == [("user.name",)]
         assert chat.is_in(Phase.READY)
-        stage.release()
-        await stage.quiet(40)
+        rig.release()
+        await rig.quiet(40)
         await chat.boot()
-        await stage.quiet()
+        await rig.quiet()
         assert chat.is_in(Phase.ANONYMOUS), (
             "the identify that failed with the boot is not made up for"
         )
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_boot_whose_load_fails_is_where_it_was(stage: Stage) -> None:
+def test_a_boot_whose_load_fails_is_where_it_was(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         for operation in ("get", "create", "keys"):
-            stage.fail(operation, OSError("disk"))
+            rig.fail(operation, OSError("disk"))
         call = chat.boot()
-        waiting = identify(stage, chat)
+        waiting = identify(rig, chat)
         for outcome in await asyncio.gather(call, waiting, return_exceptions=True):
             assert isinstance(outcome, StorageError)
         assert chat.is_in(Phase.NOT_INITIALIZED)
         assert chat.identity is None
-        stage.gates.failures.clear()
+        rig.gates.failures.clear()
         assert await chat.boot() == chat.identity
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_network_failure_is_retried_until_it_works(stage: Stage) -> None:
+def test_a_network_failure_is_retried_until_it_works(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.fail("dial", NetworkError("down"), OSError("down"), NetworkError("down"))
+        chat = rig.chat()
+        rig.fail("dial", NetworkError("down"), OSError("down"), NetworkError("down"))
         await chat.boot()
-        assert stage.log.count("dial") == 4
+        assert rig.log.count("dial") == 4
         assert chat.is_in(Phase.ANONYMOUS)
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_network_failure_is_retried_until_the_timeout(stage: Stage) -> None:
+def test_a_network_failure_is_retried_until_the_timeout(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.fail("dial", *(NetworkError("down") for _ in range(1000)))
+        chat = rig.chat()
+        rig.fail("dial", *(NetworkError("down") for _ in range(1000)))
         with pytest.raises(CallTimeoutError):
             await chat.boot()
         assert round(now(), 3) == 30
-        assert stage.log.count("dial") > 3
+        assert rig.log.count("dial") > 3
         assert chat.is_in(Phase.READY)
-        seen = len(stage.log)
-        await stage.quiet(100)
-        assert len(stage.log) == seen, "nothing goes on behind the caller's back"
+        seen = len(rig.log)
+        await rig.quiet(100)
+        assert len(rig.log) == seen, "nothing goes on behind the caller's back"
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boot_at_once(
-    stage: Stage,
+    rig: Rig,
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.fail("dial", RateLimitedError("later", retry_after=12))
+        chat = rig.chat()
+        rig.fail("dial", RateLimitedError("later", retry_after=12))
         await chat.boot(timeout=20)
         assert now() >= 12
         await chat.shutdown()
         began = now()
-        stage.fail("dial", RateLimitedError("later", retry_after=12))
+        rig.fail("dial", RateLimitedError("later", retry_after=12))
         with pytest.raises(RateLimitedError) as caught:
             await chat.boot(timeout=10)
         assert now() - began < 1
@@ -358,7 +358,7 @@ def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boo
         await chat.boot()
         assert now() - began >= 12, "and whoever boots next keeps to it, too"
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 # --- a failed identify ----------------------------------------------------------------------------
@@ -373,24 +373,24 @@ def test_a_retry_after_within_the_timeout_is_kept_and_one_beyond_it_ends_the_boo
     ],
     ids=str,
 )
-def test_a_failed_identify_leaves_the_visitor_as_they_were(stage: Stage, failure: Failure) -> None:
+def test_a_failed_identify_leaves_the_visitor_as_they_were(rig: Rig, failure: Failure) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        before, links = chat.identity, stage.open_links
-        stage.fail(failure.operation, failure.raised)
-        call = identify(stage, chat)
+        before, links = chat.identity, rig.open_links
+        rig.fail(failure.operation, failure.raised)
+        call = identify(rig, chat)
         chat.update(user={"id": "ann", "name": "Ann"})
         with pytest.raises(failure.expected) as caught:
             await call
         assert type(caught.value) is failure.expected
-        await stage.quiet()
-        assert (chat.state, chat.identity, stage.open_links) == (Phase.ANONYMOUS, before, links)
-        assert [event.dropped for event in stage.of(ErrorOccurred)] == [("user.name",)]
-        assert stage.log.count("token") == 1
-        assert (await identify(stage, chat)).merged
+        await rig.quiet()
+        assert (chat.state, chat.identity, rig.open_links) == (Phase.ANONYMOUS, before, links)
+        assert [event.dropped for event in rig.of(ErrorOccurred)] == [("user.name",)]
+        assert rig.log.count("token") == 1
+        assert (await identify(rig, chat)).merged
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -398,17 +398,15 @@ def test_a_failed_identify_leaves_the_visitor_as_they_were(stage: Stage, failure
     [NetworkError("down"), OSError("down"), RateLimitedError("later", retry_after=5)],
     ids=repr,
 )
-def test_an_identify_that_meets_a_network_failure_is_retried(
-    stage: Stage, error: Exception
-) -> None:
+def test_an_identify_that_meets_a_network_failure_is_retried(rig: Rig, error: Exception) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        stage.fail("identify", error)
+        rig.fail("identify", error)
         began = now()
-        assert (await identify(stage, chat)).merged
+        assert (await identify(rig, chat)).merged
         assert now() - began >= getattr(error, "retry_after", 0.0)
-        assert len(stage.committed) == 1
-        assert stage.most_open == 1
+        assert len(rig.committed) == 1
+        assert rig.most_open == 1
 
-    stage.run(scenario)
+    rig.run(scenario)

@@ -12,57 +12,57 @@ import pytest
 from support_chat import NetworkError, Phase, SupportChat
 
 if TYPE_CHECKING:
-    from tests.session.conftest import Stage
+    from tests.session.conftest import Rig
 
 OWN = "support-chat/acme/help/default/"
 
 
 def test_the_visitor_is_stored_before_the_first_dial_and_nothing_of_a_user_ever(
-    stage: Stage,
+    rig: Rig,
 ) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
-        stage.hold("create")
-        booting = chat.boot(user={"id": "ann", "name": "Ann"}, token_provider=stage.tokens("ann"))
-        await stage.quiet(1)
-        assert "dial" not in stage.log
-        stage.release()
+        chat = rig.chat()
+        rig.hold("create")
+        booting = chat.boot(user={"id": "ann", "name": "Ann"}, token_provider=rig.tokens("ann"))
+        await rig.quiet(1)
+        assert "dial" not in rig.log
+        rig.release()
         await booting
         await chat.update(context={"page": "billing"})
-        await stage.quiet()
-        (own,) = (key for key in stage.stored if key.startswith(OWN))
-        assert stage.stored[own] == stage.dials[0].visitor
-        assert len(stage.stored[own]) >= 22, "128 bits or more"
-        assert "ann" not in str(stage.stored).lower()
+        await rig.quiet()
+        (own,) = (key for key in rig.stored if key.startswith(OWN))
+        assert rig.stored[own] == rig.dials[0].visitor
+        assert len(rig.stored[own]) >= 22, "128 bits or more"
+        assert "ann" not in str(rig.stored).lower()
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_two_sessions_that_begin_together_on_one_storage_are_one_visitor(stage: Stage) -> None:
+def test_two_sessions_that_begin_together_on_one_storage_are_one_visitor(rig: Rig) -> None:
     async def scenario() -> None:
-        one, other = stage.chat(), stage.chat()
+        one, other = rig.chat(), rig.chat()
         assert await one.boot() == await other.boot()
-        assert stage.log.count("write") == 1
+        assert rig.log.count("write") == 1
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_reconnect_and_a_second_boot_write_nothing(stage: Stage) -> None:
+def test_a_reconnect_and_a_second_boot_write_nothing(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        before = list(stage.storage_log)
-        stage.fail("dial", NetworkError("down"), NetworkError("down"))
-        stage.links[-1].lose()
-        await stage.quiet(30)
+        before = list(rig.storage_log)
+        rig.fail("dial", NetworkError("down"), NetworkError("down"))
+        rig.links[-1].lose()
+        await rig.quiet(30)
         assert chat.is_in(Phase.ANONYMOUS)
-        assert stage.storage_log == before
+        assert rig.storage_log == before
         await chat.shutdown()
         await chat.boot()
-        assert stage.log.count("write") == 1
-        assert len({credentials.visitor for credentials in stage.dials}) == 1
+        assert rig.log.count("write") == 1
+        assert len({credentials.visitor for credentials in rig.dials}) == 1
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -75,73 +75,73 @@ def test_a_reconnect_and_a_second_boot_write_nothing(stage: Stage) -> None:
     ],
 )
 def test_s23_two_scopes_share_no_visitor_and_no_clear(
-    stage: Stage, one: dict[str, str], other: dict[str, str]
+    rig: Rig, one: dict[str, str], other: dict[str, str]
 ) -> None:
     async def scenario() -> None:
         ids = {"workspace_id": "acme", "widget_id": "help"}
         mine, theirs = (
-            SupportChat(**{**ids, **names}, transport=stage.transport, storage=stage.storage)  # type: ignore[arg-type]
+            SupportChat(**{**ids, **names}, transport=rig.transport, storage=rig.storage)  # type: ignore[arg-type]
             for names in (one, other)
         )
         assert await mine.boot() != await theirs.boot()
-        stored = dict(stage.stored)
+        stored = dict(rig.stored)
         await mine.shutdown(clear_storage=True)
-        assert len(stage.stored) == len(stored) - 1
-        assert stage.stored.items() <= stored.items()
-        assert stage.dials[1].visitor in stage.stored.values()
+        assert len(rig.stored) == len(stored) - 1
+        assert rig.stored.items() <= stored.items()
+        assert rig.dials[1].visitor in rig.stored.values()
         await asyncio.gather(mine.destroy(), theirs.destroy())
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
 def test_a_merged_visitor_is_retired_and_who_comes_second_adopts_what_is_stored(
-    stage: Stage,
+    rig: Rig,
 ) -> None:
     async def scenario() -> None:
-        first, second = stage.chat(), stage.chat()
+        first, second = rig.chat(), rig.chat()
         await asyncio.gather(first.boot(), second.boot())
-        merged = stage.dials[0].visitor
+        merged = rig.dials[0].visitor
         for chat in (first, second):
-            await chat.identify(user={"id": "ann"}, token_provider=stage.tokens("ann"))
-        await stage.quiet()
-        (fresh,) = (value for key, value in stage.stored.items() if key.startswith(OWN))
+            await chat.identify(user={"id": "ann"}, token_provider=rig.tokens("ann"))
+        await rig.quiet()
+        (fresh,) = (value for key, value in rig.stored.items() if key.startswith(OWN))
         assert fresh != merged
-        assert stage.log.count("write") == 2, "the second one adopted what the first had stored"
+        assert rig.log.count("write") == 2, "the second one adopted what the first had stored"
         for chat in (first, second):
             await chat.shutdown()
             await chat.boot()
-            assert stage.dials[-1].visitor == fresh
+            assert rig.dials[-1].visitor == fresh
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_each_boot_reads_the_visitor_afresh(stage: Stage) -> None:
+def test_each_boot_reads_the_visitor_afresh(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
         await chat.shutdown()
-        (own,) = (key for key in stage.stored if key.startswith(OWN))
-        stage.stored[own] = "another process has put this here"
+        (own,) = (key for key in rig.stored if key.startswith(OWN))
+        rig.stored[own] = "another process has put this here"
         await chat.boot()
-        assert stage.dials[-1].visitor == stage.stored[own]
+        assert rig.dials[-1].visitor == rig.stored[own]
         await chat.shutdown()
-        del stage.stored[own]
+        del rig.stored[own]
         await chat.boot()
-        assert stage.dials[-1].visitor == stage.stored[own]
+        assert rig.dials[-1].visitor == rig.stored[own]
 
-    stage.run(scenario)
+    rig.run(scenario)
 
 
-def test_a_visitor_that_could_not_be_retired_harms_nobody(stage: Stage) -> None:
+def test_a_visitor_that_could_not_be_retired_harms_nobody(rig: Rig) -> None:
     async def scenario() -> None:
-        chat = stage.chat()
+        chat = rig.chat()
         await chat.boot()
-        stage.fail("replace", OSError("disk"))
-        await chat.identify(user={"id": "ann"}, token_provider=stage.tokens("ann"))
-        await stage.quiet()
+        rig.fail("replace", OSError("disk"))
+        await chat.identify(user={"id": "ann"}, token_provider=rig.tokens("ann"))
+        await rig.quiet()
         assert chat.is_in(Phase.AUTHENTICATED)
         await chat.shutdown()
         await chat.boot()
         assert chat.is_in(Phase.ANONYMOUS)
 
-    stage.run(scenario)
+    rig.run(scenario)

@@ -705,7 +705,7 @@ def test_github_s_commands_stay_out_of_the_json(
 def test_every_transition_of_the_shipped_chart_has_its_line(
     row: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from support_chat.verify.places import place_of
+    from support_chat.verify.source_lines import place_of
 
     monkeypatch.chdir(Path(__file__).parents[2])
     place = place_of(getattr(row, "name", ""), "support_chat")

@@ -30,7 +30,6 @@ from support_chat.verify import (
     sequence,
     story,
 )
-from support_chat.verify.places import place_of
 from support_chat.verify.reports import (
     annotation,
     concerned,
@@ -39,7 +38,8 @@ from support_chat.verify.reports import (
     to_junit,
     to_markdown,
 )
-from support_chat.verify.words import SAYINGS
+from support_chat.verify.source_lines import place_of
+from support_chat.verify.wording import SAYINGS
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_every_call_is_told_as_the_method_that_makes_it() -> None:
         T.GO_ONLINE,
         T.GO_OFFLINE,
     ):
-        method = SAYINGS[trigger].told("A", ()).partition("(")[0]
+        method = SAYINGS[trigger].text_for("A", ()).partition("(")[0]
         assert callable(getattr(SupportChat, method)), method
 
 

@@ -249,8 +249,8 @@ def _place(
     report: Report, verdict: Verdict, arguments: argparse.Namespace
 ) -> tuple[str, int] | None:
     """Where the row is written that a failure is about."""
-    from support_chat.verify.places import place_of
     from support_chat.verify.reports import concerned
+    from support_chat.verify.source_lines import place_of
 
     row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
     named: str = arguments.chart

@@ -89,5 +89,5 @@ class Emit:
     event: Any
 
 
-Command: TypeAlias = "Perform | Cancel | Arm | Disarm | Settle | Keep | Close | Emit"
+Command: TypeAlias = Perform | Cancel | Arm | Disarm | Settle | Keep | Close | Emit
 """One thing for a shell to do."""

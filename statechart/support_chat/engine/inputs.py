@@ -109,5 +109,5 @@ class AwaiterCame:
     call: int
 
 
-Input: TypeAlias = "CallMade | Outcome | Heard | Expired | Hinted | AwaiterLeft | AwaiterCame"
+Input: TypeAlias = CallMade | Outcome | Heard | Expired | Hinted | AwaiterLeft | AwaiterCame
 """One thing that happens."""

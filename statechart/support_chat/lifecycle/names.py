@@ -120,7 +120,7 @@ class Fact(StrEnum):
     MERGED = auto()
     BEYOND = auto()
     SILENT = auto()
-    # from the book
+    # derived from the context
     LATE = auto()
     PROVIDER = auto()
     TARGET_PROVIDER = auto()
@@ -250,7 +250,7 @@ class Effect(StrEnum):
     DISARM_GIVE_UP = auto()
     DISARM_LINK = auto()
     DISARM = auto()
-    # the book
+    # the context
     ADOPT = auto()
     ADOPT_TARGET = auto()
     RECORD = auto()
@@ -278,7 +278,7 @@ class Effect(StrEnum):
     ABANDON_PARTINGS = auto()
     CUT = auto()
     DISPOSE = auto()
-    # what listeners are told
+    # what listeners hear
     TELL_READY = auto()
     TELL_CONNECTED = auto()
     TELL_LOST = auto()

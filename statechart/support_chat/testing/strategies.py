@@ -310,7 +310,7 @@ def stored_facts(compiled: Compiled) -> Sequence[str]:
 
 
 def told_facts(compiled: Compiled) -> Sequence[str]:
-    """The facts that come with an input: those that are carried, and those from the book."""
+    """The facts that come with an input: those that are carried, and those of the context."""
     return [
         fact
         for fact, kind in compiled.chart.facts.items()

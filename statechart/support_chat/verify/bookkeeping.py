@@ -169,7 +169,11 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "A clear that is owed begins at once, unless a write is under way.",
         _an_owed_clear_begins,
     ),
-    EachStep("S7", "What was recorded is sent, recorded again or dropped aloud.", _nothing_is_lost),
+    EachStep(
+        "S7",
+        "What was recorded is sent, recorded again or dropped with an event.",
+        _nothing_is_lost,
+    ),
     EachStep(
         "S15b", "A token that arrives, is accepted or refused is noted as such.", _tokens_are_noted
     ),

@@ -36,7 +36,7 @@ State: TypeAlias = int
 
 @attrs.frozen(slots=True)
 class Impact:
-    """What an effect does to the ledger and to what the book decides: the bits it clears, sets,
+    """What an effect does to the ledger and to what the context decides: the bits it clears, sets,
     frees, and may set.
     """
 

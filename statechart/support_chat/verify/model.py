@@ -92,7 +92,7 @@ class Model:
         return tuple([fact for fact, bit in self.fact.items() if facts & bit])
 
     def impact(self, effect: str) -> Impact:
-        """What an effect does to the ledger and to what the book decides."""
+        """What an effect does to the ledger and to what the context decides."""
         return self._layout.impacts[effect]
 
     # --- what can happen, and how it can go -------------------------------------------------------
@@ -106,8 +106,8 @@ class Model:
                 yield from happenings
 
     def take(self, state: State, happening: Happening) -> list[Taken]:
-        """Every way this can go: one, unless the book is free to decide, or none when no row wants
-        it.
+        """Every way this can go: one, unless the context is free to decide, or none when no row
+        wants it.
         """
         high = state >> self.shift
         key = high, happening

@@ -21,7 +21,7 @@ from .explore import Step
 from .model import Model
 from .properties import Verdict
 from .views import View
-from .words import Saying, saying_of
+from .wording import Saying, saying_of
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +72,7 @@ def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
             user=user,
             carried=tuple(map(str, carried)),
             of=str(happening.of),
-            words=saying.told(user, carried),
+            words=saying.text_for(user, carried),
             by=saying.by,
             rows=tuple(row.name for row in step.rows),
             effects=tuple(str(effect) for row in step.rows for effect in row.effects),

@@ -9,7 +9,7 @@ one that it sets or clears is known. Whole steps, internal triggers included, ar
 before anything is explored.
 
 Commands come in *decisions*: of one decision the first whose guard holds is taken. A happening has
-several decisions where several things are possible: what the book decides (`Derived` facts) and
+several decisions where several things are possible: what the context decides (`Derived` facts) and
 whether an optional timer runs is free wherever the chart says so.
 """
 
@@ -227,7 +227,9 @@ class Ways:
         return found
 
     def _possible(self, change: _Change, high: int) -> _Change:
-        """The change, but for what the book cannot hold because nobody is there whom it is of."""
+        """The change, but for what the context cannot hold because nobody is there whom it is
+        of.
+        """
         layout, chart = self._layout, self._chart
         held = dict(zip(chart.registers, layout.registers_of(high), strict=True))
         off = sum(

@@ -67,7 +67,7 @@ class Past:
     cleared: bool = False
     """Whether a full clear has succeeded, and nothing was written since."""
     recorded: dict[str, str] = attrs.field(factory=dict[str, str])
-    """The newest value that was recorded for each path and not dropped aloud."""
+    """The newest value that was recorded for each path and not dropped with an event."""
 
     def take(self, seen: Seen) -> Iterator[str]:
         """Takes a step; yields which promises it breaks."""
@@ -159,7 +159,9 @@ def of_session(session: Session) -> Iterator[str]:
     waiting = (updates.recorded, updates.sent, updates.held, updates.carried, updates.carried_held)
     kept_values = {str(value) for values in waiting for value in values.values()}
     if lost := set(past.recorded.values()) - kept_values - session.wire.sent:
-        yield f"S7 {lost} was recorded, and neither waits nor was sent nor was dropped aloud"
+        yield (
+            f"S7 {lost} was recorded, and neither waits nor was sent nor was dropped with an event"
+        )
     if state.phase == Phase.AUTHENTICATED:
         user, link = state.registers[0], shell.links.get(shell.snapshot.link or 0)
         if session.chat.identity != SignedIn(user or "") or getattr(link, "user", "") != user:

@@ -32,7 +32,7 @@ class Saying:
     alone: str | None = None
     facts: Mapping[str, str] = MappingProxyType({})
 
-    def told(self, user: str | None, facts: tuple[str, ...]) -> str:
+    def text_for(self, user: str | None, facts: tuple[str, ...]) -> str:
         """The text for this user (None: nobody) and these facts."""
         text = self.alone if user is None and self.alone is not None else self.text
         return text.format(
