@@ -210,6 +210,11 @@ class Listeners:
             if self._untold or self._events:
                 self._schedule(loop)
 
+    @property
+    def untold(self) -> bool:
+        """Whether somebody has not heard everything yet."""
+        return bool(self._untold or self._events)
+
     def close(self) -> None:
         """The session is destroyed: everybody has been told, streams end."""
         self._closed = True

@@ -317,7 +317,11 @@ class Shell:
                 performing.cancel()
 
     async def _release(self) -> None:
-        self.listeners.close()
+        try:
+            while self.listeners.untold:  # whoever listens hears of the end
+                await asyncio.sleep(0)
+        finally:
+            self.listeners.close()
         current = asyncio.current_task()
         others = [p.task for p in self._performing if p.task is not current]
         others += [task for task in self._listening.values() if task is not current]
