@@ -318,7 +318,8 @@ class Shell:
 
     async def _release(self) -> None:
         try:
-            while self.listeners.untold:  # whoever listens hears of the end
+            # Whoever listens hears of the end; each turn of the loop tells what is there.
+            while self.listeners.untold:  # noqa: ASYNC110 - it is always a turn or two
                 await asyncio.sleep(0)
         finally:
             self.listeners.close()
