@@ -141,6 +141,8 @@ def test_on_a_free_port_it_says_one_line_of_json(tmp_path: Path) -> None:
         assert running.stdout is not None
         told = json.loads(running.stdout.readline())
         assert told == {
+            "schema": "support-chat/serve",
+            "version": 1,
             "url": told["url"],
             "workspace": "w",
             "widget": "x",
