@@ -115,7 +115,7 @@ class Step:
 
 
 Action: TypeAlias = "Callable[[Step], None]"
-"""What one effect does to a step: it changes the context and the account, and adds commands."""
+"""What one effect does to a step: it changes the context and who waits, and adds commands."""
 
 
 def plans(chart: Chart, semantics: Semantics) -> Mapping[str, tuple[Action, ...]]:

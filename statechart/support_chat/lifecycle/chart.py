@@ -16,7 +16,7 @@ The reasoning that the rows share:
 - *One answer to each call.* A call row joins a slot (`JOIN_...`), is `DONE` at once, or is refused
   (`REFUSE`); a slot is settled or failed by whatever ends what it waits for. Failing a slot in
   which nobody waits does nothing.
-- *Late results change nothing.* Every outcome carries the tag of the effect it belongs to. What
+- *Late results change nothing.* Every outcome carries the number of its request. What
   boot, shutdown, destroy or a lost link superseded is `LATE`, and goes to the one row for it, the
   last of this file, before any other row is asked.
 - *The session and the link end as wholes.* A row that clears `BOOTED` ends the session, one that
@@ -234,7 +234,7 @@ BOOTING: Final = (
         target=P.READY, unless=F.SAME_USER, clears=F.BOOTED, effects=E.DISPOSE, error=R.WRONG_USER,
         reason="boot_failed",
     ),
-    # No: the boot ends, and nothing but the visitor's id is left behind.
+    # No: the boot ends, and nothing but the visitor's secret is left behind.
     Transition(
         name="boot.no_token", group="booting", trigger=(T.TOKEN_REFUSED, T.TOKEN_FAILED),
         sources=P.BOOTING, target=P.READY, clears=F.BOOTED, reason="boot_failed",

@@ -198,7 +198,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             blame=R.BACKEND,
         ),
         E.RELEASE: Ask(
-            doc="cancel what is left and close the adapters that the session opened",
+            doc="wait for what is left, and let go of the links and the adapters",
             lane=Lane.RELEASE,
             success=T.RELEASED,
             failure=T.RELEASED,
@@ -345,7 +345,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reduce=do.spend_token,
         ),
         E.DROP_TOKEN: Note(
-            doc="the token is about to expire: no dial begins with it any more",
+            doc="the token is about to expire, or is asked for anew: no dial begins with it any more",
             reduce=do.drop_token,
         ),
         E.COUNT_FAILURE: Note(

@@ -27,14 +27,16 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         ),
         Fact.RENEWING: Stored("a fresh token is being presented to the backend"),
         Fact.SENDING: Stored("an update request is under way"),
-        Fact.WRITING: Stored("a write of the visitor's id is under way; a clear waits for its end"),
+        Fact.WRITING: Stored(
+            "a write of the visitor's secret is under way; a clear waits for its end"
+        ),
         Fact.OWED: Stored("a clear was asked for and has not yet succeeded"),
         Fact.OWED_FULL: Stored("and it must remove the visitor too"),
         Fact.CLEARING: Stored("a clear is under way"),
         Fact.CLEARING_FULL: Stored("and it removes the visitor too"),
         Fact.PARTING: Stored("the revocation and the goodbye of this shutdown are under way"),
-        Fact.RELEASING: Stored("the adapters are being released"),
-        Fact.RELEASED: Stored("the adapters have been released: nothing is left to do"),
+        Fact.RELEASING: Stored("links and adapters are being let go of"),
+        Fact.RELEASED: Stored("they have been let go of: nothing is left to do"),
         Fact.FULL: Carried(
             "shutdown(clear_storage=True)",
             reads=c.asks_for_everything,

@@ -1,7 +1,7 @@
 """What callers are told when the answer is no: whose fault it is, where the session stands, and the
 way out.
 
-`{call}` and `{phase}` are filled in by the shell. Nothing here names an id or a value.
+`{call}` and `{phase}` are filled in by the engine. Nothing here names an id or a value.
 """
 
 from __future__ import annotations

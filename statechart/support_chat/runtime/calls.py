@@ -79,7 +79,7 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         a traceback).
         """
         if self._done:
-            raise AssertionError(f"{self!r} settled twice")  # property S20; the chart is at fault
+            raise AssertionError(f"{self!r} settled twice")  # the engine broke property S20
         self._done, self._result = True, result
         self._error = copy.copy(error) if error is not None else None
         if self._error is not None and error is not None:
