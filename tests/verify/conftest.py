@@ -67,6 +67,11 @@ def having(**values: Any) -> Edit:
     return lambda row: _evolved(row, values)
 
 
+def reversing(row: Transition) -> Transition:
+    """The row with its effects the other way round."""
+    return attrs.evolve(row, effects=row.effects[::-1])
+
+
 def no_longer(row: Transition) -> None:
     """No row."""
 
@@ -318,6 +323,21 @@ FAULTS: Final = (
         {"update.failed": without(effects=E.PROCEED)},
     ),
     Fault("S22b", "nobody thought of a link that is lost", {"link.lost": no_longer}),
+    Fault(
+        "S22c",
+        "a rejected boot keeps to itself what it drops",
+        {"boot.rejected": without(effects=E.DROP_UPDATES)},
+    ),
+    Fault(
+        "S22d",
+        "an attempt is scheduled before the failure is counted",
+        {"boot.retry": reversing},
+    ),
+    Fault(
+        "S22e",
+        "a boot stops the timer that bounds it",
+        {"boot.begin": adding(effects=E.DISARM_BOOT)},
+    ),
     Fault("S25", "a late link is left open", {"late.dispose": without(effects=E.DISPOSE)}),
     Fault(
         "S26a",

@@ -437,7 +437,7 @@ class Semantics:
     """Seconds that a timer runs, by the name in `Arm.delay`, from the context and the moment."""
     names: Callable[[Any], str | None]
     """Whom a moment names: the value of the register `Chart.named`."""
-    hears: Callable[[Any], tuple[str, Exception | None]]
+    hears: Callable[[Any], tuple[str, Exception | None] | None]
     """The trigger, and the error it brings, of an event of a link (None: the link is lost)."""
     results: Mapping[str, Callable[[Any, Any], Any]]
     """What a call returns when it succeeds, by its trigger, from the context and the moment."""

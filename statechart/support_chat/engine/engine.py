@@ -193,9 +193,9 @@ class Engine:
         moment = Moment(
             trigger, now, self.settings, self.keys, result=result, error=error, request=request
         )
-        if error is not None and ended.error is None and spec.dispose is not None:
+        if error is not None and spec.dispose is not None:
             step.commands += spec.dispose(request, None, self.settings)
-        if request.link in step.leaving:
+        if spec.takes_link and request.link in step.leaving:
             step.leaving = tuple(link for link in step.leaving if link != request.link)
             step.commands.append(Close(request.link or 0))
         if spec.several:
@@ -208,9 +208,12 @@ class Engine:
         moment.named = step.semantics.names(moment)
         return moment
 
-    def _heard(self, step: Step, heard: Heard, now: Now) -> Moment:
+    def _heard(self, step: Step, heard: Heard, now: Now) -> Moment | None:
         program, event = self.program, heard.event
-        trigger, error = program.semantics.hears(event)
+        meant = program.semantics.hears(event)
+        if meant is None:
+            return None  # a later backend says what this chart does not know
+        trigger, error = meant
         moment = Moment(
             trigger, now, self.settings, self.keys, result=event, error=heard.error or error
         )

@@ -63,7 +63,7 @@ class Context:
     not_before: float = 0.0
     up_at: float | None = None
     trouble: Exception | None = None
-    """Why the last attempt to connect has failed, or the link was lost; None while there is a link."""
+    """Why the last attempt to connect has failed, or the link was lost, if that is known."""
     # calls
     boot_until: float = 0.0
     identify_until: float = 0.0

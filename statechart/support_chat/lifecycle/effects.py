@@ -345,7 +345,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reduce=do.spend_token,
         ),
         E.DROP_TOKEN: Note(
-            doc="the token is about to expire, or is asked for anew: no dial begins with it any more",
+            doc="the token is about to expire, or asked for anew: no dial begins with it any more",
             reduce=do.drop_token,
         ),
         E.COUNT_FAILURE: Note(

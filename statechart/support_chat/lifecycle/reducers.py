@@ -145,9 +145,10 @@ def keep_link(context: Context, moment: Moment) -> Context:
 
 def attempt_failed(context: Context, moment: Moment, seconds: float) -> Events:
     """An attempt to connect has failed; the next one begins in so many seconds."""
-    if moment.request is None or moment.error is None:
+    request, error = moment.request, moment.error
+    if request is None or error is None or request.lane not in (Lane.DIAL, Lane.TOKEN):
         return ()  # what is waited for is no attempt that failed
-    return (AttemptFailed(moment.error, context.failures, seconds),)
+    return (AttemptFailed(error, context.failures, seconds),)
 
 
 def ready(context: Context, moment: Moment) -> Events:

@@ -14,8 +14,10 @@ from .names import Trigger
 from .reducers import changed, moved
 
 
-def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None]:
-    """The trigger of a link's event, and the error that it means; None: the link is lost."""
+def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None] | None:
+    """The trigger of a link's event, and the error that it means; None as event: the link is lost.
+    What a later backend may say and nobody here knows is nothing.
+    """
     match event:
         case MessageArrived():
             return Trigger.MESSAGE_ARRIVED, None
@@ -26,6 +28,8 @@ def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None]:
             return Trigger.SESSION_REVOKED, SupportChatError(message, reason=reason)
         case None:
             return Trigger.LINK_LOST, None
+        case _:
+            return None
 
 
 SEMANTICS: Final = Semantics(

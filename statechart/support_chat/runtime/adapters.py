@@ -100,9 +100,10 @@ async def _elsewhere(provider: TokenProvider) -> Any:
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:
     link: Any = await adapters.transport.open(payload.credentials)
-    if hasattr(link, "abort"):  # else there is nothing to close
-        adapters.links[request.number] = link
-    return getattr(link, "welcome", None)  # what is no link has none
+    if not hasattr(link, "abort"):
+        return None  # it is no link: there is nothing to keep, and nothing to close
+    adapters.links[request.number] = link
+    return getattr(link, "welcome", None)
 
 
 async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> object:
@@ -123,10 +124,15 @@ async def _part(adapters: Adapters, request: Request, payload: r.Part) -> None:
     """Side by side: either may fail without harm to the other."""
     link = adapters.links.get(request.link or 0)
     await asyncio.gather(
-        *([] if payload.session is None else [adapters.transport.revoke(payload.session)]),
+        *([] if payload.session is None else [_revoke(adapters, request, payload)]),
         *([] if link is None else [_goodbye(link)]),
         return_exceptions=True,
     )
+
+
+async def _revoke(adapters: Adapters, request: Request, payload: r.Part | r.Revoke) -> None:
+    if payload.session is not None:
+        await adapters.transport.revoke(payload.session)
 
 
 async def _goodbye(link: Link) -> None:
@@ -152,7 +158,7 @@ _PERFORMERS: Final[Mapping[type, _Performer]] = MappingProxyType(
         r.Renew: lambda adapters, request, payload: adapters.link(request).renew(payload.token),
         r.UseLink: _use,
         r.Part: _part,
-        r.Revoke: lambda adapters, _, payload: adapters.transport.revoke(payload.session),
+        r.Revoke: _revoke,
         r.Release: lambda adapters, *_: adapters.release(),
     }
 )

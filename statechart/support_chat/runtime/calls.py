@@ -81,7 +81,10 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         if self._done:
             raise AssertionError(f"{self!r} settled twice")  # the engine broke property S20
         self._done, self._result = True, result
-        self._error = copy.copy(error) if error is not None else None
+        try:
+            self._error = copy.copy(error)
+        except Exception:  # a class of an adapter's that cannot be copied is told as it is
+            self._error = error
         if self._error is not None and error is not None:
             self._error.__cause__ = error.__cause__
         if self._settled is not None and not self._settled.done():

@@ -59,6 +59,9 @@ from .listeners import Listeners
 
 LOG: Final = logging.getLogger("support_chat")
 
+_CLOSING: Final = 1.0
+"""Seconds in which a loop that is being closed has closed."""
+
 
 _LOOK_AGAIN: Final = 30.0
 """Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
@@ -132,6 +135,19 @@ def _raise(interrupt: BaseException) -> None:
     raise interrupt
 
 
+def _instead(happened: Input, fault: Exception) -> Input:
+    """What an adapter handed over has the right type and wrong insides: it has failed."""
+    match happened:
+        case Outcome(request):
+            LOG.error("what %s brought cannot be used", request.effect, exc_info=fault)
+            return Outcome(request, error=fault)
+        case Heard(link):
+            LOG.error("what a link delivered cannot be used; it counts as lost", exc_info=fault)
+            return Heard(link, None, fault)
+        case _:
+            raise fault
+
+
 @attrs.define(eq=False)
 class _Performing:
     """A request under way."""
@@ -173,6 +189,7 @@ class Shell:
         self._made = 0
         self._performing: set[_Performing] = set()
         self._listening: dict[int, asyncio.Task[None]] = {}
+        self._hearing: set[asyncio.Task[None]] = set()  # and those of links that were closed
         self._inputs: deque[Input] = deque()
         self._commands: deque[Command] = deque()
         self._working = False
@@ -247,7 +264,10 @@ class Shell:
 
     def _step(self, happened: Input) -> None:
         before, now = self.snapshot, self._now()
-        reaction = self.engine.step(before, happened, now)
+        try:
+            reaction = self.engine.step(before, happened, now)
+        except Exception as fault:
+            reaction = self.engine.step(before, _instead(happened, fault), now)
         self.snapshot = reaction.snapshot
         self._commands.extend(reaction.commands)
         if LOG.isEnabledFor(logging.DEBUG):
@@ -268,7 +288,7 @@ class Shell:
         """When the link last gave a sign of life; one that cannot say so gave none."""
         with self._harmless("a link does not say when it was heard; it counts as silent"):
             heard_at = link.heard_at
-            if isinstance(heard_at, int | float):
+            if isinstance(heard_at, int | float) and math.isfinite(heard_at):
                 return heard_at
         return -math.inf
 
@@ -290,10 +310,19 @@ class Shell:
         request, limit = command.request, command.limit
         name = f"support-chat {request.effect or 'revoke'}"
         work = perform(self.adapters, request)
-        performing = _Performing(request, self.loop.create_task(work, name=name))
+        try:
+            task = self.loop.create_task(work, name=name)
+        except (KeyboardInterrupt, SystemExit) as interrupt:  # an eager task lets it out here
+            self._interrupted(Outcome(request, error=interrupt), interrupt)
+            return
+        performing = _Performing(request, task)
         performing.limit = self.loop.call_later(limit, self._expire, performing, limit)
         self._performing.add(performing)
         performing.task.add_done_callback(lambda task: self._ended(performing, task))
+
+    def _interrupted(self, happened: Input, interrupt: BaseException) -> None:
+        self.take(happened)
+        self.loop.call_soon(_raise, interrupt)
 
     def _expire(self, performing: _Performing, limit: float) -> None:
         performing.cancel()
@@ -301,12 +330,15 @@ class Shell:
 
     def _ended(self, performing: _Performing, task: asyncio.Task[object]) -> None:
         self._performing.discard(performing)
+        if task.cancelled() and task.cancelling():
+            return  # by us; or by somebody else, as when the loop is closed: the limit reports it
         if performing.limit is not None:
             performing.limit.cancel()
-        if task.cancelled():
-            if not performing.cancelled:  # the adapter has cancelled itself
-                self.take(Outcome(performing.request, error=asyncio.CancelledError()))
+        if task.cancelled():  # the adapter has cancelled itself
+            self.take(Outcome(performing.request, error=asyncio.CancelledError()))
         elif (error := task.exception()) is not None:
+            if not performing.request.lane:
+                LOG.info("a superseded session could not be revoked: %s", type(error).__name__)
             self.take(Outcome(performing.request, error=error))
         else:
             self.take(Outcome(performing.request, task.result()))
@@ -325,7 +357,7 @@ class Shell:
             self.listeners.close()
         current = asyncio.current_task()
         others = [p.task for p in self._performing if p.task is not current]
-        others += [task for task in self._listening.values() if task is not current]
+        others += [task for task in self._hearing if task is not current]
         if others:
             await asyncio.wait(others)
 
@@ -334,7 +366,13 @@ class Shell:
     def _keep(self, command: Keep) -> None:
         number = command.link
         listen = self._listen(number, self.links[number])
-        task = self._listening[number] = self.loop.create_task(listen, name="support-chat link")
+        try:
+            task = self.loop.create_task(listen, name="support-chat link")
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            self._interrupted(Heard(number), interrupt)
+            return
+        self._listening[number] = task
+        self._hearing.add(task)
         task.add_done_callback(lambda task: self._lost(number, task))
 
     async def _listen(self, number: int, link: Link) -> None:
@@ -343,6 +381,7 @@ class Shell:
 
     def _lost(self, number: int, task: asyncio.Task[None]) -> None:
         closed = self._listening.pop(number, None) is None
+        self._hearing.discard(task)
         error = None if task.cancelled() else task.exception()
         if not closed:  # one that was closed is not lost
             if error is not None and not isinstance(error, SupportChatError):
@@ -350,7 +389,11 @@ class Shell:
                     "a link failed in a way that its port does not know; it counts as lost",
                     exc_info=error,
                 )
-            self.take(Heard(number, None, error if isinstance(error, Exception) else None))
+            lost = Heard(number, None, error if isinstance(error, Exception) else None)
+            if task.cancelled() and task.cancelling():  # by others, as when the loop is closed:
+                self.loop.call_later(_CLOSING, self.take, lost)  # then nobody is told any more
+            else:
+                self.take(lost)
 
     def _close(self, command: Close) -> None:
         listening = self._listening.pop(command.link, None)
@@ -358,7 +401,7 @@ class Shell:
         if link is not None:
             with self._harmless("a link could not be aborted; the session goes on without it"):
                 link.abort()
-        if listening is not None and listening is not asyncio.current_task():
+        if listening is not None:
             listening.cancel()  # what an aborted link delivers all the same is superseded
 
     # --- commands: timers, calls, events ----------------------------------------------------------

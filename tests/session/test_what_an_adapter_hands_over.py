@@ -1,0 +1,357 @@
+"""What an adapter hands over may have the right type and wrong insides, or be late, or not be what
+it seems: the session goes on, tries again, and leaves nothing open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from async_tests import in_virtual_time
+from support_chat import (
+    AttemptFailed,
+    AuthRefusedError,
+    Message,
+    NetworkError,
+    PhaseChanged,
+    RateLimitedError,
+    SupportChat,
+    SupportChatError,
+    ports,
+)
+from support_chat.testing import RecordingStorage, VirtualLoop
+
+
+class Link:
+    """A link that does what a port says, and keeps a log of its end."""
+
+    def __init__(self, credentials: ports.Credentials) -> None:
+        self.welcome: Any = ports.Welcome("session-1", "visitor-1", credentials.user_id)
+        self.log: list[str] = []
+        self.arrived = asyncio.Queue[Any]()
+
+    @property
+    def heard_at(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def events(self) -> AsyncIterator[Any]:
+        while (event := await self.arrived.get()) is not None:
+            yield event
+
+    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
+        return ports.IdentifyAnswer(request.user_id, merged=False)
+
+    async def update(self, changes: Any) -> ports.UpdateAnswer:
+        return ports.UpdateAnswer()
+
+    async def send(self, message: ports.Outgoing) -> Message:
+        return Message("m", "c", "visitor", message.text, 0.0, message.client_message_id)
+
+    async def conversations(self) -> Sequence[Any]:
+        return ()
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        return ()
+
+    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
+        raise NotImplementedError
+
+    async def renew(self, token: str) -> None:
+        return
+
+    async def aclose(self) -> None:
+        self.log.append("goodbye")
+        await asyncio.sleep(0.05)
+        self.log.append("said")
+
+    def abort(self) -> None:
+        self.log.append("abort")
+        self.arrived.put_nowait(None)
+
+
+class Transport:
+    """Opens links of a class."""
+
+    def __init__(self, link: type[Link] = Link) -> None:
+        self.link = link
+        self.links: list[Any] = []
+        self.revoked: list[str] = []
+
+    async def open(self, credentials: ports.Credentials) -> Any:
+        self.links.append(self.link(credentials))
+        return self.links[-1]
+
+    async def revoke(self, session: str) -> None:
+        self.revoked.append(session)
+
+    async def aclose(self) -> None:
+        return
+
+
+def chat_over(transport: Transport) -> SupportChat:
+    return SupportChat(
+        workspace_id="acme", widget_id="help", transport=transport, storage=RecordingStorage()
+    )
+
+
+# --- the end of a link ----------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_an_answer_that_comes_while_the_session_ends_leaves_its_goodbye_alone() -> None:
+    class Cancelled(Link):
+        async def send(self, message: ports.Outgoing) -> Message:
+            try:
+                await asyncio.sleep(9)
+            except asyncio.CancelledError:
+                raise NetworkError("cancelled") from None
+            raise AssertionError
+
+    chat = chat_over(transport := Transport(Cancelled))
+    await chat.boot()
+    chat.send_message("Hello?")
+    await asyncio.sleep(0.01)
+    await chat.shutdown()
+    assert transport.links[0].log[:3] == ["goodbye", "said", "abort"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_revocation_that_raises_at_once_leaves_the_goodbye_alone() -> None:
+    class Raises(Transport):
+        def revoke(self, session: str) -> Any:  # as careless people do
+            raise OSError
+
+    chat = chat_over(transport := Raises())
+    await chat.boot()
+    await chat.shutdown()
+    assert transport.links[0].log[:3] == ["goodbye", "said", "abort"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_destroy_waits_for_the_events_of_its_link_to_end() -> None:
+    class Tidies(Link):
+        async def events(self) -> AsyncIterator[Any]:
+            try:
+                await asyncio.Event().wait()
+                yield None
+            finally:
+                await asyncio.sleep(0.05)
+                self.log.append("events ended")
+
+    chat = chat_over(transport := Transport(Tidies))
+    await chat.boot()
+    await asyncio.sleep(0.01)
+    await chat.destroy()
+    assert transport.links[0].log[-1] == "events ended"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@in_virtual_time
+async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled() -> None:
+    class GoesOn(Link):
+        async def events(self) -> AsyncIterator[Any]:
+            yield ports.SessionRevoked()
+            await asyncio.Event().wait()
+
+    chat = chat_over(Transport(GoesOn))
+    await chat.boot()
+    await asyncio.sleep(0.05)
+    assert chat.state == "shutdown"
+    await chat.destroy()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_the_end_of_the_loop_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    async def program() -> SupportChat:
+        chat = chat_over(Transport())
+        chat.on(PhaseChanged, lambda event: heard.append(event.current))
+        await chat.boot()
+        await asyncio.sleep(0.01)
+        return chat
+
+    kept = asyncio.run(program())
+    assert (heard[-1], kept.state) == ("anonymous", "anonymous")
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
+        del kept
+        gc.collect()
+
+
+# --- what is no link, or half of one --------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_what_cannot_be_aborted_is_no_link() -> None:
+    class Half:
+        welcome = ports.Welcome("session-1", "visitor-1")
+        heard_at = 0.0
+
+    class Halves(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            await super().open(credentials)
+            return Half() if len(self.links) == 1 else self.links[-1]
+
+    chat = chat_over(transport := Halves())
+    await chat.boot()
+    assert (await chat.send_message("Hello?")).text == "Hello?"
+    assert len(transport.links) == 2
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_link_without_a_welcome_is_closed() -> None:
+    class Silent(Link):
+        @property
+        def welcome(self) -> Any:
+            raise NetworkError("closed meanwhile")
+
+        @welcome.setter
+        def welcome(self, value: Any) -> None:
+            return
+
+    chat = chat_over(transport := Transport(Silent))
+    with pytest.raises(SupportChatError, match="closed meanwhile"):
+        await chat.boot()
+    assert len(transport.links) > 1
+    assert all(link.log[0] == "abort" for link in transport.links)
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_an_event_of_a_later_backend_is_ignored() -> None:
+    chat = chat_over(transport := Transport())
+    await chat.boot()
+    transport.links[0].arrived.put_nowait(object())
+    await asyncio.sleep(0.01)
+    assert (chat.state, len(transport.links)) == ("anonymous", 1)
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_sign_of_life_at_no_time_is_none() -> None:
+    class Nowhen(Link):
+        heard_at = math.nan
+
+    chat = chat_over(transport := Transport(Nowhen))
+    await chat.boot()
+    await asyncio.sleep(300.0)
+    assert len(transport.links) > 1, "silence was noticed"
+    await chat.destroy()
+
+
+# --- answers and errors with wrong insides --------------------------------------------------------
+
+
+@in_virtual_time
+async def test_an_answer_that_no_reducer_can_take_is_a_failure_and_updates_leave_again() -> None:
+    class Odd(Link):
+        answers: ClassVar[list[ports.UpdateAnswer]] = [
+            ports.UpdateAnswer(rejected=("user.name",)),  # type: ignore[arg-type]
+            ports.UpdateAnswer(),
+        ]
+        sent = 0
+
+        async def update(self, changes: Any) -> ports.UpdateAnswer:
+            Odd.sent += 1
+            return self.answers[min(Odd.sent, 2) - 1]
+
+    chat = chat_over(Transport(Odd))
+    await chat.boot()
+    await chat.update(context={"page": "billing"})
+    await asyncio.sleep(300.0)
+    assert Odd.sent == 2
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_an_error_with_a_text_for_a_number_is_a_failed_attempt() -> None:
+    class Limited(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            link = await super().open(credentials)
+            if len(self.links) == 1:
+                raise RateLimitedError("slow down", retry_after="1")  # type: ignore[arg-type]
+            return link
+
+    chat = chat_over(transport := Limited())
+    await chat.boot()
+    assert len(transport.links) == 2
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_an_error_that_cannot_be_copied_is_told_all_the_same() -> None:
+    class Theirs(AuthRefusedError):
+        def __init__(self, status: int) -> None:
+            self.status = status
+
+    class Refuses(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            raise Theirs(401)
+
+    chat = chat_over(Refuses())
+    with pytest.raises(Theirs):
+        await chat.boot()
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_only_an_attempt_to_connect_is_told_as_one() -> None:
+    class Loses(Link):
+        async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
+            raise NetworkError("lost")
+
+    attempts: list[AttemptFailed] = []
+    chat = chat_over(Transport(Loses))
+    chat.on(AttemptFailed, attempts.append)
+    await chat.boot()
+    chat.identify(user={"id": "ada"})
+    await asyncio.sleep(0.1)
+    assert attempts == []
+    await chat.destroy()
+
+
+# --- tasks that run eagerly -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_whoever_listens_hears_of_the_end_whatever_a_task_does_first(
+    interrupt: type[BaseException],
+) -> None:
+    """Where tasks may run eagerly (Python 3.12), they do."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+    phases: list[str] = []
+
+    class Interrupted(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            link = await super().open(credentials)
+            if len(self.links) == 1:
+                raise interrupt
+            return link
+
+    async def life() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        chat = chat_over(Interrupted())
+        chat.on(PhaseChanged, lambda event: phases.append(event.current))
+        await chat.boot()
+        await chat.destroy()
+
+    async def until_done(task: asyncio.Task[None]) -> None:
+        await task
+
+    loop = VirtualLoop()
+    task = loop.create_task(life())
+    with pytest.raises(interrupt):
+        loop.run_until_complete(task)
+    loop.run_until_complete(until_done(task))
+    loop.close()
+    assert phases[-2:] == ["anonymous", "destroyed"]
