@@ -5,7 +5,6 @@ it seems: the session goes on, tries again, and leaves nothing open.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -172,19 +171,19 @@ async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled() -> None:
 def test_the_end_of_the_loop_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[str] = []
 
-    async def program() -> SupportChat:
+    async def program() -> None:
         chat = chat_over(Transport())
+        kept.append(chat)
         chat.on(PhaseChanged, lambda event: heard.append(event.current))
         await chat.boot()
         await asyncio.sleep(0.01)
-        return chat
 
-    kept = asyncio.run(program())
-    assert (heard[-1], kept.state) == ("anonymous", "anonymous")
+    kept: list[SupportChat] = []
+    asyncio.run(program())
+    assert (heard[-1], kept[0].state) == ("anonymous", "anonymous")
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
-        del kept
-        gc.collect()
+        kept.clear()
 
 
 # --- what is no link, or half of one --------------------------------------------------------------
