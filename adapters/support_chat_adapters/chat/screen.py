@@ -6,8 +6,10 @@ scrolling, selecting and searching are the terminal's, and what was said is stil
 client has left. Colours are those of the terminal's own palette.
 
 Printing takes the prompt away, prints and has the prompt drawn again, in one step of the event
-loop. `run_in_terminal` would do that with the terminal given back to the system meanwhile, and a
-Ctrl-D or Ctrl-C pressed in that moment would be the system's, not ours.
+loop, once the terminal has said where the cursor is, if it was asked: an answer from before would
+push what was printed since out of sight. `run_in_terminal` would do that with the terminal given
+back to the system meanwhile, and a Ctrl-D or Ctrl-C pressed in that moment would be the system's,
+not ours.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class Screen:
     def __init__(self, *, input: Input | None = None, output: Output | None = None) -> None:
         self._controller: Controller | None = None
         self._asked_at = -_ASKING
+        self._unprinted: list[Line] = []
         placeholder = AfterInput(_PLACEHOLDER, style="class:placeholder")
         self._typed = TextArea(
             accept_handler=self._accept,
@@ -100,6 +103,20 @@ class Screen:
 
     def show(self, event: Event, lines: Sequence[Line]) -> None:
         """Prints the lines above the prompt, and has the status drawn."""
+        begins = bool(lines) and not self._unprinted
+        self._unprinted += lines
+        if not self._app.is_running or not self._app.renderer.waiting_for_cpr:
+            self._print()
+        elif begins:
+            self._app.create_background_task(self._print_in_place())
+        self._app.invalidate()
+
+    async def _print_in_place(self) -> None:
+        await self._app.renderer.wait_for_cpr_responses()
+        self._print()
+
+    def _print(self) -> None:
+        lines, self._unprinted = self._unprinted, []
         if lines and self._app.is_running:
             self._app.renderer.erase()
         output = self._app.output
@@ -110,7 +127,6 @@ class Screen:
         if lines and self._app.is_running:
             # how much room there is below, to put the status at the foot
             self._app.renderer.request_absolute_cursor_position()
-        self._app.invalidate()
 
     async def run(self, controller: Controller) -> None:
         """Reads and shows until the person leaves, or the controller is done."""
@@ -121,6 +137,7 @@ class Screen:
 
         with contextlib.suppress(EOFError):  # the terminal has gone
             await self._app.run_async(pre_run=begin)
+        self._print()
 
     def _leave(self, _: object = None) -> None:
         if self._app.is_running and not self._app.is_done:
