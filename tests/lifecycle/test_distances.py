@@ -22,8 +22,9 @@ from hypothesis import example, given, settings, strategies as st
 
 from driving import GoesWell, Life, Provider, Taken
 from support_chat import CHART, Chart, NetworkError, RateLimitedError, Settings
-from support_chat.engine import Heard, Hinted, Outcome, Request
+from support_chat.engine import Heard, Hinted, Moment, Outcome, Request
 from support_chat.errors import AuthRefusedError, BackendRejectedError, TokenRefusedError
+from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.names import Effect as E, Trigger as T
 from support_chat.lifecycle.semantics import SEMANTICS
 from support_chat.ports import TokenExpired
@@ -208,6 +209,11 @@ def test_no_path_through_the_chart_goes_around_the_distances(
     told(beginning, story, roll)
 
 
+def at_once(context: Context, moment: Moment) -> float:
+    """A delay that is none."""
+    return 0.0
+
+
 @pytest.mark.parametrize(
     ("promise", "hasty", "beginning", "story"),
     [
@@ -221,7 +227,7 @@ def test_no_path_through_the_chart_goes_around_the_distances(
 def test_a_delay_that_keeps_no_distance_is_found(
     promise: str, hasty: tuple[str, ...], beginning: str, story: list[str]
 ) -> None:
-    delays = {**SEMANTICS.delays, **dict.fromkeys(hasty, lambda context, moment: 0.0)}
+    delays = {**SEMANTICS.delays, **dict.fromkeys(hasty, at_once)}
     chart = attrs.evolve(CHART, semantics=attrs.evolve(SEMANTICS, delays=delays))
     with pytest.raises(AssertionError, match=promise):
         told(beginning, plain(story), chart=chart)

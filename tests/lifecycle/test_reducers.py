@@ -313,8 +313,10 @@ def test_the_rules_that_are_one_field_each() -> None:
 
 # --- FORGET ---------------------------------------------------------------------------------------
 
-SECRETS = {"user", "visitor", "session", "cursor", "token", "identify", "provider", "target"}
-SECRETS |= {f"update {field.name}" for field in attrs.fields(Updates)}
+SECRETS = {
+    *("user", "visitor", "session", "cursor", "token", "identify", "provider", "target"),
+    *(f"update {field.name}" for field in attrs.fields(Updates)),
+}
 
 
 def bound(name: str) -> Any:

@@ -13,6 +13,7 @@ import gc
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from itertools import pairwise, product
 from typing import Any, Final
 
@@ -83,6 +84,10 @@ def misbehave_at_once(ending: str) -> Any:
     return 42
 
 
+def _called(act: Callable[[str], Any], ending: str, *_: object) -> Any:
+    return act(ending)
+
+
 @attrs.define
 class Foreign:
     """An adapter, or one of its links, one of whose members ends in another way."""
@@ -103,13 +108,16 @@ class Foreign:
         if here in PROPERTIES:
             return misbehave_at_once(self.ending)
         act = misbehave_at_once if here in SYNCHRONOUS else misbehave
-        return lambda *_: act(self.ending)
+        return partial(_called, act, self.ending)
 
     async def _open(self, credentials: ports.Credentials) -> Foreign:
         return Foreign(await self.inner.open(credentials), "link", self.place, self.ending)
 
     async def _events(self) -> AsyncIterator[Any]:
         yield await misbehave(self.ending)
+
+
+foreign: Callable[..., Any] = Foreign
 
 
 @attrs.define
@@ -141,8 +149,8 @@ class Life:
         chat = SupportChat(
             workspace_id="acme",
             widget_id="help",
-            transport=Foreign(transport, "transport", self.place, self.ending),
-            storage=Foreign(RecordingStorage(), "storage", self.place, self.ending),
+            transport=foreign(transport, "transport", self.place, self.ending),
+            storage=foreign(RecordingStorage(), "storage", self.place, self.ending),
         )
         chat.on(object, self.handler())
         chat.on(object, self.heard.append)

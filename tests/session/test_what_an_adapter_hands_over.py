@@ -239,7 +239,9 @@ async def test_an_event_of_a_later_backend_is_ignored() -> None:
 @in_virtual_time
 async def test_a_sign_of_life_at_no_time_is_none() -> None:
     class Nowhen(Link):
-        heard_at = math.nan
+        @property
+        def heard_at(self) -> float:
+            return math.nan
 
     chat = chat_over(transport := Transport(Nowhen))
     await chat.boot()

@@ -180,7 +180,8 @@ class Life:
     def branch(self, roll: random.Random) -> Life:
         """A life that goes on from here on its own."""
         account = Account(**_copied(self.account))
-        return Life(**{**_copied(self), "account": account, "roll": roll})
+        fields: dict[str, Any] = {**_copied(self), "account": account, "roll": roll}
+        return Life(**fields)
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -439,13 +440,15 @@ class Life:
 
 def _copied(record: Any) -> dict[str, Any]:
     """The fields of a record, none of which can be changed by way of the other."""
-    return {field.name: _copy(getattr(record, field.name)) for field in attrs.fields(type(record))}
+    kind = record.__class__
+    return {field.name: _copy(getattr(record, field.name)) for field in attrs.fields(kind)}
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
+    kind = value.__class__
+    if kind is dict:
         return {key: _copy(each) for key, each in value.items()}
-    return value.copy() if isinstance(value, set | list) else value
+    return value.copy() if kind in (set, list) else value
 
 
 def reachable(root: object) -> Iterator[object]:
@@ -461,7 +464,7 @@ def reachable(root: object) -> Iterator[object]:
         seen.add(id(value))
         yield value
         if isinstance(value, Mapping):
-            mapping: Mapping[Any, Any] = value
+            mapping = cast("Any", value)
             waiting += mapping.items()
         elif isinstance(value, tuple | list | set | frozenset):
             waiting += cast("Iterable[Any]", value)

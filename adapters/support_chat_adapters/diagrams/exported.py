@@ -110,7 +110,8 @@ def _plain(value: _Data) -> Any:
 
 def _declared(value: Any) -> dict[str, Any]:
     """The attributes of a value, but for the functions beside its names."""
-    fields = [field for field in attrs.fields(type(value)) if "code" not in field.metadata]
+    kind = value.__class__
+    fields = [field for field in attrs.fields(kind) if "code" not in field.metadata]
     return {field.name: _plain(getattr(value, field.name)) for field in fields}
 
 
@@ -119,10 +120,11 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _specified(spec: Any) -> dict[str, Any]:
-    must = {field.name for field in attrs.fields(type(spec)) if field.default is attrs.NOTHING}
+    kind = spec.__class__
+    must = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
     values = _declared(spec)
     said = {name: value for name, value in values.items() if value or name in must}
-    return {"kind": _kind(type(spec)), **said}
+    return {"kind": _kind(kind), **said}
 
 
 def _kind(spec: type) -> str:

@@ -23,7 +23,7 @@ checkers and exported files do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -40,7 +40,8 @@ def _entries(value: Iterable[Ignored]) -> tuple[Ignored, ...]:
 
 def _parts(value: Iterable[Composite] | Mapping[str, Iterable[str]]) -> tuple[Composite, ...]:
     if isinstance(value, Mapping):  # phases that a picture shows as one, by the name of the whole
-        return tuple(Composite(name=name, phases=phases) for name, phases in value.items())
+        wholes = cast("Mapping[str, Iterable[str]]", value)
+        return tuple(Composite(name=name, phases=phases) for name, phases in wholes.items())
     return tuple(value)
 
 

@@ -26,13 +26,12 @@ class Keys:
     workspace_id: str
     widget_id: str
     scope: str
-    prefix: str = attrs.field(init=False, repr=False)
-    """What every key of the scope begins with: no two scopes share one (property S23), whatever
-    characters their ids hold.
-    """
 
-    @prefix.default
-    def _prefix(self) -> str:
+    @property
+    def prefix(self) -> str:
+        """What every key of the scope begins with: no two scopes share one (property S23), whatever
+        characters their ids hold.
+        """
         parts = (self.workspace_id, self.widget_id, self.scope)
         escaped = (part.replace("%", "%25").replace("/", "%2F") for part in parts)
         return "/".join(("support-chat", *escaped, ""))

@@ -159,6 +159,6 @@ _PERFORMERS: Final[Mapping[type, _Performer]] = MappingProxyType(
         r.UseLink: _use,
         r.Part: _part,
         r.Revoke: _revoke,
-        r.Release: lambda adapters, *_: adapters.release(),
+        r.Release: lambda adapters, request, payload: adapters.release(),
     }
 )

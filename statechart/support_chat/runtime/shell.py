@@ -15,7 +15,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -293,7 +293,7 @@ class Shell:
         return -math.inf
 
     @contextlib.contextmanager
-    def _harmless(self, what: str) -> Iterator[None]:
+    def _harmless(self, what: str) -> Generator[None, None, None]:
         """Whatever an adapter raises in a synchronous member is logged, and does no harm here; an
         interrupt is the program's, and is raised by the loop.
         """
