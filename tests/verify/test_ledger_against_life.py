@@ -130,8 +130,9 @@ def cancelled_as_failed(patch: pytest.MonkeyPatch) -> None:
     ended = Shell._ended  # pyright: ignore[reportPrivateUsage]
 
     def wrong(self: Shell, performing: Any, task: asyncio.Task[object]) -> None:
-        performing.cancelled = False
         ended(self, performing, task)
+        if task.cancelled():
+            self.take(Outcome(performing.request, error=asyncio.CancelledError()))
 
     patch.setattr(Shell, "_ended", wrong)
 
