@@ -12,6 +12,7 @@ import asyncio
 import gc
 import inspect
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from itertools import pairwise, product
@@ -54,6 +55,7 @@ ENDINGS: Final[dict[str, type[BaseException] | None]] = {
     "hangs": None,
     "hangs, deaf to cancellation": None,
 }
+TASKS: Final = ("scheduled", "eager") if sys.version_info >= (3, 12) else ("scheduled",)
 CELLS: Final = [
     (place, ending)
     for place, ending in product(PLACES, ENDINGS)
@@ -184,11 +186,13 @@ class Life:
             waiting.exception()  # it has settled, as it should
 
 
-def until_it_ends(main: Coroutine[Any, Any, None]) -> int:
+def until_it_ends(main: Coroutine[Any, Any, None], tasks: str = "scheduled") -> int:
     """Runs it as a notebook does: an interrupt ends the cell, and the loop runs on with the next
     one. Returns how many interrupts reached the program.
     """
     loop, interrupts = VirtualLoop(), 0
+    if sys.version_info >= (3, 12) and tasks == "eager":
+        loop.set_task_factory(asyncio.eager_task_factory)
     loop.set_exception_handler(lambda loop, context: None)
     task = loop.create_task(main)
     while not task.done() and interrupts < 200:
@@ -218,13 +222,14 @@ def phases_of(life: Life) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("tasks", TASKS)
 @pytest.mark.parametrize(("place", "ending"), CELLS)
 def test_the_session_goes_on_and_can_be_ended(
-    place: str, ending: str, sound: list[str], caplog: pytest.LogCaptureFixture
+    place: str, ending: str, tasks: str, sound: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     life = Life(place, ending)
-    interrupts = until_it_ends(life.lead())
+    interrupts = until_it_ends(life.lead(), tasks)
     assert life.late == [], f"{life.late} did not settle within {IN_TIME:g} s"
     assert life.phase == "destroyed"
     phases = phases_of(life)
