@@ -28,7 +28,7 @@ of it.
 
 Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is
 a failure, which the session survives and retries. A plain function runs on a daemon thread, so it
-may block.
+may block; context variables are those of whoever caused the call, as in a coroutine.
 """
 
 

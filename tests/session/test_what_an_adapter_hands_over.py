@@ -5,10 +5,11 @@ it seems: the session goes on, tries again, and leaves nothing open.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -25,6 +26,8 @@ from support_chat import (
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
+
+TENANT: Final = contextvars.ContextVar("TENANT", default="nobody")
 
 
 class Link:
@@ -318,6 +321,28 @@ async def test_only_an_attempt_to_connect_is_told_as_one() -> None:
     chat.identify(user={"id": "ada"})
     await asyncio.sleep(0.1)
     assert attempts == []
+    await chat.destroy()
+
+
+# --- token providers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@in_virtual_time
+async def test_a_token_provider_sees_the_context_variables_of_whoever_boots(is_async: bool) -> None:
+    seen: list[str] = []
+
+    def provide() -> str:
+        seen.append(TENANT.get())
+        return "a token"
+
+    async def provide_later() -> str:
+        return provide()
+
+    TENANT.set("acme")
+    chat = chat_over(Transport())
+    await chat.boot(user={"id": "ada"}, token_provider=provide_later if is_async else provide)
+    assert seen == ["acme"]
     await chat.destroy()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 import re
@@ -95,7 +96,8 @@ def _may_be_called_here(provider: TokenProvider) -> bool:
 
 
 async def _elsewhere(provider: TokenProvider) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(DaemonThreads(), provider)
+    context = contextvars.copy_context()  # as one that is awaited has it
+    return await asyncio.get_running_loop().run_in_executor(DaemonThreads(), context.run, provider)
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:
