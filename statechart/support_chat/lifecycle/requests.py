@@ -19,6 +19,13 @@ from .context import Context
 from .tokens import Token, read_token
 
 
+def _prefix(keys: Keys) -> str:
+    """No two scopes share one, whatever characters their ids hold (property S23)."""
+    parts = (keys.workspace_id, keys.widget_id, keys.scope)
+    escaped = (part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return "/".join(("support-chat", *escaped, ""))
+
+
 @attrs.frozen
 class Keys:
     """Whom a session speaks to, and where it keeps its keys."""
@@ -26,15 +33,10 @@ class Keys:
     workspace_id: str
     widget_id: str
     scope: str
-
-    @property
-    def prefix(self) -> str:
-        """What every key of the scope begins with: no two scopes share one (property S23), whatever
-        characters their ids hold.
-        """
-        parts = (self.workspace_id, self.widget_id, self.scope)
-        escaped = (part.replace("%", "%25").replace("/", "%2F") for part in parts)
-        return "/".join(("support-chat", *escaped, ""))
+    prefix: str = attrs.field(
+        init=False, repr=False, default=attrs.Factory(_prefix, takes_self=True)
+    )
+    """What every key of the scope begins with."""
 
     @property
     def visitor(self) -> str:
