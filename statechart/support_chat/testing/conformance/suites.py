@@ -223,7 +223,8 @@ async def _seen(one: Clause[_Trial], trial: _Trial, limit: float) -> str | NotAp
     except TimeoutError as error:
         if not time.expired():
             return described(error)
-        waiting = error.__cause__ or error
+        # Python 3.11.2 raises without a cause
+        waiting = error.__cause__ or error.__context__ or error
         notes = "".join(f": {note}" for note in getattr(waiting, "__notes__", ()))
         return f"no end within {limit:g} s{notes} ({where(waiting)})"
     except Unmet as error:
