@@ -1,4 +1,6 @@
-"""How each request is done: one line that asks one adapter. Nothing is decided here."""
+"""How each request is done, mostly in one line that asks one adapter. What is asked, when, and what
+comes of it is the engine's to say; here is only how, down to a stored secret that cannot be one.
+"""
 
 from __future__ import annotations
 
