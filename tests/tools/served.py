@@ -34,6 +34,8 @@ class Served:
         self.db = folder / "chat.db"
         self.log = folder / "serve.log"
         self.url = ""
+        self.status_url = ""
+        """Where it tells how it is, if it was started with `--status`."""
         self._options = options
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -67,7 +69,8 @@ class Served:
         line = self._process.stdout.readline()
         limit.cancel()
         assert line, f"serve did not start: {self.log.read_text()[-2000:]}"
-        self.url = json.loads(line)["url"]
+        told = json.loads(line)
+        self.url, self.status_url = told["url"], told.get("status", "")
         self._port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:

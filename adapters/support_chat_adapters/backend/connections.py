@@ -2,6 +2,10 @@
 
 A transport drains the outbox of its connection and watches `closed`; what it does with the frames
 is its own business.
+
+Once the token of its session has expired, a connection hands out no message: they wait in the
+outbox until the token is renewed, while what ends the link, or asks for a fresh token, goes past
+them. Whether it has expired is asked at the moment of handing out, so no look around can be late.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ class Connection:
         welcome: Welcome,
         replay: Iterable[MessageArrived],
         on_close: Callable[[Connection, str], None],
+        clock: Callable[[], float],
     ) -> None:
         self.session = session
         """The session as it was when the connection was opened."""
@@ -49,6 +54,8 @@ class Connection:
         self._replayed_up_to = int(welcome.cursor or 0)
         self._news = asyncio.Event()
         self._on_close = on_close
+        self._clock = clock
+        self._token_expires = session.token_expires
         self.closed_because = ""
         """Why the connection is over (`revoked`, `backend_closed`, `slow_reader`...); empty while
         it is not.
@@ -69,6 +76,20 @@ class Connection:
         """The connection is over; what its outbox still holds is delivered."""
         return self.closed.done()
 
+    @property
+    def withholds(self) -> bool:
+        """The token that the session was signed in with last has expired: no message is handed out
+        until it is renewed.
+        """
+        return self._token_expires is not None and self._token_expires <= self._clock()
+
+    def token_expires(self, at: float | None) -> None:
+        """Takes note of when the session's token expires now, in epoch seconds; what was withheld
+        is handed out if that is ahead.
+        """
+        self._token_expires = at
+        self._news.set()
+
     def push(self, event: LinkEvent) -> None:
         """Puts an event into the outbox; lost if the connection is silent, or if it is a message
         that the replay has brought.
@@ -84,18 +105,28 @@ class Connection:
         """The next event, in order; waits for one, and raises NetworkError when there will be
         none.
         """
-        while not self._outbox:
+        while (event := self._take()) is None:
             if self.is_closed:
                 raise NetworkError("The link to the backend is lost; the session dials again.")
             self._news.clear()
             await self._news.wait()
-        return self._outbox.popleft()
+        return event
 
     def ready(self) -> list[LinkEvent]:
-        """What waits in the outbox now, taken out of it."""
-        events = list(self._outbox)
-        self._outbox.clear()
-        return events
+        """What may be handed out now, taken out of the outbox."""
+        return list(iter(self._take, None))
+
+    def _take(self) -> LinkEvent | None:
+        """The next event that may be handed out, if there is one."""
+        if not self._outbox:
+            return None
+        if not self.withholds:
+            return self._outbox.popleft()
+        told = (event for event in self._outbox if not isinstance(event, MessageArrived))
+        event = next(told, None)
+        if event is not None:
+            self._outbox.remove(event)
+        return event
 
     def silence(self) -> None:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing

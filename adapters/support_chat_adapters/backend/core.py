@@ -128,7 +128,11 @@ class Backend:
 
     def _connected(self, opened: Opened, *detail: str) -> Connection:
         connection = Connection(
-            opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected
+            opened.session,
+            self.faults.addressed(opened.welcome),
+            opened.replay,
+            self._disconnected,
+            self._clock,
         )
         self._connections.add(connection)
         self._note("opened", opened.session.ref, opened.session.identity, *detail)
@@ -271,6 +275,7 @@ class Backend:
         and whose token has expired.
         """
         if self._store.others_wrote():
+            self._take_note_of_others_tokens()
             self.deliver_news()
             self._end_what_others_revoked()
         unaware = {
@@ -365,6 +370,15 @@ class Backend:
         for session in ended:
             self._revoked(session, "revoked")
 
+    def _take_note_of_others_tokens(self) -> None:
+        live = {connection.session.number for connection in self._connections.all()}
+        with self._store.transaction() as db:
+            found = sessions.numbered(db, live)
+        for session in found:
+            for connection in self._connections.of([session.number]):
+                connection.token_expires(session.token_expires)
+                connection.expiry_sent &= connection.withholds
+
     def _expire_tokens(self, user_id: str | None) -> None:
         with self._store.transaction() as db:
             expired = sessions.expire(db, user_id, self._clock())
@@ -373,6 +387,7 @@ class Backend:
 
     def _tell_expired(self, session: Session) -> None:
         for connection in self._connections.of([session.number]):
+            connection.token_expires(session.token_expires)
             if not connection.expiry_sent:
                 connection.expiry_sent = True
                 connection.push(TokenExpired())
@@ -380,6 +395,7 @@ class Backend:
     def _fresh_token(self, session: Session) -> None:
         for connection in self._connections.of([session.number]):
             connection.expiry_sent = False
+            connection.token_expires(session.token_expires)
 
     def _drop_history(self) -> None:
         with self._store.transaction() as db:

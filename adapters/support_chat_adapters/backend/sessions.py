@@ -128,6 +128,11 @@ def expired_among(db: sqlite3.Connection, numbers: Collection[int], now: float) 
     return _among(db, numbers, "token_expires <= ?", now)
 
 
+def numbered(db: sqlite3.Connection, numbers: Collection[int]) -> list[Session]:
+    """The numbered sessions."""
+    return _among(db, numbers, "true")
+
+
 def revoked_among(db: sqlite3.Connection, numbers: Collection[int]) -> list[Session]:
     """Those of the numbered sessions that have ended."""
     return _among(db, numbers, "revoked = 1")

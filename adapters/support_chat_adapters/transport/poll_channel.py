@@ -30,8 +30,17 @@ one: a cache on the way, or a backend in trouble, may answer so for ever."""
 async def open_polls(poll: Poll, cursor: str | None, *, wait: float) -> PollChannel:
     """Polls once without waiting, to see that polls get through, and begins a channel with what
     that brought.
+
+    Raises NetworkError if the token has expired since the session was opened: such a poll tells
+    nothing of what was missed.
     """
-    return PollChannel(poll, await poll(cursor, 0.0, False), wait)
+    first = await poll(cursor, 0.0, False)
+    if first.token_expired:
+        raise NetworkError(
+            "The token expired while the link was being opened; the session dials again.",
+            reason="token_expired",
+        )
+    return PollChannel(poll, first, wait)
 
 
 class PollChannel:

@@ -1,22 +1,68 @@
-"""Serving: one uvicorn server, and beside it what a backend looks after several times a second."""
+"""Serving: one uvicorn server, and beside it what is looked after several times a second; how it
+begins, and how it ends.
+
+An end has three steps, which together take no longer than `goodbye_seconds` and a second. The
+server says that it is not ready, and sends clients away: each link and each waiting poll is told
+another number of seconds to stay away, so that they do not all come back at once. Requests under
+way are answered. What is left then is cut.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import signal
 import socket
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Final
 
+import attrs
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...transport.wire.frames import MAX_CLIENT_FRAME_BYTES
 from .. import Backend
+from .addresses import Proxies
 from .app import create_app
-from .limits import RateLimits
+from .condition import Condition
+from .counts import Counts
+from .limits import ConnectionLimits, RateLimits
+from .lines import Lines
 from .origins import AllowedOrigins
 
+LOG: Final = logging.getLogger("support_chat.server")
 LOOKS: Final = 0.1
 """Seconds between two looks around: how late a message is that another process has stored."""
+_LINES: Final = 5
+"""Every so many looks the connections are looked at, too: there may be many."""
+_MAX_HEAD_BYTES: Final = 16 * 1024
+"""The longest head of a request."""
+_KERNELS_ROOM: Final = 128 * 1024
+"""Bytes that the system keeps for a client who does not read, beside the server's own; by itself it
+would take several MiB.
+"""
+_OTHER_FILES: Final = 64
+"""Files that the process needs beside its connections."""
+
+
+class DatabaseLostError(Exception):
+    """The database was deleted or replaced while it was served."""
+
+
+@attrs.define
+class _End:
+    """When the server has to end: told once, hurried by the second time."""
+
+    asked: asyncio.Event = attrs.field(factory=asyncio.Event)
+    hurried: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def ask(self) -> None:
+        """It is to end now, or if it has been told so, at once."""
+        (self.hurried if self.asked.is_set() else self.asked).set()
 
 
 async def serve(
@@ -25,48 +71,162 @@ async def serve(
     *,
     origins: AllowedOrigins | None = None,
     limits: RateLimits | None = None,
+    connections: ConnectionLimits | None = None,
+    proxies: Proxies | None = None,
+    database: Path | None = None,
+    status: socket.socket | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves `backend` on a bound socket until the process is asked to end (SIGINT or SIGTERM);
     `started` is called once it answers.
 
+    `database` is the backend's file, which is watched; `status` a bound socket for the operator.
     Clients are told to come back, and their polls answered, before it returns. The backend stays
-    open.
+    open. Raises DatabaseLostError if the file was deleted meanwhile: then it has ended by itself.
     """
+    held = _within_the_systems_limit(connections or ConnectionLimits())
+    believed = proxies or Proxies()
+    counts, condition = Counts(time.monotonic), Condition(database)
+    own = frozenset() if status is None else frozenset({status.getsockname()[1]})
+    lines = Lines(held, counts.turn_away, believed.include, own)
+    app: ASGIApp = create_app(
+        backend,
+        origins=origins,
+        limits=limits,
+        connections=held,
+        proxies=believed,
+        counts=counts,
+        condition=condition,
+    )
+    if status is not None:
+        from .status import status_app
+
+        app = _by_port(own, status_app(counts, condition, lines), app)
     config = uvicorn.Config(
-        create_app(backend, origins=origins, limits=limits),
+        lines.around(app),
+        http=lines.http,
+        ws=lines.websocket,
         log_config=None,
-        # it would log the query, and with it realtime tokens; so does uvicorn's own word on a
-        # WebSocket
+        # It would log the query, and with it realtime tokens; so does uvicorn's own word on a
+        # WebSocket. And a line for each client that sends what is no HTTP is a way to fill a disk.
         access_log=False,
-        log_level="warning",
+        log_level="critical",
         server_header=False,
         lifespan="off",
-        ws="websockets-sansio",
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
         ws_max_size=MAX_CLIENT_FRAME_BYTES,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
-    beside = asyncio.ensure_future(_look_around(backend, server, started))
+    server, end = uvicorn.Server(config), _End()
+    beside = asyncio.ensure_future(
+        _look_after(backend, server, lines, counts, condition, end, started)
+    )
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[each for each in (listener, status) if each is not None])
     finally:
         beside.cancel()
         await asyncio.gather(beside, return_exceptions=True)
+        lines.cut_all()
+    if condition.lost:
+        raise DatabaseLostError
 
 
-async def _look_around(
-    backend: Backend, server: uvicorn.Server, started: Callable[[], None]
+async def _look_after(
+    backend: Backend,
+    server: uvicorn.Server,
+    lines: Lines,
+    counts: Counts,
+    condition: Condition,
+    end: _End,
+    started: Callable[[], None],
 ) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
-    started()
-    while not server.should_exit:
+    with _asked_by_signals(end):
+        started()
+        looks = 0
+        while not (end.asked.is_set() or condition.lost or server.should_exit):
+            _look_around(backend, condition)
+            looks += 1
+            if looks % _LINES == 0:
+                lines.look_around()
+                counts.look_around()
+                condition.look_around()
+            await asyncio.sleep(LOOKS)
+        condition.drain(counts.links)
+        LOG.info("stopping", extra={"fields": {"event": "stopping", "links": counts.links}})
+        backend.hang_up()
+        await _answered(lines, end)
+        lines.cut_all(but_idle=True)
+        server.should_exit = True
+
+
+def _look_around(backend: Backend, condition: Condition) -> None:
+    try:
         backend.look_around()
-        await asyncio.sleep(LOOKS)
-    backend.hang_up()
+    except Exception as error:
+        # what is stored is told at the next look; a look that ended this loop would be the last
+        condition.database_failed("reading", error)
+    else:
+        condition.database_works("reading")
+
+
+async def _answered(lines: Lines, end: _End) -> None:
+    """Waits until what is under way is answered and every link has been taken leave of, as long as
+    that may take.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(lines.limits.goodbye_seconds):
+            while lines.busy and not end.hurried.is_set():
+                lines.look_around()
+                await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _asked_by_signals(end: _End) -> Generator[None, None, None]:
+    """SIGINT and SIGTERM ask for the end within the block, where signals come to this thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def asked(*_: object) -> None:
+        loop.call_soon_threadsafe(end.ask)
+
+    before = {each: signal.signal(each, asked) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _by_port(ports: frozenset[int], own: ASGIApp, app: ASGIApp) -> ASGIApp:
+    """What comes in at the operator's ports is answered by `own`, everything else by `app`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        port = (scope.get("server") or ("", None))[1]
+        await (own if port in ports else app)(scope, receive, send)
+
+    return answer
+
+
+def _within_the_systems_limit(connections: ConnectionLimits) -> ConnectionLimits:
+    """No more connections than the process may open files; as many of those as it may have."""
+    try:
+        import resource
+    except ImportError:  # Windows counts otherwise
+        return connections
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return connections
+    with contextlib.suppress(ValueError, OSError):  # not everywhere may a process raise its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    may_open = max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
+    return attrs.evolve(connections, connections=min(connections.connections or most, may_open))
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -78,6 +238,7 @@ def bound(host: str, port: int) -> socket.socket:
     # would be 40 ms late.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNELS_ROOM)
     try:
         listener.bind((host, port))
         # until then a second server could bind the same port, and fail later with less to say
