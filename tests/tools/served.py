@@ -86,6 +86,17 @@ class Served:
         self.kill()
         self.start()
 
+    def ended(self, within: float) -> int:
+        """The exit status of the process, which ends by itself before so many seconds have
+        passed.
+        """
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.stdout is not None
+        status = process.wait(timeout=within)
+        process.stdout.close()
+        return status
+
     @property
     def port(self) -> int:
         """Where it listens, on 127.0.0.1."""

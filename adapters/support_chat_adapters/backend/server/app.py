@@ -44,7 +44,7 @@ from .handlers import HANDLERS, Site
 from .limits import Buckets, ConnectionLimits, RateLimits, Shares
 from .logs import log_request
 from .origins import AllowedOrigins
-from .reading import session_of
+from .reading import discard_body, session_of
 from .realtime_tokens import RealtimeTokens
 
 LOG: Final = logging.getLogger("support_chat.server")
@@ -143,6 +143,8 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
                 site.condition.database_works("storing")
             response = _answer(payload, request_id)
         except SupportChatError as error:
+            if endpoint.mutates:
+                await discard_body(request)
             response = _error(_counted(site, request, error), request_id)
         except Exception as error:
             response = _error(_failure(site, endpoint, error, request_id), request_id)
