@@ -76,6 +76,8 @@ BODY_TOO_LARGE: Final = "body_too_large"
 _REASON_STATUSES: Final[Mapping[str, int]] = MappingProxyType(
     {BODY_TOO_LARGE: 413, "not_found": 404, "method_not_allowed": 405}
 )
+UNAVAILABLE: Final = frozenset({"busy", "restarting"})
+"""The reasons of a `rate_limited` that is told by status 503."""
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_WORD: Final = 64
 _OF_THE_MOMENT: Final = frozenset({408, 425})
@@ -102,7 +104,8 @@ def response_to(error: SupportChatError, request_id: str) -> Response:
     """The answer that tells of `error`; `request_id` is what support asks for."""
     headers = {"content-type": "application/json", "x-request-id": request_id}
     if isinstance(error, RateLimitedError):
-        status, code = 429, "rate_limited"
+        # what is the backend's own trouble is no fault of who asks too often
+        status, code = 503 if error.reason in UNAVAILABLE else 429, "rate_limited"
         headers["retry-after"] = str(math.ceil(error.retry_after))
     elif isinstance(error, AuthRefusedError):
         status, code = 401, error.code
@@ -128,6 +131,7 @@ def codes_of(status: int) -> tuple[str, ...]:
     special = {
         401: ("auth_required", "auth_expired", "invalid_token"),
         429: ("rate_limited",),
+        503: ("rate_limited",),
         500: ("internal_error",),
     }
     codes = {code for code, its in _STATUSES.items() if its == status}
