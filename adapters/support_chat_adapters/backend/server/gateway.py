@@ -83,7 +83,7 @@ async def _linked(site: Site, socket: WebSocket, cursor: str | None) -> None:
         return
     try:
         with site.link(address, session):
-            connection = site.backend.attach(session, cursor)
+            connection = await site.backend.listen(session, cursor)
             try:
                 await _pass_on(site, socket, connection)
             finally:

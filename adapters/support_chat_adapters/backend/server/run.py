@@ -35,10 +35,10 @@ from .lines import Lines
 from .origins import AllowedOrigins
 
 LOG: Final = logging.getLogger("support_chat.server")
-LOOKS: Final = 0.1
-"""Seconds between two looks around: how late a message is that another process has stored."""
-_LINES: Final = 5
-"""Every so many looks the connections are looked at, too: there may be many."""
+TELLS: Final = 0.1
+"""Seconds after which live links are told again what other processes have stored."""
+LOOKS: Final = 0.5
+"""Seconds between two looks at connections and at the database's file."""
 _MAX_HEAD_BYTES: Final = 16 * 1024
 """The longest head of a request."""
 _KERNELS_ROOM: Final = 128 * 1024
@@ -145,33 +145,37 @@ async def _look_after(
 ) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
-    with _asked_by_signals(end):
-        started()
-        looks = 0
-        while not (end.asked.is_set() or condition.lost or server.should_exit):
-            _look_around(backend, condition)
-            looks += 1
-            if looks % _LINES == 0:
+    telling = asyncio.ensure_future(_keep_up(backend, condition))
+    try:
+        with _asked_by_signals(end):
+            started()
+            while not (end.asked.is_set() or condition.lost or server.should_exit):
                 lines.look_around()
                 counts.look_around()
                 condition.look_around()
-            await asyncio.sleep(LOOKS)
-        condition.drain(counts.links)
-        LOG.info("stopping", extra={"fields": {"event": "stopping", "links": counts.links}})
-        backend.hang_up()
-        await _answered(lines, end)
-        lines.cut_all(but_idle=True)
-        server.should_exit = True
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(end.asked.wait(), LOOKS)
+            condition.drain(counts.links)
+            LOG.info("stopping", extra={"fields": {"event": "stopping", "links": counts.links}})
+            backend.hang_up()
+            await _answered(lines, end)
+            lines.cut_all(but_idle=True)
+            server.should_exit = True
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
-def _look_around(backend: Backend, condition: Condition) -> None:
-    try:
-        backend.look_around()
-    except Exception as error:
-        # what is stored is told at the next look; a look that ended this loop would be the last
-        condition.database_failed("reading", error)
-    else:
-        condition.database_works("reading")
+async def _keep_up(backend: Backend, condition: Condition) -> None:
+    """Tells live links what other processes have written. A look that fails is not the last."""
+    while True:
+        try:
+            await backend.keep_up()
+        except Exception as error:
+            condition.database_failed("reading", error)
+        else:
+            condition.database_works("reading")
+        await asyncio.sleep(TELLS)
 
 
 async def _answered(lines: Lines, end: _End) -> None:
