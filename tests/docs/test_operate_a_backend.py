@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx2
 
 from served import served
+from support_chat_adapters.backend.pruning import DAY, Ages
 from support_chat_adapters.backend.server.limits import RateLimits
 from support_chat_adapters.cli import parser
-from support_chat_adapters.cli.serve import HELD
+from support_chat_adapters.cli.serve import HELD, KEPT
 
 PAGE = (Path(__file__).parents[2] / "docs/operate-a-backend.md").read_text("utf-8")
 
@@ -22,12 +23,30 @@ def test_every_limit_of_the_page_is_an_option_with_this_default_and_none_is_left
     rows = re.findall(r"^\| `(--[a-z-]+)` \| ([\d,]+)", PAGE, re.MULTILINE)
     told = {option: float(default.replace(",", "")) for option, default in rows}
     defaults = {option: float(default) for option, _, default, _ in HELD}
+    defaults |= {option: days for option, days, _ in KEPT}
     rates = RateLimits()
     defaults["--buffered"] /= 2**20
     defaults["--opens-per-minute"] = rates.opens_per_minute
     defaults["--requests-per-minute"] = rates.requests_per_minute
     [goodbye] = re.findall(r"`--goodbye-seconds` \((\d+)\)", PAGE)
     assert told | {"--goodbye-seconds": float(goodbye)} == defaults
+
+
+def test_the_ages_of_the_command_line_are_those_of_the_class() -> None:
+    ages = Ages()
+    days = {option: age for option, age, _ in KEPT}
+    assert days == {
+        "--prune-sessions": ages.sessions / DAY,
+        "--prune-visitors": ages.visitors / DAY,
+    }
+
+
+def test_every_command_of_the_page_is_one() -> None:
+    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    for line in "".join(blocks).splitlines():
+        program, *words = shlex.split(line)
+        assert program == "support-chat"
+        parser().parse_args(words)
 
 
 def test_its_command_runs_and_every_metric_that_it_names_is_there(tmp_path: Path) -> None:

@@ -377,3 +377,21 @@ def test_a_lock_of_another_program_is_no_trouble_of_the_server(
         other.execute("ROLLBACK")
     assert client.get("/conversations").status_code == 200
     assert ask(operated, "/readyz") == (200, "ready\n")
+
+
+# what is kept
+
+
+def test_it_prunes_what_has_not_dialled_for_its_age(tmp_path: Path, client_of: Clients) -> None:
+    with served(tmp_path, "--log=json", "--prune-sessions=1e-9", "--prune-visitors=0") as backend:
+        client = client_of(backend)
+        client.begin()
+        client.say("hello")
+        backend.restart()  # it prunes when it begins
+        eventually(lambda: any(line.get("event") == "pruned" for line in lines(backend)))
+        [pruned] = [line for line in lines(backend) if line.get("event") == "pruned"]
+        assert (pruned["sessions"], pruned["visitors"]) == (1, 0)
+        answer = client.get("/conversations")
+        assert problem(answer) == (403, "auth_required", "session_unknown")
+        client.begin()
+        assert len(client.get("/conversations").json()["conversations"]) == 1

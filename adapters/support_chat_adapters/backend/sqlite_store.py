@@ -498,6 +498,7 @@ def _opened(path: str, *, durable: bool) -> _Connection:
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LONG_LOG}")
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")  # what was forgotten is not left in free pages
         bring_up_to_date(db)
         db.execute(f"PRAGMA busy_timeout = {int(_SLICE * 1000)}")
     except BaseException:

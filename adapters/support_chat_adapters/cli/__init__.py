@@ -18,7 +18,20 @@ from typing import Final
 
 from .terminal import Misuse, complain
 
-COMMANDS: Final = ("draw", "check", "diff", "export", "demo", "serve", "chat", "reply", "token")
+COMMANDS: Final = (
+    "draw",
+    "check",
+    "diff",
+    "export",
+    "demo",
+    "serve",
+    "chat",
+    "reply",
+    "token",
+    "export_person",
+    "forget",
+    "backup",
+)
 
 _ABOUT: Final = """\
 The lifecycle of a support-chat session, from the command line: see it, export it, watch it run.

@@ -50,6 +50,10 @@ HELD: Final = (
     ("--goodbye-seconds", float, 5.0, "for what is under way when the server ends"),
 )
 """Options, kinds, defaults and meanings of `ConnectionLimits`, which is not imported for --help."""
+KEPT: Final = (
+    ("--prune-sessions", 30.0, "sessions, and visitors who wrote nothing, since they last dialled"),
+    ("--prune-visitors", 365.0, "visitors and what they wrote, since they last dialled"),
+)
 
 
 def register(commands: Any) -> None:
@@ -120,6 +124,15 @@ def register(commands: Any) -> None:
             default=default,
             help=f"{meaning} (default: {default:g})" if default < 1e6 else f"{meaning} (64 MiB)",
         )
+    kept = parser.add_argument_group("how long it is kept")
+    for option, days, meaning in KEPT:
+        kept.add_argument(
+            option,
+            metavar="DAYS",
+            type=float,
+            default=days,
+            help=f"{meaning} (default: {days:g}, 0: for ever)",
+        )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--json", action="store_true", help="its address as a line of JSON, for programs"
@@ -152,7 +165,8 @@ def run(arguments: argparse.Namespace) -> int:
         needs("serve", "prometheus_client")
     import asyncio
 
-    from ..backend import IdentityKey, WidgetRules
+    from ..backend import Ages, IdentityKey, WidgetRules
+    from ..backend.pruning import DAY
     from ..backend.server.addresses import Proxies
     from ..backend.server.limits import ConnectionLimits, RateLimits
     from ..backend.server.origins import AllowedOrigins
@@ -192,6 +206,9 @@ def run(arguments: argparse.Namespace) -> int:
             proxies=proxies,
             database=None if arguments.db == ":memory:" else Path(arguments.db),
             status=status,
+            ages=Ages(
+                sessions=arguments.prune_sessions * DAY, visitors=arguments.prune_visitors * DAY
+            ),
             started=lambda: _say(
                 arguments, _url(listener), None if status is None else _url(status)
             ),

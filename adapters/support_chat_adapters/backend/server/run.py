@@ -25,7 +25,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...transport.wire.frames import MAX_CLIENT_FRAME_BYTES
-from .. import Backend
+from .. import Ages, Backend
 from .addresses import Proxies
 from .app import create_app
 from .condition import Condition
@@ -39,6 +39,10 @@ TELLS: Final = 0.1
 """Seconds after which live links are told again what other processes have stored."""
 LOOKS: Final = 0.5
 """Seconds between two looks at connections and at the database's file."""
+_PRUNES: Final = 600.0
+"""Seconds between two looks at what is to be pruned..."""
+_PRUNES_ON: Final = 0.5
+"""... and while there is more of it."""
 _MAX_HEAD_BYTES: Final = 16 * 1024
 """The longest head of a request."""
 _KERNELS_ROOM: Final = 128 * 1024
@@ -75,14 +79,16 @@ async def serve(
     proxies: Proxies | None = None,
     database: Path | None = None,
     status: socket.socket | None = None,
+    ages: Ages | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves `backend` on a bound socket until the process is asked to end (SIGINT or SIGTERM);
     `started` is called once it answers.
 
-    `database` is the backend's file, which is watched; `status` a bound socket for the operator.
-    Clients are told to come back, and their polls answered, before it returns. The backend stays
-    open. Raises DatabaseLostError if the file was deleted meanwhile: then it has ended by itself.
+    `database` is the backend's file, which is watched; `status` a bound socket for the operator;
+    `ages` says what is kept for how long. Clients are told to come back, and their polls answered,
+    before it returns. The backend stays open. Raises DatabaseLostError if the file was deleted
+    meanwhile: then it has ended by itself.
     """
     held = _within_the_systems_limit(connections or ConnectionLimits())
     believed = proxies or Proxies()
@@ -120,10 +126,9 @@ async def serve(
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=1,
     )
-    server, end = uvicorn.Server(config), _End()
-    beside = asyncio.ensure_future(
-        _look_after(backend, server, lines, counts, condition, end, started)
-    )
+    server = uvicorn.Server(config)
+    watch = _Watch(backend, server, lines, counts, condition, ages or Ages())
+    beside = asyncio.ensure_future(watch.keep(started))
     try:
         await server.serve(sockets=[each for each in (listener, status) if each is not None])
     finally:
@@ -134,59 +139,86 @@ async def serve(
         raise DatabaseLostError
 
 
-async def _look_after(
-    backend: Backend,
-    server: uvicorn.Server,
-    lines: Lines,
-    counts: Counts,
-    condition: Condition,
-    end: _End,
-    started: Callable[[], None],
-) -> None:
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.005)
-    telling = asyncio.ensure_future(_keep_up(backend, condition))
-    try:
-        with _asked_by_signals(end):
-            started()
-            while not (end.asked.is_set() or condition.lost or server.should_exit):
-                lines.look_around()
-                counts.look_around()
-                condition.look_around()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(end.asked.wait(), LOOKS)
-            condition.drain(counts.links)
-            LOG.info("stopping", extra={"fields": {"event": "stopping", "links": counts.links}})
-            backend.hang_up()
-            await _answered(lines, end)
-            lines.cut_all(but_idle=True)
-            server.should_exit = True
-    finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+@attrs.frozen
+class _Watch:
+    """What is looked after beside a server, and its end."""
 
+    backend: Backend
+    server: uvicorn.Server
+    lines: Lines
+    counts: Counts
+    condition: Condition
+    ages: Ages
+    end: _End = attrs.field(factory=_End)
 
-async def _keep_up(backend: Backend, condition: Condition) -> None:
-    """Tells live links what other processes have written. A look that fails is not the last."""
-    while True:
+    async def keep(self, started: Callable[[], None]) -> None:
+        """Until the server is to end, and then through its end."""
+        while not self.server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        beside = [asyncio.ensure_future(each) for each in (self._keep_up(), self._prune())]
         try:
-            await backend.keep_up()
-        except Exception as error:
-            condition.database_failed("reading", error)
-        else:
-            condition.database_works("reading")
-        await asyncio.sleep(TELLS)
+            with _asked_by_signals(self.end):
+                started()
+                while not (self.end.asked.is_set() or self.condition.lost):
+                    self.lines.look_around()
+                    self.counts.look_around()
+                    self.condition.look_around()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self.end.asked.wait(), LOOKS)
+                await self._take_leave()
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
+    async def _keep_up(self) -> None:
+        """Tells live links what other processes have written. A look that fails is not the
+        last.
+        """
+        while True:
+            try:
+                await self.backend.keep_up()
+            except Exception as error:
+                self.condition.database_failed("reading", error)
+            else:
+                self.condition.database_works("reading")
+            await asyncio.sleep(TELLS)
 
-async def _answered(lines: Lines, end: _End) -> None:
-    """Waits until what is under way is answered and every link has been taken leave of, as long as
-    that may take.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(lines.limits.goodbye_seconds):
-            while lines.busy and not end.hurried.is_set():
-                lines.look_around()
-                await asyncio.sleep(0.05)
+    async def _prune(self) -> None:
+        """Deletes now and then what nobody has heard of for long; a failure is told, and tried
+        again.
+        """
+        while True:
+            more = False
+            try:
+                pruned = await self.backend.records.prune(self.ages)
+            except Exception as error:
+                LOG.warning(
+                    "pruning failed: %s", error, extra={"fields": {"event": "pruning_failed"}}
+                )
+            else:
+                more = pruned.more
+                if pruned.sessions or pruned.visitors:
+                    counts = {"sessions": pruned.sessions, "visitors": pruned.visitors}
+                    LOG.info(
+                        "pruned %(sessions)d sessions, %(visitors)d visitors",
+                        counts,
+                        extra={"fields": {"event": "pruned", **counts}},
+                    )
+            await asyncio.sleep(_PRUNES_ON if more else _PRUNES)
+
+    async def _take_leave(self) -> None:
+        links = self.counts.links
+        self.condition.drain(links)
+        LOG.info("stopping", extra={"fields": {"event": "stopping", "links": links}})
+        self.backend.hang_up()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.lines.limits.goodbye_seconds):
+                while self.lines.busy and not self.end.hurried.is_set():
+                    self.lines.look_around()
+                    await asyncio.sleep(0.05)
+        self.lines.cut_all(but_idle=True)
+        self.server.should_exit = True
 
 
 @contextlib.contextmanager
