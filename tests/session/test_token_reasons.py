@@ -60,6 +60,11 @@ def by_keyword(told: list[Any]) -> Any:
     return provide
 
 
+def with_more(told: list[Any], reason: TokenReason) -> str:
+    told.append(reason)
+    return "token"
+
+
 class Method:
     def __init__(self, told: list[Any]) -> None:
         self.told = told
@@ -73,7 +78,7 @@ TOLD: dict[str, Callable[[list[Any]], Any]] = {
     "a function": by_position,
     "a keyword": by_keyword,
     "a method": lambda told: Method(told).provide,
-    "a partial": lambda told: partial(lambda first, reason: by_position(told)(reason), 1),
+    "a partial": lambda told: partial(with_more, told),
 }
 
 

@@ -190,7 +190,6 @@ async def what_may_be_passed(chat: SupportChat) -> None:
         token_provider=afetch,
     )
     chat.boot(user=User("user_1"), token_provider=cached)
-    chat.boot(user=User("user_1"), token_provider=lambda *, reason: str(reason))
     chat.identify(
         user={"id": "user_1"}, company={"id": "acme", "plan": None}, token_provider=lambda: "token"
     )

@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from ..ports import TokenProvider, TokenReason
 from .threads import DaemonThreads
@@ -18,9 +18,9 @@ async def called(provider: TokenProvider, reason: TokenReason = "first") -> obje
     """Calls a provider, a plain function on a thread, since it may block; returns what it comes
     to and raises what it raises. Only one that asks for the `reason` is told it.
     """
-    function: Callable[..., Any] = provider
+    function = cast("Callable[..., Any]", provider)
     if _wants_reason(provider):
-        function = partial(provider, reason=reason)
+        function = partial(function, reason=reason)
     raw = function() if _may_be_called_here(provider) else await _elsewhere(function)
     return await raw if inspect.isawaitable(raw) else raw
 
