@@ -109,6 +109,7 @@ CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
 CREATE INDEX messages_of_owner ON messages(owner, number);
 CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)
   WHERE client_message_id IS NOT NULL;
+CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT NULL;
 
 CREATE TABLE replay (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -118,6 +119,11 @@ INSERT INTO replay VALUES (1, 0);
 """
 
 _FROM_0: Final = """
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
+  details TEXT NOT NULL
+) WITHOUT ROWID;
+
 ALTER TABLE sessions ADD COLUMN revoked_because TEXT;
 ALTER TABLE sessions ADD COLUMN revoked_after INTEGER;
 ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
@@ -126,17 +132,18 @@ CREATE INDEX sessions_changed ON sessions(changed) WHERE changed > 0;
 ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN details TEXT;
-DROP INDEX conversations_of_owner;
+DROP INDEX IF EXISTS conversations_of_owner;
 CREATE INDEX conversations_of_owner ON conversations(owner, number);
 
 ALTER TABLE messages ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 UPDATE messages SET owner = (SELECT owner FROM conversations WHERE id = conversation_id);
-DROP INDEX messages_of_conversation;
-DROP INDEX messages_by_client_id;
+DROP INDEX IF EXISTS messages_of_conversation;
+DROP INDEX IF EXISTS messages_by_client_id;
 CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
 CREATE INDEX messages_of_owner ON messages(owner, number);
 CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)
   WHERE client_message_id IS NOT NULL;
+CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT NULL;
 
 UPDATE conversations SET
   messages = (SELECT count(*) FROM messages WHERE conversation_id = id),

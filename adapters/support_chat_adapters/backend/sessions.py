@@ -20,7 +20,6 @@ from .identity_tokens import Claims
 from .profiles import describe_new_user
 from .store import Row, Transaction, hashed
 
-
 REVOKED: Final = "revoked"
 """Why a session ended, if nobody has said more."""
 CHANGES_AT_ONCE: Final = 100

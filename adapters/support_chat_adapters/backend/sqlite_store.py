@@ -494,11 +494,11 @@ def _opened(path: str, *, durable: bool) -> _Connection:
     )
     try:
         db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        bring_up_to_date(db)  # first: another program's file is left as it is
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LONG_LOG}")
-        db.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(db)
         db.execute(f"PRAGMA busy_timeout = {int(_SLICE * 1000)}")
     except BaseException:
         db.close()
