@@ -272,6 +272,7 @@ class _Line:
         self._db.writing = True
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            pieces = [piece for piece in pieces if piece.is_wanted]  # that may have taken a while
             for piece in pieces:
                 self._run_alone(piece)
             self._db.execute("COMMIT")
