@@ -12,6 +12,8 @@ from .opening import Opened
 from .persons import Forgotten
 from .pruning import Ages, Pruned
 from .records import Records
+from .sqlite_store import SQLiteStore
+from .store import Store, StoreBusyError, Transaction
 from .widget import WidgetRules
 
 __all__ = [
@@ -30,6 +32,10 @@ __all__ = [
     "Operation",
     "Pruned",
     "Records",
+    "SQLiteStore",
+    "Store",
+    "StoreBusyError",
+    "Transaction",
     "WidgetRules",
     "sign_identity_token",
 ]

@@ -166,6 +166,7 @@ def _remember(db: Transaction, secret_hash: str, identify_id: str, answer: Ident
 
 
 def _close(db: Transaction, secret_hash: str, claim: Claim) -> None:
+    db.lock()
     db.execute(
         "INSERT INTO identifies VALUES (?, ?, ?, NULL)",
         (secret_hash, claim.identify_id, claim.user_id),

@@ -129,6 +129,11 @@ INSERT INTO replay (only_row, forgotten_up_to) VALUES (1, 0);
 """
 
 _FROM_0: Final = """
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
+  details TEXT NOT NULL
+) WITHOUT ROWID;
+
 ALTER TABLE sessions ADD COLUMN revoked_because TEXT;
 ALTER TABLE sessions ADD COLUMN revoked_after INTEGER;
 ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
@@ -146,13 +151,13 @@ ALTER TABLE replay ADD COLUMN deleted_changes_up_to INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN details TEXT;
-DROP INDEX conversations_of_owner;
+DROP INDEX IF EXISTS conversations_of_owner;
 CREATE INDEX conversations_of_owner ON conversations(owner, number);
 
 ALTER TABLE messages ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 UPDATE messages SET owner = (SELECT owner FROM conversations WHERE id = conversation_id);
-DROP INDEX messages_of_conversation;
-DROP INDEX messages_by_client_id;
+DROP INDEX IF EXISTS messages_of_conversation;
+DROP INDEX IF EXISTS messages_by_client_id;
 CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
 CREATE INDEX messages_of_owner ON messages(owner, number);
 CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)

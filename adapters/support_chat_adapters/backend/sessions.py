@@ -107,6 +107,7 @@ def visitor_of(db: Transaction, secret_hash: str, now: float) -> str:
 
 def begin(db: Transaction, visitor_id: str) -> tuple[Session, str]:
     """A new session of a visitor, and the credential that resumes and revokes it."""
+    db.lock()
     secret = secrets.token_urlsafe(24)
     # The number is part of the credential, so the hash is filled in once the number is known.
     row = db.execute(

@@ -272,6 +272,7 @@ class _Line:
         self._db.writing = True
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            pieces = [piece for piece in pieces if piece.is_wanted]  # that may have taken a while
             for piece in pieces:
                 self._run_alone(piece)
             self._db.execute("COMMIT")
@@ -494,12 +495,12 @@ def _opened(path: str, *, durable: bool) -> _Connection:
     )
     try:
         db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")  # what was forgotten is not left in free pages
+        bring_up_to_date(db)  # first: another program's file is left as it is
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LONG_LOG}")
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA secure_delete = ON")  # what was forgotten is not left in free pages
-        bring_up_to_date(db)
         db.execute(f"PRAGMA busy_timeout = {int(_SLICE * 1000)}")
     except BaseException:
         db.close()
