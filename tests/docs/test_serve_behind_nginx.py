@@ -15,7 +15,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import httpx2
@@ -74,7 +74,7 @@ def nginx(folder: Path, backend: Served) -> Generator[Proxied, None, None]:
     certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
     certificate.private_key_pem.write_to_path(folder / "cert.key")
     tls = ssl.create_default_context()
-    authority.configure_trust(tls)
+    cast("Any", authority).configure_trust(tls)
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     own = CONFIGURATION

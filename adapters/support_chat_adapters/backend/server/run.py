@@ -93,7 +93,7 @@ async def serve(
     held = _within_the_systems_limit(connections or ConnectionLimits())
     believed = proxies or Proxies()
     counts, condition = Counts(time.monotonic), Condition(database)
-    own = frozenset() if status is None else frozenset({status.getsockname()[1]})
+    own = frozenset(() if status is None else (int(status.getsockname()[1]),))
     lines = Lines(held, counts.turn_away, believed.include, own)
     app: ASGIApp = create_app(
         backend,
