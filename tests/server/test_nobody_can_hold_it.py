@@ -239,6 +239,23 @@ def test_what_waits_for_all_together_has_a_limit_and_whoever_reads_is_spared(
         assert len(page.raise_for_status().json()["messages"]) > 100 - 4
 
 
+def test_bodies_that_are_not_complete_count_for_what_all_together_may_hold(tmp_path: Path) -> None:
+    with served(tmp_path, *_UNLIMITED, "--buffered=1000000") as backend, ExitStack() as stack:
+        for _ in range(20):
+            peer = stack.enter_context(raw_peer(backend))
+            peer.say(
+                f"POST {BASE}/sessions/anonymous HTTP/1.1",
+                "Host: x",
+                "Content-Length: 120000",
+                body=b"x" * 100_000,
+            )
+        deadline = time.monotonic() + _CUT_WITHIN
+        while not turned_away(backend, "too_much_buffered"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert turned_away(backend, "too_much_buffered") < 20
+
+
 @pytest.mark.parametrize(
     "option", ["--links-per-session=2", "--links-per-address=2"], ids=["session", "address"]
 )

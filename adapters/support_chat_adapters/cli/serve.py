@@ -42,7 +42,7 @@ HELD: Final = (
     ("--connections-per-address", int, 5_000, "TCP connections of one address"),
     ("--links-per-address", int, 1_500, "links, by WebSocket or poll, of one address"),
     ("--links-per-session", int, 8, "links of one session"),
-    ("--buffered", int, 64 * 2**20, "bytes that wait for clients, of all together"),
+    ("--buffered", int, 64 * 2**20, "bytes unread, or of half bodies, of all together"),
     ("--frames-per-minute", float, 120.0, "frames that a client sends over a link"),
     ("--head-seconds", float, 10.0, "for the head of a request"),
     ("--body-seconds", float, 20.0, "for the body of a request"),

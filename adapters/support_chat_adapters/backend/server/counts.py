@@ -22,7 +22,7 @@ _TOLD: Final = MappingProxyType(
         "slow_reader": "did not take what they were sent",
         "slow_head": "did not say what they want",
         "slow_body": "did not send the body that they announced",
-        "too_much_buffered": "left too much unread while the server's buffers were full",
+        "too_much_buffered": "held too much while the server's buffers were full",
         "too_many_connections": "were one connection too many",
         "too_many_links": "wanted one link too many",
         "too_many_frames": "sent too many frames over a link",

@@ -65,8 +65,8 @@ class ConnectionLimits:
     links_per_session: int = attrs.field(default=8, validator=_not_negative)
     """Links of one session; a client has one, and for a moment two."""
     buffered: int = attrs.field(default=64 * 2**20, validator=_not_negative)
-    """Bytes that wait in this process for clients to take them, of all together. Beyond it those
-    are cut for whom most waits.
+    """Bytes that wait in this process for clients to take them, or for the rest of a body to come,
+    of all together. Beyond it those are cut who hold most.
     """
     head_seconds: float = attrs.field(default=10.0, validator=_positive)
     """From the beginning of a connection, or from an answer, until the head of the next request is

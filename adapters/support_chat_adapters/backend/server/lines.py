@@ -52,6 +52,8 @@ class Line:
     waits_for_body_since: float | None = None
     waits_for_client_since: float | None = None
     """When the client was first seen not to take what waits for it."""
+    body: int = 0
+    """Bytes of the body of the request under way that have come so far."""
     under_way: int = 0
     is_link: bool = False
     """It has become a WebSocket."""
@@ -65,13 +67,16 @@ class Line:
         self.waits_for_head_since = None
         self.waits_for_body_since = None if self.is_link else now
 
-    def has_body(self) -> None:
-        """The body of the request is complete."""
-        self.waits_for_body_since = None
+    def has_come(self, body: bytes, *, more: bool) -> None:
+        """Some of the body has come, or the rest of it."""
+        self.body += len(body)
+        if not more:
+            self.waits_for_body_since = None
 
     def ended(self, now: float) -> None:
         """The request has been answered, or the link is over."""
         self.under_way -= 1
+        self.body = 0
         self.waits_for_body_since = None
         if not self.under_way and not self.is_link:
             self.waits_for_head_since = now
@@ -115,8 +120,10 @@ class Lines:
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait in this process for clients."""
-        return sum(transport.get_write_buffer_size() for transport in self._lines)
+        """Bytes that wait in this process for clients, or that clients have sent of a body."""
+        return sum(
+            transport.get_write_buffer_size() + line.body for transport, line in self._lines.items()
+        )
 
     @property
     def busy(self) -> bool:
@@ -144,8 +151,7 @@ class Lines:
 
             async def receive_body() -> Message:
                 message = await receive()
-                if not message.get("more_body", False):
-                    line.has_body()
+                line.has_come(message.get("body", b""), more=message.get("more_body", False))
                 return message
 
             line.began(scope["type"], loop.time())
@@ -159,19 +165,19 @@ class Lines:
     def look_around(self) -> None:
         """Cuts who keeps the server waiting too long, or holds too much of its memory."""
         now = asyncio.get_running_loop().time()
-        waiting: list[tuple[int, Line]] = []
+        holding: list[tuple[int, Line]] = []
         for transport, line in tuple(self._lines.items()):
             buffered = transport.get_write_buffer_size()
             why = line.too_late(buffered, self.limits, now)
             if why is not None:
                 self._cut(line, why)
-            elif buffered:
-                waiting.append((buffered, line))
-        excess = sum(buffered for buffered, _ in waiting) - self.limits.buffered
+            elif buffered or line.body:
+                holding.append((buffered + line.body, line))
+        excess = sum(held for held, _ in holding) - self.limits.buffered
         if self.limits.buffered and excess > 0:
-            for buffered, line in sorted(waiting, key=lambda each: -each[0]):
+            for held, line in sorted(holding, key=lambda each: -each[0]):
                 if excess > 0:
-                    excess -= buffered
+                    excess -= held
                     self._cut(line, "too_much_buffered")
 
     def _cut(self, line: Line, why: str) -> None:

@@ -102,7 +102,11 @@ class _Collector:
         for name, what, value in (
             ("links", "WebSockets that are open.", counts.links),
             ("connections", "TCP connections that are open.", len(lines)),
-            ("buffered_bytes", "Bytes that wait for clients to take them.", lines.buffered),
+            (
+                "buffered_bytes",
+                "Bytes that wait for clients, or for the rest of a body.",
+                lines.buffered,
+            ),
             ("ready", "Whether clients may be sent here.", int(self.condition.trouble is None)),
         ):
             yield GaugeMetricFamily(f"support_chat_{name}", what, value)
