@@ -122,6 +122,7 @@ async def serve(
         proxy_headers=False,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
         ws_max_size=MAX_CLIENT_FRAME_BYTES,
+        ws_per_message_deflate=False,  # it holds as much memory a link as all the rest of a link
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=1,
