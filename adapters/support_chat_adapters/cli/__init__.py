@@ -28,7 +28,7 @@ COMMANDS: Final = (
     "chat",
     "reply",
     "token",
-    "export_person",
+    "export-person",
     "forget",
     "backup",
 )
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action=_Version, help="print the version and leave")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name in COMMANDS:
-        import_module(f".{name}", __name__).register(commands)
+        import_module(f".{name.replace('-', '_')}", __name__).register(commands)
     return whole
 
 

@@ -8,8 +8,6 @@ import time
 from contextlib import closing, suppress
 from typing import Any, Final
 
-import attrs
-
 from .persons import add_person_options, person
 from .served import add_backend_options, open_backend
 from .terminal import as_json, emit
@@ -48,6 +46,8 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Deletes it."""
+    import attrs
+
     whom = person(arguments)
     with open_backend(arguments) as backend:
         if backend.records.end_sessions(whom):
