@@ -48,6 +48,11 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
             "The backend failed; its log has more under the request id. The request may or may "
             "not have been done.",
         ),
+        503: (
+            "Unavailable",
+            "The backend is busy or restarts; come back after `Retry-After` seconds. Nothing was "
+            "done.",
+        ),
     }
 )
 _CONVERSATION_ID: Final[dict[str, Any]] = {
@@ -118,7 +123,7 @@ def statuses_of(endpoint: Endpoint) -> tuple[int, ...]:
 
 
 def _refused(endpoint: Endpoint) -> Iterator[int]:
-    yield from (429, 500)
+    yield from (429, 500, 503)
     if endpoint is not CONFIG:
         yield 401
     yield 403
@@ -187,7 +192,7 @@ def _refusal(status: int, doc: str) -> dict[str, Any]:
     headers = dict(_REQUEST_ID)
     if status == 401:
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/Challenge"}
-    if status == 429:
+    if status in (429, 503):
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     schema = {"allOf": [reference(ErrorEnvelope), codes]}
     return {
