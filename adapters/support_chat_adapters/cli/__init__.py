@@ -1,10 +1,9 @@
-"""The command line `support-chat`: one module a command, imported when the program starts, its
-work only when it runs.
+"""The command line `support-chat`: one module a command, imported when it is chosen.
 
-A command module has `register(commands)`, which adds its parser and sets `run`, a function from the
-parsed arguments to the exit status. To add one, write the module and name it in `COMMANDS`; nothing
-else changes. Everything heavy (asyncio, the chart, a third-party package) is imported inside `run`,
-so that `support-chat --help` is quick and works with no extra installed.
+A command module has `ABOUT` and `MORE`, which its help shows before and after the `OPTIONS`, and
+`run`, a function from the parsed arguments to the exit status. To add one, write the module and
+name it in `COMMANDS`; nothing else changes. What an extra installs is imported inside `run`, so
+that the help of each command works without; `support-chat --help` imports no command at all.
 """
 
 from __future__ import annotations
@@ -18,7 +17,18 @@ from typing import Final
 
 from .terminal import Misuse, complain
 
-COMMANDS: Final = ("draw", "check", "diff", "export", "demo", "serve", "chat", "reply", "token")
+COMMANDS: Final = {
+    "draw": "pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
+    "check": "model-check the chart: every reachable state, every property",
+    "diff": "what differs between two charts: rows, what is accepted, states, verdicts",
+    "export": "the whole chart, or the OpenAPI and AsyncAPI documents, as stable JSON",
+    "demo": "watch a session live through its whole life, nothing to set up",
+    "serve": "a backend to develop and test against, on this machine",
+    "chat": "a chat client in the terminal that shows the phase live",
+    "reply": "answer as an agent of a served backend",
+    "token": "mint an identity token for tests",
+}
+"""Every command, and what it is for."""
 
 _ABOUT: Final = """\
 The lifecycle of a support-chat session, from the command line: see it, export it, watch it run.
@@ -74,18 +84,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser with every command registered."""
+    """The parser of the program, which knows every command by name."""
+    form = argparse.RawDescriptionHelpFormatter
     whole = argparse.ArgumentParser(
-        prog="support-chat",
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=form
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for name in COMMANDS:
-        import_module(f".{name}", __name__).register(commands)
+    commands = whole.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", parser_class=_Command
+    )
+    for name, help in COMMANDS.items():
+        commands.add_parser(name, help=help, formatter_class=form)
     return whole
+
+
+class _Command(argparse.ArgumentParser):
+    """Learns what its command takes when that is chosen."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        command = import_module(f".{self.prog.split()[-1]}", __name__)
+        self.description, self.epilog = command.ABOUT, command.MORE
+        for option in command.OPTIONS:
+            option(self)
+        self.set_defaults(run=command.run)
+        return super().parse_known_args(args, namespace)
 
 
 class _Version(argparse.Action):

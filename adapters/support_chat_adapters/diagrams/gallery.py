@@ -7,11 +7,9 @@ lies in the directory is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
-
-import attrs
 
 from support_chat import Chart
 
@@ -24,26 +22,14 @@ from .table import table
 from .views import group, group_on_the_map, overview, slugs
 
 MARK: Final = "Generated from the chart by `support-chat draw`: change the chart, not this file."
+MARKS: Final = (MARK, f'"schema": "{SCHEMA}"')
+"""A file that has one of them at its top was written here."""
 _COMMENTS: Final[Mapping[str, str]] = {
     ".mmd": "%% {}\n",
     ".dot": "// {}\n",
     ".svg": "<!-- {} -->\n",
     ".md": "<!-- {} -->\n\n",
 }
-
-
-@attrs.frozen
-class Staleness:
-    """How a directory differs from what the chart says, by the names of files; empty (and false)
-    when it is fresh.
-    """
-
-    stale: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    superfluous: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.stale or self.missing or self.superfluous)
 
 
 def gallery(chart: Chart) -> dict[str, str]:
@@ -66,46 +52,46 @@ def gallery(chart: Chart) -> dict[str, str]:
     }
 
 
-def compare(directory: Path, files: Mapping[str, str]) -> Staleness:
-    """Compares a directory with the files that it should hold. Raises OSError for what cannot be
-    read.
+def compare(
+    directory: Path, files: Mapping[str, str], *, marks: Iterable[str] = MARKS
+) -> dict[str, str]:
+    """How a directory differs from what it should hold, by the names of files: each is `stale`,
+    `missing`, or, if it has one of these `marks` at its top, `superfluous`.
+
+    Raises OSError for what cannot be read.
     """
     present = {path.name for path in directory.iterdir()} if directory.is_dir() else set[str]()
-    return Staleness(
-        stale=tuple(
-            name
-            for name, text in files.items()
-            if name in present and _read(directory / name) != text
-        ),
-        missing=tuple(name for name in files if name not in present),
-        superfluous=tuple(
-            sorted(name for name in present - set(files) if _is_ours(directory / name))
-        ),
-    )
+    found: dict[str, str] = {}
+    for name, text in files.items():
+        if name not in present:
+            found[name] = "missing"
+        elif _read(directory / name) != text:
+            found[name] = "stale"
+    for name in sorted(present - set(files)):
+        path = directory / name
+        if path.is_file() and any(mark in _read(path)[:300] for mark in marks):
+            found[name] = "superfluous"
+    return found
 
 
-def write(directory: Path, files: Mapping[str, str]) -> Staleness:
+def write(
+    directory: Path, files: Mapping[str, str], *, marks: Iterable[str] = MARKS
+) -> dict[str, str]:
     """Makes the directory hold these files, and removes generated ones that no longer belong;
-    returns what it changed.
+    returns how it differed.
     """
-    before = compare(directory, files)
+    before = compare(directory, files, marks=marks)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (*before.stale, *before.missing):
-        (directory / name).write_text(files[name], encoding="utf-8", newline="\n")
-    for name in before.superfluous:
-        (directory / name).unlink()
+    for name, how in before.items():
+        if how == "superfluous":
+            (directory / name).unlink()
+        else:
+            (directory / name).write_text(files[name], encoding="utf-8", newline="\n")
     return before
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _is_ours(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    head = _read(path)[:300]
-    return MARK in head or f'"schema": "{SCHEMA}"' in head
 
 
 def _index(chart: Chart, names: tuple[str, ...]) -> str:
