@@ -118,21 +118,13 @@ def _to_json(
     turned: Sequence[Turn],
 ) -> str:
     def side(name: str, explored: Report | str) -> dict[str, Any]:
-        if isinstance(explored, str):
-            return {
-                "chart": name,
-                "states": None,
-                "steps": None,
-                "complete": False,
-                "trouble": explored,
-            }
-        space = explored.space
+        space = None if isinstance(explored, str) else explored.space
         return {
             "chart": name,
-            "states": len(space.states),
-            "steps": len(space.ways),
-            "complete": space.complete,
-            "trouble": None,
+            "states": None if space is None else len(space.states),
+            "steps": None if space is None else len(space.ways),
+            "complete": space is not None and space.complete,
+            "trouble": explored if space is None else None,
         }
 
     whole = {

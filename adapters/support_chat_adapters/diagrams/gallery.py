@@ -36,19 +36,27 @@ def gallery(chart: Chart) -> dict[str, str]:
     """Every file by its name: the overview three times, each group twice, the tables, the JSON and
     an index.
     """
-    whole = overview(chart)
-    texts = {"overview.svg": svg(whole), "overview.mmd": mermaid(whole), "overview.dot": dot(whole)}
+    whole, again = overview(chart), "the same, for whatever renders Mermaid"
+    files = [
+        ("overview.svg", svg(whole), "every phase and every way between them"),
+        ("overview.mmd", mermaid(whole), again),
+        ("overview.dot", dot(whole), "the same, for Graphviz"),
+    ]
     for name, slug in slugs(chart).items():
-        texts[f"{slug}.svg"] = svg(group_on_the_map(chart, name))
-        texts[f"{slug}.mmd"] = mermaid(group(chart, name))
-    texts["table.md"] = table(chart)
+        about = f"{name}: every transition with its guard and its effects"
+        files += [
+            (f"{slug}.svg", svg(group_on_the_map(chart, name)), about),
+            (f"{slug}.mmd", mermaid(group(chart, name)), again),
+        ]
+    files.append(("table.md", table(chart), "every transition, fact and effect"))
     if has_calls(chart):
-        texts["calls.md"] = calls_table(chart)
-    texts["chart.json"] = to_json(chart)
-    texts["README.md"] = _index(chart, tuple(texts))
+        files.append(("calls.md", calls_table(chart), "what each call does in each phase"))
+    files.append(("chart.json", to_json(chart), "the whole chart for programs"))
+    links = [f"- [{name}]({name}): {about}" for name, _, about in files]
+    index = "\n".join([f"# {chart.name}", "", "![overview](overview.svg)", "", *links])
+    files.append(("README.md", f"{index}\n", ""))
     return {
-        name: _COMMENTS.get(Path(name).suffix, "").format(MARK) + text
-        for name, text in texts.items()
+        name: _COMMENTS.get(Path(name).suffix, "").format(MARK) + text for name, text, _ in files
     }
 
 
@@ -92,30 +100,3 @@ def write(
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _index(chart: Chart, names: tuple[str, ...]) -> str:
-    about = {
-        "overview.svg": "every phase and every way between them",
-        "overview.mmd": "the same, for whatever renders Mermaid",
-        "overview.dot": "the same, for Graphviz",
-        "calls.md": "what each call does in each phase",
-        "table.md": "every transition, fact and effect",
-        "chart.json": "the whole chart for programs",
-        **{
-            f"{slug}.svg": f"{name}: every transition with its guard and its effects"
-            for name, slug in slugs(chart).items()
-        },
-        **{
-            f"{slug}.mmd": "the same, for whatever renders Mermaid"
-            for slug in slugs(chart).values()
-        },
-    }
-    lines = [
-        f"# {chart.name}",
-        "",
-        "![overview](overview.svg)",
-        "",
-        *(f"- [{name}]({name}): {about[name]}" for name in names),
-    ]
-    return "\n".join(lines) + "\n"

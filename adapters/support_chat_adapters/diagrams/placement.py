@@ -71,12 +71,12 @@ class Placement:
 def place(drawing: Drawing) -> Placement:
     """Places every node and every frame of the drawing; pure and deterministic."""
     cells = _cells(drawing)
-    xs, widths = _columns(drawing, cells)
+    xs, width = _columns(drawing, cells)
     ys = _rows(drawing, cells)
     boxes = {
         name: Box(
-            xs[cell.column] - widths[cell.column] / 2, ys[cell.row] - BOX_HEIGHT / 2,
-            xs[cell.column] + widths[cell.column] / 2, ys[cell.row] + BOX_HEIGHT / 2,
+            xs[cell.column] - width / 2, ys[cell.row] - BOX_HEIGHT / 2,
+            xs[cell.column] + width / 2, ys[cell.row] + BOX_HEIGHT / 2,
         )
         for name, cell in cells.items()
     }  # fmt: skip
@@ -192,24 +192,15 @@ def _entered(drawing: Drawing, member: str, members: tuple[str, ...]) -> bool:
 # --- distances ------------------------------------------------------------------------------------
 
 
-def _columns(
-    drawing: Drawing, cells: Mapping[str, Cell]
-) -> tuple[dict[int, float], dict[int, float]]:
+def _columns(drawing: Drawing, cells: Mapping[str, Cell]) -> tuple[dict[int, float], float]:
     used = sorted({cell.column for cell in cells.values()})
-    labels = {node.name: node.label for node in drawing.nodes}
-    widest = max(map(_name_width, labels.values())) + 2 * BOX_PAD
-    xs: dict[int, float] = {}
-    x = 0.0
-    for before, column in zip([None, *used], used, strict=False):
-        if before is not None:
-            needed = [text_width(e.label) for e in _beside(drawing, cells, column)]
-            x += (
-                widest
-                + max([48.0, *(width + 34 for width in needed)])
-                + (FRAME_PAD if column == ENDS else 0)
-            )
+    widest = max(_name_width(node.label) for node in drawing.nodes) + 2 * BOX_PAD
+    xs, x = {used[0]: 0.0}, 0.0
+    for column in used[1:]:
+        labels = (text_width(edge.label) + 34 for edge in _beside(drawing, cells, column))
+        x += widest + max((48.0, *labels)) + (FRAME_PAD if column == ENDS else 0)
         xs[column] = x
-    return xs, dict.fromkeys(used, widest)
+    return xs, widest
 
 
 def _beside(drawing: Drawing, cells: Mapping[str, Cell], column: int) -> Iterator[Edge]:
