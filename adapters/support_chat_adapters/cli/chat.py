@@ -25,6 +25,7 @@ from .terminal import Misuse, complain, needs
 
 _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
+# what the Python API calls a value, and what it is called here
 _OPTIONS: Final = {
     "base_url": "--url",
     "url": "--token-url",
@@ -35,7 +36,6 @@ _OPTIONS: Final = {
     "workspace_id": "--workspace",
     "widget_id": "--widget",
 }
-"""What the Python API calls a value, and what it is called here."""
 ABOUT: Final = """\
 Chats with a backend on the network, as a visitor or as a user,
 and shows the phase of the session live."""

@@ -59,8 +59,8 @@ from .options import number, option
 from .terminal import Misuse, coloured
 
 _MOST_STATES: Final = 1_000_000
+# how many ways to a failure are tried on a session before none is found to go
 _MOST_STORIES: Final = 50
-"""How many ways to a failure are tried on a session before none is found to go."""
 _COLOURS: Final = {
     "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
     "unanswered": "yellow", "elsewhere": "bold",

@@ -29,8 +29,8 @@ from .report import Counters, Report, SceneBegun, Show, Step, StepBegun, Summary
 
 FRAMES: Final = 12
 """Drawings a second."""
+# phases in a row
 _ROW: Final = 5
-"""Phases in a row."""
 _MARGIN: Final = (0, 1)
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from .drawing import Drawing, Node, identifiers
 
+# Mermaid takes them for its own words, in any case, or for the beginning and the end
 _RESERVED: Final = frozenset({
     "acctitle", "accdescr", "as", "class", "classdef", "click", "default", "direction", "end",
     "hide", "href", "note", "root_end", "root_start", "scale", "state", "statediagram", "style",
 })  # fmt: skip
-"""Mermaid takes them for its own words, in any case, or for the beginning and the end."""
 
 
 def mermaid(drawing: Drawing) -> str:

@@ -20,10 +20,10 @@ MARGIN = 22.0
 RADIUS = 9.0
 GAP = 18.0
 """Between two columns of a table, in pixels."""
+# what kind of arrow is painted over which
 _PAINTED: Final = ("faint", "", "call")
-"""What kind of arrow is painted over which."""
+# lines of SVG, and what they cover
 _Part: TypeAlias = "tuple[list[str], Box]"
-"""Lines of SVG, and what they cover."""
 
 _STYLE = """
     .name, .frame-name {

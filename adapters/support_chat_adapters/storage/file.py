@@ -52,8 +52,6 @@ class FileStorage:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, timeout: float = 3.0) -> None:
-        if timeout < 0:
-            raise InvalidInputError("FileStorage(timeout=...) must be zero or more seconds.")
         place = _default_path() if path is None else os.fspath(path)
         if not place:
             raise InvalidInputError(
@@ -64,8 +62,8 @@ class FileStorage:
         self._name = os.path.basename(self._path)
         self._new = f"{self._path}.new"
         self._make_folder = path is None
-        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
         self._thread = OwnThread("FileStorage", self._name, timeout)
+        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:

@@ -22,8 +22,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+# seconds between attempts: short while a holder may be about to finish, the last one for good
 _PAUSES: Final = (0.001, 0.002, 0.005, 0.01)
-"""Seconds between attempts: short while a holder may be about to finish, the last one for good."""
 
 
 class FileLock:

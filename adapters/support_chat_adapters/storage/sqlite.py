@@ -39,10 +39,9 @@ COMPANIONS: Final = ("-journal", "-wal", "-shm")
 """What belongs to a database: without it, its last transaction is lost; with it, a fresh database
 would take it for its own.
 """
+# POSIX drops *all* locks of a process on a file when it closes *any* descriptor of it, and creating
+# the file closes one
 _CREATING: Final = threading.Lock()
-"""POSIX drops *all* locks of a process on a file when it closes *any* descriptor of it, and
-creating the file closes one.
-"""
 
 _WAYS_OUT: Final = {
     sqlite3.SQLITE_CORRUPT: "it is damaged, and holds tables of another program. It was not "
@@ -57,12 +56,12 @@ _WAYS_OUT: Final = {
     sqlite3.SQLITE_IOERR: "the disk or its file system reported an error. Check it, then try again",
     sqlite3.SQLITE_ERROR: "it holds another program's data. Give the storage a file of its own",
 }
+_OTHER_TABLES: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'support_chat'"
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING: Final = (*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+# How often an operation begins anew on a fresh file. More than two are due only if somebody keeps
+# damaging it.
 _ATTEMPTS: Final = 5
-"""How often an operation begins anew on a fresh file. More than two are due only if somebody keeps
-damaging it.
-"""
 
 
 class SQLiteStorage:
@@ -94,15 +93,13 @@ class SQLiteStorage:
             raise InvalidInputError(
                 "SQLiteStorage needs the path of a file; use MemoryStorage to keep nothing on disk."
             )
-        if timeout < 0:
-            raise InvalidInputError("SQLiteStorage(timeout=...) must be zero or more seconds.")
         # a later chdir() must not lead elsewhere, nor a rename move a link
         self._path = os.path.realpath(name)
         self._name = os.path.basename(self._path)
         self._timeout = timeout
-        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
         self._open = _OpenFile()
         self._thread = OwnThread("SQLiteStorage", self._name, timeout, self._open.close)
+        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
@@ -196,7 +193,8 @@ class SQLiteStorage:
             if not self._is_in_place():
                 return True
             why = _damage(error, self._path)
-            if why is None or _holds_other_tables(self._path):
+            # the data of another program is not a storage's to move
+            if why is None or _asked(self._path, _OTHER_TABLES):
                 return False
             try:
                 aside = set_aside(self._path, COMPANIONS)
@@ -274,7 +272,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 "CREATE TABLE support_chat (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "
                 "ROWID"
             )
-    _check(connection)
+    # looks through the table once, so that damage is found when a file is opened
+    if connection.execute("PRAGMA quick_check('support_chat')").fetchall() != [("ok",)]:
+        raise DamagedError("its database is malformed")
 
 
 @contextlib.contextmanager
@@ -321,28 +321,6 @@ def _damage(error: Exception, path: str) -> str | None:
     if code == sqlite3.SQLITE_ERROR and _asked(path, "PRAGMA application_id") == [(MARK,)]:
         return "its table is not the one that was made there"
     return None
-
-
-def _holds_other_tables(path: str) -> bool:
-    """Whether the database can be seen to hold tables of another program, whose data a storage has
-    no business moving.
-    """
-    return bool(
-        _asked(path, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'support_chat'")
-    )
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    """Looks through the table once, so that damage is found when a file is opened; raises
-    DamagedError or sqlite3.Error.
-    """
-    problems = [
-        problem
-        for (problem,) in connection.execute("PRAGMA quick_check('support_chat')")
-        if problem != "ok"
-    ]
-    if problems:
-        raise DamagedError("its database is malformed")
 
 
 def _text(content: object) -> str:

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from support_chat.errors import StorageError
+from support_chat.errors import InvalidInputError, StorageError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -39,11 +39,15 @@ class OwnThread:
 
     Dropped without `aclose()`, it warns and ends all the same; so nothing given to it may lead back
     to the storage.
+
+    Raises InvalidInputError for a negative timeout.
     """
 
     def __init__(
         self, kind: str, name: str, timeout: float, close: Callable[[], None] = lambda: None
     ) -> None:
+        if timeout < 0:
+            raise InvalidInputError(f"{kind}(timeout=...) must be zero or more seconds.")
         self._storage = f"{kind} {name!r}"
         self._name = f"{kind} {name}"
         self._patience = timeout + _A_LITTLE

@@ -36,10 +36,10 @@ LOG.setLevel(logging.INFO)
 
 CLOSE_PATIENCE: Final = 1.0
 """Seconds that a gateway has to end the connection after its close frame."""
+# close codes from here on were sent by a gateway, not by something in between
 _OURS: Final = 4000
-"""Close codes from here on were sent by a gateway, not by something in between..."""
+# and so were these, which say that the way is free and the gateway is not
 _SERVERS: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.RESTART, CloseCode.TRY_LATER})
-"""... and so were these, which say that the way is free and the gateway is not."""
 
 
 class _Connection(ClientConnection):

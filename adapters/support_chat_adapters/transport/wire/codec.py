@@ -66,7 +66,12 @@ def request_to(
     # what is compressed has no size until it is unpacked
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     if session is not None:
-        headers["authorization"] = f"Bearer {_visible(session)}"
+        if not _is_visible(session):
+            raise InvalidInputError(
+                "A session's credential is made of visible ASCII characters; pass one that the "
+                "backend has given out."
+            )
+        headers["authorization"] = f"Bearer {session}"
     body = None
     try:
         path = BASE + endpoint.path.replace(
@@ -82,16 +87,6 @@ def request_to(
             f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values."
         ) from None
     return Request(endpoint.method, path, headers, body)
-
-
-def _visible(session: str) -> str:
-    """The credential, if a header can carry it."""
-    if not _is_visible(session):
-        raise InvalidInputError(
-            "A session's credential is made of visible ASCII characters; pass one that the "
-            "backend has given out."
-        )
-    return session
 
 
 def _is_visible(session: str) -> bool:

@@ -57,8 +57,16 @@ class SessionEnded(Payload, frozen=True, tag_field="type", tag="session.revoked"
     reason: Annotated[str, Meta(max_length=64)] = "revoked"
 
 
-Frame: TypeAlias = Hello | MessageCreated | TokenHasExpired | SessionEnded
+Told: TypeAlias = MessageCreated | TokenHasExpired | SessionEnded
+"""Every frame that carries a link event."""
+Frame: TypeAlias = Hello | Told
 """Every frame there is."""
+_EVENT_OF: Final[dict[type[Told], type[LinkEvent]]] = {
+    MessageCreated: MessageArrived,
+    TokenHasExpired: TokenExpired,
+    SessionEnded: SessionRevoked,
+}
+_FRAME_OF: Final = {event: frame for frame, event in _EVENT_OF.items()}
 
 FRAMES: Final[dict[str, type[Frame]]] = {
     "hello": Hello,
@@ -111,25 +119,11 @@ def decode_frame(text: str | bytes) -> Frame | None:
         ) from None
 
 
-def frame_of(event: LinkEvent) -> MessageCreated | TokenHasExpired | SessionEnded:
+def frame_of(event: LinkEvent) -> Told:
     """The frame that carries a link event."""
-    match event:
-        case MessageArrived():
-            return payload_of(event, MessageCreated)
-        case TokenExpired():
-            return TokenHasExpired()
-        case SessionRevoked():
-            return payload_of(event, SessionEnded)
+    return payload_of(event, _FRAME_OF[type(event)])
 
 
 def event_of(frame: Frame) -> LinkEvent | None:
     """The link event that a frame brings; None for a `hello`, which is the link's own business."""
-    match frame:
-        case MessageCreated():
-            return value_of(frame, MessageArrived)
-        case TokenHasExpired():
-            return TokenExpired()
-        case SessionEnded():
-            return value_of(frame, SessionRevoked)
-        case Hello():
-            return None
+    return None if isinstance(frame, Hello) else value_of(frame, _EVENT_OF[type(frame)])
