@@ -43,11 +43,7 @@ def stopped(server: Terminal) -> None:
     assert server.left() == 0
 
 
-def killed(server: Terminal) -> None:
-    server.kill()
-
-
-@pytest.mark.parametrize("end", [stopped, killed])
+@pytest.mark.parametrize("end", [stopped, lambda server: server.kill()], ids=["stopped", "killed"])
 @pytest.mark.parametrize(
     ("options", "phase", "to"),
     [

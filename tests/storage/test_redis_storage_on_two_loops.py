@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import uuid
-from typing import TYPE_CHECKING
 
 import pytest
 import redis.asyncio
 
+from storages import RedisPlace
 from support_chat.errors import StorageError
 from support_chat_adapters.storage import RedisStorage
-
-if TYPE_CHECKING:
-    from tests.storage.conftest import RedisPlace
 
 
 async def read(storage: RedisStorage) -> str | None:

@@ -46,8 +46,6 @@ class OwnThread:
     def __init__(
         self, kind: str, name: str, timeout: float, close: Callable[[], None] = lambda: None
     ) -> None:
-        if timeout < 0:
-            raise InvalidInputError(f"{kind}(timeout=...) must be zero or more seconds.")
         self._storage = f"{kind} {name!r}"
         self._name = f"{kind} {name}"
         self._patience = timeout + _A_LITTLE
@@ -56,6 +54,8 @@ class OwnThread:
         self._starting = threading.Lock()
         self._process: int | None = None  # in which the thread is, once it has started
         self._closed = False
+        if timeout < 0:
+            raise InvalidInputError(f"{kind}(timeout=...) must be zero or more seconds.")
 
     def run(
         self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
