@@ -198,7 +198,5 @@ def _prefix(line: int, wraps: int) -> StyleAndTextTuples:
 
 
 class _Suggest(AutoSuggest):
-    """Completes the command that is being typed."""
-
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         return Suggestion(suggestion(document.text))

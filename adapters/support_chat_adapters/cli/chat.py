@@ -10,8 +10,7 @@ from contextlib import aclosing
 from typing import Final
 from urllib.parse import urlsplit
 
-from support_chat.errors import InvalidInputError
-from support_chat.values import User
+from support_chat import InvalidInputError, User
 
 from ..chat.controller import Person, Providers, Shell
 from ..chat.piped import PipedShell

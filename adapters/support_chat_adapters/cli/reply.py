@@ -8,8 +8,7 @@ import shlex
 from collections.abc import Callable
 from typing import Final
 
-from support_chat.errors import InvalidInputError
-from support_chat.values import Identity, SignedIn, Visitor
+from support_chat import Identity, InvalidInputError, SignedIn, Visitor
 
 from .options import one_of, option
 from .served import add_backend_options, open_backend

@@ -175,7 +175,6 @@ def _hanging(entry: Text) -> RenderableType:
 
 
 def _summed_up(summary: Summary) -> RenderableType:
-    """Each scene with its verdict, the phases, the numbers, and where to go on."""
     scenes = Table.grid(padding=(0, 2, 0, 0))
     for number, title in enumerate(summary.titles, 1):
         steps = [step for step in summary.steps if step.scene == number]

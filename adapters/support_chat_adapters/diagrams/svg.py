@@ -250,7 +250,6 @@ def _label(route: Route, frames: list[Box]) -> str:
 
 
 def _extent(route: Route) -> Box:
-    """What the arrow and its label cover."""
     width, (x, y) = text_width(route.edge.label), route.label_at
     left = x - (width if route.anchor == "end" else 0.0)
     xs, ys = [p[0] for p in route.points], [p[1] for p in route.points]

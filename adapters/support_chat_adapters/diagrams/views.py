@@ -151,7 +151,6 @@ def _rows(chart: Chart, name: str) -> list[Transition]:
 
 
 def _left(row: Transition) -> list[str]:
-    """The phases that the row leaves."""
     return [source for source in row.sources if row.target not in (None, source)]
 
 

@@ -208,7 +208,6 @@ def _written(database: Any) -> Any:
 
 
 def _open_files() -> dict[int, str]:
-    """The files that this process has open, by descriptor."""
     found = {int(name): _open_file(int(name)) for name in os.listdir("/dev/fd")}
     return {descriptor: path for descriptor, path in found.items() if path is not None}
 

@@ -17,7 +17,7 @@ from websockets.protocol import Event
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from .channels import Attached, ChannelBlocked, link_over
+from .channels import ChannelBlocked, link_over
 from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
 from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
@@ -103,7 +103,7 @@ async def open_socket(
     except (WebSocketException, OSError, TimeoutError, ImportError):
         # ImportError: SOCKS, which is another library's.
         raise ChannelBlocked from None
-    return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
+    return SocketChannel(socket, hello, ping_every)
 
 
 async def _hello(socket: ClientConnection) -> Hello:
@@ -132,7 +132,7 @@ async def _hello(socket: ClientConnection) -> Hello:
 class SocketChannel:
     """An open WebSocket of which the hello has been read; made by `open_socket`."""
 
-    def __init__(self, socket: ClientConnection, attached: Attached, ping_every: float) -> None:
+    def __init__(self, socket: ClientConnection, attached: Hello, ping_every: float) -> None:
         self._socket = socket
         self.attached = attached
         self._loop = asyncio.get_running_loop()
