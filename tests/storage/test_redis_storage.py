@@ -5,6 +5,7 @@ and no password in any word.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -282,3 +283,30 @@ async def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
     assert (
         repr(RedisStorage("unix:///run/redis.sock")) == "<RedisStorage: Redis at /run/redis.sock/0>"
     )
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+async def read(storage: RedisStorage) -> str | None:
+    async with asyncio.timeout(60):
+        return await storage.get("key")
+
+
+def test_a_url_serves_one_loop_after_the_other(redis_place: RedisPlace, prefix: str) -> None:
+    storage = RedisStorage(redis_place.url, prefix=prefix)
+    assert [asyncio.run(read(storage)) for _ in range(2)] == [None, None]
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_client_of_another_loop_is_told(redis_place: RedisPlace, prefix: str) -> None:
+    client = a_client(redis_place.url)
+    storages = [RedisStorage(client, prefix=prefix)]
+    assert asyncio.run(read(storages[0])) is None
+    with pytest.raises(StorageError, match="belongs to another event loop; pass a URL") as caught:
+        asyncio.run(read(storages.pop()))
+    assert caught.value.reason == "wrong_loop"
+    del client, caught
+    gc.collect()

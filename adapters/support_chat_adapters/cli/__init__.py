@@ -57,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         whole = parser()
         parsed = whole.parse_args(arguments)
+        if parsed.version:
+            from importlib.metadata import version  # costs more than all the rest of a `--help`
+
+            print(f"support-chat {version('support-chat')}")
+            return 0
         if parsed.command is None:
             whole.print_help()
             return 0
@@ -89,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=form
     )
-    whole.add_argument("--version", action=_Version, help="print the version and leave")
+    whole.add_argument("--version", action="store_true", help="print the version and leave")
     commands = whole.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", parser_class=_Command
     )
@@ -110,18 +115,3 @@ class _Command(argparse.ArgumentParser):
             option(self)
         self.set_defaults(run=command.run)
         return super().parse_known_args(args, namespace)
-
-
-class _Version(argparse.Action):
-    """Reads the installed version only on demand: looking it up costs more than all the rest of a
-    `--help`.
-    """
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"support-chat {version('support-chat')}")
-        parser.exit()

@@ -145,7 +145,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
-        _list(properties, elsewhere)
+        for id, sentence in (
+            *((each.id, each.sentence) for each in properties),
+            *((one.id, _decided(one)) for one in elsewhere),
+        ):
+            print(f"{id:11} {sentence}")
         return 0
     report = check(
         chart,
@@ -203,15 +207,22 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
     ]
     if not arguments.quiet:
         print(coloured(summary(report), "bold", sys.stdout))
-        for word, verdict in zip(words, report.verdicts, strict=True):
-            if verdict.held is not False:
-                _print_line(word, verdict.property.id, verdict.property.sentence)
-        for one in elsewhere:
-            decided = f"{one.sentence} Decided by {one.by}: {one.where}"
-            _print_line("elsewhere", one.id, decided)
         # the catalogue of the shipped chart says itself what may go unanswered
-        if not arguments.property and not has_catalogue(space.model.chart):
-            _print_unanswered(space)
+        told = arguments.property or has_catalogue(space.model.chart)
+        lines = [
+            *(
+                (word, verdict.property.id, verdict.property.sentence)
+                for word, verdict in zip(words, report.verdicts, strict=True)
+                if verdict.held is not False
+            ),
+            *(("elsewhere", one.id, _decided(one)) for one in elsewhere),
+            *(
+                ("unanswered", trigger, f"no row wants it in some states of {', '.join(phases)}")
+                for trigger, phases in ({} if told else unanswered(space)).items()
+            ),
+        ]
+        for line in lines:
+            _print_line(*line)
     _print_failures(report, arguments)
     counts = ", ".join(f"{words.count(word)} {word}" for word in _COLOURS if word in words)
     colour = _COLOURS[WORDS[report.held]]
@@ -223,14 +234,12 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         )
 
 
+def _decided(one: Elsewhere) -> str:
+    return f"{one.sentence} Decided by {one.by}: {one.where}"
+
+
 def _print_line(word: str, id: str, sentence: str) -> None:
     print(f"{coloured(f'{word:12}', _COLOURS[word], sys.stdout)} {id:11} {sentence}")
-
-
-def _print_unanswered(space: Space) -> None:
-    for trigger, phases in unanswered(space).items():
-        sentence = f"no row wants it in some states of {', '.join(phases)}"
-        _print_line("unanswered", trigger, sentence)
 
 
 def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
@@ -258,13 +267,6 @@ def _place(
     row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
     named: str = arguments.chart
     return place_of(row, named if is_file(named) else named.partition(":")[0]) if row else None
-
-
-def _list(properties: Sequence[Property], elsewhere: Sequence[Elsewhere]) -> None:
-    for each in properties:
-        print(f"{each.id:11} {each.sentence}")
-    for one in elsewhere:
-        print(f"{one.id:11} {one.sentence} Decided by {one.by}: {one.where}")
 
 
 def _progress() -> Callable[[int, int], None] | None:

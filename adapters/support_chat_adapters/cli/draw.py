@@ -23,9 +23,9 @@ from .keeping import keep, keeping_options
 from .options import option
 from .terminal import Misuse, emit
 
-_PICTURES: Final = ("mermaid", "dot", "svg")
+_PICTURES: Final = {"mermaid": mermaid, "dot": dot, "svg": svg}
 _DIRECTORY: Final = Path("diagrams")
-_WHOLE: Final = ("table", "calls", "json")
+_WHOLE: Final = {"table": table, "calls": calls_table, "json": to_json}
 _SUFFIXES: Final = {
     ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
     ".svg": ("svg",), ".json": ("json",), ".md": ("table", "calls"),
@@ -105,7 +105,7 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
     if form in _WHOLE:
         if view is not None:
             raise Misuse(f"--format {form} is always of the whole chart: leave out --view")
-        return {"table": table, "calls": calls_table, "json": to_json}[form](chart)
+        return _WHOLE[form](chart)
     match view or ["overview"]:
         case ["overview"]:
             drawing = overview(chart)
@@ -117,4 +117,4 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
             raise Misuse(
                 f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"
             )
-    return {"mermaid": mermaid, "dot": dot, "svg": svg}[form](drawing)
+    return _PICTURES[form](drawing)

@@ -4,9 +4,8 @@ the HTTP surface.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -22,20 +21,13 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """The longest answer that a client reads, in bytes."""
 
 P = TypeVar("P", bound=msgspec.Struct)
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 def decoded(body: bytes, kind: type[P]) -> P:
     """A payload from its bytes; raises msgspec.MsgspecError, UnicodeDecodeError or
     RecursionError.
     """
-    payload: P = _decoder(kind).decode(body)
-    return payload
-
-
-@functools.cache
-def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+    return msgspec.json.decode(body, type=kind)
 
 
 @attrs.frozen
@@ -81,7 +73,7 @@ def request_to(
             path = f"{path}?{urlencode(query)}"
         if payload is not None:
             headers["content-type"] = "application/json"
-            body = _ENCODER.encode(payload)
+            body = msgspec.json.encode(payload)
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
         raise InvalidInputError(
             f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values."

@@ -95,14 +95,9 @@ class _Typed(msgspec.Struct):
     type: str
 
 
-_TYPED: Final = msgspec.json.Decoder(_Typed)
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in FRAMES.items()}
-_ENCODER: Final = msgspec.json.Encoder()
-
-
 def encode_frame(frame: Frame) -> str:
     """The text of a frame."""
-    return _ENCODER.encode(frame).decode()
+    return msgspec.json.encode(frame).decode()
 
 
 def decode_frame(text: str | bytes) -> Frame | None:
@@ -110,8 +105,8 @@ def decode_frame(text: str | bytes) -> Frame | None:
     is no frame at all.
     """
     try:
-        decoder = _DECODERS.get(_TYPED.decode(text).type)
-        return None if decoder is None else decoder.decode(text)
+        kind = FRAMES.get(msgspec.json.decode(text, type=_Typed).type)
+        return None if kind is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NetworkError(
             "The backend sent a frame that cannot be read; the session dials again and asks for "

@@ -83,7 +83,6 @@ _OF_THE_MOMENT: Final = frozenset({408, 425})
 # statuses of the 4xx family that say something of the way or of the moment, and nothing of the
 # request
 _FROM_ELSEWHERE: Final = _OF_THE_MOMENT | {407}
-_DECODER: Final = msgspec.json.Decoder(ErrorEnvelope)
 
 
 @attrs.frozen
@@ -199,7 +198,7 @@ def shortened(text: str, most: int = _LONGEST_WORD) -> str:
 
 def _problem(response: Response) -> Problem | None:
     try:
-        problem = _DECODER.decode(response.body).error
+        problem = msgspec.json.decode(response.body, type=ErrorEnvelope).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return msgspec.structs.replace(
