@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from .terminal import Misuse, complain
 
@@ -106,12 +106,11 @@ def parser() -> argparse.ArgumentParser:
 class _Command(argparse.ArgumentParser):
     """Learns what its command takes when that is chosen."""
 
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parses what stands after the command."""
         command = import_module(f".{self.prog.split()[-1]}", __name__)
         self.description, self.epilog = command.ABOUT, command.MORE
         for option in command.OPTIONS:
             option(self)
         self.set_defaults(run=command.run)
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(*args, **kwargs)

@@ -218,7 +218,7 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
             *(("elsewhere", one.id, _decided(one)) for one in elsewhere),
             *(
                 ("unanswered", trigger, f"no row wants it in some states of {', '.join(phases)}")
-                for trigger, phases in ({} if told else unanswered(space)).items()
+                for trigger, phases in (() if told else unanswered(space).items())
             ),
         ]
         for line in lines:
