@@ -4,17 +4,14 @@ polls.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent
 
 if TYPE_CHECKING:
     from .wire.frames import Hello, Polled
-
-T = TypeVar("T")
 
 
 class Channel(Protocol):
@@ -60,30 +57,6 @@ class Events:
 
     async def __anext__(self) -> LinkEvent:
         return await self._next()
-
-
-async def carried(work: Coroutine[Any, Any, T], over: asyncio.Future[None]) -> T:
-    """Does the work of one request over a link; whichever comes first decides: its answer, or the
-    end of the link, with which the work ends, too. Raises NetworkError then.
-    """
-    if over.done():
-        work.close()
-        raise link_over()
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(_seen)
-    try:
-        await asyncio.wait((task, over), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        task.cancel()
-    if over.done():
-        raise link_over()
-    return task.result()
-
-
-def _seen(task: asyncio.Task[Any]) -> None:
-    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
-    if not task.cancelled():
-        task.exception()
 
 
 def link_over() -> NetworkError:

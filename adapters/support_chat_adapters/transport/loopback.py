@@ -9,6 +9,7 @@ other side, pending calls raise NetworkError and nothing is delivered.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
@@ -26,7 +27,7 @@ from support_chat.ports import (
 from support_chat.values import Changes, Conversation, Message
 from support_chat_adapters.backend import Backend, Connection, Operation
 
-from .channels import Events, carried, link_over
+from .channels import Events, link_over
 
 T = TypeVar("T")
 
@@ -131,6 +132,21 @@ class LoopbackLink:
         self._connection.close("aborted")
 
     async def _call(self, operation: Operation, work: Callable[[str], T]) -> T:
-        session, faults = self._connection.welcome.session, self._backend.faults
-        request = faults.cross(operation, lambda: work(session), connection=self._connection)
-        return await carried(request, self._connection.closed)
+        """Carries one request; whichever comes first decides: its answer, or the end of the
+        link.
+        """
+        connection = self._connection
+        if connection.is_closed:
+            raise link_over()
+        session = connection.welcome.session
+        carried = asyncio.ensure_future(
+            self._backend.faults.cross(operation, lambda: work(session), connection=connection)
+        )
+        try:
+            await asyncio.wait((carried, connection.closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # done already, it is told by this that nobody will look at its failure
+            carried.cancel()
+        if connection.is_closed:
+            raise link_over()
+        return carried.result()

@@ -5,8 +5,8 @@ both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,12 +23,13 @@ from support_chat.ports import (
 )
 from support_chat.values import Changes, Conversation, Message
 
-from .channels import Channel, Events, carried
+from .channels import Channel, Events, link_over
 from .http_exchange import HTTPExchange
 from .wire import codec, endpoints, payloads, translation
 from .wire.endpoints import Endpoint
 from .wire.problems import Response
 
+T = TypeVar("T")
 P = TypeVar("P", bound=msgspec.Struct)
 Page = TypeVar("Page", payloads.ConversationsPage, payloads.MessagesPage)
 
@@ -44,8 +45,9 @@ class WidgetLink:
         self.welcome = welcome
         """What the backend answered when this link was opened."""
         self._channel = channel
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over = False
         self._cursor: str | None = None
+        self._under: set[asyncio.Task[Any]] = set()
 
     @property
     def heard_at(self) -> float:
@@ -72,8 +74,10 @@ class WidgetLink:
 
     async def renew(self, token: str) -> None:
         """Presents a fresh token for the same user."""
-        sent = self._sent(endpoints.REFRESH, payloads.Refresh(token=token))
-        codec.done_of(endpoints.REFRESH, await carried(sent, self._over))
+        codec.done_of(
+            endpoints.REFRESH,
+            await self._carry(self._sent(endpoints.REFRESH, payloads.Refresh(token=token))),
+        )
         self._channel.renewed()
 
     async def update(self, changes: Changes) -> UpdateAnswer:
@@ -176,8 +180,9 @@ class WidgetLink:
         conversation_id: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> P:
-        sent = self._sent(endpoint, payload, conversation_id, query)
-        return codec.answer_of(endpoint, await carried(sent, self._over), kind)
+        return codec.answer_of(
+            endpoint, await self._carry(self._sent(endpoint, payload, conversation_id, query)), kind
+        )
 
     async def _sent(
         self,
@@ -195,6 +200,30 @@ class WidgetLink:
         )
         return await self._exchange.send(request)
 
+    async def _carry(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does the work unless the link is over; when it ends meanwhile, so does the work."""
+        if self._over:
+            work.close()
+            raise link_over()
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_seen)
+        self._under.add(task)
+        try:
+            await asyncio.wait((task,))
+        finally:
+            self._under.discard(task)
+            task.cancel()
+        if self._over:
+            raise link_over()
+        return task.result()
+
     def _end(self) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
+        self._over = True
+        for task in self._under:
+            task.cancel()
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
+    if not task.cancelled():
+        task.exception()
