@@ -110,11 +110,8 @@ def _frame(drawing: Drawing, frame: Frame, boxes: Mapping[str, Box]) -> Box:
 
 def text_width(lines: Iterable[str]) -> float:
     """How wide a label is, in pixels."""
-    return max((sum(map(_columns_of, line)) * CHARACTER for line in lines), default=0.0)
-
-
-def _columns_of(character: str) -> int:
-    return 2 if east_asian_width(character) in "WF" else 1
+    columns = (sum(1 + (east_asian_width(c) in "WF") for c in line) for line in lines)
+    return max(columns, default=0) * CHARACTER
 
 
 def _name_width(name: str) -> float:

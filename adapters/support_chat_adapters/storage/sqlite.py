@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 from support_chat.errors import InvalidInputError, StorageError
 
 from .damage import DamagedError, report, set_aside
-from .files import FileLock, file_error
+from .files import FileLock, file_error, is_in_place
 from .thread import OwnThread, on_own_thread
 
 _T = TypeVar("_T")
@@ -170,17 +170,9 @@ class SQLiteStorage:
         raise storage_error(failure, self._name, self._timeout) from failure
 
     def _connected(self) -> sqlite3.Connection:
-        if not self._is_in_place():
+        if not is_in_place(self._open.file, self._path):
             self._open.close()
         return self._open.connection or self._open.connect(self._path, self._timeout)
-
-    def _is_in_place(self) -> bool:
-        """Whether the file that was opened is the one that is found at the path now."""
-        with contextlib.suppress(FileNotFoundError):
-            return self._open.file is not None and os.path.samestat(
-                self._open.file, os.stat(self._path)
-            )
-        return False
 
     def _set_aside(self, error: Exception) -> bool:
         """Moves the file away if the error means that it is damaged, unless another process did;
@@ -190,7 +182,7 @@ class SQLiteStorage:
             return False
         # alone: to rename a database under a writer is to give its journal to the next one
         with self._lock.held():
-            if not self._is_in_place():
+            if not is_in_place(self._open.file, self._path):
                 return True
             why = _damage(error, self._path)
             # the data of another program is not a storage's to move
