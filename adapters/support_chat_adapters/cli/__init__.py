@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = parsed.run(parsed)
         sys.stdout.flush()
         return status
-    except SystemExit as leaving:  # argparse leaves after --help, --version and a misuse
+    except SystemExit as leaving:  # argparse leaves after --help and a misuse
         return leaving.code if isinstance(leaving.code, int) else 2
     except Misuse as misuse:
         complain(str(misuse))
