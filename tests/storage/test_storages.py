@@ -363,10 +363,22 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (partial(RedisStorage, "redis://localhost", ttl=float("inf")), r"ttl=\.\.\."),
     (partial(RedisStorage, "redis://localhost", timeout=0), r"timeout=\.\.\."),
     (partial(cast("Any", RedisStorage), redis.Redis()), r"a redis\.asyncio\.Redis, not Redis"),
-    (partial(FileStorage, "chat.json", timeout=-1.0), "zero or more seconds"),
-    (partial(SQLiteStorage, "chat.db", timeout=-1.0), "zero or more seconds"),
-    (partial(KeyringStorage, timeout=-1.0), "zero or more seconds"),
-    (partial(FileLock, "lock", timeout=-1.0), "zero or more seconds"),
+    (
+        partial(FileStorage, "chat.json", timeout=-1.0),
+        r"FileStorage\(timeout=\.\.\.\) must be zero or more seconds",
+    ),
+    (
+        partial(SQLiteStorage, "chat.db", timeout=-1.0),
+        r"SQLiteStorage\(timeout=\.\.\.\) must be zero or more seconds",
+    ),
+    (
+        partial(KeyringStorage, timeout=-1.0),
+        r"KeyringStorage\(timeout=\.\.\.\) must be zero or more seconds",
+    ),
+    (
+        partial(FileLock, "lock", timeout=-1.0),
+        r"FileLock\(timeout=\.\.\.\) must be zero or more seconds",
+    ),
 ]
 
 
