@@ -16,7 +16,7 @@ from support_chat.ports import LinkEvent, MessageArrived, SessionRevoked, TokenE
 from support_chat.testing import run
 from support_chat.values import Message
 from support_chat_adapters.backend import Connection, Opened
-from support_chat_adapters.backend.connections import MAX_BEHIND
+from support_chat_adapters.backend.connections import MAX_BEHIND, ROOM
 from support_chat_adapters.backend.conversations import Replay
 from support_chat_adapters.backend.sessions import Session
 from support_chat_adapters.transport.channels import Events
@@ -24,8 +24,8 @@ from support_chat_adapters.transport.channels import Events
 SESSION = Session(1, "visitor-1", "ann", 100.0)
 
 
-def arrived(number: int) -> MessageArrived:
-    message = Message(f"message-{number}", "conversation-1", "agent", f"{number}", 0.0)
+def arrived(number: int, text: str = "") -> MessageArrived:
+    message = Message(f"message-{number}", "conversation-1", "agent", text, 0.0)
     return MessageArrived(message, str(number), 0)
 
 
@@ -38,12 +38,16 @@ class Storeroom:
     """Messages up to a number, of which a page holds two; a page is read when `turn` is called."""
 
     stored: int = 0
+    long: str = ""
     waiting: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
 
     def page(self, after: int) -> Replay:
         found = range(after + 1, self.stored + 1)[:2]
         up_to = found[-1] if found else after
-        return Replay(tuple(map(arrived, found)), up_to, more=len(found) == 2)
+        return Replay(tuple(map(self.message, found)), up_to, more=len(found) == 2)
+
+    def message(self, number: int) -> MessageArrived:
+        return arrived(number, self.long)
 
     async def read_on(self, _: Session, after: int) -> Replay:
         answer: asyncio.Future[Replay] = asyncio.get_running_loop().create_future()
@@ -107,16 +111,39 @@ def test_each_message_comes_once_and_in_order_however_pages_and_news_meet(
     run(main())
 
 
-def test_what_waits_for_a_client_who_takes_nothing_has_a_bound() -> None:
+def test_a_client_that_takes_nothing_while_many_messages_come_is_cut() -> None:
     async def main() -> None:
-        room = Storeroom(10)
-        behind, live = link(room), link(Storeroom())
-        for number in range(1, 3 * MAX_BEHIND):
-            behind.push(arrived(10 + number))
-            live.push(arrived(number))
-        assert numbers(await behind.ready()) == [1, 2]
-        assert not behind.is_closed
-        assert live.closed_because == "slow_reader"
+        slow, slower, behind = link(Storeroom()), link(Storeroom()), link(Storeroom(10))
+        for number in range(11, 11 + 2 * MAX_BEHIND):
+            for connection in (slow, slower, behind):
+                connection.push(arrived(number))
+            if number % 500 == 0:
+                await slow.ready()
+        assert not slow.is_closed
+        assert {slower.closed_because, behind.closed_because} == {"slow_reader"}
+
+    run(main())
+
+
+def test_what_waits_in_memory_is_bounded_and_the_rest_is_read_when_its_turn_comes() -> None:
+    """Long messages fill an outbox, and its link is behind again until it is read."""
+
+    async def main() -> None:
+        room = Storeroom(long="x" * (ROOM // 4))
+        connection = link(room)
+        for number in range(1, 21):
+            room.stored = number
+            connection.push(room.message(number))
+        assert numbers(await connection.ready()) == [1, 2, 3, 4]
+        came: list[LinkEvent] = []
+        while len(came) < 16:
+            reading = asyncio.ensure_future(connection.ready())
+            await asyncio.sleep(0)
+            for turn in room.waiting * 2:
+                turn()
+            room.waiting.clear()
+            came += await reading
+        assert numbers(came) == list(range(5, 21))
 
     run(main())
 

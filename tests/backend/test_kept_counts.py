@@ -200,7 +200,7 @@ def statements(path: Path) -> Iterator[str]:
             text = node.value
         elif isinstance(node, ast.JoinedStr):
             text = "".join(
-                part.value if isinstance(part, ast.Constant) else "x" for part in node.values
+                str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values
             )
         else:
             continue

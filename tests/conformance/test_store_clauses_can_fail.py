@@ -228,14 +228,17 @@ class TakesAnyThread(SQLiteStore):
         try:
             return super().write_now(work, then)
         except WrongThreadError:
-            return then(work(self._db))
+            return cast("U", "an answer")
 
 
 @breaks("store.closed")
 class ClosesOnce(SQLiteStore):
+    over = False
+
     def close(self) -> None:
-        if self._closed:
+        if self.over:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        self.over = True
         super().close()
 
 

@@ -94,8 +94,10 @@ class LongHistory:
 def long_history(
     messages: int, conversations: int, path: str = ":memory:"
 ) -> Generator[LongHistory, None, None]:
-    """One visitor with so many messages in so many conversations."""
-    store = WatchedStore(path)
+    """One visitor with so many messages in so many conversations, in a store that waits for no
+    disk.
+    """
+    store = WatchedStore(path, durable=False)
     with Backend(store, **WIDGET) as backend:
         welcome = backend.open(Credentials(**WIDGET, visitor=SECRET)).welcome
         sent = backend.send(welcome.session, Outgoing("first", "hello"))

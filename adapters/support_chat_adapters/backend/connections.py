@@ -29,9 +29,11 @@ from .sessions import Session, owner_key
 K = TypeVar("K", bound=Hashable)
 
 MAX_BEHIND: Final = 1000
-"""How many events a live client may be behind; one that is slower is cut, and gets the rest by a
-replay.
+"""How many messages may come while a client takes nothing; one that is slower is cut, and gets the
+rest by a replay.
 """
+ROOM: Final = 256 * 1024
+"""Characters of text that wait in an outbox; what comes then waits in the store."""
 
 ReadOn: TypeAlias = Callable[[Session, int], Awaitable[Replay]]
 """Reads the page of a session's replay after a number."""
@@ -61,6 +63,8 @@ class Connection:
         self._up_to = opened.missed.up_to
         self._is_behind = opened.missed.more
         self._left_out = 0
+        self._held = sum(map(_length, self._outbox))
+        self._untaken = 0
         self._read_on = read_on
         self._news = asyncio.Event()
         self._on_close = on_close
@@ -106,17 +110,22 @@ class Connection:
             return
         if isinstance(event, MessageArrived):
             number = int(event.cursor)
-            if self._is_behind:
-                self._left_out = number
-                return
             if number <= self._up_to:
                 return
-            if len(self._outbox) >= MAX_BEHIND:
+            self._untaken += 1
+            if self._untaken > MAX_BEHIND:
                 self.close("slow_reader")
                 return
+            if self._is_behind or (self._outbox and self._held + _length(event) > ROOM):
+                self._is_behind, self._left_out = True, number
+                return
             self._up_to = number
-        self._outbox.append(event)
+        self._put(event)
         self._news.set()
+
+    def _put(self, event: LinkEvent) -> None:
+        self._outbox.append(event)
+        self._held += _length(event)
 
     async def next(self) -> LinkEvent:
         """The next event, in order; waits for one, and raises NetworkError when there will be
@@ -145,15 +154,14 @@ class Connection:
 
     def _take(self) -> LinkEvent | None:
         """The next event that may be handed out, if there is one."""
-        if not self._outbox:
-            return None
-        if not self.withholds:
-            return self._outbox.popleft()
-        told = (event for event in self._outbox if not isinstance(event, MessageArrived))
-        event = next(told, None)
-        if event is not None:
-            self._outbox.remove(event)
-        return event
+        withholds = self.withholds
+        for event in self._outbox:
+            if not (withholds and isinstance(event, MessageArrived)):
+                self._outbox.remove(event)
+                self._held -= _length(event)
+                self._untaken = 0
+                return event
+        return None
 
     @property
     def _may_catch_up(self) -> bool:
@@ -165,7 +173,8 @@ class Connection:
         page = await self._read_on(self.session, self._up_to)
         if self.is_closed:
             return
-        self._outbox += page.messages
+        for event in page.messages:
+            self._put(event)
         self._up_to = page.up_to
         self._is_behind = page.more or self._left_out > page.up_to
 
@@ -179,6 +188,7 @@ class Connection:
     def close(self, why: str) -> None:
         """Ends the connection and loses what was not delivered; a second call does nothing."""
         self._outbox.clear()
+        self._held = 0
         self._end(why)
 
     def finish(self, last: LinkEvent) -> None:
@@ -209,6 +219,10 @@ class Connection:
     def _be_quiet(self) -> None:
         if self._quiet_since is None:
             self._quiet_since = self._loop.time()
+
+
+def _length(event: LinkEvent) -> int:
+    return len(event.message.text) if isinstance(event, MessageArrived) else 0
 
 
 @attrs.define(eq=False)

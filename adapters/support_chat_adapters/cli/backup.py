@@ -6,12 +6,14 @@ import argparse
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from .options import option
 from .served import DEFAULT_DB
 from .terminal import Misuse, complain, emit
 
-_MORE: Final = """\
+ABOUT: Final = "Copies the database of a backend to a new file."
+MORE: Final = """\
 The copy is whole and of one moment; requests go on meanwhile. It is checked, has
 mode 0600, and takes no other file's place. The key that identity tokens are
 signed with lies beside the database, and is not in it: keep it elsewhere.
@@ -26,25 +28,15 @@ examples:
 
 exit status: 0, 1 if the copy is not sound, 2 if it cannot be made.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "backup",
-        help="copy a backend's database while it is served",
-        description="Copies the database of a backend to a new file.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", metavar="FILE", help="the copy, which must not be there yet")
-    parser.add_argument(
+OPTIONS: Final = (
+    option("file", metavar="FILE", help="the copy, which must not be there yet"),
+    option(
         "--db",
         metavar="FILE",
         default=DEFAULT_DB,
         help=f"the database (default: {DEFAULT_DB} in this folder)",
-    )
-    parser.set_defaults(run=run)
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:

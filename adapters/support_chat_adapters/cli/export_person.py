@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from typing import Final
 
-from .persons import add_person_options, person
+from .persons import PERSON, person
 from .served import add_backend_options, open_backend
 from .terminal import as_json, emit
 
-_MORE: Final = """\
+ABOUT: Final = "Prints what is known of one person, for them to have."
+MORE: Final = """\
 It prints JSON: their traits, their conversations with every message, when they
 were seen, and the visitors who have become this user. Times are seconds since
 1970. Hashes of secrets, which are of use to nobody else, are left out.
@@ -20,20 +21,10 @@ examples:
 
 exit status: 0, or 2 if there is no such person.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "export-person",
-        help="all that a served backend knows of one person",
-        description="Prints what is known of one person, for them to have.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_person_options(parser)
-    add_backend_options(parser)
-    parser.set_defaults(run=run)
+OPTIONS: Final = (
+    PERSON,
+    add_backend_options,
+)
 
 
 def run(arguments: argparse.Namespace) -> int:

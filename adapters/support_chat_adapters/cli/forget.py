@@ -6,13 +6,17 @@ import argparse
 import sqlite3
 import time
 from contextlib import closing, suppress
-from typing import Any, Final
+from typing import Final
 
-from .persons import add_person_options, person
+import attrs
+
+from .options import option
+from .persons import PERSON, person
 from .served import add_backend_options, open_backend
 from .terminal import as_json, emit
 
-_MORE: Final = """\
+ABOUT: Final = "Deletes a person: their conversations, traits and sessions."
+MORE: Final = """\
 It cannot be undone; `support-chat export-person` shows what it deletes. Works
 while `support-chat serve` runs: their sessions end, and their links are closed.
 Deleted text is overwritten in the database. It is not deleted from backups.
@@ -25,29 +29,18 @@ examples:
 
 exit status: 0, or 2 if there is no such person.
 """
+OPTIONS: Final = (
+    PERSON,
+    add_backend_options,
+    option("--json", action="store_true", help="what was deleted, as a line of JSON"),
+)
+
 _TOLD_WITHIN: Final = 0.5
 """Seconds in which a server on the same database has told links that their session has ended."""
 
 
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "forget",
-        help="delete all that a served backend knows of one person",
-        description="Deletes a person: their conversations, traits and sessions.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_person_options(parser)
-    add_backend_options(parser)
-    parser.add_argument("--json", action="store_true", help="what was deleted, as a line of JSON")
-    parser.set_defaults(run=run)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Deletes it."""
-    import attrs
-
     whom = person(arguments)
     with open_backend(arguments) as backend:
         if backend.records.end_sessions(whom):

@@ -9,12 +9,14 @@ import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from .options import group, option
 from .served import DEFAULT_PORT, add_backend_options, key_file, key_secret, open_backend
 from .terminal import Misuse, as_json, coloured, complain, needs, say
 
-_MORE: Final = """\
+ABOUT: Final = "Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file."
+MORE: Final = """\
 It is meant for development, tests and small installations: one process, one
 SQLite file, no TLS of its own (put a reverse proxy in front of it). What it has
 answered is on disk: killing it loses nothing.
@@ -36,7 +38,6 @@ then, in another terminal:
 exit status: 0 once it is ended (Ctrl-C or SIGTERM), 1 if it has to end by
 itself since its database was deleted, 2 if it cannot begin.
 """
-
 HELD: Final = (
     ("--connections", int, 10_000, "TCP connections of all together"),
     ("--connections-per-address", int, 5_000, "TCP connections of one address"),
@@ -54,108 +55,115 @@ KEPT: Final = (
     ("--prune-sessions", 30.0, "sessions, and visitors who wrote nothing, since they last dialled"),
     ("--prune-visitors", 365.0, "visitors and what they wrote, since they last dialled"),
 )
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "serve",
-        help="a backend to develop and test against, on this machine",
-        description="Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
+OPTIONS: Final = (
+    option(
         "--host",
         default="127.0.0.1",
         help="the address to listen on (default: 127.0.0.1, this machine only)",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--port",
         type=int,
         default=DEFAULT_PORT,
         help=f"the port to listen on, 0 for a free one (default: {DEFAULT_PORT})",
-    )
-    add_backend_options(parser)
-    rules = parser.add_argument_group("who may come in")
-    rules.add_argument(
-        "--allow-origin", metavar="ORIGIN", action="append", default=[],
-        help="web pages that may use the widget: https://app.example.com, or "
-             "https://*.example.com for one more label; may be repeated",
-    )  # fmt: skip
-    rules.add_argument("--no-visitors", action="store_true", help="serve signed-in users only")
-    rules.add_argument(
-        "--no-merge",
-        action="store_true",
-        help="a visitor who signs in keeps their conversations to themselves",
-    )
-    rules.add_argument(
-        "--opens-per-minute",
-        metavar="N",
-        type=float,
-        default=120,
-        help="sessions begun by one address (default: 120, 0: no limit)",
-    )
-    rules.add_argument(
-        "--requests-per-minute",
-        metavar="N",
-        type=float,
-        default=600,
-        help="requests of one session (default: 600, 0: no limit); a tenth of it are the "
-        "requests of one address with credentials that no session has",
-    )
-    rules.add_argument(
-        "--behind",
-        metavar="ADDRESS[,ADDRESS]",
-        default="",
-        help="the reverse proxies in front of it, by address or network: they alone are believed "
-        "about X-Forwarded-For and X-Request-ID (default: none)",
-    )
-    held = parser.add_argument_group(
-        "what may be held open",
-        "Of a count or a size, 0 means no limit. Who holds more is refused, or cut, which the log "
-        "tells once a minute.",
-    )
-    for option, kind, default, meaning in HELD:
-        held.add_argument(
-            option,
+    ),
+    add_backend_options,
+    group(
+        "who may come in",
+        option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            action="append",
+            default=[],
+            help="web pages that may use the widget: https://app.example.com, or "
+            "https://*.example.com for one more label; may be repeated",
+        ),
+        option("--no-visitors", action="store_true", help="serve signed-in users only"),
+        option(
+            "--no-merge",
+            action="store_true",
+            help="a visitor who signs in keeps their conversations to themselves",
+        ),
+        option(
+            "--opens-per-minute",
             metavar="N",
-            type=kind,
-            default=default,
-            help=f"{meaning} (default: {default:g})" if default < 1e6 else f"{meaning} (64 MiB)",
-        )
-    kept = parser.add_argument_group("how long it is kept")
-    for option, days, meaning in KEPT:
-        kept.add_argument(
-            option,
-            metavar="DAYS",
             type=float,
-            default=days,
-            help=f"{meaning} (default: {days:g}, 0: for ever)",
-        )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--json", action="store_true", help="its address as a line of JSON, for programs"
-    )
-    output.add_argument(
-        "--verbose",
+            default=120,
+            help="sessions begun by one address (default: 120, 0: no limit)",
+        ),
+        option(
+            "--requests-per-minute",
+            metavar="N",
+            type=float,
+            default=600,
+            help="requests of one session (default: 600, 0: no limit); a tenth of it are the "
+            "requests of one address with credentials that no session has",
+        ),
+        option(
+            "--behind",
+            metavar="ADDRESS[,ADDRESS]",
+            default="",
+            help="the reverse proxies in front of it, by address or network: they alone are "
+            "believed about X-Forwarded-For and X-Request-ID (default: none)",
+        ),
+    ),
+    group(
+        "what may be held open (0: no limit, of a count or a size)",
+        *(
+            option(
+                name,
+                metavar="N",
+                type=kind,
+                default=default,
+                help=f"{meaning} (default: {default:g})"
+                if default < 1e6
+                else f"{meaning} (default: 64 MiB)",
+            )
+            for name, kind, default, meaning in HELD
+        ),
+    ),
+    group(
+        "how long it is kept",
+        *(
+            option(
+                name,
+                metavar="DAYS",
+                type=float,
+                default=days,
+                help=f"{meaning} (default: {days:g}, 0: for ever)",
+            )
+            for name, days, meaning in KEPT
+        ),
+    ),
+    option(
+        "--no-fsync",
         action="store_true",
-        help="a line for each request on standard error: no secrets, no bodies",
-    )
-    output.add_argument(
-        "--log",
-        choices=("text", "json"),
-        default="text",
-        help="how the log's lines are written (default: text); with json there is one for each "
-        "request",
-    )
-    output.add_argument(
-        "--status",
-        metavar="HOST:PORT",
-        help="answer /healthz, /readyz and /metrics (Prometheus) on an address of their own, "
-        "which is not for the public (default: nowhere)",
-    )
-    parser.set_defaults(run=run)
+        help="do not wait until the disk has what is answered: faster, and a power cut may lose "
+        "the last moments (a killed process loses nothing either way)",
+    ),
+    group(
+        "output",
+        option("--json", action="store_true", help="its address as a line of JSON, for programs"),
+        option(
+            "--verbose",
+            action="store_true",
+            help="a line for each request on standard error: no secrets, no bodies",
+        ),
+        option(
+            "--log",
+            choices=("text", "json"),
+            default="text",
+            help="how the log's lines are written (default: text); with json there is one for "
+            "each request",
+        ),
+        option(
+            "--status",
+            metavar="HOST:PORT",
+            help="answer /healthz, /readyz and /metrics (Prometheus) on an address of their own, "
+            "which is not for the public (default: nowhere)",
+        ),
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -192,7 +200,9 @@ def run(arguments: argparse.Namespace) -> int:
             host, port = _host_and_port(arguments.status)
             status = stack.enter_context(_listening(host, port, "--status"))
         keys = [IdentityKey("HS256", secret)]
-        backend = stack.enter_context(open_backend(arguments, keys=keys, rules=rules))
+        backend = stack.enter_context(
+            open_backend(arguments, durable=not arguments.no_fsync, keys=keys, rules=rules)
+        )
         _warn_of_others(arguments)
         # the same goodbye; the database is closed in order
         terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
