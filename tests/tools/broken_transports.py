@@ -109,11 +109,7 @@ def translating(kind: type[E], into: Callable[[E, ports.Credentials], Exception]
 
 def welcomed(change: Callable[[ports.Welcome], ports.Welcome]) -> Kind:
     """Its welcome is not what the backend answered."""
-
-    def welcome(link: HealthyLink) -> ports.Welcome:
-        return change(link.inner.welcome)
-
-    return but_for(HealthyLink, "welcome", property(welcome))
+    return but_for(HealthyLink, "welcome", property(lambda link: change(link.inner.welcome)))
 
 
 def asking(operation: str, change: Callable[[HealthyLink, Any], Any]) -> Kind:
@@ -243,6 +239,14 @@ BROKEN: dict[str, Kind] = {
         lambda _, event: not isinstance(event, ports.TokenExpired)
     ),
     "link.revoked-event": delivering(lambda _, event: not isinstance(event, ports.SessionRevoked)),
+    # looks at another clock
+    "link.heard-at": but_for(
+        HealthyLink, "heard_at", property(lambda link: link.inner.heard_at + 1e6)
+    ),
+    # hears on when it is lost
+    "link.heard-no-more": but_for(
+        HealthyLink, "heard_at", property(lambda _: asyncio.get_running_loop().time())
+    ),
     # counts what it has not delivered
     "link.cut-replay": presenting(lambda c: attrs.evolve(c, cursor=one_further(c.cursor))),
 }
@@ -301,12 +305,15 @@ async def insists_on_what_it_revokes(transport: Healthy, session: str) -> None:
 # --- calls ----------------------------------------------------------------------------------------
 
 
-@breaks("link.retired-visitor", HealthyLink, "welcome")
-@property
 def remembers_visitors_itself(link: HealthyLink) -> ports.Welcome:
     visitor = link.credentials.visitor
     first = next(one for one in link.transport.links if one.credentials.visitor == visitor)
     return attrs.evolve(link.inner.welcome, visitor_id=first.inner.welcome.visitor_id)
+
+
+BROKEN["link.retired-visitor"] = but_for(
+    HealthyLink, "welcome", property(remembers_visitors_itself)
+)
 
 
 @breaks("link.renew", HealthyLink, "renew")
@@ -361,18 +368,6 @@ async def hears_nothing_once_identified(
 @breaks("link.events-of-nobody-else", HealthyLink, "events")
 def reads_the_link_opened_last(link: HealthyLink) -> AsyncIterator[ports.LinkEvent]:
     return link.transport.links[-1].inner.events()
-
-
-@breaks("link.heard-at", HealthyLink, "heard_at")
-@property
-def looks_at_another_clock(link: HealthyLink) -> float:
-    return link.inner.heard_at + 1e6
-
-
-@breaks("link.heard-no-more", HealthyLink, "heard_at")
-@property
-def hears_on_when_it_is_lost(link: HealthyLink) -> float:
-    return asyncio.get_running_loop().time()
 
 
 # --- the end --------------------------------------------------------------------------------------

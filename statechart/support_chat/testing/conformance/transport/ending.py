@@ -12,6 +12,7 @@ from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, Sup
 from ....ports import Link, Outgoing
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Unmet, expect, expect_that, in_time, raised, until
+from ..reading import Reader
 from ..suites import clause, clauses_of
 
 
@@ -39,7 +40,7 @@ async def cut(trial: TransportTrial) -> None:
         link = await trial.open(
             trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reader, pending = trial.reader(link), asyncio.ensure_future(call(link))
+        reader, pending = Reader(link), asyncio.ensure_future(call(link))
         await other.cut()
         await reader.ends()
         await _lost(pending, f"{name} while the link breaks")
@@ -53,7 +54,7 @@ async def cut_replay(trial: TransportTrial) -> None:
     await trial.say(link, "on its way")
     await trial.controls("cut").cut()
     again = await trial.resume(link, link.welcome.cursor)
-    expect(await trial.reader(again).texts(1), ["on its way"], "the texts of what arrived")
+    expect(await Reader(again).texts(1), ["on its way"], "the texts of what arrived")
 
 
 @clause("link.abort-is-synchronous")
@@ -75,7 +76,7 @@ async def abort_ends_pending(trial: TransportTrial) -> None:
         link = await trial.open(
             trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reading = asyncio.ensure_future(trial.reader(link).ends())
+        reading = asyncio.ensure_future(Reader(link).ends())
         pending = asyncio.ensure_future(call(link))
         await asyncio.sleep(0)
         link.abort()
@@ -87,7 +88,7 @@ async def abort_ends_pending(trial: TransportTrial) -> None:
 async def abort_delivers_nothing(trial: TransportTrial) -> None:
     """After abort() nothing is delivered, not even what had arrived before."""
     link, witness = await trial.open(), await trial.open()
-    reader, watching = trial.reader(link), trial.reader(witness)
+    reader, watching = Reader(link), Reader(witness)
     await trial.say(link, "before")
     expect(
         await watching.texts(1),
@@ -98,7 +99,7 @@ async def abort_delivers_nothing(trial: TransportTrial) -> None:
     await trial.say(link, "after")
     await watching.texts(1)
     await reader.ends()
-    await trial.reader(link).ends()
+    await Reader(link).ends()
 
 
 @clause("link.abort-twice")
@@ -161,7 +162,7 @@ async def closed(trial: TransportTrial) -> None:
     """
     for name, call in (await _calls(trial)).items():
         link = await trial.open()
-        reader = trial.reader(link)
+        reader = Reader(link)
         await link.aclose()
         await _over(call(link), f"{name} after aclose()")
         await reader.ends()
