@@ -181,7 +181,7 @@ def _chosen(
 
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
-    from support_chat.verify.counterexamples import never_asked
+    from support_chat.verify.properties import never_asked
     from support_chat.verify.reports import WORDS, summary
 
     space = report.space
@@ -303,7 +303,7 @@ def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
     """The first way to the failure that a session goes as well, or why there is none."""
     from support_chat import CHART
     from support_chat.verify import occurrences
-    from support_chat.verify.counterexamples import counterexamples
+    from support_chat.verify.properties import counterexamples
     from support_chat.verify.replay import replay
 
     chart = space.model.chart

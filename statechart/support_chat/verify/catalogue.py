@@ -8,11 +8,10 @@ and S24 by the tests of the session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from operator import methodcaller
 from typing import Final
 
-from ..chart.model import Ask, Chart, Join
+from ..chart.model import Ask, Join
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -25,9 +24,7 @@ from ..lifecycle.names import (
     Trigger as T,
 )
 from .bookkeeping import BOOKKEEPING
-from .explore import Space
-from .generic import no_dead_row, one_expiry_each, waits
-from .model import superseded_only_dispose
+from .generic import late_ones_do_more, no_dead_row, one_expiry_each
 from .properties import (
     Always,
     CanReach,
@@ -175,11 +172,6 @@ def _renewal_is_scheduled(move: Move) -> bool:
     )
 
 
-def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
-    rows = superseded_only_dispose(chart, (E.DISPOSE, E.SETTLE_DETACHED))
-    return [f"{row} would act on a superseded outcome" for row in rows]
-
-
 def _nothing_unforeseen(move: Move) -> bool:
     """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
     mean nothing.
@@ -204,7 +196,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     Structure(
         "S2",
         "A superseded outcome triggers its effect's dispose and nothing else.",
-        _late_ones_only_dispose,
+        lambda chart, _: late_ones_do_more(chart, (E.DISPOSE, E.SETTLE_DETACHED)),
     ),
     EachStep(
         "S3",
@@ -334,7 +326,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         _renewal_is_scheduled,
     ),
     *(
-        Eventually(f"L1 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot))
+        Eventually(
+            f"L1 {slot}",
+            f"Every call that waits for {slot} settles.",
+            methodcaller("waiting", slot),
+        )
         for slot in Slot
     ),
     Eventually("L2", "booting ends.", lambda view: view.phase == P.BOOTING),

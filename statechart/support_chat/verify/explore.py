@@ -37,22 +37,6 @@ class Step:
     """`after` before its users were renamed."""
 
 
-@attrs.frozen
-class Steps:
-    """Every step of a space, each made when it is asked for."""
-
-    _space: Space
-
-    def __len__(self) -> int:
-        return len(self._space.ways)
-
-    def __iter__(self) -> Iterator[Step]:
-        space = self._space
-        for number in range(len(space.starts)):
-            for edge in space.edges(number):
-                yield space.step(number, edge)
-
-
 @attrs.define
 class Space:
     """What was explored, every state and every step. `complete` unless a limit was hit.
@@ -74,9 +58,15 @@ class Space:
     complete: bool
 
     @property
-    def steps(self) -> Steps:
-        """Every step."""
-        return Steps(self)
+    def steps(self) -> list[Step]:
+        """Every step, made anew each time: keep them if you go through them twice."""
+        return [self.step(number, edge) for number, edge in self.entries()]
+
+    def entries(self) -> Iterator[tuple[int, int]]:
+        """Every step as numbers: of the state that it goes out of, and of its entry."""
+        for number in range(len(self.starts)):
+            for edge in self.edges(number):
+                yield number, edge
 
     def edges(self, number: int) -> range:
         """The entries of the steps out of this state: empty if a limit was hit before it was its

@@ -17,7 +17,7 @@ The space is finite without having been cut, and nothing is lost by that:
   compares them, and compares them with a space that is not renamed).
 - *Tags* are relative: an outcome is current or superseded. A superseded one is not explored: that
   it only disposes, which changes neither facts nor ledger, is proved on the rows themselves
-  (`superseded_only_dispose`, property S2). Delivered anywhere, it would lead from a state to
+  (`late_ones_do_more`, property S2). Delivered anywhere, it would lead from a state to
   itself.
 - *Counters* (attempts, records, expiries) are seen by the chart through `Derived` facts alone. Each
   is free wherever the chart declares that it may change: more can happen here than in life, never
@@ -28,15 +28,15 @@ The space is finite without having been cut, and nothing is lost by that:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import attrs
 
 from ..chart.model import Arm, Ask, Chart, Transition
-from .layout import Impact, Layout, State
+from .layout import Layout, State
 from .ways import Decision, Happening, Way, Ways
 
-__all__ = ["Happening", "Model", "State", "Taken", "Way", "superseded_only_dispose"]
+__all__ = ["Happening", "Model", "State", "Taken", "Way"]
 
 
 @attrs.frozen(slots=True)
@@ -68,6 +68,7 @@ class Model:
         self._ways = Ways(layout)
         self.fact, self.asked, self.open = layout.fact, layout.asked, layout.open
         self.running, self.waiting, self.stored = layout.running, layout.waiting, layout.stored
+        self.impacts = layout.impacts
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
         self._phase_shift = layout.shift + layout.phase_shift
@@ -90,10 +91,6 @@ class Model:
     def names(self, facts: int) -> tuple[str, ...]:
         """The facts whose bits are set, in the chart's order."""
         return tuple([fact for fact, bit in self.fact.items() if facts & bit])
-
-    def impact(self, effect: str) -> Impact:
-        """What an effect does to the ledger and to what the context decides."""
-        return self._layout.impacts[effect]
 
     # --- what can happen, and how it can go -------------------------------------------------------
 
@@ -187,13 +184,3 @@ class Model:
                 s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer
             )
             yield bit, [h for t in expiries for h in variants(high, t, timer, bit)]
-
-
-def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str, ...]:
-    """The late rows that do more than dispose: empty if there are none, and late outcomes need no
-    exploring. `harmless` are the effects that dispose.
-    """
-    late = [row for row in chart.transitions if chart.late in row.when]
-    changes = [row for row in late if row.target or row.sets or row.clears or row.assigns]
-    does_more = [row for row in late if set(row.effects) - set(harmless)]
-    return tuple(row.name for row in late if row in changes or row in does_more)

@@ -4,7 +4,7 @@ space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
@@ -192,8 +192,7 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
             return
         view = View(space.model, state)
         for i, each in tuple(pending.items()):
-            fault = _fault(each.holds, view)
-            if fault is not None:
+            if (fault := _fault(each.holds, view)) is not None:
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
@@ -201,23 +200,20 @@ def _judge_steps(
     space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
     concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
-    for number in range(len(space.starts)):
-        for edge in space.edges(number):
-            way = space.ways[edge]
-            judges = concerned.get(way)
-            if judges is None:
-                judges = concerned[way] = [
-                    (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
-                ]
-            if not judges:
-                continue
-            step = space.step(number, edge)
-            move = Move(space.model, step)
-            for i, holds in judges:
-                if i not in failed:
-                    fault = _fault(holds, move)
-                    if fault is not None:
-                        failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
+    for number, edge in space.entries():
+        way = space.ways[edge]
+        judges = concerned.get(way)
+        if judges is None:
+            judges = concerned[way] = [
+                (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
+            ]
+        if not judges:
+            continue
+        step = space.step(number, edge)
+        move = Move(space.model, step)
+        for i, holds in judges:
+            if i not in failed and (fault := _fault(holds, move)) is not None:
+                failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
 
 def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
@@ -268,6 +264,39 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
         if stuck is None
         else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
     )
+
+
+def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
+    """Every failure of a property of states, steps or effects, the nearest first, since a session
+    may not go the shortest way; none for a property of another kind.
+    """
+    if isinstance(wanted, Always):
+        for number, state in enumerate(space.states):
+            if _fault(wanted.holds, View(space.model, state)) is not None:
+                yield Verdict(wanted, False, tuple(space.way_to(number)))
+    elif isinstance(wanted, EachStep | EachEffect):
+        holds = _judge(wanted)
+        for number, edge in space.entries():
+            if _concerns(wanted, space.ways[edge]):
+                move = Move(space.model, space.step(number, edge))
+                if _fault(holds, move) is not None:
+                    yield Verdict(wanted, False, (*space.way_to(number), move.step))
+
+
+def never_asked(space: Space, wanted: Property) -> bool:
+    """Whether there is no state or step that the property says anything of, so that it holds
+    whatever the chart does.
+    """
+    views = (View(space.model, state) for state in space.states)
+    match wanted:
+        case EachStep() | EachEffect():
+            return not any(_concerns(wanted, way) for way in space.ways)
+        case Eventually(waits=waits):
+            return not any(map(waits, views))
+        case CanReach(begin=begin):
+            return not any(map(begin, views))
+        case _:
+            return False
 
 
 def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:

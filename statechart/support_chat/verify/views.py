@@ -124,5 +124,5 @@ class Move:
         for effect in self.effects:
             if effect in wanted:
                 yield effect, View(self.model, state)
-            does = self.model.impact(effect)
+            does = self.model.impacts[effect]
             state = state & ~(does.off | does.free) | does.on
