@@ -32,22 +32,26 @@ class Refuse:
 
 
 @attrs.frozen
-class Status:
-    """The proxy answers by itself; the upstream never sees the request."""
+class HTTPFault:
+    """What happens to the requests of this method and path, or to their responses."""
 
     method: str = "*"
     path: str = "*"
+
+
+@attrs.frozen
+class Status(HTTPFault):
+    """The proxy answers by itself; the upstream never sees the request."""
+
     code: int = 503
     body: bytes | str = attrs.field(default=b"", repr=False)
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
-class Stall:
+class Stall(HTTPFault):
     """`after` bytes pass, then none until `release()`, `heal()` or the end of `seconds`."""
 
-    method: str = "*"
-    path: str = "*"
     of: Senders = "both"
     after: int = 0
     part: Part = "message"
@@ -55,32 +59,26 @@ class Stall:
 
 
 @attrs.frozen
-class Slow:
+class Slow(HTTPFault):
     """Bytes pass at `rate` a second."""
 
-    method: str = "*"
-    path: str = "*"
     rate: float = 1000.0
     of: Senders = "server"
 
 
 @attrs.frozen
-class Cut:
+class Cut(HTTPFault):
     """`after` bytes pass, then both connections are reset."""
 
-    method: str = "*"
-    path: str = "*"
     after: int = 0
     part: Part = "message"
     of: Sender = "server"
 
 
 @attrs.frozen
-class Garbage:
+class Garbage(HTTPFault):
     """`data` replaces as many bytes from offset `at` on; what comes after passes unchanged."""
 
-    method: str = "*"
-    path: str = "*"
     data: bytes = b"\x00\xff\xfe\x01" * 4
     at: int = 0
     part: Part = "message"
@@ -88,24 +86,19 @@ class Garbage:
 
 
 @attrs.frozen
-class Swallow:
+class Swallow(HTTPFault):
     """The request is carried out and its response dropped; then the client's connection closes, is
     reset, or stays open in silence.
     """
 
-    method: str = "*"
-    path: str = "*"
     then: Literal["close", "reset", "silence"] = "close"
 
 
 @attrs.frozen
-class Duplicate:
+class Duplicate(HTTPFault):
     """The request is carried out twice, one after the other; the client gets the second
     response.
     """
-
-    method: str = "*"
-    path: str = "*"
 
 
 @attrs.frozen
@@ -177,7 +170,6 @@ class RepeatFrame:
 
 ByteFault: TypeAlias = Stall | Slow | Cut | Garbage
 """What happens to the bytes of a request or a response on their way."""
-HTTPFault: TypeAlias = ByteFault | Status | Swallow | Duplicate
 FrameFault: TypeAlias = CutFrame | ReplaceFrame | RepeatFrame
 """What happens when a frame arrives."""
 LinkFault: TypeAlias = CloseWith | StallFrames | SlowFrames
