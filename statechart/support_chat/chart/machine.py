@@ -230,7 +230,5 @@ def _source(row: Transition, register: str, places: dict[str | None, int]) -> in
 
 
 class _LeanMachine(Machine):
-    """The stock machine with our event and row at its extension points."""
-
     event_cls = _Event
     transition_cls = _Row

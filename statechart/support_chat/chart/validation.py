@@ -59,7 +59,6 @@ def exclude_each_other(one: Transition, other: Transition, late: str | None = No
 
 
 def _names(chart: Chart) -> Iterator[Named]:
-    """Every name that a chart uses."""
     yield "the initial phase", "phase", [chart.initial]
     yield "the external triggers", "trigger", chart.external
     yield "the events", "trigger", chart.events

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import attrs
 
@@ -118,7 +119,7 @@ def explore(
     """
     begun = time.perf_counter()
     model = Model(chart, users)
-    shift, plans = model.shift, dict[int, list[tuple[int, list[Decision]]]]()
+    shift, plan = model.shift, cache(partial(_plan, model, backwards))
     states, numbers, born = [model.initial], {model.initial: 0}, [-1]
     ways: list[Way] = []
     afters: list[int] = []
@@ -136,10 +137,7 @@ def explore(
             complete = False
             break
         starts.append(len(ways))
-        plan = plans.get(state >> shift)
-        if plan is None:
-            plan = plans[state >> shift] = _plan(model, state >> shift, backwards)
-        for bit, decisions in plan:
+        for bit, decisions in plan(state >> shift):
             if bit and not state & bit:
                 continue
             for decision in decisions:
@@ -160,6 +158,6 @@ def explore(
     )
 
 
-def _plan(model: Model, high: int, backwards: bool) -> list[tuple[int, list[Decision]]]:
+def _plan(model: Model, backwards: bool, high: int) -> list[tuple[int, list[Decision]]]:
     plan = model.plan(high)
     return [(bit, decisions[::-1]) for bit, decisions in reversed(plan)] if backwards else plan

@@ -29,6 +29,7 @@ The space is finite without having been cut, and nothing is lost by that:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import attrs
 
@@ -75,8 +76,8 @@ class Model:
         self.initial: State = (
             layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
         )
-        self._happenings: dict[int, list[tuple[int, list[Happening]]]] = {}
-        self._decisions: dict[tuple[int, Happening], list[Decision]] = {}
+        self._offers = cache(self._possible)
+        self._decisions = cache(self._ways.decisions)
 
     # --- reading a state --------------------------------------------------------------------------
 
@@ -107,12 +108,8 @@ class Model:
         wants it.
         """
         high = state >> self.shift
-        key = high, happening
-        decisions = self._decisions.get(key)
-        if decisions is None:
-            decisions = self._decisions[key] = self._ways.decisions(high, happening)
         done: list[Taken] = []
-        for decision in decisions:
+        for decision in self._decisions(high, happening):
             for mask, wanted, keep, sets, way in decision:
                 if state & mask == wanted:
                     if way is not None:
@@ -141,31 +138,15 @@ class Model:
             for bit, happenings in self._offers(high)
         ]
 
-    def _offers(self, high: int) -> list[tuple[int, list[Happening]]]:
-        found = self._happenings.get(high)
-        if found is None:
-            found = self._happenings[high] = list(self._outside(high)) + list(self._inside(high))
-        return found
-
-    def _outside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
-        """Calls and hints, which may come at any time, and events, which need an open lane."""
-        chart, variants = self.chart, self._ways.variants
-        yield (
-            0,
-            [
-                h
-                for t in chart.external
-                if t not in chart.events
-                for h in variants(high, t, always=True)
-            ],
-        )
+    def _possible(self, high: int) -> list[tuple[int, list[Happening]]]:
+        """What states with this high part offer, under the ledger's bit that it needs (0: none)."""
+        chart, variants, specs = self.chart, self._ways.variants, self.chart.effects
+        # calls and hints may come at any time, events on an open lane
+        calls = (trigger for trigger in chart.external if trigger not in chart.events)
+        found = [(0, [h for t in calls for h in variants(high, t, always=True)])]
         for trigger, lane in chart.events.items():
             if lane in self.open:
-                yield self.open[lane], list(variants(high, trigger, lane, always=True))
-
-    def _inside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
-        """Outcomes of what is outstanding, and expiries of the timers that run."""
-        variants, specs = self._ways.variants, self.chart.effects
+                found.append((self.open[lane], list(variants(high, trigger, lane, always=True))))
         for effect, bit in self.asked.items():
             spec = specs[effect]
             if isinstance(spec, Ask):
@@ -175,12 +156,11 @@ class Model:
                     for t in spec.outcomes
                     for h in variants(high, t, effect, bit | (erased if t == spec.success else 0))
                 ]
-                yield (
-                    bit,
-                    ends + ([attrs.evolve(h, spends=0) for h in ends] if spec.several else []),
-                )
+                several = [attrs.evolve(h, spends=0) for h in ends] if spec.several else []
+                found.append((bit, ends + several))
         for timer, bit in self.running.items():
             expiries = dict.fromkeys(
                 s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer
             )
-            yield bit, [h for t in expiries for h in variants(high, t, timer, bit)]
+            found.append((bit, [h for t in expiries for h in variants(high, t, timer, bit)]))
+        return found

@@ -55,8 +55,7 @@ class View:
     @property
     def idle(self) -> bool:
         """Whether the ledger is empty: nothing outstanding, open or running, and nobody waits."""
-        tables = (self.model.asked, self.model.open, self.model.running, self.model.waiting)
-        return not any(self.state & bit for table in tables for bit in table.values())
+        return all(entry.startswith("stored ") for entry in self.ledger())
 
     def facts(self) -> tuple[str, ...]:
         """The facts that hold, in the chart's order."""

@@ -16,6 +16,7 @@ whether an optional timer runs is free wherever the chart says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
 
@@ -139,7 +140,7 @@ class Ways:
         self._known = sum(bit for bit, _, _ in layout.compiled.derived) | sum(self._free)
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
-        self._found: dict[tuple[int, str, int, int], list[_Candidate]] = {}
+        self._candidates = cache(self._candidates_of)
         self._change_by = {row.name: self._change(row) for row in chart.transitions}
 
     # --- what can happen --------------------------------------------------------------------------
@@ -226,27 +227,21 @@ class Ways:
         )
         return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 
-    def _candidates(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
+    def _candidates_of(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
         """The rows that the phase, the users and what comes along leave possible, with what else
         each of them wants.
         """
-        key = high, trigger, carried, named
-        found = self._found.get(key)
-        if found is None:
-            layout, known = self._layout, self._known
-            phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
-            true = carried | self._compiled.derive(registers, 0)
-            found = self._found[key] = [
-                (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
-                for change in self._changes(phase, trigger)
-                if not (true ^ change.wanted) & change.mask & known
-                for after in (
-                    layout.high_of(
-                        change.row.target or phase, self._assigned(change.row, registers)
-                    ),
-                )
-            ]
-        return found
+        layout, known = self._layout, self._known
+        phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
+        true = carried | self._compiled.derive(registers, 0)
+        return [
+            (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
+            for change in self._changes(phase, trigger)
+            if not (true ^ change.wanted) & change.mask & known
+            for after in (
+                layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),
+            )
+        ]
 
     def _follow(self, run: _Run, happening: Happening) -> list[Decision]:
         if not run.todo:

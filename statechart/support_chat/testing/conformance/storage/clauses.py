@@ -280,7 +280,6 @@ async def cancelled(trial: StorageTrial) -> None:
 
 
 async def _failures(trial: StorageTrial, when: str) -> Mapping[str, StorageError]:
-    """What each call raises."""
     storage, key = trial.storage, trial.key()
     calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "get()": lambda: storage.get(key),

@@ -12,8 +12,7 @@ from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, Sup
 from ....ports import IdentifyAnswer, Outgoing, ReadAnswer, TokenExpired, UpdateAnswer
 from ....values import About, Message, SignedIn, Visitor
 from ..arrangement import TransportTrial
-from ..expecting import expect, expect_that, raised
-from ..reading import Reader
+from ..expecting import Reader, expect, expect_that, raised
 from ..suites import clause, clauses_of
 
 UNKNOWN: Final = "nonsense"

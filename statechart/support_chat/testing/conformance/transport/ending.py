@@ -11,13 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
 from ....ports import Link, Outgoing
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, Unmet, expect, expect_that, in_time, raised, until
-from ..reading import Reader
+from ..expecting import MOMENT, Reader, Unmet, expect, expect_that, in_time, raised, until
 from ..suites import clause, clauses_of
 
 
 async def _calls(trial: TransportTrial) -> Mapping[str, Callable[[Link], Awaitable[object]]]:
-    """One call of each kind."""
     request, token = await trial.request(), await trial.token()
     return {
         "update()": lambda link: link.update({"user.name": "V"}),

@@ -9,8 +9,7 @@ import asyncio
 from ....ports import MessageArrived, Outgoing, SessionRevoked, TokenExpired
 from ....values import SignedIn
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, expect, expect_that
-from ..reading import Reader
+from ..expecting import MOMENT, Reader, expect, expect_that
 from ..suites import clause, clauses_of
 
 
