@@ -159,12 +159,12 @@ def has_catalogue(chart: Chart) -> bool:
 
 
 def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
-    from support_chat.verify.properties import KINDS
+    from support_chat.verify import Property
 
     if not isinstance(value, list | tuple):
         return False
     members = cast("Sequence[object]", value)
-    return bool(members) and all(isinstance(member, KINDS) for member in members)
+    return bool(members) and all(isinstance(member, Property) for member in members)
 
 
 def _unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:

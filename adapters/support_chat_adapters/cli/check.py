@@ -164,7 +164,7 @@ def _chosen(
     def are(wanted: str, id: str) -> bool:
         return id == wanted or id.startswith(f"{wanted} ")
 
-    known = [each.id for each in (*properties, *elsewhere)]
+    known = [*(each.id for each in properties), *(each.id for each in elsewhere)]
     for wanted in ids:
         if not any(are(wanted, id) for id in known):
             raise Misuse(

@@ -2,8 +2,8 @@
 shortest one.
 
 A space of many states must stay small: states are numbered as they are found, and a step is two
-numbers, the `Way` it went and the state it led to. `Step` puts together on demand what a person
-wants to know of one.
+numbers, the `Way` it went and the state it led to. `Space.step` puts together on demand what a
+person wants to know of one.
 """
 
 from __future__ import annotations
@@ -15,27 +15,13 @@ from functools import cache, partial
 
 import attrs
 
-from ..chart.model import Chart, Transition
+from ..chart.model import Chart
 from .layout import State
-from .model import Model
-from .ways import Decision, Happening, Way
+from .model import Model, Step
+from .ways import Decision, Way
 
 PROGRESS_EVERY = 1000
 """After how many states `progress` is told again."""
-
-
-@attrs.frozen(slots=True)
-class Step:
-    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the
-    state it led to.
-    """
-
-    before: State
-    happening: Happening
-    rows: tuple[Transition, ...]
-    after: State
-    raw: State
-    """`after` before its users were renamed."""
 
 
 @attrs.define
@@ -130,11 +116,10 @@ def explore(
             depth, level_ends = depth + 1, len(states)
         if progress is not None and not len(starts) % PROGRESS_EVERY:
             progress(len(states), len(ways))
-        if max_states is not None and len(states) > max_states:
-            complete = False
-            break
-        if time_limit is not None and time.perf_counter() - begun > time_limit:
-            complete = False
+        complete = (max_states is None or len(states) <= max_states) and (
+            time_limit is None or time.perf_counter() - begun <= time_limit
+        )
+        if not complete:
             break
         starts.append(len(ways))
         for bit, decisions in plan(state >> shift):

@@ -37,20 +37,21 @@ from ..chart.model import Arm, Ask, Chart, Transition
 from .layout import Layout, State
 from .ways import Decision, Happening, Way, Ways
 
-__all__ = ["Happening", "Model", "State", "Taken", "Way"]
+__all__ = ["Happening", "Model", "State", "Step", "Way"]
 
 
 @attrs.frozen(slots=True)
-class Taken:
-    """One step of the model: the rows that fired, the first by the trigger, the others by internal
-    triggers, and where it led.
-
-    `raw` is `after` before its users were renamed, so that who was named can still be told.
+class Step:
+    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the
+    state it led to.
     """
 
+    before: State
+    happening: Happening
     rows: tuple[Transition, ...]
     after: State
     raw: State
+    """`after` before its users were renamed."""
 
 
 class Model:
@@ -103,18 +104,18 @@ class Model:
             if not bit or state & bit:
                 yield from happenings
 
-    def take(self, state: State, happening: Happening) -> list[Taken]:
+    def take(self, state: State, happening: Happening) -> list[Step]:
         """Every way this can go: one, unless the context is free to decide, or none when no row
         wants it.
         """
         high = state >> self.shift
-        done: list[Taken] = []
+        done: list[Step] = []
         for decision in self._decisions(high, happening):
             for mask, wanted, keep, sets, way in decision:
                 if state & mask == wanted:
                     if way is not None:
                         after = state & keep | sets
-                        done.append(Taken(way.rows, after, self.raw(after, way)))
+                        done.append(Step(state, happening, way.rows, after, self.raw(after, way)))
                     break
         return done
 

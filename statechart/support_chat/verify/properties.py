@@ -5,13 +5,14 @@ space.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeVar
 
 import attrs
 
 from ..chart.model import Chart
-from .explore import Space, Step, explore
+from .explore import Space, explore
 from .liveness import can_reach, lasting
+from .model import Step
 from .views import Move, View
 from .ways import Way
 
@@ -19,49 +20,51 @@ _Seen = TypeVar("_Seen")
 
 
 @attrs.frozen
-class Always:
-    """Holds in every reachable state."""
+class Property:
+    """One thing that is to hold, with a stable id and a sentence for people; what is decided of it
+    says its class.
+    """
 
     id: str
     sentence: str
+
+
+@attrs.frozen
+class Always(Property):
+    """Holds in every reachable state."""
+
     holds: Callable[[View], bool]
 
 
 @attrs.frozen
-class EachStep:
+class EachStep(Property):
     """Holds of every step; with `on`, of every step of one of these triggers."""
 
-    id: str
-    sentence: str
     holds: Callable[[Move], bool]
     on: tuple[str, ...] = ()
 
 
 @attrs.frozen
-class EachEffect:
+class EachEffect(Property):
     """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it
     belongs to.
     """
 
-    id: str
-    sentence: str
     effects: tuple[str, ...]
     holds: Callable[[View, Move], bool]
 
 
 @attrs.frozen
-class Structure:
+class Structure(Property):
     """Holds of the chart itself; `faults` names what is wrong, one sentence each. `space` is what
     was explored.
     """
 
-    id: str
-    sentence: str
     faults: Callable[[Chart, Space], Sequence[str]]
 
 
 @attrs.frozen
-class Eventually:
+class Eventually(Property):
     """What `waits` describes does not last: without another call it ends, whatever the outcomes, if
     timers are fair.
 
@@ -69,28 +72,18 @@ class Eventually:
     fires at last.
     """
 
-    id: str
-    sentence: str
     waits: Callable[[View], bool]
 
 
 @attrs.frozen
-class CanReach:
+class CanReach(Property):
     """From every state in which `begin` holds, one in which `end` holds can be reached (by calls
     too, if `calls`).
     """
 
-    id: str
-    sentence: str
     begin: Callable[[View], bool]
     end: Callable[[View], bool]
     calls: bool = False
-
-
-Property: TypeAlias = "Always | EachStep | EachEffect | Structure | Eventually | CanReach"
-"""One thing that is to hold, with a stable id and a sentence for people."""
-KINDS: Final = (Always, EachStep, EachEffect, Structure, Eventually, CanReach)
-"""The classes of `Property`, for `isinstance`."""
 
 
 @attrs.frozen
@@ -175,7 +168,7 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
         space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed
     )
     for i, each in enumerate(wanted):
-        if isinstance(each, Structure | Eventually | CanReach):
+        if not isinstance(each, Always | EachStep | EachEffect):
             try:
                 found = _judge_whole(space, each)
             except Exception as error:  # as in _fault
@@ -229,7 +222,7 @@ def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
     return lambda move: all(holds(moment, move) for _, moment in move.moments(effects))
 
 
-def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Verdict | None:
+def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     if isinstance(wanted, Structure):
         faults = wanted.faults(space.model.chart, space)
         return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
@@ -250,6 +243,7 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
             detail,
             tuple(space.step(*at) for at in found.round),
         )
+    assert isinstance(wanted, CanReach), "a property is of one of the kinds of this module"
     if not space.complete:
         return None  # what was not explored might be the way
     ends = {number for number, view in enumerate(views) if wanted.end(view)}

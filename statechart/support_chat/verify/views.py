@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from .explore import Step
-from .model import Model, State
+from .model import Model, State, Step
 
 
 @attrs.frozen(slots=True)
