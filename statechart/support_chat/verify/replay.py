@@ -169,9 +169,12 @@ class Player:
         assert blame is not None, "whatever a session asks says whose fault a failure is"
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
-        refused, rejected = one.trigger == spec.refusal, one.trigger == spec.rejection
-        told = blame.refusals if refused else blame.rejections if rejected else (blame.error,)
-        return Outcome(request, error=told[0]("No."))
+        told = {
+            spec.stranger: blame.strangers,
+            spec.rejection: blame.rejections,
+            spec.refusal: blame.refusals,
+        }
+        return Outcome(request, error=told.get(one.trigger, (blame.error,))[0]("No."))
 
     def _result(self, one: Occurrence, request: Request, rest: Sequence[Occurrence]) -> Any:
         context, payload = self.trace.snapshot.context, request.payload
@@ -192,7 +195,7 @@ class Player:
             case T.UPDATED:
                 return UpdateAnswer()
             case T.LOADED | T.VISITOR_READ | T.VISITOR_RETIRED:
-                return "secret"
+                return "damage" if F.DAMAGED in one.carried else "a-secret-that-can-be-one"
             case T.REPLIED:
                 return ()
             case _:
