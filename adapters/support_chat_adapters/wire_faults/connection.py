@@ -5,7 +5,7 @@ one of them ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -119,7 +119,7 @@ class Connection:
             if claim is not None:
                 self.log.take_effect(claim, self.number, request, bytes=size)
 
-        sent = _pieces(request.head, request.body)
+        sent = _pieces(request.head + request.body)
         shaped = partial(faulty, take_effect=take_effect, gate=self.gate)
         await upstream.pour(shaped(sent, len(request.head), byte_fault(fault, "client")))
         response = await read_response(upstream.reader, request.method)
@@ -132,7 +132,7 @@ class Connection:
         stalled = isinstance(fault, Stall) and claim is not None and claim.has_effect
         answered = None if stalled else byte_fault(fault, "server")
         size = await self.client.pour(
-            shaped(_response_pieces(response), len(response.head), answered)
+            shaped(_pieces(response.head, response.body), len(response.head), answered)
         )
         self.log.add("response", self.number, request, status=response.status, bytes=size)
         if response.status != 101:
@@ -163,16 +163,13 @@ class Connection:
             return None
 
 
-async def _pieces(*pieces: bytes) -> AsyncGenerator[bytes, None]:
-    for piece in pieces:
-        if piece:
+async def _pieces(
+    first: bytes, others: AsyncIterable[bytes] | None = None
+) -> AsyncGenerator[bytes, None]:
+    yield first
+    if others is not None:
+        async for piece in others:
             yield piece
-
-
-async def _response_pieces(response: Response) -> AsyncGenerator[bytes, None]:
-    yield response.head
-    async for piece in response.body:
-        yield piece
 
 
 async def _size(response: Response) -> int:
