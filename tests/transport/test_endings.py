@@ -12,7 +12,6 @@ import attrs
 import pytest
 
 from dialling import (
-    close_frame,
     frame,
     link_of,
     on_loop,
@@ -35,6 +34,7 @@ from support_chat_adapters.wire_faults import (
     RepeatFrame,
     ReplaceFrame,
 )
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 
 @on_loop

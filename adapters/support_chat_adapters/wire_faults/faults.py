@@ -102,12 +102,18 @@ class Duplicate(HTTPFault):
 
 
 @attrs.frozen
-class CloseWith:
+class WebSocketFault:
+    """What happens to the WebSockets of this path."""
+
+    path: str = "*"
+
+
+@attrs.frozen
+class CloseWith(WebSocketFault):
     """After `after` frames of `of`, the client gets a close frame with this code, and the
     upstream's connection ends. With 1006, the code that no close frame can have, both are reset.
     """
 
-    path: str = "*"
     code: int = 1011
     reason: str = attrs.field(default="", repr=False)
     after: int = 0
@@ -115,12 +121,11 @@ class CloseWith:
 
 
 @attrs.frozen
-class StallFrames:
+class StallFrames(WebSocketFault):
     """After `after` frames of `of`, nothing that `stalled` sends passes, pings included, until
     `release()`, `heal()` or the end of `seconds`.
     """
 
-    path: str = "*"
     after: int = 0
     of: Sender = "server"
     stalled: Senders = "both"
@@ -128,42 +133,38 @@ class StallFrames:
 
 
 @attrs.frozen
-class SlowFrames:
+class SlowFrames(WebSocketFault):
     """After `after` frames of `of`, its bytes pass at `rate` a second."""
 
-    path: str = "*"
     rate: float = 1000.0
     after: int = 0
     of: Sender = "server"
 
 
 @attrs.frozen
-class CutFrame:
+class CutFrame(WebSocketFault):
     """Of this frame `after` bytes pass, its header counted; then both connections are reset."""
 
-    path: str = "*"
     frame: int = 1
     after: int = 1
     of: Sender = "server"
 
 
 @attrs.frozen
-class ReplaceFrame:
+class ReplaceFrame(WebSocketFault):
     """`data` passes instead of this frame, as raw bytes: with none the frame is lost, and what is
     no frame is noise.
     """
 
-    path: str = "*"
     frame: int = 1
     data: bytes = b""
     of: Sender = "server"
 
 
 @attrs.frozen
-class RepeatFrame:
+class RepeatFrame(WebSocketFault):
     """This frame passes twice."""
 
-    path: str = "*"
     frame: int = 1
     of: Sender = "server"
 
