@@ -12,10 +12,9 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
 from ...errors import NetworkError
@@ -99,13 +98,12 @@ async def until(holds: Callable[[], object], otherwise: str, patience: float = P
     """Waits until `holds()` (whose answer may be awaitable) is true; Unmet, saying what was seen
     `otherwise`, after `patience` s.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    with _noted(otherwise):
-        while not await resolved(holds()):
-            if loop.time() > deadline:
-                raise Unmet(f"{otherwise} (waited {patience:g} s)")
+
+    async def held() -> None:
+        while not await resolved(holds()):  # noqa: ASYNC110  # nobody tells when it holds
             await asyncio.sleep(0.005)
+
+    await in_time(held(), otherwise, patience)
 
 
 async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIENCE) -> _T:
@@ -115,22 +113,15 @@ async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIEN
     limit = asyncio.timeout(patience)
     try:
         async with limit:
-            with _noted(otherwise):
+            try:
                 return await asked
+            except asyncio.CancelledError as error:
+                error.add_note(otherwise)  # the limit of the clause may be shorter than this wait
+                raise
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise Unmet(f"{otherwise} (waited {patience:g} s)") from error
-
-
-@contextmanager
-def _noted(otherwise: str) -> Generator[None, None, None]:
-    """If the limit of the clause is shorter than this wait, its error notes what was waited for."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        error.add_note(otherwise)
-        raise
 
 
 async def resolved(answer: object) -> object:
