@@ -175,7 +175,7 @@ FrameFault: TypeAlias = CutFrame | ReplaceFrame | RepeatFrame
 """What happens when a frame arrives."""
 LinkFault: TypeAlias = CloseWith | StallFrames | SlowFrames
 """What happens to a WebSocket when a number of frames have passed; with 0 at once."""
-Fault: TypeAlias = Refuse | HTTPFault | FrameFault | LinkFault
+Fault: TypeAlias = Refuse | ByteFault | Status | Swallow | Duplicate | FrameFault | LinkFault
 
 
 def path_matches(pattern: str, path: str) -> bool:
