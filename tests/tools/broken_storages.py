@@ -298,7 +298,7 @@ class Locked(Healthy):
     async def create(self, key: str, value: str) -> str:
         async with self.lock():
             stored = await self.get(key)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.005)
             self.entries()[key] = value if stored is None else stored
             return self.entries()[key]
 

@@ -5,13 +5,14 @@ loops, as clauses.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Final
 
 from ....ports import Storage
 from ....runtime.threads import DaemonThreads
-from ..expecting import NotApplicable, expect, expect_that
+from ..expecting import PATIENCE, NotApplicable, expect, expect_that
 from ..suites import clause, clauses_of
 from .place import StorageTrial
 
@@ -112,7 +113,10 @@ async def _compete(
                 for n in range(_ROUNDS)
             ]
 
+    begin = threading.Barrier(_THREADS)
+
     def on_a_loop(name: str) -> Sequence[tuple[str, str]]:
+        begin.wait(PATIENCE)  # or one might be done before the next has begun
         return asyncio.run(compete(name))
 
     loop, threads = asyncio.get_running_loop(), DaemonThreads()
