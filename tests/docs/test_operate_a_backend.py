@@ -28,7 +28,7 @@ def test_every_limit_of_the_page_is_an_option_with_this_default_and_none_is_left
     defaults["--buffered"] /= 2**20
     defaults["--opens-per-minute"] = rates.opens_per_minute
     defaults["--requests-per-minute"] = rates.requests_per_minute
-    [goodbye] = re.findall(r"`--goodbye-seconds` \((\d+)\)", PAGE)
+    [goodbye] = set(re.findall(r"`--goodbye-seconds`\s+\((\d+)\)", PAGE))
     assert told | {"--goodbye-seconds": float(goodbye)} == defaults
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -253,12 +254,20 @@ def test_its_links_and_polls_are_each_told_another_time_to_be_back(
 ) -> None:
     client = client_of(operated)
     client.begin()
+    poller = client_of(operated)
+    cursor = poller.begin()["cursor"]
     with ExitStack() as stack:
         links = [stack.enter_context(client.gateway()) for _ in range(8)]
         for link in links:
             frame(link)
+        pool = stack.enter_context(ThreadPoolExecutor())
+        poll = pool.submit(lambda: poller.get("/realtime", cursor=cursor, wait=25))
+        time.sleep(0.5)  # it is waiting by then; if it is not, it is refused all the same
         os.kill(operated.pid, how)
         told = [closed_with(link) for link in links]
+        refused = poll.result(PATIENCE)
+    assert problem(refused) == (503, "rate_limited", "restarting")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert {code for code, _ in told} == {1012}
     seconds = [float(reason) for _, reason in told]
     assert all(0 <= each <= 60 for each in seconds)

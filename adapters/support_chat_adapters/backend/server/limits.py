@@ -75,11 +75,11 @@ class ConnectionLimits:
     body_seconds: float = attrs.field(default=20.0, validator=_positive)
     """From the head of a request until its body is complete."""
     send_seconds: float = attrs.field(default=20.0, validator=_positive)
-    """Until a client has taken what waits for it beyond 64 KiB; and, once its connection is being
-    closed, all of it.
-    """
+    """Until a client has taken what waits for it beyond 64 KiB."""
     goodbye_seconds: float = attrs.field(default=5.0, validator=_positive)
-    """When the server ends: until requests under way are answered and clients have taken leave."""
+    """Until a client has taken the rest of a connection that is being closed; and when the server
+    ends, until requests under way are answered and clients have taken leave.
+    """
     frames_per_minute: float = attrs.field(default=120.0, validator=_not_negative)
     """Frames that a client sends over a link, where it has nothing to say."""
 

@@ -85,11 +85,12 @@ class Line:
         """Why the line is to be cut, if it has kept the server waiting too long; `buffered` bytes
         wait for its client now.
         """
-        if buffered > ROOM or (buffered and self.transport.is_closing()):
+        closing = self.transport.is_closing()
+        if buffered > ROOM or (buffered and closing):
             since = self.waits_for_client_since
             if since is None:
                 self.waits_for_client_since = now
-            elif now - since >= limits.send_seconds:
+            elif now - since >= (limits.goodbye_seconds if closing else limits.send_seconds):
                 return "slow_reader"
         else:
             self.waits_for_client_since = None
