@@ -137,8 +137,9 @@ def test_the_id_of_a_request_is_in_its_answer_its_error_and_its_line_in_the_log(
         folder.mkdir()
         with served(folder, *behind) as backend:
             client = client_of(backend)
-            answer = client.http.get(f"{BASE}/conversations", headers={"x-request-id": brought})
-            given = answer.headers["x-request-id"]
-            assert (given == brought) is taken_over
-            assert answer.json()["error"]["requestId"] == given
-            assert f" {given}\n" in backend.log.read_text()
+            for path in ("/conversations", "/nowhere"):
+                answer = client.http.get(f"{BASE}{path}", headers={"x-request-id": brought})
+                given = answer.headers["x-request-id"]
+                assert (given == brought) is taken_over
+                assert answer.json()["error"]["requestId"] == given
+                assert f" {given}\n" in backend.log.read_text()

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -110,7 +110,7 @@ def create_app(
     app = Starlette(
         routes=[*routes, WebSocketRoute(f"{BASE}/realtime", realtime)],
         middleware=[cors],
-        exception_handlers={HTTPException: _no_such_thing},
+        exception_handlers={HTTPException: partial(_no_such_thing, site)},
     )
     # a redirect is no answer of ours, and repeats the query, credentials included
     app.router.redirect_slashes = False
@@ -228,7 +228,7 @@ def _error(error: SupportChatError, request_id: str) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
 
 
-async def _no_such_thing(request: Request, error: Exception) -> Response:
+async def _no_such_thing(site: Site, request: Request, error: Exception) -> Response:
     """What the router itself refuses: a path that is none, a method that a path does not have."""
     if not isinstance(error, HTTPException):
         raise error
@@ -237,7 +237,7 @@ async def _no_such_thing(request: Request, error: Exception) -> Response:
         code="validation_error",
         reason=error.detail.lower().replace(" ", "_"),
     )
-    request_id = uuid.uuid4().hex
+    request_id = site.proxies.request_id(request)
     response = _error(what, request_id)
     response.status_code = error.status_code
     log_request(request.method, "(unknown)", response.status_code, request_id)
