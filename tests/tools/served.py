@@ -93,9 +93,12 @@ class Served:
         process, self._process = self._process, None
         assert process is not None
         assert process.stdout is not None
-        status = process.wait(timeout=within)
-        process.stdout.close()
-        return status
+        try:
+            return process.wait(timeout=within)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
     @property
     def port(self) -> int:
