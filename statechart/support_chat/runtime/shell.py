@@ -15,7 +15,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -55,80 +55,13 @@ from ..ports import Link, Storage, Transport
 from ..settings import Settings
 from .adapters import Adapters, perform
 from .calls import Call
+from .clock import Clock, Timers
 from .listeners import Listeners
 
 LOG: Final = logging.getLogger("support_chat")
 
 _CLOSING: Final = 1.0
 """Seconds in which a loop that is being closed has closed."""
-
-
-_LOOK_AGAIN: Final = 30.0
-"""Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
-suspension.
-"""
-
-
-def _suspended() -> float:
-    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    # macOS and Windows: their monotonic clocks already count it, or nothing does
-    if boottime is None:
-        return 0.0
-    return time.clock_gettime(boottime) - time.monotonic()
-
-
-class Clock:
-    """Seconds since some moment, never going back, suspensions included."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._before = _suspended()
-
-    def __call__(self) -> float:
-        slept = _suspended() - self._before
-        # two clocks read one after the other differ a little
-        return self._loop.time() + (slept if slept > 1.0 else 0.0)
-
-
-class Timers:
-    """At most one timer of each kind (property S10)."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._loop = loop
-        self._clock = clock
-        self._running: dict[str, asyncio.TimerHandle] = {}
-
-    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
-        """Starts the timer, or starts it anew; `expired` is called after `delay` seconds of the
-        clock.
-        """
-        self.disarm((timer,))
-        self._wait(timer, self._clock() + delay, expired)
-
-    def _wait(self, timer: str, until: float, expired: Callable[[], None]) -> None:
-        left = until - self._clock()
-        self._running[timer] = self._loop.call_later(
-            max(0.0, min(left, _LOOK_AGAIN)), self._look, timer, until, expired
-        )
-
-    def _look(self, timer: str, until: float, expired: Callable[[], None]) -> None:
-        del self._running[timer]
-        if until - self._clock() > 1e-9:
-            self._wait(timer, until, expired)
-        else:
-            expired()
-
-    def disarm(self, timers: Iterable[str]) -> None:
-        """Stops these timers; one that does not run is fine."""
-        for timer in timers:
-            handle = self._running.pop(timer, None)
-            if handle is not None:
-                handle.cancel()
-
-    @property
-    def running(self) -> frozenset[str]:
-        """The timers that run."""
-        return frozenset(self._running)
 
 
 def _raise(interrupt: BaseException) -> None:
