@@ -83,11 +83,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _clock_resolution: float
 
     def __init__(self, *, patience: float = 30.0) -> None:
-        self._now = 0.0
         self._patience = patience
         self._outside = 0
         self._order = itertools.count()
         super().__init__(_Selector(self._idle))
+        self._jump(0.0)  # Windows' own resolution is 16 ms, and timers would run early
 
     def time(self) -> float:
         """The virtual time in seconds; 0.0 when the loop is made."""
@@ -153,10 +153,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 "`loop.outside_work()`.",
                 _waiting(self),
             )
-        self._now = max(self._now, float(when))
-        # after months, floats are coarser than the usual 1e-9
-        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
+        self._jump(max(self._now, float(when)))
         return []
+
+    def _jump(self, now: float) -> None:
+        self._now = now
+        # from 2**24 s on, after 194 days, a float is coarser than the usual 1e-9: the loop would
+        # find a timer that is due not due yet, and spin
+        self._clock_resolution = max(1e-9, math.ulp(now))
 
 
 def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
