@@ -71,9 +71,10 @@ def test_it_spins_at_no_time(start: float, turns: list[float | None]) -> None:
 
     async def timers_close_together() -> None:
         await asyncio.sleep(start)
+        ran: list[float] = []
         for delay in (3600.0, 1.0, 1.0 / 3.0, 1e-3, 1e-6, 1e-9, 0.0) * 20:
             due = virtual().time() + delay
-            ran: list[float] = []
+            ran.clear()
             # beside others that are due a moment earlier and later, and one that is ready
             for when in (math.nextafter(due, 0.0), due, math.nextafter(due, math.inf)):
                 virtual().call_at(when, lambda: ran.append(virtual().time()))
