@@ -174,6 +174,7 @@ class Life:
             if transport.open_links:
                 message = Message(f"m {name}", "c1", "agent", "Hi", 0.0)
                 transport.open_links[-1].emit(ports.MessageArrived(message, name))
+                transport.open_links[-1].emit(ports.TokenExpired())  # and it renews what it has
             await asyncio.sleep(10.0)
         self.phase = chat.state
 

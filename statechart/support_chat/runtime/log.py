@@ -51,8 +51,9 @@ class SessionLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def in_short(error: BaseException) -> str:
-    """An error in a line."""
-    return f"{type(error).__name__}: {_text(error)}"
+    """An error in a line: its class, and the sentence of one of ours."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, SupportChatError) else name
 
 
 def _text(error: BaseException) -> str:
