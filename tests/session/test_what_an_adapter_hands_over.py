@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import logging
 import math
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -23,6 +24,7 @@ from support_chat import (
     RateLimitedError,
     SupportChat,
     SupportChatError,
+    TokenProviderError,
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
@@ -349,6 +351,19 @@ async def test_a_token_provider_sees_the_context_variables_of_whoever_boots(is_a
     chat = chat_over(Transport())
     await chat.boot(user={"id": "ada"}, token_provider=provide_later if is_async else provide)
     assert seen == ["acme"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_where_no_thread_can_be_started_a_provider_is_told_to_be_async() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    chat = chat_over(Transport())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(TokenProviderError, match="make it `async def`"):
+            await chat.boot(user={"id": "ada"}, token_provider=lambda: "a token")
     await chat.destroy()
 
 
