@@ -5,6 +5,7 @@ it seems: the session goes on, tries again, and leaves nothing open.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import math
@@ -28,6 +29,7 @@ from support_chat import (
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
+from support_chat.testing.trace import watch
 
 TENANT: Final = contextvars.ContextVar("TENANT", default="nobody")
 
@@ -330,6 +332,30 @@ async def test_only_an_attempt_to_connect_is_told_as_one() -> None:
     await asyncio.sleep(0.1)
     assert attempts == []
     await chat.destroy()
+
+
+@in_virtual_time
+async def test_what_is_superseded_stays_so_though_the_adapter_takes_its_cancellation_back() -> None:
+    class Stubborn(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(5.0)
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            await asyncio.sleep(5.0)
+            return await super().open(credentials)
+
+    transport = Stubborn()
+    chat = chat_over(transport)
+    trace = watch(chat)
+    chat.boot()
+    await asyncio.sleep(1.0)
+    await chat.shutdown()
+    await asyncio.sleep(10.0)
+    await chat.destroy()
+    assert [step.faults for step in trace.steps if step.faults] == []
+    assert transport.revoked == ["session-1"], "what came too late was undone"
 
 
 # --- token providers ------------------------------------------------------------------------------
