@@ -300,9 +300,13 @@ class SupportChat:
         """Sends a message, in a new conversation if none is named. Sending again with the same
         client_message_id never makes two.
 
+        Each call is sent once, at once, and never again by the session. What stops an application
+        that repeats it is the backend's rate limit: RateLimitedError, whose `retry_after` says
+        after how many seconds it may be sent.
+
         Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError,
-        and NetworkError without a link or when the link breaks before the answer, in which case it
-        is not known whether it was sent.
+        RateLimitedError, BackendRejectedError, and NetworkError without a link or when the link
+        breaks before the answer, in which case it is not known whether it was sent.
         """
         return self._call(
             Trigger.USE,

@@ -23,6 +23,7 @@ from support_chat.errors import (
     NetworkError,
     NotABackendError,
     RateLimitedError,
+    SupportChatError,
 )
 from support_chat.lifecycle.delays import backoff_bounds
 from support_chat.ports import (
@@ -30,15 +31,16 @@ from support_chat.ports import (
     IdentifyAnswer,
     IdentifyRequest,
     LinkEvent,
+    Outgoing,
     TokenExpired,
     UpdateAnswer,
     Welcome,
 )
 from support_chat.testing import RecordingStorage, unsigned_token
-from support_chat.values import Changes
+from support_chat.values import Changes, Message
 
 HOUR: Final = 3600.0
-HOURS: Final = 2.5 * HOUR
+HOURS: Final = 1.5 * HOUR
 SETTINGS: Final = Settings()
 
 ANSWERS: Final[dict[str, Callable[[], Exception | None]]] = {
@@ -47,6 +49,7 @@ ANSWERS: Final[dict[str, Callable[[], Exception | None]]] = {
     "unavailable": lambda: NetworkError("503"),
     "no backend": lambda: NotABackendError("a page"),
     "rate limited, come back now": lambda: RateLimitedError("429", retry_after=0.0),
+    "rate limited": lambda: RateLimitedError("429", retry_after=7.0),
     "auth expired": lambda: AuthRefusedError("expired", reason="expired"),
     "rejected": lambda: BackendRejectedError("422"),
     "nonsense": lambda: KeyError("nonsense"),
@@ -125,6 +128,10 @@ class HostileLink:
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
         await self.backend.asked("identify")
         return IdentifyAnswer(request.user_id, merged=False)
+
+    async def send(self, message: Outgoing) -> Message:
+        await self.backend.asked("send")
+        return Message("m1", "c1", "visitor", message.text, 0.0, message.client_message_id)
 
     async def update(self, changes: Changes) -> UpdateAnswer:
         await self.backend.asked("update")
@@ -210,5 +217,25 @@ async def test_what_it_is_sent_in_any_hour_of_a_day_is_bounded(
     for what in ("identify", "revoke", "goodbye"):
         assert sent.get(what, 0) <= sent["open"], sent
     assert set(sent) <= {*MOST, "identify", "revoke", "goodbye"}, "all that is sent is bounded"
-    print("RES", answer, "|", link, "|", begin.__name__, chat.state, sent)
+    await chat.destroy()
+
+
+@pytest.mark.parametrize("answer", [answer for answer in ANSWERS if answer != "as it should"])
+@in_virtual_time
+async def test_a_message_is_sent_once_and_repeated_by_nobody_but_the_application(
+    answer: str,
+) -> None:
+    backend = Hostile(answer, "stays")
+    transport: Any = backend
+    chat = SupportChat(
+        workspace_id="acme", widget_id="help", transport=transport, storage=RecordingStorage()
+    )
+    await chat.boot()
+    with pytest.raises(SupportChatError) as caught:
+        await chat.send_message("Hello")
+    await asyncio.sleep(HOUR)
+    assert len(backend.sent["send"]) == 1
+    if answer == "rate limited":
+        assert isinstance(caught.value, RateLimitedError)
+        assert caught.value.retry_after == 7.0
     await chat.destroy()
