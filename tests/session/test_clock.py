@@ -35,7 +35,7 @@ class Machine:
 
     def clock_gettime(self, clock: int) -> float:
         self.readings += 1  # two clocks are never read at one moment
-        return time.monotonic() + self.slept + self.apart * (-1) ** self.readings
+        return time.monotonic() + self.slept + self.apart * (1 - 2 * (self.readings % 2))
 
 
 @pytest.fixture
