@@ -15,7 +15,7 @@ from typing import Any
 
 from support_chat import ErrorOccurred, NetworkError, SupportChat, User
 from support_chat.errors import StorageError
-from support_chat.runtime.clock import Clock
+from support_chat.runtime.shell import Clock
 from support_chat.testing import RecordingTransport, VirtualLoop, check_storage, run
 from support_chat_adapters.backend import Backend
 from support_chat_adapters.cli import main as support_chat

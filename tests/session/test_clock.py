@@ -12,7 +12,7 @@ import pytest
 
 from async_tests import in_virtual_time
 from support_chat import SupportChat, User
-from support_chat.runtime.clock import Clock, Timers
+from support_chat.runtime.shell import Clock, Timers
 from support_chat.testing import (
     RecordingStorage,
     RecordingTransport,

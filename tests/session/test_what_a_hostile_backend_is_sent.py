@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, Final
 
 import attrs
@@ -50,6 +50,7 @@ ANSWERS: Final[dict[str, Callable[[], Exception | None]]] = {
     "no backend": lambda: NotABackendError("a page"),
     "rate limited, come back now": lambda: RateLimitedError("429", retry_after=0.0),
     "rate limited": lambda: RateLimitedError("429", retry_after=7.0),
+    "rate limited for 10 minutes": lambda: RateLimitedError("429", retry_after=600.0),
     "auth expired": lambda: AuthRefusedError("expired", reason="expired"),
     "rejected": lambda: BackendRejectedError("422"),
     "nonsense": lambda: KeyError("nonsense"),
@@ -217,6 +218,29 @@ async def test_what_it_is_sent_in_any_hour_of_a_day_is_bounded(
     for what in ("identify", "revoke", "goodbye"):
         assert sent.get(what, 0) <= sent["open"], sent
     assert set(sent) <= {*MOST, "identify", "revoke", "goodbye"}, "all that is sent is bounded"
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_it_is_asked_again_when_it_wants_to_be() -> None:
+    backend = Hostile("rate limited for 10 minutes", "stays")
+    transport: Any = backend
+    chat = SupportChat(
+        workspace_id="acme", widget_id="help", transport=transport, storage=RecordingStorage()
+    )
+    number = 0
+
+    async def tokens() -> str:
+        nonlocal number
+        number += 1
+        return unsigned_token(sub="ada", iat=0, exp=300, jti=str(number))
+
+    await as_a_user(chat, tokens)
+    await asyncio.sleep(HOURS)
+    for what in ("update", "renew"):
+        times = backend.sent[what]
+        assert len(times) >= 5
+        assert all(later - earlier >= 600.0 - 1e-3 for earlier, later in pairwise(times)), what
     await chat.destroy()
 
 
