@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+pytest_plugins = ("any_order", "forking", "leftovers", "limits")
+
 settings.register_profile(
     "ci",
     derandomize=True,
