@@ -214,7 +214,8 @@ class SupportChat:
         one it raises. `timeout` is in seconds (Settings.boot_timeout by default). Raises on the
         line InvalidInputError; when awaited IdentityConflictError, StorageError,
         TokenProviderError, TokenRefusedError, AuthRefusedError, RateLimitedError,
-        BackendRejectedError, CallTimeoutError, SessionEndedError, SessionDestroyedError.
+        NotABackendError, BackendRejectedError, CallTimeoutError, SessionEndedError,
+        SessionDestroyedError.
         """
         return self._call(
             Trigger.BOOT, _boot_arguments(user, company, token_provider, self._provider, timeout)
@@ -494,7 +495,7 @@ def _boot_arguments(
     named = None if user is None else _as(User, "user", user)
     if provider is not None and not callable(provider):
         raise InvalidInputError(
-            "token_provider must be callable without arguments; wrap a fixed token in StaticToken."
+            "token_provider must be callable; wrap a fixed token in StaticToken."
         )
     if provider is not None and named is None:
         raise InvalidInputError(

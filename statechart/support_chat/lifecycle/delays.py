@@ -127,9 +127,12 @@ def leaves_in(context: Context, moment: Moment) -> float:
 
 
 def silence_in(context: Context, moment: Moment) -> float:
-    """Seconds until the link will have been silent for its limit."""
+    """Seconds until the link will have been silent for its limit. If it has been, whoever listens
+    was blocked, and has the time of a dial to hear it after all.
+    """
     settings: Settings = moment.settings
-    return max(0.0, moment.now.heard_at + settings.silence_timeout - moment.now.at)
+    left = moment.now.heard_at + settings.silence_timeout - moment.now.at
+    return left if left > 0 else settings.connect_timeout
 
 
 DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = MappingProxyType(
