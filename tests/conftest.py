@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: every other test waits for another process, or for real time."""
+    cores = os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count()
+    return max(2, (cores or 1) * 3 // 2)
+
+
 def pytest_collection_finish() -> None:
-    """Thousands of tests are no garbage: a collection need not look through them each time."""
+    """Thousands of tests are no garbage."""
+    _set_aside()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Nor is what a file of tests leaves in caches."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        _set_aside()
+
+
+def _set_aside() -> None:
+    """Spares what is there now, and no garbage, the looks of later garbage collections: many tests
+    make one, to see what they left.
+    """
     gc.collect()
     gc.freeze()
 

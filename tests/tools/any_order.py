@@ -1,5 +1,5 @@
-"""`--order-seed S` runs the tests in another order, the same for the same S: the files, and the tests
-of each. No verdict may depend on what ran before.
+"""`--order-seed S` runs the tests in another order, the same for the same S: the files, and the
+tests of each. No verdict may depend on what ran before.
 """
 
 from __future__ import annotations

@@ -80,7 +80,9 @@ def _marked() -> Iterator[tuple[int, str]]:
         with contextlib.suppress(OSError):
             variables = (folder / "environ").read_bytes().split(b"\0")
             if mark in variables:
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 test = next(
                     (one.decode() for one in variables if one.startswith(f"{_TEST}=".encode())), ""
                 )

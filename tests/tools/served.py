@@ -27,7 +27,17 @@ _STARTS_WITHIN = 60.0
 _IMPORTS = (
     *(
         f"support_chat_adapters.cli.{command}"
-        for command in ("chat", "check", "demo", "diff", "draw", "export", "reply", "serve", "token")
+        for command in (
+            "chat",
+            "check",
+            "demo",
+            "diff",
+            "draw",
+            "export",
+            "reply",
+            "serve",
+            "token",
+        )
     ),
     "support_chat_adapters.backend.server.run",
     "jwt",
