@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: every other test waits for another process, or for real time."""
-    cores = os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count()
-    return max(2, (cores or 1) * 3 // 2)
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_collection_finish() -> None:
