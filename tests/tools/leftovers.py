@@ -64,7 +64,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    left = config.stash.get(_LEFT, [])
+    left = config.stash.get(_LEFT, list[str]())
     if left:
         terminalreporter.section("left behind, and killed", red=True)
         for line in left:
