@@ -119,7 +119,7 @@ async def test_the_child_of_a_fork_is_told_to_make_its_own_and_waits_for_no_thre
     own = OwnThread("Worker", "one", 3.0)
     assert await own.run(int, "7") == 7
     forked()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(StorageError, match=r"used before a fork.*make a new one") as caught:
             await own.run(int, "7")
         assert caught.value.reason == "forked"
