@@ -12,7 +12,7 @@ import json
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
@@ -35,6 +35,7 @@ from .ports import (
 )
 from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
+from .runtime.log import SessionLog
 from .runtime.shell import Shell
 from .settings import Settings
 from .values import (
@@ -118,15 +119,13 @@ class SupportChat:
         self._storage = storage
         self._settings = settings or Settings()
         self._provider = token_provider
-        self._listeners = Listeners()
+        self._log = SessionLog(self._keys)
+        self._listeners = Listeners(self._log)
         self._shell: Shell | None = None
         self._ending = False
 
     def __repr__(self) -> str:
-        return (
-            "<SupportChat "
-            f"{self._keys.workspace_id}/{self._keys.widget_id}/{self._keys.scope} {self.state}>"
-        )
+        return f"<SupportChat {self._log.label} {self.state}>"
 
     # --- where it stands --------------------------------------------------------------------------
 
@@ -302,9 +301,13 @@ class SupportChat:
         """Sends a message, in a new conversation if none is named. Sending again with the same
         client_message_id never makes two.
 
+        Each call is sent once, at once, and never again by the session. What stops an application
+        that repeats it is the backend's rate limit: RateLimitedError, whose `retry_after` says
+        after how many seconds it may be sent.
+
         Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError,
-        and NetworkError without a link or when the link breaks before the answer, in which case it
-        is not known whether it was sent.
+        RateLimitedError, BackendRejectedError, and NetworkError without a link or when the link
+        breaks before the answer, in which case it is not known whether it was sent.
         """
         return self._call(
             Trigger.USE,
@@ -358,9 +361,18 @@ class SupportChat:
 
     # --- events -----------------------------------------------------------------------------------
 
-    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription:
-        """Calls `handler` with each event of this kind (a class, or a union of some), after the
-        step that caused it; an async handler runs one at a time.
+    @overload
+    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: type[object], handler: Callable[[AnyEvent], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: UnionType, handler: Callable[[Any], object]) -> Subscription: ...
+
+    def on(self, kind: type[object] | UnionType, handler: Callable[[Any], object]) -> Subscription:
+        """Calls `handler` with each event of this kind (a class, a union of some, or `object` for
+        all), after the step that caused it; an async handler runs one at a time.
 
         The subscription ends when it is called, when its `with` block is left, or with destroy().
 
@@ -467,7 +479,13 @@ class SupportChat:
             )
         if self._shell is None:
             self._shell = Shell(
-                self._storage, self._transport, self._keys, self._settings, self._listeners, loop
+                self._storage,
+                self._transport,
+                self._keys,
+                self._settings,
+                self._listeners,
+                self._log,
+                loop,
             )
         return self._shell
 

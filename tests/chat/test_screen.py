@@ -65,7 +65,7 @@ class Sitting:
         self.keys.send_text(text)
 
     async def until(self, seen: Callable[[list[str]], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not seen(self.drawn.lines):
                 self.drawn.changed.clear()
                 await self.drawn.changed.wait()
@@ -79,7 +79,7 @@ class Sitting:
                 raise AssertionError(f"{text!r} is not on the screen:\n{screen}") from None
 
     async def left(self) -> str | None:
-        return await asyncio.wait_for(self.running, 20)
+        return await asyncio.wait_for(self.running, 120)
 
 
 @asynccontextmanager

@@ -5,9 +5,11 @@ it seems: the session goes on, tries again, and leaves nothing open.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import math
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -23,9 +25,11 @@ from support_chat import (
     RateLimitedError,
     SupportChat,
     SupportChatError,
+    TokenProviderError,
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
+from support_chat.testing.trace import watch
 
 TENANT: Final = contextvars.ContextVar("TENANT", default="nobody")
 
@@ -330,6 +334,30 @@ async def test_only_an_attempt_to_connect_is_told_as_one() -> None:
     await chat.destroy()
 
 
+@in_virtual_time
+async def test_what_is_superseded_stays_so_though_the_adapter_takes_its_cancellation_back() -> None:
+    class Stubborn(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(5.0)
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            await asyncio.sleep(5.0)
+            return await super().open(credentials)
+
+    transport = Stubborn()
+    chat = chat_over(transport)
+    trace = watch(chat)
+    chat.boot()
+    await asyncio.sleep(1.0)
+    await chat.shutdown()
+    await asyncio.sleep(10.0)
+    await chat.destroy()
+    assert [step.faults for step in trace.steps if step.faults] == []
+    assert transport.revoked == ["session-1"], "what came too late was undone"
+
+
 # --- token providers ------------------------------------------------------------------------------
 
 
@@ -349,6 +377,19 @@ async def test_a_token_provider_sees_the_context_variables_of_whoever_boots(is_a
     chat = chat_over(Transport())
     await chat.boot(user={"id": "ada"}, token_provider=provide_later if is_async else provide)
     assert seen == ["acme"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_where_no_thread_can_be_started_a_provider_is_told_to_be_async() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    chat = chat_over(Transport())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(TokenProviderError, match="make it `async def`"):
+            await chat.boot(user={"id": "ada"}, token_provider=lambda: "a token")
     await chat.destroy()
 
 

@@ -48,8 +48,8 @@ def _code(kind: str, folder: Path, redis: RedisPlace | None) -> str:
         case "mapping":
             return "MappingStorage({})"
         case "shelf":
-            lock = f"FileLock({str(folder / 'lock')!r}, timeout=60.0).held"
-            return f"MappingStorage(FreshShelf({str(folder / 'shelf')!r}), lock={lock})"
+            lock = f"FileLock({str(folder / 'lock')!r}, timeout=60.0)"
+            return f"on_a_shelf({str(folder / 'shelf')!r}, {lock})"
         case _:
             raise ValueError(kind)
 

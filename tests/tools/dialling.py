@@ -22,7 +22,7 @@ from support_chat_adapters.transport import WidgetAPITransport
 T = TypeVar("T")
 P = ParamSpec("P")
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 120.0
 """How many seconds a test waits for what must come."""
 
 

@@ -24,39 +24,44 @@ T = TypeVar("T")
 
 
 PRELUDE = '''
-import os, shelve, sys
+import contextlib, os, shelve, sys
 from collections.abc import MutableMapping
 from support_chat_adapters.storage import *
 
 
-class FreshShelf(MutableMapping):
-    """A shelf that is opened for each access, so that it shows what other processes wrote."""
+class HeldShelf(MutableMapping):
+    """A shelf that is open while its lock is held, so that it shows what other processes wrote."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, lock):
+        self.path, self.lock, self.shelf = path, lock, None
+
+    @contextlib.contextmanager
+    def held(self):
+        with self.lock.held(), shelve.open(self.path) as self.shelf:
+            yield
 
     def __getitem__(self, key):
-        with shelve.open(self.path) as shelf:
-            return shelf[key]
+        return self.shelf[key]
 
     def __setitem__(self, key, value):
-        with shelve.open(self.path) as shelf:
-            shelf[key] = value
+        self.shelf[key] = value
 
     def __delitem__(self, key):
-        with shelve.open(self.path) as shelf:
-            del shelf[key]
+        del self.shelf[key]
 
     def __iter__(self):
-        with shelve.open(self.path) as shelf:
-            return iter(list(shelf))
+        return iter(self.shelf)
 
     def __len__(self):
-        with shelve.open(self.path) as shelf:
-            return len(shelf)
+        return len(self.shelf)
 
     def sync(self):
-        """Nothing to write that is not written; but a shelf has it."""
+        self.shelf.sync()
+
+
+def on_a_shelf(path, lock):
+    shelf = HeldShelf(path, lock)
+    return MappingStorage(shelf, lock=shelf.held)
 
 
 def plaintext(path):

@@ -43,7 +43,7 @@ IMPATIENT: Final = Settings(
 """The shipped settings made short: a story waits in real time."""
 PING_EVERY: Final = 0.3
 POLL_WAIT: Final = 0.4
-LIMIT: Final = 60.0
+LIMIT: Final = 300.0
 """How many seconds a story may take, whatever it meets."""
 
 
@@ -71,7 +71,7 @@ class Story:
                 storage=MemoryStorage(),
                 settings=IMPATIENT,
             )
-            chat.on(object, self.heard.append)  # type: ignore[arg-type]  # every event there is
+            chat.on(object, self.heard.append)  # every event there is
             async with chat:
                 await self._boots(chat)
                 await self._writes(chat, "from a visitor")

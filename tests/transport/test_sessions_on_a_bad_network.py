@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from dialling import frame, on_loop, suspended, transport_to
 from served import WIDGET, WORKSPACE, Served
-from story import IMPATIENT, PING_EVERY, POLL_WAIT, Story
+from story import IMPATIENT, LIMIT, PING_EVERY, POLL_WAIT, Story
 from support_chat import Phase, SupportChat
 from support_chat.lifecycle.events import MessageReceived
 from support_chat_adapters import wire_faults as wire
@@ -166,7 +166,7 @@ async def test_a_backend_that_falls_silent_is_noticed_and_waited_for(
             storage=MemoryStorage(),
             settings=IMPATIENT,
         )
-        async with asyncio.timeout(30), chat:
+        async with asyncio.timeout(LIMIT), chat:
             visitor = await chat.boot()
             async with chat.events(MessageReceived) as arrived:
                 with suspended(backend):
