@@ -13,7 +13,6 @@ import attrs
 import pytest
 
 from dialling import (
-    close_frame,
     frame,
     link_of,
     on_loop,
@@ -36,6 +35,7 @@ from support_chat_adapters.wire_faults import (
     RepeatFrame,
     ReplaceFrame,
 )
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 
 @asynccontextmanager

@@ -30,8 +30,8 @@ from support_chat.verify import (
     sequence,
     story,
 )
-from support_chat.verify.counterexamples import counterexamples, never_asked
 from support_chat.verify.generic import unanswered
+from support_chat.verify.properties import counterexamples, never_asked
 from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
@@ -181,7 +181,7 @@ def _chosen(
     def are(wanted: str, id: str) -> bool:
         return id == wanted or id.startswith(f"{wanted} ")
 
-    known = [each.id for each in (*properties, *elsewhere)]
+    known = [*(each.id for each in properties), *(each.id for each in elsewhere)]
     for wanted in ids:
         if not any(are(wanted, id) for id in known):
             raise Misuse(

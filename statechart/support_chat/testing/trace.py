@@ -17,8 +17,6 @@ from ..verify.trace import Account, Trace
 
 def watch(chat: SupportChat, chart: Chart | Compiled = CHART) -> Trace:
     """Traces a session that nothing was asked of yet, from within its loop; it runs `chart`."""
-    from ..runtime.shell import Shell
-
     compiled = chart.chart if isinstance(chart, Compiled) else chart
     parts = (chat._storage, chat._transport, chat._keys, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
     shell = Shell(*parts, asyncio.get_running_loop(), compiled)
