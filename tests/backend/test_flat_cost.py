@@ -79,6 +79,7 @@ REQUESTS: dict[str, Request] = {
     "an agent's answer to a person": lambda h: h.backend.agent.reply(
         h.backend.agent.visitors()[0], "hello"
     ),
+    "the newest conversation of all": lambda h: h.backend.agent.newest(),
     "a page of conversations": conversation_page,
     "a page of messages": message_page,
     "one conversation": lambda h: asked(

@@ -19,7 +19,7 @@ import pytest
 from long_history import WatchedStore
 from support_chat.errors import StorageError
 from support_chat.ports import Credentials, MessageArrived, Outgoing
-from support_chat_adapters.backend import Backend, SQLiteStore, operations, sqlite_store
+from support_chat_adapters.backend import Backend, SQLiteStore, operations, sqlite_line
 from support_chat_adapters.backend.store import Transaction, as_it_is
 
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
@@ -137,8 +137,8 @@ def fill_log(backend: Backend, session: str, times: int) -> None:
 def test_the_write_ahead_log_stays_short_beside_readers_and_is_told_of_where_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite_store, "_LONG_LOG", 512 * 1024)
-    monkeypatch.setattr(sqlite_store, "_TOO_LONG_LOG", 2 * 2**20)
+    monkeypatch.setattr(sqlite_line, "LONG_LOG", 512 * 1024)
+    monkeypatch.setattr(sqlite_line, "TOO_LONG_LOG", 2 * 2**20)
     path, log = tmp_path / "chat.db", tmp_path / "chat.db-wal"
     with Backend(path, **WIDGET) as backend, closing(sqlite3.connect(path)) as reader:
         session = backend.open(Credentials(**WIDGET, visitor="v")).welcome.session

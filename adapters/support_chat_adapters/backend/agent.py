@@ -66,6 +66,10 @@ class Agent:
 
         return self._read(listed)
 
+    def newest(self) -> Conversation | None:
+        """The conversation that was begun last, None if there is none."""
+        return self._read(conversations.newest_of_all)
+
     def messages(self, conversation_id: str) -> tuple[Message, ...]:
         """The messages of a conversation, oldest first."""
         return self._read(lambda db: conversations.history(db, conversation_id))

@@ -103,6 +103,14 @@ def newest(db: Transaction, owner: str) -> str | None:
     return None if row is None else str(row["id"])
 
 
+def newest_of_all(db: Transaction) -> Conversation | None:
+    """The conversation that was begun last, whoever began it; None if there is none."""
+    row = db.execute(
+        "SELECT * FROM conversations WHERE number = (SELECT max(number) FROM conversations)"
+    ).fetchone()
+    return None if row is None else _conversation(row)
+
+
 def send(
     db: Transaction, owner: str, session: int, author: str, outgoing: Outgoing, now: float
 ) -> tuple[Message, bool]:

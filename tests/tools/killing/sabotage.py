@@ -59,8 +59,8 @@ identifying._close = lambda *_: None
 """),
     Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "is not on disk", """
 import time
-from support_chat_adapters.backend.sqlite_store import _Connection, _Writer
-execute, taken = _Connection.execute, _Writer._taken
+from support_chat_adapters.backend.sqlite_line import SQLiteConnection, Writer
+execute, taken = SQLiteConnection.execute, Writer._taken
 
 def later(self, sql, *values):
     return None if sql == "COMMIT" and self.writing else execute(self, sql, *values)
@@ -72,18 +72,18 @@ def first_commit(self, *, block):
         execute(db, "COMMIT")
     return taken(self, block=block)
 
-_Connection.execute, _Writer._taken = later, first_commit
+SQLiteConnection.execute, Writer._taken = later, first_commit
 """),
     Sabotage("a request is written by halves", "merge", Moment.AT_WRITE, "identify(", """
-from support_chat_adapters.backend.sqlite_store import _Connection
-really = _Connection.execute
+from support_chat_adapters.backend.sqlite_line import SQLiteConnection
+really = SQLiteConnection.execute
 TOGETHER = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
 def execute(self, sql, *values):
     halves = self.writing and sql.startswith(TOGETHER)
     return None if halves else really(self, sql, *values)
 
-_Connection.execute = execute
+SQLiteConnection.execute = execute
 """),
     Sabotage("a session that was revoked lives on", "shutdown", Moment.DURING, "is not revoked", """
 from support_chat_adapters.backend import sessions
