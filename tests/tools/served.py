@@ -34,6 +34,9 @@ _IMPORTS = (
             "diff",
             "draw",
             "export",
+            "export_person",
+            "forget",
+            "backup",
             "reply",
             "serve",
             "token",
@@ -103,19 +106,15 @@ class Served:
         self.kill()
         self.start()
 
-    def ended(self, within: float) -> int:
-        """The exit status of the process, which ends by itself before so many seconds have
-        passed.
+    def ended(self) -> int:
+        """The exit status of the process, which ends by itself; raises TimeoutError if it does
+        not.
         """
-        process, self._process = self._process, None
-        assert process is not None
-        assert process.stdout is not None
-        try:
-            return process.wait(timeout=within)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        assert self._process is not None
+        status = self._process.wait()
+        self._process.stdout.close()
+        self._process = None
+        return status
 
     @property
     def port(self) -> int:
