@@ -39,6 +39,7 @@ from support_chat.testing import RecordingTransport
 from support_chat_adapters.backend import (
     Backend,
     IdentityKey,
+    Transaction,
     identity_tokens,
     sessions,
     sign_identity_token,
@@ -431,7 +432,7 @@ def without_a_look_at(claim: str) -> Callable[[pytest.MonkeyPatch], None]:
 def with_the_first_visitor_for_everybody(patch: pytest.MonkeyPatch) -> None:
     real = sessions.visitor_of
 
-    def careless(db: sqlite3.Connection, secret_hash: str, now: float) -> str:
+    def careless(db: Transaction, secret_hash: str, now: float) -> str:
         found = db.execute("SELECT id FROM visitors LIMIT 1").fetchone()
         return str(found["id"]) if found else real(db, secret_hash, now)
 
@@ -439,7 +440,7 @@ def with_the_first_visitor_for_everybody(patch: pytest.MonkeyPatch) -> None:
 
 
 def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
-    def careless(db: sqlite3.Connection, credential: str) -> Session:
+    def careless(db: Transaction, credential: str) -> Session:
         row = db.execute(
             "SELECT * FROM sessions WHERE 'session-' || id = ?", (sessions.session_ref(credential),)
         ).fetchone()
@@ -449,7 +450,7 @@ def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
 
 
 def with_retired_visitors_taken_for_their_users(patch: pytest.MonkeyPatch) -> None:
-    def careless(db: sqlite3.Connection, session: Session, now: float) -> Session:
+    def careless(db: Transaction, session: Session, now: float) -> Session:
         row = db.execute("SELECT user_id FROM merges").fetchone()
         return (
             attrs.evolve(session, user_id=row["user_id"])

@@ -9,6 +9,8 @@ from .faults import Faults
 from .identity_tokens import Algorithm, IdentityKey, sign_identity_token
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
+from .sqlite_store import SQLiteStore
+from .store import Store, StoreBusyError, Transaction
 from .widget import WidgetRules
 
 __all__ = [
@@ -23,6 +25,10 @@ __all__ = [
     "Log",
     "Opened",
     "Operation",
+    "SQLiteStore",
+    "Store",
+    "StoreBusyError",
+    "Transaction",
     "WidgetRules",
     "sign_identity_token",
 ]

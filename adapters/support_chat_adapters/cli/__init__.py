@@ -76,16 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone (`| head`): there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        return 2
     except Exception as error:
         from support_chat.errors import ChartError, SupportChatError
 
-        if not isinstance(error, SupportChatError):
+        if isinstance(error, SupportChatError):  # first: some of them are an OSError, too
+            complain(error.message)
+            return 1 if isinstance(error, ChartError) else 2
+        if not isinstance(error, OSError):
             raise
-        complain(error.message)
-        return 1 if isinstance(error, ChartError) else 2
+        complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:

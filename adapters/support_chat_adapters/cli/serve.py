@@ -78,6 +78,12 @@ OPTIONS: Final = (
             help="requests of one session (default: 600, 0: no limit)",
         ),
     ),
+    option(
+        "--no-fsync",
+        action="store_true",
+        help="do not wait until the disk has what is answered: faster, and a power cut may lose "
+        "the last moments (a killed process loses nothing either way)",
+    ),
     group(
         "output",
         option("--json", action="store_true", help="its address as a line of JSON, for programs"),
@@ -122,7 +128,12 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with (
         listener,
-        open_backend(arguments, keys=[IdentityKey("HS256", secret)], rules=rules) as backend,
+        open_backend(
+            arguments,
+            durable=not arguments.no_fsync,
+            keys=[IdentityKey("HS256", secret)],
+            rules=rules,
+        ) as backend,
     ):
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -54,7 +54,7 @@ async def gateway(site: Site, socket: WebSocket) -> None:
         await socket.close(CloseCode.DIAL_AGAIN, "realtime_token_unknown")
         return
     try:
-        connection = site.backend.attach(session, cursor)
+        connection = await site.backend.listen(session, cursor)
     except BackendRejectedError as error:
         await socket.close(CloseCode.SESSION_ENDED, error.reason or error.code)
         return

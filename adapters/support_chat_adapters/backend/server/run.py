@@ -64,7 +64,7 @@ async def _look_around(
         await asyncio.sleep(0.005)
     started()
     while not server.should_exit:
-        backend.look_around()
+        await backend.keep_up()
         await asyncio.sleep(LOOKS)
     backend.hang_up()
 
