@@ -100,7 +100,7 @@ INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
     4429: RateLimitedError,
     1013: RateLimitedError,
     1001: NetworkError,
-    1012: NetworkError,
+    1012: RateLimitedError,
     4401: NetworkError,
     4403: NetworkError,
 }

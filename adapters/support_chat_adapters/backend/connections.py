@@ -259,6 +259,10 @@ class OpenConnections:
         """The open connections of an owner's sessions."""
         return list(self._by_owner.get(owner, ()))
 
+    def sessions(self) -> tuple[int, ...]:
+        """The numbers of the sessions that have a connection open."""
+        return tuple(self._by_session)
+
     def all(self) -> list[Connection]:
         """Every open connection."""
         return [connection for those in self._by_session.values() for connection in those]

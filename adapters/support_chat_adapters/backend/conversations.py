@@ -168,10 +168,11 @@ def append(
 
 
 def latest(db: Transaction) -> int:
-    """The number of the newest message of all, 0 if there is none."""
-    return int(
-        db.execute("SELECT coalesce(max(number), 0) AS newest FROM messages").fetchone()["newest"]
-    )
+    """The number of the newest message of all, also if it was deleted; 0 if there was none."""
+    row = db.execute(
+        "SELECT (SELECT max(number) FROM messages) AS newest, deleted_messages_up_to FROM replay"
+    ).fetchone()
+    return max(int(row["newest"] or 0), int(row["deleted_messages_up_to"]))
 
 
 def since(db: Transaction, number: int) -> tuple[Stored, ...]:

@@ -37,6 +37,7 @@ from .identity_tokens import IdentityKey
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
 from .operations import Asked, Done, Terms
+from .records import Records
 from .sessions import Session, number_of, owner_key, session_ref
 from .sqlite_store import SQLiteStore
 from .store import Store, Transaction, as_it_is
@@ -87,6 +88,8 @@ class Backend:
         self._store.read_now(_nothing, as_it_is)
         self.agent = Agent(self._store, clock, self.log.add)
         """The agent's side of the chat."""
+        self.records = Records(self._store, clock, self._connections.sessions)
+        """The operator's side of what is stored."""
         self.faults = Faults(
             self._connections,
             requested=self._requested,

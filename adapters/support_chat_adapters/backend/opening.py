@@ -72,6 +72,7 @@ def open_session(db: Transaction, widget: Widget, credentials: Credentials, now:
         if user_id is None
         else sessions.sign_in(db, session, user_id, claims, now)
     )
+    sessions.seen(db, session, visitor_id, now)
     return _opened(db, session, visitor_id, credential, credentials.cursor, claim=remembered)
 
 

@@ -9,6 +9,10 @@ What would have to be counted or looked for in a long history is kept instead: h
 conversation has and how many are unread, the unread number of each owner, and whose a message is.
 `conversations` changes them in the transaction that changes what they count.
 
+When a visitor or a session was last seen is when it last dialled: what nobody has heard of for long
+is pruned by it. Numbers of messages, and of changes of sessions, are positions that others hold, so
+none is given out twice; how far they had come stays known when the last of them are deleted.
+
 What a person says about their company lives in `traits` with the rest of what they say, keyed by
 who said it: a table of companies shared by everybody would let any visitor rewrite what another
 one's company is called.
@@ -32,9 +36,11 @@ CREATE TABLE visitors (
   id TEXT PRIMARY KEY,
   secret_hash TEXT NOT NULL,
   merged_into TEXT REFERENCES users(id),
-  created_at REAL NOT NULL
+  created_at REAL NOT NULL,
+  seen_at REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
+CREATE INDEX visitors_by_age ON visitors(seen_at);
 
 CREATE TABLE users (
   id TEXT PRIMARY KEY,
@@ -57,11 +63,13 @@ CREATE TABLE sessions (
   revoked INTEGER NOT NULL DEFAULT 0,
   revoked_because TEXT,
   revoked_after INTEGER,
-  changed INTEGER NOT NULL DEFAULT 0
+  changed INTEGER NOT NULL DEFAULT 0,
+  seen_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX sessions_of_visitor ON sessions(visitor_id);
 CREATE INDEX sessions_of_user ON sessions(user_id);
 CREATE INDEX sessions_changed ON sessions(changed) WHERE changed > 0;
+CREATE INDEX sessions_by_age ON sessions(seen_at);
 
 CREATE TABLE identifies (
   secret_hash TEXT NOT NULL,
@@ -113,9 +121,11 @@ CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT
 
 CREATE TABLE replay (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-  forgotten_up_to INTEGER NOT NULL
+  forgotten_up_to INTEGER NOT NULL,
+  deleted_messages_up_to INTEGER NOT NULL DEFAULT 0,
+  deleted_changes_up_to INTEGER NOT NULL DEFAULT 0
 );
-INSERT INTO replay VALUES (1, 0);
+INSERT INTO replay (only_row, forgotten_up_to) VALUES (1, 0);
 """
 
 _FROM_0: Final = """
@@ -128,6 +138,15 @@ ALTER TABLE sessions ADD COLUMN revoked_because TEXT;
 ALTER TABLE sessions ADD COLUMN revoked_after INTEGER;
 ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sessions_changed ON sessions(changed) WHERE changed > 0;
+
+ALTER TABLE sessions ADD COLUMN seen_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE visitors ADD COLUMN seen_at REAL NOT NULL DEFAULT 0;
+UPDATE sessions SET seen_at = CAST(strftime('%s', 'now') AS REAL);
+UPDATE visitors SET seen_at = CAST(strftime('%s', 'now') AS REAL);
+CREATE INDEX sessions_by_age ON sessions(seen_at);
+CREATE INDEX visitors_by_age ON visitors(seen_at);
+ALTER TABLE replay ADD COLUMN deleted_messages_up_to INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE replay ADD COLUMN deleted_changes_up_to INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;

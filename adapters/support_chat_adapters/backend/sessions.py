@@ -122,6 +122,12 @@ def begin(db: Transaction, visitor_id: str) -> tuple[Session, str]:
     return session, credential
 
 
+def seen(db: Transaction, session: Session, visitor_id: str, now: float) -> None:
+    """Takes note that this session and this visitor have dialled."""
+    db.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (now, session.number))
+    db.execute("UPDATE visitors SET seen_at = ? WHERE id = ?", (now, visitor_id))
+
+
 def find(db: Transaction, credential: str) -> Session:
     """The session of a credential; raises BackendRejectedError if it is unknown or was revoked: it
     will not come back.
@@ -149,11 +155,12 @@ def require_fresh_token(session: Session, now: float) -> None:
 
 
 def latest_change(db: Transaction) -> int:
-    """The number of the last change of a session, 0 if there was none."""
+    """The number of the last change of a session, also if it was deleted; 0 if there was none."""
     row = db.execute(
-        "SELECT coalesce(max(changed), 0) AS latest FROM sessions WHERE changed > 0"
+        "SELECT (SELECT max(changed) FROM sessions WHERE changed > 0) AS latest,"
+        " deleted_changes_up_to FROM replay"
     ).fetchone()
-    return int(row["latest"])
+    return max(int(row["latest"] or 0), int(row["deleted_changes_up_to"]))
 
 
 def changed_since(db: Transaction, number: int) -> tuple[Changed, ...]:

@@ -155,6 +155,7 @@ def _opened(path: str, *, durable: bool) -> SQLiteConnection:
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")  # what was forgotten is not left in free pages
         bring_up_to_date(db)  # first: another program's file is left as it is
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")

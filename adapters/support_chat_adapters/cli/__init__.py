@@ -27,6 +27,9 @@ COMMANDS: Final = {
     "chat": "a chat client in the terminal that shows the phase live",
     "reply": "answer as an agent of a served backend",
     "token": "mint an identity token for tests",
+    "export-person": "all that a served backend knows of one person",
+    "forget": "delete all that a served backend knows of one person",
+    "backup": "copy a backend's database while it is served",
 }
 """Every command, and what it is for."""
 
@@ -108,7 +111,7 @@ class _Command(argparse.ArgumentParser):
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
         """Parses what stands after the command."""
-        command = import_module(f".{self.prog.split()[-1]}", __name__)
+        command = import_module(f".{self.prog.split()[-1].replace('-', '_')}", __name__)
         self.description, self.epilog = command.ABOUT, command.MORE
         for option in command.OPTIONS:
             option(self)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 import msgspec
 from starlette.requests import Request
 
-from support_chat.errors import NetworkError
+from support_chat.errors import NetworkError, RateLimitedError
 from support_chat.ports import LinkEvent, Outgoing, TokenExpired
 
 from ...transport.wire import endpoints, payloads as p
@@ -32,9 +32,12 @@ from ...transport.wire.translation import (
     rejected_of,
 )
 from .. import Backend, Connection, conversations, operations
-from ..store import Transaction
+from ..store import Transaction, hashed
 from . import reading
-from .limits import Buckets
+from .addresses import Proxies
+from .condition import Condition
+from .counts import Counts
+from .limits import Buckets, ConnectionLimits, Shares
 from .origins import AllowedOrigins
 from .realtime_tokens import LIFETIME, RealtimeTokens
 
@@ -56,6 +59,28 @@ class Site:
     realtime_tokens: RealtimeTokens
     opens: Buckets
     requests: Buckets
+    failures: Buckets
+    proxies: Proxies
+    connections: ConnectionLimits
+    links_of_address: Shares
+    links_of_session: Shares
+    counts: Counts
+    condition: Condition
+
+    @contextlib.contextmanager
+    def link(self, address: str, session: str) -> Generator[None, None, None]:
+        """A link of this session, by WebSocket or poll, within the block; raises RateLimitedError
+        if there are too many already.
+        """
+        try:
+            with (
+                self.links_of_address.one_more(address),
+                self.links_of_session.one_more(hashed(session)),
+            ):
+                yield
+        except RateLimitedError:
+            self.counts.turn_away("too_many_links")
+            raise
 
 
 Handler: TypeAlias = Callable[[Site, Request], Awaitable[msgspec.Struct | None]]
@@ -226,14 +251,14 @@ async def poll(site: Site, request: Request) -> Polled:
     time is over.
     """
     wait, known = reading.wait_of(request), reading.token_expired_of(request)
-    connection = await site.backend.listen(
-        reading.session_of(request), reading.cursor_of(request), expiry_sent=known
-    )
-    try:
-        events = await connection.ready() or await _news(request, connection, wait)
-        token_expired, cursor = connection.expiry_sent, connection.cursor
-    finally:
-        connection.close("polled")
+    session, cursor = reading.session_of(request), reading.cursor_of(request)
+    with site.link(site.proxies.caller(request), session):
+        connection = await site.backend.listen(session, cursor, expiry_sent=known)
+        try:
+            events = await connection.ready() or await _news(request, connection, wait)
+            withheld, go_on = connection.withholds, connection.cursor
+        finally:
+            connection.close("polled")
     frames = [
         cast("MessageCreated | SessionEnded", frame_of(event))
         for event in events
@@ -242,12 +267,16 @@ async def poll(site: Site, request: Request) -> Polled:
     frames = frames[: _fitting(frames)]  # the next poll brings the rest
     messages = [frame for frame in frames if isinstance(frame, MessageCreated)]
     welcome = connection.welcome
+    if withheld and not messages:
+        # the next poll begins where this one would have: what was missed is told once the token is
+        # renewed, how much it is included
+        return Polled(cursor=cursor or go_on, frames=tuple(frames), token_expired=True)
     return Polled(
-        cursor=messages[-1].cursor if messages else cursor,
+        cursor=messages[-1].cursor if messages else go_on,
         frames=tuple(frames),
         gap=welcome.gap,
         unread=messages[-1].unread if messages else welcome.unread,
-        token_expired=token_expired,
+        token_expired=withheld,
     )
 
 
