@@ -2,8 +2,10 @@
 can end, and what holds in each cell.
 
 Whatever happens there: every call settles in time, the session can be ended, and everybody else
-hears every event, in order. An interrupt reaches the program, which runs the loop again. The places
-are read off the ports, so that a member which a session begins to use has its cells.
+hears every event, in order. An interrupt reaches the program, which runs the loop again; nothing
+else reaches the loop's exception handler, which ends many a program. The places are read off the
+ports, so that a member which a session begins to use has its cells. What protects in each cell is
+listed in `protections.toml`, and taken away by `python tests/tools/without_protections.py`.
 """
 
 from __future__ import annotations
@@ -186,25 +188,36 @@ class Life:
             waiting.exception()  # it has settled, as it should
 
 
-def until_it_ends(main: Coroutine[Any, Any, None], tasks: str = "scheduled") -> int:
+def until_it_ends(
+    main: Coroutine[Any, Any, None], tasks: str = "scheduled"
+) -> tuple[int, list[str]]:
     """Runs it as a notebook does: an interrupt ends the cell, and the loop runs on with the next
-    one. Returns how many interrupts reached the program.
+    one. Returns how many interrupts reached the program, and what reached the loop's exception
+    handler.
     """
     loop, interrupts = VirtualLoop(), 0
+    complaints: list[str] = []
     if sys.version_info >= (3, 12) and tasks == "eager":
         loop.set_task_factory(asyncio.eager_task_factory)
-    loop.set_exception_handler(lambda loop, context: None)
+
+    def complain(_: object, context: dict[str, Any]) -> None:
+        # of a task that an interrupt has ended Python may complain as well
+        if not isinstance(context.get("exception"), INTERRUPTS):
+            complaints.append(context["message"])
+
+    loop.set_exception_handler(complain)
     task = loop.create_task(main)
     while not task.done() and interrupts < 200:
         try:
             loop.run_until_complete(task)
         except INTERRUPTS:
             interrupts += 1
+    reached = list(complaints)
     loop.close()
     gc.collect()  # what an interrupt left half done complains here, not in another test
     assert task.done(), "the loop was interrupted again and again"
     task.result()
-    return interrupts
+    return interrupts, reached
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +242,7 @@ def test_the_session_goes_on_and_can_be_ended(
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     life = Life(place, ending)
-    interrupts = until_it_ends(life.lead(), tasks)
+    interrupts, complaints = until_it_ends(life.lead(), tasks)
     assert life.late == [], f"{life.late} did not settle within {IN_TIME:g} s"
     assert life.phase == "destroyed"
     phases = phases_of(life)
@@ -240,6 +253,7 @@ def test_the_session_goes_on_and_can_be_ended(
         assert [e.message.id for e in life.heard if isinstance(e, MessageReceived)]
     if "KeyboardInterrupt" not in ending and "SystemExit" not in ending:
         assert interrupts == 0
+    assert complaints == []
 
 
 def test_the_table_has_every_member_of_every_port() -> None:

@@ -72,7 +72,8 @@ class Subscription:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
-        if self._waiting and not worker.cancelled():  # an interrupt has ended it
+        if not worker.cancelled() and worker.exception() is not None:
+            # an interrupt has ended it; the program has got that, so nobody need report it
             self._begin(worker.get_loop())
 
     def __call__(self) -> None:
@@ -80,10 +81,17 @@ class Subscription:
         left to finish.
         """
         self._listeners.remove(self)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nobody will await what waits, and Python need not warn of it."""
         for awaitable in self._waiting:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
         self._waiting.clear()
+
+    def __del__(self) -> None:
+        self._forget()  # the loop has ended before it was done
 
     def __enter__(self) -> Subscription:
         return self

@@ -1,0 +1,144 @@
+"""Listeners: each hears what it asked for, in the context in which it asked, until it leaves; and
+none holds up the loop, the session or anybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+
+import pytest
+
+from async_tests import in_virtual_time
+from support_chat import EventsLostError, PhaseChanged, SupportChat, UnreadChanged
+from support_chat.testing import RecordingStorage, RecordingTransport, VirtualLoop
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+def session() -> SupportChat:
+    return SupportChat(
+        workspace_id="acme",
+        widget_id="help",
+        transport=RecordingTransport(),
+        storage=RecordingStorage(),
+    )
+
+
+@in_virtual_time
+async def test_handlers_that_cause_each_others_events_do_not_hold_the_loop() -> None:
+    """Each phase makes a call that leads to the next; everybody else has turns in between."""
+    chat, turns, phases = session(), 0, list[str]()
+    await chat.load()
+
+    async def count() -> None:
+        nonlocal turns
+        while len(phases) < 100:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def again(event: PhaseChanged) -> None:
+        phases.append(event.current)
+        if len(phases) < 100:
+            chat.shutdown() if event.current == "booting" else chat.boot()
+
+    with chat.on(PhaseChanged, again):
+        chat.boot()
+        await asyncio.wait_for(count(), 60.0)
+    assert turns >= 50
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_whoever_leaves_while_others_are_told_hears_nothing_more() -> None:
+    chat, heard = session(), list[str]()
+    chat.on(PhaseChanged, lambda event: second())
+    second = chat.on(PhaseChanged, lambda event: heard.append(event.current))
+    await chat.boot()
+    await asyncio.sleep(0.01)
+    assert heard == []
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_what_an_async_handler_was_still_to_do_ends_with_its_subscription() -> None:
+    """And nothing complains of a coroutine that was never awaited."""
+    chat, begun = session(), list[str]()
+
+    async def slow(event: PhaseChanged) -> None:
+        begun.append(event.current)
+        await asyncio.sleep(1.0)
+
+    with chat.on(PhaseChanged, slow):
+        await chat.boot()
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(10.0)
+    assert begun == ["loading"], "which is left to finish"
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_handler_runs_in_the_context_of_whoever_subscribed() -> None:
+    chat, seen = session(), list[str]()
+
+    def note(event: PhaseChanged) -> None:
+        seen.append(WHO.get())
+
+    async def note_later(event: PhaseChanged) -> None:
+        await asyncio.sleep(0.0)
+        seen.append(WHO.get())
+
+    WHO.set("subscriber")
+    chat.on(PhaseChanged, note)
+    chat.on(PhaseChanged, note_later)
+    WHO.set("caller")
+    await chat.boot()
+    await asyncio.sleep(0.01)
+    assert set(seen) == {"subscriber"}
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_slow_reader_is_told_that_it_has_lost_events() -> None:
+    chat = session()
+    async with chat.events(PhaseChanged, buffer=2) as stream:
+        await chat.boot()
+        await asyncio.sleep(0.01)
+        assert [(await anext(stream)).current for _ in range(2)] == ["loading", "ready"]
+        with pytest.raises(EventsLostError, match="More than 2 events"):
+            await anext(stream)
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_a_stream_ends_after_the_last_event() -> None:
+    chat = session()
+    async with chat.events(PhaseChanged) as stream, chat.events(UnreadChanged) as idle:
+        await chat.boot()
+        await chat.destroy()
+        assert [event.current async for event in stream][-1] == "destroyed"
+        assert [event async for event in idle] == []
+
+
+def test_an_async_handler_ends_with_its_loop(caplog: pytest.LogCaptureFixture) -> None:
+    """Closing a loop cancels every task; one that caught that would begin with the next event."""
+    begun: list[str] = []
+
+    async def slow(event: PhaseChanged) -> None:
+        begun.append(event.current)
+        await asyncio.sleep(1_000.0)
+
+    async def life() -> None:
+        kept.append(chat := session())
+        chat.on(PhaseChanged, slow)
+        await chat.boot()
+        await asyncio.sleep(0.01)
+
+    kept: list[SupportChat] = []
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(life())
+    assert begun == ["loading"]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
+        kept.clear()
