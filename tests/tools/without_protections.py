@@ -206,9 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--only", metavar="TEXT", help="those whose name or file has this in it"
-    )
+    parser.add_argument("--only", metavar="TEXT", help="those whose name or file has this in it")
     parser.add_argument("--all", action="store_true", help="run every cell; print all that fail")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     options = parser.parse_args(arguments)

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ..ui.terminal import columns, hanging
 from .charts import (
     add_chart_option,
     add_properties_option,
@@ -27,7 +28,7 @@ from .charts import (
     load_chart,
     properties_of,
 )
-from .terminal import Misuse, coloured
+from .terminal import Misuse, coloured, say
 
 if TYPE_CHECKING:
     from support_chat.verify import Elsewhere, Property, Report, Space, Verdict
@@ -36,6 +37,8 @@ _Number = TypeVar("_Number", int, float)
 _MOST_STATES: Final = 1_000_000
 _MOST_STORIES: Final = 50
 """How many ways to a failure are tried on a session before none is found to go."""
+_HEAD: Final = re.compile(r"^( *(?:\w+: +|-> |\d+\. )?)(.+)$", re.MULTILINE)
+"""What later rows of a story's line stand beside, and the rest of the line."""
 _COLOURS: Final = {
     "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
     "unanswered": "yellow", "elsewhere": "bold",
@@ -192,7 +195,7 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         for verdict in report.verdicts
     ]
     if not arguments.quiet:
-        print(coloured(summary(report), "bold", sys.stdout))
+        print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
         for word, verdict in zip(words, report.verdicts, strict=True):
             if verdict.held is not False:
                 _print_line(word, verdict.property.id, verdict.property.sentence)
@@ -207,14 +210,16 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
     colour = _COLOURS[WORDS[report.held]]
     print(coloured(f"{len(words)} properties: {counts}", colour, sys.stdout))
     if not space.complete:
-        print(
+        say(
             "A limit was hit before every state was seen: what failed has failed, the rest is "
             "open. See --max-states, --time-limit."
         )
 
 
 def _print_line(word: str, id: str, sentence: str) -> None:
-    print(f"{coloured(f'{word:12}', _COLOURS[word], sys.stdout)} {id:11} {sentence}")
+    padded = f"{word:12}"
+    line = hanging(f"{padded} {id:11} ", sentence, columns(sys.stdout))
+    print(coloured(padded, _COLOURS[word], sys.stdout) + line.removeprefix(padded))
 
 
 def _print_unanswered(space: Space) -> None:
@@ -242,7 +247,9 @@ def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
         place = _place(report, verdicts[0], arguments)
         ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
         at = [f"at {place[0]}:{place[1]}"] if place else []
-        print("\n".join(f"    {line}" for line in [*text.splitlines(), *at, f"{again} {ids}"]))
+        for head, rest in _HEAD.findall("\n".join([*text.splitlines(), *at])):
+            say(rest, f"    {head}")
+        print(f"    {again} {ids}")  # in one piece, as it is pasted
 
 
 def _place(
@@ -259,9 +266,9 @@ def _place(
 
 def _list(properties: Sequence[Property], elsewhere: Sequence[Elsewhere]) -> None:
     for each in properties:
-        print(f"{each.id:11} {each.sentence}")
+        say(each.sentence, f"{each.id:11} ")
     for one in elsewhere:
-        print(f"{one.id:11} {one.sentence} Decided by {one.by}: {one.where}")
+        say(f"{one.sentence} Decided by {one.by}: {one.where}", f"{one.id:11} ")
 
 
 def _progress() -> Callable[[int, int], None] | None:
