@@ -105,7 +105,15 @@ def _may_be_called_here(provider: TokenProvider) -> bool:
 
 async def _elsewhere(provider: TokenProvider) -> Any:
     context = contextvars.copy_context()  # as one that is awaited has it
-    return await asyncio.get_running_loop().run_in_executor(DaemonThreads(), context.run, provider)
+    loop = asyncio.get_running_loop()
+    try:
+        working = loop.run_in_executor(DaemonThreads(), context.run, provider)
+    except RuntimeError as error:
+        raise TokenProviderError(
+            f"No thread could be started for the token_provider ({error}); make it `async def`, "
+            "which needs none."
+        ) from error
+    return await working
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:

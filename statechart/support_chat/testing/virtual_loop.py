@@ -37,6 +37,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import attrs
 
+from .here import need_threads_and_sockets
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _Ready = list[tuple[selectors.SelectorKey, int]]
@@ -75,12 +77,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     `asyncio.Runner(loop_factory=VirtualLoop)`, or `run()`.
 
     `patience`: how many real seconds it waits for outside work before it raises DeadlockError.
+
+    Raises NotImplementedError in Pyodide.
     """
 
     # Two attributes of the base class: its heap of timers (whose cancelled heads it drops before it
     # selects), and how far beyond `time()` a timer is still due.
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
+
+    def __new__(cls, *, patience: float = 30.0) -> VirtualLoop:
+        need_threads_and_sockets("VirtualLoop")
+        return super().__new__(cls)
 
     def __init__(self, *, patience: float = 30.0) -> None:
         self._patience = patience
@@ -170,8 +178,11 @@ def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
     Afterwards every task is cancelled and the loop is closed. Raises what `main` raises, or
     DeadlockError; `patience` (real seconds) is that of `VirtualLoop`.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
+            return runner.run(main)
+    finally:
+        main.close()  # it may not have begun
 
 
 class _Selector(selectors.DefaultSelector):
