@@ -35,6 +35,7 @@ from .ports import (
 )
 from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
+from .runtime.log import SessionLog
 from .runtime.shell import Shell
 from .settings import Settings
 from .values import (
@@ -118,15 +119,13 @@ class SupportChat:
         self._storage = storage
         self._settings = settings or Settings()
         self._provider = token_provider
-        self._listeners = Listeners()
+        self._log = SessionLog(self._keys)
+        self._listeners = Listeners(self._log)
         self._shell: Shell | None = None
         self._ending = False
 
     def __repr__(self) -> str:
-        return (
-            "<SupportChat "
-            f"{self._keys.workspace_id}/{self._keys.widget_id}/{self._keys.scope} {self.state}>"
-        )
+        return f"<SupportChat {self._log.label} {self.state}>"
 
     # --- where it stands --------------------------------------------------------------------------
 
@@ -466,7 +465,13 @@ class SupportChat:
             )
         if self._shell is None:
             self._shell = Shell(
-                self._storage, self._transport, self._keys, self._settings, self._listeners, loop
+                self._storage,
+                self._transport,
+                self._keys,
+                self._settings,
+                self._listeners,
+                self._log,
+                loop,
             )
         return self._shell
 

@@ -176,6 +176,7 @@ class Life:
             if transport.open_links:
                 message = Message(f"m {name}", "c1", "agent", "Hi", 0.0)
                 transport.open_links[-1].emit(ports.MessageArrived(message, name))
+                transport.open_links[-1].emit(ports.TokenExpired())  # and it renews what it has
             await asyncio.sleep(10.0)
         self.phase = chat.state
 
@@ -254,6 +255,22 @@ def test_the_session_goes_on_and_can_be_ended(
     if "KeyboardInterrupt" not in ending and "SystemExit" not in ending:
         assert interrupts == 0
     assert complaints == []
+
+
+@pytest.mark.parametrize("place", sorted({place for place, _ in CELLS}))
+def test_an_error_that_no_port_allows_is_told_once_with_its_traceback(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "support_chat")
+    until_it_ends(Life(place, "raises OSError").lead())
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    faults = [record.getMessage() for record in told if record.exc_info]
+    assert faults, "somebody is told"
+    assert all("acme/help/default#" in line for line in faults)
+    assert all(record.exc_info[0] is OSError for record in told if record.exc_info)
+    assert "misbehave" in caplog.text, "the traceback leads to the culprit"
+    if not place.startswith("handler."):  # the application's own code, told each time
+        assert len(faults) == len(set(faults))
 
 
 def test_the_table_has_every_member_of_every_port() -> None:

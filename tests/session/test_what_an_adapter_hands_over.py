@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import logging
 import math
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -17,12 +18,14 @@ from async_tests import in_virtual_time
 from support_chat import (
     AttemptFailed,
     AuthRefusedError,
+    CallTimeoutError,
     Message,
     NetworkError,
     PhaseChanged,
     RateLimitedError,
     SupportChat,
     SupportChatError,
+    TokenProviderError,
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
@@ -349,6 +352,21 @@ async def test_a_token_provider_sees_the_context_variables_of_whoever_boots(is_a
     chat = chat_over(Transport())
     await chat.boot(user={"id": "ada"}, token_provider=provide_later if is_async else provide)
     assert seen == ["acme"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_where_no_thread_can_be_started_a_provider_is_told_to_be_async() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    chat = chat_over(Transport())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(CallTimeoutError) as caught:
+            await chat.boot(user={"id": "ada"}, token_provider=lambda: "a token")
+    assert isinstance(caught.value.__cause__, TokenProviderError)
+    assert "make it `async def`" in str(caught.value.__cause__)
     await chat.destroy()
 
 

@@ -222,6 +222,11 @@ class Blame:
     refusals: tuple[type[SupportChatError], ...] = ()
     rejections: tuple[type[SupportChatError], ...] = ()
 
+    @property
+    def allowed(self) -> tuple[type[SupportChatError], ...]:
+        """What may be raised; anything else is a fault of the adapter."""
+        return (self.error, *self.refusals, *self.rejections)
+
 
 def _disposal(value: Any) -> Any:
     return value if callable(value) else None  # 0.1 had a sentence here, which nobody read

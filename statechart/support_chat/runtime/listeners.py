@@ -7,20 +7,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ..errors import EventsLostError
 from ..lifecycle.events import AnyEvent
-
-LOG: Final = logging.getLogger("support_chat")
+from .log import SessionLog
 
 E = TypeVar("E")
 
@@ -45,7 +43,7 @@ class Subscription:
         try:
             result = self._context.run(self._handler, event)
         except (Exception, asyncio.CancelledError):
-            LOG.exception("a handler of %s raised; the session goes on", event.type)
+            self._listeners.log.exception("a handler of %s raised; the session goes on", event.type)
             return
         if inspect.isawaitable(result):
             self._waiting.append(result)
@@ -68,7 +66,7 @@ class Subscription:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise  # the loop is being closed, or somebody has cancelled us
-                LOG.exception("a handler raised; the session goes on")
+                self._listeners.log.exception("a handler raised; the session goes on")
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
@@ -171,7 +169,8 @@ class EventStream(Generic[E]):
 class Listeners:
     """Everybody who listens to one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: SessionLog) -> None:
+        self.log = log
         self._all: list[Subscription | EventStream[Any]] = []
         self._events: deque[AnyEvent] = deque()
         self._untold: deque[tuple[AnyEvent, Subscription | EventStream[Any]]] = deque()

@@ -15,12 +15,12 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
 
-from ..chart.model import Chart
+from ..chart.model import Ask, Chart
 from ..engine import (
     Arm,
     AwaiterCame,
@@ -55,97 +55,16 @@ from ..ports import Link, Storage, Transport
 from ..settings import Settings
 from .adapters import Adapters, perform
 from .calls import Call
+from .clock import Clock, Timers
 from .listeners import Listeners
-
-LOG: Final = logging.getLogger("support_chat")
+from .log import SessionLog, in_short
 
 _CLOSING: Final = 1.0
 """Seconds in which a loop that is being closed has closed."""
 
 
-_LOOK_AGAIN: Final = 30.0
-"""Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
-suspension.
-"""
-
-
-def _suspended() -> float:
-    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    # macOS and Windows: their monotonic clocks already count it, or nothing does
-    if boottime is None:
-        return 0.0
-    return time.clock_gettime(boottime) - time.monotonic()
-
-
-class Clock:
-    """Seconds since some moment, never going back, suspensions included."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._before = _suspended()
-
-    def __call__(self) -> float:
-        slept = _suspended() - self._before
-        # two clocks read one after the other differ a little
-        return self._loop.time() + (slept if slept > 1.0 else 0.0)
-
-
-class Timers:
-    """At most one timer of each kind (property S10)."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._loop = loop
-        self._clock = clock
-        self._running: dict[str, asyncio.TimerHandle] = {}
-
-    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
-        """Starts the timer, or starts it anew; `expired` is called after `delay` seconds of the
-        clock.
-        """
-        self.disarm((timer,))
-        self._wait(timer, self._clock() + delay, expired)
-
-    def _wait(self, timer: str, until: float, expired: Callable[[], None]) -> None:
-        left = until - self._clock()
-        self._running[timer] = self._loop.call_later(
-            max(0.0, min(left, _LOOK_AGAIN)), self._look, timer, until, expired
-        )
-
-    def _look(self, timer: str, until: float, expired: Callable[[], None]) -> None:
-        del self._running[timer]
-        if until - self._clock() > 1e-9:
-            self._wait(timer, until, expired)
-        else:
-            expired()
-
-    def disarm(self, timers: Iterable[str]) -> None:
-        """Stops these timers; one that does not run is fine."""
-        for timer in timers:
-            handle = self._running.pop(timer, None)
-            if handle is not None:
-                handle.cancel()
-
-    @property
-    def running(self) -> frozenset[str]:
-        """The timers that run."""
-        return frozenset(self._running)
-
-
 def _raise(interrupt: BaseException) -> None:
     raise interrupt
-
-
-def _instead(happened: Input, fault: Exception) -> Input:
-    """What an adapter handed over has the right type and wrong insides: it has failed."""
-    match happened:
-        case Outcome(request):
-            LOG.error("what %s brought cannot be used", request.effect, exc_info=fault)
-            return Outcome(request, error=fault)
-        case Heard(link):
-            LOG.error("what a link delivered cannot be used; it counts as lost", exc_info=fault)
-            return Heard(link, None, fault)
-        case _:
-            raise fault
 
 
 @attrs.define(eq=False)
@@ -175,16 +94,17 @@ class Shell:
         keys: Keys,
         settings: Settings,
         listeners: Listeners,
+        log: SessionLog,
         loop: asyncio.AbstractEventLoop,
         chart: Chart = CHART,
     ) -> None:
-        self.loop, self.listeners = loop, listeners
+        self.loop, self.listeners, self.log = loop, listeners, log
         self.engine = Engine(chart, settings, keys)
         self.snapshot: Snapshot = self.engine.initial
         self.links: dict[int, Link] = {}
         self.clock = Clock(loop)
         self.timers = Timers(loop, self.clock)
-        self.adapters = Adapters(storage, transport, self.links, self._release)
+        self.adapters = Adapters(storage, transport, self.links, self._release, self._failed)
         self._calls: dict[int, Call[Any]] = {}
         self._made = 0
         self._performing: set[_Performing] = set()
@@ -233,7 +153,7 @@ class Shell:
 
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more; it may be dropped on any thread."""
-        LOG.warning(
+        self.log.warning(
             "%s() failed and nobody awaited it: %s", called(call.trigger, call.arguments), error
         )
         if not self.loop.is_closed():  # else nobody listens either
@@ -267,16 +187,39 @@ class Shell:
         try:
             reaction = self.engine.step(before, happened, now)
         except Exception as fault:
-            reaction = self.engine.step(before, _instead(happened, fault), now)
+            happened = self._instead(happened, fault)
+            reaction = self.engine.step(before, happened, now)
         self.snapshot = reaction.snapshot
         self._commands.extend(reaction.commands)
-        if LOG.isEnabledFor(logging.DEBUG):
-            self._log(reaction)
+        if self.log.isEnabledFor(logging.DEBUG):
+            self._tell(happened, reaction)
 
-    def _log(self, reaction: Reaction) -> None:
+    def _instead(self, happened: Input, fault: Exception) -> Input:
+        """What an adapter handed over has the right type and wrong insides: it has failed."""
+        match happened:
+            case Outcome(request):
+                what = f"What {request.effect} brought cannot be used"
+                self.log.fault(what, fault)
+                return Outcome(request, error=fault)
+            case Heard(link):
+                self.log.fault("A link delivered what cannot be used; it is lost", fault)
+                return Heard(link, None, fault)
+            case _:
+                raise fault
+
+    def _tell(self, happened: Input, reaction: Reaction) -> None:
+        """A line for each row that fired, with the last failure."""
+        came = happened.error if isinstance(happened, Outcome | Heard) else None
+        failure = came or reaction.snapshot.context.trouble
         for fired in reaction.fired:
-            after = fired.row.target or fired.phase
-            LOG.debug("%s --%s--> %s by %s", fired.phase, fired.trigger, after, fired.row.name)
+            self.log.debug(
+                "%s --%s--> %s by %s%s",
+                fired.phase,
+                fired.trigger,
+                fired.row.target or fired.phase,
+                fired.row.name,
+                "" if failure is None else f" ({in_short(failure)})",
+            )
 
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
@@ -286,7 +229,7 @@ class Shell:
 
     def _heard_at(self, link: Link) -> float:
         """When the link last gave a sign of life; one that cannot say so gave none."""
-        with self._harmless("a link does not say when it was heard; it counts as silent"):
+        with self._harmless("A link does not say when it was heard, and counts as silent"):
             heard_at = link.heard_at
             if isinstance(heard_at, int | float) and math.isfinite(heard_at):
                 return heard_at
@@ -299,8 +242,8 @@ class Shell:
         """
         try:
             yield
-        except (Exception, asyncio.CancelledError):
-            LOG.exception(what)
+        except (Exception, asyncio.CancelledError) as error:
+            self.log.fault(what, error)
         except BaseException as interrupt:
             self.loop.call_soon(_raise, interrupt)
 
@@ -335,13 +278,28 @@ class Shell:
         if performing.limit is not None:
             performing.limit.cancel()
         if task.cancelled():  # the adapter has cancelled itself
-            self.take(Outcome(performing.request, error=asyncio.CancelledError()))
+            cancelled = asyncio.CancelledError()
+            self._failed(performing.request, cancelled)
+            self.take(Outcome(performing.request, error=cancelled))
         elif (error := task.exception()) is not None:
-            if not performing.request.lane:
-                LOG.info("a superseded session could not be revoked: %s", type(error).__name__)
+            self._failed(performing.request, error)
             self.take(Outcome(performing.request, error=error))
         else:
             self.take(Outcome(performing.request, task.result()))
+
+    def _failed(self, request: Request, error: BaseException) -> None:
+        """What an adapter raised is logged if its port does not know it."""
+        spec = self.engine.chart.effects.get(request.effect)
+        blame = spec.blame if isinstance(spec, Ask) else None
+        allowed = SupportChatError if blame is None else blame.allowed
+        if isinstance(error, allowed) and not request.lane:
+            self.log.info("a superseded session could not be revoked: %s", in_short(error))
+        elif not isinstance(error, (allowed, KeyboardInterrupt, SystemExit)):
+            who = "An adapter" if blame is None else blame.who
+            work = "revoke a superseded session" if spec is None else spec.doc
+            raised = f"raised {type(error).__name__}, which is no error of its port"
+            what = f"{who} {raised}, when it was asked to {work}"
+            self.log.fault(what, error)
 
     def _cancel(self, command: Cancel) -> None:
         for performing in tuple(self._performing):
@@ -385,10 +343,8 @@ class Shell:
         error = None if task.cancelled() else task.exception()
         if not closed:  # one that was closed is not lost
             if error is not None and not isinstance(error, SupportChatError):
-                LOG.error(
-                    "a link failed in a way that its port does not know; it counts as lost",
-                    exc_info=error,
-                )
+                what = f"The events of a link ended with {type(error).__name__}, and it is lost"
+                self.log.fault(what, error)
             lost = Heard(number, None, error if isinstance(error, Exception) else None)
             if task.cancelled() and task.cancelling():  # by others, as when the loop is closed:
                 self.loop.call_later(_CLOSING, self.take, lost)  # then nobody is told any more
@@ -399,7 +355,7 @@ class Shell:
         listening = self._listening.pop(command.link, None)
         link = self.links.pop(command.link, None)
         if link is not None:
-            with self._harmless("a link could not be aborted; the session goes on without it"):
+            with self._harmless("A link could not be aborted; the session goes on without it"):
                 link.abort()
         if listening is not None:
             listening.cancel()  # what an aborted link delivers all the same is superseded
