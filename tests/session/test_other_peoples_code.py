@@ -23,7 +23,15 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from support_chat import Message, MessageReceived, PhaseChanged, SupportChat, User, ports
+from support_chat import (
+    Message,
+    MessageReceived,
+    PhaseChanged,
+    SupportChat,
+    SupportChatError,
+    User,
+    ports,
+)
 from support_chat.testing import RecordingStorage, RecordingTransport, ScriptedTokens, VirtualLoop
 
 IN_TIME: Final = 300.0
@@ -132,6 +140,8 @@ class Life:
     ending: str
     heard: list[object] = attrs.field(factory=list[object])
     late: list[str] = attrs.field(factory=list[str])
+    results: list[object] = attrs.field(factory=list[object])
+    errors: list[object] = attrs.field(factory=list[object])
     phase: str = ""
 
     def tokens(self) -> Any:
@@ -178,6 +188,7 @@ class Life:
                 transport.open_links[-1].emit(ports.MessageArrived(message, name))
                 transport.open_links[-1].emit(ports.TokenExpired())  # and it renews what it has
             await asyncio.sleep(10.0)
+            assert isinstance(chat.trouble, Exception | None), "an interrupt is no trouble"
         self.phase = chat.state
 
     async def _settles(self, name: str, call: Awaitable[Any]) -> None:
@@ -185,8 +196,10 @@ class Life:
         done, _ = await asyncio.wait({waiting}, timeout=IN_TIME)
         if not done:
             self.late.append(name)
-        elif not waiting.cancelled():
-            waiting.exception()  # it has settled, as it should
+        elif error := waiting.exception():
+            self.errors.append(error)
+        else:
+            self.results.append(waiting.result())
 
 
 def until_it_ends(
@@ -249,6 +262,11 @@ def test_the_session_goes_on_and_can_be_ended(
     phases = phases_of(life)
     assert phases[-1] == "destroyed", "whoever else listens hears of the end"
     assert all(a != b for a, b in pairwise(phases)), "in order, each once"
+    assert 42 not in life.results, "what is no answer is none"
+    assert [error for error in life.errors if not isinstance(error, SupportChatError)] == []
+    if place.startswith("link.events") and not ending.startswith("hangs"):
+        reasons = {event.reason for event in life.heard if isinstance(event, PhaseChanged)}
+        assert "link_lost" in reasons, "it is noticed at once, not by a silence"
     if place.startswith("handler."):
         assert phases == sound, "a handler harms nobody"
         assert [e.message.id for e in life.heard if isinstance(e, MessageReceived)]

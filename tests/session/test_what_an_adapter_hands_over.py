@@ -9,7 +9,7 @@ import contextvars
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -192,6 +192,23 @@ def test_the_end_of_the_loop_is_no_event(caplog: pytest.LogCaptureFixture) -> No
         kept.clear()
 
 
+def test_a_request_that_ends_with_its_loop_has_not_failed() -> None:
+    class Hangs(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            await asyncio.Event().wait()
+
+    async def program() -> None:
+        kept.append(chat_over(Hangs()))
+        kept[0].boot()
+        await asyncio.sleep(0.01)
+
+    kept: list[SupportChat] = []
+    asyncio.run(program())
+    assert (kept[0].state, kept[0].trouble) == ("booting", None)
+    with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
+        kept.clear()
+
+
 # --- what is no link, or half of one --------------------------------------------------------------
 
 
@@ -315,6 +332,81 @@ async def test_an_error_that_cannot_be_copied_is_told_all_the_same() -> None:
     with pytest.raises(Theirs):
         await chat.boot()
     await chat.destroy()
+
+
+def interrupted_once(main: Coroutine[Any, Any, None]) -> None:
+    """Runs it, as a notebook does, to its end; the interrupt in it reaches the program once."""
+    loop = VirtualLoop()
+    task = loop.create_task(main)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    loop.run_until_complete(task)
+    loop.close()
+
+
+def test_an_interrupt_in_what_an_adapter_hands_over_is_a_failed_attempt() -> None:
+    class Interrupts(RateLimitedError):
+        @property
+        def retry_after(self) -> Any:
+            raise KeyboardInterrupt
+
+        @retry_after.setter
+        def retry_after(self, value: Any) -> None:
+            return
+
+    class Limited(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            link = await super().open(credentials)
+            if len(self.links) == 1:
+                raise Interrupts("slow down", retry_after=1.0)
+            return link
+
+    async def life() -> None:
+        chat = chat_over(transport := Limited())
+        await asyncio.wait_for(chat.boot(), 60.0)
+        assert len(transport.links) == 2
+        await chat.destroy()
+
+    interrupted_once(life())
+
+
+def test_a_step_that_an_interrupt_cuts_short_is_finished() -> None:
+    """Although nothing happens afterwards that would begin another."""
+
+    class Interrupts(AuthRefusedError):
+        def __copy__(self) -> Any:
+            raise KeyboardInterrupt
+
+    class Refuses(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            raise Interrupts("no")
+
+    async def life() -> None:
+        phases: list[str] = []
+        chat = chat_over(Refuses())
+        chat.on(PhaseChanged, lambda event: phases.append(event.current))
+        calls = [asyncio.ensure_future(_waited(chat.boot())) for _ in range(2)]
+        _, late = await asyncio.wait(calls, timeout=60.0)
+        assert late == set()
+        assert {str(call.exception()) for call in calls} == {"no"}
+        assert phases[-1] == "ready"
+        await chat.destroy()
+
+    loop = VirtualLoop()
+    task = loop.create_task(life())
+    interrupts = 0
+    while not task.done() and interrupts < 10:
+        try:
+            loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            interrupts += 1
+    loop.close()
+    assert interrupts == 2, "one for each call"
+    task.result()
+
+
+async def _waited(call: Any) -> Any:
+    return await call
 
 
 @in_virtual_time

@@ -327,13 +327,14 @@ def _failed(spec: Ask, error: BaseException) -> tuple[str, None, Exception]:
 
 
 def _where(error: BaseException) -> str:
-    """In which line; what it says may hold a secret."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    if frame is None:
-        return ""
-    return f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}, line {frame.tb_lineno})"
+    """In which line of theirs; what the error says may hold a secret."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        frame, trace = trace, trace.tb_next
+        if not frame.tb_frame.f_globals.get("__name__", "").startswith("support_chat."):
+            file = os.path.basename(frame.tb_frame.f_code.co_filename)
+            place = f" ({file}, line {frame.tb_lineno})"
+    return place
 
 
 def _blamed(spec: Ask, what: str, way_out: str | None = None) -> SupportChatError:

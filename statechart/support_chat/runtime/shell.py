@@ -186,7 +186,7 @@ class Shell:
         before, now = self.snapshot, self._now()
         try:
             reaction = self.engine.step(before, happened, now)
-        except Exception as fault:
+        except BaseException as fault:
             happened = self._instead(happened, fault)
             reaction = self.engine.step(before, happened, now)
         self.snapshot = reaction.snapshot
@@ -194,8 +194,12 @@ class Shell:
         if self.log.isEnabledFor(logging.DEBUG):
             self._tell(happened, reaction)
 
-    def _instead(self, happened: Input, fault: Exception) -> Input:
-        """What an adapter handed over has the right type and wrong insides: it has failed."""
+    def _instead(self, happened: Input, fault: BaseException) -> Input:
+        """What an adapter handed over has the right type and wrong insides: it has failed. An
+        interrupt in there reaches the program.
+        """
+        if not isinstance(fault, Exception):
+            self.loop.call_soon(_raise, fault)
         match happened:
             case Outcome(request):
                 what = f"What {request.effect} brought cannot be used"
@@ -203,7 +207,7 @@ class Shell:
                 return Outcome(request, error=fault)
             case Heard(link):
                 self.log.fault("A link delivered what cannot be used; it is lost", fault)
-                return Heard(link, None, fault)
+                return Heard(link, None, fault if isinstance(fault, Exception) else None)
             case _:
                 raise fault
 
