@@ -12,7 +12,7 @@ import json
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
@@ -356,9 +356,18 @@ class SupportChat:
 
     # --- events -----------------------------------------------------------------------------------
 
-    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription:
-        """Calls `handler` with each event of this kind (a class, or a union of some), after the
-        step that caused it; an async handler runs one at a time.
+    @overload
+    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: type[object], handler: Callable[[AnyEvent], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: UnionType, handler: Callable[[Any], object]) -> Subscription: ...
+
+    def on(self, kind: type[object] | UnionType, handler: Callable[[Any], object]) -> Subscription:
+        """Calls `handler` with each event of this kind (a class, a union of some, or `object` for
+        all), after the step that caused it; an async handler runs one at a time.
 
         The subscription ends when it is called, when its `with` block is left, or with destroy().
 

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -27,7 +27,7 @@ class Subscription:
     """A handler's registration; call it, or leave its `with` block, to end it."""
 
     def __init__(
-        self, kind: type[Any], handler: Callable[[Any], object], listeners: Listeners
+        self, kind: type[Any] | UnionType, handler: Callable[[Any], object], listeners: Listeners
     ) -> None:
         self._kind = kind
         self._handler = handler

@@ -75,6 +75,9 @@ class _Performing:
     task: asyncio.Task[object]
     limit: asyncio.TimerHandle | None = None
     cancelled: bool = False
+    """Whether we have cancelled it. What the task counts says less: an adapter's own timeouts
+    cancel it, too, and one that swallows our cancellation may take it back.
+    """
 
     def cancel(self) -> None:
         """It is superseded, or over its limit: how it ends matters only if it succeeds."""
