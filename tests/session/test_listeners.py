@@ -150,8 +150,7 @@ def test_an_async_handler_ends_with_its_loop(caplog: pytest.LogCaptureFixture) -
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     gc.collect()  # what another test left complains here
     with pytest.warns() as told:
-        kept.clear()
-        gc.collect()
+        _drop(kept)
     [warning] = told
     assert "was never destroyed" in str(warning.message)
 
@@ -208,3 +207,8 @@ def test_what_is_no_buffer_is_refused_on_the_line(buffer: Any) -> None:
 def test_unions_of_events_are_welcome() -> None:
     session().on(PhaseChanged | UnreadChanged, print)
     session().events(PhaseChanged | UnreadChanged)
+
+
+def _drop(kept: list[SupportChat]) -> None:
+    kept.clear()
+    gc.collect()
