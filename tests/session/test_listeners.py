@@ -184,6 +184,23 @@ def test_an_async_handler_that_an_interrupt_ends_hears_what_waits(
     loop.close()
 
 
+@in_virtual_time
+async def test_an_async_handler_that_lets_a_cancellation_out_hears_what_waits() -> None:
+    chat, heard = session(), list[str]()
+
+    async def handle(event: PhaseChanged) -> None:
+        await asyncio.sleep(1.0)
+        heard.append(event.current)
+        if event.current == "loading":
+            raise asyncio.CancelledError
+
+    chat.on(PhaseChanged, handle)
+    await chat.load()
+    await asyncio.sleep(10.0)
+    assert heard == ["loading", "ready"]
+    await chat.destroy()
+
+
 @pytest.mark.parametrize("kind", [int, "PhaseChanged", None, PhaseChanged | int, asyncio.Event])
 def test_what_is_no_class_of_events_is_refused_on_the_line(kind: Any) -> None:
     with pytest.raises(InvalidInputError, match="is no event: name the class"):
