@@ -32,7 +32,7 @@ Check = Callable[..., int]
 PANEL = """
 from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
-from support_chat.verify import Always, EachEffect, EachStep
+from support_chat.verify import Always, EachEffect, EachStep, Eventually
 
 OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed",
     target="opening", effects=("wait", "load"))
@@ -76,6 +76,10 @@ ALIKE = [
     Always("A4", "It is somewhere.", lambda view: True),
 ]
 MISSPELT = [EachStep("M1", "Only oepn() opens.", lambda move: False, on=("oepn",))]
+PHASE = [Always("M3", "It is never opend.", lambda view: view.phase != "opend")]
+WHOLE = [Eventually("M4", "It is not opend for long.", lambda view: view.phase == "opend")]
+FACT = [EachStep("M5", "It has no fcat.", lambda move: not move.after.has("fcat"))]
+SLOT = [Always("M6", "Nobody waits.", lambda view: not view.waiting("opne"))]
 UNKNOWN = [EachEffect("M2", "Nothing is laoded.", ("laod",), lambda view, move: False)]
 RAISES = [Always("R1", "Raises.", lambda view: 1 / 0)]
 TWICE = [PROPERTIES[0], PROPERTIES[0]]
@@ -110,8 +114,8 @@ CHART = Chart(
     ),
 )
 UNASKED = [
-    CanReach("U1", "Begins in a phase that the chart has not.",
-        lambda view: view.phase == "choosin", lambda view: False),
+    CanReach("U1", "Begins where nothing leads to.",
+        lambda view: view.phase == "done" and not view.has("has_file"), lambda view: False),
     Eventually("U2", "Nobody waits for long.", lambda view: view.waiting("submit")),
     EachEffect("U3", "Never.", ("odd",), lambda view, move: False),
 ]
@@ -406,6 +410,16 @@ MISUSES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("--chart", "panel:CHART", "--properties", "panel:UNKNOWN"),
         "M2 is of the effect 'laod', which the chart has not",
     ),
+    (
+        ("--chart", "panel:CHART", "--properties", "panel:PHASE"),
+        "M3 is misspelt: there is no phase 'opend' in the chart",
+    ),
+    (
+        ("--chart", "panel:CHART", "--properties", "panel:WHOLE"),
+        "M4 is misspelt: there is no phase",
+    ),
+    (("--chart", "panel:CHART", "--properties", "panel:FACT"), "M5 is misspelt: there is no fact"),
+    (("--chart", "panel:CHART", "--properties", "panel:SLOT"), "M6 is misspelt: there is no slot"),
     (("--chart", "nowhere:CHART"), "no module 'nowhere'"),
     (("--chart", "broken:CHART"), "importing broken raised RuntimeError: half written ("),
     (

@@ -128,6 +128,7 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
     from support_chat.verify import check
+    from support_chat.verify.known import UnknownNameError
     from support_chat.verify.reports import to_json, to_junit
 
     chart = load_chart(arguments)
@@ -137,14 +138,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         _list(properties, elsewhere)
         return 0
-    report = check(
-        chart,
-        properties,
-        users=arguments.users,
-        max_states=arguments.max_states,
-        time_limit=arguments.time_limit,
-        progress=_progress(),
-    )
+    try:
+        report = check(
+            chart,
+            properties,
+            users=arguments.users,
+            max_states=arguments.max_states,
+            time_limit=arguments.time_limit,
+            progress=_progress(),
+        )
+    except UnknownNameError as slip:
+        raise Misuse(f"--properties {arguments.properties}: {slip}") from None
     if arguments.json:
         sys.stdout.write(to_json(report, elsewhere))
     else:

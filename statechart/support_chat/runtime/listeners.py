@@ -70,7 +70,9 @@ class Subscription:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
-        if not worker.cancelled() and worker.exception() is not None:
+        if worker.cancelled():
+            self._forget()  # the loop is being closed
+        elif worker.exception() is not None:
             # an interrupt has ended it; the program has got that, so nobody need report it
             self._begin(worker.get_loop())
 
@@ -87,9 +89,6 @@ class Subscription:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
         self._waiting.clear()
-
-    def __del__(self) -> None:
-        self._forget()  # the loop has ended before it was done
 
     def __enter__(self) -> Subscription:
         return self
@@ -218,9 +217,9 @@ class Listeners:
                 self._schedule(loop)
 
     @property
-    def untold(self) -> bool:
-        """Whether somebody has not heard everything yet."""
-        return bool(self._untold or self._events)
+    def untold(self) -> int:
+        """How many times somebody is still to be told something."""
+        return len(self._untold) + len(self._events) * len(self._all)
 
     def close(self) -> None:
         """The session is destroyed: everybody has been told, streams end."""

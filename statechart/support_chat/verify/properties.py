@@ -11,11 +11,16 @@ import attrs
 
 from ..chart.model import Chart
 from .explore import Space, Step, explore
+from .known import UnknownNameError
 from .liveness import can_reach, lasting
 from .views import Move, View
 from .ways import Way
 
 _Seen = TypeVar("_Seen")
+
+
+def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @attrs.frozen
@@ -29,12 +34,12 @@ class Always:
 
 @attrs.frozen
 class EachStep:
-    """Holds of every step; with `on`, of every step of one of these triggers."""
+    """Holds of every step; with `on`, of every step of this trigger, or of one of these."""
 
     id: str
     sentence: str
     holds: Callable[[Move], bool]
-    on: tuple[str, ...] = ()
+    on: tuple[str, ...] = attrs.field(default=(), converter=_several)
 
 
 @attrs.frozen
@@ -45,7 +50,7 @@ class EachEffect:
 
     id: str
     sentence: str
-    effects: tuple[str, ...]
+    effects: tuple[str, ...] = attrs.field(converter=_several)
     holds: Callable[[View, Move], bool]
 
 
@@ -152,6 +157,9 @@ def check(
 ) -> Report:
     """Explores `chart` and decides each property; options as `explore`. A property that raises
     fails, with the error as detail.
+
+    Raises InvalidInputError for one that asks for a phase, a fact or another name that the chart
+    has not.
     """
     space = explore(
         chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress
@@ -178,6 +186,8 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
         if isinstance(each, Structure | Eventually | CanReach):
             try:
                 found = _judge_whole(space, each)
+            except UnknownNameError as slip:
+                raise _named(each, slip) from None
             except Exception as error:  # as in _fault
                 found = Verdict(each, False, detail=_raised(error))
             if found is not None:
@@ -192,7 +202,7 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
             return
         view = View(space.model, state)
         for i, each in tuple(pending.items()):
-            fault = _fault(each.holds, view)
+            fault = _fault(each, each.holds, view)
             if fault is not None:
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
@@ -215,7 +225,7 @@ def _judge_steps(
             move = Move(space.model, step)
             for i, holds in judges:
                 if i not in failed:
-                    fault = _fault(holds, move)
+                    fault = _fault(wanted[i], holds, move)
                     if fault is not None:
                         failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
@@ -270,14 +280,20 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
     )
 
 
-def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
+def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
     """None if the property holds of what is seen, else what to say of it."""
     try:
         return None if holds(seen) else ""
+    except UnknownNameError as slip:
+        raise _named(each, slip) from None
     except (
         Exception
     ) as error:  # a user's property may do anything; the report must name it all the same
         return _raised(error)
+
+
+def _named(each: Property, slip: UnknownNameError) -> UnknownNameError:
+    return UnknownNameError(f"{each.id} is misspelt: {slip} in the chart.")
 
 
 def _raised(error: Exception) -> str:
