@@ -120,8 +120,8 @@ def check_json(name: str, value: Mapping[str, object]) -> None:
         if not is_json({key: item}):
             raise InvalidInputError(
                 f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict with "
-                f"str keys, nested at most {MAX_DEPTH} deep, text without NUL and half characters); "
-                "convert it first."
+                f"str keys, nested at most {MAX_DEPTH} deep, text without NUL and half "
+                "characters); convert it first."
             )
         size += len(json.dumps({key: item}, ensure_ascii=False).encode())
     if size > MAX_TRAITS_BYTES:
@@ -178,8 +178,8 @@ class User:
     describes them.
 
     `email`, `name`: text, None erases, UNSET leaves as it is. `traits`: names to JSON values, at
-    most 16 KiB; None is none. Raises InvalidInputError for an id that is not a non-empty str of at most 255
-    characters, or traits that are not JSON.
+    most 16 KiB; None is none. Raises InvalidInputError for an id that is not a non-empty str of at
+    most 255 characters, or traits that are not JSON.
     """
 
     id: str = attrs.field(validator=_checked_id)

@@ -5,9 +5,9 @@ own loop only.
 from __future__ import annotations
 
 import asyncio
-import os
 import gc
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Coroutine

@@ -164,8 +164,11 @@ async def test_destroy_waits_for_the_events_of_its_link_to_end() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.parametrize("factory", [None, getattr(asyncio, "eager_task_factory", None)])
 @in_virtual_time
-async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled() -> None:
+async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled(factory: Any) -> None:
+    asyncio.get_running_loop().set_task_factory(factory)
+
     class GoesOn(Link):
         async def events(self) -> AsyncIterator[Any]:
             yield ports.SessionRevoked()

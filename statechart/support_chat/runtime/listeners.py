@@ -52,10 +52,7 @@ class Subscription:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._worker = loop.create_task(self._work(), context=self._context)
-        if self._worker.done():  # a task may run eagerly, and its end was noted before it was
-            self._worker = None
-        else:
-            self._worker.add_done_callback(self._ended)
+        self._worker.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         while self._waiting:
@@ -72,8 +69,9 @@ class Subscription:
         self._worker = None
         if worker.cancelled():
             self._forget()  # the loop is being closed
-        elif worker.exception() is not None:
-            # an interrupt has ended it; the program has got that, so nobody need report it
+            return
+        worker.exception()  # an interrupt: the program has got it, and nobody need report it
+        if self._waiting:  # of that, or since a task that ran eagerly had ended before this
             self._begin(worker.get_loop())
 
     def __call__(self) -> None:

@@ -1,4 +1,4 @@
-"""The names of a chart as properties ask for them: one that the chart has not is a slip, and is told
+"""The names of a chart as properties ask for them: one that the chart has not is a slip, and told,
 instead of being unlike everything.
 """
 
