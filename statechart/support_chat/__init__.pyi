@@ -53,8 +53,10 @@ from .lifecycle.names import (
 )
 from .ports import (
     ReadAnswer as ReadAnswer,
+    ReasonedTokenProvider as ReasonedTokenProvider,
     Storage as Storage,
     TokenProvider as TokenProvider,
+    TokenReason as TokenReason,
     Transport as Transport,
 )
 from .runtime.calls import Call as Call

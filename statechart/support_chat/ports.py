@@ -7,6 +7,7 @@ has a limit for each), and raises only this library's errors:
 
 - `NetworkError` (or `RateLimitedError`): it may work later; what was asked may or may not have
   happened;
+- `NotABackendError`: what answers at the address is no backend; a boot ends by it;
 - `AuthRefusedError`: this token or visitor is not accepted;
 - `BackendRejectedError`: no retry will help;
 - `StorageError`: the storage could not do it. Anything else that is raised counts as a failure of
@@ -16,15 +17,30 @@ has a limit for each), and raises only this library's errors:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
 from .values import JSON, NOTHING_SAID, About, Changes, Conversation, Message, NotMergedBecause
 
-TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
+TokenReason: TypeAlias = Literal["first", "expiry", "refused"]
+"""Why a token is asked for: there was none, the one in use expires, or the backend took it no
+longer.
+"""
+
+
+class ReasonedTokenProvider(Protocol):
+    """A token provider with a required parameter named `reason`, which it gets by keyword."""
+
+    def __call__(self, *, reason: TokenReason) -> str | Awaitable[str]:
+        """A fresh identity token, or an awaitable of it."""
+        ...
+
+
+TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"] | ReasonedTokenProvider
 """Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable
-of it.
+of it. One that caches its tokens has a required parameter named `reason`, so that it knows when
+the one it has is bad (`"refused"`).
 
 Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is
 a failure, which the session survives and retries. A plain function runs on a daemon thread, so it

@@ -216,7 +216,8 @@ class SupportChat:
         one it raises. `timeout` is in seconds (Settings.boot_timeout by default). Raises on the
         line InvalidInputError; when awaited IdentityConflictError, StorageError,
         TokenProviderError, TokenRefusedError, AuthRefusedError, RateLimitedError,
-        BackendRejectedError, CallTimeoutError, SessionEndedError, SessionDestroyedError.
+        NotABackendError, BackendRejectedError, CallTimeoutError, SessionEndedError,
+        SessionDestroyedError.
         """
         return self._call(
             Trigger.BOOT, _boot_arguments(user, company, token_provider, self._provider, timeout)
@@ -303,9 +304,13 @@ class SupportChat:
         """Sends a message, in a new conversation if none is named. Sending again with the same
         client_message_id never makes two.
 
+        Each call is sent once, at once, and never again by the session. What stops an application
+        that repeats it is the backend's rate limit: RateLimitedError, whose `retry_after` says
+        after how many seconds it may be sent.
+
         Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError,
-        and NetworkError without a link or when the link breaks before the answer, in which case it
-        is not known whether it was sent.
+        RateLimitedError, BackendRejectedError, and NetworkError without a link or when the link
+        breaks before the answer, in which case it is not known whether it was sent.
         """
         return self._call(
             Trigger.USE,
@@ -527,7 +532,7 @@ def _boot_arguments(
     named = None if user is None else _as(User, "user", user)
     if provider is not None and not callable(provider):
         raise InvalidInputError(
-            "token_provider must be callable without arguments; wrap a fixed token in StaticToken."
+            "token_provider must be callable; wrap a fixed token in StaticToken."
         )
     if provider is not None and named is None:
         raise InvalidInputError(

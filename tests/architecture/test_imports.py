@@ -61,7 +61,7 @@ PLANTED = (
     ),
     (
         "support_chat/lifecycle/planted.py",
-        "from ..runtime.clock import Clock",
+        "from ..runtime.shell import Clock",
         "Imports go down the list",
     ),
     ("support_chat/chart/planted.py", "from transitions import Machine", "knows transitions"),

@@ -136,7 +136,7 @@ def engine_steps() -> tuple[Engine, dict[str, tuple[Snapshot, EngineInput, Now]]
     do(CallMade(1, "load", Arguments()))
     answer("")
     do(CallMade(2, "boot", Arguments()))
-    answer("secret")
+    answer("s" * 32)
     do(Expired("retry"))
     answer(Welcome("session-1", "visitor-1"))
     message = MessageArrived(Message("m", "c", "agent", "hello", 0.0), "1", 1)
@@ -145,7 +145,7 @@ def engine_steps() -> tuple[Engine, dict[str, tuple[Snapshot, EngineInput, Now]]
     for request in asked[-2:]:
         do(Outcome(request))
     do(CallMade(4, "boot", Arguments(user_id="ada", provider=lambda: "")))
-    answer("secret")
+    answer("s" * 32)
     do(Expired("retry"))
     answer("opaque token")
     answer(Welcome("session-2", "visitor-1", "ada"))

@@ -444,7 +444,8 @@ def test_every_delay_of_a_call_s_own_bound_is_what_the_call_asked_for(
 
 
 def test_silence_is_judged_from_the_last_sign_of_life() -> None:
-    for heard, now, waits in ((100.0, 100.0, 35.0), (100.0, 120.0, 15.0), (100.0, 500.0, 0.0)):
+    # when the limit is over, whoever listens has the time of a dial
+    for heard, now, waits in ((100.0, 100.0, 35.0), (100.0, 120.0, 15.0), (100.0, 500.0, 10.0)):
         assert DELAYS["silence"](Context(), at(now, heard_at=heard)) == waits
 
 

@@ -141,6 +141,12 @@ FACTS_OF: dict[str, tuple[Context, Moment, set[Fact]]] = {
         moment(Trigger.IDENTIFIED, result=IdentifyAnswer("u", False)),
         set(),
     ),
+    "damage in place of a visitor": (
+        NOTHING,
+        moment(Trigger.VISITOR_READ, result="x" * 21),
+        {Fact.DAMAGED},
+    ),
+    "a visitor's secret": (NOTHING, moment(Trigger.VISITOR_READ, result="x" * 22), set()),
     "silence at its limit": (NOTHING, moment(Trigger.SILENCE_DUE, silent=35.0), {Fact.SILENT}),
     "silence within it": (NOTHING, moment(Trigger.SILENCE_DUE, silent=34.9), set()),
 }
@@ -179,7 +185,8 @@ def test_every_fact_that_is_read_can_be_true_and_can_be_false() -> None:
     everything = moment(
         Trigger.IDENTIFIED, arguments=ARGUMENTS, error=error, request=request, silent=100.0
     )
-    assert facts(FULL, everything) == read
+    damage = moment(Trigger.VISITOR_READ, result="damage")
+    assert facts(FULL, everything) | facts(NOTHING, damage) == read
     assert facts(NOTHING, moment()) == set()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from support_chat import ErrorOccurred, NetworkError, SupportChat, User
 from support_chat.errors import StorageError
-from support_chat.runtime.clock import Clock
+from support_chat.runtime.shell import Clock
 from support_chat.testing import RecordingTransport, VirtualLoop, check_storage, run
 from support_chat_adapters.backend import Backend
 from support_chat_adapters.cli import main as support_chat
@@ -89,8 +89,8 @@ async def the_clock_counts_no_suspensions() -> None:
 
 
 async def a_storage_on_a_thread_says_so(storage: Any) -> None:
-    for use in (storage.keys(), a_whole_session(RecordingTransport(), storage)):
-        (error,) = await asyncio.gather(use, return_exceptions=True)
+    uses: tuple[Any, ...] = (storage.keys(), a_whole_session(RecordingTransport(), storage))
+    for error in await asyncio.gather(*uses, return_exceptions=True):
         assert isinstance(error, StorageError), error
         assert error.reason == "no_threads"
         assert "needs a thread of its own" in str(error)

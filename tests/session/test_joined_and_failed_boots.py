@@ -12,12 +12,14 @@ import attrs
 import pytest
 
 from support_chat import (
+    AttemptFailed,
     AuthRefusedError,
     BackendRejectedError,
     Call,
     CallTimeoutError,
     ErrorOccurred,
     NetworkError,
+    NotABackendError,
     Phase,
     RateLimitedError,
     SignedIn,
@@ -224,6 +226,7 @@ FAILURES = [
     Failure("token", TimeoutError("token endpoint"), TokenProviderError),
     Failure("dial", AuthRefusedError("bad token"), AuthRefusedError),
     Failure("dial", BackendRejectedError("disabled"), BackendRejectedError),
+    Failure("dial", NotABackendError("a sign-in page"), NotABackendError),
     Failure("dial", RateLimitedError("slow down", retry_after=31), RateLimitedError),
 ]
 
@@ -336,6 +339,28 @@ def test_a_network_failure_is_retried_until_the_timeout(rig: Rig) -> None:
         seen = len(rig.log)
         await rig.quiet(100)
         assert len(rig.log) == seen, "nothing goes on behind the caller's back"
+
+    rig.run(scenario)
+
+
+def test_whoever_answers_in_the_backends_place_never_ends_a_session(rig: Rig) -> None:
+    async def scenario() -> None:
+        chat = rig.chat()
+        await chat.boot()
+        portal = [NotABackendError("a sign-in page") for _ in range(200)]
+        rig.fail("dial", *portal[:3])
+        rig.links[-1].lose()
+        await rig.quiet(60)
+        assert chat.is_in(Phase.ANONYMOUS)
+        assert [event.error for event in rig.of(AttemptFailed)] == portal[:3]
+        rig.fail("dial", *portal)
+        rig.links[-1].lose()
+        await rig.quiet(600)
+        assert chat.is_in(Phase.DISCONNECTED)
+        assert chat.trouble in portal
+        rig.gates.failures.clear()
+        await rig.quiet(600)
+        assert chat.is_in(Phase.ANONYMOUS)
 
     rig.run(scenario)
 

@@ -104,8 +104,8 @@ def test_a_record_says_where_it_was_written(rig: Rig, log: pytest.LogCaptureFixt
         chat = rig.chat()
         await a_life_with_faults(rig, chat)
         places = {(record.filename, record.funcName) for record in log.records}
-        assert {name for name, _ in places} <= {"shell.py", "listeners.py", "adapters.py"}
-        assert ("shell.py", "_failed") in places
+        assert {name for name, _ in places} <= {"shell.py", "listeners.py", "log.py"}
+        assert {("shell.py", "_step"), ("listeners.py", "tell"), ("log.py", "failed")} <= places
 
     rig.run(scenario)
 

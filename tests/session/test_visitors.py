@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support_chat import NetworkError, Phase, SupportChat
+from support_chat import (
+    ErrorOccurred,
+    NetworkError,
+    Phase,
+    SessionEndedError,
+    StorageError,
+    SupportChat,
+)
 
 if TYPE_CHECKING:
     from tests.session.conftest import Rig
@@ -43,6 +50,63 @@ def test_two_sessions_that_begin_together_on_one_storage_are_one_visitor(rig: Ri
         one, other = rig.chat(), rig.chat()
         assert await one.boot() == await other.boot()
         assert rig.log.count("write") == 1
+
+    rig.run(scenario)
+
+
+DAMAGE = ("", "short", " " * 32, "a space in what has the length of one", "é" * 32, "x" * 513)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_cannot_be_a_visitor_is_told_and_replaced_before_the_first_dial(
+    rig: Rig, damage: str
+) -> None:
+    async def scenario() -> None:
+        rig.stored[f"{OWN}visitor"] = damage
+        chat = rig.chat()
+        await chat.boot()
+        assert rig.log == ["write", "dial"]
+        assert rig.dials[0].visitor == rig.stored[f"{OWN}visitor"] != damage
+        (told,) = rig.of(ErrorOccurred)
+        assert type(told.error) is StorageError
+        assert damage.strip() == "" or damage not in str(told.error)
+
+    rig.run(scenario)
+
+
+def test_a_storage_that_keeps_what_cannot_be_a_visitor_ends_the_boot(rig: Rig) -> None:
+    async def scenario() -> None:
+        rig.stored[f"{OWN}visitor"] = "damage"
+
+        async def replace(key: str, old: str, new: str) -> str:
+            rig.storage_log.append("replace")
+            return old
+
+        rig.storage.replace = replace  # type: ignore[method-assign]
+        chat = rig.chat()
+        with pytest.raises(StorageError):
+            await chat.boot()
+        assert chat.is_in(Phase.READY)
+        assert (rig.log, rig.storage_log.count("replace")) == ([], 1)
+
+    rig.run(scenario)
+
+
+def test_a_shutdown_waits_for_the_replacement_of_what_cannot_be_a_visitor(rig: Rig) -> None:
+    async def scenario() -> None:
+        rig.stored[f"{OWN}visitor"] = "damage"
+        rig.hold("replace")
+        chat = rig.chat()
+        booting = chat.boot()
+        await rig.quiet(1)
+        ending = chat.shutdown(clear_storage=True)
+        await rig.quiet(1)
+        assert "keys" not in rig.storage_log
+        rig.release()
+        await ending
+        with pytest.raises(SessionEndedError):
+            await booting
+        assert rig.kept() == set()
 
     rig.run(scenario)
 

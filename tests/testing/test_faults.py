@@ -26,6 +26,7 @@ from support_chat.ports import (
     TokenProvider,
     Transport,
 )
+from support_chat.runtime.providers import called
 from support_chat.testing import (
     Fault,
     FaultLog,
@@ -215,7 +216,7 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
         for _ in range(2):
             try:
                 async with asyncio.timeout(100.0):
-                    answers.append(await tokens())
+                    answers.append(await called(tokens))
             except (TokenProviderError, TimeoutError) as error:
                 answers.append(type(error))
         return answers[0], answers[1], len(inner.log)
@@ -233,7 +234,7 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
 
 def test_a_plain_function_may_provide_the_tokens() -> None:
     for runs in (run, asyncio.run):
-        assert runs(FaultyTokens(lambda: "token", Faults())()) == "token"
+        assert runs(called(FaultyTokens(lambda: "token", Faults()))) == "token"
 
 
 # --- transports and links -------------------------------------------------------------------------

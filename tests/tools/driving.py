@@ -269,7 +269,7 @@ class Life:
 
     def own(self, what: str, user: str | None = None, session: int | None = None) -> str:
         """A new value of this user, or of whoever the session is for."""
-        value = f"{what} {self.new()}"
+        value = f"{what}-{self.new()}"
         self.owners[value] = user, self.sessions if session is None else session
         return value
 
@@ -327,7 +327,7 @@ class Life:
             return Outcome(request, object())  # nothing that the port knows
         later = RateLimitedError("later", retry_after=self.one_of(0.5, 1e6))
         fault = self.one_of(LimitReachedError(1.0), spec.blame.error("fault"), ValueError("fault"))
-        told = (*spec.blame.refusals, *spec.blame.rejections[:1])
+        told = (*spec.blame.refusals, *spec.blame.rejections[:1], *spec.blame.strangers)
         return Outcome(request, error=self.one_of(later, fault, *(kind("no") for kind in told)))
 
     def result(self, request: Request) -> Any:
@@ -337,7 +337,8 @@ class Life:
             session = self.sessions
         match request.payload:
             case CreateVisitor() | ReplaceVisitor():
-                return self.own("visitor", None, session)
+                damage = "damage" * self.one_of(*[False] * 8, True)
+                return damage or self.own("the-secret-of-a-visitor", None, session)
             case FetchToken(_, name):
                 subject = self.one_of(*[name] * 8, *USERS)
                 claims = self.one_of({"iat": 0, "exp": self.one_of(1, 20, 900)}, {})

@@ -35,6 +35,7 @@ from support_chat import (
     Storage,
     Subscription,
     SupportChat,
+    TokenReason,
     Transition,
     Transport,
     Trigger,
@@ -178,6 +179,10 @@ async def afetch() -> str:
     return "token"
 
 
+def cached(reason: TokenReason) -> str:
+    return reason
+
+
 async def what_may_be_passed(chat: SupportChat) -> None:
     SupportChat(
         workspace_id="w",
@@ -191,6 +196,7 @@ async def what_may_be_passed(chat: SupportChat) -> None:
         user=User("user_1", email=UNSET, name=None, traits={"deep": [1, {"a": None}]}),
         token_provider=afetch,
     )
+    chat.boot(user=User("user_1"), token_provider=cached)
     chat.identify(
         user={"id": "user_1"}, company={"id": "acme", "plan": None}, token_provider=lambda: "token"
     )
@@ -202,8 +208,8 @@ async def what_may_not(chat: SupportChat, transport: Transport) -> None:
     chat.boot(User("user_1"))  # type: ignore[call-arg]
     chat.boot(timeout="5")  # type: ignore[arg-type]
     chat.boot(token_provider="token")  # type: ignore[arg-type]
-    chat.boot(token_provider=lambda user: "token")  # type: ignore[arg-type, misc]
-    chat.boot(token_provider=lambda: b"token")  # type: ignore[arg-type, return-value]
+    chat.boot(token_provider=lambda user: "token")  # type: ignore[arg-type]
+    chat.boot(token_provider=lambda: b"token")  # type: ignore[arg-type]
     chat.identify()  # type: ignore[call-arg]
     chat.identify(user=None)  # type: ignore[arg-type]
     chat.update({"page": "home"})  # type: ignore[call-arg]

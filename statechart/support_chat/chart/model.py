@@ -213,7 +213,8 @@ FactKind: TypeAlias = "Stored | Carried | Derived | Same | Present"
 class Blame:
     """Whose fault a failure is: the error that callers are told, `who` failed and the `way_out`.
 
-    Errors of the classes in `refusals` and `rejections` speak for themselves, and so does `error`.
+    Errors of the classes in `refusals`, `rejections` and `strangers` speak for themselves, and so
+    does `error`.
     """
 
     error: type[SupportChatError]
@@ -221,11 +222,12 @@ class Blame:
     way_out: str
     refusals: tuple[type[SupportChatError], ...] = ()
     rejections: tuple[type[SupportChatError], ...] = ()
+    strangers: tuple[type[SupportChatError], ...] = ()
 
     @property
     def allowed(self) -> tuple[type[SupportChatError], ...]:
         """What may be raised; anything else is a fault of the adapter."""
-        return (self.error, *self.refusals, *self.rejections)
+        return (self.error, *self.refusals, *self.rejections, *self.strangers)
 
 
 def _disposal(value: Any) -> Any:
@@ -238,10 +240,11 @@ class Ask:
     each a trigger.
 
     `refusal` is the outcome of an AuthRefusedError or a TokenRefusedError, `rejection` of a
-    BackendRejectedError or an InvalidInputError (no retry helps); where one is not named, and for
-    everything else that is raised, for a result of the wrong type and for the limit, the outcome is
-    `failure`. `limit` names the Settings attribute that bounds it. Only the last one asked on a
-    `lane` is current, unless there may be `several`: those belong to the calls that asked them.
+    BackendRejectedError or an InvalidInputError (no retry helps), `stranger` of a NotABackendError
+    (somebody else has answered); where one is not named, and for everything else that is raised,
+    for a result of the wrong type and for the limit, the outcome is `failure`. `limit` names the
+    Settings attribute that bounds it. Only the last one asked on a `lane` is current, unless there
+    may be `several`: those belong to the calls that asked them.
 
     `request` says what to ask, `answers` of which types the result may be, and `reads` makes of it
     what the chart needs (and may raise as the adapter may). `dispose` says by which commands a
@@ -254,6 +257,7 @@ class Ask:
     failure: str
     refusal: str | None = None
     rejection: str | None = None
+    stranger: str | None = None
     limit: str
     lane: str
     several: bool = False
@@ -284,7 +288,7 @@ class Ask:
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Every trigger this effect may end in, each once."""
-        ends = (self.success, self.refusal, self.rejection, self.failure)
+        ends = (self.success, self.refusal, self.rejection, self.stranger, self.failure)
         return tuple(dict.fromkeys(trigger for trigger in ends if trigger))
 
 

@@ -200,7 +200,9 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
 def _unanswered_errors(chart: Chart) -> Iterator[str]:
     """A call that fails must be told why: by the row, or by the error that the trigger brings."""
     asks = [spec for spec in chart.effects.values() if isinstance(spec, Ask)]
-    failing = {t for ask in asks for t in (ask.failure, ask.refusal, ask.rejection) if t}
+    failing = {
+        t for ask in asks for t in (ask.failure, ask.refusal, ask.rejection, ask.stranger) if t
+    }
     for row in chart.transitions:
         if row.error is not None:
             continue

@@ -313,6 +313,8 @@ def _failed(spec: Ask, error: BaseException) -> tuple[str, None, Exception]:
         return spec.refusal or spec.failure, None, error
     if isinstance(error, blame.rejections):
         return spec.rejection or spec.failure, None, error
+    if isinstance(error, blame.strangers):
+        return spec.stranger or spec.failure, None, error
     if isinstance(error, blame.error) and blame is not _NOBODY:
         return spec.failure, None, error
     if isinstance(error, LimitReachedError):

@@ -195,13 +195,18 @@ BOOTING: Final = (
     # The visitor is known: connect.
     Transition(
         name="boot.visitor_known", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
-        unless=(F.PROVIDER, F.BEYOND), sets=F.RETRYING, clears=F.WRITING,
+        unless=(F.PROVIDER, F.DAMAGED, F.BEYOND), sets=F.RETRYING, clears=F.WRITING,
         effects=(E.KEEP_VISITOR, E.ARM_DIAL),
     ),
     Transition(
         name="boot.visitor_known_token_wanted", group="booting", trigger=T.VISITOR_READ,
-        sources=P.BOOTING, when=F.PROVIDER, unless=F.BEYOND, sets=(F.RETRYING, F.TOKEN_WANTED),
-        clears=F.WRITING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
+        sources=P.BOOTING, when=F.PROVIDER, unless=(F.DAMAGED, F.BEYOND),
+        sets=(F.RETRYING, F.TOKEN_WANTED), clears=F.WRITING, effects=(E.KEEP_VISITOR, E.ARM_DIAL),
+    ),
+    # no backend takes it, and it would fail every boot
+    Transition(
+        name="boot.visitor_damaged", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
+        when=F.DAMAGED, unless=F.BEYOND, effects=(E.TELL_ERROR, E.READ_VISITOR), error=R.DAMAGED,
     ),
     Transition(
         name="boot.not_in_time", group="booting", trigger=T.VISITOR_READ, sources=P.BOOTING,
@@ -240,8 +245,8 @@ BOOTING: Final = (
         sources=P.BOOTING, target=P.READY, clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
-        name="boot.rejected", group="booting", trigger=T.DIAL_REJECTED, sources=P.BOOTING,
-        target=P.READY, clears=F.BOOTED, reason="boot_failed",
+        name="boot.rejected", group="booting", trigger=(T.DIAL_REJECTED, T.DIAL_ASTRAY),
+        sources=P.BOOTING, target=P.READY, clears=F.BOOTED, reason="boot_failed",
     ),
     Transition(
         name="boot.refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
@@ -556,15 +561,18 @@ STAYING_CONNECTED: Final = (
         name="link.network_down", group="staying connected", trigger=T.GO_OFFLINE, sources=ONLINE,
         target=P.DISCONNECTED, sets=F.RETRYING, effects=E.ARM_PROBE, reason="offline",
     ),
-    # Attempts fail.
+    # Attempts fail. Who answers in the backend's place is gone again one day (a network's sign-in
+    # page); only a boot ends by it.
     Transition(
-        name="link.retry", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED),
-        sources=P.RECONNECTING, sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
+        name="link.retry", group="staying connected",
+        trigger=(T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED), sources=P.RECONNECTING,
+        sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
         effects=(E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="link.probe_again", group="staying connected", trigger=(T.DIAL_FAILED, T.TOKEN_FAILED),
-        sources=P.DISCONNECTED, sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
+        name="link.probe_again", group="staying connected",
+        trigger=(T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED), sources=P.DISCONNECTED,
+        sets=F.RETRYING, clears=(F.FETCHING, F.TOKEN_FRESH),
         effects=(E.COUNT_FAILURE, E.ARM_PROBE),
     ),
     Transition(
@@ -705,7 +713,7 @@ STAYING_CONNECTED: Final = (
         name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
         sources=OFFLINE, unless=F.SIGNED_IN, sets=F.RETRYING,
         clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.ARM_RETRY),
+        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
         name="link.revoked", group="staying connected", trigger=T.SESSION_REVOKED, sources=ONLINE,

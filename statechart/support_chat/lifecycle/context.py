@@ -7,13 +7,14 @@ the backend (the distance of dials, the limit of updates) stays.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
 import attrs
 
 from ..engine import Moment
 from ..errors import RateLimitedError
-from ..ports import Claim, IdentifyAnswer, TokenProvider, Welcome
+from ..ports import Claim, IdentifyAnswer, TokenProvider, TokenReason, Welcome
 from ..values import Identity
 from . import updates as u
 from .names import Lane
@@ -23,6 +24,10 @@ LONGEST_STAY: Final = 3600.0
 """Longest `retry_after` that is believed, in seconds: a backend that asks for more is asked again
 after this.
 """
+
+MOST_BLOCKED: Final = 0.1
+"""How many seconds late a timer may expire while the loop is taken to have listened."""
+_SECRET: Final = re.compile(r"[\x21-\x7e]{22,512}")
 
 
 @attrs.frozen
@@ -62,6 +67,8 @@ class Context:
     dialled_at: float | None = None
     not_before: float = 0.0
     up_at: float | None = None
+    listens_until: float | None = None
+    """When the silence is judged; None if nobody listened then, and it is judged once more."""
     trouble: Exception | None = None
     """Why the last attempt to connect has failed, or the link was lost, if that is known."""
     # calls
@@ -71,6 +78,13 @@ class Context:
     updates: u.Updates = u.NO_UPDATES
     updated_at: tuple[float, ...] = ()
     update_failures: int = 0
+
+    @property
+    def token_reason(self) -> TokenReason:
+        """Why another token is asked for."""
+        if self.token is None and self.spent is not None:
+            return "refused"
+        return "first" if self.token is None and not self.accepted else "expiry"
 
     @property
     def claim(self) -> Claim | None:
@@ -91,6 +105,13 @@ def replaced(context: Context, **changes: Any) -> Context:
     attributes.update(vars(context))
     attributes.update(changes)
     return copy
+
+
+def is_secret(stored: str) -> bool:
+    """Whether a visitor's secret can be this: at least 128 bits as text, as the Widget API takes
+    it.
+    """
+    return _SECRET.fullmatch(stored) is not None
 
 
 # --- what a moment says ---------------------------------------------------------------------------
@@ -150,9 +171,20 @@ def merged(context: Context, moment: Moment) -> bool:
     return answer is not None and answer.merged
 
 
+def damaged(context: Context, moment: Moment) -> bool:
+    """Whether what is stored cannot be a visitor's secret: no backend takes it."""
+    return isinstance(moment.result, str) and not is_secret(moment.result)
+
+
 def silent(context: Context, moment: Moment) -> bool:
-    """Whether nothing was heard on the link for the whole limit."""
-    return bool(moment.now.heard_at + moment.settings.silence_timeout <= moment.now.at)
+    """Whether nothing was heard on the link for the whole limit, and somebody listened.
+
+    A timer that expires late comes from a loop that was blocked: what was said meanwhile lies
+    unread. That counts once; whoever hears nothing in the time that this gives is silent.
+    """
+    at, until = moment.now.at, context.listens_until
+    listened = until is None or at <= until + MOST_BLOCKED
+    return listened and bool(moment.now.heard_at + moment.settings.silence_timeout <= at)
 
 
 def provided(context: Context, moment: Moment) -> bool:

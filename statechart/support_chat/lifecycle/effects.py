@@ -51,14 +51,16 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             blame=R.STORAGE,
         ),
         E.READ_VISITOR: Ask(
-            doc="read the visitor's secret, or mint it and store it before anything else",
+            doc="read the visitor's secret, or mint it and store it before anything else, in place "
+            "of one that was read and cannot be one",
             lane=Lane.VISITOR,
             success=T.VISITOR_READ,
             failure=T.VISITOR_FAILED,
             limit="storage_timeout",
             writes="visitor",
-            request=ask.create_visitor,
+            request=ask.read_visitor,
             answers=(str,),
+            reads=ask.visitor_of,
             blame=R.STORAGE,
         ),
         E.RETIRE_VISITOR: Ask(
@@ -71,6 +73,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             writes="visitor",
             request=ask.replace_visitor,
             answers=(str,),
+            reads=ask.visitor_of,
             blame=R.STORAGE,
         ),
         E.CLEAR_USER: Ask(
@@ -126,6 +129,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             success=T.LINK_UP,
             refusal=T.DIAL_REFUSED,
             rejection=T.DIAL_REJECTED,
+            stranger=T.DIAL_ASTRAY,
             failure=T.DIAL_FAILED,
             limit="connect_timeout",
             request=ask.dial,
@@ -294,6 +298,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             timer=Timer.SILENCE,
             expiry=T.SILENCE_DUE,
             delay="silence",
+            reduce=do.arm_silence,
         ),
         E.ARM_RENEW: Arm(
             doc="renew the token in time, if that is known",

@@ -44,11 +44,17 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         Fact.MERGED: Carried(
             "the backend says that it merged the visitor into the user", reads=c.merged
         ),
+        Fact.DAMAGED: Carried(
+            "what is stored as the visitor's secret cannot be one", reads=c.damaged
+        ),
         Fact.BEYOND: Carried(
             "the backend asks, or has asked, to come back later than the call can wait",
             reads=c.beyond,
         ),
-        Fact.SILENT: Carried("nothing was heard on the link for the whole limit", reads=c.silent),
+        Fact.SILENT: Carried(
+            "nothing was heard on the link for the whole limit, and somebody listened",
+            reads=c.silent,
+        ),
         Fact.LATE: Derived("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Derived(
             "there is a token provider for the session's user",

@@ -56,6 +56,7 @@ class Trigger(StrEnum):
     LINK_UP = auto()
     DIAL_REFUSED = auto()
     DIAL_REJECTED = auto()
+    DIAL_ASTRAY = auto()
     DIAL_FAILED = auto()
     IDENTIFIED = auto()
     IDENTIFY_REFUSED = auto()
@@ -118,6 +119,7 @@ class Fact(StrEnum):
     # carried by the trigger
     FULL = auto()
     MERGED = auto()
+    DAMAGED = auto()
     BEYOND = auto()
     SILENT = auto()
     # derived from the context

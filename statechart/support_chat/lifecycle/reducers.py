@@ -143,6 +143,12 @@ def keep_link(context: Context, moment: Moment) -> Context:
     )
 
 
+def arm_silence(context: Context, moment: Moment) -> Context:
+    """The silence is judged at its limit; if that is over, nobody listened."""
+    until = moment.now.heard_at + moment.settings.silence_timeout
+    return replaced(context, listens_until=until if until > moment.now.at else None)
+
+
 def attempt_failed(context: Context, moment: Moment, seconds: float) -> Events:
     """An attempt to connect has failed; the next one begins in so many seconds."""
     request, error = moment.request, moment.error
@@ -319,6 +325,7 @@ def restore(context: Context, moment: Moment) -> Context:
         context,
         updates=u.restore(context.updates),
         update_failures=context.update_failures + failed,
+        not_before=not_before(context, moment),
     )
 
 

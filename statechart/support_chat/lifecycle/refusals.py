@@ -17,6 +17,7 @@ from ..errors import (
     IdentityConflictError,
     InvalidInputError,
     NetworkError,
+    NotABackendError,
     NotBootedError,
     RateLimitedError,
     SessionDestroyedError,
@@ -100,6 +101,11 @@ IDENTIFY_TIMED_OUT: Final = Refusal(
     "(AuthChanged); otherwise the visitor's session is as it was. Call identify() again to wait "
     "for it.",
 )
+DAMAGED: Final = Refusal(
+    StorageError,
+    "What the storage holds as the visitor cannot be one: it is replaced, and the visitor begins "
+    "anew. Find out what else writes the session's keys.",
+)
 WRONG_USER: Final = Refusal(
     AuthRefusedError,
     "The backend answered as another user than was asked for; the link is closed. Check which "
@@ -130,6 +136,7 @@ BACKEND: Final = Blame(
     "Check the network and the backend's address; the session tries again while it is live.",
     refusals=(AuthRefusedError,),
     rejections=(BackendRejectedError, InvalidInputError),
+    strangers=(NotABackendError,),
 )
 ANSWER_LOST: Final = Refusal(
     NetworkError,

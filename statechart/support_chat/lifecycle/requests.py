@@ -11,11 +11,11 @@ from typing import Any
 import attrs
 
 from ..engine import Close, Command, Moment, Now, Perform, Request
-from ..errors import TokenProviderError
-from ..ports import Credentials, IdentifyRequest, TokenProvider, Use, Welcome
+from ..errors import StorageError, TokenProviderError
+from ..ports import Credentials, IdentifyRequest, TokenProvider, TokenReason, Use, Welcome
 from ..settings import Settings
 from ..values import Changes
-from .context import Context
+from .context import Context, is_secret
 from .tokens import Token, read_token
 
 
@@ -84,6 +84,7 @@ class FetchToken:
     provider: TokenProvider | None = attrs.field(repr=False)
     user_id: str | None
     spent: bytes | None = attrs.field(default=None, repr=False)
+    reason: TokenReason = "first"
 
 
 @attrs.frozen
@@ -148,9 +149,19 @@ def check_storage(context: Context, moment: Moment) -> CheckStorage:
     return CheckStorage(moment.keys.visitor)
 
 
-def create_visitor(context: Context, moment: Moment) -> CreateVisitor:
-    """To read the visitor's secret, or mint it."""
-    return CreateVisitor(moment.keys.visitor)
+def read_visitor(context: Context, moment: Moment) -> CreateVisitor | ReplaceVisitor:
+    """To read the visitor's secret, or mint it; to replace the one just read if it is damaged."""
+    key, damaged = moment.keys.visitor, moment.result
+    return CreateVisitor(key) if damaged is None else ReplaceVisitor(key, damaged)
+
+
+def visitor_of(request: Request, stored: str, now: Now) -> str:
+    """The visitor's secret, as stored; whoever has stored it just now has stored one that can be
+    one. Raises StorageError.
+    """
+    if isinstance(request.payload, ReplaceVisitor) and not is_secret(stored):
+        raise StorageError("The storage returned what cannot be a visitor's secret; check it.")
+    return stored
 
 
 def replace_visitor(context: Context, moment: Moment) -> ReplaceVisitor:
@@ -170,7 +181,7 @@ def clear_all(context: Context, moment: Moment) -> Clear:
 
 def fetch_token(context: Context, moment: Moment) -> FetchToken:
     """For a token of the session's user."""
-    return FetchToken(context.provider, context.user_id, context.spent)
+    return FetchToken(context.provider, context.user_id, context.spent, context.token_reason)
 
 
 def fetch_target_token(context: Context, moment: Moment) -> FetchToken:
@@ -178,7 +189,7 @@ def fetch_target_token(context: Context, moment: Moment) -> FetchToken:
     target = context.target
     if target is None:
         return FetchToken(None, None)
-    return FetchToken(target.provider, target.user_id, context.spent)
+    return FetchToken(target.provider, target.user_id, context.spent, context.token_reason)
 
 
 def token_of(request: Request, raw: Any, now: Now) -> Token:

@@ -1,16 +1,11 @@
 """How each request is done, mostly in one line that asks one adapter. What is asked, when, and what
-comes of it is the engine's to say; here is only how, down to a stored secret that cannot be one.
+comes of it is the engine's to say; here is only how.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
-import logging
-import re
 import secrets
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,12 +22,9 @@ from ..ports import (
     MarkRead,
     Outgoing,
     Storage,
-    TokenProvider,
     Transport,
 )
-from .threads import DaemonThreads
-
-LOG: Final = logging.getLogger("support_chat")
+from .providers import called
 
 
 @attrs.frozen
@@ -60,23 +52,12 @@ async def perform(adapters: Adapters, request: Request) -> object:
     return await _PERFORMERS[type(request.payload)](adapters, request, request.payload)
 
 
-_SECRET: Final = re.compile(r"[\x21-\x7e]{22,512}")
-"""What a visitor's secret can be: at least 128 bits as text, as the Widget API takes it."""
-
-
 async def _create(adapters: Adapters, request: Request, payload: r.CreateVisitor) -> str:
-    fresh = secrets.token_urlsafe(32)
-    stored = await adapters.storage.create(payload.key, fresh)
-    if isinstance(stored, str) and not _SECRET.fullmatch(stored):
-        # damage: no backend takes it, and it would fail every boot
-        LOG.warning("the stored visitor is damaged, and replaced: the visitor begins anew")
-        stored = await adapters.storage.replace(payload.key, stored, fresh)
-    return stored
+    return await adapters.storage.create(payload.key, secrets.token_urlsafe(32))
 
 
 async def _replace(adapters: Adapters, request: Request, payload: r.ReplaceVisitor) -> str:
-    fresh = secrets.token_urlsafe(32)
-    return await adapters.storage.replace(payload.key, payload.old, fresh)
+    return await adapters.storage.replace(payload.key, payload.old, secrets.token_urlsafe(32))
 
 
 async def _clear(adapters: Adapters, request: Request, payload: r.Clear) -> None:
@@ -93,27 +74,7 @@ async def _fetch(adapters: Adapters, request: Request, payload: r.FetchToken) ->
     provider = payload.provider
     if provider is None:
         raise TokenProviderError("There is no token_provider; pass one to boot() or identify().")
-    raw = provider() if _may_be_called_here(provider) else await _elsewhere(provider)
-    return await raw if inspect.isawaitable(raw) else raw
-
-
-def _may_be_called_here(provider: TokenProvider) -> bool:
-    call = getattr(provider, "__call__", None)  # noqa: B004  # asks for the method, to look at it
-    is_async = inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call)
-    return is_async or sys.platform in ("emscripten", "wasi")  # there are no threads in a browser
-
-
-async def _elsewhere(provider: TokenProvider) -> Any:
-    context = contextvars.copy_context()  # as one that is awaited has it
-    loop = asyncio.get_running_loop()
-    try:
-        working = loop.run_in_executor(DaemonThreads(), context.run, provider)
-    except RuntimeError as error:
-        raise TokenProviderError(
-            f"No thread could be started for the token_provider ({error}); make it `async def`, "
-            "which needs none."
-        ) from error
-    return await working
+    return await called(provider, payload.reason)
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:

@@ -11,6 +11,8 @@ import logging
 import secrets
 from typing import Any, Final
 
+from ..chart.model import Ask
+from ..engine import Reaction
 from ..errors import SupportChatError
 from ..lifecycle.requests import Keys
 
@@ -39,6 +41,36 @@ class SessionLog(logging.LoggerAdapter[logging.Logger]):
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         super().log(level, f"%s: {msg}", self.label, *args, **kwargs)
 
+    def step(self, reaction: Reaction, came: BaseException | None) -> None:
+        """A line for each row that fired, with the last failure: the one that came, or the trouble
+        that lasts.
+        """
+        failure = came or reaction.snapshot.context.trouble
+        for fired in reaction.fired:
+            self.debug(
+                "%s --%s--> %s by %s%s",
+                fired.phase,
+                fired.trigger,
+                fired.row.target or fired.phase,
+                fired.row.name,
+                "" if failure is None else f" ({_in_short(failure)})",
+                stacklevel=2,
+            )
+
+    def failed(self, spec: object, error: BaseException) -> None:
+        """An adapter raised an error when it was asked for this effect (None: to revoke a session
+        that nobody waits for). It is told unless its port knows it, or it is the program's.
+        """
+        blame = spec.blame if isinstance(spec, Ask) else None
+        allowed = SupportChatError if blame is None else blame.allowed
+        if isinstance(error, allowed) and spec is None:
+            self.info("a superseded session could not be revoked: %s", _in_short(error))
+        elif not isinstance(error, (allowed, KeyboardInterrupt, SystemExit)):
+            who = "An adapter" if blame is None else blame.who
+            work = spec.doc if isinstance(spec, Ask) else "revoke a superseded session"
+            raised = f"raised {type(error).__name__}, which is no error of its port"
+            self.fault(f"{who} {raised}, when it was asked to {work}", error)
+
     def fault(self, what: str, error: BaseException) -> None:
         """An adapter did `what`, and no port allows the error: a warning with its traceback. After
         the first of its kind they are for DEBUG: what fails once fails at each attempt.
@@ -50,7 +82,7 @@ class SessionLog(logging.LoggerAdapter[logging.Logger]):
         self.log(level, "%s", what, exc_info=trace, stacklevel=2)
 
 
-def in_short(error: BaseException) -> str:
+def _in_short(error: BaseException) -> str:
     """An error in a line: its class, and the sentence of one of ours."""
     name = type(error).__name__
     return f"{name}: {error}" if isinstance(error, SupportChatError) else name

@@ -15,12 +15,12 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
 
-from ..chart.model import Ask, Chart
+from ..chart.model import Chart
 from ..engine import (
     Arm,
     AwaiterCame,
@@ -41,7 +41,6 @@ from ..engine import (
     Now,
     Outcome,
     Perform,
-    Reaction,
     Request,
     Settle,
     Snapshot,
@@ -55,12 +54,92 @@ from ..ports import Link, Storage, Transport
 from ..settings import Settings
 from .adapters import Adapters, perform
 from .calls import Call
-from .clock import Clock, Timers
 from .listeners import Listeners
-from .log import SessionLog, in_short
+from .log import SessionLog
 
 _CLOSING: Final = 1.0
 """Seconds in which a loop that is being closed has closed."""
+
+
+# --- the clock ------------------------------------------------------------------------------------
+
+_LOOK_AGAIN: Final = 30.0
+"""Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
+suspension.
+"""
+_READ_APART: Final = 1.0
+"""Seconds by which two clocks may seem to differ because they are read one after the other."""
+
+
+def _suspended() -> float:
+    """Seconds for which this machine has been suspended; only differences of it mean anything."""
+    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    # macOS and Windows: their monotonic clocks already count it, or nothing does
+    if boottime is None:
+        return 0.0
+    try:
+        return time.clock_gettime(boottime) - time.monotonic()
+    except OSError:  # Pyodide names the clock and has none
+        return 0.0
+
+
+class Clock:
+    """Seconds since some moment, never going back, suspensions included."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._before = _suspended()
+        self._slept = 0.0
+
+    def __call__(self) -> float:
+        slept = _suspended() - self._before
+        if slept > self._slept + _READ_APART:
+            self._slept = slept
+        return self._loop.time() + self._slept
+
+
+class Timers:
+    """At most one timer of each kind (property S10)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._running: dict[str, asyncio.TimerHandle] = {}
+
+    def arm(self, timer: str, delay: float, expired: Callable[[], None]) -> None:
+        """Starts the timer, or starts it anew; `expired` is called after `delay` seconds of the
+        clock.
+        """
+        self.disarm((timer,))
+        self._wait(timer, self._clock() + delay, expired)
+
+    def _wait(self, timer: str, until: float, expired: Callable[[], None]) -> None:
+        left = until - self._clock()
+        self._running[timer] = self._loop.call_later(
+            max(0.0, min(left, _LOOK_AGAIN)), self._look, timer, until, expired
+        )
+
+    def _look(self, timer: str, until: float, expired: Callable[[], None]) -> None:
+        del self._running[timer]
+        if until - self._clock() > 1e-9:
+            self._wait(timer, until, expired)
+        else:
+            expired()
+
+    def disarm(self, timers: Iterable[str]) -> None:
+        """Stops these timers; one that does not run is fine."""
+        for timer in timers:
+            handle = self._running.pop(timer, None)
+            if handle is not None:
+                handle.cancel()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The timers that run."""
+        return frozenset(self._running)
+
+
+# --- the session ----------------------------------------------------------------------------------
 
 
 def _raise(interrupt: BaseException) -> None:
@@ -195,7 +274,8 @@ class Shell:
         self.snapshot = reaction.snapshot
         self._commands.extend(reaction.commands)
         if self.log.isEnabledFor(logging.DEBUG):
-            self._tell(happened, reaction)
+            came = happened.error if isinstance(happened, Outcome | Heard) else None
+            self.log.step(reaction, came)
 
     def _instead(self, happened: Input, fault: BaseException) -> Input:
         """What an adapter brought has the right type and wrong insides: it has failed. (What a link
@@ -207,20 +287,6 @@ class Shell:
             self.loop.call_soon(_raise, fault)
         self.log.fault(f"What {happened.request.effect} brought cannot be used", fault)
         return Outcome(happened.request, error=fault)
-
-    def _tell(self, happened: Input, reaction: Reaction) -> None:
-        """A line for each row that fired, with the last failure."""
-        came = happened.error if isinstance(happened, Outcome | Heard) else None
-        failure = came or reaction.snapshot.context.trouble
-        for fired in reaction.fired:
-            self.log.debug(
-                "%s --%s--> %s by %s%s",
-                fired.phase,
-                fired.trigger,
-                fired.row.target or fired.phase,
-                fired.row.name,
-                "" if failure is None else f" ({in_short(failure)})",
-            )
 
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
@@ -289,18 +355,7 @@ class Shell:
             self.take(Outcome(performing.request, task.result()))
 
     def _failed(self, request: Request, error: BaseException) -> None:
-        """What an adapter raised is logged if its port does not know it."""
-        spec = self.engine.chart.effects.get(request.effect)
-        blame = spec.blame if isinstance(spec, Ask) else None
-        allowed = SupportChatError if blame is None else blame.allowed
-        if isinstance(error, allowed) and not request.lane:
-            self.log.info("a superseded session could not be revoked: %s", in_short(error))
-        elif not isinstance(error, (allowed, KeyboardInterrupt, SystemExit)):
-            who = "An adapter" if blame is None else blame.who
-            work = "revoke a superseded session" if spec is None else spec.doc
-            raised = f"raised {type(error).__name__}, which is no error of its port"
-            what = f"{who} {raised}, when it was asked to {work}"
-            self.log.fault(what, error)
+        self.log.failed(self.engine.chart.effects.get(request.effect), error)
 
     def _cancel(self, command: Cancel) -> None:
         for performing in tuple(self._performing):

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
-from ..engine import CallMade, Close, Emit, Outcome, Settle, commands as c
+from ..engine import CallMade, Close, Emit, Now, Outcome, Settle, commands as c
 from ..errors import RateLimitedError
+from ..lifecycle.context import MOST_BLOCKED
 from ..lifecycle.names import Effect as E, Fact as F
 from ..ports import IdentifyAnswer, Welcome
 from .model import Happening, Model, State, Taken
@@ -47,6 +48,7 @@ class _Follower:
         self.rows = {row.name for row in model.chart.transitions}
         self.settings, self.machine = trace.settings, trace.program.machine
         self.identify_until = 0.0
+        self.listens_until: float | None = None
 
     @property
     def phase(self) -> str:
@@ -81,6 +83,9 @@ class _Follower:
         for command in seen.commands:
             if isinstance(command, c.Arm) and command.timer == "identify":
                 self.identify_until = seen.now.at + command.seconds
+            if isinstance(command, c.Arm) and command.timer == "silence":
+                again = self._heard_nothing(seen.now)
+                self.listens_until = None if again else seen.now.at + command.seconds
         if seen.current and (fitting := self._fitting(seen, self._takes(seen))):
             raw, after = (self.model.registers_of(state) for state in (fitting.raw, fitting.after))
             numbered = dict(zip(raw, seen.registers, strict=True))
@@ -140,13 +145,14 @@ class _Follower:
         users = self.model.registers_of(state)
         return f"{view.phase} {sorted(view.facts())} {list(_ledger(self.model, state))} {users}"
 
+    def _heard_nothing(self, now: Now) -> bool:
+        return bool(now.heard_at + self.settings.silence_timeout <= now.at)
+
     def _misjudged(self, seen: Seen) -> Iterator[str]:
         """Where the facts that came along, or the user, are others than what came in says."""
         fired, happened = seen.fired[0], seen.happened
-        true, named = (
-            {F.SILENT: seen.now.heard_at + self.settings.silence_timeout <= seen.now.at},
-            None,
-        )
+        blocked = self.listens_until is not None and seen.now.at > self.listens_until + MOST_BLOCKED
+        true, named = {F.SILENT: self._heard_nothing(seen.now) and not blocked}, None
         if isinstance(happened, CallMade):
             true, named = {F.FULL: happened.arguments.clear_storage}, happened.arguments.user_id
         elif isinstance(happened, Outcome):

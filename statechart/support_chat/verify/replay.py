@@ -36,6 +36,7 @@ from ..errors import (
     AuthRefusedError,
     BackendRejectedError,
     NetworkError,
+    NotABackendError,
     RateLimitedError,
     StorageError,
     TokenProviderError,
@@ -184,6 +185,8 @@ class Player:
             return Outcome(request, error=(TokenRefusedError if token else AuthRefusedError)("No."))
         if one.trigger == spec.rejection:
             return Outcome(request, error=BackendRejectedError("Never."))
+        if one.trigger == spec.stranger:
+            return Outcome(request, error=NotABackendError("Not here."))
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         kind = StorageError if one.of in _STORAGE else TokenProviderError if token else NetworkError
@@ -209,7 +212,7 @@ class Player:
             case T.UPDATED:
                 return UpdateAnswer()
             case T.LOADED | T.VISITOR_READ | T.VISITOR_RETIRED:
-                return "secret"
+                return "damage" if F.DAMAGED in one.carried else "a-secret-that-can-be-one"
             case T.REPLIED:
                 return ()
             case _:

@@ -43,6 +43,7 @@ class Saying:
 _LATER: Final[Mapping[str, str]] = {
     F.BEYOND: ", and asks to come back later than the call can wait"
 }
+_DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and cannot be one"}
 _MERGED: Final[Mapping[str, str]] = {F.MERGED: ", with the visitor merged"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
@@ -62,7 +63,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.GO_OFFLINE: Saying("user", "set_online(False)"),
         T.LOADED: Saying("storage", "the adapters work"),
         T.LOAD_FAILED: Saying("storage", "the adapters do not work"),
-        T.VISITOR_READ: Saying("storage", "the visitor is read"),
+        T.VISITOR_READ: Saying("storage", "the visitor is read{facts}", facts=_DAMAGED),
         T.VISITOR_FAILED: Saying("storage", "the visitor cannot be read"),
         T.VISITOR_RETIRED: Saying("storage", "the merged visitor is replaced"),
         T.RETIRE_FAILED: Saying("storage", "the merged visitor cannot be replaced"),
@@ -79,6 +80,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
+        T.DIAL_ASTRAY: Saying("backend", "the dial goes astray: what answers is no backend"),
         T.DIAL_FAILED: Saying("backend", "the dial fails{facts}", facts=_LATER),
         T.IDENTIFIED: Saying(
             "backend",

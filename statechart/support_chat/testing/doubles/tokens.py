@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import inspect
 import json
 from collections.abc import Callable
 
-from ...ports import TokenProvider
-from ...runtime.threads import DaemonThreads
 from ...values import JSON
 from .script import CallLog, PortCall, Script
 
@@ -27,19 +23,6 @@ def unsigned_token(**claims: JSON) -> str:
 
 def _encoded(part: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-
-
-async def called(provider: TokenProvider) -> object:
-    """Calls a provider as a session does, a plain function on a thread, since it may block; returns
-    what it comes to.
-    """
-    # asks for the method, to look at it
-    call = getattr(provider, "__call__", None)  # noqa: B004
-    if inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call):
-        answer: object = provider()
-    else:
-        answer = await asyncio.get_running_loop().run_in_executor(DaemonThreads(), provider)
-    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _opaque(number: int) -> str:

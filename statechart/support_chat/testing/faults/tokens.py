@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from ...errors import TokenProviderError
-from ...ports import TokenProvider
-from ..doubles.tokens import called
+from ...ports import TokenProvider, TokenReason
+from ...runtime.providers import called
 from .plans import Fault, FaultLog, Faults, Injector
 
 
@@ -28,18 +29,18 @@ class FaultyTokens:
         self._injector = Injector("tokens", faults, self.log, _failure)
         self._before: str | None = None
 
-    async def __call__(self) -> str:
+    async def __call__(self, *, reason: TokenReason) -> str:
         """The next token."""
+        fetch = partial(called, self.inner, reason)
         before = self._before
         fault, seconds = self._injector.meets("fetch")
         if fault is Fault.REORDER and before is not None:
-            self._before = await self._fetch()
+            self._before = cast("str", await fetch())
             return before
-        self._before = fetched = await self._injector.carry(fault, seconds, "fetch", self._fetch)
+        self._before = fetched = cast(
+            "str", await self._injector.carry(fault, seconds, "fetch", fetch)
+        )
         return fetched
-
-    async def _fetch(self) -> str:
-        return cast("str", await called(self.inner))
 
     def __repr__(self) -> str:
         return f"FaultyTokens({self.inner!r})"

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import attrs
 
 from ....ports import TokenProvider
-from ...doubles.tokens import called
+from ....runtime.providers import called
 from ..expecting import NotApplicable, entered, resolved
 
 
