@@ -372,7 +372,7 @@ def test_the_loop_that_comes_after_the_first_is_another_loop(rig: Rig) -> None:
         await chats[0].boot()
 
     async def second() -> None:
-        with pytest.raises(WrongThreadError, match="has ended.* make a new SupportChat in each"):
+        with pytest.raises(WrongThreadError, match=r"has ended.* make a new SupportChat in each"):
             chats[0].boot()
 
     rig.run(first)
@@ -398,7 +398,7 @@ def test_a_session_that_is_used_after_a_fork_says_so(rig: Rig) -> None:
         os.close(writing)
         with os.fdopen(reading) as said:
             assert "used before a fork" in said.read()
-        os.waitpid(child, 0)
+        await asyncio.to_thread(os.waitpid, child, 0)
 
     rig.run(scenario)
 
