@@ -19,6 +19,7 @@ from support_chat import (
     EventsLostError,
     InvalidInputError,
     PhaseChanged,
+    Subscription,
     SupportChat,
     UnreadChanged,
 )
@@ -60,8 +61,9 @@ async def test_handlers_that_cause_each_others_events_do_not_hold_the_loop() -> 
 @in_virtual_time
 async def test_whoever_leaves_while_others_are_told_hears_nothing_more() -> None:
     chat, heard = session(), list[str]()
-    chat.on(PhaseChanged, lambda event: second())
-    second = chat.on(PhaseChanged, lambda event: heard.append(event.current))
+    others: list[Subscription] = []
+    chat.on(PhaseChanged, lambda event: others[0]())
+    others.append(chat.on(PhaseChanged, lambda event: heard.append(event.current)))
     await chat.boot()
     await asyncio.sleep(0.01)
     assert heard == []
@@ -245,5 +247,6 @@ def test_what_is_no_buffer_is_refused_on_the_line(buffer: Any) -> None:
 
 
 def test_unions_of_events_are_welcome() -> None:
-    session().on(PhaseChanged | UnreadChanged, print)
-    session().events(PhaseChanged | UnreadChanged)
+    union: Any = PhaseChanged | UnreadChanged
+    session().on(union, print)
+    session().events(union)

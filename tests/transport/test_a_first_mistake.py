@@ -100,7 +100,12 @@ def test_it_is_told_by_the_first_attempt(mistake: str) -> None:
                 storage=RecordingStorage(),
             )
             told = asyncio.get_running_loop().create_future()
-            chat.on(AttemptFailed, lambda event: told.done() or told.set_result(event))
+
+            def tell(event: AttemptFailed) -> None:
+                if not told.done():
+                    told.set_result(event)
+
+            chat.on(AttemptFailed, tell)
             boot = chat.boot()
             ended = asyncio.ensure_future(_error_of(boot))
             await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)

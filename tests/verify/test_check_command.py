@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pexpect
 import pytest
 
 from support_chat import CHART, Chart, InvalidInputError, Transition
@@ -791,7 +790,8 @@ def test_a_verdict_may_be_asked_of_the_python_api_too() -> None:
 def test_on_a_terminal_no_line_is_broken_in_mid_word(check: Check) -> None:
     """But for the command, which is pasted in one piece."""
     command = f"{sys.executable} -m support_chat check --chart spoilt:CHART"
-    said = str(pexpect.run(command, timeout=60, encoding="utf-8", dimensions=(24, 50)))
+    pexpect: Any = pytest.importorskip("pexpect")  # it comes without types
+    said = pexpect.run(command, timeout=60, encoding="utf-8", dimensions=(24, 50))
     lines = [line for line in said.splitlines() if "--property=" not in line]
     assert "failed       G" in re.sub(r"\x1b\[\d+m", "", said)
     assert all(len(re.sub(r"\x1b\[\d+m", "", line)) < 50 for line in lines)
