@@ -11,6 +11,7 @@ there. (IPv6 cannot.)
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+pytest_plugins = ("any_order", "forking", "leftovers", "limits")
 
 settings.register_profile(
     "ci",
@@ -51,6 +54,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         help="the first round (default: 0); S with N=1 replays one",
     )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: every other test waits for another process, or for real time."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are no garbage."""
+    _set_aside()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Nor is what a file of tests leaves in caches."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        _set_aside()
+
+
+def _set_aside() -> None:
+    """Spares what is there now, and no garbage, the looks of later garbage collections: many tests
+    make one, to see what they left.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

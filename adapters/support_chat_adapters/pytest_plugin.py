@@ -8,13 +8,14 @@ and nothing of the library imported, unless one of the options is given.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from support_chat_adapters.cli.options import number
 
 if TYPE_CHECKING:
     from support_chat import Chart
@@ -38,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chart-cov-fail-under",
         metavar="N",
-        type=_per_cent,
+        type=number(float, 0, "a number from 0 to 100", most=100),
         help="fail if less than N per cent of the chart is exercised",
     )
 
@@ -154,13 +155,3 @@ def _load(named: str, directory: str) -> Chart:
         raise pytest.UsageError(f"--chart-cov-chart {named}: {error}") from error
     finally:
         sys.path[:] = path
-
-
-def _per_cent(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 100.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
-    return value

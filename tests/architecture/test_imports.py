@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("importlinter", reason="import-linter comes with the lint extra")
+pytest.importorskip("importlinter", reason="needs import-linter: pip install -e '.[test]'")
 import grimp
 
 ROOT = Path(__file__).parents[2]

@@ -290,7 +290,11 @@ def test_a_claim_signs_in_another_session_of_the_same_visitor() -> None:
         assert len(b.conversations(second.session)) == 1
 
 
-@pytest.mark.parametrize("bad", [None, "rubbish", token("bob"), token("ann", NOW - 900)])
+@pytest.mark.parametrize(
+    "bad",
+    [None, "rubbish", token("bob"), token("ann", NOW - 900)],
+    ids=["none", "rubbish", "another's", "expired"],
+)
 def test_a_claim_of_a_committed_identify_takes_a_good_token(bad: str | None) -> None:
     with backend() as b:
         b.identify(visitor(b, conversations=1).session, request())

@@ -259,6 +259,7 @@ def test_an_expired_token_stops_every_request_until_it_is_renewed() -> None:
         (token("ann", now=NOW - 900), ("auth_expired", None)),
         ("rubbish", ("invalid_token", "malformed")),
     ],
+    ids=["another's", "expired", "rubbish"],
 )
 def test_a_renewal_takes_a_good_token_of_the_same_user_and_a_bad_one_changes_nothing(
     bad: str, expected: tuple[str, str | None]

@@ -302,6 +302,14 @@ def test_expiry_is_judged_by_the_backends_clock() -> None:
         ("ES256", "no PEM"),
         ("RS256", EC_PUBLIC),
     ],
+    ids=[
+        "short",
+        "no algorithm",
+        "short for HS512",
+        "no PEM for RSA",
+        "no PEM for EC",
+        "EC for RSA",
+    ],
 )
 def test_a_key_that_cannot_serve_is_refused_when_it_is_given_and_not_shown(
     algorithm: Any, key: str

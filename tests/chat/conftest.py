@@ -61,7 +61,7 @@ class Terminal:
         (found,) = re.findall(r"http://127\.0\.0\.1:\d+", "\n".join(self.lines[:3]))
         return str(found)
 
-    def until(self, seen: Callable[[], object], *, seconds: float = 30.0) -> None:
+    def until(self, seen: Callable[[], object], *, seconds: float = 120.0) -> None:
         """Follows the screen until this is so; fails with the screen after so many seconds, or if
         the program ends first.
         """
@@ -113,7 +113,7 @@ class Terminal:
         return True
 
     def _rest(self) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while self._read(end - time.monotonic()):
             assert time.monotonic() < end, "the program does not end; the screen:\n" + "\n".join(
                 self.lines

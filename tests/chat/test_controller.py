@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import attrs
 
@@ -21,6 +21,7 @@ from support_chat import (
     Phase,
     SignedIn,
     SupportChat,
+    Transport,
     User,
     Visitor,
 )
@@ -28,7 +29,7 @@ from support_chat.testing import run
 from support_chat_adapters.backend import Backend, IdentityKey
 from support_chat_adapters.chat.controller import LEAVING, SILENT_FOR, Controller, Person
 from support_chat_adapters.chat.events import Done, Event, Failed, Sending, Warned
-from support_chat_adapters.chat.transport import ObservedTransport
+from support_chat_adapters.chat.run import Observed
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -80,16 +81,17 @@ class Room:
 @asynccontextmanager
 async def room(person: Person = VISITOR, *, begin: bool = True) -> AsyncGenerator[Room, None]:
     shown: list[Event] = []
-    storage = MemoryStorage()
+    storage, answered = MemoryStorage(), asyncio.Event()
+    answered.set()
     with Backend(**WIDGET, keys=[IdentityKey("HS256", SECRET)]) as backend:
-        transport = ObservedTransport(LoopbackTransport(backend))
+        transport = cast("Transport", Observed(LoopbackTransport(backend), answered))
         async with SupportChat(**WIDGET, transport=transport, storage=storage) as chat:
             controller = Controller(
                 chat,
                 person,
                 "http://here",
                 lambda event, lines: shown.append(event),
-                transport.answered,
+                answered,
             )
             if begin:
                 await controller.begin()

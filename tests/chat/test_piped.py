@@ -270,7 +270,7 @@ def test_a_session_that_ends_by_itself_ends_the_client_which_takes_no_further_li
                     await asyncio.sleep(0.01)
                 data.faults.fail("dial", BackendRejectedError("Not any more."))
                 data.faults.drop_links()
-                return await asyncio.wait_for(running, 20)
+                return await asyncio.wait_for(running, 120)
             finally:
                 os.close(writing)  # the thread that reads ends
 

@@ -65,7 +65,7 @@ class Sitting:
         self.keys.send_text(text)
 
     async def until(self, seen: Callable[[list[str]], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not seen(self.drawn.lines):
                 self.drawn.changed.clear()
                 await self.drawn.changed.wait()
@@ -79,7 +79,7 @@ class Sitting:
                 raise AssertionError(f"{text!r} is not on the screen:\n{screen}") from None
 
     async def left(self) -> str | None:
-        return await asyncio.wait_for(self.running, 20)
+        return await asyncio.wait_for(self.running, 120)
 
 
 @asynccontextmanager
@@ -150,25 +150,19 @@ async def test_the_bar_follows_the_phase_and_moves_while_reconnecting(s: Sitting
 
 
 @pytest.mark.parametrize("keys", ["/quit\r", CTRL_D, CTRL_C * 2])
-def test_ways_of_leaving(keys: str) -> None:
-    @runs_in(sitting)
-    async def test(s: Sitting) -> None:
-        s.types(keys)
-        assert await s.left() is None
-
-    test()
+@story
+async def test_ways_of_leaving(s: Sitting, keys: str) -> None:
+    s.types(keys)
+    assert await s.left() is None
 
 
 @pytest.mark.parametrize("keys", [CTRL_C, "x" + CTRL_C * 2])
-def test_one_ctrl_c_asks_first(keys: str) -> None:
-    @runs_in(sitting)
-    async def test(s: Sitting) -> None:
-        s.types(keys)
-        await s.shows("Ctrl-C again to leave")
-        s.types("still here\r")
-        await s.shows("you    still here")
-
-    test()
+@story
+async def test_one_ctrl_c_asks_first(s: Sitting, keys: str) -> None:
+    s.types(keys)
+    await s.shows("Ctrl-C again to leave")
+    s.types("still here\r")
+    await s.shows("you    still here")
 
 
 @story
@@ -228,22 +222,19 @@ async def test_a_terminal_that_goes_away_is_a_way_of_leaving(s: Sitting) -> None
     assert await s.left() is None
 
 
-def test_the_terminal_is_not_given_back_while_something_is_printed(
-    monkeypatch: pytest.MonkeyPatch,
+@story
+async def test_the_terminal_is_not_given_back_while_something_is_printed(
+    s: Sitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @runs_in(sitting)
-    async def test(s: Sitting) -> None:
-        given_back: list[PipeInput] = []
+    given_back: list[PipeInput] = []
 
-        def give_back(keys: PipeInput) -> contextlib.nullcontext[None]:
-            given_back.append(keys)
-            return contextlib.nullcontext()
+    def give_back(keys: PipeInput) -> contextlib.nullcontext[None]:
+        given_back.append(keys)
+        return contextlib.nullcontext()
 
-        # the system would take a Ctrl-D that is pressed in that moment
-        for way in ("cooked_mode", "detach"):
-            monkeypatch.setattr(type(s.keys), way, give_back)
-        s.types("Hello\r")
-        await s.shows("you    Hello", "> a message, or /help")
-        assert given_back == []
-
-    test()
+    # the system would take a Ctrl-D that is pressed in that moment
+    for way in ("cooked_mode", "detach"):
+        monkeypatch.setattr(type(s.keys), way, give_back)
+    s.types("Hello\r")
+    await s.shows("you    Hello", "> a message, or /help")
+    assert given_back == []

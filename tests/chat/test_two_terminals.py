@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ pytest.importorskip(
 )
 
 if TYPE_CHECKING:
-    from .conftest import Open, Serve, Terminal
+    from .conftest import Open, Serve
 
 # Making a terminal forks, of which newer Pythons warn when other tests have left threads behind;
 # the child executes at once.
@@ -38,16 +37,7 @@ def reply(folder: Path, text: str, *options: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
-def stopped(server: Terminal) -> None:
-    server.presses("c")
-    assert server.left() == 0
-
-
-def killed(server: Terminal) -> None:
-    server.kill()
-
-
-@pytest.mark.parametrize("end", [stopped, killed])
+@pytest.mark.parametrize("end", ["stopped", "killed"])
 @pytest.mark.parametrize(
     ("options", "phase", "to"),
     [
@@ -57,7 +47,7 @@ def killed(server: Terminal) -> None:
     ids=["visitor", "user"],
 )
 def test_the_client_is_reconnecting_while_the_server_is_gone_and_comes_back_with_the_missed_message(
-    end: Callable[[Terminal], None],
+    end: str,
     options: tuple[str, ...],
     phase: str,
     to: tuple[str, ...],
@@ -73,7 +63,11 @@ def test_the_client_is_reconnecting_while_the_server_is_gone_and_comes_back_with
     reply(tmp_path, "I am having a look.", *to)
     client.shows("agent  I am having a look.")
 
-    end(server)
+    if end == "killed":
+        server.kill()
+    else:
+        server.presses("c")
+        assert server.left() == 0
     client.until(lambda: client.foot.startswith(" reconnecting "))
     client.shows("reconnecting: the connection is lost; trying again")
     client.types("Hello?")

@@ -64,6 +64,14 @@ def test_the_table_of_calls_is_the_generated_one() -> None:
     )
 
 
+def test_the_tests_of_a_minute_are_there() -> None:
+    shown = re.search(r"<!-- tests of a minute -->\n```sh\n\S+/pytest (.*)\n```", README)
+    assert shown is not None
+    folders = [word for word in shown[1].split() if word.startswith("tests")]
+    assert folders
+    assert all((ROOT / folder).is_dir() for folder in folders), folders
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_every_link_leads_somewhere(link: str) -> None:
     assert link.startswith("https://") or (ROOT / link).exists()

@@ -77,7 +77,7 @@ class Widget:
         """The first texts that the gateway replays to the holder of a realtime token."""
         url = str(self.client.base_url).replace("http", "ws", 1).rstrip("/")
         query = f"session_token={realtime_token}&cursor=0"
-        async with asyncio.timeout(10), connect(f"{url}/widget/v1/realtime?{query}") as socket:
+        async with asyncio.timeout(60), connect(f"{url}/widget/v1/realtime?{query}") as socket:
             received = [json.loads(await socket.recv()) for _ in range(frames + 1)]
         return [frame["message"]["text"] for frame in received[1:]]
 

@@ -1,5 +1,4 @@
-"""The places of the storage tests: for each storage that ships, how to open it in this or another
-process, and what it left.
+"""The places of the storage tests: for each storage that ships, how it is opened.
 
 A test that takes `place` runs once for each kind of storage it is parametrized with (`KINDS` in the
 test's module).
@@ -7,82 +6,16 @@ test's module).
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import attrs
 import pytest
-from redis import Redis
 
 from redis_server import INSTALL, is_installed, redis_server
-from support_chat.ports import Storage
-
-PRELUDE = '''
-import os, shelve, sys
-from collections.abc import MutableMapping
-from support_chat_adapters.storage import *
-
-
-class FreshShelf(MutableMapping):
-    """A shelf that is opened for each access, so that it shows what other processes wrote."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __getitem__(self, key):
-        with shelve.open(self.path) as shelf:
-            return shelf[key]
-
-    def __setitem__(self, key, value):
-        with shelve.open(self.path) as shelf:
-            shelf[key] = value
-
-    def __delitem__(self, key):
-        with shelve.open(self.path) as shelf:
-            del shelf[key]
-
-    def __iter__(self):
-        with shelve.open(self.path) as shelf:
-            return iter(list(shelf))
-
-    def __len__(self):
-        with shelve.open(self.path) as shelf:
-            return len(shelf)
-
-    def sync(self):
-        """Nothing to write that is not written; but a shelf has it."""
-
-
-def plaintext(path):
-    from keyrings.alt.file import PlaintextKeyring
-
-    keyring = PlaintextKeyring()
-    keyring.file_path = path
-    return keyring
-'''
-"""What the code that opens a place may use, in this process and in others."""
-
-
-@attrs.frozen
-class RedisPlace:
-    """The server of the tests: its URL, and the folder of its snapshots."""
-
-    url: str
-    folder: Path
-
-    @contextlib.contextmanager
-    def client(self) -> Generator[Any, None, None]:
-        """A client for the tests' own looking around (Any: redis-py leaves much of it without
-        types).
-        """
-        with contextlib.closing(cast("Any", Redis).from_url(self.url)) as client:
-            yield client
+from storages import Place, RedisPlace, Warned
 
 
 @pytest.fixture(scope="session")
@@ -93,39 +26,6 @@ def redis_place(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisPlac
     folder = tmp_path_factory.mktemp("redis")
     with redis_server(folder) as url:
         yield RedisPlace(url, folder)
-
-
-@attrs.frozen
-class Place:
-    """Where a storage keeps things: `code` opens it, after `PRELUDE`, in any process."""
-
-    kind: str
-    folder: Path
-    code: str
-    redis: RedisPlace | None = None
-
-    def open(self) -> Storage:
-        """A new storage on this place; close it."""
-        names: dict[str, Any] = {}
-        exec(PRELUDE, names)
-        return cast("Storage", eval(self.code, names))
-
-    def child(self, program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts `program`, which finds a storage on this place in `storage`, as a process of its
-        own.
-        """
-        code = f"{PRELUDE}\nstorage = {self.code}\n{program}"
-        return subprocess.Popen([sys.executable, "-c", code, *arguments], text=True, **options)
-
-    def left(self) -> dict[str, bytes]:
-        """Every byte that lies where the storage keeps things, by the name of the file or key."""
-        found = {file.name: file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
-        if self.redis is not None:
-            with self.redis.client() as client:
-                client.save()
-                found["dump.rdb"] = (self.redis.folder / "dump.rdb").read_bytes()
-                found |= {repr(key): key + client.dump(key) for key in client.scan_iter()}
-        return found
 
 
 def _code(kind: str, folder: Path, redis: RedisPlace | None) -> str:
@@ -148,8 +48,8 @@ def _code(kind: str, folder: Path, redis: RedisPlace | None) -> str:
         case "mapping":
             return "MappingStorage({})"
         case "shelf":
-            lock = f"FileLock({str(folder / 'lock')!r}, timeout=60.0).held"
-            return f"MappingStorage(FreshShelf({str(folder / 'shelf')!r}), lock={lock})"
+            lock = f"FileLock({str(folder / 'lock')!r}, timeout=60.0)"
+            return f"on_a_shelf({str(folder / 'shelf')!r}, {lock})"
         case _:
             raise ValueError(kind)
 
@@ -176,7 +76,7 @@ def place(request: pytest.FixtureRequest, place_of: Callable[[str], Place]) -> P
 
 
 @pytest.fixture
-def warned(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+def warned(caplog: pytest.LogCaptureFixture) -> Warned:
     """The warnings in the log of the library so far; each call begins anew."""
     caplog.set_level(logging.WARNING, "support_chat")
 

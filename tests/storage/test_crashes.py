@@ -14,12 +14,10 @@ import os
 import random
 import signal
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.storage.conftest import Place
+from storages import Place
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="fork and SIGKILL are POSIX")
 

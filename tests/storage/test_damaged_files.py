@@ -8,26 +8,19 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
 
 import pytest
 
 from async_tests import in_real_time
-from storages import using
+from storages import Place, Warned, names, racers, using
 from support_chat.errors import StorageError
 from support_chat.ports import Storage
 from support_chat_adapters.storage import FileStorage, SQLiteStorage
 from support_chat_adapters.storage.damage import set_aside
 from support_chat_adapters.storage.sqlite import COMPANIONS
 
-if TYPE_CHECKING:
-    from tests.storage.conftest import Place
-
-T = TypeVar("T")
-Warned = Callable[[], list[str]]
 NAMES = {"file": "chat.json", "sqlite": "chat.db"}
 
 on_both = pytest.mark.parametrize("place", list(NAMES), indirect=True)
@@ -56,75 +49,41 @@ def filled(place: Place) -> bytes:
     return file_of(place).read_bytes()
 
 
-def first_half(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def all_but_the_last_byte(content: bytes) -> bytes:
-    return content[:-1]
-
-
-def garbage(content: bytes) -> bytes:
-    return random.Random(len(content)).randbytes(len(content))
-
-
-def a_diary(content: bytes) -> bytes:
-    return b"Dear diary"
-
-
-def zeros(content: bytes) -> bytes:
-    return b"\0" * len(content)
-
-
-def another_second_page(content: bytes) -> bytes:
-    return content[:4096] + b"\xa5" * 4096 + content[8192:]
-
-
-def is_json(text: str) -> Callable[[bytes], bytes]:
-    def shape(content: bytes) -> bytes:
-        return text.encode("utf-8", "surrogatepass")
-
-    shape.__name__ = text[:24]
-    return shape
-
-
-SHAPES = [
-    "null",
-    "7",
-    '"text"',
-    "[]",
-    '[["key", "value"]]',
-    '{"key": 7}',
-    '{"key": null}',
-    '{"key": {"key": "value"}}',
-    '{"key": "\\ud800"}',
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "the first half": lambda content: content[: len(content) // 2],
+    "garbage": lambda content: random.Random(len(content)).randbytes(len(content)),
+    "a diary": lambda content: b"Dear diary",
+    "zeros": lambda content: b"\0" * len(content),
+}
+OF_ONE_KIND: dict[str, Callable[[bytes], bytes]] = {
+    "all but the last byte": lambda content: content[:-1],
+    "another second page": lambda content: content[:4096] + b"\xa5" * 4096 + content[8192:],
+}
+NO_JSON_OF_OURS = [
+    "null", "7", '"text"', "[]", '[["key", "value"]]', '{"key": 7}', '{"key": null}',
+    '{"key": {"key": "value"}}', '{"key": "\\ud800"}',
+    '{"key": "value"', '{"key": "value"}}', "\ufeff{}", '{"key": "\ud800"}', "[" * 100_000, "NaN",
+    "{'key': 'value'}", " ",
+]  # fmt: skip
+DAMAGED = [
+    *((kind, name) for kind in NAMES for name in DAMAGES),
+    ("file", "all but the last byte"),
+    *(("file", text) for text in NO_JSON_OF_OURS),
+    ("sqlite", "another second page"),
 ]
-BROKEN = [
-    '{"key": "value"',
-    '{"key": "value"}}',
-    "\ufeff{}",
-    '{"key": "\ud800"}',
-    "[" * 100_000,
-    "NaN",
-    "{'key': 'value'}",
-    " ",
-]
-EITHER: list[Callable[[bytes], bytes]] = [first_half, garbage, a_diary, zeros]
-DAMAGES = [
-    *((kind, damage) for kind in NAMES for damage in EITHER),
-    *(("file", damage) for damage in [all_but_the_last_byte, *map(is_json, SHAPES + BROKEN)]),
-    ("sqlite", another_second_page),
-]
+
+
+def damaged(content: bytes, damage: str) -> bytes:
+    """The content after the damage of this name, or the text that it is in place of it."""
+    change = {**DAMAGES, **OF_ONE_KIND}.get(damage)
+    return damage.encode("utf-8", "surrogatepass") if change is None else change(content)
 
 
 @pytest.mark.parametrize(
-    ("place", "damage"),
-    DAMAGES,
-    indirect=["place"],
-    ids=lambda value: getattr(value, "__name__", value),
+    ("place", "damage"), DAMAGED, indirect=["place"], ids=lambda value: ascii(value[:24])
 )
 def test_a_damaged_file_is_reported_set_aside_and_survived(
-    place: Place, damage: Callable[[bytes], bytes], warned: Warned
+    place: Place, damage: str, warned: Warned
 ) -> None:
     async def use(storage: Storage) -> None:
         assert await storage.get("key 1") is None
@@ -138,36 +97,34 @@ def test_a_damaged_file_is_reported_set_aside_and_survived(
         await storage.delete("key 2")
 
     name = NAMES[place.kind]
-    damaged = damage(filled(place))
-    file_of(place).write_bytes(damaged)
+    content = damaged(filled(place), damage)
+    file_of(place).write_bytes(content)
     using(place.open(), use)
     assert using(place.open(), lambda storage: storage.get("key 1")) == "newer"
-    assert aside(place) == {f"{name}.corrupt-1": damaged}
+    assert aside(place) == {f"{name}.corrupt-1": content}
     assert warned() == []
 
 
-OPERATIONS: list[Callable[[Storage], Awaitable[object]]] = [
-    lambda storage: storage.get("key 1"),
-    lambda storage: storage.create("key 1", "new"),
-    lambda storage: storage.replace("key 1", "value 1", "new"),
-    lambda storage: storage.delete("key 1"),
-    lambda storage: storage.keys(),
-]
+OPERATIONS: dict[str, Callable[[Storage], Awaitable[object]]] = {
+    "get": lambda storage: storage.get("key 1"),
+    "create": lambda storage: storage.create("key 1", "new"),
+    "replace": lambda storage: storage.replace("key 1", "value 1", "new"),
+    "delete": lambda storage: storage.delete("key 1"),
+    "keys": lambda storage: storage.keys(),
+}
 
 
 @on_both
-@pytest.mark.parametrize(
-    "operation", range(len(OPERATIONS)), ids=["get", "create", "replace", "delete", "keys"]
-)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @in_real_time
 async def test_whichever_operation_meets_the_damage_survives_it(
-    place: Place, operation: int, warned: Warned
+    place: Place, operation: str, warned: Warned
 ) -> None:
     await asyncio.to_thread(filled, place)
     async with contextlib.aclosing(place.open()) as storage:
         if place.kind == "sqlite":
             await storage.keys()  # a file that is damaged while it is open, too
-        file_of(place).write_bytes(garbage(file_of(place).read_bytes()))
+        file_of(place).write_bytes(damaged(file_of(place).read_bytes(), "garbage"))
         await OPERATIONS[operation](storage)
         assert len(warned()) == 1
 
@@ -220,9 +177,9 @@ def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(
     for at in flips:
         for path in place.folder.iterdir():
             path.unlink()
-        damaged = bytearray(content)
-        damaged[at] ^= 1 << chance.randrange(8)
-        file_of(place).write_bytes(damaged)
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << chance.randrange(8)
+        file_of(place).write_bytes(flipped)
         try:
             using(place.open(), use)
         except StorageError as error:
@@ -230,7 +187,7 @@ def test_whatever_bit_flips_the_storage_answers_and_nothing_is_lost(
                 raise
             continue
         warnings = warned()
-        assert list(aside(place).values()) == [bytes(damaged)] * len(warnings)
+        assert list(aside(place).values()) == [bytes(flipped)] * len(warnings)
         noticed += len(warnings)
     assert noticed > 10
 
@@ -252,29 +209,11 @@ def test_of_processes_that_find_the_damage_at_once_one_sets_it_aside_and_all_go_
     place: Place,
 ) -> None:
     rounds = 25
-    with contextlib.ExitStack() as stack:
-        pipes: list[tuple[IO[str], IO[str]]] = []
-        for name in ("ada", "bob", "cyd", "dan"):
-            finder = stack.enter_context(
-                place.child(
-                    FINDER,
-                    name,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-            assert finder.stdin is not None
-            assert finder.stdout is not None
-            pipes.append((finder.stdin, finder.stdout))
+    with racers(place, FINDER) as go:
         for i in range(rounds):
             file_of(place).unlink(missing_ok=True)
             file_of(place).write_bytes(b"damaged %d" % i)
-            for orders, _ in pipes:
-                orders.write("go\n")
-                orders.flush()
-            answers = {reports.readline().strip() for _, reports in pipes}
-            assert answers == {using(place.open(), lambda storage: storage.get("key"))}
+            assert set(go()) == {using(place.open(), lambda storage: storage.get("key"))}
             assert len(aside(place)) == i + 1, "only what was damaged is set aside, once"
     assert sorted(aside(place).values()) == sorted(b"damaged %d" % i for i in range(rounds))
 
@@ -328,45 +267,25 @@ def test_the_journals_of_a_database_are_set_aside_with_it(tmp_path: Path) -> Non
     }
 
 
-def a_value_that_is_no_text(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE support_chat SET value = x'ff00'")
+WRONG = {
+    "a value that is no text": "UPDATE support_chat SET value = x'ff00'",
+    "a value that is no UTF-8": "UPDATE support_chat SET value = CAST(x'fffe41' AS TEXT)",
+    "a key that is no UTF-8": "INSERT INTO support_chat VALUES (CAST(x'fffe41' AS TEXT), 'value')",
+    "no table": "DROP TABLE support_chat",
+    "a column of another name": "ALTER TABLE support_chat RENAME COLUMN value TO walue",
+}
 
 
-def a_value_that_is_no_utf8(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE support_chat SET value = CAST(x'fffe41' AS TEXT)")
-
-
-def a_key_that_is_no_utf8(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO support_chat VALUES (CAST(x'fffe41' AS TEXT), 'value')")
-
-
-def no_table(connection: sqlite3.Connection) -> None:
-    connection.execute("DROP TABLE support_chat")
-
-
-def a_column_of_another_name(connection: sqlite3.Connection) -> None:
-    connection.execute("ALTER TABLE support_chat RENAME COLUMN value TO walue")
-
-
-WRONG = [
-    a_value_that_is_no_text,
-    a_value_that_is_no_utf8,
-    a_key_that_is_no_utf8,
-    no_table,
-    a_column_of_another_name,
-]
-
-
-@pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("damage", WRONG.values(), ids=WRONG)
 @in_real_time
 async def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
-    tmp_path: Path, damage: Callable[[sqlite3.Connection], None], warned: Warned
+    tmp_path: Path, damage: str, warned: Warned
 ) -> None:
     path = tmp_path / "chat.db"
     storage = SQLiteStorage(path)
     await storage.create("key", "one")
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        damage(connection)
+        connection.execute(damage)
     await storage.aclose()
     storage = SQLiteStorage(path)
     await storage.keys()
@@ -376,23 +295,20 @@ async def test_a_database_that_is_sound_but_not_as_it_was_made_is_set_aside(
     await storage.aclose()
 
 
-def test_a_folder_where_nothing_can_be_set_aside_is_told(
+@in_real_time
+async def test_a_folder_where_nothing_can_be_set_aside_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    async def main() -> None:
-        for storage in (FileStorage(tmp_path / "chat"), SQLiteStorage(tmp_path / "chat")):
-            with pytest.raises(
-                StorageError,
-                match=r"'chat' cannot be .*: Permission denied\. Make its folder writable",
-            ):
-                await storage.get("key")
-            await storage.aclose()
-
     (tmp_path / "chat").write_text("damaged")
     monkeypatch.setattr("os.replace", refuse)
-    asyncio.run(main())
+    for storage in (FileStorage(tmp_path / "chat"), SQLiteStorage(tmp_path / "chat")):
+        with pytest.raises(
+            StorageError, match=r"'chat' cannot be .*: Permission denied\. Make its folder writable"
+        ):
+            await storage.get("key")
+        await storage.aclose()
     assert (tmp_path / "chat").read_text() == "damaged"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["chat", "chat.lock"]
+    assert names(tmp_path) == ["chat", "chat.lock"]

@@ -4,31 +4,24 @@ and words when it cannot be used.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from async_tests import in_real_time
 from storages import (
-    in_a_folder_that_is_a_file,
-    in_a_missing_folder,
     names,
     using,
-    where_a_folder_is,
 )
-from support_chat.errors import InvalidInputError, StorageError
-from support_chat_adapters.storage import FileLock, FileStorage
+from support_chat.errors import StorageError
+from support_chat_adapters.storage import FileStorage
 
-T = TypeVar("T")
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes and links are POSIX")
 
 
@@ -122,48 +115,7 @@ def test_without_a_path_it_is_in_the_users_own_data_folder(tmp_path: Path) -> No
     assert mode(folder / "storage.json") == 0o600
 
 
-@pytest.mark.parametrize(("arguments", "installed"), [("", False), ("'chat.json'", True)])
-def test_the_extra_is_asked_for_only_without_a_path(
-    tmp_path: Path, arguments: str, installed: bool
-) -> None:
-    hidden = "import sys; sys.modules['platformdirs'] = None"
-    code = (
-        f"{hidden}; from support_chat_adapters.storage import FileStorage; FileStorage({arguments})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode == 0) == installed
-    assert installed or 'pip install "support-chat[file]"' in done.stderr
-
-
 # --- what goes wrong ------------------------------------------------------------------------------
-
-
-UNUSABLE: list[tuple[Callable[[Path], Path], str, str]] = [
-    (in_a_missing_folder, "No such file or directory. Create its folder", "FileNotFoundError"),
-    (in_a_folder_that_is_a_file, "Not a directory. Create its folder", "NotADirectoryError"),
-    (where_a_folder_is, "Is a directory. Check the file", "IsADirectoryError"),
-]
-
-
-@pytest.mark.parametrize(
-    ("spoilt", "words", "reason"), UNUSABLE, ids=[spoilt.__name__ for spoilt, _, _ in UNUSABLE]
-)
-def test_an_unusable_file_is_named_with_the_way_out(
-    tmp_path: Path, spoilt: Callable[[Path], Path], words: str, reason: str
-) -> None:
-    with pytest.raises(StorageError) as caught:
-        using(
-            FileStorage(spoilt(tmp_path / "chat.json")),
-            lambda storage: storage.create("key", "a secret"),
-        )
-    assert words in caught.value.message
-    assert "'chat.json" in caught.value.message
-    assert str(tmp_path) not in repr(caught.value)  # a folder's name may be a person's
-    assert "a secret" not in repr(caught.value)
-    assert caught.value.reason == reason
-    assert not caught.value.recoverable
 
 
 @in_real_time
@@ -184,51 +136,4 @@ async def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
         assert names(tmp_path) == ["chat.json", "chat.json.lock"]
 
 
-@in_real_time
-async def test_text_that_utf8_cannot_carry_is_a_storage_error_and_changes_nothing(
-    tmp_path: Path,
-) -> None:
-    async with aclosing(FileStorage(tmp_path / "chat.json")) as storage:
-        await storage.create("key", "one")
-        with pytest.raises(StorageError, match="pass clean text"):
-            await storage.create("another key", "\ud800")
-        assert list(await storage.keys()) == ["key"]
-
-
-@in_real_time
-async def test_a_lock_held_too_long_is_an_error_and_the_next_operation_works(
-    tmp_path: Path,
-) -> None:
-    async with aclosing(FileStorage(tmp_path / "chat.json", timeout=0.01)) as storage:
-        with FileLock(tmp_path / "chat.json.lock").held():
-            with pytest.raises(
-                StorageError, match=r"kept by another process for 0\.01 s\. Try again"
-            ) as caught:
-                await storage.create("key", "one")
-            assert caught.value.recoverable
-        assert await storage.create("key", "two") == "two"
-
-
-def test_arguments_that_cannot_be_are_refused_at_once() -> None:
-    with pytest.raises(InvalidInputError, match="needs the path of a file"):
-        FileStorage("")
-    with pytest.raises(InvalidInputError, match="zero or more seconds"):
-        FileStorage("chat.json", timeout=-1.0)
-
-
 # --- its thread -----------------------------------------------------------------------------------
-
-
-@in_real_time
-async def test_a_cancelled_call_that_waits_for_a_lock_does_not_hold_up_its_caller(
-    tmp_path: Path,
-) -> None:
-    storage = FileStorage(tmp_path / "chat.json", timeout=60.0)
-    with FileLock(tmp_path / "chat.json.lock").held():
-        waiting = asyncio.create_task(storage.create("key", "one"))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-    assert await storage.create("key", "two") in {"one", "two"}
-    await storage.aclose()

@@ -10,11 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -22,14 +21,11 @@ from keyring.backends import chainer
 from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from async_tests import in_real_time
-from storages import using
+from storages import Warned, using
 from support_chat import SupportChat
-from support_chat.errors import InvalidInputError, StorageError
+from support_chat.errors import StorageError
 from support_chat.testing import RecordingTransport
 from support_chat_adapters.storage import KeyringStorage
-
-T = TypeVar("T")
-Warned = Callable[[], list[str]]
 
 
 def backend(name: str) -> Any:
@@ -206,14 +202,6 @@ async def test_keys_that_a_careless_keyring_would_mix_up_are_kept_apart() -> Non
         assert sorted(await storage.keys()) == sorted(keys)
 
 
-def test_text_that_utf8_cannot_carry_is_a_storage_error() -> None:
-    with pytest.raises(StorageError, match="Pass clean text"):
-        using(
-            KeyringStorage(keyring=dict_keyring()),
-            lambda storage: storage.create("key \ud800", "one"),
-        )
-
-
 def test_two_services_share_nothing(tmp_path: Path) -> None:
     keyring = backend("keyrings.alt.file.PlaintextKeyring")
     keyring.file_path = str(tmp_path / "keyring.cfg")
@@ -301,22 +289,6 @@ async def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> 
     answered.set()
     assert await storage.create("key", "one") == "one"
     await storage.aclose()
-
-
-def test_arguments_that_cannot_be_are_refused_at_once() -> None:
-    with pytest.raises(InvalidInputError, match="name of a service"):
-        KeyringStorage("")
-    with pytest.raises(InvalidInputError, match="zero or more seconds"):
-        KeyringStorage(timeout=-1.0)
-
-
-def test_without_the_extra_it_says_the_line_that_installs_it() -> None:
-    code = (
-        "import sys; sys.modules['keyring'] = None; from support_chat_adapters.storage import "
-        "KeyringStorage; KeyringStorage()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert 'pip install "support-chat[keyring]"' in done.stderr
 
 
 SYSTEM = """

@@ -13,20 +13,17 @@ import shelve
 import sys
 import threading
 import types
-from collections.abc import Callable, Generator, Iterator, MutableMapping
+from collections.abc import Generator, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import attrs
 import pytest
 
 from async_tests import in_real_time
-from storages import using
+from storages import Warned, using
 from support_chat.errors import StorageError
 from support_chat_adapters.storage import FileLock, MappingStorage
-
-T = TypeVar("T")
-Warned = Callable[[], list[str]]
 
 
 def test_the_values_are_the_mappings_own_entries_and_stay_when_the_storage_is_closed() -> None:
@@ -36,7 +33,8 @@ def test_the_values_are_the_mappings_own_entries_and_stay_when_the_storage_is_cl
     assert using(MappingStorage(mapping), lambda storage: storage.get("key")) == "one"
 
 
-def test_it_reads_and_writes_in_the_callers_thread_and_context() -> None:
+@in_real_time
+async def test_it_reads_and_writes_in_the_callers_thread_and_context() -> None:
     """Where a web framework's session is found: Flask's is a proxy that looks into the context."""
 
     @attrs.define
@@ -62,12 +60,9 @@ def test_it_reads_and_writes_in_the_callers_thread_and_context() -> None:
         current.set(request)
         await storage.create("key", f"of {threading.get_ident()}")
 
-    async def main() -> None:
-        await asyncio.gather(of(first), of(second))
-
     first, second = dict[str, str](), dict[str, str]()
     storage = MappingStorage(Session())
-    asyncio.run(main())
+    await asyncio.gather(of(first), of(second))
     assert first == second == {"key": f"of {threading.get_ident()}"}
 
 

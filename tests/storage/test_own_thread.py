@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from async_tests import in_real_time
 from support_chat.errors import StorageError
 from support_chat_adapters.storage.thread import OwnThread
 
@@ -27,88 +28,76 @@ def raise_it(error: BaseException) -> None:
     raise error
 
 
-def test_calls_run_in_order_on_one_daemon_thread() -> None:
+@in_real_time
+async def test_calls_run_in_order_on_one_daemon_thread() -> None:
     def note(i: int) -> threading.Thread:
         ran.append(i)
         return threading.current_thread()
 
-    async def main() -> None:
-        own = OwnThread("Worker", "one", 3.0)
-        threads = set(await asyncio.gather(*(own.run(note, i) for i in range(50))))
-        await own.aclose()
-        (thread,) = threads
-        await asyncio.to_thread(thread.join, 10.0)
-        assert thread.daemon
-        assert thread.name == "Worker one"
-        assert not thread.is_alive()
-
-    ran: list[int] = []
-    asyncio.run(main())
+    own, ran = OwnThread("Worker", "one", 3.0), list[int]()
+    (thread,) = set(await asyncio.gather(*(own.run(note, i) for i in range(50))))
+    await own.aclose()
+    await asyncio.to_thread(thread.join, 10.0)
+    assert thread.daemon
+    assert thread.name == "Worker one"
+    assert not thread.is_alive()
     assert ran == list(range(50))
 
 
-def test_where_no_thread_can_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@in_real_time
+async def test_where_no_thread_can_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """As at a limit of the system, or in Pyodide."""
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    async def main() -> None:
-        own = OwnThread("Worker", "one", 3.0)
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
-            with pytest.raises(StorageError, match="'one' needs a thread of its own") as caught:
-                await own.run(int, "7")
-            assert caught.value.reason == "no_threads"
-        assert await own.run(int, "7") == 7, "later it may work"
-        await own.aclose()
-
-    asyncio.run(main())
+    own = OwnThread("Worker", "one", 3.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StorageError, match="'one' needs a thread of its own") as caught:
+            await own.run(int, "7")
+        assert caught.value.reason == "no_threads"
+    assert await own.run(int, "7") == 7, "later it may work"
+    await own.aclose()
 
 
-def test_a_call_that_raises_harms_no_other() -> None:
-    async def main() -> None:
-        own = OwnThread("Worker", "one", 3.0)
-        for error in (ValueError("no"), KeyError(1)):
-            with pytest.raises(type(error)):
-                await own.run(raise_it, error)
-        assert await own.run(int, "7", base=8) == 7
-        await own.aclose()
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_call_that_raises_harms_no_other() -> None:
+    own = OwnThread("Worker", "one", 3.0)
+    for error in (ValueError("no"), KeyError(1)):
+        with pytest.raises(type(error)):
+            await own.run(raise_it, error)
+    assert await own.run(int, "7", base=8) == 7
+    await own.aclose()
 
 
-def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
-    async def main() -> None:
-        ended: list[str] = []
-        own = OwnThread("Worker", "one", 3.0, lambda: ended.append("closed"))
-        go_on = occupied(own)
-        queued = [own.run(int, "7") for _ in range(5)]
-        closing = asyncio.ensure_future(own.aclose())
-        await asyncio.sleep(0)
-        with pytest.raises(StorageError, match=r"The Worker 'one' is closed; make a new one\."):
-            own.run(int)
-        go_on.set()
-        assert await asyncio.gather(*queued) == [7] * 5
-        await closing
-        await own.aclose()
-        assert ended == ["closed"]
-
-    asyncio.run(main())
+@in_real_time
+async def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
+    ended: list[str] = []
+    own = OwnThread("Worker", "one", 3.0, lambda: ended.append("closed"))
+    go_on = occupied(own)
+    queued = [own.run(int, "7") for _ in range(5)]
+    closing = asyncio.ensure_future(own.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(StorageError, match=r"The Worker 'one' is closed; make a new one\."):
+        own.run(int)
+    go_on.set()
+    assert await asyncio.gather(*queued) == [7] * 5
+    await closing
+    await own.aclose()
+    assert ended == ["closed"]
 
 
-def test_a_call_cancelled_before_it_began_never_runs() -> None:
-    async def main() -> None:
-        own, ran = OwnThread("Worker", "one", 3.0), list[int]()
-        go_on = occupied(own)
-        queued = [own.run(ran.append, i) for i in range(3)]
-        assert queued[1].cancel()
-        await asyncio.sleep(0)
-        go_on.set()
-        await own.aclose()
-        assert ran == [0, 2]
-
-    asyncio.run(main())
+@in_real_time
+async def test_a_call_cancelled_before_it_began_never_runs() -> None:
+    own, ran = OwnThread("Worker", "one", 3.0), list[int]()
+    go_on = occupied(own)
+    queued = [own.run(ran.append, i) for i in range(3)]
+    assert queued[1].cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await own.aclose()
+    assert ran == [0, 2]
 
 
 def test_one_never_used_has_no_thread_to_end() -> None:
@@ -123,56 +112,49 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(os, "getpid", lambda: -1)
 
 
-def test_the_child_of_a_fork_is_told_to_make_its_own_and_waits_for_no_thread(
+@in_real_time
+async def test_the_child_of_a_fork_is_told_to_make_its_own_and_waits_for_no_thread(
     forked: Callable[[], None],
 ) -> None:
-    async def parent() -> None:
-        assert await own.run(int, "7") == 7
-
-    async def child() -> None:
-        async with asyncio.timeout(10):
-            with pytest.raises(StorageError, match=r"used before a fork.*make a new one") as caught:
-                await own.run(int, "7")
-            assert caught.value.reason == "forked"
-            await own.aclose()
-
     own = OwnThread("Worker", "one", 3.0)
-    asyncio.run(parent())
+    assert await own.run(int, "7") == 7
     forked()
-    asyncio.run(child())
-
-
-def test_what_was_made_before_a_fork_and_not_used_serves_the_child(
-    forked: Callable[[], None],
-) -> None:
-    async def child() -> None:
-        assert await own.run(int, "7") == 7
+    async with asyncio.timeout(60):
+        with pytest.raises(StorageError, match=r"used before a fork.*make a new one") as caught:
+            await own.run(int, "7")
+        assert caught.value.reason == "forked"
         await own.aclose()
 
+
+@in_real_time
+async def test_what_was_made_before_a_fork_and_not_used_serves_the_child(
+    forked: Callable[[], None],
+) -> None:
     own = OwnThread("Worker", "one", 3.0)
     forked()
-    asyncio.run(child())
+    assert await own.run(int, "7") == 7
+    await own.aclose()
 
 
-def test_while_a_call_hangs_others_are_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@in_real_time
+async def test_while_a_call_hangs_others_are_told_so_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def hang(began: threading.Event, go_on: threading.Event) -> bool:
         began.set()
         return go_on.wait(60.0)
 
-    async def main() -> None:
-        own = OwnThread("Worker", "one", 3.0)
-        began, go_on = threading.Event(), threading.Event()
-        hanging = own.run(hang, began, go_on)
-        await asyncio.to_thread(began.wait, 60.0)
-        waiting = own.run(int, "7")
-        with monkeypatch.context() as later:
-            now = time.monotonic() + 9.0
-            later.setattr(time, "monotonic", lambda: now)
-            with pytest.raises(StorageError, match=r"The Worker 'one' hangs: .* 9 s ago") as caught:
-                own.run(int)
-        assert caught.value.recoverable
-        go_on.set()
-        assert (await hanging, await waiting, await own.run(int, "8")) == (True, 7, 8)
-        await own.aclose()
-
-    asyncio.run(main())
+    own = OwnThread("Worker", "one", 3.0)
+    began, go_on = threading.Event(), threading.Event()
+    hanging = own.run(hang, began, go_on)
+    await asyncio.to_thread(began.wait, 60.0)
+    waiting = own.run(int, "7")
+    with monkeypatch.context() as later:
+        now = time.monotonic() + 9.0
+        later.setattr(time, "monotonic", lambda: now)
+        with pytest.raises(StorageError, match=r"The Worker 'one' hangs: .* 9 s ago") as caught:
+            own.run(int)
+    assert caught.value.recoverable
+    go_on.set()
+    assert (await hanging, await waiting, await own.run(int, "8")) == (True, 7, 8)
+    await own.aclose()

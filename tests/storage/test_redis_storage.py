@@ -5,13 +5,11 @@ and no password in any word.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -19,14 +17,10 @@ import redis.asyncio
 
 from async_tests import in_real_time
 from redis_server import free_port, is_installed, redis_server
+from storages import RedisPlace, Warned
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.storage import RedisStorage
 
-if TYPE_CHECKING:
-    from tests.storage.conftest import RedisPlace
-
-T = TypeVar("T")
-Warned = Callable[[], list[str]]
 needs_redis = pytest.mark.skipif(
     not is_installed(), reason="needs redis-server: apt-get install redis-server"
 )
@@ -200,26 +194,21 @@ async def test_by_url_nothing_stays_open_between_two_calls(
 # --- damage ---------------------------------------------------------------------------------------
 
 
-def a_list(client: Any, key: str) -> None:
-    client.rpush(key, "one", "two")
-
-
-def bytes_that_are_no_text(client: Any, key: str) -> None:
-    client.set(key, b"\xff\xfe")
-
-
-DAMAGES = [a_list, bytes_that_are_no_text]
+DAMAGES: dict[str, Callable[[Any, str], object]] = {
+    "a list": lambda client, key: client.rpush(key, "one", "two"),
+    "bytes that are no text": lambda client, key: client.set(key, b"\xff\xfe"),
+}
 
 
 @pytest.mark.parametrize(
     "decode", [None, True, False], ids=["by URL", "decoding client", "plain client"]
 )
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @in_real_time
 async def test_what_is_no_text_is_reported_set_aside_and_survived(
     redis_place: RedisPlace,
     prefix: str,
-    damage: Callable[[Any, str], None],
+    damage: Callable[[Any, str], object],
     decode: bool | None,
     warned: Warned,
 ) -> None:
@@ -285,16 +274,6 @@ def test_a_url_that_is_none_is_refused_at_once_without_being_shown(url: str) -> 
     assert "pa55word" not in repr(caught.value)
 
 
-def test_arguments_that_cannot_be_are_refused_at_once() -> None:
-    for ttl in (0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InvalidInputError, match=r"ttl=\.\.\."):
-            RedisStorage("redis://localhost", ttl=ttl)
-    with pytest.raises(InvalidInputError, match=r"timeout=\.\.\."):
-        RedisStorage("redis://localhost", timeout=0)
-    with pytest.raises(InvalidInputError, match=r"a redis\.asyncio\.Redis, not Redis"):
-        RedisStorage(redis.Redis())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-
-
 @in_real_time
 async def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
     storage = RedisStorage("redis://user:pa55word@example.com:7000/3")
@@ -306,16 +285,28 @@ async def test_its_repr_names_the_server_and_whether_it_is_closed() -> None:
     )
 
 
-def test_without_the_extra_it_says_the_line_that_installs_it() -> None:
-    code = (
-        "import sys; sys.modules['redis'] = None; from support_chat_adapters.storage import "
-        "RedisStorage; RedisStorage('redis://x')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert 'pip install "support-chat[redis]"' in done.stderr
+# --- loops ----------------------------------------------------------------------------------------
+
+
+async def read(storage: RedisStorage) -> str | None:
+    async with asyncio.timeout(60):
+        return await storage.get("key")
+
+
+def test_a_url_serves_one_loop_after_the_other(redis_place: RedisPlace, prefix: str) -> None:
+    storage = RedisStorage(redis_place.url, prefix=prefix)
+    assert [asyncio.run(read(storage)) for _ in range(2)] == [None, None]
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_client_of_another_loop_is_told(redis_place: RedisPlace, prefix: str) -> None:
+    client = a_client(redis_place.url)
+    storages = [RedisStorage(client, prefix=prefix)]
+    assert asyncio.run(read(storages[0])) is None
+    with pytest.raises(StorageError, match="belongs to another event loop; pass a URL") as caught:
+        asyncio.run(read(storages.pop()))
+    assert caught.value.reason == "wrong_loop"
+    del client, caught
+    gc.collect()

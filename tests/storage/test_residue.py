@@ -11,17 +11,14 @@ import asyncio
 import json
 import secrets
 from base64 import b64encode
-from typing import TYPE_CHECKING
 
 import pytest
 
+from storages import Place
 from support_chat import Phase, SupportChat, User
 from support_chat.ports import Storage
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.transport import LoopbackTransport
-
-if TYPE_CHECKING:
-    from tests.storage.conftest import Place
 
 KINDS = ["memory", "file", "sqlite", "redis", "keyring", "mapping", "shelf"]
 OURS = "support-chat/ws_1/wgt_1/default/visitor"

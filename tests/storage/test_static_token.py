@@ -6,20 +6,18 @@ from __future__ import annotations
 
 import pytest
 
+from async_tests import in_virtual_time
 from support_chat.errors import InvalidInputError
 from support_chat.ports import TokenProvider
-from support_chat.testing import run
 from support_chat_adapters.tokens import StaticToken
 
 
-def test_it_gives_the_same_token_every_time() -> None:
-    async def main() -> list[str]:
-        return [await provider() for _ in range(3)]
-
+@in_virtual_time
+async def test_it_gives_the_same_token_every_time() -> None:
     provider = StaticToken("a.b.c")
     a_provider: TokenProvider = provider
     assert callable(a_provider)
-    assert run(main()) == ["a.b.c"] * 3
+    assert [await provider() for _ in range(3)] == ["a.b.c"] * 3
 
 
 def test_its_repr_hides_the_token() -> None:

@@ -122,7 +122,7 @@ def test_what_no_test_exercised_is_named(run: Run) -> None:
 
 
 def test_what_the_workers_saw_is_put_together(run: Run) -> None:
-    pytest.importorskip("xdist")
+    pytest.importorskip("xdist", reason="needs pytest-xdist: pip install -e '.[test]'")
     done = run(
         SUITE + MORE, "-n", "2", "--chart-cov-chart=door:CHART", "--chart-cov-fail-under=100"
     )

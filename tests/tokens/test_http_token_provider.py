@@ -414,7 +414,8 @@ def shown_of(provider: HTTPTokenProvider, error: BaseException | None) -> list[s
 
 
 @pytest.mark.parametrize("passed", [False, True])
-def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_logs(
+@in_real_time
+async def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_logs(
     serving: Any, caplog: pytest.LogCaptureFixture, passed: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -430,32 +431,28 @@ def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_logs(
         b"nonsense",
         silent,
     ]
-
-    async def main() -> None:
-        url = ""
-        async with httpx2.AsyncClient() as client:
-            for sent in answers:
-                async with serving(sent) as server:
-                    url = server.url.replace("//", "//ann:hunter2@") + "?key=s3cr3t-key#s3cr3t-key"
-                    provider = HTTPTokenProvider(url, client if passed else None, timeout=0.2)
-                    error: BaseException | None = None
-                    try:
-                        assert await provider() == JWT
-                    except SupportChatError as raised:
-                        error = raised
-                    assert (error is None) is (sent is answers[0])
-                    for secret in (*SECRETS, JWT):
-                        assert not [text for text in shown_of(provider, error) if secret in text]
-                    assert "POST /token?key=s3cr3t-key HTTP/1.1" in server.heads[0]
-                    assert "Authorization: Basic YW5uOmh1bnRlcjI=" in server.heads[0]
-            gone = HTTPTokenProvider(url, client if passed else None)
-            assert not [
-                text
-                for text in shown_of(gone, await failed(gone))
-                if any(secret in text for secret in SECRETS)
-            ]
-
-    asyncio.run(main())
+    url = ""
+    async with httpx2.AsyncClient() as client:
+        for sent in answers:
+            async with serving(sent) as server:
+                url = server.url.replace("//", "//ann:hunter2@") + "?key=s3cr3t-key#s3cr3t-key"
+                provider = HTTPTokenProvider(url, client if passed else None, timeout=0.2)
+                error: BaseException | None = None
+                try:
+                    assert await provider() == JWT
+                except SupportChatError as raised:
+                    error = raised
+                assert (error is None) is (sent is answers[0])
+                for secret in (*SECRETS, JWT):
+                    assert not [text for text in shown_of(provider, error) if secret in text]
+                assert "POST /token?key=s3cr3t-key HTTP/1.1" in server.heads[0]
+                assert "Authorization: Basic YW5uOmh1bnRlcjI=" in server.heads[0]
+        gone = HTTPTokenProvider(url, client if passed else None)
+        assert not [
+            text
+            for text in shown_of(gone, await failed(gone))
+            if any(secret in text for secret in SECRETS)
+        ]
     assert [
         record
         for record in caplog.records

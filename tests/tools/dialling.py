@@ -22,7 +22,7 @@ from support_chat_adapters.transport import WidgetAPITransport
 T = TypeVar("T")
 P = ParamSpec("P")
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 120.0
 """How many seconds a test waits for what must come."""
 
 
@@ -100,12 +100,6 @@ async def until(holds: Callable[[], object], what: str = "it") -> None:
 def frame(content: bytes, opcode: int = 1) -> bytes:
     """A WebSocket frame as a server sends it; text by default."""
     return bytes([0x80 | opcode, 127]) + struct.pack(">Q", len(content)) + content
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """The frame that closes a WebSocket with this code."""
-    content = struct.pack(">H", code) + reason.encode()
-    return bytes([0x88, len(content)]) + content
 
 
 @contextmanager

@@ -23,7 +23,7 @@ Case: TypeAlias = Any
 """A request of Schemathesis; its own type says nothing of what is in it."""
 _WAIT = 0.05
 _VISITOR = secrets.token_urlsafe(24)
-_CLIENT = httpx2.Client(base_url=os.environ["SERVED_URL"], timeout=10)
+_CLIENT = httpx2.Client(base_url=os.environ["SERVED_URL"], timeout=60)
 
 
 def _token(user_id: str) -> str:

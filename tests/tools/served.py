@@ -1,5 +1,8 @@
 """A real `support-chat serve` in a process of its own, for tests: started on a free port, killed,
 and started again on the same one.
+
+It is forked from a process that has imported it (`forking`): the command as users start it is
+tested in `tests/server/test_serve_command.py`.
 """
 
 from __future__ import annotations
@@ -7,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forking import Forked, nursery
 from support_chat.values import Identity
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.backend.server.key_file import identity_secret
@@ -22,6 +24,29 @@ WORKSPACE = "demo"
 WIDGET = "web"
 _STARTS_WITHIN = 60.0
 """Seconds, on a machine however busy."""
+_IMPORTS = (
+    *(
+        f"support_chat_adapters.cli.{command}"
+        for command in (
+            "chat",
+            "check",
+            "demo",
+            "diff",
+            "draw",
+            "export",
+            "reply",
+            "serve",
+            "token",
+        )
+    ),
+    "support_chat_adapters.backend.server.run",
+    "jwt",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+)
+"""What `serve` imports until it answers."""
 _PROGRAM = "from support_chat_adapters.cli import main; raise SystemExit(main())"
 
 
@@ -36,7 +61,7 @@ class Served:
         self.url = ""
         self._options = options
         self._port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
 
     def start(self) -> None:
         """Starts the process, unless it runs, and waits until it answers; the port is the same each
@@ -44,24 +69,16 @@ class Served:
         """
         if self._process is not None:
             return
+        options = (
+            "serve",
+            "--json",
+            "--verbose",
+            f"--db={self.db}",
+            f"--port={self._port}",
+            *self._options,
+        )
         with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    _PROGRAM,
-                    "serve",
-                    "--json",
-                    "--verbose",
-                    f"--db={self.db}",
-                    f"--port={self._port}",
-                    *self._options,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._process.stdout is not None
+            self._process = nursery(*_IMPORTS).fork(_PROGRAM, options, os.environ, log.fileno())
         limit = threading.Timer(_STARTS_WITHIN, self._process.kill)
         limit.start()
         line = self._process.stdout.readline()
@@ -124,8 +141,7 @@ class Served:
         process, self._process = self._process, None
         if process is not None:
             os.kill(process.pid, how)
-            process.wait(timeout=20)
-            assert process.stdout is not None
+            process.wait()
             process.stdout.close()
 
 

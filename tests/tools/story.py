@@ -43,7 +43,7 @@ IMPATIENT: Final = Settings(
 """The shipped settings made short: a story waits in real time."""
 PING_EVERY: Final = 0.3
 POLL_WAIT: Final = 0.4
-LIMIT: Final = 60.0
+LIMIT: Final = 300.0
 """How many seconds a story may take, whatever it meets."""
 
 

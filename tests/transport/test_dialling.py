@@ -332,43 +332,28 @@ async def test_what_opens_websockets_may_be_the_users(backend: Served) -> None:
         assert options["max_size"] == 256 * 1024
 
 
-def test_nothing_secret_is_logged_at_any_level(
+@on_loop
+async def test_nothing_secret_is_logged_at_any_level(
     backend: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    hidden: list[str] = []
-
-    @on_loop
-    async def scenario() -> None:
-        async with transport_to(backend.url) as transport:
-            who = user(backend)
-            link = await transport.open(who)
-            text = f"what people write {secrets.token_hex(8)}"
-            say(backend, link, text)
-            await upcoming(link)
-            fresh = backend.token(str(who.user_id))
-            await link.renew(fresh)
-            await link.send(Outgoing("m-1", text))
-            hidden.extend(
-                [
-                    who.visitor,
-                    str(who.token),
-                    fresh,
-                    link.welcome.session,
-                    link.welcome.session.partition(".")[2],
-                    text,
-                ]
-            )
-            hidden.append("session_token=")
-            await link.aclose()
-            await transport.revoke(link.welcome.session)
-        assert not any(
-            secret in repr(value)
-            for secret in hidden
-            for value in (who, link, link.welcome, transport)
-        )
-
-    scenario()
+    async with transport_to(backend.url) as transport:
+        who = user(backend)
+        link = await transport.open(who)
+        text = f"what people write {secrets.token_hex(8)}"
+        say(backend, link, text)
+        await upcoming(link)
+        fresh = backend.token(str(who.user_id))
+        await link.renew(fresh)
+        await link.send(Outgoing("m-1", text))
+        session = link.welcome.session
+        given = [who.visitor, str(who.token), fresh, session, session.partition(".")[2], text]
+        hidden = [*given, "session_token="]
+        await link.aclose()
+        await transport.revoke(session)
+    assert not any(
+        secret in repr(value) for secret in hidden for value in (who, link, link.welcome, transport)
+    )
     logged = (
         caplog.text
         + "".join(repr(record.__dict__) for record in caplog.records)

@@ -5,14 +5,14 @@ connections cut in the middle.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import pytest
 
 from dialling import (
-    close_frame,
     frame,
     link_of,
     on_loop,
@@ -35,20 +35,19 @@ from support_chat_adapters.wire_faults import (
     RepeatFrame,
     ReplaceFrame,
 )
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 
-@on_loop
-async def with_link(
-    served: Served, fault: Fault, then: Callable[[FaultProxy, Link], Awaitable[None]]
-) -> None:
-    """Opens a link over a proxy whose fault it meets later."""
+@asynccontextmanager
+async def link_meeting(served: Served, fault: Fault) -> AsyncGenerator[Link, None]:
+    """An open link over a proxy whose fault it meets in the block."""
     async with (
         FaultProxy(served.url) as proxy,
         transport_to(proxy.url) as transport,
         link_of(transport) as link,
     ):
         proxy.plan(fault)
-        await then(proxy, link)
+        yield link
         assert len(proxy.applied(type(fault))) == 1
 
 
@@ -56,10 +55,11 @@ RECOVERABLE = (1000, 1001, 1011, 1012, 3000, 4000, 4401, 4408, 4999)
 
 
 @pytest.mark.parametrize("code", RECOVERABLE)
-def test_a_recoverable_close_is_a_network_error_that_names_the_code(
+@on_loop
+async def test_a_recoverable_close_is_a_network_error_that_names_the_code(
     backend: Served, code: int
 ) -> None:
-    async def then(_: FaultProxy, link: Link) -> None:
+    async with link_meeting(backend, CloseWith("/realtime", code, "secret words")) as link:
         with pytest.raises(NetworkError) as caught:
             await upcoming(link)
         assert (type(caught.value), caught.value.reason, caught.value.recoverable) == (
@@ -70,34 +70,30 @@ def test_a_recoverable_close_is_a_network_error_that_names_the_code(
         with pytest.raises(NetworkError):
             await link.conversations()
 
-    with_link(backend, CloseWith("/realtime", code, "secret words"), then)
-
 
 @pytest.mark.parametrize(
     ("code", "reason", "seconds"),
     [(4429, "7", 7.0), (1013, "2.5", 2.5), (4429, "", 5.0), (1013, "later", 5.0)],
 )
-def test_a_close_may_ask_to_stay_away(
+@on_loop
+async def test_a_close_may_ask_to_stay_away(
     backend: Served, code: int, reason: str, seconds: float
 ) -> None:
-    async def then(_: FaultProxy, link: Link) -> None:
+    async with link_meeting(backend, CloseWith("/realtime", code, reason)) as link:
         with pytest.raises(RateLimitedError) as caught:
             await upcoming(link)
         assert caught.value.retry_after == seconds
 
-    with_link(backend, CloseWith("/realtime", code, reason), then)
-
 
 @pytest.mark.parametrize(("reason", "told"), [("blocked", "blocked"), ("", "revoked")])
-def test_the_terminal_close_is_the_end_of_the_session(
+@on_loop
+async def test_the_terminal_close_is_the_end_of_the_session(
     backend: Served, reason: str, told: str
 ) -> None:
-    async def then(_: FaultProxy, link: Link) -> None:
+    async with link_meeting(backend, CloseWith("/realtime", 4403, reason)) as link:
         assert await upcoming(link) == SessionRevoked(told)
         with pytest.raises(NetworkError):
             await upcoming(link)
-
-    with_link(backend, CloseWith("/realtime", 4403, reason), then)
 
 
 INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
@@ -125,50 +121,44 @@ async def test_a_close_instead_of_a_hello_is_the_gateways_word(
             assert sum(entry.event == "upgraded" for entry in proxy.log) == 2
 
 
-NO_FRAMES = {
-    "no JSON": frame(b"hello"),
-    "a message without an author": frame(
-        b'{"type": "message.created", "cursor": "1", "message": {"id": "m"}}'
-    ),
-    "no UTF-8": frame(b'{"type": "\xff"}'),
-    "bytes": frame(b"\x00\x01", opcode=2),
-    "noise": b"\xff\xff\xff\xff",
-    "a frame that a server may not send": b"\x81\x85\x00\x00\x00\x00hello",
-    "more than a frame may hold": frame(
-        b'{"type": "agent.typing", "x": "' + b"x" * MAX_FRAME_BYTES + b'"}'
-    ),
-    "a frame that says it is endless": bytes([0x81, 127]) + (2**62).to_bytes(8, "big"),
-    "nested too deeply": frame(b'{"type": "hello", "cursor": ' + b"[" * 100_000),
+LOSING: dict[str, Fault] = {
+    **{
+        name: ReplaceFrame("/realtime", 1, data)
+        for name, data in {
+            "no JSON": frame(b"hello"),
+            "a message without an author": frame(
+                b'{"type": "message.created", "cursor": "1", "message": {"id": "m"}}'
+            ),
+            "no UTF-8": frame(b'{"type": "\xff"}'),
+            "bytes": frame(b"\x00\x01", opcode=2),
+            "noise": b"\xff\xff\xff\xff",
+            "a frame that a server may not send": b"\x81\x85\x00\x00\x00\x00hello",
+            "more than a frame may hold": frame(
+                b'{"type": "agent.typing", "x": "' + b"x" * MAX_FRAME_BYTES + b'"}'
+            ),
+            "a frame that says it is endless": bytes([0x81, 127]) + (2**62).to_bytes(8, "big"),
+            "nested too deeply": frame(b'{"type": "hello", "cursor": ' + b"[" * 100_000),
+        }.items()
+    },
+    "cut after a byte": CutFrame("/realtime", 1, 1),
+    "cut after forty": CutFrame("/realtime", 1, 40),
+    "cut off": CloseWith("/realtime", 1006),
 }
 
 
-@pytest.mark.parametrize("data", NO_FRAMES.values(), ids=NO_FRAMES.keys())
-def test_a_frame_that_is_none_ends_the_link_and_the_message_comes_with_the_next(
-    backend: Served, data: bytes
-) -> None:
-    _loses_and_recovers(backend, ReplaceFrame("/realtime", 1, data))
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [CutFrame("/realtime", 1, 1), CutFrame("/realtime", 1, 40), CloseWith("/realtime", 1006)],
-)
-def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(
+@pytest.mark.parametrize("fault", LOSING.values(), ids=LOSING)
+@on_loop
+async def test_a_frame_that_is_none_or_half_ends_the_link_and_the_message_comes_with_the_next(
     backend: Served, fault: Fault
 ) -> None:
-    _loses_and_recovers(backend, fault)
-
-
-@on_loop
-async def _loses_and_recovers(served: Served, fault: Fault) -> None:
     who = visitor()
     async with (
-        FaultProxy(served.url) as proxy,
+        FaultProxy(backend.url) as proxy,
         transport_to(proxy.url) as transport,
         link_of(transport, who) as link,
     ):
         proxy.plan(fault)
-        say(served, link)
+        say(backend, link)
         with pytest.raises(NetworkError):
             await upcoming(link)
         await proxy.until_applied(type(fault))
@@ -177,26 +167,21 @@ async def _loses_and_recovers(served: Served, fault: Fault) -> None:
             assert texts_of(await upcoming(again)) == ["news"]
 
 
-def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
-    async def then(_: FaultProxy, link: Link) -> None:
+@on_loop
+async def test_a_frame_of_a_newer_backend_is_skipped(backend: Served) -> None:
+    unknown = frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')
+    async with link_meeting(backend, ReplaceFrame("/realtime", 1, unknown)) as link:
         say(backend, link, "replaced by what nobody knows yet")
         say(backend, link, "known")
         assert texts_of(await upcoming(link)) == ["known"]
 
-    with_link(
-        backend,
-        ReplaceFrame("/realtime", 1, frame(b'{"type": "agent.typing", "agent": {"name": "Kim"}}')),
-        then,
-    )
 
-
-def test_a_message_that_comes_twice_in_a_row_is_delivered_once(backend: Served) -> None:
-    async def then(_: FaultProxy, link: Link) -> None:
+@on_loop
+async def test_a_message_that_comes_twice_in_a_row_is_delivered_once(backend: Served) -> None:
+    async with link_meeting(backend, RepeatFrame("/realtime", 1)) as link:
         say(backend, link, "one")
         say(backend, link, "two")
         assert texts_of(await upcoming(link), await upcoming(link)) == ["one", "two"]
-
-    with_link(backend, RepeatFrame("/realtime", 1), then)
 
 
 @on_loop

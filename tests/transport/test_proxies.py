@@ -90,23 +90,19 @@ async def test_no_proxy_is_respected(
             assert proxy.log == []
 
 
-def test_a_proxy_may_want_a_password(backend: Served, caplog: pytest.LogCaptureFixture) -> None:
+@on_loop
+async def test_a_proxy_may_want_a_password(
+    backend: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-
-    @on_loop
-    async def scenario() -> None:
-        async with (
-            http_proxy(password=PASSWORD) as proxy,
-            transport_to(
-                backend.url, proxy=proxy.url.replace("//", f"//user:{PASSWORD}@")
-            ) as known,
-            link_of(known) as link,
-        ):
-            await hears(backend, link)
-            assert (len(proxy.log), proxy.refused) == (2, 0)
-            assert PASSWORD not in repr(known)
-
-    scenario()
+    async with (
+        http_proxy(password=PASSWORD) as proxy,
+        transport_to(backend.url, proxy=proxy.url.replace("//", f"//user:{PASSWORD}@")) as known,
+        link_of(known) as link,
+    ):
+        await hears(backend, link)
+        assert (len(proxy.log), proxy.refused) == (2, 0)
+        assert PASSWORD not in repr(known)
     assert caplog.records
     assert PASSWORD not in caplog.text + repr([record.__dict__ for record in caplog.records])
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from dialling import close_frame, frame, on_loop, suspended, transport_to
+from dialling import frame, on_loop, suspended, transport_to
 from served import WIDGET, WORKSPACE, Served
-from story import IMPATIENT, PING_EVERY, POLL_WAIT, Story
+from story import IMPATIENT, LIMIT, PING_EVERY, POLL_WAIT, Story
 from support_chat import Phase, SupportChat
 from support_chat.lifecycle.events import MessageReceived
 from support_chat_adapters import wire_faults as wire
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import widget_api
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 OPERATIONS = {
     "open": ("POST", "/sessions/anonymous"),
@@ -165,7 +166,7 @@ async def test_a_backend_that_falls_silent_is_noticed_and_waited_for(
             storage=MemoryStorage(),
             settings=IMPATIENT,
         )
-        async with asyncio.timeout(30), chat:
+        async with asyncio.timeout(LIMIT), chat:
             visitor = await chat.boot()
             async with chat.events(MessageReceived) as arrived:
                 with suspended(backend):

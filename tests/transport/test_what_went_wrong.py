@@ -14,7 +14,7 @@ import itertools
 import json
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 import httpx2
 import pytest
 
+from async_tests import in_real_time
 from served import Served
 from support_chat.errors import (
     InvalidInputError,
@@ -123,45 +124,38 @@ async def failure_of(transport: WidgetAPITransport, who: Credentials | None = No
     return caught.value
 
 
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(60):
-            await scenario()
-
-    asyncio.run(limited())
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_refused_connection_is_named_with_host_port_and_the_systems_word(host: str) -> None:
-    async def scenario() -> None:
-        port = closed_port()
-        error = await failure_of(WidgetAPITransport(f"http://{host}:{port}"))
-        assert error.message == (
-            f"{host}:{port} cannot be reached: Connection refused; check the network and base_url."
-        )
-        assert isinstance(error.__cause__, ConnectionRefusedError)
-        assert type(error) is NetworkError
-
-    run(scenario)
+@in_real_time
+async def test_a_refused_connection_is_named_with_host_port_and_the_systems_word(host: str) -> None:
+    port = closed_port()
+    error = await failure_of(WidgetAPITransport(f"http://{host}:{port}"))
+    assert error.message == (
+        f"{host}:{port} cannot be reached: Connection refused; check the network and base_url."
+    )
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+    assert type(error) is NetworkError
 
 
-def test_an_unknown_host_is_named() -> None:
-    async def scenario() -> None:
-        error = await failure_of(WidgetAPITransport("https://no-such-host.invalid"))
-        assert error.message.startswith("The host no-such-host.invalid is unknown (")
-        assert isinstance(error.__cause__, socket.gaierror)
-
-    run(scenario)
-
-
-def test_an_unknown_host_of_a_proxy_is_named() -> None:
-    async def scenario() -> None:
-        proxy = f"http://user:{SECRET}@no-such-proxy.invalid:3128"
-        error = await failure_of(WidgetAPITransport("https://chat.example.com", proxy=proxy))
-        assert error.message.startswith("The host no-such-proxy.invalid is unknown (")
-        assert error.message.endswith("; check proxy=, or HTTPS_PROXY and NO_PROXY.")
-
-    run(scenario)
+@pytest.mark.parametrize(
+    ("base_url", "proxy", "host", "way_out"),
+    [
+        ("https://no-such-host.invalid", None, "no-such-host.invalid", "base_url"),
+        (
+            "https://chat.example.com",
+            f"http://user:{SECRET}@no-such-proxy.invalid:3128",
+            "no-such-proxy.invalid",
+            "check proxy=, or HTTPS_PROXY and NO_PROXY",
+        ),
+    ],
+)
+@in_real_time
+async def test_an_unknown_host_is_named(
+    base_url: str, proxy: str | None, host: str, way_out: str
+) -> None:
+    error = await failure_of(WidgetAPITransport(base_url, proxy=proxy))
+    assert error.message.startswith(f"The host {host} is unknown (")
+    assert error.message.endswith(f"{way_out}.")
+    assert isinstance(error.__cause__, socket.gaierror)
 
 
 @pytest.mark.parametrize(
@@ -173,46 +167,40 @@ def test_an_unknown_host_of_a_proxy_is_named() -> None:
         ((302, ""), "answered with status 302"),
     ],
 )
-def test_a_page_that_is_no_widget_api_is_named(answer: tuple[int, Any], said: str) -> None:
-    async def scenario() -> None:
-        async with answering({OPEN: answer}) as (url, _):
-            error = await failure_of(WidgetAPITransport(url))
-            assert isinstance(error, NotABackendError)
-            assert url.removeprefix("http://") in error.message
-            assert said in error.message
-
-    run(scenario)
+@in_real_time
+async def test_a_page_that_is_no_widget_api_is_named(answer: tuple[int, Any], said: str) -> None:
+    async with answering({OPEN: answer}) as (url, _):
+        error = await failure_of(WidgetAPITransport(url))
+        assert isinstance(error, NotABackendError)
+        assert url.removeprefix("http://") in error.message
+        assert said in error.message
 
 
-def test_a_proxy_that_cannot_be_reached_is_blamed_and_its_password_is_not_shown() -> None:
-    async def scenario() -> None:
-        port = closed_port()
-        proxy = f"http://user:{SECRET}@127.0.0.1:{port}"
-        error = await failure_of(WidgetAPITransport("http://127.0.0.1:1", proxy=proxy))
-        assert error.message == (
-            f"The proxy 127.0.0.1:{port} cannot be reached: Connection refused; check proxy=, or "
-            "HTTPS_PROXY and NO_PROXY."
-        )
-        cause: BaseException | None = error
-        while cause is not None:
-            assert SECRET not in f"{cause} {cause!r}"
-            cause = cause.__cause__
-
-    run(scenario)
+@in_real_time
+async def test_a_proxy_that_cannot_be_reached_is_blamed_and_its_password_is_not_shown() -> None:
+    port = closed_port()
+    proxy = f"http://user:{SECRET}@127.0.0.1:{port}"
+    error = await failure_of(WidgetAPITransport("http://127.0.0.1:1", proxy=proxy))
+    assert error.message == (
+        f"The proxy 127.0.0.1:{port} cannot be reached: Connection refused; check proxy=, or "
+        "HTTPS_PROXY and NO_PROXY."
+    )
+    cause: BaseException | None = error
+    while cause is not None:
+        assert SECRET not in f"{cause} {cause!r}"
+        cause = cause.__cause__
 
 
-def test_a_backend_that_breaks_off_is_named() -> None:
-    async def scenario() -> None:
-        async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.close()
+@in_real_time
+async def test_a_backend_that_breaks_off_is_named() -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
 
-        async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
-            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            error = await failure_of(WidgetAPITransport(f"http://{address}"))
-            assert error.message.startswith(f"{address} did not answer: it broke off")
-
-    run(scenario)
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        error = await failure_of(WidgetAPITransport(f"http://{address}"))
+        assert error.message.startswith(f"{address} did not answer: it broke off")
 
 
 @pytest.mark.parametrize("end", ["/widget/v1", "/widget/v1/", "/below/widget/v1"])
@@ -229,55 +217,55 @@ SETS: Final = "Set-Cookie: track=ada; Path=/; Max-Age=99999999\r\n"
 
 
 @pytest.mark.parametrize("passed", [False, True])
-def test_no_cookie_of_one_person_is_sent_for_the_next(passed: bool) -> None:
-    async def scenario() -> None:
-        async with answering(WORKING, SETS) as (url, asked), httpx2.AsyncClient() as client:
-            transport = WidgetAPITransport(url, websocket=None, http=client if passed else None)
+@in_real_time
+async def test_no_cookie_of_one_person_is_sent_for_the_next(passed: bool) -> None:
+    async with answering(WORKING, SETS) as (url, asked), httpx2.AsyncClient() as client:
+        transport = WidgetAPITransport(url, websocket=None, http=client if passed else None)
+        for _ in range(2):
+            (await transport.open(visitor())).abort()
+        await transport.aclose()
+        assert len(asked) >= 4
+        assert all("cookie" not in headers for headers in asked)
+
+
+@in_real_time
+async def test_the_cookies_of_a_client_that_was_passed_are_sent_and_no_others() -> None:
+    for how in ({"cookies": {"balancer": "7"}}, {"headers": {"Cookie": "balancer=7"}}):
+        client = httpx2.AsyncClient(**how)  # type: ignore[arg-type]
+        async with answering(WORKING, SETS) as (url, asked), client:
+            transport = WidgetAPITransport(url, websocket=None, http=client)
             for _ in range(2):
                 (await transport.open(visitor())).abort()
-            await transport.aclose()
-            assert len(asked) >= 4
-            assert all("cookie" not in headers for headers in asked)
-
-    run(scenario)
-
-
-def test_the_cookies_of_a_client_that_was_passed_are_sent_and_no_others() -> None:
-    async def scenario() -> None:
-        for how in ({"cookies": {"balancer": "7"}}, {"headers": {"Cookie": "balancer=7"}}):
-            client = httpx2.AsyncClient(**how)  # type: ignore[arg-type]
-            async with answering(WORKING, SETS) as (url, asked), client:
-                transport = WidgetAPITransport(url, websocket=None, http=client)
-                for _ in range(2):
-                    (await transport.open(visitor())).abort()
-                assert {headers.get("cookie") for headers in asked} == {"balancer=7"}
-
-    run(scenario)
+            assert {headers.get("cookie") for headers in asked} == {"balancer=7"}
 
 
 @LEFT_BEHIND
 def test_a_transport_serves_one_event_loop_after_the_other(lasting: Served) -> None:
     """A second asyncio.run() finds no connection of the first one."""
 
+    @in_real_time
     async def dial() -> None:
         (await transports[0].open(visitor())).abort()
 
+    @in_real_time
     async def close() -> None:
         await transports.pop().aclose()
 
     lasting.start()
     transports = [WidgetAPITransport(lasting.url, websocket=None)]
-    run(dial)
-    run(dial)
-    run(close)
+    dial()
+    dial()
+    close()
     gc.collect()
 
 
 @LEFT_BEHIND
 def test_a_client_of_another_event_loop_is_told(lasting: Served) -> None:
+    @in_real_time
     async def dial() -> None:
         (await transports[0].open(visitor())).abort()
 
+    @in_real_time
     async def dial_again() -> None:
         with pytest.raises(NetworkError, match="belongs to another event loop; make a new") as told:
             await transports.pop().open(visitor())
@@ -285,12 +273,13 @@ def test_a_client_of_another_event_loop_is_told(lasting: Served) -> None:
 
     lasting.start()
     transports = [WidgetAPITransport(lasting.url, websocket=None, http=httpx2.AsyncClient())]
-    run(dial)
-    run(dial_again)
+    dial()
+    dial_again()
     gc.collect()
 
 
-def test_a_listing_that_comes_back_to_a_page_ends() -> None:
+@in_real_time
+async def test_a_listing_that_comes_back_to_a_page_ends() -> None:
     pages = {"": "1", "1": "2", "2": "1"}
 
     def page(query: str) -> tuple[int, Any]:
@@ -298,75 +287,39 @@ def test_a_listing_that_comes_back_to_a_page_ends() -> None:
         return 200, {"conversations": [], "messages": [], "nextCursor": pages[cursor]}
 
     listings = {"/widget/v1/conversations": page, "/widget/v1/conversations/c/messages": page}
-
-    async def scenario() -> None:
-        async with answering({**WORKING, **listings}) as (url, asked):
-            link = await WidgetAPITransport(url, websocket=None).open(visitor())
-            for listing in (link.conversations, lambda: link.messages("c")):
-                before = len(asked)
-                with pytest.raises(NetworkError, match="do not end") as caught:
-                    await listing()
-                assert caught.value.reason == "endless_listing"
-                assert len(asked) - before <= 4
-            link.abort()
-
-    run(scenario)
+    async with answering({**WORKING, **listings}) as (url, asked):
+        link = await WidgetAPITransport(url, websocket=None).open(visitor())
+        for listing in (link.conversations, lambda: link.messages("c")):
+            before = len(asked)
+            with pytest.raises(NetworkError, match="do not end") as caught:
+                await listing()
+            assert caught.value.reason == "endless_listing"
+            assert len(asked) - before <= 4
+        link.abort()
 
 
-def test_a_listing_that_grows_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+@in_real_time
+async def test_a_listing_that_grows_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(widget_link, "MOST_PAGES", 5)
     numbers = itertools.count(1)
 
     def page(query: str) -> tuple[int, Any]:
         return 200, {"conversations": [], "nextCursor": f"{next(numbers)}"}
 
-    async def scenario() -> None:
-        async with answering({**WORKING, "/widget/v1/conversations": page}) as (url, _):
-            link = await WidgetAPITransport(url, websocket=None).open(visitor())
-            with pytest.raises(NetworkError, match="more than 5"):
-                await link.conversations()
-            assert next(numbers) == 6
-            link.abort()
-
-    run(scenario)
+    async with answering({**WORKING, "/widget/v1/conversations": page}) as (url, _):
+        link = await WidgetAPITransport(url, websocket=None).open(visitor())
+        with pytest.raises(NetworkError, match="more than 5"):
+            await link.conversations()
+        assert next(numbers) == 6
+        link.abort()
 
 
-def test_polls_that_bring_nothing_are_not_sent_without_pause() -> None:
-    numbers = itertools.count(1)
-
-    def poll(query: str) -> tuple[int, Any]:
-        return 200, {"cursor": f"{next(numbers)}"}
-
-    async def scenario() -> None:
-        async with answering({**WORKING, POLL: poll}) as (url, asked):
-            link = await WidgetAPITransport(url, websocket=None).open(visitor())
-            await asyncio.sleep(0.3)
-            link.abort()
-            assert len(asked) <= 4, "the dial, its poll, and one more until the pause is over"
-
-    run(scenario)
-
-
-def test_a_close_frame_is_obeyed_though_the_connection_never_ends() -> None:
-    async def scenario() -> None:
-        async with answering(WORKING, live=HELLO + GO_AWAY) as (url, _):
-            transport = WidgetAPITransport(url, ping_every=300.0)
-            link = await transport.open(visitor())
-            with pytest.raises(RateLimitedError) as caught:
-                await anext(link.events())
-            assert caught.value.retry_after == 30.0
-            await transport.aclose()
-
-    run(scenario)
-
-
-def test_a_close_frame_in_place_of_a_hello_is_obeyed_too() -> None:
-    async def scenario() -> None:
-        async with answering(WORKING, live=GO_AWAY) as (url, _):
-            transport = WidgetAPITransport(url)
-            with pytest.raises(RateLimitedError) as caught:
-                await transport.open(visitor())
-            assert caught.value.retry_after == 30.0
-            await transport.aclose()
-
-    run(scenario)
+@pytest.mark.parametrize("hello", [HELLO, b""], ids=["after a hello", "in place of it"])
+@in_real_time
+async def test_a_close_frame_is_obeyed_though_the_connection_never_ends(hello: bytes) -> None:
+    async with answering(WORKING, live=hello + GO_AWAY) as (url, _):
+        transport = WidgetAPITransport(url, ping_every=300.0)
+        with pytest.raises(RateLimitedError) as caught:
+            await anext((await transport.open(visitor())).events())
+        assert caught.value.retry_after == 30.0
+        await transport.aclose()

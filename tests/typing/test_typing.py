@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-api = pytest.importorskip("mypy.api", reason="mypy comes with the lint extra")
+api = pytest.importorskip("mypy.api", reason="needs mypy: pip install -e '.[test]'")
 
 ROOT = Path(__file__).parents[2]
 PUBLIC_API = Path(__file__).with_name("public_api.py")

@@ -5,6 +5,7 @@ as what it is.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -45,86 +46,75 @@ def over_the_wire(payload: msgspec.Struct) -> Any:
     return msgspec.json.decode(msgspec.json.encode(payload), type=type(payload))
 
 
-@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
-def test_every_payload_arrives_as_it_was_sent(kind: type[msgspec.Struct]) -> None:
-    @given(instances(kind))
-    def arrives(payload: msgspec.Struct) -> None:
-        assert over_the_wire(payload) == payload
-
-    arrives()
+of_every_kind = pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
 
 
-@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
-def test_keys_that_a_reader_does_not_know_are_ignored(kind: type[msgspec.Struct]) -> None:
-    @given(instances(kind))
-    def ignored(payload: msgspec.Struct) -> None:
-        newer = {**json.loads(msgspec.json.encode(payload)), "addedInAYear": {"of": ["anything"]}}
-        assert msgspec.json.decode(json.dumps(newer).encode(), type=kind) == payload
-
-    ignored()
-
-
-@pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: kind.__name__)
-def test_no_payload_shows_what_it_holds(kind: type[msgspec.Struct]) -> None:
-    @given(instances(kind))
-    def hidden(payload: msgspec.Struct) -> None:
-        assert repr(payload) == f"<{kind.__name__}>" == str(payload)
-
-    hidden()
+@of_every_kind
+@given(data=st.data())
+def test_every_payload_arrives_as_it_was_sent_and_shows_nothing_of_what_it_holds(
+    kind: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    payload = data.draw(instances(kind))
+    assert over_the_wire(payload) == payload
+    assert repr(payload) == f"<{kind.__name__}>" == str(payload)
 
 
-@given(credentials)
-def test_credentials_arrive_as_they_were_presented(presented: Any) -> None:
-    assert translation.credentials_of(over_the_wire(translation.opening_of(presented))) == presented
+@of_every_kind
+@given(data=st.data())
+def test_keys_that_a_reader_does_not_know_are_ignored(
+    kind: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    payload = data.draw(instances(kind))
+    newer = {**json.loads(msgspec.json.encode(payload)), "addedInAYear": {"of": ["anything"]}}
+    assert msgspec.json.decode(json.dumps(newer).encode(), type=kind) == payload
 
 
-@given(identify_requests)
-def test_an_identify_arrives_as_it_was_asked(asked: Any) -> None:
-    assert (
-        translation.identify_request_of(
-            over_the_wire(translation.payload_of(asked, payloads.Identify))
-        )
-        == asked
-    )
+WAYS: dict[str, tuple[Any, Callable[[Any], msgspec.Struct], Callable[[Any], object]]] = {
+    "credentials": (credentials, translation.opening_of, translation.credentials_of),
+    "an identify": (
+        identify_requests,
+        lambda asked: translation.payload_of(asked, payloads.Identify),
+        translation.identify_request_of,
+    ),
+    "its answer": (
+        identify_answers,
+        translation.identified_of,
+        translation.identify_answer_of,
+    ),
+    "a welcome": (
+        welcomes,
+        lambda welcome: translation.opened_of(welcome, "realtime"),
+        translation.welcome_of,
+    ),
+    "a message": (
+        messages,
+        lambda message: translation.payload_of(message, payloads.MessagePayload),
+        lambda payload: translation.value_of(payload, Message),
+    ),
+    "a conversation, with what is said of it": (
+        conversations,
+        translation.conversation_from,
+        translation.conversation_to,
+    ),
+    "a message that begins a conversation": (
+        beginnings,
+        translation.beginning_of,
+        translation.outgoing_of,
+    ),
+    "rejected paths, with their reasons": (
+        rejections,
+        lambda rejected: payloads.EventTaken(rejected=translation.rejected_of(rejected)),
+        lambda taken: translation.rejections_of(taken.rejected),
+    ),
+}
 
 
-@given(identify_answers)
-def test_the_answer_of_an_identify_arrives_as_it_was_given(answer: Any) -> None:
-    assert (
-        translation.identify_answer_of(over_the_wire(translation.identified_of(answer))) == answer
-    )
-
-
-@given(welcomes)
-def test_a_welcome_arrives_as_it_was_said(welcome: Any) -> None:
-    assert (
-        translation.welcome_of(over_the_wire(translation.opened_of(welcome, "realtime"))) == welcome
-    )
-
-
-@given(messages)
-def test_a_message_arrives_as_it_was_stored(message: Any) -> None:
-    sent = translation.payload_of(message, payloads.MessagePayload)
-    assert translation.value_of(over_the_wire(sent), Message) == message
-
-
-@given(conversations)
-def test_a_conversation_arrives_with_what_is_said_of_it(conversation: Any) -> None:
-    assert (
-        translation.conversation_to(over_the_wire(translation.conversation_from(conversation)))
-        == conversation
-    )
-
-
-@given(beginnings)
-def test_a_message_that_begins_a_conversation_arrives_as_it_was_written(message: Any) -> None:
-    assert translation.outgoing_of(over_the_wire(translation.beginning_of(message))) == message
-
-
-@given(rejections)
-def test_rejected_paths_arrive_with_their_reasons(rejected: Any) -> None:
-    taken = payloads.EventTaken(rejected=translation.rejected_of(rejected))
-    assert translation.rejections_of(over_the_wire(taken).rejected) == rejected
+@pytest.mark.parametrize("way", WAYS)
+@given(data=st.data())
+def test_a_value_arrives_as_it_was_sent(way: str, data: st.DataObject) -> None:
+    values, to_the_wire, from_the_wire = WAYS[way]
+    value = data.draw(values)
+    assert from_the_wire(over_the_wire(to_the_wire(value))) == value
 
 
 def test_a_reason_of_a_rejection_is_cut() -> None:

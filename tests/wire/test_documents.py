@@ -259,6 +259,7 @@ def test_export_writes_both_documents_and_check_names_each_stale_one_and_the_men
     capsys.readouterr()
     (folder / "openapi.json").write_text("{}", encoding="utf-8")
     (folder / "asyncapi.json").unlink()
+    (folder / "chart.json").write_text('{"schema": "support-chat/chart"}')  # is none of ours here
 
     assert main(["export", "--check", str(folder)]) == 1
     printed = capsys.readouterr().out
@@ -268,6 +269,7 @@ def test_export_writes_both_documents_and_check_names_each_stale_one_and_the_men
     )
     assert main(["export", "--write", str(folder)]) == 0
     assert main(["export", "--check", str(folder)]) == 0
+    assert (folder / "chart.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import logging
 import signal
+from typing import Any, cast
+
+import attrs
 
 from support_chat import Storage, SupportChat, Transport
+from support_chat.ports import Credentials, Link, UpdateAnswer
+from support_chat.values import Changes
 
 from .controller import Controller, Person, Shell
 from .events import Warned
-from .transport import ObservedTransport
 
 
 async def chat(
@@ -33,15 +37,16 @@ async def chat(
     SIGTERM, and Ctrl-C where the shell does not take it as a key, are ways of leaving. Transport
     and storage stay open.
     """
-    observed = ObservedTransport(transport)
+    answered = asyncio.Event()
+    answered.set()
     async with SupportChat(
         workspace_id=workspace_id,
         widget_id=widget_id,
-        transport=observed,
+        transport=cast("Transport", Observed(transport, answered)),
         storage=storage,
         scope=scope,
     ) as session:
-        controller = Controller(session, person, url, shell.show, observed.answered)
+        controller = Controller(session, person, url, shell.show, answered)
         beginning = asyncio.create_task(controller.begin())
         running = asyncio.create_task(_run(shell, controller))
         loop, log = asyncio.get_running_loop(), logging.getLogger("support_chat")
@@ -62,6 +67,31 @@ async def chat(
             if isinstance(ended, Exception):
                 raise ended
         return controller.over.result() if controller.over.done() else None
+
+
+@attrs.frozen(eq=False)
+class Observed:
+    """Stands before a transport, and before each of its links, and passes everything on; `answered`
+    is set while no update waits for its answer, which no event tells.
+    """
+
+    inner: Any
+    answered: asyncio.Event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def open(self, credentials: Credentials) -> Link:
+        """Dials."""
+        return cast("Link", Observed(await self.inner.open(credentials), self.answered))
+
+    async def update(self, changes: Changes) -> UpdateAnswer:
+        """Tells the backend what has changed."""
+        self.answered.clear()
+        try:
+            return cast("UpdateAnswer", await self.inner.update(changes))
+        finally:
+            self.answered.set()
 
 
 async def _run(shell: Shell, controller: Controller) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prompt_toolkit.application import Application
@@ -162,20 +162,7 @@ class Screen:
     def _keys(self) -> KeyBindings:
         keys, typed = KeyBindings(), self._typed.buffer
 
-        @keys.add("enter")
-        def _(event: KeyPressEvent) -> None:
-            typed.validate_and_handle()
-
-        @keys.add("escape", "enter")
-        def _(event: KeyPressEvent) -> None:
-            typed.insert_text("\n")
-
-        @keys.add("tab")
-        def _(event: KeyPressEvent) -> None:
-            typed.insert_text(typed.suggestion.text if typed.suggestion else "")
-
-        @keys.add("c-c")
-        def _(event: KeyPressEvent) -> None:
+        def interrupt(_: KeyPressEvent) -> None:
             if typed.text:
                 typed.reset()
             elif time.monotonic() - self._asked_at < _ASKING:
@@ -183,13 +170,23 @@ class Screen:
             else:
                 self._asked_at = time.monotonic()
 
-        @keys.add("c-d")
-        def _(event: KeyPressEvent) -> None:
+        def delete(_: KeyPressEvent) -> None:
             if typed.text:
                 typed.delete()
             else:
                 self._leave()
 
+        bound: dict[tuple[str, ...], Callable[[KeyPressEvent], None]] = {
+            ("enter",): lambda _: typed.validate_and_handle(),
+            ("escape", "enter"): lambda _: typed.insert_text("\n"),
+            ("tab",): lambda _: typed.insert_text(
+                typed.suggestion.text if typed.suggestion else ""
+            ),
+            ("c-c",): interrupt,
+            ("c-d",): delete,
+        }
+        for pressed, does in bound.items():
+            keys.add(*pressed)(does)
         return keys
 
 
@@ -198,7 +195,5 @@ def _prefix(line: int, wraps: int) -> StyleAndTextTuples:
 
 
 class _Suggest(AutoSuggest):
-    """Completes the command that is being typed."""
-
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         return Suggestion(suggestion(document.text))

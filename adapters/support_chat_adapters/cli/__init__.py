@@ -1,10 +1,9 @@
-"""The command line `support-chat`: one module a command, imported when the program starts, its
-work only when it runs.
+"""The command line `support-chat`: one module a command, imported when it is chosen.
 
-A command module has `register(commands)`, which adds its parser and sets `run`, a function from the
-parsed arguments to the exit status. To add one, write the module and name it in `COMMANDS`; nothing
-else changes. Everything heavy (asyncio, the chart, a third-party package) is imported inside `run`,
-so that `support-chat --help` is quick and works with no extra installed.
+A command module has `ABOUT` and `MORE`, which its help shows before and after the `OPTIONS`, and
+`run`, a function from the parsed arguments to the exit status. To add one, write the module and
+name it in `COMMANDS`; nothing else changes. What an extra installs is imported inside `run`, so
+that the help of each command works without; `support-chat --help` imports no command at all.
 """
 
 from __future__ import annotations
@@ -14,11 +13,22 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from .terminal import Misuse, complain
 
-COMMANDS: Final = ("draw", "check", "diff", "export", "demo", "serve", "chat", "reply", "token")
+COMMANDS: Final = {
+    "draw": "pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
+    "check": "model-check the chart: every reachable state, every property",
+    "diff": "what differs between two charts: rows, what is accepted, states, verdicts",
+    "export": "the whole chart, or the OpenAPI and AsyncAPI documents, as stable JSON",
+    "demo": "watch a session live through its whole life, nothing to set up",
+    "serve": "a backend to develop and test against, on this machine",
+    "chat": "a chat client in the terminal that shows the phase live",
+    "reply": "answer as an agent of a served backend",
+    "token": "mint an identity token for tests",
+}
+"""Every command, and what it is for."""
 
 _ABOUT: Final = """\
 The lifecycle of a support-chat session, from the command line: see it, export it, watch it run.
@@ -47,13 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         whole = parser()
         parsed = whole.parse_args(arguments)
+        if parsed.version:
+            from importlib.metadata import version  # costs more than all the rest of a `--help`
+
+            print(f"support-chat {version('support-chat')}")
+            return 0
         if parsed.command is None:
             whole.print_help()
             return 0
         status: int = parsed.run(parsed)
         sys.stdout.flush()
         return status
-    except SystemExit as leaving:  # argparse leaves after --help, --version and a misuse
+    except SystemExit as leaving:  # argparse leaves after --help and a misuse
         return leaving.code if isinstance(leaving.code, int) else 2
     except Misuse as misuse:
         complain(str(misuse))
@@ -74,30 +89,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser with every command registered."""
+    """The parser of the program, which knows every command by name."""
+    form = argparse.RawDescriptionHelpFormatter
     whole = argparse.ArgumentParser(
-        prog="support-chat",
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=form
     )
-    whole.add_argument("--version", action=_Version, help="print the version and leave")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for name in COMMANDS:
-        import_module(f".{name}", __name__).register(commands)
+    whole.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = whole.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", parser_class=_Command
+    )
+    for name, help in COMMANDS.items():
+        commands.add_parser(name, help=help, formatter_class=form)
     return whole
 
 
-class _Version(argparse.Action):
-    """Reads the installed version only on demand: looking it up costs more than all the rest of a
-    `--help`.
-    """
+class _Command(argparse.ArgumentParser):
+    """Learns what its command takes when that is chosen."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"support-chat {version('support-chat')}")
-        parser.exit()
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parses what stands after the command."""
+        command = import_module(f".{self.prog.split()[-1]}", __name__)
+        self.description, self.epilog = command.ABOUT, command.MORE
+        for option in command.OPTIONS:
+            option(self)
+        self.set_defaults(run=command.run)
+        return super().parse_known_args(*args, **kwargs)

@@ -11,45 +11,41 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeGuard, cast
+from typing import Final, TypeGuard, cast
 
+from support_chat import CHART, Chart, ChartError, SupportChatError
+from support_chat.verify import EachEffect, EachStep, Elsewhere, Property, generic
+from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
+
+from ..diagrams.exported import from_json
+from .options import option
 from .terminal import Misuse
 
-if TYPE_CHECKING:
-    from support_chat import Chart
-    from support_chat.verify import Elsewhere, Property
-
 DEFAULT: Final = "support_chat:CHART"
-
-
-def add_chart_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--chart` and `--app-dir`."""
-    parser.add_argument(
+"""The chart when none is named."""
+APP_DIR_OPTION: Final = option(
+    "--app-dir", metavar="DIR", help="import modules from DIR (default: this directory)"
+)
+"""Says where modules are found."""
+CHART_OPTIONS: Final = (
+    option(
         "--chart",
         metavar="CHART",
         nargs="?",
         default=DEFAULT,
         help="the chart to use: MODULE:NAME, a file that `support-chat export` wrote, or - for "
         f"standard input (default: {DEFAULT})",
-    )
-    add_app_dir_option(parser)
-
-
-def add_app_dir_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--app-dir`."""
-    parser.add_argument(
-        "--app-dir", metavar="DIR", help="import modules from DIR (default: this directory)"
-    )
-
-
-def add_properties_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--properties`."""
-    parser.add_argument(
-        "--properties",
-        metavar="MODULE:NAME",
-        help="your properties, a sequence of them; those that follow from what the chart declares "
-        "are decided as well (default: for the shipped chart and its variants its catalogue)",
-    )
+    ),
+    APP_DIR_OPTION,
+)
+"""Names a chart, and says where its module is found."""
+PROPERTIES_OPTION: Final = option(
+    "--properties",
+    metavar="MODULE:NAME",
+    help="your properties, a sequence of them; those that follow from what the chart declares "
+    "are decided as well (default: for the shipped chart and its variants its catalogue)",
+)
+"""Names properties."""
 
 
 def load_chart(arguments: argparse.Namespace) -> Chart:
@@ -69,9 +65,6 @@ def chart_named(named: str, option: str, app_dir: str | None) -> Chart:
     """The chart that is `package.module:NAME`, a file of `support-chat export`, or `-` for such a
     text on standard input; raises as `load_chart` does.
     """
-    from support_chat import Chart, ChartError
-    from support_chat_adapters.diagrams.exported import from_json
-
     if is_file(named):
         try:
             text = sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")
@@ -101,10 +94,10 @@ def chart_named(named: str, option: str, app_dir: str | None) -> Chart:
 def command(name: str, arguments: argparse.Namespace, *options: str) -> str:
     """The command as a line to paste, with those of these options that are not the default."""
     words = ["support-chat", name]
-    for option in options:
-        value = getattr(arguments, option)
-        if value is not None and (option, value) != ("chart", DEFAULT):
-            words += [f"--{option.replace('_', '-')}", str(value)]
+    for each in options:
+        value = getattr(arguments, each)
+        if value is not None and (each, value) != ("chart", DEFAULT):
+            words += [f"--{each.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
 
@@ -119,9 +112,6 @@ def properties_of(
     """The properties to decide, and those that are decided elsewhere. Raises Misuse for what are no
     properties, or none of this chart.
     """
-    from support_chat.verify import generic
-    from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
-
     named = arguments.properties
     if named is None:
         return (CATALOGUE, ELSEWHERE) if has_catalogue(chart) else (generic(chart), ())
@@ -152,24 +142,18 @@ def has_catalogue(chart: Chart) -> bool:
     """Whether the chart has every name of the shipped one, so that the shipped chart's properties
     apply to it.
     """
-    from support_chat import CHART
-
     kinds = ("phases", "triggers", "facts", "effects", "registers")
     return all(set(getattr(CHART, kind)) <= set(getattr(chart, kind)) for kind in kinds)
 
 
 def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
-    from support_chat.verify.properties import KINDS
-
     if not isinstance(value, list | tuple):
         return False
     members = cast("Sequence[object]", value)
-    return bool(members) and all(isinstance(member, KINDS) for member in members)
+    return bool(members) and all(isinstance(member, Property) for member in members)
 
 
 def _unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:
-    from support_chat.verify import EachEffect, EachStep
-
     match wanted:
         case EachStep(on=names):
             return [("the trigger", name) for name in names if name not in chart.triggers]
@@ -188,8 +172,6 @@ def load(
     Raises Misuse if there is no such module or name; for a name that is wrong it lists the module's
     others of that `kind`.
     """
-    from support_chat import SupportChatError
-
     prefix = f"{option}{named}"
     module_name, colon, name = named.partition(":")
     if not (module_name and colon and name):

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import aclosing
+from typing import Final
 from urllib.parse import urlsplit
 
+from support_chat import InvalidInputError, User
+
+from ..chat.controller import Person, Providers, Shell
+from ..chat.piped import PipedShell
+from ..chat.run import chat
+from ..storage import FileStorage, MemoryStorage
+from ..tokens import HTTPTokenProvider, StaticToken
 from ..ui.terminal import can_draw
+from .options import group, one_of, option
 from .served import DEFAULT_PORT, add_backend_options, minted_tokens
 from .terminal import Misuse, complain, needs
 
-if TYPE_CHECKING:
-    from ..chat.controller import Person, Providers, Shell
-
 _DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 _PARTS: Final = ("httpx2", "msgspec", "websockets", "jwt", "platformdirs")
+# what the Python API calls a value, and what it is called here
 _OPTIONS: Final = {
     "base_url": "--url",
     "url": "--token-url",
@@ -27,8 +35,10 @@ _OPTIONS: Final = {
     "workspace_id": "--workspace",
     "widget_id": "--widget",
 }
-"""What the Python API calls a value, and what it is called here."""
-_MORE: Final = f"""\
+ABOUT: Final = """\
+Chats with a backend on the network, as a visitor or as a user,
+and shows the phase of the session live."""
+MORE: Final = f"""\
 examples:
   support-chat chat --url {_DEFAULT_URL}
       a visitor, the same one each time
@@ -60,58 +70,59 @@ exit status: 0 once you leave, 1 if the first boot fails or the session ends by
 itself (a token refused, a session revoked), 2 if the client cannot begin as it
 was asked to.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "chat",
-        help="a chat client in the terminal that shows the phase live",
-        description="Chats with a backend on the network, as a visitor or as a user,\n"
-        "and shows the phase of the session live.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
+OPTIONS: Final = (
+    option(
         "--url", default=_DEFAULT_URL, help=f"the address of the backend (default: {_DEFAULT_URL})"
-    )
-    person = parser.add_argument_group("who you are")
-    person.add_argument("--user", metavar="ID", help="a signed-in user (default: a visitor)")
-    person.add_argument("--name", help="a name, for the backend")
-    person.add_argument("--email", help="an e-mail address, for the backend")
-    token = person.add_mutually_exclusive_group()
-    token.add_argument(
-        "--token-url",
-        metavar="URL",
-        help="a server that answers with an identity token for the user",
-    )
-    token.add_argument(
-        "--token", metavar="TOKEN", help="an identity token; for tests, since it cannot be renewed"
-    )
-    visitor = parser.add_argument_group("where the visitor is kept")
-    where = visitor.add_mutually_exclusive_group()
-    where.add_argument(
-        "--storage", metavar="FILE", help="a JSON file (default: one in your data folder)"
-    )
-    where.add_argument("--memory", action="store_true", help="nowhere: a new visitor each time")
-    visitor.add_argument(
-        "--scope",
-        metavar="NAME",
-        help="which of the visitors in there (default: that of this backend's address)",
-    )
-    add_backend_options(parser)
-    form = parser.add_argument_group("how it shows things").add_mutually_exclusive_group()
-    form.add_argument(
-        "--plain",
-        action="store_true",
-        help="lines of text (the default where there is no terminal)",
-    )
-    form.add_argument(
-        "--json",
-        action="store_true",
-        help="lines of JSON: the session's events, and what came of each command",
-    )
-    parser.set_defaults(run=run)
+    ),
+    group(
+        "who you are",
+        option("--user", metavar="ID", help="a signed-in user (default: a visitor)"),
+        option("--name", help="a name, for the backend"),
+        option("--email", help="an e-mail address, for the backend"),
+        one_of(
+            option(
+                "--token-url",
+                metavar="URL",
+                help="a server that answers with an identity token for the user",
+            ),
+            option(
+                "--token",
+                metavar="TOKEN",
+                help="an identity token; for tests, since it cannot be renewed",
+            ),
+        ),
+    ),
+    group(
+        "where the visitor is kept",
+        one_of(
+            option(
+                "--storage", metavar="FILE", help="a JSON file (default: one in your data folder)"
+            ),
+            option("--memory", action="store_true", help="nowhere: a new visitor each time"),
+        ),
+        option(
+            "--scope",
+            metavar="NAME",
+            help="which of the visitors in there (default: that of this backend's address)",
+        ),
+    ),
+    add_backend_options,
+    group(
+        "how it shows things",
+        one_of(
+            option(
+                "--plain",
+                action="store_true",
+                help="lines of text (the default where there is no terminal)",
+            ),
+            option(
+                "--json",
+                action="store_true",
+                help="lines of JSON: the session's events, and what came of each command",
+            ),
+        ),
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -125,10 +136,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse(
             f"--url ends before /widget/v1, which the client adds by itself: --url {begin}"
         )
-    import asyncio
-
-    from support_chat.errors import InvalidInputError
-
     try:
         failure = asyncio.run(_chat(arguments, on_screen))
     except KeyboardInterrupt:  # before there was anything to leave
@@ -142,10 +149,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _chat(arguments: argparse.Namespace, on_screen: bool) -> str | None:
-    from contextlib import aclosing
-
-    from ..chat.run import chat
-    from ..storage import FileStorage, MemoryStorage
     from ..transport import WidgetAPITransport
 
     person = _person(arguments)
@@ -172,8 +175,6 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
         from ..chat.screen import Screen
 
         return Screen()
-    from ..chat.piped import PipedShell
-
     source = sys.stdin or io.StringIO()  # None where it was closed
     # a message in letters that a pipe does not know ends nothing
     for stream in (source, sys.stdout):
@@ -183,10 +184,6 @@ def _shell(arguments: argparse.Namespace, on_screen: bool) -> Shell:
 
 
 def _person(arguments: argparse.Namespace) -> Person:
-    from support_chat.values import User
-
-    from ..chat.controller import Person
-
     known = {
         key: value for key in ("name", "email") if (value := getattr(arguments, key)) is not None
     }
@@ -201,8 +198,6 @@ def _person(arguments: argparse.Namespace) -> Person:
 
 
 def _providers(arguments: argparse.Namespace) -> Providers:
-    from ..tokens import HTTPTokenProvider, StaticToken
-
     if arguments.token_url is None and arguments.token is None:
         return minted_tokens(arguments)
     provider = (

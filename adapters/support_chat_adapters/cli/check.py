@@ -16,35 +16,65 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Final
 
+from support_chat import CHART
+from support_chat.verify import (
+    Elsewhere,
+    Property,
+    Report,
+    Space,
+    Verdict,
+    check,
+    occurrences,
+    sequence,
+    story,
+)
+from support_chat.verify.generic import unanswered
+from support_chat.verify.known import UnknownNameError
+from support_chat.verify.properties import counterexamples, never_asked
+from support_chat.verify.replay import as_test, replay
+from support_chat.verify.reports import (
+    WORDS,
+    annotation,
+    concerned,
+    summary,
+    to_json,
+    to_junit,
+    to_markdown,
+)
+from support_chat.verify.source_lines import place_of
+
+from ..diagrams.mermaid import mermaid
+from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
 from .charts import (
-    add_chart_option,
-    add_properties_option,
+    CHART_OPTIONS,
+    PROPERTIES_OPTION,
     command,
     has_catalogue,
     is_file,
     load_chart,
     properties_of,
 )
+from .options import number, option
 from .terminal import Misuse, coloured, say
 
-if TYPE_CHECKING:
-    from support_chat.verify import Elsewhere, Property, Report, Space, Verdict
-
-_Number = TypeVar("_Number", int, float)
 _MOST_STATES: Final = 1_000_000
+# how many ways to a failure are tried on a session before none is found to go
 _MOST_STORIES: Final = 50
-"""How many ways to a failure are tried on a session before none is found to go."""
+# what later rows of a story's line stand beside, and the rest of the line
 _HEAD: Final = re.compile(r"^( *(?:\w+: +|-> |\d+\. )?)(.+)$", re.MULTILINE)
-"""What later rows of a story's line stand beside, and the rest of the line."""
 _COLOURS: Final = {
     "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
     "unanswered": "yellow", "elsewhere": "bold",
 }  # fmt: skip
 _STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
-_MORE: Final = """\
+ABOUT: Final = (
+    "Explores every reachable state of the chart and decides properties on it; a failure comes "
+    "with its story."
+)
+MORE: Final = """\
 examples:
   support-chat check                     every property of the shipped chart
   support-chat check --list              what they are
@@ -62,81 +92,68 @@ exit status:
   2  misuse
   3  inconclusive: a limit was hit
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "check",
-        help="model-check the chart: every reachable state, every property",
-        description="Explores every reachable state of the chart and decides properties on it; a "
-        "failure comes with its story.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_chart_option(parser)
-    add_properties_option(parser)
-    parser.add_argument(
+OPTIONS: Final = (
+    *CHART_OPTIONS,
+    PROPERTIES_OPTION,
+    option(
         "--property",
         metavar="ID",
         action="append",
         default=[],
         help="only this one; may be given several times",
-    )
-    parser.add_argument("--list", action="store_true", help="list the properties and decide none")
-    parser.add_argument(
+    ),
+    option("--list", action="store_true", help="list the properties and decide none"),
+    option(
         "-q", "--quiet", action="store_true", help="only what fails, and how many properties do"
-    )
-    parser.add_argument(
+    ),
+    option(
         "--users",
         metavar="N",
-        type=_whole,
+        type=number(int, 0, "a whole number, 0 or more"),
         help="how many users may call (default: all that can be told apart)",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="the whole report as JSON on standard output"
-    )
-    parser.add_argument(
+    ),
+    option("--json", action="store_true", help="the whole report as JSON on standard output"),
+    option(
         "--junit",
         metavar="FILE",
         type=Path,
         help="also write JUnit XML, a test case for each property",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--max-states",
         metavar="N",
-        type=_positive,
+        type=number(int, 1, "a whole number, 1 or more"),
         default=_MOST_STATES,
         help=f"stop after N states (default: {_MOST_STATES:,})",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--time-limit",
         metavar="S",
-        type=_seconds,
+        type=number(float, 0, "a number of seconds, 0 or more"),
         help="stop exploring after S seconds (default: no limit)",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--counterexamples",
         metavar="DIR",
         type=Path,
         help="write each counterexample into DIR: its story, a Mermaid diagram, and a pytest file "
         "that replays it on the real session",
-    )
-    parser.set_defaults(run=run)
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
-    from support_chat.verify import check
-    from support_chat.verify.known import UnknownNameError
-    from support_chat.verify.reports import to_json, to_junit
-
     chart = load_chart(arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
-        _list(properties, elsewhere)
+        for id, sentence in (
+            *((each.id, each.sentence) for each in properties),
+            *((one.id, _decided(one)) for one in elsewhere),
+        ):
+            say(sentence, f"{id:11} ")
         return 0
     try:
         report = check(
@@ -171,7 +188,7 @@ def _chosen(
     def are(wanted: str, id: str) -> bool:
         return id == wanted or id.startswith(f"{wanted} ")
 
-    known = [each.id for each in (*properties, *elsewhere)]
+    known = [*(each.id for each in properties), *(each.id for each in elsewhere)]
     for wanted in ids:
         if not any(are(wanted, id) for id in known):
             raise Misuse(
@@ -188,9 +205,6 @@ def _chosen(
 
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
-    from support_chat.verify.counterexamples import never_asked
-    from support_chat.verify.reports import WORDS, summary
-
     space = report.space
     words = [
         "never asked"
@@ -200,15 +214,22 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
     ]
     if not arguments.quiet:
         print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
-        for word, verdict in zip(words, report.verdicts, strict=True):
-            if verdict.held is not False:
-                _print_line(word, verdict.property.id, verdict.property.sentence)
-        for one in elsewhere:
-            decided = f"{one.sentence} Decided by {one.by}: {one.where}"
-            _print_line("elsewhere", one.id, decided)
         # the catalogue of the shipped chart says itself what may go unanswered
-        if not arguments.property and not has_catalogue(space.model.chart):
-            _print_unanswered(space)
+        told = arguments.property or has_catalogue(space.model.chart)
+        lines = [
+            *(
+                (word, verdict.property.id, verdict.property.sentence)
+                for word, verdict in zip(words, report.verdicts, strict=True)
+                if verdict.held is not False
+            ),
+            *(("elsewhere", one.id, _decided(one)) for one in elsewhere),
+            *(
+                ("unanswered", trigger, f"no row wants it in some states of {', '.join(phases)}")
+                for trigger, phases in (() if told else unanswered(space).items())
+            ),
+        ]
+        for line in lines:
+            _print_line(*line)
     _print_failures(report, arguments)
     counts = ", ".join(f"{words.count(word)} {word}" for word in _COLOURS if word in words)
     colour = _COLOURS[WORDS[report.held]]
@@ -220,26 +241,20 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         )
 
 
+def _decided(one: Elsewhere) -> str:
+    return f"{one.sentence} Decided by {one.by}: {one.where}"
+
+
 def _print_line(word: str, id: str, sentence: str) -> None:
     padded = f"{word:12}"
     line = hanging(f"{padded} {id:11} ", sentence, columns(sys.stdout))
     print(coloured(padded, _COLOURS[word], sys.stdout) + line.removeprefix(padded))
 
 
-def _print_unanswered(space: Space) -> None:
-    from support_chat.verify.generic import unanswered
-
-    for trigger, phases in unanswered(space).items():
-        sentence = f"no row wants it in some states of {', '.join(phases)}"
-        _print_line("unanswered", trigger, sentence)
-
-
 def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
     """Those that fail in the same way together, with their story, the place and the command that
     decides them again.
     """
-    from support_chat.verify.story import story
-
     alike: dict[str, list[Verdict]] = {}
     for verdict in report.verdicts:
         if verdict.held is False:
@@ -260,19 +275,9 @@ def _place(
     report: Report, verdict: Verdict, arguments: argparse.Namespace
 ) -> tuple[str, int] | None:
     """Where the row is written that a failure is about."""
-    from support_chat.verify.reports import concerned
-    from support_chat.verify.source_lines import place_of
-
     row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
     named: str = arguments.chart
     return place_of(row, named if is_file(named) else named.partition(":")[0]) if row else None
-
-
-def _list(properties: Sequence[Property], elsewhere: Sequence[Elsewhere]) -> None:
-    for each in properties:
-        say(each.sentence, f"{each.id:11} ")
-    for one in elsewhere:
-        say(f"{one.sentence} Decided by {one.by}: {one.where}", f"{one.id:11} ")
 
 
 def _progress() -> Callable[[int, int], None] | None:
@@ -288,9 +293,6 @@ def _progress() -> Callable[[int, int], None] | None:
 
 def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:
     """Writes the files; says of each failure that gets no pytest file why not."""
-    from support_chat.verify import occurrences, sequence, story
-    from support_chat.verify.replay import as_test
-
     directory.mkdir(parents=True, exist_ok=True)
     model = report.space.model
     for verdict in report.verdicts:
@@ -312,11 +314,6 @@ def _write_counterexamples(report: Report, directory: Path, named: str) -> Itera
 
 def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
     """The first way to the failure that a session goes as well, or why there is none."""
-    from support_chat import CHART
-    from support_chat.verify import occurrences
-    from support_chat.verify.counterexamples import counterexamples
-    from support_chat.verify.replay import replay
-
     chart = space.model.chart
     if not verdict.story:
         return "there is no story to replay"
@@ -342,38 +339,12 @@ def _tell_github(
     """Annotations on standard output (or error, where the output is JSON), and the step's
     summary.
     """
-    from support_chat.verify.reports import annotation, to_markdown
-    from support_chat_adapters.diagrams.mermaid import mermaid
-    from support_chat_adapters.diagrams.views import overview
-
     for verdict in report.verdicts:
         if verdict.held is False:
             print(
                 annotation(verdict, _place(report, verdict, arguments)),
                 file=sys.stderr if arguments.json else sys.stdout,
             )
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with open(summary, "a", encoding="utf-8") as page:
+    if step_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(step_summary, "a", encoding="utf-8") as page:
             page.write(to_markdown(report, elsewhere, mermaid(overview(report.space.model.chart))))
-
-
-def _whole(text: str) -> int:
-    return _number(text, int, 0, "a whole number, 0 or more")
-
-
-def _positive(text: str) -> int:
-    return _number(text, int, 1, "a whole number, 1 or more")
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, 0, "a number of seconds, 0 or more")
-
-
-def _number(text: str, kind: Callable[[str], _Number], least: float, wanted: str) -> _Number:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not value >= least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return value

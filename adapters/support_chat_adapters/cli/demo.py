@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import logging
 import sys
-from typing import Any, Final
+from typing import Final
 
+from .options import one_of, option
 from .terminal import needs
 
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as shells have it."""
-_MORE: Final = """\
+ABOUT: Final = """\
+Plays the whole lifecycle against a backend inside the process:
+no network, no account, nothing to set up."""
+MORE: Final = """\
 examples:
   support-chat demo              live, on a terminal
   support-chat demo --plain      as lines of text, for a log
@@ -19,31 +25,18 @@ examples:
 exit status: 0 if every step ended as expected, 1 if one did not, 2 if a part is
 missing (pip install "support-chat[demo]"), 130 after Ctrl-C.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "demo",
-        help="watch a session live through its whole life, nothing to set up",
-        description="Plays the whole lifecycle against a backend inside the process:\n"
-        "no network, no account, nothing to set up.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--plain", action="store_true", help="lines of text instead of the live view")
-    form.add_argument("--json", action="store_true", help="lines of JSON instead of the live view")
-    parser.set_defaults(run=run)
+OPTIONS: Final = (
+    one_of(
+        option("--plain", action="store_true", help="lines of text instead of the live view"),
+        option("--json", action="store_true", help="lines of JSON instead of the live view"),
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plays the demo: a live view on a terminal that can draw it, else lines of text."""
     live = not (arguments.plain or arguments.json)
     needs("demo", "jwt", *(["rich"] if live else []))
-    import asyncio
-    import logging
-
     from ..demo.play import watch
     from ..demo.scenes import SCENES
 

@@ -6,25 +6,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import attrs
+
+from support_chat import Chart, ChartError
+from support_chat.verify import Property, Report, check, generic
+
+from ..diagrams.difference import Difference, Side, Turn, difference, markdown, turns
 from .charts import (
+    APP_DIR_OPTION,
     DEFAULT,
-    add_app_dir_option,
-    add_properties_option,
+    PROPERTIES_OPTION,
     chart_named,
     has_catalogue,
     properties_of,
 )
+from .options import number, option
 from .terminal import Misuse, as_json, emit
 
-if TYPE_CHECKING:
-    from support_chat import Chart
-    from support_chat.verify import Property, Report
-    from support_chat_adapters.diagrams.difference import Difference, Turn
-
 _MOST_STATES: Final = 20_000
-_MORE: Final = f"""\
+ABOUT: Final = (
+    "Compares two charts by the names of their transitions, explores both, and says which verdicts "
+    "change."
+)
+MORE: Final = f"""\
 examples:
   git show main:diagrams/chart.json | support-chat diff - {DEFAULT}
   support-chat diff before.json after.json --exit-zero > changes.md
@@ -38,47 +44,26 @@ exit status:
   1  they differ
   2  misuse
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "diff",
-        help="what differs between two charts: rows, what is accepted, states, verdicts",
-        description="Compares two charts by the names of their transitions, explores both, and "
-        "says which verdicts change.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("old", metavar="OLD", help="the chart as it was")
-    parser.add_argument("new", metavar="NEW", help="the chart as it is")
-    parser.add_argument("--json", action="store_true", help="as JSON instead of Markdown")
-    parser.add_argument(
+OPTIONS: Final = (
+    option("old", metavar="OLD", help="the chart as it was"),
+    option("new", metavar="NEW", help="the chart as it is"),
+    option("--json", action="store_true", help="as JSON instead of Markdown"),
+    option(
         "--max-states",
         metavar="N",
-        type=_positive,
+        type=number(int, 1, "a whole number, 1 or more"),
         default=_MOST_STATES,
         help="explore no more than N states of each; a fault may open very many (default: "
         f"{_MOST_STATES:,})",
-    )
-    parser.add_argument(
-        "--exit-zero", action="store_true", help="exit status 0 also if the charts differ"
-    )
-    add_properties_option(parser)
-    add_app_dir_option(parser)
-    parser.set_defaults(run=run)
+    ),
+    option("--exit-zero", action="store_true", help="exit status 0 also if the charts differ"),
+    PROPERTIES_OPTION,
+    APP_DIR_OPTION,
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares; 1 if the charts differ."""
-    from support_chat.verify import generic
-    from support_chat_adapters.diagrams.difference import (
-        Side,
-        difference,
-        markdown,
-        turns,
-    )
-
     old, new = _load(arguments.old, arguments), _load(arguments.new, arguments)
     found = difference(old, new)
     most: int = arguments.max_states
@@ -101,8 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _load(named: str, arguments: argparse.Namespace) -> Chart:
     """The chart of that name, or in that file; Misuse if there is none, or none that may run."""
-    from support_chat import ChartError
-
     try:
         return chart_named(named, "", arguments.app_dir)
     except ChartError as error:
@@ -113,9 +96,6 @@ def _explored(chart: Chart, properties: Sequence[Property], most: int) -> Report
     """The report on a chart, or why it cannot be explored: what it says can be compared all the
     same.
     """
-    from support_chat import ChartError
-    from support_chat.verify import check
-
     try:
         return check(chart, properties, max_states=most)
     except ChartError as error:
@@ -137,24 +117,14 @@ def _to_json(
     found: Difference,
     turned: Sequence[Turn],
 ) -> str:
-    import attrs
-
     def side(name: str, explored: Report | str) -> dict[str, Any]:
-        if isinstance(explored, str):
-            return {
-                "chart": name,
-                "states": None,
-                "steps": None,
-                "complete": False,
-                "trouble": explored,
-            }
-        space = explored.space
+        space = None if isinstance(explored, str) else explored.space
         return {
             "chart": name,
-            "states": len(space.states),
-            "steps": len(space.ways),
-            "complete": space.complete,
-            "trouble": None,
+            "states": None if space is None else len(space.states),
+            "steps": None if space is None else len(space.ways),
+            "complete": space is not None and space.complete,
+            "trouble": explored if space is None else None,
         }
 
     whole = {
@@ -165,9 +135,3 @@ def _to_json(
         "verdicts": [attrs.asdict(turn) for turn in turned],
     }
     return as_json("difference", whole, indent=2)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
-    return int(text)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
+from support_chat import Identity, InvalidInputError, SignedIn, Visitor
+
+from .options import one_of, option
 from .served import add_backend_options, open_backend
 from .terminal import Misuse, as_json, emit
 
-_MORE: Final = """\
+ABOUT: Final = "Writes a message of an agent, in the newest conversation or to somebody you name."
+MORE: Final = """\
 It writes into the backend's database. While `support-chat serve` runs, the
 message is delivered at once; else once it runs again, as a missed message.
 
@@ -21,33 +26,26 @@ examples:
 
 exit status: 0, or 2 if there is nobody to write to, or nothing to say.
 """
+OPTIONS: Final = (
+    option("text", nargs="+", help="what to say, in quotes"),
+    one_of(
+        option("--user", metavar="ID", help="to this signed-in user"),
+        option("--visitor", metavar="ID", help="to this visitor"),
+        option("--conversation", metavar="ID", help="in this conversation"),
+    ),
+    add_backend_options,
+    option("--json", action="store_true", help="what was stored, as a line of JSON"),
+)
 
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "reply",
-        help="answer as an agent of a served backend",
-        description="Writes a message of an agent, in the newest conversation or to somebody you "
-        "name.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("text", nargs="+", help="what to say, in quotes")
-    whom = parser.add_mutually_exclusive_group()
-    whom.add_argument("--user", metavar="ID", help="to this signed-in user")
-    whom.add_argument("--visitor", metavar="ID", help="to this visitor")
-    whom.add_argument("--conversation", metavar="ID", help="in this conversation")
-    add_backend_options(parser)
-    parser.add_argument("--json", action="store_true", help="what was stored, as a line of JSON")
-    parser.set_defaults(run=run)
+_WHOM: Final[dict[str, Callable[[str], str | Identity]]] = {
+    "user": SignedIn,
+    "visitor": Visitor,
+    "conversation": str,
+}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Stores the message."""
-    from support_chat.errors import InvalidInputError
-    from support_chat.values import Identity, SignedIn, Visitor
-
     text, *more = arguments.text
     if more:
         quoted = shlex.quote(" ".join(arguments.text))
@@ -56,30 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse("the text is blank; say something.")
     if not os.path.exists(arguments.db):
         raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+    kind = next((kind for kind in _WHOM if getattr(arguments, kind) is not None), None)
     with open_backend(arguments) as backend:
-        to: str | Identity
-        if arguments.user is not None:
-            to = SignedIn(arguments.user)
-        elif arguments.visitor is not None:
-            to = Visitor(arguments.visitor)
-        elif arguments.conversation is not None:
-            to = arguments.conversation
-        else:
-            newest = backend.agent.conversations()
-            if not newest:
-                raise Misuse("nobody has written yet; name somebody with --user or --visitor.")
-            to = newest[0].id
+        newest = backend.agent.conversations()
+        if kind is None and not newest:
+            raise Misuse("nobody has written yet; name somebody with --user or --visitor.")
+        id = newest[0].id if kind is None else getattr(arguments, kind)
         try:
-            message = backend.agent.reply(to, text)
+            message = backend.agent.reply(_WHOM[kind or "conversation"](id), text)
         except InvalidInputError as error:
-            kinds = ("user", "visitor", "conversation")
-            named = [kind for kind in kinds if getattr(arguments, kind) is not None]
             # without a name the newest is there: then it is the text
             raise Misuse(
-                f"there is no {named[0]} {getattr(arguments, named[0])!r} to write to; leave "
-                f"--{named[0]} out for the newest."
-                if named
-                else error.message
+                error.message
+                if kind is None
+                else f"there is no {kind} {id!r} to write to; leave --{kind} out for the newest."
             ) from None
     stored = {"id": message.id, "conversation_id": message.conversation_id}
     line = f"{message.id} in {message.conversation_id}\n"

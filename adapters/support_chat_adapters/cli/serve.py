@@ -7,12 +7,14 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from .options import group, option
 from .served import DEFAULT_PORT, add_backend_options, key_secret, open_backend
 from .terminal import Misuse, as_json, coloured, needs, say
 
-_MORE: Final = """\
+ABOUT: Final = "Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file."
+MORE: Final = """\
 It is meant for development, tests and small installations: one process, one
 SQLite file, no TLS of its own (put a reverse proxy in front of it). What it has
 answered is on disk: killing it loses nothing.
@@ -32,65 +34,60 @@ then, in another terminal:
 
 exit status: 0 once it is ended (Ctrl-C or SIGTERM), 2 if it cannot begin.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "serve",
-        help="a backend to develop and test against, on this machine",
-        description="Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
+OPTIONS: Final = (
+    option(
         "--host",
         default="127.0.0.1",
         help="the address to listen on (default: 127.0.0.1, this machine only)",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--port",
         type=int,
         default=DEFAULT_PORT,
         help=f"the port to listen on, 0 for a free one (default: {DEFAULT_PORT})",
-    )
-    add_backend_options(parser)
-    rules = parser.add_argument_group("who may come in")
-    rules.add_argument(
-        "--allow-origin", metavar="ORIGIN", action="append", default=[],
-        help="web pages that may use the widget: https://app.example.com, or "
-             "https://*.example.com for one more label; may be repeated",
-    )  # fmt: skip
-    rules.add_argument("--no-visitors", action="store_true", help="serve signed-in users only")
-    rules.add_argument(
-        "--no-merge",
-        action="store_true",
-        help="a visitor who signs in keeps their conversations to themselves",
-    )
-    rules.add_argument(
-        "--opens-per-minute",
-        metavar="N",
-        type=float,
-        default=120,
-        help="sessions begun by one address (default: 120, 0: no limit)",
-    )
-    rules.add_argument(
-        "--requests-per-minute",
-        metavar="N",
-        type=float,
-        default=600,
-        help="requests of one session (default: 600, 0: no limit)",
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--json", action="store_true", help="its address as a line of JSON, for programs"
-    )
-    output.add_argument(
-        "--verbose",
-        action="store_true",
-        help="a line for each request on standard error: no secrets, no bodies",
-    )
-    parser.set_defaults(run=run)
+    ),
+    add_backend_options,
+    group(
+        "who may come in",
+        option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            action="append",
+            default=[],
+            help="web pages that may use the widget: https://app.example.com, or "
+            "https://*.example.com for one more label; may be repeated",
+        ),
+        option("--no-visitors", action="store_true", help="serve signed-in users only"),
+        option(
+            "--no-merge",
+            action="store_true",
+            help="a visitor who signs in keeps their conversations to themselves",
+        ),
+        option(
+            "--opens-per-minute",
+            metavar="N",
+            type=float,
+            default=120,
+            help="sessions begun by one address (default: 120, 0: no limit)",
+        ),
+        option(
+            "--requests-per-minute",
+            metavar="N",
+            type=float,
+            default=600,
+            help="requests of one session (default: 600, 0: no limit)",
+        ),
+    ),
+    group(
+        "output",
+        option("--json", action="store_true", help="its address as a line of JSON, for programs"),
+        option(
+            "--verbose",
+            action="store_true",
+            help="a line for each request on standard error: no secrets, no bodies",
+        ),
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from typing import Final
 
+from support_chat.values import User
+
+from ..backend import sign_identity_token
+from .options import option
 from .served import add_backend_options, key_secret
 from .terminal import Misuse, as_json, emit
 
-_MORE: Final = """\
+ABOUT: Final = """\
+Prints an identity token (a JWT, HS256) that `support-chat serve` on the same database accepts."""
+MORE: Final = """\
 For tests and development: in production your own server mints tokens for the
 people it has signed in, in the same six lines (README, "Tokens"). The token is
 all that goes to standard output, so that it can be piped.
@@ -20,41 +26,24 @@ examples:
 
 exit status: 0, or 2 if the token cannot be made.
 """
-
-
-def register(commands: Any) -> None:
-    """Adds the command to the program's subparsers."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "token",
-        help="mint an identity token for tests",
-        description="Prints an identity token (a JWT, HS256) that `support-chat serve` on the "
-        "same database accepts.",
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--user", metavar="ID", required=True, help="who the token is for")
-    parser.add_argument("--name", help="their name, for a user who is new to the backend")
-    parser.add_argument("--email", help="their e-mail address, likewise")
-    parser.add_argument(
+OPTIONS: Final = (
+    option("--user", metavar="ID", required=True, help="who the token is for"),
+    option("--name", help="their name, for a user who is new to the backend"),
+    option("--email", help="their e-mail address, likewise"),
+    option(
         "--lifetime",
         metavar="SECONDS",
         type=float,
         default=900.0,
         help="how long it lives (default: 900)",
-    )
-    add_backend_options(parser)
-    parser.add_argument(
-        "--json", action="store_true", help='{"token": ...} instead of the token alone'
-    )
-    parser.set_defaults(run=run)
+    ),
+    add_backend_options,
+    option("--json", action="store_true", help='{"token": ...} instead of the token alone'),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the token."""
-    from support_chat.values import User
-
-    from ..backend import sign_identity_token
-
     user = User(
         arguments.user,
         **{

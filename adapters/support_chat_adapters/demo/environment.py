@@ -120,29 +120,35 @@ class Environment:
 
 def brisk() -> Environment:
     """For logs and programs: about three seconds."""
-    settings = Settings(
-        backoff_base=0.02,
-        backoff_min=0.01,
-        backoff_max=0.05,
-        probe_interval=0.05,
-        min_refresh_interval=0.01,
-        update_burst=3,
-        update_window=1.2,
-        update_interval=0.05,
+    return Environment(
+        Settings(
+            backoff_base=0.02,
+            backoff_min=0.01,
+            backoff_max=0.05,
+            probe_interval=0.05,
+            min_refresh_interval=0.01,
+            update_burst=3,
+            update_window=1.2,
+            update_interval=0.05,
+        ),
+        latency=0.002,
     )
-    return Environment(settings, latency=0.002)
 
 
 def watchable() -> Environment:
     """For people: some twelve seconds."""
-    settings = Settings(
-        backoff_base=0.3,
-        backoff_min=0.15,
-        backoff_max=0.6,
-        probe_interval=0.8,
-        min_refresh_interval=0.2,
-        update_burst=3,
-        update_window=1.5,
-        update_interval=0.25,
+    return Environment(
+        Settings(
+            backoff_base=0.3,
+            backoff_min=0.15,
+            backoff_max=0.6,
+            probe_interval=0.8,
+            min_refresh_interval=0.2,
+            update_burst=3,
+            update_window=1.5,
+            update_interval=0.25,
+        ),
+        latency=0.06,
+        pause=0.1,
+        reading=0.002,
     )
-    return Environment(settings, latency=0.06, pause=0.1, reading=0.002)

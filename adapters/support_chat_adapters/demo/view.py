@@ -29,8 +29,8 @@ from .report import Counters, Report, SceneBegun, Show, Step, StepBegun, Summary
 
 FRAMES: Final = 12
 """Drawings a second."""
+# phases in a row
 _ROW: Final = 5
-"""Phases in a row."""
 _MARGIN: Final = (0, 1)
 
 
@@ -175,7 +175,6 @@ def _hanging(entry: Text) -> RenderableType:
 
 
 def _summed_up(summary: Summary) -> RenderableType:
-    """Each scene with its verdict, the phases, the numbers, and where to go on."""
     scenes = Table.grid(padding=(0, 2, 0, 0))
     for number, title in enumerate(summary.titles, 1):
         steps = [step for step in summary.steps if step.scene == number]

@@ -19,8 +19,8 @@ from support_chat.verify.model import Way
 
 _MOST_STATES: Final = 200_000
 _Registers: TypeAlias = Mapping[str, int]
+# the names of the rows that answer, by the phase, whether a boot waits, and the column's title
 _Answers: TypeAlias = "dict[tuple[str, bool, str], set[str]]"
-"""The names of the rows that answer, by the phase, whether a boot waits, and the column's title."""
 
 _LEGEND: Final = """\
 *now*: settles in the same step, without the network. *join*: shares the outcome of what is under

@@ -80,6 +80,9 @@ class Pair:
     trigger: str
 
 
+_Answers: TypeAlias = Mapping[Pair, frozenset[str]]
+
+
 @attrs.frozen(kw_only=True)
 class Difference:
     """What differs between two charts as they are written; false if nothing does.
@@ -125,25 +128,21 @@ def difference(old: Chart, new: Chart) -> Difference:
         }
     compared = {kind: _compared(before[kind], after[kind]) for kind in before}
     was, is_now = answers(old), answers(new)
-
-    def newly(answer: str) -> tuple[Pair, ...]:
-        return tuple(
-            pair
-            for pair, found in is_now.items()
-            if answer in found and answer not in was.get(pair, ())
-        )
-
     return Difference(
         transitions=compared.pop("transitions"),
         declared=compared,
-        accepted=newly(ACCEPTED),
-        refused=newly(REFUSED),
-        ignored=newly(IGNORED),
-        dropped=tuple(
-            pair
-            for pair, found in was.items()
-            if ACCEPTED in found and ACCEPTED not in is_now.get(pair, ())
-        ),
+        accepted=_only(ACCEPTED, is_now, was),
+        refused=_only(REFUSED, is_now, was),
+        ignored=_only(IGNORED, is_now, was),
+        dropped=_only(ACCEPTED, was, is_now),
+    )
+
+
+def _only(answer: str, here: _Answers, there: _Answers) -> tuple[Pair, ...]:
+    return tuple(
+        pair
+        for pair, found in here.items()
+        if answer in found and answer not in there.get(pair, ())
     )
 
 
@@ -207,8 +206,7 @@ def turns(old: Report, new: Report) -> tuple[Turn, ...]:
 # --- a chart as entries of words ------------------------------------------------------------------
 
 
-def _entries(chart: Chart) -> dict[str, dict[str, _Entry]]:
-    """Everything that the chart says: by kind, by name, by attribute."""
+def _entries(chart: Chart) -> dict[str, dict[str, _Entry]]:  # by kind, by name, by attribute
     document: dict[str, Any] = json.loads(to_json(chart))
     found: dict[str, dict[str, _Entry]] = {"transitions": {}}
     whole: _Entry = {}

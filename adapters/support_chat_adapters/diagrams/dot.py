@@ -19,7 +19,6 @@ def dot(drawing: Drawing) -> str:
     """The drawing as dot text; frames become clusters, and an arrow at a frame is clipped at
     its border.
     """
-    framed = {member for frame in drawing.frames for member in frame.members}
     inner = {frame.name: frame.members[0] for frame in drawing.frames}
     lines = [_HEAD.format(title=_quoted([drawing.title])).rstrip("\n")]
     if drawing.initial:
@@ -29,20 +28,14 @@ def dot(drawing: Drawing) -> str:
             f'  {start} [shape=point, label=""];',
             f"  {start} -> {_quoted([drawing.initial])};",
         ]
-    lines += [
-        f"  {_node(node, node.name in drawing.final)}"
-        for node in drawing.nodes
-        if node.name not in framed
-    ]
+    lines += [f"  {_node(node, node.name in drawing.final)}" for node in drawing.inside(None)]
     for frame in drawing.frames:
-        lines.append(f"  subgraph {_quoted([_cluster(frame.name)])} {{")
-        lines.append(f"    label={_quoted([frame.name])}; style=rounded;")
         lines += [
-            f"    {_node(node, node.name in drawing.final)}"
-            for node in drawing.nodes
-            if node.name in frame.members
+            f"  subgraph {_quoted([_cluster(frame.name)])} {{",
+            f"    label={_quoted([frame.name])}; style=rounded;",
+            *(f"    {_node(node, node.name in drawing.final)}" for node in drawing.inside(frame)),
+            "  }",
         ]
-        lines.append("  }")
     for edge in drawing.edges:
         options = [f"label={_quoted(edge.label)}"]
         if edge.source in inner:

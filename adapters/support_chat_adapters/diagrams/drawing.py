@@ -62,6 +62,12 @@ class Drawing:
     final: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
 
+    def inside(self, frame: Frame | None) -> list[Node]:
+        """The nodes in a frame, or those that stand in none."""
+        frames = self.frames if frame is None else (frame,)
+        members = {member for each in frames for member in each.members}
+        return [node for node in self.nodes if (node.name in members) != (frame is None)]
+
 
 def identifiers(names: Iterable[str], reserved: Collection[str]) -> Mapping[str, str]:
     """An identifier for each name: the name itself where it can be one, and never that of another

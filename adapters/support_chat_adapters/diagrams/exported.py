@@ -122,13 +122,8 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
 def _specified(spec: Any) -> dict[str, Any]:
     kind = spec.__class__
     must = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
-    values = _declared(spec)
-    said = {name: value for name, value in values.items() if value or name in must}
-    return {"kind": _kind(kind), **said}
-
-
-def _kind(spec: type) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", spec.__name__).lower()
+    said = {name: value for name, value in _declared(spec).items() if value or name in must}
+    return {"kind": re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(), **said}
 
 
 def _made(spec: Mapping[str, Any]) -> Any:

@@ -7,11 +7,9 @@ lies in the directory is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
-
-import attrs
 
 from support_chat import Chart
 
@@ -24,6 +22,8 @@ from .table import table
 from .views import group, group_on_the_map, overview, slugs
 
 MARK: Final = "Generated from the chart by `support-chat draw`: change the chart, not this file."
+MARKS: Final = (MARK, f'"schema": "{SCHEMA}"')
+"""A file that has one of them at its top was written here."""
 _COMMENTS: Final[Mapping[str, str]] = {
     ".mmd": "%% {}\n",
     ".dot": "// {}\n",
@@ -32,104 +32,71 @@ _COMMENTS: Final[Mapping[str, str]] = {
 }
 
 
-@attrs.frozen
-class Staleness:
-    """How a directory differs from what the chart says, by the names of files; empty (and false)
-    when it is fresh.
-    """
-
-    stale: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    superfluous: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.stale or self.missing or self.superfluous)
-
-
 def gallery(chart: Chart) -> dict[str, str]:
     """Every file by its name: the overview three times, each group twice, the tables, the JSON and
     an index.
     """
-    whole = overview(chart)
-    texts = {"overview.svg": svg(whole), "overview.mmd": mermaid(whole), "overview.dot": dot(whole)}
+    whole, again = overview(chart), "the same, for whatever renders Mermaid"
+    files = [
+        ("overview.svg", svg(whole), "every phase and every way between them"),
+        ("overview.mmd", mermaid(whole), again),
+        ("overview.dot", dot(whole), "the same, for Graphviz"),
+    ]
     for name, slug in slugs(chart).items():
-        texts[f"{slug}.svg"] = svg(group_on_the_map(chart, name))
-        texts[f"{slug}.mmd"] = mermaid(group(chart, name))
-    texts["table.md"] = table(chart)
+        about = f"{name}: every transition with its guard and its effects"
+        files += [
+            (f"{slug}.svg", svg(group_on_the_map(chart, name)), about),
+            (f"{slug}.mmd", mermaid(group(chart, name)), again),
+        ]
+    files.append(("table.md", table(chart), "every transition, fact and effect"))
     if has_calls(chart):
-        texts["calls.md"] = calls_table(chart)
-    texts["chart.json"] = to_json(chart)
-    texts["README.md"] = _index(chart, tuple(texts))
+        files.append(("calls.md", calls_table(chart), "what each call does in each phase"))
+    files.append(("chart.json", to_json(chart), "the whole chart for programs"))
+    links = [f"- [{name}]({name}): {about}" for name, _, about in files]
+    index = "\n".join([f"# {chart.name}", "", "![overview](overview.svg)", "", *links])
+    files.append(("README.md", f"{index}\n", ""))
     return {
-        name: _COMMENTS.get(Path(name).suffix, "").format(MARK) + text
-        for name, text in texts.items()
+        name: _COMMENTS.get(Path(name).suffix, "").format(MARK) + text for name, text, _ in files
     }
 
 
-def compare(directory: Path, files: Mapping[str, str]) -> Staleness:
-    """Compares a directory with the files that it should hold. Raises OSError for what cannot be
-    read.
+def compare(
+    directory: Path, files: Mapping[str, str], *, marks: Iterable[str] = MARKS
+) -> dict[str, str]:
+    """How a directory differs from what it should hold, by the names of files: each is `stale`,
+    `missing`, or, if it has one of these `marks` at its top, `superfluous`.
+
+    Raises OSError for what cannot be read.
     """
     present = {path.name for path in directory.iterdir()} if directory.is_dir() else set[str]()
-    return Staleness(
-        stale=tuple(
-            name
-            for name, text in files.items()
-            if name in present and _read(directory / name) != text
-        ),
-        missing=tuple(name for name in files if name not in present),
-        superfluous=tuple(
-            sorted(name for name in present - set(files) if _is_ours(directory / name))
-        ),
-    )
+    found: dict[str, str] = {}
+    for name, text in files.items():
+        if name not in present:
+            found[name] = "missing"
+        elif _read(directory / name) != text:
+            found[name] = "stale"
+    for name in sorted(present - set(files)):
+        path = directory / name
+        if path.is_file() and any(mark in _read(path)[:300] for mark in marks):
+            found[name] = "superfluous"
+    return found
 
 
-def write(directory: Path, files: Mapping[str, str]) -> Staleness:
+def write(
+    directory: Path, files: Mapping[str, str], *, marks: Iterable[str] = MARKS
+) -> dict[str, str]:
     """Makes the directory hold these files, and removes generated ones that no longer belong;
-    returns what it changed.
+    returns how it differed.
     """
-    before = compare(directory, files)
+    before = compare(directory, files, marks=marks)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (*before.stale, *before.missing):
-        (directory / name).write_text(files[name], encoding="utf-8", newline="\n")
-    for name in before.superfluous:
-        (directory / name).unlink()
+    for name, how in before.items():
+        if how == "superfluous":
+            (directory / name).unlink()
+        else:
+            (directory / name).write_text(files[name], encoding="utf-8", newline="\n")
     return before
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _is_ours(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    head = _read(path)[:300]
-    return MARK in head or f'"schema": "{SCHEMA}"' in head
-
-
-def _index(chart: Chart, names: tuple[str, ...]) -> str:
-    about = {
-        "overview.svg": "every phase and every way between them",
-        "overview.mmd": "the same, for whatever renders Mermaid",
-        "overview.dot": "the same, for Graphviz",
-        "calls.md": "what each call does in each phase",
-        "table.md": "every transition, fact and effect",
-        "chart.json": "the whole chart for programs",
-        **{
-            f"{slug}.svg": f"{name}: every transition with its guard and its effects"
-            for name, slug in slugs(chart).items()
-        },
-        **{
-            f"{slug}.mmd": "the same, for whatever renders Mermaid"
-            for slug in slugs(chart).values()
-        },
-    }
-    lines = [
-        f"# {chart.name}",
-        "",
-        "![overview](overview.svg)",
-        "",
-        *(f"- [{name}]({name}): {about[name]}" for name in names),
-    ]
-    return "\n".join(lines) + "\n"

@@ -5,34 +5,29 @@ tools render by themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from .drawing import Drawing, Node, identifiers
 
+# Mermaid takes them for its own words, in any case, or for the beginning and the end
 _RESERVED: Final = frozenset({
     "acctitle", "accdescr", "as", "class", "classdef", "click", "default", "direction", "end",
     "hide", "href", "note", "root_end", "root_start", "scale", "state", "statediagram", "style",
 })  # fmt: skip
-"""Mermaid takes them for its own words, in any case, or for the beginning and the end."""
 
 
 def mermaid(drawing: Drawing) -> str:
     """The drawing as Mermaid text, one statement a line."""
     names = [*(node.name for node in drawing.nodes), *(frame.name for frame in drawing.frames)]
     ids = identifiers(names, _RESERVED)
-    framed = {member for frame in drawing.frames for member in frame.members}
     lines = ["stateDiagram-v2", "  direction TB"]
     if drawing.initial:
         lines.append(f"  [*] --> {ids[drawing.initial]}")
-    for node in drawing.nodes:
-        if node.name not in framed:
-            lines += [f"  {line}" for line in _state(node, ids[node.name])]
+    lines += [f"  {line}" for node in drawing.inside(None) for line in _state(node, ids)]
     for frame in drawing.frames:
         lines.append(f"  {_named(frame.name, ids[frame.name], 'state ')} {{")
-        for node in drawing.nodes:
-            if node.name in frame.members:
-                lines += [f"    {line}" for line in _state(node, ids[node.name])]
+        lines += [f"    {line}" for node in drawing.inside(frame) for line in _state(node, ids)]
         lines.append("  }")
     lines += [
         f"  {ids[edge.source]} --> {ids[edge.target]}: {_text(edge.label)}"
@@ -42,7 +37,8 @@ def mermaid(drawing: Drawing) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _state(node: Node, identifier: str) -> Iterator[str]:
+def _state(node: Node, ids: Mapping[str, str]) -> Iterator[str]:
+    identifier = ids[node.name]
     if node.lines:  # the first description becomes the box's heading, the others stand under a rule
         yield from (f"{identifier}: {_text([line])}" for line in (node.label, *node.lines))
     else:

@@ -71,12 +71,12 @@ class Placement:
 def place(drawing: Drawing) -> Placement:
     """Places every node and every frame of the drawing; pure and deterministic."""
     cells = _cells(drawing)
-    xs, widths = _columns(drawing, cells)
+    xs, width = _columns(drawing, cells)
     ys = _rows(drawing, cells)
     boxes = {
         name: Box(
-            xs[cell.column] - widths[cell.column] / 2, ys[cell.row] - BOX_HEIGHT / 2,
-            xs[cell.column] + widths[cell.column] / 2, ys[cell.row] + BOX_HEIGHT / 2,
+            xs[cell.column] - width / 2, ys[cell.row] - BOX_HEIGHT / 2,
+            xs[cell.column] + width / 2, ys[cell.row] + BOX_HEIGHT / 2,
         )
         for name, cell in cells.items()
     }  # fmt: skip
@@ -110,11 +110,8 @@ def _frame(drawing: Drawing, frame: Frame, boxes: Mapping[str, Box]) -> Box:
 
 def text_width(lines: Iterable[str]) -> float:
     """How wide a label is, in pixels."""
-    return max((sum(map(_columns_of, line)) * CHARACTER for line in lines), default=0.0)
-
-
-def _columns_of(character: str) -> int:
-    return 2 if east_asian_width(character) in "WF" else 1
+    columns = (sum(1 + (east_asian_width(c) in "WF") for c in line) for line in lines)
+    return max(columns, default=0) * CHARACTER
 
 
 def _name_width(name: str) -> float:
@@ -129,29 +126,17 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
     whole = {member: frame for frame in drawing.frames for member in frame.members}
     pseudo = [node.name for node in drawing.nodes if node.pseudo]
     ends = _ends(drawing, set(whole))
-    cells: dict[str, Cell] = {}
-    row = 0
+    rows: list[dict[str, int]] = []  # what stands beside each other, with its column
     for node in drawing.nodes:
-        if node.name in ends or node.name in cells or node.pseudo:
+        if node.name in ends or node.pseudo or any(node.name in row for row in rows):
             continue
-        if (frame := whole.get(node.name)) is None:
-            cells[node.name] = Cell(1, row)
-            row += 1
-            continue
-        entries = [m for m in frame.members if _entered(drawing, m, frame.members)] or [
-            frame.members[0]
-        ]
-        for start in range(0, len(entries), 3):
-            side_by_side = entries[start : start + 3]
-            for column, member in zip(
-                {1: (1,), 2: (0, 2), 3: (0, 1, 2)}[len(side_by_side)], side_by_side, strict=True
-            ):
-                cells[member] = Cell(column, row)
-            row += 1
-        for member in frame.members:
-            if member not in entries:
-                cells[member] = Cell(1, row)
-                row += 1
+        if node.name in whole:
+            rows += _frame_rows(drawing, whole[node.name].members)
+        else:
+            rows.append({node.name: 1})
+    cells = {
+        name: Cell(column, row) for row, each in enumerate(rows) for name, column in each.items()
+    }
     taken: set[int] = set()
     for end in ends:
         back = [cells[e.target].row for e in drawing.edges if e.source == end and e.target in cells]
@@ -160,56 +145,54 @@ def _cells(drawing: Drawing) -> dict[str, Cell]:
             for name in pseudo
             if any(e.source == name and e.target == end for e in drawing.edges)
         ]
-        wanted = max(max(back, default=row - 1), len(above))
+        wanted = max(max(back, default=len(rows) - 1), len(above))
         while taken & set(range(wanted - len(above), wanted + 1)):
             wanted += 1
         for at, name in enumerate([*above, end], wanted - len(above)):
             cells[name] = Cell(ENDS, at)
             taken.add(at)
-    for name in pseudo:
-        if name not in cells:
-            cells[name] = Cell(1, row)
-            row += 1
-    return cells
+    below = [name for name in pseudo if name not in cells]
+    return cells | {name: Cell(1, row) for row, name in enumerate(below, len(rows))}
+
+
+def _frame_rows(drawing: Drawing, members: tuple[str, ...]) -> list[dict[str, int]]:
+    """Those that are entered from outside side by side, three at the most; then the others."""
+    entered = {e.target for e in drawing.edges if e.source not in members}
+    entries = [member for member in members if member in entered] or [members[0]]
+    rows = [entries[start : start + 3] for start in range(0, len(entries), 3)]
+    columns = {1: (1,), 2: (0, 2), 3: (0, 1, 2)}
+    return [
+        *(dict(zip(row, columns[len(row)], strict=True)) for row in rows),
+        *({member: 1} for member in members if member not in entries),
+    ]
 
 
 def _ends(drawing: Drawing, framed: set[str]) -> list[str]:
     everything = [n.name for n in drawing.nodes if not n.pseudo and n.name not in framed]
     pseudo = {n.name for n in drawing.nodes if n.pseudo}
-    others = len(everything) - 1 + len(drawing.frames)
-    ends: list[str] = []
-    for name in everything:
-        sources = {edge.source for edge in drawing.edges if edge.target == name}
-        if name != drawing.initial and (sources & pseudo or len(sources) >= max(3, others / 2)):
-            ends.append(name)
-    return ends
-
-
-def _entered(drawing: Drawing, member: str, members: tuple[str, ...]) -> bool:
-    return any(edge.target == member and edge.source not in members for edge in drawing.edges)
+    many = max(3, (len(everything) - 1 + len(drawing.frames)) / 2)
+    sources = {
+        name: {edge.source for edge in drawing.edges if edge.target == name} for name in everything
+    }
+    return [
+        name
+        for name, those in sources.items()
+        if name != drawing.initial and (those & pseudo or len(those) >= many)
+    ]
 
 
 # --- distances ------------------------------------------------------------------------------------
 
 
-def _columns(
-    drawing: Drawing, cells: Mapping[str, Cell]
-) -> tuple[dict[int, float], dict[int, float]]:
+def _columns(drawing: Drawing, cells: Mapping[str, Cell]) -> tuple[dict[int, float], float]:
     used = sorted({cell.column for cell in cells.values()})
-    labels = {node.name: node.label for node in drawing.nodes}
-    widest = max(map(_name_width, labels.values())) + 2 * BOX_PAD
-    xs: dict[int, float] = {}
-    x = 0.0
-    for before, column in zip([None, *used], used, strict=False):
-        if before is not None:
-            needed = [text_width(e.label) for e in _beside(drawing, cells, column)]
-            x += (
-                widest
-                + max([48.0, *(width + 34 for width in needed)])
-                + (FRAME_PAD if column == ENDS else 0)
-            )
+    widest = max(_name_width(node.label) for node in drawing.nodes) + 2 * BOX_PAD
+    xs, x = {used[0]: 0.0}, 0.0
+    for column in used[1:]:
+        labels = (text_width(edge.label) + 34 for edge in _beside(drawing, cells, column))
+        x += widest + max((48.0, *labels)) + (FRAME_PAD if column == ENDS else 0)
         xs[column] = x
-    return xs, dict.fromkeys(used, widest)
+    return xs, widest
 
 
 def _beside(drawing: Drawing, cells: Mapping[str, Cell], column: int) -> Iterator[Edge]:

@@ -20,10 +20,10 @@ MARGIN = 22.0
 RADIUS = 9.0
 GAP = 18.0
 """Between two columns of a table, in pixels."""
+# what kind of arrow is painted over which
 _PAINTED: Final = ("faint", "", "call")
-"""What kind of arrow is painted over which."""
+# lines of SVG, and what they cover
 _Part: TypeAlias = "tuple[list[str], Box]"
-"""Lines of SVG, and what they cover."""
 
 _STYLE = """
     .name, .frame-name {
@@ -250,7 +250,6 @@ def _label(route: Route, frames: list[Box]) -> str:
 
 
 def _extent(route: Route) -> Box:
-    """What the arrow and its label cover."""
     width, (x, y) = text_width(route.edge.label), route.label_at
     left = x - (width if route.anchor == "end" else 0.0)
     xs, ys = [p[0] for p in route.points], [p[1] for p in route.points]

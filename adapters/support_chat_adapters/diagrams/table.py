@@ -27,38 +27,45 @@ def table(chart: Chart) -> str:
         "A row that begins or ends a composite does what that says, too. "
         f"Calls are written `{(*calls(chart), 'call')[0]}()`.",
     ]
-    for group in chart.groups:
-        lines += ["", f"## {group}", ""]
-        lines += _grid(
-            ("transition", "trigger", "in", "guard", "goes to", "remembers", "effects"),
-            (_cells(chart, row) for row in chart.transitions if row.group == group),
-        )
-    if chart.composites:
-        lines += ["", "## Composites", ""]
-        lines += _grid(
+    sections: list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]] = [
+        *(
+            (
+                group,
+                ("transition", "trigger", "in", "guard", "goes to", "remembers", "effects"),
+                [_cells(chart, row) for row in chart.transitions if row.group == group],
+            )
+            for group in chart.groups
+        ),
+        (
+            "Composites",
             ("composite", "meaning", "spans", "entry", "exit", "at its end"),
-            map(_composite, chart.composites),
-        )
-    if chart.ignored:
-        lines += ["", "## Ignored on purpose", ""]
-        rows = (
-            (_code(spoken(chart, e.triggers)), all_but(chart, e.phases), e.because)
-            for e in chart.ignored
-        )
-        lines += _grid(("trigger", "in", "because"), rows)
-    if chart.facts:
-        lines += ["", "## Facts", ""]
-        lines += _grid(
+            [_composite(part) for part in chart.composites],
+        ),
+        (
+            "Ignored on purpose",
+            ("trigger", "in", "because"),
+            [
+                (_code(spoken(chart, e.triggers)), all_but(chart, e.phases), e.because)
+                for e in chart.ignored
+            ],
+        ),
+        (
+            "Facts",
             ("fact", "kind", "meaning"),
-            ((f"`{fact}`", _kind(kind), kind.doc) for fact, kind in chart.facts.items()),
-        )
-    if chart.effects:
-        lines += ["", "## Effects", ""]
-        rows = (
-            (f"`{effect}`", type(spec).__name__.lower(), spec.doc)
-            for effect, spec in chart.effects.items()
-        )
-        lines += _grid(("effect", "kind", "meaning"), rows)
+            [(f"`{fact}`", _kind(kind), kind.doc) for fact, kind in chart.facts.items()],
+        ),
+        (
+            "Effects",
+            ("effect", "kind", "meaning"),
+            [
+                (f"`{effect}`", type(spec).__name__.lower(), spec.doc)
+                for effect, spec in chart.effects.items()
+            ],
+        ),
+    ]
+    for title, heads, rows in sections:
+        if rows:
+            lines += ["", f"## {title}", "", *_grid(heads, rows)]
     return "\n".join(lines) + "\n"
 
 

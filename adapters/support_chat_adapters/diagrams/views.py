@@ -48,6 +48,7 @@ def overview(chart: Chart) -> Drawing:
     )
     _leave_as_a_whole(chart, ways)
     _from_everywhere(chart, ways)
+    left = {source for row in chart.transitions for source in _left(row)}
     internal = {spec.trigger for spec in chart.effects.values() if isinstance(spec, Raise)}
     nodes = [Node(str(phase), str(phase)) for phase in chart.phases]
     if any(source == ANY for source, _ in ways):
@@ -67,7 +68,7 @@ def overview(chart: Chart) -> Drawing:
             for (source, target), triggers in ways.items()
         ),
         initial=str(chart.initial),
-        final=_final(chart),
+        final=tuple(str(phase) for phase in chart.phases if phase not in left),
     )
 
 
@@ -151,7 +152,6 @@ def _rows(chart: Chart, name: str) -> list[Transition]:
 
 
 def _left(row: Transition) -> list[str]:
-    """The phases that the row leaves."""
     return [source for source in row.sources if row.target not in (None, source)]
 
 
@@ -161,11 +161,6 @@ def _triggers(chart: Chart, rows: Iterable[Transition]) -> tuple[str, ...]:
 
 def _frames(chart: Chart) -> tuple[Frame, ...]:
     return tuple(Frame(name, phases) for name, phases in composites(chart).items())
-
-
-def _final(chart: Chart) -> tuple[str, ...]:
-    left = {source for row in chart.transitions for source in _left(row)}
-    return tuple(str(phase) for phase in chart.phases if phase not in left)
 
 
 def _leave_as_a_whole(chart: Chart, ways: dict[tuple[str, str], set[str]]) -> None:

@@ -52,8 +52,6 @@ class FileStorage:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, timeout: float = 3.0) -> None:
-        if timeout < 0:
-            raise InvalidInputError("FileStorage(timeout=...) must be zero or more seconds.")
         place = _default_path() if path is None else os.fspath(path)
         if not place:
             raise InvalidInputError(
@@ -64,25 +62,22 @@ class FileStorage:
         self._name = os.path.basename(self._path)
         self._new = f"{self._path}.new"
         self._make_folder = path is None
-        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
         self._thread = OwnThread("FileStorage", self._name, timeout)
+        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
-        with self._locked():
-            return self._entries().get(key)
+        with self._entries() as entries:
+            return entries.get(key)
 
     @on_own_thread
     def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent, in one atomic step between processes; returns what is
         stored afterwards.
         """
-        with self._locked():
-            entries = self._entries()
-            if key not in entries:
-                self._write({**entries, key: value})
-            return entries.get(key, value)
+        with self._entries() as entries:
+            return entries.setdefault(key, value)
 
     @on_own_thread
     def replace(self, key: str, old: str, new: str) -> str:
@@ -91,12 +86,10 @@ class FileStorage:
 
         An absent key is left absent and answers `old`.
         """
-        with self._locked():
-            entries = self._entries()
-            if entries.get(key) != old:
-                return entries.get(key, old)
-            self._write({**entries, key: new})
-            return new
+        with self._entries() as entries:
+            if entries.get(key) == old:
+                entries[key] = new
+            return entries.get(key, old)
 
     @on_own_thread
     def delete(self, *keys: str) -> None:
@@ -105,17 +98,15 @@ class FileStorage:
 
         (The blocks of the disk that the former file used are freed, not overwritten.)
         """
-        with self._locked():
-            entries = self._entries()
-            gone = entries.keys() & set(keys)
-            if gone:
-                self._write({key: value for key, value in entries.items() if key not in gone})
+        with self._entries() as entries:
+            for key in keys:
+                entries.pop(key, None)
 
     @on_own_thread
     def keys(self) -> Sequence[str]:
         """Every key stored, of whatever scope, sorted."""
-        with self._locked():
-            return tuple(sorted(self._entries()))
+        with self._entries() as entries:
+            return tuple(sorted(entries))
 
     async def aclose(self) -> None:
         """Ends the thread after the operations under way; later calls raise StorageError.
@@ -128,14 +119,19 @@ class FileStorage:
         return repr(self._thread)
 
     @contextlib.contextmanager
-    def _locked(self) -> Generator[None, None, None]:
+    def _entries(self) -> Generator[dict[str, str], None, None]:
+        """What is stored; what of it is changed within the block is written at its end."""
         try:
             if self._make_folder:
                 os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with self._lock.held():
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._new)
-                yield
+                before = self._read()
+                entries = dict(before)
+                yield entries
+                if entries != before:
+                    self._write(entries)
         except OSError as error:
             raise file_error(error, self._name) from error
         except UnicodeEncodeError:
@@ -146,7 +142,7 @@ class FileStorage:
                 recoverable=False,
             ) from None
 
-    def _entries(self) -> Mapping[str, str]:
+    def _read(self) -> Mapping[str, str]:
         try:
             with open(self._path, "rb") as file:
                 content = file.read()

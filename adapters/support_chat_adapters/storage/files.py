@@ -22,8 +22,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+# seconds between attempts: short while a holder may be about to finish, the last one for good
 _PAUSES: Final = (0.001, 0.002, 0.005, 0.01)
-"""Seconds between attempts: short while a holder may be about to finish, the last one for good."""
 
 
 class FileLock:
@@ -83,7 +83,7 @@ class FileLock:
                         return None
                     time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                     attempt += 1
-                if self._is_in_place(descriptor):
+                if is_in_place(os.fstat(descriptor), self._path):
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -91,10 +91,12 @@ class FileLock:
             # somebody removed the file meanwhile, so that others lock another one
             os.close(descriptor)
 
-    def _is_in_place(self, descriptor: int) -> bool:
-        with contextlib.suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
-        return False
+
+def is_in_place(opened: os.stat_result | None, path: str) -> bool:
+    """Whether the file that was opened, if one was, is the one that is found at `path` now."""
+    with contextlib.suppress(FileNotFoundError):
+        return opened is not None and os.path.samestat(opened, os.stat(path))
+    return False
 
 
 def file_error(error: OSError, name: str, verb: str = "used") -> StorageError:

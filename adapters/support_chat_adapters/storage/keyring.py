@@ -16,6 +16,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Generator, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from support_chat.errors import InvalidInputError, StorageError
@@ -91,13 +92,11 @@ class KeyringStorage:
                 "KeyringStorage needs the name of a service, under which the keyring shows its "
                 "entries."
             )
-        if timeout < 0:
-            raise InvalidInputError("KeyringStorage(timeout=...) must be zero or more seconds.")
         self._service = service
         self._given = cast("_Keyring | None", keyring)
         self._found: _Keyring | None = None
-        self._lock = FileLock(_lock_path(service), timeout=timeout)
         self._thread = OwnThread("KeyringStorage", service, timeout)
+        self._lock = FileLock(_lock_path(service), timeout=timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
@@ -112,10 +111,9 @@ class KeyringStorage:
         """
         with self._opened() as backend:
             stored = self._value(backend, key)
-            if stored is not None:
-                return stored
-            self._store(backend, key, value)
-            return value
+            if stored is None:
+                self._store(backend, key, value)
+            return value if stored is None else stored
 
     @on_own_thread
     def replace(self, key: str, old: str, new: str) -> str:
@@ -233,18 +231,13 @@ class KeyringStorage:
         except DamagedError as damage:
             where = "it could not be read, so it was removed"
             if content is not None:
-                aside = self._free_name(backend)
+                names = (f"{_INDEX}:corrupt-{n}" for n in count(1))
+                aside = next(n for n in names if backend.get_password(self._service, n) is None)
                 backend.set_password(self._service, aside, content)
                 where = f"it was set aside as {aside!r}"
             _remove(backend, self._service, _INDEX)
             report("The list of keys in the keyring", str(damage), where)
             return []
-
-    def _free_name(self, backend: _Keyring) -> str:
-        n = 1
-        while backend.get_password(self._service, f"{_INDEX}:corrupt-{n}") is not None:
-            n += 1
-        return f"{_INDEX}:corrupt-{n}"
 
     def _write_index(self, backend: _Keyring, keys: Sequence[str]) -> None:
         if keys:

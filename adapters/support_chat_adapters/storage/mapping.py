@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any, Final
 
 from support_chat.errors import StorageError
@@ -23,15 +24,13 @@ from .damage import report
 if sys.platform == "darwin":
     import fcntl
 
+# Held while any mapping is used: two objects may have the same one, or two views of it. (A mapping
+# may lead to another.)
 _TURN: Final = threading.RLock()
-"""Held while any mapping is used: two objects may have the same one, or two views of it. (A mapping
-may lead to another.)
-"""
 
+# what a shelf raises for a value whose bytes are damaged, unlike the errors of a shelf that cannot
+# be used
 _UNREADABLE: Final = (pickle.UnpicklingError, EOFError, UnicodeDecodeError)
-"""What a shelf raises for a value whose bytes are damaged, unlike the errors of a shelf that cannot
-be used.
-"""
 
 
 class MappingStorage:
@@ -83,10 +82,9 @@ class MappingStorage:
         """Stores `value` if `key` is absent; returns what is stored afterwards."""
         with self._opened():
             stored = self._value(key)
-            if stored is not None:
-                return stored
-            self._store(key, value)
-            return value
+            if stored is None:
+                self._store(key, value)
+            return value if stored is None else stored
 
     async def replace(self, key: str, old: str, new: str) -> str:
         """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
@@ -150,7 +148,7 @@ class MappingStorage:
             return None
         if isinstance(value, str):
             return value
-        aside = self._free_name(key)
+        aside = next(name for n in count(1) if (name := f"{key}:corrupt-{n}") not in self._mapping)
         self._mapping[aside] = value
         del self._mapping[key]
         self._sync()
@@ -160,12 +158,6 @@ class MappingStorage:
             f"it was set aside as {aside!r}",
         )
         return None
-
-    def _free_name(self, key: str) -> str:
-        n = 1
-        while f"{key}:corrupt-{n}" in self._mapping:
-            n += 1
-        return f"{key}:corrupt-{n}"
 
     def _store(self, key: str, value: str) -> None:
         self._mapping[key] = value
@@ -216,7 +208,6 @@ def _written(database: Any) -> Any:
 
 
 def _open_files() -> dict[int, str]:
-    """The files that this process has open, by descriptor."""
     found = {int(name): _open_file(int(name)) for name in os.listdir("/dev/fd")}
     return {descriptor: path for descriptor, path in found.items() if path is not None}
 

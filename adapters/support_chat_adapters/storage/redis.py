@@ -23,10 +23,8 @@ from .damage import report
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+# keys in one command: many enough to be quick, few enough not to hold up the server's other clients
 _CHUNK: Final = 1000
-"""Keys in one command: many enough to be quick, few enough not to hold up the server's other
-clients.
-"""
 
 _HEAD: Final = """
 local kind = redis.call('TYPE', KEYS[1])['ok']
@@ -39,34 +37,33 @@ if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {'string', stored}
 """
 
+# reads the key, and gives it its lifetime anew
 _GET: Final = _HEAD + _TAIL
-"""Reads the key, and gives it its lifetime anew."""
 
+# stores ARGV[2] if the key is absent
 _CREATE: Final = f"""{_HEAD}
 if not stored then
   stored = ARGV[2]
   redis.call('SET', KEYS[1], stored)
 end
 {_TAIL}"""
-"""Stores ARGV[2] if the key is absent."""
 
+# stores ARGV[3] if ARGV[2] is stored
 _REPLACE: Final = f"""{_HEAD}
 if stored == ARGV[2] then
   stored = ARGV[3]
   redis.call('SET', KEYS[1], stored)
 end
 {_TAIL}"""
-"""Stores ARGV[3] if ARGV[2] is stored."""
 
+# renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]);
+# answers its number, or 0
 _SET_ASIDE: Final = """
 local kind = redis.call('TYPE', KEYS[1])['ok']
 if kind ~= ARGV[1] or (kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[2]) then return 0 end
 local n = 1
 while redis.call('RENAMENX', KEYS[1], KEYS[1] .. ':corrupt-' .. n) == 0 do n = n + 1 end
 return n
-"""
-"""Renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]);
-answers its number, or 0.
 """
 
 

@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 from support_chat.errors import InvalidInputError, StorageError
 
 from .damage import DamagedError, report, set_aside
-from .files import FileLock, file_error
+from .files import FileLock, file_error, is_in_place
 from .thread import OwnThread, on_own_thread
 
 _T = TypeVar("_T")
@@ -39,10 +39,9 @@ COMPANIONS: Final = ("-journal", "-wal", "-shm")
 """What belongs to a database: without it, its last transaction is lost; with it, a fresh database
 would take it for its own.
 """
+# POSIX drops *all* locks of a process on a file when it closes *any* descriptor of it, and creating
+# the file closes one
 _CREATING: Final = threading.Lock()
-"""POSIX drops *all* locks of a process on a file when it closes *any* descriptor of it, and
-creating the file closes one.
-"""
 
 _WAYS_OUT: Final = {
     sqlite3.SQLITE_CORRUPT: "it is damaged, and holds tables of another program. It was not "
@@ -57,12 +56,12 @@ _WAYS_OUT: Final = {
     sqlite3.SQLITE_IOERR: "the disk or its file system reported an error. Check it, then try again",
     sqlite3.SQLITE_ERROR: "it holds another program's data. Give the storage a file of its own",
 }
+_OTHER_TABLES: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'support_chat'"
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING: Final = (*_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+# How often an operation begins anew on a fresh file. More than two are due only if somebody keeps
+# damaging it.
 _ATTEMPTS: Final = 5
-"""How often an operation begins anew on a fresh file. More than two are due only if somebody keeps
-damaging it.
-"""
 
 
 class SQLiteStorage:
@@ -94,15 +93,13 @@ class SQLiteStorage:
             raise InvalidInputError(
                 "SQLiteStorage needs the path of a file; use MemoryStorage to keep nothing on disk."
             )
-        if timeout < 0:
-            raise InvalidInputError("SQLiteStorage(timeout=...) must be zero or more seconds.")
         # a later chdir() must not lead elsewhere, nor a rename move a link
         self._path = os.path.realpath(name)
         self._name = os.path.basename(self._path)
         self._timeout = timeout
-        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
         self._open = _OpenFile()
         self._thread = OwnThread("SQLiteStorage", self._name, timeout, self._open.close)
+        self._lock = FileLock(f"{self._path}.lock", timeout=timeout)
 
     @on_own_thread
     def get(self, key: str) -> str | None:
@@ -173,17 +170,9 @@ class SQLiteStorage:
         raise storage_error(failure, self._name, self._timeout) from failure
 
     def _connected(self) -> sqlite3.Connection:
-        if not self._is_in_place():
+        if not is_in_place(self._open.file, self._path):
             self._open.close()
         return self._open.connection or self._open.connect(self._path, self._timeout)
-
-    def _is_in_place(self) -> bool:
-        """Whether the file that was opened is the one that is found at the path now."""
-        with contextlib.suppress(FileNotFoundError):
-            return self._open.file is not None and os.path.samestat(
-                self._open.file, os.stat(self._path)
-            )
-        return False
 
     def _set_aside(self, error: Exception) -> bool:
         """Moves the file away if the error means that it is damaged, unless another process did;
@@ -193,10 +182,11 @@ class SQLiteStorage:
             return False
         # alone: to rename a database under a writer is to give its journal to the next one
         with self._lock.held():
-            if not self._is_in_place():
+            if not is_in_place(self._open.file, self._path):
                 return True
             why = _damage(error, self._path)
-            if why is None or _holds_other_tables(self._path):
+            # the data of another program is not a storage's to move
+            if why is None or _asked(self._path, _OTHER_TABLES):
                 return False
             try:
                 aside = set_aside(self._path, COMPANIONS)
@@ -274,7 +264,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 "CREATE TABLE support_chat (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "
                 "ROWID"
             )
-    _check(connection)
+    # looks through the table once, so that damage is found when a file is opened
+    if connection.execute("PRAGMA quick_check('support_chat')").fetchall() != [("ok",)]:
+        raise DamagedError("its database is malformed")
 
 
 @contextlib.contextmanager
@@ -321,28 +313,6 @@ def _damage(error: Exception, path: str) -> str | None:
     if code == sqlite3.SQLITE_ERROR and _asked(path, "PRAGMA application_id") == [(MARK,)]:
         return "its table is not the one that was made there"
     return None
-
-
-def _holds_other_tables(path: str) -> bool:
-    """Whether the database can be seen to hold tables of another program, whose data a storage has
-    no business moving.
-    """
-    return bool(
-        _asked(path, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'support_chat'")
-    )
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    """Looks through the table once, so that damage is found when a file is opened; raises
-    DamagedError or sqlite3.Error.
-    """
-    problems = [
-        problem
-        for (problem,) in connection.execute("PRAGMA quick_check('support_chat')")
-        if problem != "ok"
-    ]
-    if problems:
-        raise DamagedError("its database is malformed")
 
 
 def _text(content: object) -> str:

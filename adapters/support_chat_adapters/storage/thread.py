@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from support_chat.errors import StorageError
+from support_chat.errors import InvalidInputError, StorageError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -39,6 +39,8 @@ class OwnThread:
 
     Dropped without `aclose()`, it warns and ends all the same; so nothing given to it may lead back
     to the storage.
+
+    Raises InvalidInputError for a negative timeout.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class OwnThread:
         self._starting = threading.Lock()
         self._process: int | None = None  # in which the thread is, once it has started
         self._closed = False
+        if timeout < 0:
+            raise InvalidInputError(f"{kind}(timeout=...) must be zero or more seconds.")
 
     def run(
         self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs

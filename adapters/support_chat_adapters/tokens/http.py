@@ -8,7 +8,7 @@ leaks nothing, whenever the call is cancelled, and serves any loop.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Final, Literal
 
 from support_chat.errors import InvalidInputError, TokenProviderError, TokenRefusedError
@@ -116,7 +116,12 @@ class HTTPTokenProvider:
                 "Close it after the session.",
             )
         try:
-            async with asyncio.timeout(self._timeout), self._lent() as client:
+            lent = (  # what is made here is closed here; the one passed is left open
+                httpx2.AsyncClient(verify=self._certificates, timeout=self._timeout)
+                if self._client is None
+                else nullcontext(self._client)
+            )
+            async with asyncio.timeout(self._timeout), lent as client:
                 return await self._ask(client)
         except TimeoutError:
             raise self._failed(
@@ -142,16 +147,6 @@ class HTTPTokenProvider:
                 "wrong_loop",
                 "Make it in the asyncio.run() that uses it.",
             ) from None
-
-    def _lent(self) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-        """The client of one call: the one passed, which is left open, or a new one, closed at the
-        end of the `async with`.
-        """
-        import httpx2
-
-        if self._client is not None:
-            return nullcontext(self._client)
-        return httpx2.AsyncClient(verify=self._certificates, timeout=self._timeout)
 
     async def _ask(self, client: httpx2.AsyncClient) -> str:
         """Sends the request, and again where a redirect within the origin leads."""

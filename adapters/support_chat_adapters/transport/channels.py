@@ -5,31 +5,23 @@ polls.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
-
-import attrs
+from typing import TYPE_CHECKING, Protocol
 
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent
 
-
-@attrs.frozen
-class Attached:
-    """What the backend says when a channel begins: where the replay ends, whether something before
-    it is lost, what is unread.
-    """
-
-    cursor: str
-    gap: bool
-    unread: int
+if TYPE_CHECKING:
+    from .wire.frames import Hello, Polled
 
 
 class Channel(Protocol):
     """The realtime half of one link, open already. After `abort()` it delivers nothing."""
 
     @property
-    def attached(self) -> Attached:
-        """What the backend said when the channel began."""
+    def attached(self) -> Hello | Polled:
+        """What the backend said when the channel began: where the replay ends, whether something
+        before it is lost, what is unread.
+        """
         ...
 
     @property

@@ -150,21 +150,21 @@ class HTTPExchange:
         peer = address if proxy is None else f"The proxy {proxy}"
         way_out = "check the network and base_url" if proxy is None else _CHECK_PROXY
         reason = reason_of(cause)
-        if isinstance(error, httpx2.ProxyError):
-            what, way_out = f"The proxy {proxy or 'on the way'} refused", _CHECK_PROXY
-        elif isinstance(cause, socket.gaierror):
-            host = (proxy or address).rpartition(":")[0]
-            what = f"The host {host} is unknown ({reason})"
-        elif isinstance(cause, ssl.SSLError):
-            what = f"{address} does not speak TLS as expected ({reason})"
-        elif isinstance(error, httpx2.ConnectTimeout):
-            what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
-        elif isinstance(error, httpx2.ConnectError):
-            what = f"{peer} cannot be reached: {reason}"
-        elif isinstance(error, httpx2.TimeoutException):
-            what = f"{address} does not answer in time"
-        else:
-            what = f"{address} did not answer: {reason}"
+        match error, cause:
+            case httpx2.ProxyError(), _:
+                what, way_out = f"The proxy {proxy or 'on the way'} refused", _CHECK_PROXY
+            case _, socket.gaierror():
+                what = f"The host {(proxy or address).rpartition(':')[0]} is unknown ({reason})"
+            case _, ssl.SSLError():
+                what = f"{address} does not speak TLS as expected ({reason})"
+            case httpx2.ConnectTimeout(), _:
+                what = f"{peer} takes no connection within {CONNECT_TIMEOUT:g} s"
+            case httpx2.ConnectError(), _:
+                what = f"{peer} cannot be reached: {reason}"
+            case httpx2.TimeoutException(), _:
+                what = f"{address} does not answer in time"
+            case _:
+                what = f"{address} did not answer: {reason}"
         return NetworkError(f"{what}; {way_out}.", reason=type(error).__name__)
 
 

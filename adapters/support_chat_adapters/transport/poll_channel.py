@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
 
-from .channels import Attached, link_over
+from .channels import link_over
 from .wire.frames import Polled, event_of
 
 Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
@@ -27,23 +27,16 @@ PAUSE: Final = 1.0
 one: a cache on the way, or a backend in trouble, may answer so for ever."""
 
 
-async def open_polls(poll: Poll, cursor: str | None, *, wait: float) -> PollChannel:
-    """Polls once without waiting, to see that polls get through, and begins a channel with what
-    that brought.
-    """
-    return PollChannel(poll, await poll(cursor, 0.0, False), wait)
-
-
 class PollChannel:
-    """Polls one after the other, each waiting up to `wait` seconds for news; made by
-    `open_polls`.
+    """Polls one after the other, each waiting up to `wait` seconds for news. The `first`, which did
+    not wait, has shown that polls get through.
     """
 
     def __init__(self, poll: Poll, first: Polled, wait: float) -> None:
         self._poll = poll
         self._wait = wait
         self._loop = asyncio.get_running_loop()
-        self.attached = Attached(first.cursor, first.gap, first.unread)
+        self.attached = first
         self._events: deque[LinkEvent] = deque()
         self._news = asyncio.Event()
         self._failure: Exception | None = None

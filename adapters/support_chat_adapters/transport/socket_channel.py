@@ -17,7 +17,7 @@ from websockets.protocol import Event
 from support_chat.errors import NetworkError
 from support_chat.ports import LinkEvent, SessionRevoked
 
-from .channels import Attached, ChannelBlocked, link_over
+from .channels import ChannelBlocked, link_over
 from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
 from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
@@ -36,10 +36,10 @@ LOG.setLevel(logging.INFO)
 
 CLOSE_PATIENCE: Final = 1.0
 """Seconds that a gateway has to end the connection after its close frame."""
+# close codes from here on were sent by a gateway, not by something in between
 _OURS: Final = 4000
-"""Close codes from here on were sent by a gateway, not by something in between..."""
+# and so were these, which say that the way is free and the gateway is not
 _SERVERS: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.RESTART, CloseCode.TRY_LATER})
-"""... and so were these, which say that the way is free and the gateway is not."""
 
 
 class _Connection(ClientConnection):
@@ -103,7 +103,7 @@ async def open_socket(
     except (WebSocketException, OSError, TimeoutError, ImportError):
         # ImportError: SOCKS, which is another library's.
         raise ChannelBlocked from None
-    return SocketChannel(socket, Attached(hello.cursor, hello.gap, hello.unread), ping_every)
+    return SocketChannel(socket, hello, ping_every)
 
 
 async def _hello(socket: ClientConnection) -> Hello:
@@ -132,7 +132,7 @@ async def _hello(socket: ClientConnection) -> Hello:
 class SocketChannel:
     """An open WebSocket of which the hello has been read; made by `open_socket`."""
 
-    def __init__(self, socket: ClientConnection, attached: Attached, ping_every: float) -> None:
+    def __init__(self, socket: ClientConnection, attached: Hello, ping_every: float) -> None:
         self._socket = socket
         self.attached = attached
         self._loop = asyncio.get_running_loop()

@@ -25,7 +25,7 @@ from support_chat.values import UNSET, Unset
 
 from .channels import Channel, ChannelBlocked
 from .http_exchange import HTTPExchange, environment_proxy, new_client
-from .poll_channel import open_polls
+from .poll_channel import PollChannel
 from .socket_channel import Connect, ConnectDirectly, open_socket
 from .widget_link import WidgetLink
 from .wire import codec, endpoints, payloads, translation
@@ -183,11 +183,18 @@ class WidgetAPITransport:
         loop = asyncio.get_running_loop()
         blocked = False
         if self._connect is not None and loop.time() >= self._blocked_until:
+            query = {"session_token": opened.realtime_token}
+            if cursor is not None:
+                query["cursor"] = cursor
+            way = f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime"
+            options: dict[str, Any] = {"proxy": self._proxy_on_the_way(), "origin": self._origin}
+            if self._tls is not None and self._base_url.startswith("https:"):
+                options["ssl"] = self._tls
             try:
                 return await open_socket(
                     self._connect,
-                    self._gateway(opened.realtime_token, cursor),
-                    self._socket_options(),
+                    f"{way}?{urlencode(query)}",
+                    options,
                     ping_every=self._ping_every,
                     patience=self._socket_patience,
                 )
@@ -208,19 +215,7 @@ class WidgetAPITransport:
                 endpoints.POLL, await exchange.send(request, patience=wait), Polled
             )
 
-        return await open_polls(poll, cursor, wait=self._poll_wait)
-
-    def _gateway(self, realtime_token: str, cursor: str | None) -> str:
-        query = {"session_token": realtime_token, **({} if cursor is None else {"cursor": cursor})}
-        return (
-            f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime?{urlencode(query)}"
-        )
-
-    def _socket_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"proxy": self._proxy_on_the_way(), "origin": self._origin}
-        if self._tls is not None and self._base_url.startswith("https:"):
-            options["ssl"] = self._tls
-        return options
+        return PollChannel(poll, await poll(cursor, 0.0, False), self._poll_wait)
 
 
 def _checked(base_url: str) -> str:

@@ -19,7 +19,7 @@ def ask(url: str, payload: Any = None, session: str | None = None) -> Any:
     )
     if session is not None:
         request.add_header("Authorization", f"Bearer {session}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read() or b"null")
 
 

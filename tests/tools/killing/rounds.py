@@ -25,7 +25,7 @@ from .evidence import Evidence
 from .killer import Killer
 from .plans import Plan
 
-_QUIET_WITHIN: Final = 5.0
+_QUIET_WITHIN: Final = 60.0
 """Seconds within which what was recorded has left and what was missed has arrived, from when
 everybody is live.
 """

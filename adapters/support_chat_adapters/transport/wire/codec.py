@@ -4,9 +4,8 @@ the HTTP surface.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -22,20 +21,13 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """The longest answer that a client reads, in bytes."""
 
 P = TypeVar("P", bound=msgspec.Struct)
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 def decoded(body: bytes, kind: type[P]) -> P:
     """A payload from its bytes; raises msgspec.MsgspecError, UnicodeDecodeError or
     RecursionError.
     """
-    payload: P = _decoder(kind).decode(body)
-    return payload
-
-
-@functools.cache
-def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+    return msgspec.json.decode(body, type=kind)
 
 
 @attrs.frozen
@@ -66,7 +58,12 @@ def request_to(
     # what is compressed has no size until it is unpacked
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     if session is not None:
-        headers["authorization"] = f"Bearer {_visible(session)}"
+        if not _is_visible(session):
+            raise InvalidInputError(
+                "A session's credential is made of visible ASCII characters; pass one that the "
+                "backend has given out."
+            )
+        headers["authorization"] = f"Bearer {session}"
     body = None
     try:
         path = BASE + endpoint.path.replace(
@@ -76,22 +73,12 @@ def request_to(
             path = f"{path}?{urlencode(query)}"
         if payload is not None:
             headers["content-type"] = "application/json"
-            body = _ENCODER.encode(payload)
+            body = msgspec.json.encode(payload)
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
         raise InvalidInputError(
             f"{endpoint.name} holds what JSON cannot carry; pass clean text and JSON values."
         ) from None
     return Request(endpoint.method, path, headers, body)
-
-
-def _visible(session: str) -> str:
-    """The credential, if a header can carry it."""
-    if not _is_visible(session):
-        raise InvalidInputError(
-            "A session's credential is made of visible ASCII characters; pass one that the "
-            "backend has given out."
-        )
-    return session
 
 
 def _is_visible(session: str) -> bool:

@@ -57,8 +57,16 @@ class SessionEnded(Payload, frozen=True, tag_field="type", tag="session.revoked"
     reason: Annotated[str, Meta(max_length=64)] = "revoked"
 
 
-Frame: TypeAlias = Hello | MessageCreated | TokenHasExpired | SessionEnded
+Told: TypeAlias = MessageCreated | TokenHasExpired | SessionEnded
+"""Every frame that carries a link event."""
+Frame: TypeAlias = Hello | Told
 """Every frame there is."""
+_EVENT_OF: Final[dict[type[Told], type[LinkEvent]]] = {
+    MessageCreated: MessageArrived,
+    TokenHasExpired: TokenExpired,
+    SessionEnded: SessionRevoked,
+}
+_FRAME_OF: Final = {event: frame for frame, event in _EVENT_OF.items()}
 
 FRAMES: Final[dict[str, type[Frame]]] = {
     "hello": Hello,
@@ -87,14 +95,9 @@ class _Typed(msgspec.Struct):
     type: str
 
 
-_TYPED: Final = msgspec.json.Decoder(_Typed)
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in FRAMES.items()}
-_ENCODER: Final = msgspec.json.Encoder()
-
-
 def encode_frame(frame: Frame) -> str:
     """The text of a frame."""
-    return _ENCODER.encode(frame).decode()
+    return msgspec.json.encode(frame).decode()
 
 
 def decode_frame(text: str | bytes) -> Frame | None:
@@ -102,8 +105,8 @@ def decode_frame(text: str | bytes) -> Frame | None:
     is no frame at all.
     """
     try:
-        decoder = _DECODERS.get(_TYPED.decode(text).type)
-        return None if decoder is None else decoder.decode(text)
+        kind = FRAMES.get(msgspec.json.decode(text, type=_Typed).type)
+        return None if kind is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NetworkError(
             "The backend sent a frame that cannot be read; the session dials again and asks for "
@@ -111,25 +114,11 @@ def decode_frame(text: str | bytes) -> Frame | None:
         ) from None
 
 
-def frame_of(event: LinkEvent) -> MessageCreated | TokenHasExpired | SessionEnded:
+def frame_of(event: LinkEvent) -> Told:
     """The frame that carries a link event."""
-    match event:
-        case MessageArrived():
-            return payload_of(event, MessageCreated)
-        case TokenExpired():
-            return TokenHasExpired()
-        case SessionRevoked():
-            return payload_of(event, SessionEnded)
+    return payload_of(event, _FRAME_OF[type(event)])
 
 
 def event_of(frame: Frame) -> LinkEvent | None:
     """The link event that a frame brings; None for a `hello`, which is the link's own business."""
-    match frame:
-        case MessageCreated():
-            return value_of(frame, MessageArrived)
-        case TokenHasExpired():
-            return TokenExpired()
-        case SessionEnded():
-            return value_of(frame, SessionRevoked)
-        case Hello():
-            return None
+    return None if isinstance(frame, Hello) else value_of(frame, _EVENT_OF[type(frame)])

@@ -78,13 +78,11 @@ _REASON_STATUSES: Final[Mapping[str, int]] = MappingProxyType(
 )
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_WORD: Final = 64
+# statuses of the 4xx family that pass by themselves, as 429 does, which has its own error
 _OF_THE_MOMENT: Final = frozenset({408, 425})
-"""Statuses of the 4xx family that pass by themselves, as 429 does, which has its own error."""
+# statuses of the 4xx family that say something of the way or of the moment, and nothing of the
+# request
 _FROM_ELSEWHERE: Final = _OF_THE_MOMENT | {407}
-"""Statuses of the 4xx family that say something of the way or of the moment, and nothing of the
-request.
-"""
-_DECODER: Final = msgspec.json.Decoder(ErrorEnvelope)
 
 
 @attrs.frozen
@@ -101,18 +99,19 @@ class Response:
 def response_to(error: SupportChatError, request_id: str) -> Response:
     """The answer that tells of `error`; `request_id` is what support asks for."""
     headers = {"content-type": "application/json", "x-request-id": request_id}
-    if isinstance(error, RateLimitedError):
-        status, code = 429, "rate_limited"
-        headers["retry-after"] = str(math.ceil(error.retry_after))
-    elif isinstance(error, AuthRefusedError):
-        status, code = 401, error.code
-        headers["www-authenticate"] = "Bearer"
-    elif isinstance(error, BackendRejectedError | InvalidInputError):
-        status, code = _STATUSES.get(error.code, 422), error.code
-        if code == "validation_error":
-            status = _REASON_STATUSES.get(error.reason or "", status)
-    else:
-        status, code = 500, "internal_error"
+    match error:
+        case RateLimitedError():
+            status, code = 429, "rate_limited"
+            headers["retry-after"] = str(math.ceil(error.retry_after))
+        case AuthRefusedError():
+            status, code = 401, error.code
+            headers["www-authenticate"] = "Bearer"
+        case BackendRejectedError() | InvalidInputError():
+            status, code = _STATUSES.get(error.code, 422), error.code
+            if code == "validation_error":
+                status = _REASON_STATUSES.get(error.reason or "", status)
+        case _:
+            status, code = 500, "internal_error"
     problem = Problem(
         code=code if code in CODES else "internal_error",
         message=error.message,
@@ -199,7 +198,7 @@ def shortened(text: str, most: int = _LONGEST_WORD) -> str:
 
 def _problem(response: Response) -> Problem | None:
     try:
-        problem = _DECODER.decode(response.body).error
+        problem = msgspec.json.decode(response.body, type=ErrorEnvelope).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return msgspec.structs.replace(

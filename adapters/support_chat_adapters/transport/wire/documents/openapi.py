@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -75,6 +75,10 @@ _HEADERS: Final[dict[str, Any]] = {
     },
 }
 _REQUEST_ID: Final[dict[str, Any]] = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+_MORE_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"$ref": "#/components/headers/Challenge"}},
+    429: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
+}
 
 
 def openapi() -> dict[str, Any]:
@@ -114,32 +118,20 @@ def openapi() -> dict[str, Any]:
 
 def statuses_of(endpoint: Endpoint) -> tuple[int, ...]:
     """Every status that an endpoint may answer with."""
-    return (204 if endpoint.answers is None else 200, *sorted(_refused(endpoint)))
-
-
-def _refused(endpoint: Endpoint) -> Iterator[int]:
-    yield from (429, 500)
-    if endpoint is not CONFIG:
-        yield 401
-    yield 403
-    if "{conversation_id}" in endpoint.path:
-        yield 404
-    if endpoint.takes is not None:
-        yield 413
-    if endpoint.takes is not None or endpoint.query:
-        yield 422
+    refusals = {
+        401: endpoint is not CONFIG,
+        403: True,
+        404: "{conversation_id}" in endpoint.path,
+        413: endpoint.takes is not None,
+        422: endpoint.takes is not None or bool(endpoint.query),
+        429: True,
+        500: True,
+    }
+    done = 204 if endpoint.answers is None else 200
+    return (done, *(status for status, may_come in refusals.items() if may_come))
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "operationId": endpoint.name,
-        "tags": [_tag(endpoint)],
-        "description": endpoint.doc,
-    }
-    if endpoint.mutates:
-        operation["description"] += " Checks `Origin`."
-    if endpoint.open:
-        operation["security"] = []
     parameters = [
         {
             "name": name,
@@ -152,17 +144,20 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     ]
     if "{conversation_id}" in endpoint.path:
         parameters.insert(0, _CONVERSATION_ID)
-    if parameters:
-        operation["parameters"] = parameters
-    if endpoint.takes is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": reference(endpoint.takes)}},
-        }
-    operation["responses"] = {
-        str(status): _response(endpoint, status) for status in statuses_of(endpoint)
+    body = endpoint.takes and {
+        "required": True,
+        "content": {"application/json": {"schema": reference(endpoint.takes)}},
     }
-    return operation
+    operation = {
+        "operationId": endpoint.name,
+        "tags": [_tag(endpoint)],
+        "description": f"{endpoint.doc}{' Checks `Origin`.' if endpoint.mutates else ''}",
+        "security": [] if endpoint.open else None,
+        "parameters": parameters or None,
+        "requestBody": body,
+        "responses": {str(status): _response(endpoint, status) for status in statuses_of(endpoint)},
+    }
+    return {key: value for key, value in operation.items() if value is not None}
 
 
 def _response(endpoint: Endpoint, status: int) -> dict[str, Any]:
@@ -184,11 +179,7 @@ def _response(endpoint: Endpoint, status: int) -> dict[str, Any]:
 
 def _refusal(status: int, doc: str) -> dict[str, Any]:
     codes = {"properties": {"error": {"properties": {"code": {"enum": list(codes_of(status))}}}}}
-    headers = dict(_REQUEST_ID)
-    if status == 401:
-        headers["WWW-Authenticate"] = {"$ref": "#/components/headers/Challenge"}
-    if status == 429:
-        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    headers = _REQUEST_ID | _MORE_HEADERS.get(status, {})
     schema = {"allOf": [reference(ErrorEnvelope), codes]}
     return {
         "description": doc,

@@ -1,0 +1,89 @@
+"""What a run leaves behind: no process, and nothing in the folder of temporary files.
+
+Every process that a test starts, and whatever that one starts, inherits a mark of the run and the
+name of the test. Whoever still bears the mark at the end has been left: it is ended, told, and the
+run has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_MARK: Final = "SUPPORT_CHAT_TESTS"
+_TEST: Final = "PYTEST_CURRENT_TEST"
+_PATIENCE: Final = 20.0
+"""Seconds that a process which is on its way out has for it."""
+_LEFT: Final = pytest.StashKey[list[str]]()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Marks this process's future children, xdist's workers among them."""
+    if not _is_worker(config):
+        os.environ[_MARK] = uuid.uuid4().hex
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """What anybody puts beside their own files lies in a folder that pytest removes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Looks once all workers have ended."""
+    if _is_worker(session.config):
+        return
+    until = time.monotonic() + _PATIENCE
+    while (left := dict(_marked())) and time.monotonic() < until:
+        time.sleep(0.1)
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    if left:
+        session.config.stash[_LEFT] = sorted(left.values())
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    left = config.stash.get(_LEFT, list[str]())
+    if left:
+        terminalreporter.section("left behind, and killed", red=True)
+        for line in left:
+            terminalreporter.write_line(line)
+
+
+def _marked() -> Iterator[tuple[int, str]]:
+    """The processes of this run, each with what it is and who started it. Where there is no /proc
+    nobody looks.
+    """
+    mark = f"{_MARK}={os.environ[_MARK]}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            if mark in variables:
+                command = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
+                test = next(
+                    (one.decode() for one in variables if one.startswith(f"{_TEST}=".encode())), ""
+                )
+                yield int(folder.name), f"{command.strip()[:200]} (pid {folder.name}), {test}"
