@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,8 @@ CELL: Final = 20.0
 """Seconds that a cell may take: without its protection, a session may spin for ever."""
 RUN: Final = 600.0
 """Seconds that all cells of one protection may take."""
+_SAID: Final = 12
+"""How many lines of what pytest said are told where it ran no cell."""
 RECORD, FIRST, COPY = "CELLS_RECORD", "CELLS_FIRST", "CELLS_COPY"
 """What the run of the cells is told by its environment."""
 
@@ -98,7 +100,7 @@ def failing(protection: Protection, every: bool) -> list[str]:
 
 def _run_cells(tests: Sequence[str], every: bool, environment: dict[str, str]) -> str:
     """Runs them to their end or their limit; returns what pytest said."""
-    plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", Path(__file__).stem]
+    plugins = ["-p", "no:cacheprovider", "-p", Path(__file__).stem]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, *([] if every else ["-x"]), *tests]
     process = subprocess.Popen(
         command,
@@ -127,7 +129,8 @@ def _failed(record: Path, said: str) -> list[str]:
         if begun.get(cell) != "failed":
             begun[cell] = outcome
     if not begun:
-        raise RuntimeError(f"the cells could not be run:\n{said}")
+        last = "\n".join(said.splitlines()[-_SAID:])
+        raise RuntimeError(f"the cells could not be run:\n{last}")
     return [cell for cell, outcome in begun.items() if outcome != "passed"]
 
 
@@ -150,21 +153,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not any(part in item.nodeid for part in first))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Interrupts a cell that does not end, again and again until it does."""
+def pytest_configure() -> None:
+    """A cell has ended long before other tests need have."""
+    import limits  # not before pytest has it rewritten
 
-    def stop(*_: object) -> None:
-        pytest.fail(f"it took longer than {CELL:g} s")
+    limits.seconds = lambda: CELL
 
-    _note(item.nodeid, "did not end")
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, CELL, 1.0)
-    try:
-        return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """Keeps that a cell has begun: if its run is ended with it, it is the one that failed."""
+    _note(nodeid, "did not end")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
