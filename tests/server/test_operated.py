@@ -32,6 +32,7 @@ from widget_client import BASE, PATIENCE, WidgetClient, closed_with, frame, prob
 
 Clients = Callable[[Served], WidgetClient]
 STATUS = "--status=127.0.0.1:0"
+_LEAVES_WITHIN = 10.0
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ def test_told_to_end_it_is_unready_at_once_and_answers_what_is_under_way(
             assert float(seconds) >= 0
         slow.send(body[10:])
         assert b"the last words" in slow.read()
-    assert operated.ended() == 0
+    assert operated.ended(_LEAVES_WITHIN) == 0
     with operated.backend() as stored:
         [conversation] = stored.agent.conversations()
         assert conversation.messages == 1
@@ -271,7 +272,7 @@ def test_its_links_and_polls_are_each_told_another_time_to_be_back(
     seconds = [float(reason) for _, reason in told]
     assert all(0 <= each <= 60 for each in seconds)
     assert len(set(seconds)) > 1, "eight of them, in tenths of a second"
-    assert operated.ended() == 0
+    assert operated.ended(_LEAVES_WITHIN) == 0
 
 
 def test_the_more_there_are_the_longer_they_are_kept_away_and_no_two_hundred_come_in_a_second() -> (
@@ -297,7 +298,7 @@ def test_who_does_not_take_leave_does_not_hold_up_the_end(
         mute.read_until(b"\r\n\r\n")
         silent.send(b"POST")
         os.kill(operated.pid, signal.SIGTERM)
-        assert operated.ended() == 0
+        assert operated.ended(_LEAVES_WITHIN) == 0
 
 
 # its database
@@ -309,7 +310,7 @@ def test_a_database_that_was_deleted_ends_it_with_a_word_and_status_1(
     client = client_of(operated)
     client.begin()
     operated.db.rename(operated.db.with_name("elsewhere.db"))
-    assert operated.ended() == 1
+    assert operated.ended(_LEAVES_WITHIN) == 1
     said = operated.log.read_text()
     assert "was deleted or replaced while it was served" in said
     assert "put the right file there and start again" in said

@@ -37,8 +37,7 @@ class Forked:
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Until nothing of the process runs any more; its exit status, or minus the signal that
-        ended it.
+        """Until nothing of the process runs any more; returns its exit status.
 
         Raises:
             TimeoutError: It does not end.

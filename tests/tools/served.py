@@ -34,9 +34,6 @@ _IMPORTS = (
             "diff",
             "draw",
             "export",
-            "export_person",
-            "forget",
-            "backup",
             "reply",
             "serve",
             "token",
@@ -106,14 +103,17 @@ class Served:
         self.kill()
         self.start()
 
-    def ended(self) -> int:
-        """The exit status of the process, which ends by itself; raises TimeoutError if it does
-        not.
+    def ended(self, within: float) -> int:
+        """The exit status of the process, which is killed if it has not ended by itself before so
+        many seconds have passed.
         """
-        assert self._process is not None
-        status = self._process.wait()
-        self._process.stdout.close()
-        self._process = None
+        process, self._process = self._process, None
+        assert process is not None
+        limit = threading.Timer(within, process.kill)
+        limit.start()
+        with process.stdout:
+            status = process.wait()
+        limit.cancel()
         return status
 
     @property

@@ -63,16 +63,21 @@ from support_chat_adapters.backend.sqlite_line import SQLiteConnection, Writer
 execute, taken = SQLiteConnection.execute, Writer._taken
 
 def later(self, sql, *values):
-    return None if sql == "COMMIT" and self.writing else execute(self, sql, *values)
+    SQLiteConnection.late |= self.writing and sql == "COMMIT"
+    if SQLiteConnection.late and sql in ("BEGIN", "COMMIT"):
+        return None
+    return execute(self, sql, *values)
 
 def first_commit(self, *, block):
     db = self._line._db
     if db.in_transaction:
         time.sleep(0.03)
         execute(db, "COMMIT")
+        SQLiteConnection.late = False
     return taken(self, block=block)
 
 SQLiteConnection.execute, Writer._taken = later, first_commit
+SQLiteConnection.late = False
 """),
     Sabotage("a request is written by halves", "merge", Moment.AT_WRITE, "identify(", """
 from support_chat_adapters.backend.sqlite_line import SQLiteConnection
