@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,7 @@ class SupportChat:
         self._log = SessionLog(self._keys)
         self._listeners = Listeners(self._log)
         self._shell: Shell | None = None
+        self._process = os.getpid()
         self._ending = False
 
     def __repr__(self) -> str:
@@ -171,11 +173,12 @@ class SupportChat:
         """Waits until the session is in one of these phases and returns which.
 
         Raises SessionDestroyedError when it is destroyed first, InvalidInputError when no phase is
-        given.
+        given, or what is none.
         """
-        if not phases:
+        if not phases or not {*phases} <= {*Phase}:
             raise InvalidInputError(
-                "wait_for() needs at least one phase, for example Phase.AUTHENTICATED."
+                "wait_for() needs at least one phase, and nothing but phases, for example "
+                "Phase.AUTHENTICATED."
             )
         self._bound()
         async with self.events(PhaseChanged, buffer=1_000_000) as changes:
@@ -472,12 +475,9 @@ class SupportChat:
         except RuntimeError:
             loop = None
         if loop is None or (self._shell is not None and self._shell.loop is not loop):
-            raise WrongThreadError(
-                "A session is called from its event loop's own thread. From another thread use "
-                "asyncio.run_coroutine_threadsafe(...) with a coroutine that makes the call, or "
-                "loop.call_soon_threadsafe(...)."
-            )
+            raise WrongThreadError(self._misplaced())
         if self._shell is None:
+            self._process = os.getpid()
             self._shell = Shell(
                 self._storage,
                 self._transport,
@@ -488,6 +488,25 @@ class SupportChat:
                 loop,
             )
         return self._shell
+
+    def _misplaced(self) -> str:
+        """Why no call can be made here, and the way out."""
+        if self._shell is not None and self._process != os.getpid():
+            return (
+                "This session was used before a fork, and its event loop is in the other process: "
+                "make a new SupportChat in this one."
+            )
+        if self._shell is not None and self._shell.loop.is_closed():
+            return (
+                "The event loop of this session has ended, as with the asyncio.run() that it was "
+                "used in: make a new SupportChat in each asyncio.run()."
+            )
+        return (
+            "A session is called from a coroutine on its event loop, as in asyncio.run(main()), "
+            "and no call can be made from another loop or thread. From there use "
+            "asyncio.run_coroutine_threadsafe(...) with a coroutine that makes the call, or "
+            "loop.call_soon_threadsafe(...)."
+        )
 
 
 def _check_event(kind: object) -> None:
@@ -581,8 +600,9 @@ def _about(
         )
     if subject is not None:
         check_text("subject", subject)
-    labels = () if isinstance(tags, str) else tuple(tags)
-    if isinstance(tags, str) or len(labels) > MAX_TAGS:
+    listed = isinstance(tags, Iterable) and not isinstance(tags, str)
+    labels = tuple(tags) if listed else ()
+    if not listed or len(labels) > MAX_TAGS:
         raise InvalidInputError(f"tags must be a list of at most {MAX_TAGS} texts.")
     for name, value in (("custom_fields", custom_fields), ("metadata", metadata)):
         if value is not None:

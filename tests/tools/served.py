@@ -104,18 +104,17 @@ class Served:
         self.start()
 
     def ended(self, within: float) -> int:
-        """The exit status of the process, which ends by itself before so many seconds have
-        passed.
+        """The exit status of the process, which is killed if it has not ended by itself before so
+        many seconds have passed.
         """
         process, self._process = self._process, None
         assert process is not None
-        assert process.stdout is not None
-        try:
-            return process.wait(timeout=within)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        limit = threading.Timer(within, process.kill)
+        limit.start()
+        with process.stdout:
+            status = process.wait()
+        limit.cancel()
+        return status
 
     @property
     def port(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 import attrs
 from transitions import Event, Machine, Transition as StockTransition
 
+from ..errors import InvalidInputError
 from .model import Chart, Present, Same, Transition
 
 Value: TypeAlias = "str | None"
@@ -154,7 +155,7 @@ class Compiled:
         self.chart = chart
         self.bits: dict[str, int] = {fact: 1 << i for i, fact in enumerate(chart.facts)}
         self.late = 0 if chart.late is None else self.bits[chart.late]
-        self.initial = State(chart.initial, 0, (None,) * len(chart.registers))
+        self.initial = State(str(chart.initial), 0, (None,) * len(chart.registers))
         places: dict[str | None, int] = {
             register: i for i, register in enumerate((*chart.registers, chart.named))
         }
@@ -215,11 +216,25 @@ class Compiled:
         return self._fire[happening.trigger](state, happening)
 
     def step(self, state: State, happening: Input) -> tuple[State, tuple[str, ...]]:
-        """The next state and the effects to carry out, in order. Raises KeyError for an unknown
-        trigger.
+        """The next state and the effects to carry out, in order.
+
+        Raises InvalidInputError for what is no `Input`, or a trigger that the chart has not.
         """
-        after, row = self._fire[happening.trigger](state, happening)
-        return after, row.effects
+        if not isinstance(happening, Input):
+            raise InvalidInputError(
+                f"step() takes an Input, not {type(happening).__name__}: Input({happening!r}) has "
+                "room for the facts and the name that come with it."
+                if isinstance(happening, str)
+                else f"step() takes an Input, not {type(happening).__name__}."
+            )
+        if happening.trigger not in self._fire:
+            raise InvalidInputError(
+                f"The chart {self.chart.name!r} has no trigger {str(happening.trigger)!r}; it has "
+                f"{', '.join(self._fire)}."
+            )
+        after, row = self.fire(state, happening)
+        # whoever writes a state of his own may put an enum's member into it
+        return after._replace(phase=str(after.phase)), row.effects
 
 
 def _source(row: Transition, register: str, places: dict[str | None, int]) -> int | None:

@@ -82,7 +82,7 @@ async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object
     if not hasattr(link, "abort"):
         return None  # it is no link: there is nothing to keep, and nothing to close
     adapters.links[request.number] = link
-    return getattr(link, "welcome", None)
+    return link.welcome
 
 
 async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> object:

@@ -52,10 +52,7 @@ class Subscription:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._worker = loop.create_task(self._work(), context=self._context)
-        if self._worker.done():  # a task may run eagerly, and its end was noted before it was
-            self._worker = None
-        else:
-            self._worker.add_done_callback(self._ended)
+        self._worker.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         while self._waiting:
@@ -70,7 +67,11 @@ class Subscription:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
-        if self._waiting and not worker.cancelled():  # an interrupt has ended it
+        if worker.cancelled():
+            self._forget()  # the loop is being closed
+            return
+        worker.exception()  # an interrupt: the program has got it, and nobody need report it
+        if self._waiting:  # of that, or since a task that ran eagerly had ended before this
             self._begin(worker.get_loop())
 
     def __call__(self) -> None:
@@ -78,6 +79,10 @@ class Subscription:
         left to finish.
         """
         self._listeners.remove(self)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nobody will await what waits, and Python need not warn of it."""
         for awaitable in self._waiting:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
@@ -210,9 +215,9 @@ class Listeners:
                 self._schedule(loop)
 
     @property
-    def untold(self) -> bool:
-        """Whether somebody has not heard everything yet."""
-        return bool(self._untold or self._events)
+    def untold(self) -> int:
+        """How many times somebody is still to be told something."""
+        return len(self._untold) + len(self._events) * len(self._all)
 
     def close(self) -> None:
         """The session is destroyed: everybody has been told, streams end."""

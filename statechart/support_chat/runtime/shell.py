@@ -268,7 +268,7 @@ class Shell:
         before, now = self.snapshot, self._now()
         try:
             reaction = self.engine.step(before, happened, now)
-        except Exception as fault:
+        except BaseException as fault:
             happened = self._instead(happened, fault)
             reaction = self.engine.step(before, happened, now)
         self.snapshot = reaction.snapshot
@@ -277,18 +277,16 @@ class Shell:
             came = happened.error if isinstance(happened, Outcome | Heard) else None
             self.log.step(reaction, came)
 
-    def _instead(self, happened: Input, fault: Exception) -> Input:
-        """What an adapter handed over has the right type and wrong insides: it has failed."""
-        match happened:
-            case Outcome(request):
-                what = f"What {request.effect} brought cannot be used"
-                self.log.fault(what, fault)
-                return Outcome(request, error=fault)
-            case Heard(link):
-                self.log.fault("A link delivered what cannot be used; it is lost", fault)
-                return Heard(link, None, fault)
-            case _:
-                raise fault
+    def _instead(self, happened: Input, fault: BaseException) -> Input:
+        """What an adapter brought has the right type and wrong insides: it has failed. (What a link
+        delivered ends its events, which is its loss.) An interrupt in there reaches the program.
+        """
+        if not isinstance(happened, Outcome):
+            raise fault
+        if not isinstance(fault, Exception):
+            self.loop.call_soon(_raise, fault)
+        self.log.fault(f"What {happened.request.effect} brought cannot be used", fault)
+        return Outcome(happened.request, error=fault)
 
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
@@ -365,12 +363,11 @@ class Shell:
                 performing.cancel()
 
     async def _release(self) -> None:
-        try:
-            # Whoever listens hears of the end; each turn of the loop tells what is there.
-            while self.listeners.untold:  # noqa: ASYNC110 - it is always a turn or two
-                await asyncio.sleep(0)
-        finally:
-            self.listeners.close()
+        # Whoever listens hears of the end: each turn of the loop tells somebody something, until
+        # what is there now is told. What handlers cause meanwhile might never end.
+        for _ in range(self.listeners.untold):
+            await asyncio.sleep(0)
+        self.listeners.close()
         current = asyncio.current_task()
         others = [p.task for p in self._performing if p.task is not current]
         others += [task for task in self._hearing if task is not current]

@@ -34,6 +34,7 @@ from functools import cache
 import attrs
 
 from ..chart.model import Arm, Ask, Chart, Transition
+from .known import Bits, PhaseName
 from .layout import Layout, State
 from .ways import Decision, Happening, Way, Ways
 
@@ -68,8 +69,11 @@ class Model:
         self.chart, self.users = chart, enough if users is None or not chart.named else users
         self._layout = layout = Layout(chart, self.users)
         self._ways = Ways(layout)
-        self.fact, self.asked, self.open = layout.fact, layout.asked, layout.open
-        self.running, self.waiting, self.stored = layout.running, layout.waiting, layout.stored
+        known = frozenset(map(str, chart.phases))
+        self.phases = tuple(PhaseName(phase, known) for phase in map(str, chart.phases))
+        self.fact, self.asked = Bits("fact", layout.fact), Bits("effect that asks", layout.asked)
+        self.open, self.running = Bits("lane of events", layout.open), Bits("timer", layout.running)
+        self.waiting, self.stored = Bits("slot", layout.waiting), Bits("key", layout.stored)
         self.impacts = layout.impacts
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
@@ -84,7 +88,7 @@ class Model:
 
     def phase_of(self, state: State) -> str:
         """The phase of a packed state."""
-        return self.chart.phases[state >> self._phase_shift]
+        return self.phases[state >> self._phase_shift]
 
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""

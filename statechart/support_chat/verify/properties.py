@@ -11,12 +11,17 @@ import attrs
 
 from ..chart.model import Chart
 from .explore import Space, explore
+from .known import UnknownNameError
 from .liveness import can_reach, lasting
 from .model import Step
 from .views import Move, View
 from .ways import Way
 
 _Seen = TypeVar("_Seen")
+
+
+def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @attrs.frozen
@@ -38,10 +43,10 @@ class Always(Property):
 
 @attrs.frozen
 class EachStep(Property):
-    """Holds of every step; with `on`, of every step of one of these triggers."""
+    """Holds of every step; with `on`, of every step of this trigger, or of one of these."""
 
     holds: Callable[[Move], bool]
-    on: tuple[str, ...] = ()
+    on: tuple[str, ...] = attrs.field(default=(), converter=_several)
 
 
 @attrs.frozen
@@ -50,7 +55,7 @@ class EachEffect(Property):
     belongs to.
     """
 
-    effects: tuple[str, ...]
+    effects: tuple[str, ...] = attrs.field(converter=_several)
     holds: Callable[[View, Move], bool]
 
 
@@ -145,6 +150,9 @@ def check(
 ) -> Report:
     """Explores `chart` and decides each property; options as `explore`. A property that raises
     fails, with the error as detail.
+
+    Raises InvalidInputError for one that asks for a phase, a fact or another name that the chart
+    has not.
     """
     space = explore(
         chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress
@@ -171,6 +179,8 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
         if not isinstance(each, Always | EachStep | EachEffect):
             try:
                 found = _judge_whole(space, each)
+            except UnknownNameError as slip:
+                raise _named(each, slip) from None
             except Exception as error:  # as in _fault
                 found = Verdict(each, False, detail=_raised(error))
             if found is not None:
@@ -185,7 +195,7 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
             return
         view = View(space.model, state)
         for i, each in tuple(pending.items()):
-            if (fault := _fault(each.holds, view)) is not None:
+            if (fault := _fault(each, each.holds, view)) is not None:
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
@@ -205,7 +215,7 @@ def _judge_steps(
         step = space.step(number, edge)
         move = Move(space.model, step)
         for i, holds in judges:
-            if i not in failed and (fault := _fault(holds, move)) is not None:
+            if i not in failed and (fault := _fault(wanted[i], holds, move)) is not None:
                 failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
 
@@ -266,14 +276,14 @@ def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
     """
     if isinstance(wanted, Always):
         for number, state in enumerate(space.states):
-            if _fault(wanted.holds, View(space.model, state)) is not None:
+            if _fault(wanted, wanted.holds, View(space.model, state)) is not None:
                 yield Verdict(wanted, False, tuple(space.way_to(number)))
     elif isinstance(wanted, EachStep | EachEffect):
         holds = _judge(wanted)
         for number, edge in space.entries():
             if _concerns(wanted, space.ways[edge]):
                 move = Move(space.model, space.step(number, edge))
-                if _fault(holds, move) is not None:
+                if _fault(wanted, holds, move) is not None:
                     yield Verdict(wanted, False, (*space.way_to(number), move.step))
 
 
@@ -293,14 +303,20 @@ def never_asked(space: Space, wanted: Property) -> bool:
             return False
 
 
-def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
+def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
     """None if the property holds of what is seen, else what to say of it."""
     try:
         return None if holds(seen) else ""
+    except UnknownNameError as slip:
+        raise _named(each, slip) from None
     except (
         Exception
     ) as error:  # a user's property may do anything; the report must name it all the same
         return _raised(error)
+
+
+def _named(each: Property, slip: UnknownNameError) -> UnknownNameError:
+    return UnknownNameError(f"{each.id} is misspelt: {slip} in the chart.")
 
 
 def _raised(error: Exception) -> str:
