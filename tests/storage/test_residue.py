@@ -60,7 +60,8 @@ def test_a_cleared_session_leaves_no_byte_of_its_user(place: Place) -> None:
         return tokens[-1]
 
     async def note_visitor(storage: Storage) -> None:
-        while (visitor := await storage.get(OURS) or "") in visitors:
+        # a storage tells nobody
+        while (visitor := await storage.get(OURS) or "") in visitors:  # noqa: ASYNC110
             await asyncio.sleep(0.001)  # a merged visitor is retired a moment after the merge
         visitors.append(visitor)
 
