@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
@@ -35,6 +36,7 @@ from .ports import (
 )
 from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
+from .runtime.log import SessionLog
 from .runtime.shell import Shell
 from .settings import Settings
 from .values import (
@@ -118,15 +120,14 @@ class SupportChat:
         self._storage = storage
         self._settings = settings or Settings()
         self._provider = token_provider
-        self._listeners = Listeners()
+        self._log = SessionLog(self._keys)
+        self._listeners = Listeners(self._log)
         self._shell: Shell | None = None
+        self._process = os.getpid()
         self._ending = False
 
     def __repr__(self) -> str:
-        return (
-            "<SupportChat "
-            f"{self._keys.workspace_id}/{self._keys.widget_id}/{self._keys.scope} {self.state}>"
-        )
+        return f"<SupportChat {self._log.label} {self.state}>"
 
     # --- where it stands --------------------------------------------------------------------------
 
@@ -172,11 +173,12 @@ class SupportChat:
         """Waits until the session is in one of these phases and returns which.
 
         Raises SessionDestroyedError when it is destroyed first, InvalidInputError when no phase is
-        given.
+        given, or what is none.
         """
-        if not phases:
+        if not phases or not {*phases} <= {*Phase}:
             raise InvalidInputError(
-                "wait_for() needs at least one phase, for example Phase.AUTHENTICATED."
+                "wait_for() needs at least one phase, and nothing but phases, for example "
+                "Phase.AUTHENTICATED."
             )
         self._bound()
         async with self.events(PhaseChanged, buffer=1_000_000) as changes:
@@ -302,9 +304,13 @@ class SupportChat:
         """Sends a message, in a new conversation if none is named. Sending again with the same
         client_message_id never makes two.
 
+        Each call is sent once, at once, and never again by the session. What stops an application
+        that repeats it is the backend's rate limit: RateLimitedError, whose `retry_after` says
+        after how many seconds it may be sent.
+
         Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError,
-        and NetworkError without a link or when the link breaks before the answer, in which case it
-        is not known whether it was sent.
+        RateLimitedError, BackendRejectedError, and NetworkError without a link or when the link
+        breaks before the answer, in which case it is not known whether it was sent.
         """
         return self._call(
             Trigger.USE,
@@ -358,9 +364,18 @@ class SupportChat:
 
     # --- events -----------------------------------------------------------------------------------
 
-    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription:
-        """Calls `handler` with each event of this kind (a class, or a union of some), after the
-        step that caused it; an async handler runs one at a time.
+    @overload
+    def on(self, kind: type[E], handler: Callable[[E], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: type[object], handler: Callable[[AnyEvent], object]) -> Subscription: ...
+
+    @overload
+    def on(self, kind: UnionType, handler: Callable[[Any], object]) -> Subscription: ...
+
+    def on(self, kind: type[object] | UnionType, handler: Callable[[Any], object]) -> Subscription:
+        """Calls `handler` with each event of this kind (a class, a union of some, or `object` for
+        all), after the step that caused it; an async handler runs one at a time.
 
         The subscription ends when it is called, when its `with` block is left, or with destroy().
 
@@ -460,16 +475,38 @@ class SupportChat:
         except RuntimeError:
             loop = None
         if loop is None or (self._shell is not None and self._shell.loop is not loop):
-            raise WrongThreadError(
-                "A session is called from its event loop's own thread. From another thread use "
-                "asyncio.run_coroutine_threadsafe(...) with a coroutine that makes the call, or "
-                "loop.call_soon_threadsafe(...)."
-            )
+            raise WrongThreadError(self._misplaced())
         if self._shell is None:
+            self._process = os.getpid()
             self._shell = Shell(
-                self._storage, self._transport, self._keys, self._settings, self._listeners, loop
+                self._storage,
+                self._transport,
+                self._keys,
+                self._settings,
+                self._listeners,
+                self._log,
+                loop,
             )
         return self._shell
+
+    def _misplaced(self) -> str:
+        """Why no call can be made here, and the way out."""
+        if self._shell is not None and self._process != os.getpid():
+            return (
+                "This session was used before a fork, and its event loop is in the other process: "
+                "make a new SupportChat in this one."
+            )
+        if self._shell is not None and self._shell.loop.is_closed():
+            return (
+                "The event loop of this session has ended, as with the asyncio.run() that it was "
+                "used in: make a new SupportChat in each asyncio.run()."
+            )
+        return (
+            "A session is called from a coroutine on its event loop, as in asyncio.run(main()), "
+            "and no call can be made from another loop or thread. From there use "
+            "asyncio.run_coroutine_threadsafe(...) with a coroutine that makes the call, or "
+            "loop.call_soon_threadsafe(...)."
+        )
 
 
 def _check_event(kind: object) -> None:
@@ -563,8 +600,9 @@ def _about(
         )
     if subject is not None:
         check_text("subject", subject)
-    labels = () if isinstance(tags, str) else tuple(tags)
-    if isinstance(tags, str) or len(labels) > MAX_TAGS:
+    listed = isinstance(tags, Iterable) and not isinstance(tags, str)
+    labels = tuple(tags) if listed else ()
+    if not listed or len(labels) > MAX_TAGS:
         raise InvalidInputError(f"tags must be a list of at most {MAX_TAGS} texts.")
     for name, value in (("custom_fields", custom_fields), ("metadata", metadata)):
         if value is not None:

@@ -120,8 +120,8 @@ def check_json(name: str, value: Mapping[str, object]) -> None:
         if not is_json({key: item}):
             raise InvalidInputError(
                 f"{name}[{key!r}] is not JSON (str, int, finite float, bool, None, list, dict with "
-                f"str keys, nested at most {MAX_DEPTH} deep, text that UTF-8 can carry); convert "
-                "it first."
+                f"str keys, nested at most {MAX_DEPTH} deep, text without NUL and half "
+                "characters); convert it first."
             )
         size += len(json.dumps({key: item}, ensure_ascii=False).encode())
     if size > MAX_TRAITS_BYTES:
@@ -154,7 +154,9 @@ def is_json(value: object, depth: int = MAX_DEPTH) -> bool:
             return value is None
 
 
-def _frozen_traits(value: Mapping[str, JSON]) -> Mapping[str, JSON]:
+def _frozen_traits(value: Mapping[str, JSON] | None) -> Mapping[str, JSON]:
+    if value is None:
+        return {}
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -176,8 +178,8 @@ class User:
     describes them.
 
     `email`, `name`: text, None erases, UNSET leaves as it is. `traits`: names to JSON values, at
-    most 16 KiB. Raises InvalidInputError for an id that is not a non-empty str of at most 255
-    characters, or traits that are not JSON.
+    most 16 KiB; None is none. Raises InvalidInputError for an id that is not a non-empty str of at
+    most 255 characters, or traits that are not JSON.
     """
 
     id: str = attrs.field(validator=_checked_id)
@@ -228,7 +230,7 @@ class UserDict(TypedDict, total=False):
     id: str
     email: str | None
     name: str | None
-    traits: Mapping[str, JSON]
+    traits: Mapping[str, JSON] | None
 
 
 class CompanyDict(TypedDict, total=False):
@@ -237,7 +239,7 @@ class CompanyDict(TypedDict, total=False):
     id: str
     name: str | None
     plan: str | None
-    traits: Mapping[str, JSON]
+    traits: Mapping[str, JSON] | None
 
 
 @attrs.frozen

@@ -24,7 +24,7 @@ MODULES = (SHELL / "session.py", *sorted((SHELL / "runtime").glob("*.py")))
 ALLOWED = {
     "session.py: SupportChat.is_in": "the caller asks for the phase",
     "session.py: SupportChat.wait_for": "the caller names the phases; all are treated alike",
-    "runtime/shell.py: Shell._log": "the phase that a row leads to is logged, whichever",
+    "runtime/log.py: SessionLog.step": "the phase that a row leads to is logged, whichever",
 }
 """Where the shell may look at the phase, and why that decides nothing."""
 

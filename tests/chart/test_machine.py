@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from itertools import product
+from typing import Any
 
 import attrs
 import pytest
 from transitions import Machine
 
-from support_chat import CHART
+from support_chat import CHART, InvalidInputError, Phase
 from support_chat.chart.machine import UNHANDLED, Compiled, Input, State
 from support_chat.chart.model import Carried, Chart, Derived, Present, Same, Stored, Transition
 from support_chat_adapters.diagrams.exported import to_json
@@ -255,8 +256,25 @@ def test_the_order_of_the_rows_means_nothing() -> None:
 
 
 def test_an_unknown_trigger_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(KeyError):
-        COMPILED.step(COMPILED.initial, Input("no such trigger"))
+    with pytest.raises(InvalidInputError, match="has no trigger 'no such'; it has load, "):
+        COMPILED.step(COMPILED.initial, Input("no such"))
+
+
+@pytest.mark.parametrize(
+    ("happening", "said"),
+    [("boot", r"takes an Input, not str: Input\('boot'\)"), (None, "takes an Input, not NoneType")],
+)
+def test_what_is_no_input_is_told(happening: Any, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        COMPILED.step(COMPILED.initial, happening)
+
+
+def test_a_phase_of_a_state_is_plain_text_whatever_comes_in() -> None:
+    member = COMPILED.initial._replace(phase=Phase(COMPILED.initial.phase))
+    for state in (COMPILED.initial, member):
+        for trigger in CHART.triggers:
+            assert type(COMPILED.step(state, Input(trigger))[0].phase) is str
+    assert type(COMPILED.initial.phase) is str
 
 
 def test_masks_and_names_are_each_other_s_inverse() -> None:

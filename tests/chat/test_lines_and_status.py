@@ -9,6 +9,7 @@ import pytest
 
 from support_chat import (
     AnyEvent,
+    AttemptFailed,
     AuthChanged,
     AuthExpired,
     CallTimeoutError,
@@ -20,6 +21,7 @@ from support_chat import (
     MessageReceived,
     MessageSent,
     NetworkError,
+    NotABackendError,
     NotBootedError,
     Phase,
     PhaseChanged,
@@ -39,6 +41,13 @@ AT = 1_000.0
 LIVE = Status("http://127.0.0.1:8787", P.ANONYMOUS, identity=Visitor("visitor-1"))
 GONE = attrs.evolve(LIVE, phase=P.RECONNECTING, since=AT - 6, lost_at=AT - 6)
 BACK = attrs.evolve(LIVE, away=(AT - 6, AT))
+REFUSED = NetworkError("here:1 cannot be reached; check base_url.")
+REFUSED.__cause__ = ConnectionRefusedError()
+BOOT_GIVEN_UP = CallTimeoutError("boot() took longer; raise Settings.boot_timeout.")
+BOOT_GIVEN_UP.__cause__ = REFUSED
+UNTRUSTED = NotABackendError(
+    "here:1 is not trusted. Pass tls= for an authority of your own, or check base_url."
+)
 SENDS = attrs.evolve(LIVE, own=frozenset({"c1", "c2"}), pending={"c1": "one", "c2": "two"})
 DOUBT = attrs.evolve(SENDS, unsent=frozenset({"c1"}))
 
@@ -190,6 +199,43 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
                 "no answer from http://127.0.0.1:8787 in time; is the backend running there, is "
                 "--url right?",
                 "error",
+            ),
+        ),
+    ),
+    (
+        AttemptFailed(REFUSED, 1, 0.5),
+        LIVE,
+        (
+            (
+                "!",
+                "here:1 cannot be reached; check --url. Is `support-chat serve` running there? "
+                "(still trying)",
+                "warning",
+            ),
+        ),
+    ),
+    (AttemptFailed(REFUSED, 2, 0.5), after(LIVE, AttemptFailed(REFUSED, 1, 0.5)), ()),
+    (
+        Failed("boot", BOOT_GIVEN_UP),
+        LIVE,
+        (
+            (
+                "!",
+                "given up: here:1 cannot be reached; check --url. Is `support-chat serve` running "
+                "there?",
+                "error",
+            ),
+        ),
+    ),
+    (
+        AttemptFailed(UNTRUSTED, 1, 0.5),
+        LIVE,
+        (
+            (
+                "!",
+                "here:1 is not trusted. Name an authority of your own in SSL_CERT_FILE, or check "
+                "--url. (still trying)",
+                "warning",
             ),
         ),
     ),

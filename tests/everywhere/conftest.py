@@ -78,7 +78,7 @@ class World:
             storage=self.storage,
             **options,
         )
-        chat.on(object, self.heard.append)  # type: ignore[arg-type]  # every event there is
+        chat.on(object, self.heard.append)  # every event there is
         self._chats.append(chat)
         return chat
 

@@ -15,16 +15,17 @@ which is asserted, so that a dead row does not stay unnoticed.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import hypothesis.strategies as st
 from hypothesis import given
 
 from driving import Life
+from keeping import kept
 from support_chat.chart.machine import UNHANDLED, Compiled
-from support_chat.engine import CallMade, Input, Now, Settle
-from support_chat.lifecycle.chart import CALLS, CHART, CONNECTING, ENDED, LIVE, ONLINE, OUTCOMES
+from support_chat.engine import CallMade, Input, Now, Request, Settle
+from support_chat.lifecycle.chart import CALLS, CHART, LIVE, ONLINE, OUTCOMES
 from support_chat.lifecycle.names import Effect as E, Fact, Lane, Phase, Slot, Timer, Trigger as T
 from support_chat.lifecycle.updates import NO_UPDATES
 from support_chat.testing.chart_coverage import Sighting, Watch
@@ -35,265 +36,129 @@ BITS = Compiled(CHART).bits
 ROWS_OF_THE_LATE = {row.name for row in CHART.transitions if Fact.LATE in row.when}
 OVER = (Phase.NOT_INITIALIZED, Phase.READY, Phase.SHUTDOWN, Phase.DESTROYED)
 NEEDS_A_LINK = {E.SEND_IDENTIFY, E.SEND_UPDATE, E.SEND_TOKEN, E.USE_LINK}
-FLIGHTS = {
-    Fact.FETCHING: Lane.TOKEN,
-    Fact.SENDING: Lane.UPDATE,
-    Fact.RENEWING: Lane.RENEW,
-    Fact.WRITING: Lane.VISITOR,
-    Fact.CLEARING: Lane.CLEAR,
-    Fact.PARTING: Lane.PART,
-    Fact.RELEASING: Lane.RELEASE,
-}
 
 
-# --- what must hold of every step -----------------------------------------------------------------
+# --- what must hold -------------------------------------------------------------------------------
 
 
-def s02_what_is_late_changes_nothing(life: Life) -> None:
-    """S2 A superseded outcome or event changes nothing, and settles nobody but who waits for it."""
+def of_step(life: Life) -> Mapping[str, bool]:
+    """What the last step shows."""
     taken = life.log[-1]
-    for fired in taken.reaction.fired[:1]:
-        late = fired.row.name in ROWS_OF_THE_LATE
-        assert late != taken.current, f"S2 {fired.trigger} fires {fired.row.name}"
-        if late:
-            assert unchanged(life), f"S2 a late {fired.trigger} changes something"
-            settles = any(isinstance(command, Settle) for command in taken.reaction.commands)
-            assert not settles or fired.trigger == T.PARTED, "S2 a late outcome settles a call"
-
-
-def s13_what_is_refused_changes_nothing(life: Life) -> None:
-    """S13 A refused call changes nothing."""
-    assert E.REFUSE not in life.log[-1].effects or unchanged(life), (
-        "S13 a refusal changes something"
+    happened, fired, commands = taken.happened, taken.reaction.fired, taken.reaction.commands
+    is_late = bool(fired) and fired[0].row.name in ROWS_OF_THE_LATE
+    unchanged = all(
+        getattr(taken.before, what) == getattr(life.snapshot, what) for what in ("state", "context")
     )
+    settled = [command.call for command in commands if isinstance(command, Settle)]
+    call = happened.call if isinstance(happened, CallMade) else None
+    answers = [*settled, *(waiter.call for waiter in life.snapshot.waiting)].count(call or 0)
+    return {
+        "S2 what is superseded is late, and nothing else is": (
+            not fired or is_late != taken.current
+        ),
+        "S2 what is late changes nothing": not is_late or unchanged,
+        "S2 what is late settles nobody but who waits for it": (
+            not (is_late and settled) or fired[0].trigger == T.PARTED
+        ),
+        "S9 a lane has one request at a time": all(is_free(life, one) for one in taken.asked),
+        "S18 what needs a link goes out on the session's": all(
+            request.link == life.account.link is not None
+            for request in taken.asked
+            if request.effect in NEEDS_A_LINK
+        ),
+        "S13 a refused call changes nothing": E.REFUSE not in taken.effects or unchanged,
+        "S20 a call is settled, or waits, in the step that it is made": (
+            call is None or answers == 1
+        ),
+        "L1 calls and outcomes are handled": all(
+            one.row is not UNHANDLED or one.trigger not in (*CALLS, *OUTCOMES) for one in fired
+        ),
+        **kept(
+            life.phase,
+            set(life.engine.program.machine.names(life.snapshot.state.facts)),
+            life.snapshot.state.registers,
+            set(life.account.ledger()),
+            {request.effect for request in taken.asked},
+        ),
+    }
 
 
-def s20_each_call_has_one_answer(life: Life) -> None:
-    """S20 A call is settled, or waits, in the very step that it is made."""
+def is_free(life: Life, request: Request) -> bool:
+    """Whether the lane of a request had none, or its last one has ended or was given up."""
     taken = life.log[-1]
-    if isinstance(taken.happened, CallMade):
-        call = taken.happened.call
-        answers = [c for c in taken.reaction.commands if isinstance(c, Settle) and c.call == call]
-        waits = [waiter for waiter in life.snapshot.waiting if waiter.call == call]
-        assert len(answers) + len(waits) == 1, f"S20 {taken.happened.trigger} has no one answer"
+    before = taken.before.current[life.engine.program.lane[request.lane]]
+    given_up = E.DETACH in taken.effects or request.lane in taken.cancelled
+    return request.effect == E.USE_LINK or not before or taken.is_outcome_of(before) or given_up
 
 
-def l1_everything_is_handled(life: Life) -> None:
-    """L1 Calls and outcomes have a row in every phase."""
-    for fired in life.log[-1].reaction.fired:
-        handled = fired.row is not UNHANDLED or fired.trigger not in (*CALLS, *OUTCOMES)
-        assert handled, f"L1 nothing handles {fired.trigger} in {fired.phase}"
+def of_state(life: Life) -> Mapping[str, bool]:
+    """What the session shows between two steps."""
+    phase, snapshot, account, lanes = life.phase, life.snapshot, life.account, life.lanes
+    c, (user, target), timers = snapshot.context, snapshot.state.registers, account.timers
+    who = (c.user_id, c.identity, c.provider, c.target, c.token, c.session, c.visitor, c.cursor)
+    is_over = phase in OVER and not life.holds(Fact.BOOTED)
+    using = {request.call for request in account.asked.values()} - {None}
+    slotted = {call for calls in account.slots.values() for call in calls}
+    waits = {slot for slot, calls in account.slots.items() if calls}
+    entries = {r.lane: number for number, r in account.asked.items() if r.call is None}
+    entries |= {} if account.link is None else {Lane.LINK: account.link}
+    current = zip(life.engine.program.lanes, snapshot.current, strict=True)
+    renewing = Timer.RENEW in timers or bool({Lane.TOKEN, Lane.RENEW} & lanes)
+    expires = c.provider and c.token and c.token.life is not None
+    recorded = c.updates.recorded and c.target is None and not life.holds(Fact.TOKEN_WANTED)
+    signed_in, ending = phase == Phase.AUTHENTICATED, {Slot.SHUTDOWN, Slot.CLEAR} & waits
+    return {
+        "S3 only a boot() makes it live": phase not in (Phase.BOOTING, *LIVE) or booted(life),
+        "S4 the former user is forgotten": not (is_over and any(who)),
+        "S4 what the former user said is forgotten": not is_over or c.updates == NO_UPDATES,
+        "S8 the link is the account's": account.link == snapshot.link,
+        "S11 who is authenticated was accepted": (
+            not signed_in or (user is not None and c.identity == SignedIn(user))
+        ),
+        "S11 anonymous is nobody": (
+            phase != Phase.ANONYMOUS or (user, type(c.identity)) == (None, Visitor)
+        ),
+        "S17 context and registers agree": (
+            (user, target) == (c.user_id, c.target and c.target.user_id)
+        ),
+        "S20 every call has settled, or waits": (
+            life.unsettled == slotted | account.detached | using
+        ),
+        "S21 once released nobody waits": not (life.holds(Fact.RELEASED) and life.unsettled),
+        "S26 what is current is what is under way": (
+            {lane: number for lane, number in current if number} == entries
+        ),
+        "S27 a renewal is scheduled, or under way": not (signed_in and expires) or renewing,
+        "L1 a load waits for an outcome": Slot.LOAD not in waits or Lane.LOAD in lanes,
+        "L1 a boot has a limit": Slot.BOOT not in waits or Timer.BOOT in timers,
+        "L1 an identify has a limit": Slot.IDENTIFY not in waits or Timer.IDENTIFY in timers,
+        "L1 a shutdown waits for an outcome": (
+            not ending or bool({Lane.CLEAR, Lane.PART, Lane.VISITOR} & lanes)
+        ),
+        "L1 a destroy waits for an outcome": Slot.DESTROY not in waits or bool(lanes),
+        "L6 what is recorded leaves": (
+            not (phase in ONLINE and recorded)
+            or Timer.UPDATE in timers
+            or bool({Lane.UPDATE, Lane.RENEW} & lanes)
+        ),
+        "L6 a token that is wanted comes": (
+            not (signed_in and life.holds(Fact.TOKEN_WANTED)) or renewing
+        ),
+    }
 
 
-def s09_requests_begin_where_they_may(life: Life) -> None:
-    """S9 A lane has one request at a time; S16 to S18 each begins in its phases, and on the link
-    that it needs.
-    """
-    taken = life.log[-1]
-    for request in taken.asked:
-        effect, before = request.effect, taken.before.current
-        position = life.engine.program.lane[request.lane]
-        free = taken.is_outcome_of(before[position]) or not before[position]
-        given_up = E.DETACH in taken.effects or request.lane in taken.cancelled
-        assert effect == E.USE_LINK or free or given_up, f"S9 {effect} while the lane is busy"
-        if effect in (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN, E.DIAL):
-            assert life.phase in (Phase.BOOTING, *LIVE), f"S16 {effect} in {life.phase}"
-        if effect in NEEDS_A_LINK:
-            assert request.link is not None, f"{effect} without a link"
-            assert request.link == life.account.link, f"{effect} on another link"
-        assert effect != E.SEND_UPDATE or life.phase in ONLINE, "S18 an update leaves"
-
-
-def unchanged(life: Life) -> bool:
-    """Whether the last step has left state and context as they were."""
-    before, after = life.log[-1].before, life.snapshot
-    return (before.state, before.context) == (after.state, after.context)
-
-
-# --- what must hold after every step --------------------------------------------------------------
-
-
-def s01_nothing_opens_once_ended(life: Life) -> None:
-    """S1 In `shutdown` and `destroyed` no link is open or opening, and no timer that leads to one
-    is armed.
-    """
-    if life.phase in ENDED:
-        assert life.account.link is None, "S1 a link is open"
-        assert not {Lane.DIAL, Lane.TOKEN} & life.lanes, "S1 a link is opening"
-        assert Timer.RETRY not in life.account.timers, "S1 an attempt is scheduled"
-
-
-def s03_only_a_boot_makes_live(life: Life) -> None:
-    """S3 After shutdown, only a boot() made later makes the session live."""
-    if life.phase in (Phase.BOOTING, *LIVE):
-        calls = (taken.happened for taken in reversed(life.log))
-        made = (call.trigger for call in calls if isinstance(call, CallMade))
-        last = next(call for call in made if call in (T.BOOT, T.SHUTDOWN, T.DESTROY))
-        assert last == T.BOOT, "S3 live without a boot"
-
-
-def s04_the_former_user_is_forgotten(life: Life) -> None:
-    """S4 After shutdown no recorded value of the former user is reachable."""
-    if life.phase in OVER and not life.holds(Fact.BOOTED):
-        c = life.snapshot.context
-        who = (c.user_id, c.identity, c.provider, c.target, c.token, c.session, c.visitor, c.cursor)
-        assert not any(who), "S4 who it was"
-        assert c.updates == NO_UPDATES, "S4 what they said"
-
-
-def s08_one_link(life: Life) -> None:
-    """S8 At most one unsuperseded link is open or opening; one is open exactly while the session is
-    online.
-    """
-    is_open = life.account.link is not None
-    assert is_open + (Lane.DIAL in life.lanes) <= 1, "S8 two links"
-    assert is_open == (life.phase in ONLINE), "S8 a link that the phase does not know"
-    assert life.account.link == life.snapshot.link, "S8 another link"
-
-
-def s11_who_is_authenticated_was_accepted(life: Life) -> None:
-    """S11 `authenticated` as u implies that the backend accepted u; `anonymous` that it accepted
-    nobody.
-    """
-    user, identity = life.snapshot.state.registers[0], life.snapshot.context.identity
-    if life.phase == Phase.AUTHENTICATED:
-        assert user is not None, "S11 authenticated as nobody"
-        assert identity == SignedIn(user), "S11 not the one accepted"
-    if life.phase == Phase.ANONYMOUS:
-        assert (user, type(identity)) == (None, Visitor), "S11 anonymous as somebody"
-
-
-def s17_the_context_and_the_registers_agree(life: Life) -> None:
-    """S17 Whom the context sends updates for is whom the chart compares names with."""
-    context = life.snapshot.context
-    target = context.target and context.target.user_id
-    assert life.snapshot.state.registers == (context.user_id, target), "S17 two opinions"
-
-
-def s19_no_clear_beside_a_write(life: Life) -> None:
-    """S19 The visitor is never written and cleared at once."""
-    assert not {Lane.VISITOR, Lane.CLEAR} <= life.lanes, "S19 a clear beside a write"
-
-
-def s20_every_call_is_somewhere(life: Life) -> None:
-    """S20, L1 Every call has settled once, or waits in a slot, for a reply or for an earlier
-    parting.
-    """
-    slots = {call for calls in life.account.slots.values() for call in calls}
-    using = {request.call for request in life.account.asked.values()} - {None}
-    assert life.unsettled == slots | life.account.detached | using, "S20 calls are lost"
-
-
-def l1_every_slot_is_bounded(life: Life) -> None:
-    """L1 Whoever waits waits for something that ends: a timer, or an effect with a limit."""
-    slots, lanes, timers = life.account.slots, life.lanes, life.account.timers
-    assert not slots.get(Slot.LOAD) or Lane.LOAD in lanes, "L1 a load waits for nothing"
-    assert not slots.get(Slot.BOOT) or Timer.BOOT in timers, "L1 a boot waits for nothing"
-    identifying = slots.get(Slot.IDENTIFY)
-    assert not identifying or Timer.IDENTIFY in timers, "L1 an identify waits for nothing"
-    ending = slots.get(Slot.SHUTDOWN) or slots.get(Slot.CLEAR)
-    assert not ending or {Lane.CLEAR, Lane.PART, Lane.VISITOR} & lanes, (
-        "L1 a shutdown waits for nothing"
-    )
-    assert not slots.get(Slot.DESTROY) or lanes, "L1 a destroy waits for nothing"
-
-
-def l3_whoever_connects_tries(life: Life) -> None:
-    """L3 While connecting exactly one thing goes on: the wait for the next attempt, the token call
-    or the dial.
-    """
-    attempts = (Timer.RETRY in life.account.timers) + len({Lane.TOKEN, Lane.DIAL} & life.lanes)
-    if life.phase in CONNECTING:
-        reading = life.phase == Phase.BOOTING and Lane.VISITOR in life.lanes
-        assert attempts == (not reading), "L3 not one attempt"
-    elif life.phase not in ONLINE:
-        assert not attempts, "L3 an attempt that nobody wants"
-
-
-def s21_destroyed_is_absorbing(life: Life) -> None:
-    """S21 `destroyed` is absorbing and the account empties."""
-    if life.holds(Fact.RELEASED):
-        assert life.phase == Phase.DESTROYED, "S21 out of destroyed"
-        assert life.account.ledger() == (), "S21 something is left"
-        assert not life.unsettled, "S21 somebody waits"
-
-
-def s26_facts_equal_the_account(life: Life) -> None:
-    """S26 Each "in flight" fact equals its entry of the account, and so does what is current."""
-    for fact, lane in FLIGHTS.items():
-        assert life.holds(fact) == (lane in life.lanes), f"S26 {fact} and the {lane} lane"
-    retrying = Timer.RETRY in life.account.timers
-    assert life.holds(Fact.RETRYING) == retrying, "S26 retrying and its timer"
-    loading = Lane.LOAD in life.lanes
-    assert (life.phase == Phase.LOADING) == loading, "S26 loading and its lane"
-    entries = {r.lane: number for number, r in life.account.asked.items() if r.call is None}
-    entries |= {} if life.account.link is None else {Lane.LINK: life.account.link}
-    current = zip(life.engine.program.lanes, life.snapshot.current, strict=True)
-    assert {lane: number for lane, number in current if number} == entries, "S26 what is current"
-
-
-def renewing(life: Life) -> bool:
-    """Whether a token is on its way, or scheduled to be."""
-    return Timer.RENEW in life.account.timers or bool({Lane.TOKEN, Lane.RENEW} & life.lanes)
-
-
-def s27_a_renewal_is_scheduled(life: Life) -> None:
-    """S27 In `authenticated` with a provider and a known expiry a renewal or its retry is scheduled
-    or under way.
-    """
-    provider, token = life.snapshot.context.provider, life.snapshot.context.token
-    if life.phase == Phase.AUTHENTICATED and provider and token and token.life is not None:
-        assert renewing(life), "S27 no renewal"
-
-
-def l6_what_is_recorded_leaves(life: Life) -> None:
-    """L6 While live, what is recorded is scheduled to leave, or waits for a request, an identify or
-    a token that is to come.
-    """
-    context = life.snapshot.context
-    waits = context.target is not None or life.holds(Fact.TOKEN_WANTED)
-    if life.phase in ONLINE and context.updates.recorded and not waits:
-        leaves = Timer.UPDATE in life.account.timers or {Lane.UPDATE, Lane.RENEW} & life.lanes
-        assert leaves, "L6 an update that never leaves"
-
-
-def l6_a_token_that_is_wanted_comes(life: Life) -> None:
-    """L6 In `authenticated`, a token that is wanted is on its way, or scheduled to be."""
-    if life.phase == Phase.AUTHENTICATED and life.holds(Fact.TOKEN_WANTED):
-        assert renewing(life), "L6 a token that nobody fetches"
-
-
-PROMISES: tuple[Callable[[Life], None], ...] = (
-    s01_nothing_opens_once_ended,
-    s02_what_is_late_changes_nothing,
-    s03_only_a_boot_makes_live,
-    s04_the_former_user_is_forgotten,
-    s08_one_link,
-    s09_requests_begin_where_they_may,
-    s11_who_is_authenticated_was_accepted,
-    s13_what_is_refused_changes_nothing,
-    s17_the_context_and_the_registers_agree,
-    s19_no_clear_beside_a_write,
-    s20_each_call_has_one_answer,
-    s20_every_call_is_somewhere,
-    s21_destroyed_is_absorbing,
-    s26_facts_equal_the_account,
-    s27_a_renewal_is_scheduled,
-    l1_everything_is_handled,
-    l1_every_slot_is_bounded,
-    l3_whoever_connects_tries,
-    l6_what_is_recorded_leaves,
-    l6_a_token_that_is_wanted_comes,
-)
+def booted(life: Life) -> bool:
+    """Whether a boot() was called since the last call that ends a session."""
+    calls = (taken.happened for taken in reversed(life.log))
+    made = (call.trigger for call in calls if isinstance(call, CallMade))
+    return next(call for call in made if call in (T.BOOT, T.SHUTDOWN, T.DESTROY)) == T.BOOT
 
 
 def look(life: Life) -> None:
     """Looks at every promise; the error tells the story that led to where one is broken."""
-    try:
-        for promise in PROMISES:
-            promise(life)
-    except AssertionError as broken:
-        raise AssertionError(f"{broken}\n{life.story}") from broken
+    held = {**of_step(life), **of_state(life)}
+    broken = [promise for promise, holds in held.items() if not holds]
+    assert not broken, f"{broken}\n{life.story}"
 
 
 PRECAUTIONS: dict[tuple[str, str], str] = {

@@ -33,9 +33,13 @@ from websockets.typing import Origin
 
 from serving import serving
 from support_chat import SupportChat, User
+from support_chat.ports import Credentials
+from support_chat.runtime import log
+from support_chat.testing import RecordingTransport
 from support_chat_adapters.backend import (
     Backend,
     IdentityKey,
+    Transaction,
     identity_tokens,
     sessions,
     sign_identity_token,
@@ -43,7 +47,7 @@ from support_chat_adapters.backend import (
 from support_chat_adapters.backend.server import run as server_run
 from support_chat_adapters.backend.server.origins import AllowedOrigins
 from support_chat_adapters.backend.sessions import Session
-from support_chat_adapters.storage import FileStorage, SQLiteStorage, sqlite
+from support_chat_adapters.storage import FileStorage, MemoryStorage, SQLiteStorage, sqlite
 from support_chat_adapters.transport import WidgetAPITransport, socket_channel
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 
@@ -167,10 +171,29 @@ async def no_log_line_holds_a_secret(attempt: Attempt) -> None:
                 storage = FileStorage(attempt.folder / f"visitor-{len(options)}.json")
                 minted += await lived(storage, url, **options)
                 await storage.aclose()
-    said = "\n".join(record.getMessage() for record in attempt.log.records)
+    said = attempt.log.text
     assert "link_up" in said, "the log was read"
     assert len(minted) > 10, "visitors, sessions, realtime tokens, identity tokens"
     assert [word for word in minted if word in said] == []
+
+
+async def no_traceback_holds_what_an_adapter_was_given(attempt: Attempt) -> None:
+    """An adapter fails with a secret in its text, as a cache does that does not know a key."""
+
+    class Careless(RecordingTransport):
+        async def open(self, credentials: Credentials) -> Any:
+            if not given:
+                given.extend([credentials.visitor, f"token of {credentials.user_id}"])
+                raise KeyError(given)
+            return await super().open(credentials)
+
+    given: list[str] = []
+    with attempt.log.at_level(logging.DEBUG):
+        chat = SupportChat(**WIDGET, transport=Careless(), storage=MemoryStorage())
+        async with chat:
+            await chat.boot()
+    assert "Traceback" in attempt.log.text
+    assert [word for word in given if word in attempt.log.text] == []
 
 
 async def a_page_of_another_origin_may_not_use_the_widget(attempt: Attempt) -> None:
@@ -362,6 +385,10 @@ def with_an_access_log(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(uvicorn, "Config", talkative)
 
 
+def with_the_texts_of_foreign_errors(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(log, "_text", str)
+
+
 def with_talkative_websockets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(socket_channel, "LOG", logging.getLogger("websockets.client"))
 
@@ -405,7 +432,7 @@ def without_a_look_at(claim: str) -> Callable[[pytest.MonkeyPatch], None]:
 def with_the_first_visitor_for_everybody(patch: pytest.MonkeyPatch) -> None:
     real = sessions.visitor_of
 
-    def careless(db: sqlite3.Connection, secret_hash: str, now: float) -> str:
+    def careless(db: Transaction, secret_hash: str, now: float) -> str:
         found = db.execute("SELECT id FROM visitors LIMIT 1").fetchone()
         return str(found["id"]) if found else real(db, secret_hash, now)
 
@@ -413,7 +440,7 @@ def with_the_first_visitor_for_everybody(patch: pytest.MonkeyPatch) -> None:
 
 
 def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
-    def careless(db: sqlite3.Connection, credential: str) -> Session:
+    def careless(db: Transaction, credential: str) -> Session:
         row = db.execute(
             "SELECT * FROM sessions WHERE 'session-' || id = ?", (sessions.session_ref(credential),)
         ).fetchone()
@@ -423,7 +450,7 @@ def with_sessions_known_by_their_name(patch: pytest.MonkeyPatch) -> None:
 
 
 def with_retired_visitors_taken_for_their_users(patch: pytest.MonkeyPatch) -> None:
-    def careless(db: sqlite3.Connection, session: Session, now: float) -> Session:
+    def careless(db: Transaction, session: Session, now: float) -> Session:
         row = db.execute("SELECT user_id FROM merges").fetchone()
         return (
             attrs.evolve(session, user_id=row["user_id"])
@@ -440,6 +467,7 @@ PROTECTIONS: list[tuple[Check, Callable[[pytest.MonkeyPatch], None]]] = [
     (a_clear_leaves_nothing_in_the_file, with_a_draft_left_behind),
     (no_log_line_holds_a_secret, with_an_access_log),
     (no_log_line_holds_a_secret, with_talkative_websockets),
+    (no_traceback_holds_what_an_adapter_was_given, with_the_texts_of_foreign_errors),
     (a_page_of_another_origin_may_not_use_the_widget, without_a_look_at_the_origin),
     (a_client_cannot_make_the_server_read_a_large_frame, without_a_limit_for_client_frames),
     (a_backend_cannot_make_the_client_read_a_large_frame, without_a_limit_for_backend_frames),

@@ -71,7 +71,7 @@ class Widget:
         answer = await self.ask("/realtime?cursor=0&wait=0", session)
         if answer.status_code != 200:
             return answer.status_code
-        return [frame["message"]["text"] for frame in answer.json()["frames"]]
+        return [frame["message"]["text"] for frame in answer.json().get("frames", ())]
 
     async def listens(self, realtime_token: str, frames: int) -> list[str]:
         """The first texts that the gateway replays to the holder of a realtime token."""
@@ -134,7 +134,7 @@ def test_a_visitors_secret_and_a_token_of_the_thief_move_the_conversations(tmp_p
     widget(tmp_path, story)
 
 
-def test_a_users_session_is_refused_with_its_token_expired_but_reads_on_until_it_ends(
+def test_a_users_session_reads_nothing_with_its_token_expired_and_goes_on_with_a_fresh_one(
     tmp_path: Path,
 ) -> None:
     async def story(w: Widget) -> None:
@@ -145,6 +145,12 @@ def test_a_users_session_is_refused_with_its_token_expired_but_reads_on_until_it
 
         w.now += LIFETIME
         assert await w.reads(own["session"]) == 401
+        assert await w.polls(own["session"]) == []
+        with pytest.raises(ConnectionClosed, match="token_expired"):
+            await w.listens(own["realtimeToken"], 1)
+
+        fresh = {"token": w.token("rachel")}
+        assert (await w.ask("/sessions/refresh", own["session"], fresh)).status_code == 204
         assert await w.polls(own["session"]) == ["mine"]
 
         await w.ask("/sessions/shutdown", own["session"], {})

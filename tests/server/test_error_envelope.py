@@ -113,12 +113,12 @@ def test_each_refusal_names_itself_and_its_line_in_the_log(
 def test_a_failure_of_the_backend_tells_the_caller_nothing_and_the_log_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError(_INSIDE)
 
     caplog.set_level(logging.INFO, "support_chat.server")
     with Backend(tmp_path / "chat.db", workspace_id="demo", widget_id="web") as backend:
-        monkeypatch.setattr(backend, "open", fail)
+        monkeypatch.setattr(backend, "ask", fail)
         body = {"workspaceId": "demo", "widgetId": "web", "visitor": "v" * 32}
 
         async def ask() -> httpx2.Response:

@@ -221,8 +221,8 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
         for begin in range(0, count, batch):
             with closing(sqlite3.connect(own.db)) as connection, connection as db:
                 db.executemany(
-                    "INSERT INTO messages (conversation_id, author, text, created_at) VALUES (?, "
-                    "'agent', ?, 0)",
+                    "INSERT INTO messages (conversation_id, owner, author, text, created_at)"
+                    " SELECT id, owner, 'agent', ?2, 0 FROM conversations WHERE id = ?1",
                     [
                         (conversation, f"{number:05}{'x' * size}")
                         for number in range(begin, begin + batch)

@@ -138,19 +138,24 @@ def test_a_waiting_poll_is_woken_by_the_end_of_its_session_and_the_next_one_is_r
     assert problem(client.get("/realtime")) == (403, "auth_required", "session_revoked")
 
 
-def test_an_expired_token_is_told_until_the_client_says_that_it_knows(
+def test_an_expired_token_is_told_until_the_client_says_that_it_knows_and_nothing_else_is(
     shared: Served, client: WidgetClient, waiting: Waiting
 ) -> None:
     user = f"user-{secrets.token_hex(4)}"
-    client.begin(identity={"userId": user, "token": shared.token(user, lifetime=1.0)})
-    assert polled(client, wait=20)["tokenExpired"] is True
-    assert polled(client)["tokenExpired"] is True
-    waiting.begin(token_expired="true", cursor=polled(client)["cursor"])
-    shared.reply(SignedIn(user), "also to the expired")
-    came = waiting.answer()
-    assert messages(came) == ["also to the expired"]
+    begun = client.begin(identity={"userId": user, "token": shared.token(user, lifetime=1.0)})
+    cursor = begun["cursor"]
+    assert polled(client, cursor=cursor, wait=20)["tokenExpired"] is True
+    shared.reply(SignedIn(user), "one", "two")
+    nothing = {"cursor": cursor, "tokenExpired": True}
+    assert polled(client, cursor=cursor) == nothing
+    assert polled(client, cursor=cursor, token_expired="true") == nothing
+    waiting.begin(token_expired="true", cursor=cursor)
     assert client.post("/sessions/refresh", {"token": shared.token(user)}).status_code == 204
-    assert "tokenExpired" not in polled(client)
+    came = waiting.answer()
+    assert messages(came) == ["one", "two"]
+    assert "tokenExpired" not in came
+    assert came["unread"] == 2
+    assert polled(client, cursor=came["cursor"]) == {"cursor": came["cursor"], "unread": 2}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
@@ -371,11 +372,35 @@ def test_the_loop_that_comes_after_the_first_is_another_loop(rig: Rig) -> None:
         await chats[0].boot()
 
     async def second() -> None:
-        with pytest.raises(WrongThreadError):
+        with pytest.raises(WrongThreadError, match=r"has ended.* make a new SupportChat in each"):
             chats[0].boot()
 
     rig.run(first)
     asyncio.run(second())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_session_that_is_used_after_a_fork_says_so(rig: Rig) -> None:
+    """Although the loop of the parent seems to run on in the child."""
+
+    async def scenario() -> None:
+        chat = rig.chat()
+        await chat.boot()
+        reading, writing = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                chat.boot()
+            except Exception as error:
+                os.write(writing, str(error).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as said:
+            assert "used before a fork" in said.read()
+        await asyncio.to_thread(os.waitpid, child, 0)
+
+    rig.run(scenario)
 
 
 def test_another_thread_can_use_the_bridge_that_the_error_names(rig: Rig) -> None:

@@ -145,6 +145,8 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("start_conversation", ("Hello",), {"subject": 7}),
     ("start_conversation", ("Hello",), {"tags": "urgent"}),
     ("start_conversation", ("Hello",), {"tags": [""]}),
+    ("start_conversation", ("Hello",), {"tags": None}),
+    ("start_conversation", ("Hello",), {"tags": 5}),
     ("start_conversation", ("Hello",), {"tags": ["t"] * 65}),
     ("start_conversation", ("Hello",), {"custom_fields": {"x": object()}}),
     ("start_conversation", ("Hello",), {"metadata": {"x": "y" * 17_000}}),

@@ -2,8 +2,10 @@
 can end, and what holds in each cell.
 
 Whatever happens there: every call settles in time, the session can be ended, and everybody else
-hears every event, in order. An interrupt reaches the program, which runs the loop again. The places
-are read off the ports, so that a member which a session begins to use has its cells.
+hears every event, in order. An interrupt reaches the program, which runs the loop again; nothing
+else reaches the loop's exception handler, which ends many a program. The places are read off the
+ports, so that a member which a session begins to use has its cells. What protects in each cell is
+listed in `protections.toml`, and taken away by `python tests/tools/without_protections.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from support_chat import Message, MessageReceived, PhaseChanged, SupportChat, User, ports
+from support_chat import (
+    Message,
+    MessageReceived,
+    PhaseChanged,
+    SupportChat,
+    SupportChatError,
+    User,
+    ports,
+)
 from support_chat.testing import RecordingStorage, RecordingTransport, ScriptedTokens, VirtualLoop
 
 IN_TIME: Final = 300.0
@@ -130,6 +140,8 @@ class Life:
     ending: str
     heard: list[object] = attrs.field(factory=list[object])
     late: list[str] = attrs.field(factory=list[str])
+    results: list[object] = attrs.field(factory=list[object])
+    errors: list[object] = attrs.field(factory=list[object])
     phase: str = ""
 
     def tokens(self) -> Any:
@@ -174,7 +186,9 @@ class Life:
             if transport.open_links:
                 message = Message(f"m {name}", "c1", "agent", "Hi", 0.0)
                 transport.open_links[-1].emit(ports.MessageArrived(message, name))
+                transport.open_links[-1].emit(ports.TokenExpired())  # and it renews what it has
             await asyncio.sleep(10.0)
+            assert isinstance(chat.trouble, Exception | None), "an interrupt is no trouble"
         self.phase = chat.state
 
     async def _settles(self, name: str, call: Awaitable[Any]) -> None:
@@ -182,29 +196,42 @@ class Life:
         done, _ = await asyncio.wait({waiting}, timeout=IN_TIME)
         if not done:
             self.late.append(name)
-        elif not waiting.cancelled():
-            waiting.exception()  # it has settled, as it should
+        elif error := waiting.exception():
+            self.errors.append(error)
+        else:
+            self.results.append(waiting.result())
 
 
-def until_it_ends(main: Coroutine[Any, Any, None], tasks: str = "scheduled") -> int:
+def until_it_ends(
+    main: Coroutine[Any, Any, None], tasks: str = "scheduled"
+) -> tuple[int, list[str]]:
     """Runs it as a notebook does: an interrupt ends the cell, and the loop runs on with the next
-    one. Returns how many interrupts reached the program.
+    one. Returns how many interrupts reached the program, and what reached the loop's exception
+    handler.
     """
     loop, interrupts = VirtualLoop(), 0
+    complaints: list[str] = []
     if sys.version_info >= (3, 12) and tasks == "eager":
         loop.set_task_factory(asyncio.eager_task_factory)
-    loop.set_exception_handler(lambda loop, context: None)
+
+    def complain(_: object, context: dict[str, Any]) -> None:
+        # of a task that an interrupt has ended Python may complain as well
+        if not isinstance(context.get("exception"), INTERRUPTS):
+            complaints.append(context["message"])
+
+    loop.set_exception_handler(complain)
     task = loop.create_task(main)
     while not task.done() and interrupts < 200:
         try:
             loop.run_until_complete(task)
         except INTERRUPTS:
             interrupts += 1
+    reached = list(complaints)
     loop.close()
     gc.collect()  # what an interrupt left half done complains here, not in another test
     assert task.done(), "the loop was interrupted again and again"
     task.result()
-    return interrupts
+    return interrupts, reached
 
 
 @pytest.fixture(scope="module")
@@ -229,17 +256,39 @@ def test_the_session_goes_on_and_can_be_ended(
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     life = Life(place, ending)
-    interrupts = until_it_ends(life.lead(), tasks)
+    interrupts, complaints = until_it_ends(life.lead(), tasks)
     assert life.late == [], f"{life.late} did not settle within {IN_TIME:g} s"
     assert life.phase == "destroyed"
     phases = phases_of(life)
     assert phases[-1] == "destroyed", "whoever else listens hears of the end"
     assert all(a != b for a, b in pairwise(phases)), "in order, each once"
+    assert 42 not in life.results, "what is no answer is none"
+    assert [error for error in life.errors if not isinstance(error, SupportChatError)] == []
+    if place.startswith("link.events") and not ending.startswith("hangs"):
+        reasons = {event.reason for event in life.heard if isinstance(event, PhaseChanged)}
+        assert "link_lost" in reasons, "it is noticed at once, not by a silence"
     if place.startswith("handler."):
         assert phases == sound, "a handler harms nobody"
         assert [e.message.id for e in life.heard if isinstance(e, MessageReceived)]
     if "KeyboardInterrupt" not in ending and "SystemExit" not in ending:
         assert interrupts == 0
+    assert complaints == []
+
+
+@pytest.mark.parametrize("place", sorted({place for place, _ in CELLS}))
+def test_an_error_that_no_port_allows_is_told_once_with_its_traceback(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "support_chat")
+    until_it_ends(Life(place, "raises OSError").lead())
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    faults = [record.getMessage() for record in told if record.exc_info]
+    assert faults, "somebody is told"
+    assert all("acme/help/default#" in line for line in faults)
+    assert all(record.exc_info[0] is OSError for record in told if record.exc_info)
+    assert "misbehave" in caplog.text, "the traceback leads to the culprit"
+    if not place.startswith("handler."):  # the application's own code, told each time
+        assert len(faults) == len(set(faults))
 
 
 def test_the_table_has_every_member_of_every_port() -> None:

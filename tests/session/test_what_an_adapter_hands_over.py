@@ -5,10 +5,15 @@ it seems: the session goes on, tries again, and leaves nothing open.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import math
-from collections.abc import AsyncIterator, Sequence
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -18,14 +23,17 @@ from support_chat import (
     AttemptFailed,
     AuthRefusedError,
     Message,
+    MessageReceived,
     NetworkError,
     PhaseChanged,
     RateLimitedError,
     SupportChat,
     SupportChatError,
+    TokenProviderError,
     ports,
 )
 from support_chat.testing import RecordingStorage, VirtualLoop
+from support_chat.testing.trace import watch
 
 TENANT: Final = contextvars.ContextVar("TENANT", default="nobody")
 
@@ -156,8 +164,11 @@ async def test_destroy_waits_for_the_events_of_its_link_to_end() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.parametrize("factory", [None, getattr(asyncio, "eager_task_factory", None)])
 @in_virtual_time
-async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled() -> None:
+async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled(factory: Any) -> None:
+    asyncio.get_running_loop().set_task_factory(factory)
+
     class GoesOn(Link):
         async def events(self) -> AsyncIterator[Any]:
             yield ports.SessionRevoked()
@@ -169,6 +180,48 @@ async def test_a_link_that_ends_its_session_and_goes_on_is_cancelled() -> None:
     assert chat.state == "shutdown"
     await chat.destroy()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@in_virtual_time
+async def test_what_a_link_of_an_earlier_session_delivers_is_not_told() -> None:
+    class Deaf(Link):
+        async def events(self) -> AsyncIterator[Any]:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.sleep(1.0)
+            yield ports.MessageArrived(Message("m1", "c1", "agent", "For Ada", 0.0), "1")
+
+    heard: list[MessageReceived] = []
+    chat = chat_over(Transport(Deaf))
+    chat.on(MessageReceived, heard.append)
+    await chat.boot()
+    await asyncio.sleep(0.01)
+    await chat.shutdown()
+    await chat.boot()
+    await asyncio.sleep(10.0)
+    assert (chat.state, heard) == ("anonymous", [])
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_what_a_link_delivers_and_nobody_can_take_is_its_loss() -> None:
+    class Lazy(ports.MessageArrived):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "cursor":
+                raise OSError
+            return super().__getattribute__(name)
+
+    class Odd(Link):
+        async def events(self) -> AsyncIterator[Any]:
+            yield Lazy(Message("m1", "c1", "agent", "Hi", 0.0), "1")
+            await asyncio.Event().wait()
+
+    chat = chat_over(transport := Transport(Odd))
+    await chat.boot()
+    await asyncio.sleep(10.0)
+    assert len(transport.links) > 1
+    await chat.destroy()
 
 
 def test_the_end_of_the_loop_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
@@ -185,6 +238,23 @@ def test_the_end_of_the_loop_is_no_event(caplog: pytest.LogCaptureFixture) -> No
     asyncio.run(program())
     assert (heard[-1], kept[0].state) == ("anonymous", "anonymous")
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
+        kept.clear()
+
+
+def test_a_request_that_ends_with_its_loop_has_not_failed() -> None:
+    class Hangs(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            await asyncio.Event().wait()
+
+    async def program() -> None:
+        kept.append(chat_over(Hangs()))
+        kept[0].boot()
+        await asyncio.sleep(0.01)
+
+    kept: list[SupportChat] = []
+    asyncio.run(program())
+    assert (kept[0].state, kept[0].trouble) == ("booting", None)
     with pytest.warns(ResourceWarning):  # as it was dropped without destroy()
         kept.clear()
 
@@ -308,10 +378,145 @@ async def test_an_error_that_cannot_be_copied_is_told_all_the_same() -> None:
         async def open(self, credentials: ports.Credentials) -> Any:
             raise Theirs(401)
 
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     chat = chat_over(Refuses())
     with pytest.raises(Theirs):
         await chat.boot()
     await chat.destroy()
+    assert complaints == []
+
+
+@in_virtual_time
+async def test_each_call_raises_an_error_of_its_own_and_its_cause() -> None:
+    """Awaiters that raised the same object would write into each other's tracebacks."""
+
+    class Refuses(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            raise AuthRefusedError("no") from OSError("why")
+
+    chat = chat_over(Refuses())
+    calls = [chat.boot(), chat.boot()]
+    one, other = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(one, AuthRefusedError)
+    assert isinstance(other, AuthRefusedError)
+    assert one is not other
+    assert (str(one.__cause__), str(other.__cause__)) == ("why", "why")
+    await chat.destroy()
+
+
+def test_a_failed_call_that_is_dropped_after_its_loop_complains_of_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refuses(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            raise AuthRefusedError("no")
+
+    async def program() -> None:
+        chat = chat_over(Refuses())
+        kept.append(chat.boot())
+        await asyncio.sleep(0.01)
+        await chat.destroy()
+
+    kept: list[object] = []
+    complaints: list[object] = []
+    asyncio.run(program())
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    kept.clear()
+    assert complaints == []
+
+
+def test_a_token_provider_that_hangs_keeps_no_program_from_ending(tmp_path: Path) -> None:
+    """A plain function on a thread cannot be cancelled; a program does not wait for it."""
+    program = tmp_path / "hangs.py"
+    program.write_text(
+        "import asyncio, time\n"
+        "from support_chat import Settings, SupportChat\n"
+        "from support_chat.testing import RecordingStorage, RecordingTransport\n"
+        "async def main():\n"
+        "    chat = SupportChat(workspace_id='w', widget_id='x', storage=RecordingStorage(),\n"
+        "        transport=RecordingTransport(), settings=Settings(destroy_timeout=0.2))\n"
+        "    chat.boot(user={'id': 'ada'}, token_provider=lambda: time.sleep(1_000))\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    await chat.destroy()\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, program], check=True, timeout=60)
+
+
+def interrupted_once(main: Coroutine[Any, Any, None]) -> None:
+    """Runs it, as a notebook does, to its end; the interrupt in it reaches the program once."""
+    loop = VirtualLoop()
+    task = loop.create_task(main)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    loop.run_until_complete(task)
+    loop.close()
+
+
+def test_an_interrupt_in_what_an_adapter_hands_over_is_a_failed_attempt() -> None:
+    class Interrupts(RateLimitedError):
+        @property
+        def retry_after(self) -> Any:
+            raise KeyboardInterrupt
+
+        @retry_after.setter
+        def retry_after(self, value: Any) -> None:
+            return
+
+    class Limited(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            link = await super().open(credentials)
+            if len(self.links) == 1:
+                raise Interrupts("slow down", retry_after=1.0)
+            return link
+
+    async def life() -> None:
+        chat = chat_over(transport := Limited())
+        await asyncio.wait_for(chat.boot(), 60.0)
+        assert len(transport.links) == 2
+        await chat.destroy()
+
+    interrupted_once(life())
+
+
+def test_a_step_that_an_interrupt_cuts_short_is_finished() -> None:
+    """Although nothing happens afterwards that would begin another."""
+
+    class Interrupts(AuthRefusedError):
+        def __copy__(self) -> Any:
+            raise KeyboardInterrupt
+
+    class Refuses(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            raise Interrupts("no")
+
+    async def life() -> None:
+        phases: list[str] = []
+        chat = chat_over(Refuses())
+        chat.on(PhaseChanged, lambda event: phases.append(event.current))
+        calls = [asyncio.ensure_future(_waited(chat.boot())) for _ in range(2)]
+        _, late = await asyncio.wait(calls, timeout=1.0)
+        assert late == set(), "no timer had to fire"
+        assert {str(call.exception()) for call in calls} == {"no"}
+        assert phases[-1] == "ready"
+        await chat.destroy()
+
+    loop = VirtualLoop()
+    task = loop.create_task(life())
+    interrupts = 0
+    while not task.done() and interrupts < 10:
+        try:
+            loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            interrupts += 1
+    loop.close()
+    assert interrupts == 2, "one for each call"
+    task.result()
+
+
+async def _waited(call: Any) -> Any:
+    return await call
 
 
 @in_virtual_time
@@ -328,6 +533,30 @@ async def test_only_an_attempt_to_connect_is_told_as_one() -> None:
     await asyncio.sleep(0.1)
     assert attempts == []
     await chat.destroy()
+
+
+@in_virtual_time
+async def test_what_is_superseded_stays_so_though_the_adapter_takes_its_cancellation_back() -> None:
+    class Stubborn(Transport):
+        async def open(self, credentials: ports.Credentials) -> Any:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(5.0)
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            await asyncio.sleep(5.0)
+            return await super().open(credentials)
+
+    transport = Stubborn()
+    chat = chat_over(transport)
+    trace = watch(chat)
+    chat.boot()
+    await asyncio.sleep(1.0)
+    await chat.shutdown()
+    await asyncio.sleep(10.0)
+    await chat.destroy()
+    assert [step.faults for step in trace.steps if step.faults] == []
+    assert transport.revoked == ["session-1"], "what came too late was undone"
 
 
 # --- token providers ------------------------------------------------------------------------------
@@ -349,6 +578,19 @@ async def test_a_token_provider_sees_the_context_variables_of_whoever_boots(is_a
     chat = chat_over(Transport())
     await chat.boot(user={"id": "ada"}, token_provider=provide_later if is_async else provide)
     assert seen == ["acme"]
+    await chat.destroy()
+
+
+@in_virtual_time
+async def test_where_no_thread_can_be_started_a_provider_is_told_to_be_async() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    chat = chat_over(Transport())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(TokenProviderError, match="make it `async def`"):
+            await chat.boot(user={"id": "ada"}, token_provider=lambda: "a token")
     await chat.destroy()
 
 

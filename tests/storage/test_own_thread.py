@@ -45,6 +45,23 @@ async def test_calls_run_in_order_on_one_daemon_thread() -> None:
 
 
 @in_real_time
+async def test_where_no_thread_can_be_started_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a limit of the system, or in Pyodide."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    own = OwnThread("Worker", "one", 3.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StorageError, match="'one' needs a thread of its own") as caught:
+            await own.run(int, "7")
+        assert caught.value.reason == "no_threads"
+    assert await own.run(int, "7") == 7, "later it may work"
+    await own.aclose()
+
+
+@in_real_time
 async def test_a_call_that_raises_harms_no_other() -> None:
     own = OwnThread("Worker", "one", 3.0)
     for error in (ValueError("no"), KeyError(1)):

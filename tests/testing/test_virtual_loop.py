@@ -11,12 +11,28 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from async_tests import in_virtual_time
 from support_chat.errors import SupportChatError
-from support_chat.testing import DeadlockError, VirtualLoop, run
+from support_chat.testing import DeadlockError, VirtualLoop, run, virtual_loop
+
+
+@pytest.fixture(autouse=True)
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """Each look of a loop for what is ready; one that spins fails."""
+    select = virtual_loop._Selector.select  # pyright: ignore[reportPrivateUsage]
+    turns: list[float | None] = []
+
+    def looking(self: Any, timeout: float | None = None) -> Any:
+        turns.append(timeout)
+        assert len(turns) < 200_000, "the loop spins"
+        return select(self, timeout)
+
+    monkeypatch.setattr(virtual_loop._Selector, "select", looking)  # pyright: ignore[reportPrivateUsage]
+    return turns
 
 
 def virtual() -> VirtualLoop:
@@ -47,6 +63,38 @@ async def test_a_timer_never_runs_early_and_always_runs_however_late_it_is(start
         loop.call_at(due, ran.set)
         await ran.wait()
         assert loop.time() == due
+
+
+@pytest.mark.parametrize("start", [0.0, 2.0**24 - 3600.0, 1_764_201_600.0, 2.0**40])
+def test_it_spins_at_no_time(start: float, turns: list[float | None]) -> None:
+    """2**24 s are 194 days; 1,764,201,600 s after the epoch is a day of 2025."""
+
+    async def timers_close_together() -> None:
+        await asyncio.sleep(start)
+        ran: list[float] = []
+        for delay in (3600.0, 1.0, 1.0 / 3.0, 1e-3, 1e-6, 1e-9, 0.0) * 20:
+            due = virtual().time() + delay
+            ran.clear()
+            # beside others that are due a moment earlier and later, and one that is ready
+            for when in (math.nextafter(due, 0.0), due, math.nextafter(due, math.inf)):
+                virtual().call_at(when, lambda: ran.append(virtual().time()))
+            await asyncio.sleep(0)
+            await asyncio.sleep(delay + 1e-3)
+            assert len(ran) == 3
+            assert all(time >= due - 1e-9 for time in ran[1:])
+
+    run(timers_close_together())
+    assert len(turns) < 140 * 12
+
+
+def test_it_runs_over_400_days_without_a_turn_too_many(turns: list[float | None]) -> None:
+    async def hours() -> None:
+        for hour in range(400 * 24):
+            await asyncio.sleep(3600.0)
+            assert virtual().time() == 3600.0 * (hour + 1)
+
+    run(hours())
+    assert len(turns) < 400 * 24 * 3
 
 
 def test_timers_of_one_instant_run_in_the_order_in_which_they_were_set() -> None:

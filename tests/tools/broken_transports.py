@@ -1,8 +1,7 @@
 """For each clause of the transport suite a transport with that fault, around the loopback.
 
-`Healthy` and `HealthyLink` pass everything on; what `@breaks` a clause inherits from them and does
-one thing wrong. Where the fault is in a link, the class is a link, and the transport around it is
-the healthy one.
+`Healthy` and `HealthyLink` pass everything on, and what breaks a clause does one thing otherwise.
+Where the fault is in a link, the class is a link, and the transport around it is the healthy one.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from broken import breaker
+from broken import breaker, but_for
 from loopback_arrangement import LoopbackArrangement, loopback
 from support_chat import ports
 from support_chat.errors import (
@@ -24,16 +23,17 @@ from support_chat.errors import (
     BackendRejectedError,
     NetworkError,
     RateLimitedError,
+    SupportChatError,
 )
 from support_chat.values import About, Changes, Conversation, Message
 
-BROKEN: dict[str, type[Healthy] | type[HealthyLink]] = {}
-breaks = breaker(BROKEN)
+E = TypeVar("E", bound=SupportChatError)
+
+Kind = type[Any]
+"""A transport, or a link."""
 
 
-def arranged(
-    kind: type[Healthy] | type[HealthyLink],
-) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
+def arranged(kind: Kind) -> Callable[[], AbstractAsyncContextManager[LoopbackArrangement]]:
     """An arrangement with this transport, or with links of this kind."""
 
     @asynccontextmanager
@@ -54,58 +54,23 @@ class HealthyLink:
     ) -> None:
         self.inner, self.transport, self.credentials = inner, transport, credentials
 
-    @property
-    def welcome(self) -> ports.Welcome:
-        return self.inner.welcome
-
-    @property
-    def heard_at(self) -> float:
-        return self.inner.heard_at
-
-    def events(self) -> AsyncIterator[ports.LinkEvent]:
-        return self.inner.events()
-
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        return await self.inner.identify(request)
-
-    async def renew(self, token: str) -> None:
-        await self.inner.renew(token)
-
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
-        return await self.inner.update(changes)
-
-    async def send(self, message: ports.Outgoing) -> Message:
-        return await self.inner.send(message)
-
-    async def conversations(self) -> Sequence[Conversation]:
-        return await self.inner.conversations()
-
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        return await self.inner.messages(conversation_id)
-
-    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
-        return await self.inner.mark_read(conversation_id)
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-    def abort(self) -> None:
-        self.inner.abort()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
 
 class Healthy:
-    """A transport without a fault of its own."""
+    """A transport without a fault of its own; `dial` is what becomes a link."""
 
     def __init__(self, inner: ports.Transport, link: type[HealthyLink] = HealthyLink) -> None:
         self.inner, self.link = inner, link
         self.links: list[HealthyLink] = []
-        self.presented: set[object] = set()
+        self.seen: set[object] = set()
         self.closed = False
 
     async def dial(self, credentials: ports.Credentials) -> ports.Link:
         return await self.inner.open(credentials)
 
-    async def open(self, credentials: ports.Credentials) -> HealthyLink:
+    async def open(self, credentials: ports.Credentials) -> Any:
         link = self.link(await self.dial(credentials), self, credentials)
         self.links.append(link)
         return link
@@ -118,482 +83,316 @@ class Healthy:
         await self.inner.aclose()
 
 
+# --- faults of one shape --------------------------------------------------------------------------
+
+
+def presenting(change: Callable[[ports.Credentials], ports.Credentials]) -> Kind:
+    """It presents something else than it is given."""
+
+    def dial(transport: Healthy, credentials: ports.Credentials) -> Awaitable[ports.Link]:
+        return transport.inner.open(change(credentials))
+
+    return but_for(Healthy, "dial", dial)
+
+
+def translating(kind: type[E], into: Callable[[E, ports.Credentials], Exception]) -> Kind:
+    """It takes an error of a dial for another one."""
+
+    async def dial(transport: Healthy, credentials: ports.Credentials) -> ports.Link:
+        try:
+            return await transport.inner.open(credentials)
+        except kind as error:
+            raise into(error, credentials) from error
+
+    return but_for(Healthy, "dial", dial)
+
+
+def welcomed(change: Callable[[ports.Welcome], ports.Welcome]) -> Kind:
+    """Its welcome is not what the backend answered."""
+    return but_for(HealthyLink, "welcome", property(lambda link: change(link.inner.welcome)))
+
+
+def asking(operation: str, change: Callable[[HealthyLink, Any], Any]) -> Kind:
+    """It asks for something else than it is asked for."""
+
+    def ask(link: HealthyLink, given: object) -> Any:
+        return getattr(link.inner, operation)(change(link, given))
+
+    return but_for(HealthyLink, operation, ask)
+
+
+def answering(operation: str, change: Callable[[Any], Any]) -> Kind:
+    """It answers something else than the backend."""
+
+    async def answer(link: HealthyLink, *given: object) -> Any:
+        return change(await getattr(link.inner, operation)(*given))
+
+    return but_for(HealthyLink, operation, answer)
+
+
+def losing(operation: str, kind: type[SupportChatError]) -> Kind:
+    """It takes an answer that is an error for a loss."""
+
+    async def lose(link: HealthyLink, *given: object) -> Any:
+        try:
+            return await getattr(link.inner, operation)(*given)
+        except kind as error:
+            raise NetworkError("The server closed the connection.") from error
+
+    return but_for(HealthyLink, operation, lose)
+
+
+def closing(operation: str, kind: type[BaseException]) -> Kind:
+    """It closes when a call ends so."""
+
+    async def close(link: HealthyLink, *given: object) -> Any:
+        try:
+            return await getattr(link.inner, operation)(*given)
+        except kind:
+            link.abort()
+            raise
+
+    return but_for(HealthyLink, operation, close)
+
+
+def delivering(times: Callable[[HealthyLink, ports.LinkEvent], int]) -> Kind:
+    """It delivers an event so many times."""
+
+    async def events(link: HealthyLink) -> AsyncIterator[ports.LinkEvent]:
+        async for event in link.inner.events():
+            for _ in range(times(link, event)):
+                yield event
+
+    return but_for(HealthyLink, "events", events)
+
+
+def begins_anew(credentials: ports.Credentials) -> ports.Credentials:
+    return attrs.evolve(credentials, session=None)
+
+
+def as_a_visitor(credentials: ports.Credentials, **more: Any) -> ports.Credentials:
+    return attrs.evolve(credentials, user_id=None, token=None, **more)
+
+
+def one_further(cursor: str | None) -> str | None:
+    return None if cursor is None else str(int(cursor) + 1)
+
+
+BROKEN: dict[str, Kind] = {
+    "transport.welcomes-visitor": welcomed(lambda w: attrs.evolve(w, user_id=w.user_id or "")),
+    "transport.welcomes-user": presenting(as_a_visitor),
+    "transport.same-visitor": presenting(lambda c: attrs.evolve(c, visitor=secrets.token_hex())),
+    "transport.another-visitor": presenting(lambda c: attrs.evolve(c, visitor="the one")),
+    "transport.resumes-visitor": presenting(lambda c: c if c.user_id else begins_anew(c)),
+    "transport.resumes-user": presenting(lambda c: begins_anew(c) if c.user_id else c),
+    "transport.unknown-session": translating(
+        BackendRejectedError, lambda _, __: NetworkError("The server closed the connection.")
+    ),
+    "transport.refuses-no-token": presenting(lambda c: c if c.token else as_a_visitor(c)),
+    "transport.refuses-bad-token": translating(AuthRefusedError, lambda _, __: NetworkError("401")),
+    "transport.refuses-token-of-another": translating(
+        AuthRefusedError, lambda _, __: BackendRejectedError("403")
+    ),
+    "transport.refuses-expired-token": translating(
+        AuthRefusedError,
+        lambda error, _: RateLimitedError("Later.") if error.code == "auth_expired" else error,
+    ),
+    "transport.errors-hide-secrets": translating(
+        AuthRefusedError,
+        lambda _, c: AuthRefusedError(f"Authorization: Bearer {c.token} was refused."),
+    ),
+    "transport.other-widget": presenting(lambda c: attrs.evolve(c, widget_id="help")),
+    "transport.rate-limited": translating(RateLimitedError, lambda _, __: NetworkError("429")),
+    "transport.unreachable": translating(NetworkError, lambda _, __: ConnectionRefusedError("111")),
+    "transport.claim-answered": welcomed(lambda w: attrs.evolve(w, claim=None)),
+    "transport.claim-closed": presenting(lambda c: as_a_visitor(c, claim=None) if c.claim else c),
+    "link.identify-merges": answering(
+        "identify", lambda answer: attrs.evolve(answer, conversations_moved=0)
+    ),
+    "link.identify-once": asking(
+        "identify", lambda _, asked: attrs.evolve(asked, identify_id=secrets.token_hex())
+    ),
+    "link.identify-refused": closing("identify", AuthRefusedError),
+    # authorises the merge itself
+    "link.identify-needs-the-visitor": asking(
+        "identify", lambda link, asked: attrs.evolve(asked, visitor=link.credentials.visitor)
+    ),
+    "link.identify-carries-changes": asking(
+        "identify", lambda _, asked: attrs.evolve(asked, visitor_changes={}, user_changes={})
+    ),
+    "link.token-expired": losing("conversations", AuthRefusedError),
+    "link.update-rejected": answering("update", lambda _: ports.UpdateAnswer()),
+    "link.send": answering("send", lambda sent: attrs.evolve(sent, client_message_id=None)),
+    "link.send-rejected": losing("send", BackendRejectedError),
+    # lists the oldest first
+    "link.conversations": answering("conversations", lambda listed: listed[::-1]),
+    "link.describes": asking("send", lambda _, message: attrs.evolve(message, about=About())),
+    # lists one page
+    "link.messages": answering("messages", lambda listed: listed[:3]),
+    "link.cancelled-call": closing("send", asyncio.CancelledError),
+    "link.events": delivering(lambda _, event: 2),
+    "link.replay": presenting(lambda c: attrs.evolve(c, cursor=None)),
+    "link.replay-from-welcome": welcomed(lambda w: attrs.evolve(w, cursor=None)),
+    "link.unread": welcomed(lambda w: attrs.evolve(w, unread=0)),
+    "link.gap": welcomed(lambda w: attrs.evolve(w, gap=False)),
+    "link.token-expired-event": delivering(
+        lambda _, event: not isinstance(event, ports.TokenExpired)
+    ),
+    "link.revoked-event": delivering(lambda _, event: not isinstance(event, ports.SessionRevoked)),
+    # looks at another clock
+    "link.heard-at": but_for(
+        HealthyLink, "heard_at", property(lambda link: link.inner.heard_at + 1e6)
+    ),
+    # hears on when it is lost
+    "link.heard-no-more": but_for(
+        HealthyLink, "heard_at", property(lambda _: asyncio.get_running_loop().time())
+    ),
+    # counts what it has not delivered
+    "link.cut-replay": presenting(lambda c: attrs.evolve(c, cursor=one_further(c.cursor))),
+}
+breaks = breaker(BROKEN)
+
+
 # --- dials ----------------------------------------------------------------------------------------
 
 
-class AnotherWelcome(HealthyLink):
-    """A link whose welcome is not what the backend answered."""
-
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return welcome
-
-    @property
-    def welcome(self) -> ports.Welcome:
-        return self.changed(self.inner.welcome)
-
-
-@breaks("transport.welcomes-visitor")
-class CallsVisitorsByAName(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return attrs.evolve(welcome, user_id=welcome.user_id or "")
+@breaks("transport.revoked-session", Healthy, "dial")
+async def begins_anew_when_it_is_rejected(
+    transport: Healthy, credentials: ports.Credentials
+) -> ports.Link:
+    try:
+        return await transport.inner.open(credentials)
+    except BackendRejectedError:
+        return await transport.inner.open(begins_anew(credentials))
 
 
-@breaks("transport.welcomes-user")
-class LeavesTheUserOut(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(attrs.evolve(credentials, user_id=None, token=None))
+@breaks("transport.lost-reply", Healthy, "dial")
+async def presents_the_claim_the_second_time(
+    transport: Healthy, credentials: ports.Credentials
+) -> ports.Link:
+    claim: ports.Claim | None = credentials.claim
+    if claim is not None and claim not in transport.seen:
+        transport.seen.add(claim)
+        credentials = as_a_visitor(credentials, claim=None, session=None)
+    return await transport.inner.open(credentials)
 
 
-@breaks("transport.same-visitor")
-class MintsVisitors(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(attrs.evolve(credentials, visitor=secrets.token_hex()))
+@breaks("transport.cancelled-open", Healthy, "dial")
+async def dials_on_when_it_is_cancelled(
+    transport: Healthy, credentials: ports.Credentials
+) -> ports.Link:
+    return await asyncio.shield(asyncio.ensure_future(transport.inner.open(credentials)))
 
 
-@breaks("transport.another-visitor")
-class KnowsOneVisitor(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(attrs.evolve(credentials, visitor="the one"))
+@breaks("transport.many-links", Healthy, "open")
+async def has_one_link(transport: Healthy, credentials: ports.Credentials) -> HealthyLink:
+    await Healthy.open(transport, credentials)
+    return transport.links[0]
 
 
-@breaks("transport.resumes-visitor")
-class BeginsAnewForVisitors(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(
-            credentials if credentials.user_id else attrs.evolve(credentials, session=None)
-        )
+@breaks("transport.revoke", Healthy, "revoke")
+async def revokes_nothing(transport: Healthy, session: str) -> None:
+    pass
 
 
-@breaks("transport.resumes-user")
-class BeginsAnewForUsers(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(
-            attrs.evolve(credentials, session=None) if credentials.user_id else credentials
-        )
-
-
-@breaks("transport.unknown-session")
-class TakesARejectionForALoss(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        try:
-            return await super().dial(credentials)
-        except BackendRejectedError as error:
-            raise NetworkError("The server closed the connection.") from error
-
-
-@breaks("transport.revoked-session")
-class BeginsAnewWhenItIsRejected(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        try:
-            return await super().dial(credentials)
-        except BackendRejectedError:
-            return await super().dial(attrs.evolve(credentials, session=None))
-
-
-@breaks("transport.refuses-no-token")
-class TakesUsersWithoutATokenForVisitors(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(
-            credentials if credentials.token else attrs.evolve(credentials, user_id=None)
-        )
-
-
-class OtherRefusals(Healthy):
-    """A transport that translates refusals wrongly."""
-
-    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
-        raise NotImplementedError
-
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        try:
-            return await super().dial(credentials)
-        except AuthRefusedError as error:
-            raise self.translated(error, credentials) from error
-
-
-@breaks("transport.refuses-bad-token")
-class TakesA401ForALoss(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
-        return NetworkError("401")
-
-
-@breaks("transport.refuses-token-of-another")
-class TakesA403ForForEver(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
-        return BackendRejectedError("403")
-
-
-@breaks("transport.refuses-expired-token")
-class ComesBackWithAnExpiredToken(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
-        return RateLimitedError("Later.") if error.code == "auth_expired" else error
-
-
-@breaks("transport.errors-hide-secrets")
-class TellsItsToken(OtherRefusals):
-    def translated(self, error: AuthRefusedError, credentials: ports.Credentials) -> Exception:
-        return AuthRefusedError(f"Authorization: Bearer {credentials.token} was refused.")
-
-
-@breaks("transport.other-widget")
-class KnowsOneWidget(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(attrs.evolve(credentials, widget_id="help"))
-
-
-@breaks("transport.rate-limited")
-class TakesA429ForALoss(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        try:
-            return await super().dial(credentials)
-        except RateLimitedError as error:
-            raise NetworkError("429") from error
-
-
-@breaks("transport.unreachable")
-class LetsErrorsOfSocketsThrough(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        try:
-            return await super().dial(credentials)
-        except NetworkError as error:
-            raise ConnectionRefusedError("111") from error
-
-
-@breaks("transport.claim-answered")
-class ForgetsTheClaim(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return attrs.evolve(welcome, claim=None)
-
-
-@breaks("transport.claim-closed")
-class PresentsNoClaim(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        if credentials.claim is None:
-            return await super().dial(credentials)
-        return await super().dial(attrs.evolve(credentials, claim=None, user_id=None, token=None))
-
-
-@breaks("transport.lost-reply")
-class PresentsTheClaimTheSecondTime(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        claim: ports.Claim | None = credentials.claim
-        if claim is not None and claim not in self.presented:
-            self.presented.add(claim)
-            fresh = attrs.evolve(credentials, claim=None, user_id=None, token=None, session=None)
-            return await super().dial(fresh)
-        return await super().dial(credentials)
-
-
-@breaks("transport.cancelled-open")
-class DialsOnWhenItIsCancelled(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await asyncio.shield(asyncio.ensure_future(super().dial(credentials)))
-
-
-@breaks("transport.many-links")
-class HasOneLink(Healthy):
-    async def open(self, credentials: ports.Credentials) -> HealthyLink:
-        link = await super().open(credentials)
-        return link if len(self.links) == 1 else self.links[0]
+@breaks("transport.revoke-unknown", Healthy, "revoke")
+async def insists_on_what_it_revokes(transport: Healthy, session: str) -> None:
+    if all(link.welcome.session != session for link in transport.links):
+        raise BackendRejectedError("404")
+    await transport.inner.revoke(session)
 
 
 # --- calls ----------------------------------------------------------------------------------------
 
 
-@breaks("link.identify-merges")
-class DoesNotCountWhatMoved(HealthyLink):
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        return attrs.evolve(await super().identify(request), conversations_moved=0)
+def remembers_visitors_itself(link: HealthyLink) -> ports.Welcome:
+    visitor = link.credentials.visitor
+    first = next(one for one in link.transport.links if one.credentials.visitor == visitor)
+    return attrs.evolve(link.inner.welcome, visitor_id=first.inner.welcome.visitor_id)
 
 
-@breaks("link.identify-once")
-class MintsIdentifyIds(HealthyLink):
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        return await super().identify(attrs.evolve(request, identify_id=secrets.token_hex()))
+BROKEN["link.retired-visitor"] = but_for(
+    HealthyLink, "welcome", property(remembers_visitors_itself)
+)
 
 
-@breaks("link.identify-refused")
-class ClosesWhenItIsRefused(HealthyLink):
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        try:
-            return await super().identify(request)
-        except AuthRefusedError:
-            self.abort()
-            raise
+@breaks("link.renew", HealthyLink, "renew")
+async def renews_nothing(link: HealthyLink, token: str) -> None:
+    pass
 
 
-@breaks("link.identify-needs-the-visitor")
-class AuthorisesTheMergeItself(HealthyLink):
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        return await super().identify(attrs.evolve(request, visitor=self.credentials.visitor))
+@breaks("link.renew-refused", HealthyLink, "renew")
+async def renews_with_anything(link: HealthyLink, token: str) -> None:
+    with contextlib.suppress(AuthRefusedError):
+        await link.inner.renew(token)
 
 
-@breaks("link.identify-carries-changes")
-class CarriesNoChanges(HealthyLink):
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        return await super().identify(attrs.evolve(request, visitor_changes={}, user_changes={}))
+@breaks("link.update", HealthyLink, "update")
+async def updates_nothing(link: HealthyLink, changes: Changes) -> ports.UpdateAnswer:
+    return ports.UpdateAnswer()
 
 
-@breaks("link.retired-visitor")
-class RemembersVisitorsItself(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        first = next(
-            link
-            for link in self.transport.links
-            if link.credentials.visitor == self.credentials.visitor
-        )
-        return attrs.evolve(welcome, visitor_id=first.inner.welcome.visitor_id)
+@breaks("link.mark-read", HealthyLink, "mark_read")
+async def marks_nothing(link: HealthyLink, conversation_id: str) -> ports.ReadAnswer:
+    return ports.ReadAnswer(1)
 
 
-@breaks("link.renew")
-class RenewsNothing(HealthyLink):
-    async def renew(self, token: str) -> None:
-        pass
+def minting(client_id: Callable[[HealthyLink, str], str]) -> Kind:
+    """It sends under a client id of its own."""
 
-
-@breaks("link.renew-refused")
-class RenewsWithAnything(HealthyLink):
-    async def renew(self, token: str) -> None:
-        with contextlib.suppress(AuthRefusedError):
-            await super().renew(token)
-
-
-@breaks("link.token-expired")
-class TakesAnExpiredTokenForALoss(HealthyLink):
-    async def conversations(self) -> Sequence[Conversation]:
-        try:
-            return await super().conversations()
-        except AuthRefusedError as error:
-            raise NetworkError("401") from error
-
-
-@breaks("link.update")
-class UpdatesNothing(HealthyLink):
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
-        return ports.UpdateAnswer()
-
-
-@breaks("link.update-rejected")
-class HidesWhatWasRejected(HealthyLink):
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
-        await super().update(changes)
-        return ports.UpdateAnswer()
-
-
-@breaks("link.send")
-class ForgetsTheClientId(HealthyLink):
-    async def send(self, message: ports.Outgoing) -> Message:
-        return attrs.evolve(await super().send(message), client_message_id=None)
-
-
-class MintsClientIds(HealthyLink):
-    """A link that sends under a client id of its own."""
-
-    def client_id(self, message: ports.Outgoing) -> str:
-        return message.client_message_id
-
-    async def send(self, message: ports.Outgoing) -> Message:
-        sent = await super().send(attrs.evolve(message, client_message_id=self.client_id(message)))
+    async def send(link: HealthyLink, message: ports.Outgoing) -> Message:
+        own = client_id(link, message.client_message_id)
+        sent = await link.inner.send(attrs.evolve(message, client_message_id=own))
         return attrs.evolve(sent, client_message_id=message.client_message_id)
 
-
-@breaks("link.send-once")
-class MintsOneForEachSend(MintsClientIds):
-    def client_id(self, message: ports.Outgoing) -> str:
-        return secrets.token_hex()
+    return but_for(HealthyLink, "send", send)
 
 
-@breaks("link.send-once-over-links")
-class MintsOneForEachLink(MintsClientIds):
-    def client_id(self, message: ports.Outgoing) -> str:
-        return f"{id(self)} {message.client_message_id}"
-
-
-@breaks("link.send-rejected")
-class TakesA404ForALoss(HealthyLink):
-    async def send(self, message: ports.Outgoing) -> Message:
-        try:
-            return await super().send(message)
-        except BackendRejectedError as error:
-            raise NetworkError("404") from error
-
-
-@breaks("link.conversations")
-class ListsOldestFirst(HealthyLink):
-    async def conversations(self) -> Sequence[Conversation]:
-        return tuple(reversed(await super().conversations()))
-
-
-@breaks("link.describes")
-class SaysNothingOfIt(HealthyLink):
-    async def send(self, message: ports.Outgoing) -> Message:
-        return await super().send(attrs.evolve(message, about=About()))
-
-
-@breaks("link.messages")
-class ListsOnePage(HealthyLink):
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        return (await super().messages(conversation_id))[:3]
-
-
-@breaks("link.mark-read")
-class MarksNothing(HealthyLink):
-    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
-        return ports.ReadAnswer(1)
-
-
-@breaks("link.cancelled-call")
-class ClosesWhenItIsCancelled(HealthyLink):
-    async def send(self, message: ports.Outgoing) -> Message:
-        try:
-            return await super().send(message)
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-
-
-@breaks("transport.revoke")
-class RevokesNothing(Healthy):
-    async def revoke(self, session: str) -> None:
-        pass
-
-
-@breaks("transport.revoke-unknown")
-class InsistsOnWhatItRevokes(Healthy):
-    async def revoke(self, session: str) -> None:
-        if all(link.welcome.session != session for link in self.links):
-            raise BackendRejectedError("404")
-        await super().revoke(session)
+BROKEN["link.send-once"] = minting(lambda _, __: secrets.token_hex())
+BROKEN["link.send-once-over-links"] = minting(lambda link, given: f"{id(link)} {given}")
 
 
 # --- events ---------------------------------------------------------------------------------------
 
 
-class OtherEvents(HealthyLink):
-    """A link that delivers something else than what arrives."""
-
-    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
-        return (event,)
-
-    def events(self) -> AsyncIterator[ports.LinkEvent]:
-        return self._events()
-
-    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
-        async for event in self.inner.events():
-            for delivered in self.instead(event):
-                yield delivered
+@breaks(
+    "link.events-of-user", delivering(lambda link, _: link not in link.transport.seen), "identify"
+)
+async def hears_nothing_once_identified(
+    link: HealthyLink, request: ports.IdentifyRequest
+) -> ports.IdentifyAnswer:
+    link.transport.seen.add(link)
+    return await link.inner.identify(request)
 
 
-@breaks("link.events")
-class DeliversTwice(OtherEvents):
-    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
-        return (event, event)
-
-
-@breaks("link.events-of-user")
-class HearsNothingOnceIdentified(OtherEvents):
-    identified = False
-
-    async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
-        self.identified = True
-        return await super().identify(request)
-
-    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
-        return () if self.identified else (event,)
-
-
-@breaks("link.events-of-nobody-else")
-class ReadsTheLinkOpenedLast(HealthyLink):
-    def events(self) -> AsyncIterator[ports.LinkEvent]:
-        return self.transport.links[-1].inner.events()
-
-
-@breaks("link.replay")
-class PresentsNoCursor(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        return await super().dial(attrs.evolve(credentials, cursor=None))
-
-
-@breaks("link.replay-from-welcome")
-class WelcomesWithoutACursor(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return attrs.evolve(welcome, cursor=None)
-
-
-@breaks("link.unread")
-class CountsNothing(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return attrs.evolve(welcome, unread=0)
-
-
-@breaks("link.gap")
-class HidesTheGap(AnotherWelcome):
-    def changed(self, welcome: ports.Welcome) -> ports.Welcome:
-        return attrs.evolve(welcome, gap=False)
-
-
-@breaks("link.token-expired-event")
-class KeepsTokensForEver(OtherEvents):
-    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
-        return () if isinstance(event, ports.TokenExpired) else (event,)
-
-
-@breaks("link.revoked-event")
-class TakesARevocationForALoss(OtherEvents):
-    def instead(self, event: ports.LinkEvent) -> Sequence[ports.LinkEvent]:
-        return () if isinstance(event, ports.SessionRevoked) else (event,)
-
-
-@breaks("link.heard-at")
-class LooksAtAnotherClock(HealthyLink):
-    @property
-    def heard_at(self) -> float:
-        return super().heard_at + 1e6
-
-
-@breaks("link.heard-no-more")
-class HearsOnWhenItIsLost(HealthyLink):
-    @property
-    def heard_at(self) -> float:
-        return asyncio.get_running_loop().time()
+@breaks("link.events-of-nobody-else", HealthyLink, "events")
+def reads_the_link_opened_last(link: HealthyLink) -> AsyncIterator[ports.LinkEvent]:
+    return link.transport.links[-1].inner.events()
 
 
 # --- the end --------------------------------------------------------------------------------------
 
 
-@breaks("link.cut")
-class DoesNotNoticeThatItIsLost(HealthyLink):
-    def events(self) -> AsyncIterator[ports.LinkEvent]:
-        return self._events()
+@breaks("link.cut", HealthyLink, "events")
+async def does_not_notice_that_it_is_lost(link: HealthyLink) -> AsyncIterator[ports.LinkEvent]:
+    with contextlib.suppress(NetworkError):
+        async for event in link.inner.events():
+            yield event
+    await asyncio.get_running_loop().create_future()
 
-    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
-        with contextlib.suppress(NetworkError):
-            async for event in self.inner.events():
-                yield event
+
+@breaks("link.abort-is-synchronous", HealthyLink, "abort")
+def aborts_later(link: HealthyLink) -> None:
+    asyncio.get_running_loop().call_later(0.02, link.inner.abort)
+
+
+@breaks("link.abort-ends-pending", HealthyLink, "update")
+async def hangs_when_it_is_aborted(link: HealthyLink, changes: Changes) -> ports.UpdateAnswer:
+    try:
+        return await link.inner.update(changes)
+    except NetworkError:
         await asyncio.get_running_loop().create_future()
-
-
-@breaks("link.cut-replay")
-class CountsWhatItHasNotDelivered(Healthy):
-    async def dial(self, credentials: ports.Credentials) -> ports.Link:
-        cursor = None if credentials.cursor is None else str(int(credentials.cursor) + 1)
-        return await super().dial(attrs.evolve(credentials, cursor=cursor))
-
-
-@breaks("link.abort-is-synchronous")
-class AbortsLater(HealthyLink):
-    def abort(self) -> None:
-        asyncio.get_running_loop().call_later(0.02, self.inner.abort)
-
-
-@breaks("link.abort-ends-pending")
-class LetsCallsHangWhenItIsAborted(HealthyLink):
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
-        try:
-            return await super().update(changes)
-        except NetworkError:
-            await asyncio.get_running_loop().create_future()
-            raise
+        raise
 
 
 @breaks("link.abort-delivers-nothing")
@@ -611,10 +410,7 @@ class DeliversWhatItHasBuffered(HealthyLink):
                 self.buffer.put_nowait(event)
         self.buffer.put_nowait(None)
 
-    def events(self) -> AsyncIterator[ports.LinkEvent]:
-        return self._events()
-
-    async def _events(self) -> AsyncIterator[ports.LinkEvent]:
+    async def events(self) -> AsyncIterator[ports.LinkEvent]:
         while (event := await self.buffer.get()) is not None:
             yield event
         self.buffer.put_nowait(None)
@@ -628,7 +424,7 @@ class AbortsOnce(HealthyLink):
         if self.aborted:
             raise RuntimeError("already aborted")
         self.aborted = True
-        super().abort()
+        self.inner.abort()
 
 
 @breaks("link.abort-closes")
@@ -641,7 +437,7 @@ class AbortsForItself(HealthyLink):
     async def conversations(self) -> Sequence[Conversation]:
         if self.aborted:
             raise NetworkError("aborted")
-        return await super().conversations()
+        return await self.inner.conversations()
 
 
 @breaks("link.abort-leaves-no-task")
@@ -650,25 +446,22 @@ class LeavesItsHeartbeat(HealthyLink):
 
     async def conversations(self) -> Sequence[Conversation]:
         self.beat = asyncio.ensure_future(asyncio.sleep(60))
-        return await super().conversations()
+        return await self.inner.conversations()
 
 
-@breaks("link.abort-keeps-session")
-class RevokesWhenItCloses(HealthyLink):
-    async def aclose(self) -> None:
-        await self.transport.revoke(self.welcome.session)
-        await super().aclose()
+@breaks("link.abort-keeps-session", HealthyLink, "aclose")
+async def revokes_when_it_closes(link: HealthyLink) -> None:
+    await link.transport.revoke(link.inner.welcome.session)
+    await link.inner.aclose()
 
 
-@breaks("link.closed")
-class DoesNotClose(HealthyLink):
-    async def aclose(self) -> None:
-        pass
+@breaks("link.closed", HealthyLink, "aclose")
+async def does_not_close(link: HealthyLink) -> None:
+    pass
 
 
-@breaks("transport.closed")
-class LinksNeedTheirTransport(HealthyLink):
-    async def conversations(self) -> Sequence[Conversation]:
-        if self.transport.closed:
-            raise RuntimeError("Cannot send a request, as the client has been closed.")
-        return await super().conversations()
+@breaks("transport.closed", HealthyLink, "conversations")
+async def needs_its_transport(link: HealthyLink) -> Sequence[Conversation]:
+    if link.transport.closed:
+        raise RuntimeError("Cannot send a request, as the client has been closed.")
+    return await link.inner.conversations()

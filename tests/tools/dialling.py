@@ -102,12 +102,6 @@ def frame(content: bytes, opcode: int = 1) -> bytes:
     return bytes([0x80 | opcode, 127]) + struct.pack(">Q", len(content)) + content
 
 
-def close_frame(code: int, reason: str) -> bytes:
-    """The frame that closes a WebSocket with this code."""
-    content = struct.pack(">H", code) + reason.encode()
-    return bytes([0x88, len(content)]) + content
-
-
 @contextmanager
 def suspended(served: Served) -> Generator[None, None, None]:
     """The backend's process is stopped: its connections stay open, and nothing is answered."""

@@ -36,13 +36,13 @@ class Forked:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def wait(self) -> None:
-        """Until nothing of the process runs any more.
+    def wait(self) -> int:
+        """Until nothing of the process runs any more; returns its exit status.
 
         Raises:
             TimeoutError: It does not end.
         """
-        self._nursery.ask({"wait": self.pid})
+        return self._nursery.ask({"wait": self.pid})
 
 
 class Nursery:
@@ -107,9 +107,9 @@ def _born(control: socket.socket) -> str | None:
         if request is None:
             break
         if "wait" in request:
-            os.waitpid(request["wait"], 0)
+            _, status = os.waitpid(request["wait"], 0)
             alive.discard(request["wait"])
-            control.sendall(b"0\n")
+            control.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
             continue
         pid = os.fork()
         if pid == 0:

@@ -59,6 +59,8 @@ class Served:
         self.db = folder / "chat.db"
         self.log = folder / "serve.log"
         self.url = ""
+        self.status_url = ""
+        """Where it tells how it is, if it was started with `--status`."""
         self._options = options
         self._port = 0
         self._process: Forked | None = None
@@ -84,7 +86,8 @@ class Served:
         line = self._process.stdout.readline()
         limit.cancel()
         assert line, f"serve did not start: {self.log.read_text()[-2000:]}"
-        self.url = json.loads(line)["url"]
+        told = json.loads(line)
+        self.url, self.status_url = told["url"], told.get("status", "")
         self._port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
@@ -99,6 +102,19 @@ class Served:
         """Killed, and started again."""
         self.kill()
         self.start()
+
+    def ended(self, within: float) -> int:
+        """The exit status of the process, which is killed if it has not ended by itself before so
+        many seconds have passed.
+        """
+        process, self._process = self._process, None
+        assert process is not None
+        limit = threading.Timer(within, process.kill)
+        limit.start()
+        with process.stdout:
+            status = process.wait()
+        limit.cancel()
+        return status
 
     @property
     def port(self) -> int:

@@ -71,7 +71,7 @@ class Story:
                 storage=MemoryStorage(),
                 settings=IMPATIENT,
             )
-            chat.on(object, self.heard.append)  # type: ignore[arg-type]  # every event there is
+            chat.on(object, self.heard.append)  # every event there is
             async with chat:
                 await self._boots(chat)
                 await self._writes(chat, "from a visitor")

@@ -13,7 +13,6 @@ import attrs
 import pytest
 
 from dialling import (
-    close_frame,
     frame,
     link_of,
     on_loop,
@@ -36,6 +35,7 @@ from support_chat_adapters.wire_faults import (
     RepeatFrame,
     ReplaceFrame,
 )
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 
 @asynccontextmanager
@@ -100,7 +100,7 @@ INSTEAD_OF_A_HELLO: dict[int, type[NetworkError]] = {
     4429: RateLimitedError,
     1013: RateLimitedError,
     1001: NetworkError,
-    1012: NetworkError,
+    1012: RateLimitedError,
     4401: NetworkError,
     4403: NetworkError,
 }

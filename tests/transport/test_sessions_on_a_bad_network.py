@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from dialling import close_frame, frame, on_loop, suspended, transport_to
+from dialling import frame, on_loop, suspended, transport_to
 from served import WIDGET, WORKSPACE, Served
 from story import IMPATIENT, LIMIT, PING_EVERY, POLL_WAIT, Story
 from support_chat import Phase, SupportChat
@@ -19,6 +19,7 @@ from support_chat.lifecycle.events import MessageReceived
 from support_chat_adapters import wire_faults as wire
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import widget_api
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 OPERATIONS = {
     "open": ("POST", "/sessions/anonymous"),

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dialling import (
-    close_frame,
     hears,
     link_of,
     on_loop,
@@ -30,6 +29,7 @@ from support_chat.values import Visitor
 from support_chat_adapters import wire_faults as wire
 from support_chat_adapters.transport import WidgetAPITransport, widget_api
 from support_chat_adapters.transport.wire.problems import response_to
+from support_chat_adapters.wire_faults.websocket import close_frame
 
 PATIENCE = 0.6
 """What hangs is given up soon, in seconds."""

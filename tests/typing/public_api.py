@@ -14,6 +14,7 @@ from typing import Any, assert_type
 from support_chat import (
     CHART,
     UNSET,
+    AnyEvent,
     Call,
     Chart,
     Company,
@@ -41,6 +42,7 @@ from support_chat import (
     User,
     Visitor,
 )
+from support_chat.lifecycle.events import Event
 from support_chat.ports import Credentials, Link
 
 
@@ -96,6 +98,11 @@ async def events(chat: SupportChat) -> None:
     with chat.on(MessageReceived, received):
         pass
     chat.on(PhaseChanged, lambda event: print(event.reason))
+    chat.on(object, print)
+    chat.on(object, _takes_an_event)
+    chat.on(object, _takes_each_event)
+    chat.on(PhaseChanged, _takes_an_event)
+    chat.on(PhaseChanged | MessageReceived, _takes_an_event)
     async with chat.events(MessageReceived) as stream:
         assert_type(stream, EventStream[MessageReceived])
         async for event in stream:
@@ -213,8 +220,9 @@ async def what_may_not(chat: SupportChat, transport: Transport) -> None:
     await chat.wait_for("anonymous")  # type: ignore[arg-type]
     chat.send_message(3)  # type: ignore[arg-type]
     chat.state = Phase.READY  # type: ignore[misc]
-    chat.on(PhaseChanged, print, 3)  # type: ignore[call-arg]
+    chat.on(PhaseChanged, print, 3)  # type: ignore[call-overload]
     chat.on(PhaseChanged, _takes_a_message)  # type: ignore[arg-type]
+    chat.on(object, _takes_a_message)  # type: ignore[arg-type]
     SupportChat(workspace_id="w", widget_id="i", transport=transport)  # type: ignore[call-arg]
     SupportChat(workspace_id="w", widget_id="i", transport=transport, storage=Forgetful())  # type: ignore[arg-type]
     SupportChat(workspace_id="w", widget_id="i", transport=InMemory(), storage=InMemory())  # type: ignore[arg-type]
@@ -223,6 +231,14 @@ async def what_may_not(chat: SupportChat, transport: Transport) -> None:
     User(3)  # type: ignore[arg-type]
     User("user_1").id = "user_2"  # type: ignore[misc]
     Compiled(CHART).initial.phase = "ready"  # type: ignore[misc]
+
+
+def _takes_an_event(event: Event) -> None:
+    return None
+
+
+async def _takes_each_event(event: AnyEvent) -> None:
+    return None
 
 
 def _takes_a_message(event: MessageReceived) -> None:

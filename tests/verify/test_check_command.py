@@ -31,7 +31,7 @@ Check = Callable[..., int]
 PANEL = """
 from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
-from support_chat.verify import Always, EachEffect, EachStep
+from support_chat.verify import Always, EachEffect, EachStep, Eventually
 
 OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed",
     target="opening", effects=("wait", "load"))
@@ -75,6 +75,10 @@ ALIKE = [
     Always("A4", "It is somewhere.", lambda view: True),
 ]
 MISSPELT = [EachStep("M1", "Only oepn() opens.", lambda move: False, on=("oepn",))]
+PHASE = [Always("M3", "It is never opend.", lambda view: view.phase != "opend")]
+WHOLE = [Eventually("M4", "It is not opend for long.", lambda view: view.phase == "opend")]
+FACT = [EachStep("M5", "It has no fcat.", lambda move: not move.after.has("fcat"))]
+SLOT = [Always("M6", "Nobody waits.", lambda view: not view.waiting("opne"))]
 UNKNOWN = [EachEffect("M2", "Nothing is laoded.", ("laod",), lambda view, move: False)]
 RAISES = [Always("R1", "Raises.", lambda view: 1 / 0)]
 TWICE = [PROPERTIES[0], PROPERTIES[0]]
@@ -109,8 +113,8 @@ CHART = Chart(
     ),
 )
 UNASKED = [
-    CanReach("U1", "Begins in a phase that the chart has not.",
-        lambda view: view.phase == "choosin", lambda view: False),
+    CanReach("U1", "Begins where nothing leads to.",
+        lambda view: view.phase == "done" and not view.has("has_file"), lambda view: False),
     Eventually("U2", "Nobody waits for long.", lambda view: view.waiting("submit")),
     EachEffect("U3", "Never.", ("odd",), lambda view, move: False),
 ]
@@ -405,6 +409,16 @@ MISUSES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("--chart", "panel:CHART", "--properties", "panel:UNKNOWN"),
         "M2 is of the effect 'laod', which the chart has not",
     ),
+    (
+        ("--chart", "panel:CHART", "--properties", "panel:PHASE"),
+        "M3 is misspelt: there is no phase 'opend' in the chart",
+    ),
+    (
+        ("--chart", "panel:CHART", "--properties", "panel:WHOLE"),
+        "M4 is misspelt: there is no phase",
+    ),
+    (("--chart", "panel:CHART", "--properties", "panel:FACT"), "M5 is misspelt: there is no fact"),
+    (("--chart", "panel:CHART", "--properties", "panel:SLOT"), "M6 is misspelt: there is no slot"),
     (("--chart", "nowhere:CHART"), "no module 'nowhere'"),
     (("--chart", "broken:CHART"), "importing broken raised RuntimeError: half written ("),
     (
@@ -771,3 +785,14 @@ def test_a_verdict_may_be_asked_of_the_python_api_too() -> None:
     verdict = decide(explore(CHART), CATALOGUE[0])
     assert isinstance(verdict, Verdict)
     assert verdict.held
+
+
+def test_on_a_terminal_no_line_is_broken_in_mid_word(check: Check) -> None:
+    """But for the command, which is pasted in one piece."""
+    command = f"{sys.executable} -m support_chat check --chart spoilt:CHART"
+    pexpect: Any = pytest.importorskip("pexpect")  # it comes without types
+    said = pexpect.run(command, timeout=60, encoding="utf-8", dimensions=(24, 50))
+    lines = [line for line in said.splitlines() if "--property=" not in line]
+    assert "failed       G" in re.sub(r"\x1b\[\d+m", "", said)
+    assert all(len(re.sub(r"\x1b\[\d+m", "", line)) < 50 for line in lines)
+    assert any(line.startswith(" " * 25) for line in lines), "a sentence goes on beside its id"

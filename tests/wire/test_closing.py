@@ -38,9 +38,15 @@ def test_one_code_is_terminal_and_says_why() -> None:
     ],
 )
 def test_after_every_other_code_the_session_dials_again(code: int | None) -> None:
-    meaning = meaning_of(code, "4403")
+    meaning = meaning_of(code, "some words")
     assert (type(meaning), getattr(meaning, "recoverable", None)) == (NetworkError, True)
     assert getattr(meaning, "reason", "") == (None if code is None else f"close_{int(code)}")
+
+
+def test_a_backend_that_restarts_may_say_when_to_dial_again() -> None:
+    meaning = meaning_of(CloseCode.RESTART, "2.5")
+    assert isinstance(meaning, RateLimitedError)
+    assert meaning.retry_after == 2.5
 
 
 @pytest.mark.parametrize("code", ASK_TO_STAY_AWAY)

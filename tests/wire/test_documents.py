@@ -123,7 +123,7 @@ def test_every_endpoint_is_documented_with_who_may_ask_and_what_may_come_back() 
             each["name"] for each in operation.get("parameters", []) if each["in"] == "query"
         } == set(one.query)
         assert ("Origin" in operation["description"]) == one.mutates
-        assert answers >= {"200" if one.answers else "204", "403", "429", "500"}
+        assert answers >= {"200" if one.answers else "204", "403", "429", "500", "503"}
         assert one.open or "401" in answers
         assert ("404" in answers) == ("{conversation_id}" in one.path)
         assert ("413" in answers) == (one.takes is not None)
@@ -147,6 +147,7 @@ def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> No
         ),
         BackendRejectedError("No.", code="validation_error", reason="body_too_large"),
         RateLimitedError("Later.", retry_after=2.0),
+        RateLimitedError("Later.", retry_after=2.0, reason="busy"),
         NetworkError("Failed."),
     ]
     by_status = {
@@ -156,7 +157,7 @@ def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> No
         "413": "TooLarge",
         "422": "Invalid",
     }
-    by_status |= {"429": "TooManyRequests", "500": "Failed"}
+    by_status |= {"429": "TooManyRequests", "500": "Failed", "503": "Unavailable"}
     assert set(by_status.values()) == set(responses)
     for error in errors:
         answer = response_to(error, "0" * 32)

@@ -9,20 +9,33 @@ from .faults import Faults
 from .identity_tokens import Algorithm, IdentityKey, sign_identity_token
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
+from .persons import Forgotten
+from .pruning import Ages, Pruned
+from .records import Records
+from .sqlite_store import SQLiteStore
+from .store import Store, StoreBusyError, Transaction
 from .widget import WidgetRules
 
 __all__ = [
     "Agent",
+    "Ages",
     "Algorithm",
     "Backend",
     "Connection",
     "Entry",
     "Faults",
+    "Forgotten",
     "Happening",
     "IdentityKey",
     "Log",
     "Opened",
     "Operation",
+    "Pruned",
+    "Records",
+    "SQLiteStore",
+    "Store",
+    "StoreBusyError",
+    "Transaction",
     "WidgetRules",
     "sign_identity_token",
 ]

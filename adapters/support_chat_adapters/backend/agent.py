@@ -4,8 +4,8 @@ here.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
+from typing import TypeVar
 
 from support_chat.errors import InvalidInputError
 from support_chat.values import (
@@ -19,19 +19,22 @@ from support_chat.values import (
 )
 
 from . import conversations, profiles
+from .log import Entry
 from .sessions import owner_key
-from .store import Store
+from .store import Store, Transaction, Work, as_it_is
+
+T = TypeVar("T")
 
 
 class Agent:
     """The agents of one backend; reach it as `backend.agent`."""
 
     def __init__(
-        self, store: Store, clock: Callable[[], float], deliver: Callable[[Message], None]
+        self, store: Store, clock: Callable[[], float], log: Callable[[Entry], None]
     ) -> None:
         self._store = store
         self._clock = clock
-        self._deliver = deliver
+        self._log = log
 
     def reply(self, to: str | Identity, text: str) -> Message:
         """Writes to a conversation (its id), or to a `SignedIn` or `Visitor`: in their newest
@@ -42,95 +45,98 @@ class Agent:
         """
         if not check_text("text", text).strip():
             raise InvalidInputError("The text is blank; write something.")
-        with self._store.transaction() as db:
-            owner = self._owner(db, to)
-            if owner is None:
-                raise InvalidInputError(
-                    f"There is no {to!r} to write to; look at conversations(), users() and "
-                    "visitors()."
-                )
-            if isinstance(to, str):
-                conversation_id = to
-            else:
-                existing = conversations.listed(db, owner)
-                conversation_id = (
-                    existing[0].id if existing else conversations.start(db, owner, self._clock())
-                )
-            message = conversations.append(db, conversation_id, "agent", text, self._clock())
-        self._deliver(message)
-        return message
+        now = self._clock()
+
+        def replied(message: Message) -> Message:
+            self._log(Entry(now, "replied", None, None, (message.id,)))
+            return message
+
+        return self._store.write_now(lambda db: _reply(db, to, text, now), replied)
 
     def conversations(self, identity: Identity | None = None) -> tuple[Conversation, ...]:
         """The conversations of an identity, or of everybody; newest first."""
-        with self._store.transaction() as db:
+
+        def listed(db: Transaction) -> tuple[Conversation, ...]:
             if identity is not None:
                 return conversations.listed(db, owner_key(identity))
-            owners = [
-                row["owner"]
-                for row in db.execute(
-                    "SELECT owner FROM conversations GROUP BY owner ORDER BY max(number) DESC"
-                )
-            ]
-            return tuple(
-                conversation for owner in owners for conversation in conversations.listed(db, owner)
-            )
+            owners = db.execute(
+                "SELECT owner FROM conversations GROUP BY owner ORDER BY max(number) DESC"
+            ).fetchall()
+            return tuple(one for row in owners for one in conversations.listed(db, row["owner"]))
+
+        return self._read(listed)
+
+    def newest(self) -> Conversation | None:
+        """The conversation that was begun last, None if there is none."""
+        return self._read(conversations.newest_of_all)
 
     def messages(self, conversation_id: str) -> tuple[Message, ...]:
         """The messages of a conversation, oldest first."""
-        with self._store.transaction() as db:
-            return conversations.history(db, conversation_id)
+        return self._read(lambda db: conversations.history(db, conversation_id))
 
     def users(self) -> tuple[SignedIn, ...]:
         """Everybody who has signed in, by id."""
-        with self._store.transaction() as db:
-            return tuple(
-                SignedIn(row["id"]) for row in db.execute("SELECT id FROM users ORDER BY id")
-            )
+        rows = self._read(lambda db: db.execute("SELECT id FROM users ORDER BY id").fetchall())
+        return tuple(SignedIn(row["id"]) for row in rows)
 
     def visitors(self) -> tuple[Visitor, ...]:
         """Every visitor, those retired by a merge included; oldest first."""
-        with self._store.transaction() as db:
-            return tuple(
-                Visitor(row["id"])
-                for row in db.execute("SELECT id FROM visitors ORDER BY created_at, id")
-            )
+        rows = self._read(
+            lambda db: db.execute("SELECT id FROM visitors ORDER BY created_at, id").fetchall()
+        )
+        return tuple(Visitor(row["id"]) for row in rows)
 
     def merged_into(self, visitor: Visitor) -> SignedIn | None:
         """The user a visitor became, or None."""
-        with self._store.transaction() as db:
-            row = db.execute(
+        row = self._read(
+            lambda db: db.execute(
                 "SELECT user_id FROM merges WHERE visitor_id = ?", (visitor.id,)
             ).fetchone()
-            return None if row is None else SignedIn(row["user_id"])
+        )
+        return None if row is None else SignedIn(row["user_id"])
 
     def traits(self, identity: Identity) -> dict[str, JSON]:
         """What is known of an identity: dotted path (`user.email`, `company.plan`,
         `context.page`...) to value.
         """
-        with self._store.transaction() as db:
-            return profiles.profile(db, owner_key(identity))
+        return self._read(lambda db: profiles.profile(db, owner_key(identity)))
 
     def duplicates(self) -> int:
         """How many messages are stored that an earlier one of the same owner and client id makes
         superfluous; should be 0.
         """
-        with self._store.transaction() as db:
-            return int(
-                db.execute(
-                    "SELECT count(client_message_id) - count(DISTINCT owner || char(0) || "
-                    "client_message_id)"
-                    " FROM messages JOIN conversations ON conversation_id = conversations.id"
-                ).fetchone()[0]
-            )
+        repeated = (
+            "SELECT coalesce(sum(times - 1), 0) AS superfluous FROM (SELECT count(*) AS times"
+            " FROM messages WHERE client_message_id IS NOT NULL"
+            " GROUP BY owner, client_message_id) AS each_id"
+        )
+        return int(self._read(lambda db: db.execute(repeated).fetchone())["superfluous"])
 
-    def _owner(self, db: sqlite3.Connection, to: str | Identity) -> str | None:
-        """Who is written to, or None if there is nobody: a retired visitor would never read it."""
-        if isinstance(to, str):
-            return conversations.owner_of(db, to)
-        if isinstance(to, Visitor):
-            found = db.execute(
-                "SELECT 1 FROM visitors WHERE id = ? AND merged_into IS NULL", (to.id,)
-            ).fetchone()
-        else:
-            found = db.execute("SELECT 1 FROM users WHERE id = ?", (to.user_id,)).fetchone()
-        return None if found is None else owner_key(to)
+    def _read(self, work: Work[T]) -> T:
+        return self._store.read_now(work, as_it_is)
+
+
+def _reply(db: Transaction, to: str | Identity, text: str, now: float) -> Message:
+    owner = _owner(db, to)
+    if owner is None:
+        raise InvalidInputError(
+            f"There is no {to!r} to write to; look at conversations(), users() and visitors()."
+        )
+    db.lock(owner)
+    conversation_id = to if isinstance(to, str) else conversations.newest(db, owner)
+    if conversation_id is None:
+        conversation_id = conversations.start(db, owner, now)
+    return conversations.append(db, owner, conversation_id, "agent", text, now)
+
+
+def _owner(db: Transaction, to: str | Identity) -> str | None:
+    """Who is written to, or None if there is nobody: a retired visitor would never read it."""
+    if isinstance(to, str):
+        return conversations.owner_of(db, to)
+    if isinstance(to, Visitor):
+        found = db.execute(
+            "SELECT 1 FROM visitors WHERE id = ? AND merged_into IS NULL", (to.id,)
+        ).fetchone()
+    else:
+        found = db.execute("SELECT 1 FROM users WHERE id = ?", (to.user_id,)).fetchone()
+    return None if found is None else owner_key(to)

@@ -1,27 +1,42 @@
-"""Live connections as the backend sees them: an outbox each, and where they are found by session.
+"""Live connections as the backend sees them: an outbox each, and where they are found by session
+and by owner.
 
 A transport drains the outbox of its connection and watches `closed`; what it does with the frames
-is its own business.
+is its own business. What a client has missed is read from the store a page at a time, as the client
+takes it; what is written meanwhile waits there, and not in memory.
+
+Once the token of its session has expired, a connection hands out no message: they wait until the
+token is renewed, while what ends the link, or asks for a fresh token, goes past them. Whether it
+has expired is asked at the moment of handing out, so no look around can be late.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from support_chat.errors import NetworkError
-from support_chat.ports import LinkEvent, MessageArrived, Welcome
+from support_chat.ports import LinkEvent, MessageArrived, TokenExpired, Welcome
 
-from .sessions import Session
+from .conversations import Replay
+from .opening import Opened
+from .sessions import Session, owner_key
+
+K = TypeVar("K", bound=Hashable)
 
 MAX_BEHIND: Final = 1000
-"""How many events a client may be behind, beyond what is replayed to it; one that is slower is cut,
-and gets the rest by a replay.
+"""How many messages may come while a client takes nothing; one that is slower is cut, and gets the
+rest by a replay.
 """
+ROOM: Final = 256 * 1024
+"""Characters of text that wait in an outbox; what comes then waits in the store."""
+
+ReadOn: TypeAlias = Callable[[Session, int], Awaitable[Replay]]
+"""Reads the page of a session's replay after a number."""
 
 
 class Connection:
@@ -29,14 +44,14 @@ class Connection:
 
     def __init__(
         self,
-        session: Session,
-        welcome: Welcome,
-        replay: Iterable[MessageArrived],
+        opened: Opened,
+        read_on: ReadOn,
         on_close: Callable[[Connection, str], None],
+        clock: Callable[[], float],
     ) -> None:
-        self.session = session
-        """The session as it was when the connection was opened."""
-        self.welcome = welcome
+        self.session = opened.session
+        """The session as it is now."""
+        self.welcome: Welcome = opened.welcome
         """The answer to the dial."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the connection is over, whoever ended it."""
@@ -44,11 +59,16 @@ class Connection:
         """The client knows that the token has expired, and need not be told again until it renews.
         """
         self._loop = asyncio.get_running_loop()
-        self._outbox: deque[LinkEvent] = deque(replay)
-        self._room = len(self._outbox) + MAX_BEHIND
-        self._replayed_up_to = int(welcome.cursor or 0)
+        self._outbox: deque[LinkEvent] = deque(opened.missed.messages)
+        self._up_to = opened.missed.up_to
+        self._is_behind = opened.missed.more
+        self._left_out = 0
+        self._held = sum(map(_length, self._outbox))
+        self._untaken = 0
+        self._read_on = read_on
         self._news = asyncio.Event()
         self._on_close = on_close
+        self._clock = clock
         self.closed_because = ""
         """Why the connection is over (`revoked`, `backend_closed`, `slow_reader`...); empty while
         it is not.
@@ -69,33 +89,94 @@ class Connection:
         """The connection is over; what its outbox still holds is delivered."""
         return self.closed.done()
 
+    @property
+    def withholds(self) -> bool:
+        """The session's token has expired: no message is handed out until it is renewed."""
+        expires = self.session.token_expires
+        return expires is not None and expires <= self._clock()
+
+    @property
+    def cursor(self) -> str:
+        """Where a replay has to begin so that it brings what was not handed out."""
+        waiting = (event for event in self._outbox if isinstance(event, MessageArrived))
+        first = next(waiting, None)
+        return str(self._up_to if first is None else int(first.cursor) - 1)
+
     def push(self, event: LinkEvent) -> None:
         """Puts an event into the outbox; lost if the connection is silent, or if it is a message
-        that the replay has brought.
+        that the replay brings.
         """
-        replayed = isinstance(event, MessageArrived) and int(event.cursor) <= self._replayed_up_to
-        if len(self._outbox) >= self._room:
-            self.close("slow_reader")
-        elif not self.silent and not replayed:
-            self._outbox.append(event)
-            self._news.set()
+        if self.silent or self.is_closed:
+            return
+        if isinstance(event, MessageArrived):
+            number = int(event.cursor)
+            if number <= self._up_to:
+                return
+            self._untaken += 1
+            if self._untaken > MAX_BEHIND:
+                self.close("slow_reader")
+                return
+            if self._is_behind or (self._outbox and self._held + _length(event) > ROOM):
+                self._is_behind, self._left_out = True, number
+                return
+            self._up_to = number
+        self._put(event)
+        self._news.set()
+
+    def _put(self, event: LinkEvent) -> None:
+        self._outbox.append(event)
+        self._held += _length(event)
 
     async def next(self) -> LinkEvent:
         """The next event, in order; waits for one, and raises NetworkError when there will be
         none.
         """
-        while not self._outbox:
+        while (event := self._take()) is None:
             if self.is_closed:
                 raise NetworkError("The link to the backend is lost; the session dials again.")
+            if self._may_catch_up:
+                await self._catch_up()
+                continue
             self._news.clear()
             await self._news.wait()
-        return self._outbox.popleft()
+        return event
 
-    def ready(self) -> list[LinkEvent]:
-        """What waits in the outbox now, taken out of it."""
-        events = list(self._outbox)
-        self._outbox.clear()
+    async def ready(self) -> list[LinkEvent]:
+        """What may be handed out now, taken out of the outbox; the next page of the replay if that
+        is nothing.
+        """
+        while not self._outbox and self._may_catch_up:
+            await self._catch_up()
+        events: list[LinkEvent] = []
+        while (event := self._take()) is not None:
+            events.append(event)
         return events
+
+    def _take(self) -> LinkEvent | None:
+        """The next event that may be handed out, if there is one."""
+        withholds = self.withholds
+        for event in self._outbox:
+            if not (withholds and isinstance(event, MessageArrived)):
+                self._outbox.remove(event)
+                self._held -= _length(event)
+                self._untaken = 0
+                return event
+        return None
+
+    @property
+    def _may_catch_up(self) -> bool:
+        return self._is_behind and not (
+            self._outbox or self.is_closed or self.silent or self.withholds
+        )
+
+    async def _catch_up(self) -> None:
+        page = await self._read_on(self.session, self._up_to)
+        if self.is_closed:
+            return
+        for event in page.messages:
+            self._put(event)
+        self._up_to = page.up_to
+        self._is_behind = page.more or self._left_out > page.up_to
 
     def silence(self) -> None:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing
@@ -107,12 +188,25 @@ class Connection:
     def close(self, why: str) -> None:
         """Ends the connection and loses what was not delivered; a second call does nothing."""
         self._outbox.clear()
+        self._held = 0
         self._end(why)
 
     def finish(self, last: LinkEvent) -> None:
         """Ends the connection after a last event, which is still delivered."""
         self.push(last)
         self._end("revoked")
+
+    def change(self, session: Session) -> None:
+        """Takes note of what the session has become; what was withheld may be handed out now."""
+        self.session = session
+        self.expiry_sent &= self.withholds
+        self._news.set()
+
+    def tell_expired(self) -> None:
+        """Tells the client that its session's token has expired, once, if it has."""
+        if not self.expiry_sent and self.withholds:
+            self.expiry_sent = True
+            self.push(TokenExpired())
 
     def _end(self, why: str) -> None:
         if not self.is_closed:
@@ -127,34 +221,56 @@ class Connection:
             self._quiet_since = self._loop.time()
 
 
+def _length(event: LinkEvent) -> int:
+    return len(event.message.text) if isinstance(event, MessageArrived) else 0
+
+
 @attrs.define(eq=False)
 class OpenConnections:
-    """The open connections by the number of their session."""
+    """The open connections by the number of their session, and by its owner."""
 
     _by_session: dict[int, list[Connection]] = attrs.field(factory=dict[int, list[Connection]])
+    _by_owner: dict[str, list[Connection]] = attrs.field(factory=dict[str, list[Connection]])
 
     def add(self, connection: Connection) -> None:
         """Takes a new connection in."""
         self._by_session.setdefault(connection.session.number, []).append(connection)
+        self._by_owner.setdefault(owner_key(connection.session.identity), []).append(connection)
 
     def remove(self, connection: Connection) -> None:
         """Forgets a connection that is over."""
-        remaining = [
-            other
-            for other in self._by_session[connection.session.number]
-            if other is not connection
-        ]
-        if remaining:
-            self._by_session[connection.session.number] = remaining
-        else:
-            del self._by_session[connection.session.number]
+        _take_out(self._by_session, connection.session.number, connection)
+        _take_out(self._by_owner, owner_key(connection.session.identity), connection)
 
-    def of(self, sessions: Iterable[int]) -> list[Connection]:
-        """The open connections of these sessions."""
-        return [
-            connection for number in sessions for connection in self._by_session.get(number, ())
-        ]
+    def change(self, session: Session) -> list[Connection]:
+        """The connections of a session that has changed, which are its owner's of now."""
+        connections = self.of(session.number)
+        for connection in connections:
+            _take_out(self._by_owner, owner_key(connection.session.identity), connection)
+            connection.change(session)
+            self._by_owner.setdefault(owner_key(session.identity), []).append(connection)
+        return connections
+
+    def of(self, session: int) -> list[Connection]:
+        """The open connections of a session, by its number."""
+        return list(self._by_session.get(session, ()))
+
+    def of_owner(self, owner: str) -> list[Connection]:
+        """The open connections of an owner's sessions."""
+        return list(self._by_owner.get(owner, ()))
+
+    def sessions(self) -> tuple[int, ...]:
+        """The numbers of the sessions that have a connection open."""
+        return tuple(self._by_session)
 
     def all(self) -> list[Connection]:
         """Every open connection."""
-        return self.of(tuple(self._by_session))
+        return [connection for those in self._by_session.values() for connection in those]
+
+
+def _take_out(connections: dict[K, list[Connection]], key: K, connection: Connection) -> None:
+    remaining = [other for other in connections.get(key, ()) if other is not connection]
+    if remaining:
+        connections[key] = remaining
+    else:
+        connections.pop(key, None)

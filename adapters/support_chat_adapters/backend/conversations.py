@@ -4,16 +4,17 @@ Every message has a number that grows over the whole backend; as text it is the 
 is never delivered to the session that sent it, neither live nor on a replay: that session has the
 answer to its send, or asks again with the same client id.
 
-A page of a listing goes on at a cursor, the number of the last item of the page before, so that it
-neither repeats nor skips when something is added meanwhile. Each function works inside the caller's
-transaction.
+A page of a listing, or of a replay, goes on at a cursor, the number of the last item of the page
+before, so that it neither repeats nor skips when something is added meanwhile; and a page is all
+that is read at once. What is unread is kept, for each conversation and for each owner, and changes
+with what it counts. So nothing here costs more where there is more history. Each function works
+inside the caller's transaction.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
@@ -23,33 +24,48 @@ from support_chat.errors import BackendRejectedError
 from support_chat.ports import MessageArrived, Outgoing
 from support_chat.values import NOTHING_SAID, About, Conversation, Message, can_be_carried
 
-from .sessions import of_owner
+from .store import Row, Transaction
 
 T = TypeVar("T")
 
-_UNREAD: Final = "author = 'agent' AND messages.number > read_up_to"
-_CONVERSATION: Final = f"""
-SELECT conversations.number, id, created_at, details,
-  (SELECT count(*) FROM messages WHERE messages.conversation_id = id) AS messages,
-  (SELECT count(*) FROM messages WHERE messages.conversation_id = id AND {_UNREAD}) AS unread
-FROM conversations LEFT JOIN conversation_details ON conversation_details.conversation_id = id
-"""
+REPLAYED_AT_ONCE: Final = 100
+"""Messages that are looked at for one page of a replay."""
+REPLAYED_BYTES: Final = 256 * 1024
+"""Characters of text after which a page of a replay ends."""
 
-_MESSAGE: Final = (
-    "SELECT messages.*, conversations.owner FROM messages JOIN conversations ON "
-    "conversation_id = conversations.id"
-)
+
+@attrs.frozen
+class Replay:
+    """A page of what was missed: its messages in order, the number up to which it goes, and whether
+    there may be more after it.
+    """
+
+    messages: tuple[MessageArrived, ...]
+    up_to: int
+    more: bool
 
 
 @attrs.frozen
 class Missed:
-    """What a reconnect missed: the messages in order, whether some are lost, and where the replay
+    """What a reconnect missed: the first page, whether some of it is lost, and where the replay
     ends.
     """
 
-    messages: tuple[MessageArrived, ...]
+    replay: Replay
     gap: bool
     cursor: str
+
+
+@attrs.frozen
+class Stored:
+    """A message as other links are to hear of it: its number, whose it is, and the session that
+    sent it (which does not).
+    """
+
+    number: int
+    owner: str
+    session: int | None
+    event: MessageArrived
 
 
 @attrs.frozen
@@ -60,17 +76,18 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def start(db: sqlite3.Connection, owner: str, now: float) -> str:
+def start(db: Transaction, owner: str, now: float, about: About = NOTHING_SAID) -> str:
     """The id of a new conversation of `owner`; the id tells nothing of others."""
     conversation_id = f"conversation-{secrets.token_hex(6)}"
+    details = None if about == NOTHING_SAID else json.dumps(attrs.asdict(about))
     db.execute(
-        "INSERT INTO conversations (id, owner, created_at) VALUES (?, ?, ?)",
-        (conversation_id, owner, now),
+        "INSERT INTO conversations (id, owner, created_at, details) VALUES (?, ?, ?, ?)",
+        (conversation_id, owner, now, details),
     )
     return conversation_id
 
 
-def owner_of(db: sqlite3.Connection, conversation_id: str) -> str | None:
+def owner_of(db: Transaction, conversation_id: str) -> str | None:
     """Whose conversation it is, None if there is none of that id."""
     if not can_be_carried(conversation_id):
         return None
@@ -78,8 +95,24 @@ def owner_of(db: sqlite3.Connection, conversation_id: str) -> str | None:
     return None if row is None else str(row["owner"])
 
 
+def newest(db: Transaction, owner: str) -> str | None:
+    """The id of the newest conversation of `owner`, None if there is none."""
+    row = db.execute(
+        "SELECT id FROM conversations WHERE owner = ? ORDER BY number DESC LIMIT 1", (owner,)
+    ).fetchone()
+    return None if row is None else str(row["id"])
+
+
+def newest_of_all(db: Transaction) -> Conversation | None:
+    """The conversation that was begun last, whoever began it; None if there is none."""
+    row = db.execute(
+        "SELECT * FROM conversations WHERE number = (SELECT max(number) FROM conversations)"
+    ).fetchone()
+    return None if row is None else _conversation(row)
+
+
 def send(
-    db: sqlite3.Connection, owner: str, session: int, author: str, outgoing: Outgoing, now: float
+    db: Transaction, owner: str, session: int, author: str, outgoing: Outgoing, now: float
 ) -> tuple[Message, bool]:
     """Stores a message of `owner` and says whether it is new; the same client id again answers with
     the stored one.
@@ -89,23 +122,26 @@ def send(
     """
     if not outgoing.text.strip():
         raise BackendRejectedError("The message is empty; send some text.", code="message_invalid")
+    db.lock(owner)
     known = db.execute(
-        f"{_MESSAGE} WHERE client_message_id = ? AND owner = ?", (outgoing.client_message_id, owner)
+        "SELECT * FROM messages WHERE owner = ? AND client_message_id = ? ORDER BY number LIMIT 1",
+        (owner, outgoing.client_message_id),
     ).fetchone()
     if known is not None:
         return _message(known), False
     conversation_id = outgoing.conversation_id
     if conversation_id is None:
-        conversation_id = start(db, owner, now)
-        _describe(db, conversation_id, outgoing.about)
-    _require(db, owner, conversation_id)
+        conversation_id = start(db, owner, now, outgoing.about)
+    else:
+        _require(db, owner, conversation_id)
     return append(
-        db, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id
+        db, owner, conversation_id, author, outgoing.text, now, session, outgoing.client_message_id
     ), True
 
 
 def append(
-    db: sqlite3.Connection,
+    db: Transaction,
+    owner: str,
     conversation_id: str,
     author: str,
     text: str,
@@ -113,92 +149,108 @@ def append(
     session: int | None = None,
     client_message_id: str | None = None,
 ) -> Message:
-    """Adds a message to a conversation that is known to exist."""
-    number = db.execute(
-        "INSERT INTO messages (conversation_id, author, text, created_at, session_id, "
-        "client_message_id) VALUES (?, ?, ?, ?, ?, ?)",
-        (conversation_id, author, text, now, session, client_message_id),
-    ).lastrowid
-    return _message(db.execute(f"{_MESSAGE} WHERE messages.number = ?", (number,)).fetchone())
-
-
-def arrival(db: sqlite3.Connection, owner: str, message: Message) -> MessageArrived:
-    """The link event that brings a message to its owner."""
-    return MessageArrived(message, _cursor(message), unread(db, owner))
-
-
-def latest(db: sqlite3.Connection) -> int:
-    """The number of the newest message of all, 0 if there is none."""
-    return int(db.execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0])
-
-
-def since(db: sqlite3.Connection, number: int) -> list[tuple[int, list[int], MessageArrived]]:
-    """Each message after this number, in order, with its number and the sessions it is for: its
-    owner's, but the one that sent it.
+    """Adds a message to a conversation that is known to be `owner`'s; unread if an agent wrote
+    it.
     """
+    number = db.execute(
+        "INSERT INTO messages (conversation_id, owner, author, text, created_at, session_id, "
+        "client_message_id) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
+        (conversation_id, owner, author, text, now, session, client_message_id),
+    ).fetchone()["number"]
+    unread = int(author == "agent")
+    db.execute(
+        "UPDATE conversations SET messages = messages + 1, unread = unread + ? WHERE id = ?",
+        (unread, conversation_id),
+    )
+    if unread:
+        _add_unread(db, owner, unread)
+    return Message(f"message-{number}", conversation_id, author, text, now, client_message_id)
+
+
+def latest(db: Transaction) -> int:
+    """The number of the newest message of all, also if it was deleted; 0 if there was none."""
+    row = db.execute(
+        "SELECT (SELECT max(number) FROM messages) AS newest, deleted_messages_up_to FROM replay"
+    ).fetchone()
+    return max(int(row["newest"] or 0), int(row["deleted_messages_up_to"]))
+
+
+def since(db: Transaction, number: int) -> tuple[Stored, ...]:
+    """The messages after this number, in order; not all of them at once, where there are many."""
     rows = db.execute(
-        f"{_MESSAGE} WHERE messages.number > ? ORDER BY messages.number", (number,)
+        "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?",
+        (number, REPLAYED_AT_ONCE),
     ).fetchall()
-    return [
-        (
-            row["number"],
-            [session for session in of_owner(db, row["owner"]) if session != row["session_id"]],
-            arrival(db, row["owner"], _message(row)),
-        )
+    owed = {owner: unread(db, owner) for owner in {str(row["owner"]) for row in rows}}
+    return tuple(
+        Stored(row["number"], row["owner"], row["session_id"], _arrived(row, owed[row["owner"]]))
         for row in rows
-    ]
+    )
 
 
-def missed(db: sqlite3.Connection, owner: str, session: int, cursor: str | None) -> Missed:
+def missed(db: Transaction, owner: str, session: int, cursor: str | None) -> Missed:
     """What arrived for `owner` after `cursor`, from anybody but this very session; without a cursor
     nothing was missed.
     """
     last = latest(db)
-    forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()[0])
     if cursor is None:
-        return Missed((), False, str(last))
+        return Missed(Replay((), last, more=False), gap=False, cursor=str(last))
+    forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()["forgotten_up_to"])
     # A cursor that this backend never gave out says nothing about what was missed: that is a gap,
     # not an error.
     after = _number(cursor, last + 1)
+    page = replay(db, owner, session, max(after, forgotten))
+    if not page.more:
+        page = attrs.evolve(page, up_to=last)
+    return Missed(page, not forgotten <= after <= last, str(last))
+
+
+def replay(db: Transaction, owner: str, session: int, after: int) -> Replay:
+    """A page of the messages of `owner` after a number, without those that this session sent."""
     rows = db.execute(
-        f"{_MESSAGE} WHERE owner = ? AND messages.number > ? AND session_id IS NOT ? ORDER BY "
-        "messages.number",
-        (owner, max(after, forgotten), session),
+        "SELECT * FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
+        (owner, after, REPLAYED_AT_ONCE),
     ).fetchall()
-    messages = tuple(arrival(db, owner, _message(row)) for row in rows)
-    return Missed(messages, not forgotten <= after <= last, str(last))
+    owed, size, kept = unread(db, owner), 0, list[Row]()
+    for row in rows:
+        size += len(row["text"])
+        if kept and size > REPLAYED_BYTES:
+            break
+        kept.append(row)
+    return Replay(
+        tuple(_arrived(row, owed) for row in kept if row["session_id"] != session),
+        kept[-1]["number"] if kept else after,
+        more=len(kept) < len(rows) or len(rows) == REPLAYED_AT_ONCE,
+    )
 
 
-def forget(db: sqlite3.Connection) -> None:
+def forget(db: Transaction) -> None:
     """Lets no message sent so far be replayed any more; the conversations keep them."""
+    db.lock()
     db.execute(
         "UPDATE replay SET forgotten_up_to = (SELECT coalesce(max(number), 0) FROM messages)"
     )
 
 
-def listed(db: sqlite3.Connection, owner: str) -> tuple[Conversation, ...]:
-    """The conversations of `owner`, newest first."""
-    rows = db.execute(
-        f"{_CONVERSATION} WHERE owner = ? ORDER BY conversations.number DESC", (owner,)
-    )
+def listed(db: Transaction, owner: str) -> tuple[Conversation, ...]:
+    """All conversations of `owner`, newest first."""
+    rows = db.execute("SELECT * FROM conversations WHERE owner = ? ORDER BY number DESC", (owner,))
     return tuple(_conversation(row) for row in rows)
 
 
-def conversation(db: sqlite3.Connection, owner: str, conversation_id: str) -> Conversation:
+def conversation(db: Transaction, owner: str, conversation_id: str) -> Conversation:
     """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody
     else's.
     """
-    _require(db, owner, conversation_id)
-    return _conversation(db.execute(f"{_CONVERSATION} WHERE id = ?", (conversation_id,)).fetchone())
+    return _conversation(_require(db, owner, conversation_id))
 
 
 def conversation_page(
-    db: sqlite3.Connection, owner: str, cursor: str | None, limit: int
+    db: Transaction, owner: str, cursor: str | None, limit: int
 ) -> Page[Conversation]:
     """Conversations of `owner`, the newest first."""
     rows = db.execute(
-        f"{_CONVERSATION} WHERE owner = ? AND conversations.number < ?"
-        " ORDER BY conversations.number DESC LIMIT ?",
+        "SELECT * FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
         (owner, _number(cursor, 2**62), limit + 1),
     ).fetchall()
     items = [_conversation(row) for row in rows[:limit]]
@@ -206,62 +258,74 @@ def conversation_page(
 
 
 def message_page(
-    db: sqlite3.Connection, owner: str, conversation_id: str, cursor: str | None, limit: int
+    db: Transaction, owner: str, conversation_id: str, cursor: str | None, limit: int
 ) -> Page[Message]:
     """Messages of a conversation of `owner`, the oldest first; raises as `conversation`."""
     _require(db, owner, conversation_id)
-    items = history(db, conversation_id, after=_number(cursor, 0), limit=limit + 1)
-    more = len(items) > limit
-    return Page(items[:limit], _cursor(items[limit - 1]) if more else None)
+    rows = db.execute(
+        "SELECT * FROM messages WHERE conversation_id = ? AND number > ? ORDER BY number LIMIT ?",
+        (conversation_id, _number(cursor, 0), limit + 1),
+    ).fetchall()
+    items = [_message(row) for row in rows[:limit]]
+    return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
-def messages(db: sqlite3.Connection, owner: str, conversation_id: str) -> tuple[Message, ...]:
+def messages(db: Transaction, owner: str, conversation_id: str) -> tuple[Message, ...]:
     """All messages of a conversation of `owner`, the oldest first; raises as `conversation`."""
     _require(db, owner, conversation_id)
     return history(db, conversation_id)
 
 
-def history(
-    db: sqlite3.Connection, conversation_id: str, *, after: int = 0, limit: int = -1
-) -> tuple[Message, ...]:
-    """The messages of anybody's conversation after a number, oldest first; `limit` of them, or
-    all.
-    """
-    where = "WHERE conversation_id = ? AND messages.number > ? ORDER BY messages.number LIMIT ?"
-    return tuple(
-        _message(row) for row in db.execute(f"{_MESSAGE} {where}", (conversation_id, after, limit))
+def history(db: Transaction, conversation_id: str) -> tuple[Message, ...]:
+    """All messages of anybody's conversation, oldest first."""
+    rows = db.execute(
+        "SELECT * FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
     )
+    return tuple(_message(row) for row in rows)
 
 
-def unread(db: sqlite3.Connection, owner: str) -> int:
+def unread(db: Transaction, owner: str) -> int:
     """How many messages of agents `owner` has not read, over all conversations."""
-    count = (
-        "SELECT count(*) FROM messages JOIN conversations ON conversation_id = conversations.id"
-        f" WHERE owner = ? AND {_UNREAD}"
-    )
-    return int(db.execute(count, (owner,)).fetchone()[0])
+    row = db.execute("SELECT unread FROM owners WHERE owner = ?", (owner,)).fetchone()
+    return 0 if row is None else int(row["unread"])
 
 
-def mark_read(db: sqlite3.Connection, owner: str, conversation_id: str) -> None:
-    """Counts every message of the conversation so far as read; raises BackendRejectedError if it is
-    not `owner`'s.
+def mark_read(db: Transaction, owner: str, conversation_id: str) -> int:
+    """Counts every message of the conversation so far as read; returns how many of `owner`'s are
+    unread then. Raises BackendRejectedError if it is not theirs.
     """
-    _require(db, owner, conversation_id)
-    db.execute(
-        "UPDATE conversations SET read_up_to = (SELECT coalesce(max(number), 0) FROM messages) "
-        "WHERE id = ?",
-        (conversation_id,),
-    )
+    db.lock(owner)
+    read = int(_require(db, owner, conversation_id)["unread"])
+    if read:
+        db.execute(
+            "UPDATE conversations SET unread = 0, read_up_to = ? WHERE id = ?",
+            (latest(db), conversation_id),
+        )
+        _add_unread(db, owner, -read)
+    return unread(db, owner)
 
 
-def move(db: sqlite3.Connection, owner: str, new_owner: str) -> int:
+def move(db: Transaction, owner: str, new_owner: str) -> int:
     """Gives every conversation of `owner` to `new_owner`; returns how many there were."""
-    return db.execute(
+    db.lock(owner, new_owner)
+    moved = db.execute(
         "UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)
     ).rowcount
+    db.execute("UPDATE messages SET owner = ? WHERE owner = ?", (new_owner, owner))
+    _add_unread(db, new_owner, unread(db, owner))
+    db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+    return moved
 
 
-def _message(row: sqlite3.Row) -> Message:
+def _add_unread(db: Transaction, owner: str, count: int) -> None:
+    db.execute(
+        "INSERT INTO owners (owner, unread) VALUES (?, ?)"
+        " ON CONFLICT (owner) DO UPDATE SET unread = owners.unread + excluded.unread",
+        (owner, count),
+    )
+
+
+def _message(row: Row) -> Message:
     return Message(
         f"message-{row['number']}",
         row["conversation_id"],
@@ -272,7 +336,11 @@ def _message(row: sqlite3.Row) -> Message:
     )
 
 
-def _conversation(row: sqlite3.Row) -> Conversation:
+def _arrived(row: Row, unread: int) -> MessageArrived:
+    return MessageArrived(_message(row), str(row["number"]), unread)
+
+
+def _conversation(row: Row) -> Conversation:
     about = NOTHING_SAID
     if row["details"] is not None:
         stored = json.loads(row["details"])
@@ -280,24 +348,18 @@ def _conversation(row: sqlite3.Row) -> Conversation:
     return Conversation(row["id"], row["messages"], row["unread"], row["created_at"], about)
 
 
-def _describe(db: sqlite3.Connection, conversation_id: str, about: About) -> None:
-    if about != NOTHING_SAID:
-        db.execute(
-            "INSERT INTO conversation_details VALUES (?, ?)",
-            (conversation_id, json.dumps(attrs.asdict(about))),
-        )
-
-
-def _require(db: sqlite3.Connection, owner: str, conversation_id: str) -> None:
-    if owner_of(db, conversation_id) != owner:
+def _require(db: Transaction, owner: str, conversation_id: str) -> Row:
+    """The row of a conversation of `owner`."""
+    row = None
+    if can_be_carried(conversation_id):
+        row = db.execute("SELECT * FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+    if row is None or row["owner"] != owner:
         raise BackendRejectedError(
             "There is no such conversation; list the conversations of this session.",
             code="conversation_not_found",
         )
-
-
-def _cursor(message: Message) -> str:
-    return message.id.removeprefix("message-")
+    found: Row = row
+    return found
 
 
 def _number(cursor: str | None, otherwise: int) -> int:

@@ -1,61 +1,69 @@
 """The reference backend: sessions, identities, merging and messages, without a word about how
 requests travel.
 
-Each method of `Backend` is one request: it runs in one transaction, is logged, and tells the live
-links it concerns. A transport carries requests to it through `backend.faults.cross` and drains the
-`Connection` that `connect` returns.
+Each request is one transaction (`operations`), is logged, and the live links that it concerns hear
+of it (`delivery`). The methods of `Backend` do one at once, for programs that have the backend
+inside; `ask` is for a server: the event loop does not wait for the disk. A transport in this
+process carries requests through `backend.faults.cross` and drains the `Connection` that `connect`
+returns.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
+from typing import TypeVar
 
-from support_chat.errors import AuthRefusedError, SupportChatError
+from support_chat.errors import SupportChatError
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
     IdentifyRequest,
     Outgoing,
     ReadAnswer,
-    SessionRevoked,
-    TokenExpired,
     UpdateAnswer,
 )
-from support_chat.values import Changes, Conversation, Identity, Message, check_id
+from support_chat.values import Changes, Conversation, Message, check_id
 
-from . import conversations, identifying, opening, profiles, sessions
+from . import conversations, operations, sessions
 from .agent import Agent
-from .connections import Connection, OpenConnections
+from .connections import Connection, OpenConnections, ReadOn
+from .conversations import Replay
+from .delivery import Delivery
 from .faults import Faults
 from .identity_tokens import IdentityKey
-from .log import Entry, Happening, Log, Operation, short
+from .log import Entry, Happening, Log, Operation
 from .opening import Opened
-from .requests import check_request
-from .sessions import Session, owner_key, session_ref
-from .store import Store
+from .operations import Asked, Done, Terms
+from .records import Records
+from .sessions import Session, number_of, owner_key, session_ref
+from .sqlite_store import SQLiteStore
+from .store import Store, Transaction, as_it_is
 from .widget import Widget, WidgetRules
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Backend:
     """A support-chat backend in this process: what the loopback talks to, in tests, demos and on a
-    laptop without network.
+    laptop without network; and what a server serves.
 
-    `db` is a file, or `":memory:"`; a file is picked up again by the next Backend. `keys` vouch for
-    identity tokens: without one nobody can sign in unless the rules waive tokens. `clock` returns
-    seconds since the epoch; give a test its own. Close it when done (`with Backend(...)`). It
-    belongs to one thread; its links to the event loop that opened them.
+    `db` is a file, or `":memory:"`, or a `Store`, which the backend closes; a file is picked up
+    again by the next Backend. `keys` vouch for identity tokens: without one nobody can sign in
+    unless the rules waive tokens. `clock` returns seconds since the epoch; give a test its own.
+    Close it when done (`with Backend(...)`). It belongs to one thread; its links to the event loop
+    that opened them.
 
-    Raises InvalidInputError for ids that are none.
+    Every request raises StoreBusyError if another program keeps the file locked. Raises
+    InvalidInputError for ids that are none, and for a file of a newer version.
     """
 
     def __init__(
         self,
-        db: str | os.PathLike[str] = ":memory:",
+        db: str | os.PathLike[str] | Store = ":memory:",
         *,
         workspace_id: str,
         widget_id: str,
@@ -71,14 +79,17 @@ class Backend:
         )
         """The widget that is served."""
         self._clock = clock
-        self._store = Store(db)
+        self._store = SQLiteStore(db) if isinstance(db, str | os.PathLike) else db
         self._connections = OpenConnections()
-        with self._store.transaction() as db_now:
-            self._delivered = conversations.latest(db_now)
         self.log = Log()
         """What has happened, for tests and demos to read."""
-        self.agent = Agent(self._store, clock, self._replied)
+        delivery = Delivery(self._connections, self.log.add, clock)
+        self._store.follow(delivery.read, delivery.tell)
+        self._store.read_now(_nothing, as_it_is)
+        self.agent = Agent(self._store, clock, self.log.add)
         """The agent's side of the chat."""
+        self.records = Records(self._store, clock, self._connections.sessions)
+        """The operator's side of what is stored."""
         self.faults = Faults(
             self._connections,
             requested=self._requested,
@@ -94,21 +105,20 @@ class Backend:
         Raises AuthRefusedError for a token or identity that is not accepted, BackendRejectedError
         for a session that was revoked or a widget that is not served.
         """
-        with self._refusals("dial", credentials.session), self._store.transaction() as db:
-            check_request(credentials)
-            return opening.open_session(db, self.widget, credentials, self._clock())
+        return self._do(operations.dial(credentials))
 
     def connect(self, credentials: Credentials) -> Connection:
         """As `open`, with a live link on the running event loop; its outbox begins with what was
         missed.
         """
-        opened = self.open(credentials)
-        claim = (
-            ()
-            if credentials.claim is None
-            else ("committed" if opened.welcome.claim else "not_committed",)
-        )
-        return self._connected(opened, "new" if credentials.session is None else "resumed", *claim)
+
+        def connected(opened: Opened) -> Connection:
+            kind = "new" if credentials.session is None else "resumed"
+            claim = "committed" if opened.welcome.claim else "not_committed"
+            details = (kind,) if credentials.claim is None else (kind, claim)
+            return self._connected(opened, self._read_on_now, *details)
+
+        return self._do_then(operations.dial(credentials), connected)
 
     def attach(
         self, session: str, cursor: str | None = None, *, expiry_sent: bool = False
@@ -119,74 +129,42 @@ class Backend:
         A session whose token has expired meanwhile is told so, unless it is said that it knows.
         Raises BackendRejectedError for a session that has ended.
         """
-        with self._refusals("listen", session), self._store.transaction() as db:
-            opened = opening.reopen_session(db, session, cursor, self._clock())
-        connection = self._connected(opened, "attached")
-        connection.expiry_sent = expiry_sent
-        self.tell_expired(connection)
-        return connection
-
-    def _connected(self, opened: Opened, *detail: str) -> Connection:
-        connection = Connection(
-            opened.session, self.faults.addressed(opened.welcome), opened.replay, self._disconnected
+        return self._do_then(
+            operations.listen(session, cursor),
+            lambda opened: self._attached(opened, self._read_on_now, expiry_sent),
         )
-        self._connections.add(connection)
-        self._note("opened", opened.session.ref, opened.session.identity, *detail)
-        return connection
+
+    async def listen(
+        self, session: str, cursor: str | None = None, *, expiry_sent: bool = False
+    ) -> Connection:
+        """As `attach`, for a server: what was missed is read beside whatever is being written."""
+        asked = operations.listen(session, cursor)
+
+        def attached(done: Done[Opened]) -> Connection:
+            return self._attached(done.answer, self._read_on, expiry_sent)
+
+        terms = self._terms()
+        try:
+            return await self._store.read_in_order(lambda db: asked.work(db, terms), attached)
+        except SupportChatError as error:
+            self._refused(asked, error)
+            raise
 
     def identify(self, session: str, request: IdentifyRequest) -> IdentifyAnswer:
         """Turns the session's visitor into a user, all or nothing, once for each `identify_id`;
         raises AuthRefusedError.
         """
-        with self._refusals("identify", session), self._store.transaction() as db:
-            check_request(request)
-            found = sessions.find(db, session)
-            done = identifying.identify(
-                db, self.widget, found, request, self.faults.rejected_paths, self._clock()
-            )
-        self._fresh_token(done.session)
-        outcome = "merged" if done.answer.merged else str(done.answer.not_merged_because)
-        again = ("again",) if done.again else ()
-        self._note(
-            "identified",
-            done.session.ref,
-            done.session.identity,
-            request.identify_id,
-            outcome,
-            *again,
-        )
-        return self.faults.addressed(done.answer)
+        return self._do(operations.identify(session, request))
 
     def renew(self, session: str, token: str) -> None:
         """Accepts a fresh token for the session's user; raises AuthRefusedError."""
-        with self._refusals("renew", session), self._store.transaction() as db:
-            found = sessions.find(db, session)
-            if found.user_id is None:
-                raise AuthRefusedError(
-                    "Nobody is signed in here, so there is no token to renew; call identify() "
-                    "first.",
-                    code="auth_required",
-                    reason="not_signed_in",
-                )
-            claims = self.widget.authenticate(found.user_id, token, self._clock())
-            renewed = sessions.sign_in(db, found, found.user_id, claims, self._clock())
-        self._fresh_token(renewed)
-        self._note("renewed", renewed.ref, renewed.identity)
+        self._do(operations.renew(session, token))
 
     def update(self, session: str, changes: Changes) -> UpdateAnswer:
         """Stores traits of the session's identity; what is rejected is named in the answer and does
         not stop the rest.
         """
-        with self.request("update", session) as (db, found):
-            rejected = profiles.apply(
-                db,
-                owner_key(found.identity),
-                changes,
-                user_id=found.user_id,
-                refused=self.faults.rejected_paths,
-            )
-        self._note("updated", found.ref, found.identity, *changes)
-        return UpdateAnswer(rejected)
+        return self._do(operations.update(session, changes))
 
     def send(self, session: str, message: Outgoing) -> Message:
         """Stores a message of the session's identity and delivers it to their other links; the same
@@ -195,104 +173,64 @@ class Backend:
         Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for
         somebody else's).
         """
-        with self.request("send", session) as (db, found):
-            check_request(message)
-            author = "visitor" if found.user_id is None else "user"
-            stored, new = conversations.send(
-                db, owner_key(found.identity), found.number, author, message, self._clock()
-            )
-        self._note("sent", found.ref, found.identity, stored.id, "new" if new else "again")
-        if new:
-            self.deliver_news()
-        return stored
+        return self._do(operations.send(session, message))
 
     def conversations(self, session: str) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
-        with self.request("conversations", session) as (db, found):
-            return conversations.listed(db, owner_key(found.identity))
+        return self._do(operations.reading("conversations", session, conversations.listed))
 
     def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
         """The messages of a conversation, oldest first; raises BackendRejectedError
         (`conversation_not_found`).
         """
-        with self.request("messages", session) as (db, found):
-            return conversations.messages(db, owner_key(found.identity), conversation_id)
+        return self._do(
+            operations.reading(
+                "messages",
+                session,
+                lambda db, owner: conversations.messages(db, owner, conversation_id),
+            )
+        )
 
     def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
         """Counts a conversation as read up to now; raises BackendRejectedError
         (`conversation_not_found`).
         """
-        with self.request("mark_read", session) as (db, found):
-            owner = owner_key(found.identity)
-            conversations.mark_read(db, owner, conversation_id)
-            return ReadAnswer(conversations.unread(db, owner))
+        return self._do(operations.mark_read(session, conversation_id))
 
     def revoke(self, session: str) -> None:
         """Ends this session and no other, on behalf of its holder; an unknown or ended one is no
         error.
         """
-        with self._store.transaction() as db:
-            ended = sessions.revoke(db, session)
-        if ended is not None:
-            self._revoked(ended, "revoked")
+        self._do(operations.revoke(session))
 
-    @contextmanager
-    def request(
-        self, operation: Operation, session: str
-    ) -> Generator[tuple[sqlite3.Connection, Session], None, None]:
-        """One transaction of a session that is in force, for requests that are more than the
-        methods here; see `conversations`.
-
-        Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`)
-        for one whose token has expired, which is told so once.
+    async def ask(self, asked: Asked[T]) -> T:
+        """Does what a client asks for (see `operations`), for a server: the event loop goes on
+        meanwhile. Raises what the method of that name raises.
         """
-        with self._refusals(operation, session), self._store.transaction() as db:
-            found = sessions.find(db, session)
-            try:
-                sessions.require_fresh_token(found, self._clock())
-            except AuthRefusedError:
-                self._tell_expired(found)
-                raise
-            yield db, sessions.succeeded(db, found, self._clock())
+        terms = self._terms()
 
-    def deliver_news(self) -> None:
-        """Tells live links of the messages stored since the last time, whichever process on this
-        file has stored them.
-        """
-        with self._store.transaction() as db:
-            news = conversations.since(db, self._delivered)
-        for number, addressees, event in news:
-            self._delivered = number
-            for connection in self._connections.of(addressees):
-                connection.push(event)
+        def work(db: Transaction) -> Done[T]:
+            return asked.work(db, terms)
+
+        try:
+            if asked.writes:
+                return await self._store.write(work, self._done)
+            return self._done(await self._store.read(work))
+        except SupportChatError as error:
+            self._refused(asked, error)
+            raise
 
     def look_around(self) -> None:
         """What a server does now and then: live links are told what other processes wrote or ended,
         and whose token has expired.
         """
-        if self._store.others_wrote():
-            self.deliver_news()
-            self._end_what_others_revoked()
-        unaware = {
-            connection.session.number
-            for connection in self._connections.all()
-            if not connection.expiry_sent
-        }
-        if unaware:
-            with self._store.transaction() as db:
-                expired = sessions.expired_among(db, unaware, self._clock())
-            for session in expired:
-                self._tell_expired(session)
+        self._tell_expired(self._connections.all())
+        self._store.read_now(_nothing, as_it_is)
 
-    def tell_expired(self, connection: Connection) -> None:
-        """Tells a link that its session's token has expired, once, if it has."""
-        if connection.expiry_sent:
-            return
-        with self._store.transaction() as db:
-            expired = sessions.has_expired(db, connection.session.number, self._clock())
-        if expired:
-            connection.expiry_sent = True
-            connection.push(TokenExpired())
+    async def keep_up(self) -> None:
+        """As `look_around`, for a server."""
+        self._tell_expired(self._connections.all())
+        await self._store.read_in_order(_nothing, as_it_is)
 
     def hang_up(self) -> None:
         """Closes every link; the backend goes on."""
@@ -315,72 +253,82 @@ class Backend:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _refusals(self, operation: Operation, session: str | None) -> Generator[None, None, None]:
+    def _do(self, asked: Asked[T]) -> T:
+        return self._do_then(asked, as_it_is)
+
+    def _do_then(self, asked: Asked[T], then: Callable[[T], U]) -> U:
+        terms = self._terms()
+        run = self._store.write_now if asked.writes else self._store.read_now
         try:
-            yield
+            return run(lambda db: asked.work(db, terms), lambda done: then(self._done(done)))
         except SupportChatError as error:
-            ref = None if session is None else session_ref(session)
-            self._note(
-                "refused",
-                ref,
-                None,
-                operation,
-                error.code,
-                *(() if error.reason is None else (error.reason,)),
-            )
+            self._refused(asked, error)
             raise
 
-    def _note(
-        self, kind: Operation | Happening, ref: str | None, identity: Identity | None, *detail: str
-    ) -> None:
-        self.log.add(Entry(self._clock(), kind, ref, identity, short(detail)))
+    def _terms(self) -> Terms:
+        return Terms(self.widget, self._clock(), self.faults.rejected_paths, self.faults.addressed)
+
+    def _done(self, done: Done[T]) -> T:
+        for entry in done.entries:
+            self.log.add(entry)
+        return done.answer
+
+    def _refused(self, asked: Asked[T], error: SupportChatError) -> None:
+        ref = None if asked.session is None else session_ref(asked.session)
+        detail = (asked.operation, error.code, *(() if error.reason is None else (error.reason,)))
+        self._note("refused", ref, *detail)
+        if ref is not None:
+            self._tell_expired(self._connections.of(number_of(ref)))
+
+    def _connected(self, opened: Opened, read_on: ReadOn, *detail: str) -> Connection:
+        connection = Connection(opened, read_on, self._disconnected, self._clock)
+        self._connections.add(connection)
+        session = opened.session
+        self.log.add(Entry(self._clock(), "opened", session.ref, session.identity, detail))
+        return connection
+
+    def _attached(self, opened: Opened, read_on: ReadOn, expiry_sent: bool) -> Connection:
+        connection = self._connected(opened, read_on, "attached")
+        connection.expiry_sent = expiry_sent
+        connection.tell_expired()
+        return connection
+
+    async def _read_on_now(self, session: Session, after: int) -> Replay:
+        return self._store.read_now(lambda db: _replay(db, session, after), as_it_is)
+
+    async def _read_on(self, session: Session, after: int) -> Replay:
+        return await self._store.read(lambda db: _replay(db, session, after))
+
+    def _note(self, kind: Operation | Happening, ref: str | None, *detail: str) -> None:
+        self.log.add(Entry(self._clock(), kind, ref, None, detail))
 
     def _requested(self, operation: Operation, connection: Connection | None) -> None:
-        self._note(operation, None if connection is None else connection.session.ref, None)
+        self._note(operation, None if connection is None else connection.session.ref)
 
     def _disconnected(self, connection: Connection, why: str) -> None:
         self._connections.remove(connection)
-        self._note("closed", connection.session.ref, None, why)
+        self._note("closed", connection.session.ref, why)
 
-    def _replied(self, message: Message) -> None:
-        self._note("replied", None, None, message.id)
-        self.deliver_news()
+    def _tell_expired(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            connection.tell_expired()
 
     def _revoke(self, session: str, reason: str) -> None:
-        with self._store.transaction() as db:
-            ended = sessions.revoke_by_ref(db, session_ref(session))
-        if ended is not None:
-            self._revoked(ended, reason)
-
-    def _revoked(self, session: Session, reason: str) -> None:
-        self._note("revoked", session.ref, session.identity, reason)
-        for connection in self._connections.of([session.number]):
-            connection.finish(SessionRevoked(reason))
-
-    def _end_what_others_revoked(self) -> None:
-        live = {connection.session.number for connection in self._connections.all()}
-        with self._store.transaction() as db:
-            ended = sessions.revoked_among(db, live)
-        for session in ended:
-            self._revoked(session, "revoked")
+        self._store.write_now(
+            lambda db: sessions.revoke_by_ref(db, session_ref(session), reason), as_it_is
+        )
 
     def _expire_tokens(self, user_id: str | None) -> None:
-        with self._store.transaction() as db:
-            expired = sessions.expire(db, user_id, self._clock())
-        for session in expired:
-            self._tell_expired(session)
-
-    def _tell_expired(self, session: Session) -> None:
-        for connection in self._connections.of([session.number]):
-            if not connection.expiry_sent:
-                connection.expiry_sent = True
-                connection.push(TokenExpired())
-
-    def _fresh_token(self, session: Session) -> None:
-        for connection in self._connections.of([session.number]):
-            connection.expiry_sent = False
+        now = self._clock()
+        self._store.write_now(lambda db: sessions.expire(db, user_id, now), as_it_is)
 
     def _drop_history(self) -> None:
-        with self._store.transaction() as db:
-            conversations.forget(db)
+        self._store.write_now(conversations.forget, as_it_is)
+
+
+def _nothing(db: Transaction) -> None:
+    """Reads nothing: it is the news before it that are wanted."""
+
+
+def _replay(db: Transaction, session: Session, after: int) -> Replay:
+    return conversations.replay(db, owner_key(session.identity), session.number, after)

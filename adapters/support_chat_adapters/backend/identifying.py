@@ -11,7 +11,6 @@ session that is signed in as somebody stays theirs.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 
 import attrs
@@ -22,7 +21,7 @@ from support_chat.values import SignedIn, Visitor
 
 from . import conversations, profiles, sessions
 from .sessions import Session, owner_key
-from .store import hashed
+from .store import Row, Transaction, hashed
 from .widget import Widget
 
 
@@ -38,7 +37,7 @@ class Identified:
 
 
 def identify(
-    db: sqlite3.Connection,
+    db: Transaction,
     widget: Widget,
     session: Session,
     request: IdentifyRequest,
@@ -85,7 +84,7 @@ def identify(
     return Identified(answer, became, again=False)
 
 
-def recall(db: sqlite3.Connection, secret_hash: str, claim: Claim) -> IdentifyAnswer | None:
+def recall(db: Transaction, secret_hash: str, claim: Claim) -> IdentifyAnswer | None:
     """The remembered answer to an identify whose reply was lost, or None if it was not committed.
 
     Answering None closes the id: whoever still wants to identify mints a new one. Raises
@@ -99,7 +98,7 @@ def recall(db: sqlite3.Connection, secret_hash: str, claim: Claim) -> IdentifyAn
 
 
 def _merge(
-    db: sqlite3.Connection,
+    db: Transaction,
     widget: Widget,
     session: Session,
     request: IdentifyRequest,
@@ -127,6 +126,7 @@ def _merge(
         return IdentifyAnswer(
             user_id, merged=False, not_merged_because="merge_forbidden", rejected=rejected
         )
+    db.lock(visitor, user)
     moved = conversations.move(db, visitor, user)
     db.execute("UPDATE visitors SET merged_into = ? WHERE id = ?", (user_id, visitor_id))
     db.execute(
@@ -136,10 +136,8 @@ def _merge(
     return IdentifyAnswer(user_id, merged=True, conversations_moved=moved, rejected=rejected)
 
 
-def _remembered(
-    db: sqlite3.Connection, secret_hash: str, identify_id: str, user_id: str
-) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = db.execute(
+def _remembered(db: Transaction, secret_hash: str, identify_id: str, user_id: str) -> Row | None:
+    row: Row | None = db.execute(
         "SELECT user_id, answer FROM identifies WHERE secret_hash = ? AND identify_id = ?",
         (secret_hash, identify_id),
     ).fetchone()
@@ -152,16 +150,14 @@ def _remembered(
     return row
 
 
-def _answer(row: sqlite3.Row) -> IdentifyAnswer:
+def _answer(row: Row) -> IdentifyAnswer:
     stored = json.loads(row["answer"])
     return IdentifyAnswer(
         **stored | {"rejected": tuple((path, reason) for path, reason in stored["rejected"])}
     )
 
 
-def _remember(
-    db: sqlite3.Connection, secret_hash: str, identify_id: str, answer: IdentifyAnswer
-) -> None:
+def _remember(db: Transaction, secret_hash: str, identify_id: str, answer: IdentifyAnswer) -> None:
     stored = json.dumps(attrs.asdict(answer))
     db.execute(
         "INSERT INTO identifies VALUES (?, ?, ?, ?)",
@@ -169,7 +165,8 @@ def _remember(
     )
 
 
-def _close(db: sqlite3.Connection, secret_hash: str, claim: Claim) -> None:
+def _close(db: Transaction, secret_hash: str, claim: Claim) -> None:
+    db.lock()
     db.execute(
         "INSERT INTO identifies VALUES (?, ?, ?, NULL)",
         (secret_hash, claim.identify_id, claim.user_id),

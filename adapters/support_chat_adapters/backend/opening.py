@@ -7,33 +7,35 @@ in is decided last, and a session of anybody else is refused.
 
 from __future__ import annotations
 
-import sqlite3
-
 import attrs
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError
 from support_chat.ports import Credentials, IdentifyAnswer, MessageArrived, Welcome
 
 from . import conversations, identifying, sessions
+from .conversations import Replay
 from .sessions import Session, owner_key
-from .store import hashed
+from .store import Transaction, hashed
 from .widget import Widget
 
 
 @attrs.frozen
 class Opened:
-    """An opened session: the answer to the dial, the messages to replay after it, and the session
-    behind it.
+    """An opened session: the answer to the dial, the first page of the messages to replay after it,
+    and the session behind it.
     """
 
     welcome: Welcome
-    replay: tuple[MessageArrived, ...]
+    missed: Replay
     session: Session
 
+    @property
+    def replay(self) -> tuple[MessageArrived, ...]:
+        """The messages that were missed, the first page of them."""
+        return self.missed.messages
 
-def open_session(
-    db: sqlite3.Connection, widget: Widget, credentials: Credentials, now: float
-) -> Opened:
+
+def open_session(db: Transaction, widget: Widget, credentials: Credentials, now: float) -> Opened:
     """Begins or resumes a session; raises AuthRefusedError or BackendRejectedError and changes
     nothing.
     """
@@ -70,12 +72,11 @@ def open_session(
         if user_id is None
         else sessions.sign_in(db, session, user_id, claims, now)
     )
+    sessions.seen(db, session, visitor_id, now)
     return _opened(db, session, visitor_id, credential, credentials.cursor, claim=remembered)
 
 
-def reopen_session(
-    db: sqlite3.Connection, credential: str, cursor: str | None, now: float
-) -> Opened:
+def reopen_session(db: Transaction, credential: str, cursor: str | None, now: float) -> Opened:
     """The session of a credential as it is, with what it missed after `cursor`; raises
     BackendRejectedError if it has ended.
     """
@@ -84,7 +85,7 @@ def reopen_session(
 
 
 def _opened(
-    db: sqlite3.Connection,
+    db: Transaction,
     session: Session,
     visitor_id: str,
     credential: str,
@@ -102,7 +103,7 @@ def _opened(
         gap=missed.gap,
         unread=conversations.unread(db, owner),
     )
-    return Opened(welcome, missed.messages, session)
+    return Opened(welcome, missed.replay, session)
 
 
 def _other_identity() -> AuthRefusedError:

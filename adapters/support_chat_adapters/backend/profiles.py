@@ -8,18 +8,19 @@ former.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 
 from support_chat.errors import InvalidInputError
 from support_chat.values import JSON, Changes, check_id, is_json
+
+from .store import Transaction
 
 _TEXTS = frozenset({"user.email", "user.name", "company.name", "company.plan"})
 _NAMED = ("user.traits.", "company.traits.", "context.")
 
 
 def apply(
-    db: sqlite3.Connection,
+    db: Transaction,
     owner: str,
     changes: Changes,
     *,
@@ -32,6 +33,7 @@ def apply(
     `user_id` is whose session it is (a `user.id` of somebody else is rejected), `refused` the paths
     this backend rejects on principle, with the reasons.
     """
+    db.lock(owner)
     rejected: list[tuple[str, str]] = []
     for path in sorted(changes, key=lambda path: path != "company.id"):
         value = changes[path]
@@ -43,13 +45,13 @@ def apply(
     return tuple(rejected)
 
 
-def profile(db: sqlite3.Connection, owner: str) -> dict[str, JSON]:
+def profile(db: Transaction, owner: str) -> dict[str, JSON]:
     """Everything known of `owner`: dotted path to value."""
     rows = db.execute("SELECT path, value FROM traits WHERE owner = ? ORDER BY path", (owner,))
     return {row["path"]: json.loads(row["value"]) for row in rows}
 
 
-def describe_new_user(db: sqlite3.Connection, owner: str, details: Mapping[str, str]) -> None:
+def describe_new_user(db: Transaction, owner: str, details: Mapping[str, str]) -> None:
     """What a first token says of its user. Only of a new one: a later token must not undo what
     update() has set since.
     """
@@ -59,7 +61,7 @@ def describe_new_user(db: sqlite3.Connection, owner: str, details: Mapping[str, 
 
 
 def _rejection(
-    db: sqlite3.Connection, owner: str, path: str, value: JSON, user_id: str | None
+    db: Transaction, owner: str, path: str, value: JSON, user_id: str | None
 ) -> str | None:
     if not is_json({path: value}):
         return "not_json"
@@ -86,7 +88,7 @@ def _is_id(value: JSON) -> bool:
     return True
 
 
-def _has_company(db: sqlite3.Connection, owner: str) -> bool:
+def _has_company(db: Transaction, owner: str) -> bool:
     return (
         db.execute(
             "SELECT 1 FROM traits WHERE owner = ? AND path = 'company.id'", (owner,)
@@ -95,7 +97,7 @@ def _has_company(db: sqlite3.Connection, owner: str) -> bool:
     )
 
 
-def _store(db: sqlite3.Connection, owner: str, path: str, value: JSON) -> None:
+def _store(db: Transaction, owner: str, path: str, value: JSON) -> None:
     stored = json.dumps(value)
     if path == "company.id":
         other = "SELECT 1 FROM traits WHERE owner = ? AND path = ? AND value = ?"
@@ -105,6 +107,7 @@ def _store(db: sqlite3.Connection, owner: str, path: str, value: JSON) -> None:
         db.execute("DELETE FROM traits WHERE owner = ? AND path = ?", (owner, path))
     else:
         db.execute(
-            "INSERT OR REPLACE INTO traits (owner, path, value) VALUES (?, ?, ?)",
+            "INSERT INTO traits (owner, path, value) VALUES (?, ?, ?)"
+            " ON CONFLICT (owner, path) DO UPDATE SET value = excluded.value",
             (owner, path, stored),
         )

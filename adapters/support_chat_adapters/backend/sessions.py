@@ -8,10 +8,8 @@ the user wrote. Each function works inside the caller's transaction.
 
 from __future__ import annotations
 
-import json
 import secrets
-import sqlite3
-from collections.abc import Collection
+from typing import Any, Final
 
 import attrs
 
@@ -20,7 +18,12 @@ from support_chat.values import Identity, SignedIn, Visitor
 
 from .identity_tokens import Claims
 from .profiles import describe_new_user
-from .store import hashed
+from .store import Row, Transaction, hashed
+
+REVOKED: Final = "revoked"
+"""Why a session ended, if nobody has said more."""
+CHANGES_AT_ONCE: Final = 100
+"""How many changes of sessions are read at once."""
 
 
 @attrs.frozen
@@ -45,11 +48,36 @@ class Session:
         return Visitor(self.visitor_id) if self.user_id is None else SignedIn(self.user_id)
 
 
+@attrs.frozen
+class Ended:
+    """Why a session has ended, and after which message of all."""
+
+    why: str
+    after: int
+
+
+@attrs.frozen
+class Changed:
+    """A session whose identity, token or life has changed, as it is now."""
+
+    number: int
+    """Where the change stands in the order of changes."""
+    session: Session
+    ended: Ended | None
+
+
 def session_ref(credential: str) -> str:
     """The public name inside a session's credential: what logs and `Faults.revoke` know the session
     by.
     """
     return credential.partition(".")[0]
+
+
+def number_of(ref: str) -> int:
+    """The number of the session of this public name; 0, which no session has, for what is none."""
+    number = ref.removeprefix("session-")
+    is_one = number.isascii() and number.isdigit() and len(number) < 19
+    return int(number) if is_one else 0
 
 
 def owner_key(identity: Identity) -> str:
@@ -59,7 +87,7 @@ def owner_key(identity: Identity) -> str:
     return f"visitor:{identity.id}" if isinstance(identity, Visitor) else f"user:{identity.user_id}"
 
 
-def visitor_of(db: sqlite3.Connection, secret_hash: str, now: float) -> str:
+def visitor_of(db: Transaction, secret_hash: str, now: float) -> str:
     """The id of the visitor in force for a secret; an unknown secret, or one whose visitor is
     retired, gets a new one.
     """
@@ -68,6 +96,7 @@ def visitor_of(db: sqlite3.Connection, secret_hash: str, now: float) -> str:
     ).fetchone()
     if row is not None:
         return str(row["id"])
+    db.lock()
     visitor_id = f"visitor-{secrets.token_hex(6)}"
     db.execute(
         "INSERT INTO visitors (id, secret_hash, created_at) VALUES (?, ?, ?)",
@@ -76,14 +105,16 @@ def visitor_of(db: sqlite3.Connection, secret_hash: str, now: float) -> str:
     return visitor_id
 
 
-def begin(db: sqlite3.Connection, visitor_id: str) -> tuple[Session, str]:
+def begin(db: Transaction, visitor_id: str) -> tuple[Session, str]:
     """A new session of a visitor, and the credential that resumes and revokes it."""
+    db.lock()
     secret = secrets.token_urlsafe(24)
     # The number is part of the credential, so the hash is filled in once the number is known.
-    cursor = db.execute(
-        "INSERT INTO sessions (secret_hash, visitor_id) VALUES (?, ?)", (hashed(secret), visitor_id)
-    )
-    session = Session(int(cursor.lastrowid or 0), visitor_id, None, None)
+    row = db.execute(
+        "INSERT INTO sessions (secret_hash, visitor_id) VALUES (?, ?) RETURNING id",
+        (hashed(secret), visitor_id),
+    ).fetchone()
+    session = Session(row["id"], visitor_id, None, None)
     credential = f"{session.ref}.{secret}"
     db.execute(
         "UPDATE sessions SET secret_hash = ? WHERE id = ?", (hashed(credential), session.number)
@@ -91,7 +122,13 @@ def begin(db: sqlite3.Connection, visitor_id: str) -> tuple[Session, str]:
     return session, credential
 
 
-def find(db: sqlite3.Connection, credential: str) -> Session:
+def seen(db: Transaction, session: Session, visitor_id: str, now: float) -> None:
+    """Takes note that this session and this visitor have dialled."""
+    db.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (now, session.number))
+    db.execute("UPDATE visitors SET seen_at = ? WHERE id = ?", (now, visitor_id))
+
+
+def find(db: Transaction, credential: str) -> Session:
     """The session of a credential; raises BackendRejectedError if it is unknown or was revoked: it
     will not come back.
     """
@@ -117,30 +154,36 @@ def require_fresh_token(session: Session, now: float) -> None:
         )
 
 
-def has_expired(db: sqlite3.Connection, number: int, now: float) -> bool:
-    """Whether the token that this session was signed in with last has expired."""
-    row = db.execute("SELECT token_expires FROM sessions WHERE id = ?", (number,)).fetchone()
-    return row["token_expires"] is not None and row["token_expires"] <= now
+def latest_change(db: Transaction) -> int:
+    """The number of the last change of a session, also if it was deleted; 0 if there was none."""
+    row = db.execute(
+        "SELECT (SELECT max(changed) FROM sessions WHERE changed > 0) AS latest,"
+        " deleted_changes_up_to FROM replay"
+    ).fetchone()
+    return max(int(row["latest"] or 0), int(row["deleted_changes_up_to"]))
 
 
-def expired_among(db: sqlite3.Connection, numbers: Collection[int], now: float) -> list[Session]:
-    """Those of the numbered sessions whose token has expired."""
-    return _among(db, numbers, "token_expires <= ?", now)
+def changed_since(db: Transaction, number: int) -> tuple[Changed, ...]:
+    """The sessions that were changed after this change, in order; not all of them at once, where
+    there are many.
+    """
+    rows = db.execute(
+        "SELECT * FROM sessions WHERE changed > 0 AND changed > ? ORDER BY changed LIMIT ?",
+        (number, CHANGES_AT_ONCE),
+    ).fetchall()
+    return tuple(
+        Changed(
+            row["changed"],
+            _session(row),
+            Ended(row["revoked_because"] or REVOKED, row["revoked_after"])
+            if row["revoked"]
+            else None,
+        )
+        for row in rows
+    )
 
 
-def revoked_among(db: sqlite3.Connection, numbers: Collection[int]) -> list[Session]:
-    """Those of the numbered sessions that have ended."""
-    return _among(db, numbers, "revoked = 1")
-
-
-def _among(
-    db: sqlite3.Connection, numbers: Collection[int], which: str, *values: float
-) -> list[Session]:
-    named = f"SELECT * FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND {which}"
-    return [_session(row) for row in db.execute(named, (json.dumps(sorted(numbers)), *values))]
-
-
-def succeeded(db: sqlite3.Connection, session: Session, now: float) -> Session:
+def succeeded(db: Transaction, session: Session, now: float) -> Session:
     """The same session with the successor of a retired visitor in their place; unchanged for
     everybody else.
 
@@ -152,13 +195,11 @@ def succeeded(db: sqlite3.Connection, session: Session, now: float) -> Session:
     if session.user_id is not None or visitor["merged_into"] is None:
         return session
     session = attrs.evolve(session, visitor_id=visitor_of(db, visitor["secret_hash"], now))
-    db.execute(
-        "UPDATE sessions SET visitor_id = ? WHERE id = ?", (session.visitor_id, session.number)
-    )
+    _change(db, session, "visitor_id = ?", session.visitor_id)
     return session
 
 
-def knows_secret(db: sqlite3.Connection, session: Session, secret_hash: str) -> bool:
+def knows_secret(db: Transaction, session: Session, secret_hash: str) -> bool:
     """Whether the session was opened with this visitor's secret."""
     row = db.execute(
         "SELECT secret_hash FROM visitors WHERE id = ?", (session.visitor_id,)
@@ -167,59 +208,68 @@ def knows_secret(db: sqlite3.Connection, session: Session, secret_hash: str) -> 
 
 
 def sign_in(
-    db: sqlite3.Connection, session: Session, user_id: str, claims: Claims | None, now: float
+    db: Transaction, session: Session, user_id: str, claims: Claims | None, now: float
 ) -> Session:
     """Makes the session the user's; the first sign-in of an id creates the user, described by the
     token's claims.
     """
+    db.lock(owner_key(session.identity), owner_key(SignedIn(user_id)))
     created = db.execute(
         "INSERT INTO users (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, now)
     ).rowcount
     if created and claims is not None:
         describe_new_user(db, owner_key(SignedIn(user_id)), claims.details)
     expires = None if claims is None else claims.expires
-    db.execute(
-        "UPDATE sessions SET user_id = ?, token_expires = ? WHERE id = ?",
-        (user_id, expires, session.number),
-    )
+    _change(db, session, "user_id = ?, token_expires = ?", user_id, expires)
     return attrs.evolve(session, user_id=user_id, token_expires=expires)
 
 
-def of_owner(db: sqlite3.Connection, owner: str) -> list[int]:
-    """The numbers of the sessions that belong to an identity, by its `owner_key`."""
-    kind, _, name = owner.partition(":")
-    column = "user_id" if kind == "user" else "user_id IS NULL AND visitor_id"
-    return [row["id"] for row in db.execute(f"SELECT id FROM sessions WHERE {column} = ?", (name,))]
-
-
-def revoke(db: sqlite3.Connection, credential: str) -> Session | None:
+def revoke(db: Transaction, credential: str) -> Session | None:
     """Ends the session of a credential; returns it, or None if there was none to end."""
-    return _revoke(db, "secret_hash = ?", hashed(credential))
+    return _revoke(db, "secret_hash = ?", hashed(credential), None)
 
 
-def revoke_by_ref(db: sqlite3.Connection, ref: str) -> Session | None:
+def revoke_by_ref(db: Transaction, ref: str, reason: str) -> Session | None:
     """Ends a session by its public name, as only the backend itself may."""
-    return _revoke(db, "'session-' || id = ?", ref)
+    return _revoke(db, "id = ?", number_of(ref), None if reason == REVOKED else reason)
 
 
-def expire(db: sqlite3.Connection, user_id: str | None, now: float) -> list[Session]:
-    """Ends the life of the tokens that sessions of a user (None: of anybody) were opened with;
-    returns those sessions.
-    """
-    signed_in = "revoked = 0 AND token_expires IS NOT NULL AND user_id = coalesce(?, user_id)"
-    db.execute(f"UPDATE sessions SET token_expires = ? WHERE {signed_in}", (now, user_id))
-    return [
-        _session(row) for row in db.execute(f"SELECT * FROM sessions WHERE {signed_in}", (user_id,))
-    ]
+def expire(db: Transaction, user_id: str | None, now: float) -> None:
+    """Ends the life of the tokens that sessions of a user (None: of anybody) were opened with."""
+    db.lock()
+    signed_in = "SELECT * FROM sessions WHERE revoked = 0 AND token_expires IS NOT NULL"
+    rows = (
+        db.execute(signed_in).fetchall()
+        if user_id is None
+        else db.execute(f"{signed_in} AND user_id = ?", (user_id,)).fetchall()
+    )
+    for row in rows:
+        _change(db, _session(row), "token_expires = ?", now)
 
 
-def _revoke(db: sqlite3.Connection, which: str, value: str) -> Session | None:
+def _revoke(db: Transaction, which: str, value: str | int, reason: str | None) -> Session | None:
+    db.lock()
     row = db.execute(f"SELECT * FROM sessions WHERE revoked = 0 AND {which}", (value,)).fetchone()
     if row is None:
         return None
-    db.execute("UPDATE sessions SET revoked = 1 WHERE id = ?", (row["id"],))
-    return _session(row)
+    session = _session(row)
+    _change(
+        db,
+        session,
+        "revoked = 1, revoked_because = ?,"
+        " revoked_after = (SELECT coalesce(max(number), 0) FROM messages)",
+        reason,
+    )
+    return session
 
 
-def _session(row: sqlite3.Row) -> Session:
+def _change(db: Transaction, session: Session, what: str, *values: Any) -> None:
+    """Changes a session, and the number that tells links of it that there is news."""
+    db.execute(
+        f"UPDATE sessions SET changed = ?, {what} WHERE id = ?",
+        (latest_change(db) + 1, *values, session.number),
+    )
+
+
+def _session(row: Row) -> Session:
     return Session(row["id"], row["visitor_id"], row["user_id"], row["token_expires"])

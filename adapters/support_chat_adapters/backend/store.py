@@ -1,171 +1,144 @@
-"""The backend's memory: one SQLite database, in memory or in a file, behind one connection and
-explicit transactions.
+"""What a backend keeps its data in: the `Store` port, between the backend's requests and SQL.
 
-The schema carries the rules that must hold whatever the code above does: an id is one user
-(`users.id`), a secret has at most one visitor who is not retired (`visitor_in_force`), a visitor is
-merged at most once (`merges.visitor_id`), an identify is answered once (`identifies`). Secrets are
-stored as hashes only, so a copied file opens no session.
+A request is *work*: a plain function of a transaction, which reads and changes rows and does
+nothing else. A store runs work as if it were alone, all of it or nothing, and keeps one order: of
+two works, one is first. The order is what live links go by:
 
-What a person says about their company lives in `traits` with the rest of what they say, keyed by
-who said it: a table of companies shared by everybody would let any visitor rewrite what another
-one's company is called.
+- nothing is told before it is committed;
+- `then`, what becomes of an answer on the owner's thread, is called in the order of the commits,
+  also if nobody waits for the answer any more;
+- after a commit, and before a read in order, the *news* are read (`follow`), whoever has written
+  them, and told in their turn. So what is delivered is delivered in the store's order, local
+  messages included.
+
+Work is written in the SQL that SQLite and PostgreSQL share, with `?` for values. What only one of
+them has (how tables are made, who waits for whom) is inside the store. Before work changes what
+belongs to somebody it asks for their lock.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import sqlite3
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from support_chat.errors import WrongThreadError
+from support_chat.errors import RateLimitedError
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS visitors (
-  id TEXT PRIMARY KEY,
-  secret_hash TEXT NOT NULL,
-  merged_into TEXT REFERENCES users(id),
-  created_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS visitor_in_force
-  ON visitors(secret_hash) WHERE merged_into IS NULL;
+T = TypeVar("T")
+U = TypeVar("U")
+N = TypeVar("N")
 
-CREATE TABLE IF NOT EXISTS users (
-  id TEXT PRIMARY KEY,
-  created_at REAL NOT NULL
-) WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS traits (
-  owner TEXT NOT NULL,
-  path TEXT NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (owner, path)
-) WITHOUT ROWID;
+class Row(Protocol):
+    """One row: its values by the names of their columns."""
 
-CREATE TABLE IF NOT EXISTS sessions (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  secret_hash TEXT NOT NULL UNIQUE,
-  visitor_id TEXT NOT NULL REFERENCES visitors(id),
-  user_id TEXT REFERENCES users(id),
-  token_expires REAL,
-  revoked INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS sessions_of_visitor ON sessions(visitor_id);
-CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions(user_id);
+    def __getitem__(self, column: str, /) -> Any:
+        """The value of a column."""
+        ...
 
-CREATE TABLE IF NOT EXISTS identifies (
-  secret_hash TEXT NOT NULL,
-  identify_id TEXT NOT NULL,
-  user_id TEXT NOT NULL,
-  answer TEXT,
-  PRIMARY KEY (secret_hash, identify_id)
-) WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS merges (
-  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id),
-  user_id TEXT NOT NULL REFERENCES users(id),
-  conversations INTEGER NOT NULL,
-  merged_at REAL NOT NULL
-) WITHOUT ROWID;
+class Rows(Protocol):
+    """What a statement has answered."""
 
-CREATE TABLE IF NOT EXISTS conversations (
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  owner TEXT NOT NULL,
-  read_up_to INTEGER NOT NULL DEFAULT 0,
-  created_at REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS conversations_of_owner ON conversations(owner);
+    @property
+    def rowcount(self) -> int:
+        """How many rows a change has changed."""
+        ...
 
-CREATE TABLE IF NOT EXISTS conversation_details (
-  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
-  details TEXT NOT NULL
-) WITHOUT ROWID;
+    def fetchone(self) -> Any:
+        """The next `Row`, or None."""
+        ...
 
-CREATE TABLE IF NOT EXISTS messages (
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
-  conversation_id TEXT NOT NULL REFERENCES conversations(id),
-  author TEXT NOT NULL,
-  text TEXT NOT NULL,
-  created_at REAL NOT NULL,
-  session_id INTEGER REFERENCES sessions(id),
-  client_message_id TEXT
-);
-CREATE INDEX IF NOT EXISTS messages_of_conversation ON messages(conversation_id);
-CREATE INDEX IF NOT EXISTS messages_by_client_id ON messages(client_message_id);
+    def fetchall(self) -> list[Any]:
+        """Every `Row` that is left."""
+        ...
 
-CREATE TABLE IF NOT EXISTS replay (
-  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-  forgotten_up_to INTEGER NOT NULL
-);
-INSERT OR IGNORE INTO replay VALUES (1, 0);
+    def __iter__(self) -> Iterator[Any]:
+        """The rows one by one."""
+        ...
+
+
+class Transaction(Protocol):
+    """What work is done with. It is over when the work returns."""
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
+        """Runs one statement; `?` stands for a value."""
+        ...
+
+    def lock(self, *owners: str) -> None:
+        """Nobody else changes what belongs to these owners until the transaction ends.
+
+        Work calls it before it changes anything, with everybody it concerns (nobody, where the
+        rows are no one's yet). In a transaction that only reads it ends the work, which the store
+        then runs again, from its beginning, as one that writes.
+        """
+        ...
+
+
+Work: TypeAlias = Callable[[Transaction], T]
+"""A function of a transaction. It may be run again from its beginning, so it changes nothing but
+rows.
 """
-"""Every table of the backend; safe to run again on a file that has them."""
 
 
-class Store:
-    """An open database and its transactions; `path` is a file or `":memory:"`. Use it from the
-    thread that made it.
+class StoreBusyError(RateLimitedError):
+    """Another program kept the database locked for longer than a request waits; nothing was done.
+    It may succeed after `retry_after` seconds.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        _make_private(path)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.executescript(SCHEMA)
-        self._version = 0
-        self._home = _here()
 
-    @contextmanager
-    def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """All of the block or nothing of it; a second process on the same file waits for its end.
+@runtime_checkable
+class Store(Protocol):
+    """Where a backend keeps what it knows. It belongs to the thread that made it, on whose event
+    loop answers come back.
 
-        Raises WrongThreadError in another thread than the one that made this, and after a fork.
+    Every method raises what the work raises, `StoreBusyError`, and WrongThreadError in another
+    thread or after a fork. A call that is cancelled before its work has begun is never done; later
+    it is done as a whole, and `then` is called all the same. Either way nothing stays locked.
+    """
+
+    def write_now(self, work: Work[T], then: Callable[[T], U]) -> U:
+        """Runs work that writes, and waits for its commit: for a program that does nothing else
+        meanwhile.
         """
-        if _here() != self._home:
-            raise WrongThreadError(
-                "This Backend belongs to the thread and the process that made it. Make one of your "
-                "own here, on the same file, or run the session on that thread's event loop."
-            )
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        ...
 
-    def others_wrote(self) -> bool:
-        """Whether another connection, of another process, has changed the file since this was asked
-        last; cheap to ask often.
+    def read_now(self, work: Work[T], then: Callable[[T], U]) -> U:
+        """As `read_in_order`, at once."""
+        ...
+
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        """Runs work that writes; returns once it is committed."""
+        ...
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs work that reads; it waits for nobody who writes."""
+        ...
+
+    async def read_in_order(self, work: Work[T], then: Callable[[T], U]) -> U:
+        """Runs work that reads, at one place in the order: the news before it have been told when
+        `then` is called, those after it have not.
         """
-        version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-        before, self._version = self._version, version
-        return version != before
+        ...
+
+    def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
+        """After each commit and before each read in order `news` is run until it answers None, and
+        `tell` is called with each answer, in order. One backend follows a store.
+        """
+        ...
 
     def close(self) -> None:
-        """Closes the database; a second call does nothing."""
-        self._db.close()
+        """Ends what is under way, then closes; a second call does nothing."""
+        ...
 
 
-def _here() -> tuple[int, int]:
-    return os.getpid(), threading.get_ident()
+def as_it_is(answer: T) -> T:
+    """The `then` of who wants nothing done with an answer."""
+    return answer
 
 
-def _make_private(path: str | os.PathLike[str]) -> None:
-    """Makes a new database the owner's alone, whatever the umask; SQLite gives the files beside it
-    the same mode.
-    """
-    if os.fspath(path) == ":memory:":
-        return
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+MAX_PARAMETERS: Final = 500
+"""How many values one statement may have; SQLite's least limit is 999."""
 
 
 def hashed(secret: str) -> str:

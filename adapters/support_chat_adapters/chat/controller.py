@@ -126,12 +126,13 @@ class Controller:
             self.begun.set()
 
     def _still_looking(self) -> None:
-        self.show(
-            Warned(
-                f"no answer from {self.status.url} yet, still trying; is `support-chat serve` "
-                "running there, is --url right?"
+        if not self.status.trouble:  # else why it takes so long was told
+            self.show(
+                Warned(
+                    f"no answer from {self.status.url} yet, still trying; is `support-chat serve` "
+                    "running there, is --url right?"
+                )
             )
-        )
 
     def _end(self, why: str) -> None:
         if not self.over.done():
@@ -266,7 +267,11 @@ class Controller:
                 await self._chat.send_message(text, await self._newest(), client_message_id)
             except SupportChatError as error:
                 if client_message_id not in self.status.unsent:  # the session has said nothing
-                    self.show(MessageFailed(client_message_id, error, outcome_unknown=False))
+                    self.show(
+                        MessageFailed(
+                            client_message_id, error, outcome_unknown=False, created_at=time.time()
+                        )
+                    )
                 return False
         return True
 

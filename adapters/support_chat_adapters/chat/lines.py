@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from support_chat import (
+    AttemptFailed,
     AuthChanged,
     AuthExpired,
     CallTimeoutError,
@@ -27,6 +28,7 @@ from support_chat import (
     NotBootedError,
     Phase,
     PhaseChanged,
+    SupportChatError,
 )
 
 from ..ui.events import in_words
@@ -62,6 +64,14 @@ _CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "messages": "/history",
     }
 )
+_WAYS_OUT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Pass tls= for an authority of your own": "Name an authority of your own in SSL_CERT_FILE",
+        "check proxy=, or HTTPS_PROXY": "check HTTPS_PROXY",
+        "base_url": "--url",
+    }
+)
+"""What is passed in Python, and said here in another way."""
 
 
 @attrs.frozen
@@ -102,6 +112,8 @@ def _lines(event: Event, status: Status) -> Iterable[Line]:
         case ConnectionChanged(gap=True):
             missed = "some messages were missed that cannot be replayed; /history shows them"
             yield Line(at, "!", missed, "warning")
+        case AttemptFailed(error=error) if str(error) != status.trouble:  # told once
+            yield Line(at, "!", f"{for_people(error, status.url)} (still trying)", "warning")
         case ErrorOccurred():
             dropped = f" (given up: {', '.join(event.dropped)})" if event.dropped else ""
             yield Line(at, "!", f"{for_people(event.error, status.url)}{dropped}", "error")
@@ -140,9 +152,15 @@ def for_people(error: Exception, url: str) -> str:
     if isinstance(error, NotBootedError):
         return "there is no session now: /boot begins one."
     if isinstance(error, CallTimeoutError):
-        why = f": {error.__cause__}" if error.__cause__ else ""
-        return f"no answer from {url} in time{why}; is the backend running there, is --url right?"
-    return re.sub(r"\b(\w+)\(\)", lambda call: _CALLS.get(call[1], call[0]), str(error))
+        if isinstance(error.__cause__, SupportChatError):
+            return f"given up: {for_people(error.__cause__, url)}"
+        return f"no answer from {url} in time; is the backend running there, is --url right?"
+    words = str(error)
+    if isinstance(error.__cause__, ConnectionRefusedError):
+        words += " Is `support-chat serve` running there?"
+    for python, here in _WAYS_OUT.items():
+        words = words.replace(python, here)
+    return re.sub(r"\b(\w+)\(\)", lambda call: _CALLS.get(call[1], call[0]), words)
 
 
 def _phase(event: PhaseChanged, status: Status) -> Line:

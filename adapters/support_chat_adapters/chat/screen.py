@@ -51,7 +51,7 @@ STYLE: Final = Style(
         ("bar.unsent", "bold"),
         ("time", "dim"),
         ("label", "bold"),
-        ("label.agent", "fg:ansimagenta"),
+        ("label.agent", "fg:ansicyan"),
         ("label.good", "fg:ansigreen"),
         ("label.warning", "fg:ansiyellow"),
         ("label.error", "fg:ansired"),

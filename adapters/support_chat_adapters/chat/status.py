@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from support_chat import (
+    AttemptFailed,
     AuthChanged,
     ConnectionChanged,
     Identity,
@@ -57,6 +58,7 @@ class Status:
     Attributes:
         since: When this phase began.
         lost_at: When the link that is gone was lost.
+        trouble: What the last attempt to connect has failed of, in words.
         away: The last time without a link: from, to.
         pending: Messages that are not known to have arrived, the oldest first: their texts by
             client id.
@@ -71,6 +73,7 @@ class Status:
     identity: Identity | None = None
     unread: int = 0
     lost_at: float | None = None
+    trouble: str = ""
     away: tuple[float, float] = (0.0, 0.0)
     pending: Mapping[str, str] = attrs.field(factory=dict[str, str])
     unsent: frozenset[str] = frozenset()
@@ -89,8 +92,12 @@ def after(status: Status, event: Event) -> Status:
             return attrs.evolve(status, unread=event.unread)
         case ConnectionChanged(connected=False) if status.lost_at is None:
             return attrs.evolve(status, lost_at=event.created_at)
-        case ConnectionChanged(connected=True) if status.lost_at is not None:
-            return attrs.evolve(status, lost_at=None, away=(status.lost_at, event.created_at))
+        case ConnectionChanged(connected=True):
+            lost, now = status.lost_at, event.created_at
+            away = status.away if lost is None else (lost, now)
+            return attrs.evolve(status, lost_at=None, trouble="", away=away)
+        case AttemptFailed():
+            return attrs.evolve(status, trouble=str(event.error))
         case Sending(text, one):
             pending, own = {**status.pending, one: text}, status.own | {one}
             return attrs.evolve(status, pending=pending, own=own, unsent=status.unsent - {one})

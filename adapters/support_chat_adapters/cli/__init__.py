@@ -27,6 +27,9 @@ COMMANDS: Final = {
     "chat": "a chat client in the terminal that shows the phase live",
     "reply": "answer as an agent of a served backend",
     "token": "mint an identity token for tests",
+    "export-person": "all that a served backend knows of one person",
+    "forget": "delete all that a served backend knows of one person",
+    "backup": "copy a backend's database while it is served",
 }
 """Every command, and what it is for."""
 
@@ -76,16 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone (`| head`): there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        return 2
     except Exception as error:
         from support_chat.errors import ChartError, SupportChatError
 
-        if not isinstance(error, SupportChatError):
+        if isinstance(error, SupportChatError):  # first: some of them are an OSError, too
+            complain(error.message)
+            return 1 if isinstance(error, ChartError) else 2
+        if not isinstance(error, OSError):
             raise
-        complain(error.message)
-        return 1 if isinstance(error, ChartError) else 2
+        complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,7 +111,7 @@ class _Command(argparse.ArgumentParser):
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
         """Parses what stands after the command."""
-        command = import_module(f".{self.prog.split()[-1]}", __name__)
+        command = import_module(f".{self.prog.split()[-1].replace('-', '_')}", __name__)
         self.description, self.epilog = command.ABOUT, command.MORE
         for option in command.OPTIONS:
             option(self)

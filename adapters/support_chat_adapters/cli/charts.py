@@ -16,7 +16,6 @@ from typing import Final, TypeGuard, cast
 from support_chat import CHART, Chart, ChartError, SupportChatError
 from support_chat.verify import EachEffect, EachStep, Elsewhere, Property, generic
 from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
-from support_chat.verify.properties import KINDS
 
 from ..diagrams.exported import from_json
 from .options import option
@@ -151,7 +150,7 @@ def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
     if not isinstance(value, list | tuple):
         return False
     members = cast("Sequence[object]", value)
-    return bool(members) and all(isinstance(member, KINDS) for member in members)
+    return bool(members) and all(isinstance(member, Property) for member in members)
 
 
 def _unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:

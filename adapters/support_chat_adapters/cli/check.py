@@ -30,8 +30,9 @@ from support_chat.verify import (
     sequence,
     story,
 )
-from support_chat.verify.counterexamples import counterexamples, never_asked
 from support_chat.verify.generic import unanswered
+from support_chat.verify.known import UnknownNameError
+from support_chat.verify.properties import counterexamples, never_asked
 from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
@@ -46,6 +47,7 @@ from support_chat.verify.source_lines import place_of
 
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
+from ..ui.terminal import columns, hanging
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
@@ -56,11 +58,13 @@ from .charts import (
     properties_of,
 )
 from .options import number, option
-from .terminal import Misuse, coloured
+from .terminal import Misuse, coloured, say
 
 _MOST_STATES: Final = 1_000_000
 # how many ways to a failure are tried on a session before none is found to go
 _MOST_STORIES: Final = 50
+# what later rows of a story's line stand beside, and the rest of the line
+_HEAD: Final = re.compile(r"^( *(?:\w+: +|-> |\d+\. )?)(.+)$", re.MULTILINE)
 _COLOURS: Final = {
     "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
     "unanswered": "yellow", "elsewhere": "bold",
@@ -149,16 +153,19 @@ def run(arguments: argparse.Namespace) -> int:
             *((each.id, each.sentence) for each in properties),
             *((one.id, _decided(one)) for one in elsewhere),
         ):
-            print(f"{id:11} {sentence}")
+            say(sentence, f"{id:11} ")
         return 0
-    report = check(
-        chart,
-        properties,
-        users=arguments.users,
-        max_states=arguments.max_states,
-        time_limit=arguments.time_limit,
-        progress=_progress(),
-    )
+    try:
+        report = check(
+            chart,
+            properties,
+            users=arguments.users,
+            max_states=arguments.max_states,
+            time_limit=arguments.time_limit,
+            progress=_progress(),
+        )
+    except UnknownNameError as slip:
+        raise Misuse(f"--properties {arguments.properties}: {slip}") from None
     if arguments.json:
         sys.stdout.write(to_json(report, elsewhere))
     else:
@@ -181,7 +188,7 @@ def _chosen(
     def are(wanted: str, id: str) -> bool:
         return id == wanted or id.startswith(f"{wanted} ")
 
-    known = [each.id for each in (*properties, *elsewhere)]
+    known = [*(each.id for each in properties), *(each.id for each in elsewhere)]
     for wanted in ids:
         if not any(are(wanted, id) for id in known):
             raise Misuse(
@@ -206,7 +213,7 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         for verdict in report.verdicts
     ]
     if not arguments.quiet:
-        print(coloured(summary(report), "bold", sys.stdout))
+        print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
         # the catalogue of the shipped chart says itself what may go unanswered
         told = arguments.property or has_catalogue(space.model.chart)
         lines = [
@@ -228,7 +235,7 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
     colour = _COLOURS[WORDS[report.held]]
     print(coloured(f"{len(words)} properties: {counts}", colour, sys.stdout))
     if not space.complete:
-        print(
+        say(
             "A limit was hit before every state was seen: what failed has failed, the rest is "
             "open. See --max-states, --time-limit."
         )
@@ -239,7 +246,9 @@ def _decided(one: Elsewhere) -> str:
 
 
 def _print_line(word: str, id: str, sentence: str) -> None:
-    print(f"{coloured(f'{word:12}', _COLOURS[word], sys.stdout)} {id:11} {sentence}")
+    padded = f"{word:12}"
+    line = hanging(f"{padded} {id:11} ", sentence, columns(sys.stdout))
+    print(coloured(padded, _COLOURS[word], sys.stdout) + line.removeprefix(padded))
 
 
 def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
@@ -257,7 +266,9 @@ def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
         place = _place(report, verdicts[0], arguments)
         ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
         at = [f"at {place[0]}:{place[1]}"] if place else []
-        print("\n".join(f"    {line}" for line in [*text.splitlines(), *at, f"{again} {ids}"]))
+        for head, rest in _HEAD.findall("\n".join([*text.splitlines(), *at])):
+            say(rest, f"    {head}")
+        print(f"    {again} {ids}")  # in one piece, as it is pasted
 
 
 def _place(

@@ -20,9 +20,9 @@ def option(*names: str, **how: Any) -> Option:
     return lambda parser: parser.add_argument(*names, **how)
 
 
-def one_of(*options: Option) -> Option:
-    """Options of which at most one may be given."""
-    return lambda parser: _add(parser.add_mutually_exclusive_group(), options)
+def one_of(*options: Option, required: bool = False) -> Option:
+    """Options of which at most one may be given; `required`: one must be."""
+    return lambda parser: _add(parser.add_mutually_exclusive_group(required=required), options)
 
 
 def group(title: str, *options: Option) -> Option:

@@ -56,10 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
     kind = next((kind for kind in _WHOM if getattr(arguments, kind) is not None), None)
     with open_backend(arguments) as backend:
-        newest = backend.agent.conversations()
-        if kind is None and not newest:
+        if kind is not None:
+            id = getattr(arguments, kind)
+        elif newest := backend.agent.newest():
+            id = newest.id
+        else:
             raise Misuse("nobody has written yet; name somebody with --user or --visitor.")
-        id = newest[0].id if kind is None else getattr(arguments, kind)
         try:
             message = backend.agent.reply(_WHOM[kind or "conversation"](id), text)
         except InvalidInputError as error:

@@ -100,16 +100,15 @@ def minted_tokens(arguments: argparse.Namespace) -> Callable[[str], Callable[[],
     return provider_for
 
 
-def open_backend(arguments: argparse.Namespace, **more: Any) -> Backend:
+def open_backend(arguments: argparse.Namespace, *, durable: bool = True, **more: Any) -> Backend:
     """The backend that the options name, to be closed by the caller; raises Misuse for a file that
-    cannot be its database.
+    cannot be its database. `durable` is as for `SQLiteStore`.
     """
-    from ..backend import Backend
+    from ..backend import Backend, SQLiteStore
 
     try:
-        return Backend(
-            arguments.db, workspace_id=arguments.workspace, widget_id=arguments.widget, **more
-        )
+        store = SQLiteStore(arguments.db, durable=durable)
+        return Backend(store, workspace_id=arguments.workspace, widget_id=arguments.widget, **more)
     except sqlite3.Error as error:
         raise Misuse(
             f"cannot use {arguments.db} as the database: {error}; name another with --db."

@@ -63,8 +63,8 @@ class OwnThread:
         """Calls it on the thread, after those before it; one that is cancelled before it begins
         never runs.
 
-        Raises StorageError once `aclose()` was called, in a process forked since, and while a call
-        hangs.
+        Raises StorageError once `aclose()` was called, in a process forked since, while a call
+        hangs, and where no thread can be started.
         """
         if self._closed:
             raise StorageError(
@@ -88,12 +88,21 @@ class OwnThread:
             )
         with self._starting:
             if self._process is None:
-                # The thread holds the calls, not this object, which may then be dropped.
-                threading.Thread(
-                    target=_work, args=(self._calls,), name=self._name, daemon=True
-                ).start()
+                self._start()
                 self._process = os.getpid()
         return self._awaited(functools.partial(call, *args, **kwargs))
+
+    def _start(self) -> None:
+        # The thread holds the calls, not this object, which may then be dropped.
+        thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # at a limit of the system, or in Pyodide, which has none
+            raise StorageError(
+                f"The {self._storage} needs a thread of its own, and none can be started here "
+                f"({error}). MemoryStorage and MappingStorage need none.",
+                reason="no_threads",
+            ) from error
 
     async def aclose(self) -> None:
         """Ends the thread after the calls under way. Cancelling it cancels the waiting only; a

@@ -215,7 +215,13 @@ class WidgetAPITransport:
                 endpoints.POLL, await exchange.send(request, patience=wait), Polled
             )
 
-        return PollChannel(poll, await poll(cursor, 0.0, False), self._poll_wait)
+        first = await poll(cursor, 0.0, False)
+        if first.token_expired:  # it tells nothing then, also of what is unread
+            raise NetworkError(
+                "The token expired while the link was being opened; the session dials again.",
+                reason="token_expired",
+            )
+        return PollChannel(poll, first, self._poll_wait)
 
 
 def _checked(base_url: str) -> str:

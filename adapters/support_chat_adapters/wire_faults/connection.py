@@ -5,10 +5,9 @@ one of them ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from enum import Enum, auto
+from collections.abc import AsyncGenerator, AsyncIterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -19,13 +18,8 @@ from .plans import Claim, Plans
 from .streams import CutError, Gate, Wire, byte_fault, faulty
 from .websocket import Tunnel
 
-
-class _Then(Enum):
-    """What becomes of the client's connection after an exchange."""
-
-    KEEP = auto()
-    CLOSE = auto()
-    RESET = auto()
+_Then: TypeAlias = Literal["keep", "close", "reset"]
+"""What becomes of the client's connection after an exchange."""
 
 
 @attrs.define(eq=False)
@@ -43,7 +37,7 @@ class Connection:
     async def run(self) -> None:
         """Serves it to its end; whatever breaks on the wire breaks it too."""
         self.log.add("connected", self.number)
-        then = _Then.RESET
+        then: _Then = "reset"
         try:
             refused = self.plans.connection()
             if refused is not None:
@@ -53,7 +47,7 @@ class Connection:
         except (OSError, asyncio.IncompleteReadError, UnreadableError):
             self.log.add("broken", self.number)
         finally:
-            (self.client.reset if then is _Then.RESET else self.client.close)()
+            (self.client.reset if then == "reset" else self.client.close)()
             self.log.add("closed", self.number)
 
     async def _serve(self) -> _Then:
@@ -70,10 +64,10 @@ class Connection:
             finally:
                 if claim is not None:
                     claim.settle()
-            if then is not _Then.KEEP:
+            if then != "keep":
                 return then
             request = await upcoming
-        return _Then.CLOSE
+        return "close"
 
     async def _while_the_client_is_there(
         self,
@@ -83,7 +77,7 @@ class Connection:
     ) -> _Then:
         """One exchange; over when the client has gone. Reading on is how its going is seen."""
         exchange = asyncio.ensure_future(self._exchange(request, claim))
-        then = _Then.CLOSE
+        then: _Then = "close"
         try:
             both: list[asyncio.Future[Any]] = [upcoming, exchange]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +85,7 @@ class Connection:
                 then = await exchange
         finally:
             exchange.cancel()
-            if then is not _Then.KEEP:
+            if then != "keep":
                 upcoming.cancel()
                 await asyncio.gather(upcoming, exchange, return_exceptions=True)
         return then
@@ -104,17 +98,17 @@ class Connection:
             if isinstance(claim.fault, Status):
                 self.log.take_effect(claim, self.number, request)
                 await self.client.send(_answer(claim.fault, request))
-                return _Then.CLOSE if request.upgrade else _Then.KEEP
+                return "close" if request.upgrade else "keep"
             if isinstance(claim.fault, Duplicate):
                 await self._carry_out_and_drop(request, claim)
         upstream = await self._dial()
         if upstream is None:
-            return _Then.RESET
+            return "reset"
         try:
             return await self._through(upstream, request, claim)
         except CutError:
             upstream.reset()
-            return _Then.RESET
+            return "reset"
         finally:
             upstream.close()
 
@@ -125,7 +119,7 @@ class Connection:
             if claim is not None:
                 self.log.take_effect(claim, self.number, request, bytes=size)
 
-        sent = _pieces(request.head, request.body)
+        sent = _pieces(request.head + request.body)
         shaped = partial(faulty, take_effect=take_effect, gate=self.gate)
         await upstream.pour(shaped(sent, len(request.head), byte_fault(fault, "client")))
         response = await read_response(upstream.reader, request.method)
@@ -133,22 +127,22 @@ class Connection:
             take_effect(await _size(response))
             if fault.then == "silence":
                 await self.gate.wait()
-            return _Then.RESET if fault.then == "reset" else _Then.CLOSE
+            return "reset" if fault.then == "reset" else "close"
         # a stall of both is one stall
         stalled = isinstance(fault, Stall) and claim is not None and claim.has_effect
         answered = None if stalled else byte_fault(fault, "server")
         size = await self.client.pour(
-            shaped(_response_pieces(response), len(response.head), answered)
+            shaped(_pieces(response.head, response.body), len(response.head), answered)
         )
         self.log.add("response", self.number, request, status=response.status, bytes=size)
         if response.status != 101:
-            return _Then.KEEP if response.keep else _Then.CLOSE
+            return "keep" if response.keep else "close"
         self.log.add("upgraded", self.number, request)
         self.tunnel = Tunnel(
             self.number, request, self.client, upstream, self.plans, self.log, self.gate
         )
         await self.tunnel.run()
-        return _Then.CLOSE
+        return "close"
 
     async def _carry_out_and_drop(self, request: Request, claim: Claim[Fault]) -> None:
         upstream = await self._dial()
@@ -169,16 +163,13 @@ class Connection:
             return None
 
 
-async def _pieces(*pieces: bytes) -> AsyncGenerator[bytes, None]:
-    for piece in pieces:
-        if piece:
+async def _pieces(
+    first: bytes, others: AsyncIterable[bytes] | None = None
+) -> AsyncGenerator[bytes, None]:
+    yield first
+    if others is not None:
+        async for piece in others:
             yield piece
-
-
-async def _response_pieces(response: Response) -> AsyncGenerator[bytes, None]:
-    yield response.head
-    async for piece in response.body:
-        yield piece
 
 
 async def _size(response: Response) -> int:

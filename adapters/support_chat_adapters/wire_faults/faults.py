@@ -32,22 +32,26 @@ class Refuse:
 
 
 @attrs.frozen
-class Status:
-    """The proxy answers by itself; the upstream never sees the request."""
+class HTTPFault:
+    """What happens to the requests of this method and path, or to their responses."""
 
     method: str = "*"
     path: str = "*"
+
+
+@attrs.frozen
+class Status(HTTPFault):
+    """The proxy answers by itself; the upstream never sees the request."""
+
     code: int = 503
     body: bytes | str = attrs.field(default=b"", repr=False)
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
-class Stall:
+class Stall(HTTPFault):
     """`after` bytes pass, then none until `release()`, `heal()` or the end of `seconds`."""
 
-    method: str = "*"
-    path: str = "*"
     of: Senders = "both"
     after: int = 0
     part: Part = "message"
@@ -55,32 +59,26 @@ class Stall:
 
 
 @attrs.frozen
-class Slow:
+class Slow(HTTPFault):
     """Bytes pass at `rate` a second."""
 
-    method: str = "*"
-    path: str = "*"
     rate: float = 1000.0
     of: Senders = "server"
 
 
 @attrs.frozen
-class Cut:
+class Cut(HTTPFault):
     """`after` bytes pass, then both connections are reset."""
 
-    method: str = "*"
-    path: str = "*"
     after: int = 0
     part: Part = "message"
     of: Sender = "server"
 
 
 @attrs.frozen
-class Garbage:
+class Garbage(HTTPFault):
     """`data` replaces as many bytes from offset `at` on; what comes after passes unchanged."""
 
-    method: str = "*"
-    path: str = "*"
     data: bytes = b"\x00\xff\xfe\x01" * 4
     at: int = 0
     part: Part = "message"
@@ -88,33 +86,34 @@ class Garbage:
 
 
 @attrs.frozen
-class Swallow:
+class Swallow(HTTPFault):
     """The request is carried out and its response dropped; then the client's connection closes, is
     reset, or stays open in silence.
     """
 
-    method: str = "*"
-    path: str = "*"
     then: Literal["close", "reset", "silence"] = "close"
 
 
 @attrs.frozen
-class Duplicate:
+class Duplicate(HTTPFault):
     """The request is carried out twice, one after the other; the client gets the second
     response.
     """
 
-    method: str = "*"
+
+@attrs.frozen
+class WebSocketFault:
+    """What happens to the WebSockets of this path."""
+
     path: str = "*"
 
 
 @attrs.frozen
-class CloseWith:
+class CloseWith(WebSocketFault):
     """After `after` frames of `of`, the client gets a close frame with this code, and the
     upstream's connection ends. With 1006, the code that no close frame can have, both are reset.
     """
 
-    path: str = "*"
     code: int = 1011
     reason: str = attrs.field(default="", repr=False)
     after: int = 0
@@ -122,12 +121,11 @@ class CloseWith:
 
 
 @attrs.frozen
-class StallFrames:
+class StallFrames(WebSocketFault):
     """After `after` frames of `of`, nothing that `stalled` sends passes, pings included, until
     `release()`, `heal()` or the end of `seconds`.
     """
 
-    path: str = "*"
     after: int = 0
     of: Sender = "server"
     stalled: Senders = "both"
@@ -135,54 +133,49 @@ class StallFrames:
 
 
 @attrs.frozen
-class SlowFrames:
+class SlowFrames(WebSocketFault):
     """After `after` frames of `of`, its bytes pass at `rate` a second."""
 
-    path: str = "*"
     rate: float = 1000.0
     after: int = 0
     of: Sender = "server"
 
 
 @attrs.frozen
-class CutFrame:
+class CutFrame(WebSocketFault):
     """Of this frame `after` bytes pass, its header counted; then both connections are reset."""
 
-    path: str = "*"
     frame: int = 1
     after: int = 1
     of: Sender = "server"
 
 
 @attrs.frozen
-class ReplaceFrame:
+class ReplaceFrame(WebSocketFault):
     """`data` passes instead of this frame, as raw bytes: with none the frame is lost, and what is
     no frame is noise.
     """
 
-    path: str = "*"
     frame: int = 1
     data: bytes = b""
     of: Sender = "server"
 
 
 @attrs.frozen
-class RepeatFrame:
+class RepeatFrame(WebSocketFault):
     """This frame passes twice."""
 
-    path: str = "*"
     frame: int = 1
     of: Sender = "server"
 
 
 ByteFault: TypeAlias = Stall | Slow | Cut | Garbage
 """What happens to the bytes of a request or a response on their way."""
-HTTPFault: TypeAlias = ByteFault | Status | Swallow | Duplicate
 FrameFault: TypeAlias = CutFrame | ReplaceFrame | RepeatFrame
 """What happens when a frame arrives."""
 LinkFault: TypeAlias = CloseWith | StallFrames | SlowFrames
 """What happens to a WebSocket when a number of frames have passed; with 0 at once."""
-Fault: TypeAlias = Refuse | HTTPFault | FrameFault | LinkFault
+Fault: TypeAlias = Refuse | ByteFault | Status | Swallow | Duplicate | FrameFault | LinkFault
 
 
 def path_matches(pattern: str, path: str) -> bool:

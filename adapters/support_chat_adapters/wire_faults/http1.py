@@ -102,14 +102,10 @@ async def read_response(reader: asyncio.StreamReader, method: str) -> Response:
         before += head.raw
     empty = method == "HEAD" or status in (101, 204, 304)
     sized = empty or "content-length" in head.headers or head.says("transfer-encoding", "chunked")
-    body = _nothing() if empty else _body(reader, head, until_closed=not sized)
+    framed = attrs.evolve(head, headers={}) if empty else head  # of what length it says it would be
+    body = _body(reader, framed, until_closed=not sized)
     keep = sized and not head.says("connection", "close") and head.words[0] != "HTTP/1.0"
     return Response(status, keep, before + head.raw, body)
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    for piece in list[bytes]():
-        yield piece
 
 
 async def _body(

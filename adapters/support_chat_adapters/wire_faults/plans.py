@@ -30,6 +30,7 @@ from .faults import (
     StallFrames,
     Status,
     Swallow,
+    WebSocketFault,
     addresses,
     path_matches,
 )
@@ -178,7 +179,7 @@ class Plans:
         """The plans that this WebSocket may meet; each counts it when it sees it first."""
         for one in self._plans:
             fault = one.plan.fault
-            if isinstance(fault, FrameFault | LinkFault) and path_matches(fault.path, path):
+            if isinstance(fault, WebSocketFault) and path_matches(fault.path, path):
                 if connection not in one.seen:
                     if len(one.seen) < one.plan.skip:
                         one.done.add(connection)

@@ -5,6 +5,7 @@ bytes on their way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -74,11 +75,9 @@ class Gate:
 
     async def wait(self, seconds: float | None = None) -> None:
         """Waits for the next `release`, at most so long."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._opened.wait()
-        except TimeoutError:
-            pass
 
     def release(self) -> None:
         """Lets through all who wait now."""

@@ -175,7 +175,6 @@ class Tunnel:
             self.look()
 
     async def _meet(self, claim: Claim[FrameFault], target: Wire, frame: Frame) -> None:
-        """Does to the frame what the fault says."""
         of = claim.fault.of
         await self._until_released(of)
         self._take_effect(claim, of)

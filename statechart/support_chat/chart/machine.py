@@ -13,12 +13,13 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import attrs
 from transitions import Event, Machine, Transition as StockTransition
 
+from ..errors import InvalidInputError
 from .model import Chart, Present, Same, Transition
 
 Value: TypeAlias = "str | None"
@@ -58,8 +59,10 @@ class Input:
     named: Value = None
 
 
-# bit, register index, other index (None: is it present?)
-_Derivation: TypeAlias = "tuple[int, int, int | None]"
+Derivation: TypeAlias = "tuple[int, int, int | None]"
+"""A fact's bit, the place of a register, and of the one that it is compared with (None: is it
+present?); whom the input names comes after the registers.
+"""
 
 
 _Plan: TypeAlias = "tuple[int, int, int, int, str, tuple[int | None, ...] | None, Transition]"
@@ -82,10 +85,10 @@ class _Event(Event):
     def __init__(self, name: str, machine: Machine) -> None:
         super().__init__(name, machine)
         self.late = 0
-        self.plans: dict[str, tuple[tuple[_Derivation, ...], tuple[_Plan, ...]]] = {}
+        self.plans: dict[str, tuple[tuple[Derivation, ...], tuple[_Plan, ...]]] = {}
         self.late_plans: dict[str, tuple[_Plan, ...]] = {}
 
-    def plan(self, phase: str, derivations: Iterable[_Derivation], late: int) -> None:
+    def plan(self, phase: str, derivations: Iterable[Derivation], late: int) -> None:
         """Lays out the rows of this event in `phase`; `late` is the bit of what comes too late."""
         rows = [row for row in self.transitions.get(phase, ()) if isinstance(row, _Row)]
         current = tuple(row.plan for row in rows if not row.plan[1] & late)
@@ -152,7 +155,7 @@ class Compiled:
         self.chart = chart
         self.bits: dict[str, int] = {fact: 1 << i for i, fact in enumerate(chart.facts)}
         self.late = 0 if chart.late is None else self.bits[chart.late]
-        self.initial = State(chart.initial, 0, (None,) * len(chart.registers))
+        self.initial = State(str(chart.initial), 0, (None,) * len(chart.registers))
         places: dict[str | None, int] = {
             register: i for i, register in enumerate((*chart.registers, chart.named))
         }
@@ -174,18 +177,20 @@ class Compiled:
                     target = str(row.target or source)
                     plan = mask, wanted, keep, sets, target, assigns if row.assigns else None, row
                     machine.add_transition(str(trigger), str(source), target, plan=plan)
-        derivations: list[_Derivation] = []
-        for fact, kind in chart.facts.items():
-            if isinstance(kind, Same):
-                derivations.append((self.bits[fact], places[kind.left], places[kind.right]))
-            elif isinstance(kind, Present):
-                derivations.append((self.bits[fact], places[kind.register], None))
+        self.derived: tuple[Derivation, ...] = tuple(
+            (self.bits[fact], places[kind.left], places[kind.right])
+            if isinstance(kind, Same)
+            else (self.bits[fact], places[kind.register], None)
+            for fact, kind in chart.facts.items()
+            if isinstance(kind, Same | Present)
+        )
+        """How each fact of registers is derived."""
         self._fire: dict[str, Callable[[State, Input], tuple[State, Transition]]] = {}
         for trigger in chart.triggers:
             known = machine.events.get(trigger)
             event = known if isinstance(known, _Event) else _Event(trigger, machine)
             for phase in chart.phases:
-                event.plan(phase, derivations, self.late)
+                event.plan(phase, self.derived, self.late)
             self._fire[trigger] = event.fire
 
     def mask(self, facts: Iterable[str]) -> int:
@@ -196,6 +201,14 @@ class Compiled:
         """The facts whose bits are set, in the chart's order: for reports and logs."""
         return tuple(fact for fact, bit in self.bits.items() if bits & bit)
 
+    def derive(self, registers: Sequence[object], nobody: object = None) -> int:
+        """The facts of registers as bits; `registers` end with whom the input names."""
+        return sum(
+            bit
+            for bit, one, other in self.derived
+            if (registers[one] != nobody if other is None else registers[one] == registers[other])
+        )
+
     def fire(self, state: State, happening: Input) -> tuple[State, Transition]:
         """The next state and the row that led there (`UNHANDLED` if none did). Raises KeyError for
         an unknown trigger.
@@ -203,11 +216,25 @@ class Compiled:
         return self._fire[happening.trigger](state, happening)
 
     def step(self, state: State, happening: Input) -> tuple[State, tuple[str, ...]]:
-        """The next state and the effects to carry out, in order. Raises KeyError for an unknown
-        trigger.
+        """The next state and the effects to carry out, in order.
+
+        Raises InvalidInputError for what is no `Input`, or a trigger that the chart has not.
         """
-        after, row = self._fire[happening.trigger](state, happening)
-        return after, row.effects
+        if not isinstance(happening, Input):
+            raise InvalidInputError(
+                f"step() takes an Input, not {type(happening).__name__}: Input({happening!r}) has "
+                "room for the facts and the name that come with it."
+                if isinstance(happening, str)
+                else f"step() takes an Input, not {type(happening).__name__}."
+            )
+        if happening.trigger not in self._fire:
+            raise InvalidInputError(
+                f"The chart {self.chart.name!r} has no trigger {str(happening.trigger)!r}; it has "
+                f"{', '.join(self._fire)}."
+            )
+        after, row = self.fire(state, happening)
+        # whoever writes a state of his own may put an enum's member into it
+        return after._replace(phase=str(after.phase)), row.effects
 
 
 def _source(row: Transition, register: str, places: dict[str | None, int]) -> int | None:
@@ -218,7 +245,5 @@ def _source(row: Transition, register: str, places: dict[str | None, int]) -> in
 
 
 class _LeanMachine(Machine):
-    """The stock machine with our event and row at its extension points."""
-
     event_cls = _Event
     transition_cls = _Row

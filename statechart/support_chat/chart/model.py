@@ -152,24 +152,28 @@ class Composite:
 
 
 @attrs.frozen
-class Stored:
-    """A fact that transitions set and clear."""
+class FactKind:
+    """How a fact of a chart comes to be true: in a sentence here, and by its class."""
 
     doc: str
 
 
 @attrs.frozen
-class Carried:
+class Stored(FactKind):
+    """A fact that transitions set and clear."""
+
+
+@attrs.frozen
+class Carried(FactKind):
     """A fact that the trigger brings along: an option of the call, a property of the outcome. Free
     for a checker; an internal trigger carries nothing. `reads` finds it in the moment.
     """
 
-    doc: str
     reads: Reader | None = _code()
 
 
 @attrs.frozen
-class Derived:
+class Derived(FactKind):
     """A fact of the context (counters, records, secrets), which `reads` derives from it.
 
     For a checker, which has no context: `clears` are the effects after which it certainly does not
@@ -178,7 +182,6 @@ class Derived:
     while that names nobody.
     """
 
-    doc: str
     raises: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
@@ -187,24 +190,19 @@ class Derived:
 
 
 @attrs.frozen
-class Same:
+class Same(FactKind):
     """A fact that two registers name the same one (or both nobody)."""
 
-    doc: str
     left: str
     right: str
 
 
 @attrs.frozen
-class Present:
+class Present(FactKind):
     """A fact that a register names somebody."""
 
-    doc: str
     register: str
 
-
-FactKind: TypeAlias = "Stored | Carried | Derived | Same | Present"
-"""How a fact of a chart comes to be true."""
 
 # --- effects: what is asked of the world, and what may come back ----------------------------------
 
@@ -224,13 +222,25 @@ class Blame:
     rejections: tuple[type[SupportChatError], ...] = ()
     strangers: tuple[type[SupportChatError], ...] = ()
 
+    @property
+    def allowed(self) -> tuple[type[SupportChatError], ...]:
+        """What may be raised; anything else is a fault of the adapter."""
+        return (self.error, *self.refusals, *self.rejections, *self.strangers)
+
 
 def _disposal(value: Any) -> Any:
     return value if callable(value) else None  # 0.1 had a sentence here, which nobody read
 
 
 @attrs.frozen(kw_only=True)
-class Ask:
+class EffectSpec:
+    """What an effect declares: in a sentence here, and by its class."""
+
+    doc: str
+
+
+@attrs.frozen(kw_only=True)
+class Ask(EffectSpec):
     """An adapter is asked to do something that takes time; it ends in exactly one of the outcomes,
     each a trigger.
 
@@ -247,7 +257,6 @@ class Ask:
     and is closed when that ends.
     """
 
-    doc: str
     success: str
     failure: str
     refusal: str | None = None
@@ -288,14 +297,13 @@ class Ask:
 
 
 @attrs.frozen(kw_only=True)
-class Arm:
+class Arm(EffectSpec):
     """A timer is started, or started anew; its expiry is a trigger. `delay` names the pure function
     that says how long.
 
     An `optional` one may have no delay to run for, and then does not run.
     """
 
-    doc: str
     timer: str
     expiry: str
     delay: str
@@ -306,130 +314,107 @@ class Arm:
 
 
 @attrs.frozen(kw_only=True)
-class Disarm:
+class Disarm(EffectSpec):
     """Timers are stopped; stopping one that does not run is fine."""
 
-    doc: str
     timers: tuple[str, ...] = attrs.field(converter=_names)
 
 
 @attrs.frozen(kw_only=True)
-class Join:
+class Join(EffectSpec):
     """The call that is the trigger waits for what this slot waits for. `abandoned` is the trigger
     when everybody who waits in the slot has been cancelled.
     """
 
-    doc: str
     slot: str
     abandoned: str | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Settle:
+class Settle(EffectSpec):
     """Every call waiting in the slot succeeds."""
 
-    doc: str
     slot: str
 
 
 @attrs.frozen(kw_only=True)
-class Fail:
+class Fail(EffectSpec):
     """Every call waiting in the slot fails, with the row's error, else with the one the trigger
     brings.
     """
 
-    doc: str
     slot: str
 
 
 @attrs.frozen(kw_only=True)
-class Done:
+class Done(EffectSpec):
     """The call that is the trigger succeeds, now."""
 
-    doc: str
-
 
 @attrs.frozen(kw_only=True)
-class Refuse:
+class Refuse(EffectSpec):
     """The call that is the trigger fails with the row's error, now."""
 
-    doc: str
-
 
 @attrs.frozen(kw_only=True)
-class Reply:
+class Reply(EffectSpec):
     """The call that asked one of `several` is settled with the outcome that is the trigger."""
 
-    doc: str
     reduce: Reducer | None = _code()
 
 
 @attrs.frozen(kw_only=True)
-class Raise:
+class Raise(EffectSpec):
     """An internal trigger, run to completion before the next call or outcome."""
 
-    doc: str
     trigger: str
 
 
 @attrs.frozen(kw_only=True)
-class Note:
+class Note(EffectSpec):
     """The context changes, or listeners hear something; nothing comes back.
 
     `opens` names a lane on which events may come in from now on, until it is abandoned: the link
     that the trigger brings is kept.
     """
 
-    doc: str
     opens: str | None = None
     reduce: Reducer | None = _code()
     emits: Emitter | None = _code()
 
 
 @attrs.frozen(kw_only=True)
-class Detach:
+class Detach(EffectSpec):
     """Calls waiting in the slots wait from now on for what is under way on the lane, and for
     nothing else; it is not superseded.
     """
 
-    doc: str
     slots: tuple[str, ...] = attrs.field(converter=_names)
     lane: str
 
 
 @attrs.frozen(kw_only=True)
-class SettleDetached:
+class SettleDetached(EffectSpec):
     """Calls that wait for this outcome on the lane alone succeed; by any other trigger, all do that
     wait for one.
     """
 
-    doc: str
     lane: str
 
 
 @attrs.frozen(kw_only=True)
-class Abandon:
+class Abandon(EffectSpec):
     """What is under way on these lanes is superseded: cancelled where possible, disposed of when it
     comes in all the same. A link that is open on one of them is closed.
     """
 
-    doc: str
     lanes: tuple[str, ...] = attrs.field(converter=_names)
     reduce: Reducer | None = _code()
 
 
 @attrs.frozen(kw_only=True)
-class Dispose:
+class Dispose(EffectSpec):
     """What came too late is undone, as its effect declares."""
-
-    doc: str
-
-
-EffectSpec: TypeAlias = (
-    Ask | Arm | Disarm | Join | Settle | Fail | Done | Refuse | Reply | Raise | Note | Detach
-    | SettleDetached | Abandon | Dispose
-)  # fmt: skip
-"""What an effect declares."""
 
 
 @attrs.frozen(kw_only=True)

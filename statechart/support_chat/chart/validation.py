@@ -11,7 +11,7 @@ S22).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
@@ -59,7 +59,6 @@ def exclude_each_other(one: Transition, other: Transition, late: str | None = No
 
 
 def _names(chart: Chart) -> Iterator[Named]:
-    """Every name that a chart uses."""
     yield "the initial phase", "phase", [chart.initial]
     yield "the external triggers", "trigger", chart.external
     yield "the events", "trigger", chart.events
@@ -138,14 +137,13 @@ def _produced(spec: object) -> tuple[str, ...]:
 
 
 def _overlaps(chart: Chart) -> Iterator[str]:
-    for phase in chart.phases:
-        for trigger in chart.triggers:
-            for one, other in combinations(chart.rows(phase, trigger), 2):
-                if not exclude_each_other(one, other, chart.late):
-                    yield (
-                        f"{one.name} and {other.name} can both fire on {trigger} in {phase}: "
-                        "no fact tells them apart"
-                    )
+    for phase, trigger in product(chart.phases, chart.triggers):
+        for one, other in combinations(chart.rows(phase, trigger), 2):
+            if not exclude_each_other(one, other, chart.late):
+                yield (
+                    f"{one.name} and {other.name} can both fire on {trigger} in {phase}: "
+                    "no fact tells them apart"
+                )
 
 
 def _dead_rows(chart: Chart) -> Iterator[str]:
@@ -164,13 +162,11 @@ def _dead_rows(chart: Chart) -> Iterator[str]:
 
 
 def _reachable(chart: Chart) -> set[str]:
-    reached, fresh = {chart.initial}, True
+    reached = fresh = {chart.initial}
     while fresh:
-        fresh = False
-        for row in chart.transitions:
-            if row.target and row.target not in reached and not reached.isdisjoint(row.sources):
-                reached.add(row.target)
-                fresh = True
+        led = (row.target for row in chart.transitions if not reached.isdisjoint(row.sources))
+        fresh = {phase for phase in led if phase is not None} - reached
+        reached = reached | fresh
     return reached
 
 
@@ -228,13 +224,12 @@ def _loose_ends(chart: Chart) -> Iterator[str]:
         for phase in entry.phases
         for trigger in entry.triggers
     }
-    for phase in chart.phases:
-        for trigger in chart.triggers:
-            handled = bool(chart.rows(phase, trigger))
-            if handled and (phase, trigger) in ignored:
-                yield f"{trigger} in {phase} is both handled and ignored"
-            if not handled and (phase, trigger) not in ignored:
-                yield f"{trigger} in {phase} is neither handled, refused nor ignored on purpose"
+    for phase, trigger in product(chart.phases, chart.triggers):
+        handled = bool(chart.rows(phase, trigger))
+        if handled and (phase, trigger) in ignored:
+            yield f"{trigger} in {phase} is both handled and ignored"
+        if not handled and (phase, trigger) not in ignored:
+            yield f"{trigger} in {phase} is neither handled, refused nor ignored on purpose"
 
 
 def _late_rows(chart: Chart) -> Iterator[str]:
@@ -246,13 +241,12 @@ def _late_rows(chart: Chart) -> Iterator[str]:
             yield f"{row.name}: a late outcome is late whatever else holds; drop the other facts"
         if chart.late in row.unless:
             yield f"{row.name}: what is late never gets here; drop {chart.late!r}"
-    for phase in chart.phases:
-        for trigger in chart.triggers:
-            rows = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
-            if trigger in chart.superseding and len(rows) != 1:
-                yield (
-                    f"{trigger} in {phase} has {len(rows)} rows for an outcome that comes too "
-                    "late; it needs exactly one"
-                )
-            if rows and trigger not in chart.superseding:
-                yield f"{rows[0].name}: {trigger} is never late, only outcomes and lane events are"
+    for phase, trigger in product(chart.phases, chart.triggers):
+        rows = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
+        if trigger in chart.superseding and len(rows) != 1:
+            yield (
+                f"{trigger} in {phase} has {len(rows)} rows for an outcome that comes too "
+                "late; it needs exactly one"
+            )
+        if rows and trigger not in chart.superseding:
+            yield f"{rows[0].name}: {trigger} is never late, only outcomes and lane events are"

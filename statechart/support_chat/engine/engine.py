@@ -6,6 +6,7 @@ triggers that they raise run to completion before anything else can happen.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
@@ -318,11 +319,28 @@ def _failed(spec: Ask, error: BaseException) -> tuple[str, None, Exception]:
         return spec.failure, None, error
     if isinstance(error, LimitReachedError):
         return spec.failure, None, _blamed(spec, f"did not answer within {error.seconds:g} s")
-    fault = _blamed(spec, f"raised {type(error).__name__}")
+    fault = _blamed(
+        spec,
+        f"raised {type(error).__name__}{_where(error)}",
+        None if isinstance(error, OSError) else "Mend it there.",
+    )
     fault.__cause__ = error
     return spec.failure, None, fault
 
 
-def _blamed(spec: Ask, what: str) -> SupportChatError:
+def _where(error: BaseException) -> str:
+    """In which line of theirs; what the error says may hold a secret."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        frame, trace = trace, trace.tb_next
+        if not frame.tb_frame.f_globals.get("__name__", "").startswith("support_chat."):
+            file = os.path.basename(frame.tb_frame.f_code.co_filename)
+            place = f" ({file}, line {frame.tb_lineno})"
+    return place
+
+
+def _blamed(spec: Ask, what: str, way_out: str | None = None) -> SupportChatError:
     blame = spec.blame or _NOBODY
-    return blame.error(f"{blame.who} {what} when it was asked to {spec.doc}. {blame.way_out}")
+    return blame.error(
+        f"{blame.who} {what} when it was asked to {spec.doc}. {way_out or blame.way_out}"
+    )

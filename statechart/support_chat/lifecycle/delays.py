@@ -14,7 +14,7 @@ from typing import Final
 
 from ..engine import Moment
 from ..settings import Settings
-from .context import Context
+from .context import Context, not_before
 from .names import Lane
 
 
@@ -79,9 +79,14 @@ def fetch_in(context: Context, moment: Moment) -> float:
 
 
 def renew_in(context: Context, moment: Moment) -> float | None:
-    """Seconds until the token is to be renewed; None when that is not known beforehand (an opaque
-    one) or nobody provides any.
+    """Seconds until the token is to be renewed, not before the backend wants it; None when that is
+    not known beforehand (an opaque one) or nobody provides any.
     """
+    due = _renewal_due(context, moment)
+    return None if due is None else max(due, not_before(context, moment) - moment.now.at)
+
+
+def _renewal_due(context: Context, moment: Moment) -> float | None:
     token = context.token
     if token is None:
         return fetch_in(context, moment) if context.provider is not None else None
@@ -100,7 +105,7 @@ def renew_in(context: Context, moment: Moment) -> float | None:
 
 def update_in(context: Context, moment: Moment) -> float:
     """Seconds until an update may leave: at the end of the interval, within the burst, after a
-    backoff if the last failed (N4).
+    backoff if the last failed, not before the backend wants it (N4).
     """
     settings: Settings = moment.settings
     now = moment.now.at
@@ -112,7 +117,7 @@ def update_in(context: Context, moment: Moment) -> float:
     failed = 0.0
     if context.update_failures:
         failed = backoff(context.update_failures, settings, moment.now.roll("update"))
-    return max(0.0, spaced, full, failed)
+    return max(0.0, spaced, full, failed, context.not_before - now)
 
 
 def leaves_in(context: Context, moment: Moment) -> float:

@@ -325,6 +325,7 @@ def restore(context: Context, moment: Moment) -> Context:
         context,
         updates=u.restore(context.updates),
         update_failures=context.update_failures + failed,
+        not_before=not_before(context, moment),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from ..engine import Request
-from ..errors import TokenProviderError
+from ..errors import NetworkError, TokenProviderError
 from ..lifecycle import requests as r
 from ..ports import (
     Link,
@@ -29,16 +29,22 @@ from .providers import called
 
 @attrs.frozen
 class Adapters:
-    """Whom a session asks. `links` are those that are open, by number; `release` ends the rest."""
+    """Whom a session asks. `links` are those that are open, by number; `release` ends the rest, and
+    `failed` is told of an error that is no outcome.
+    """
 
     storage: Storage
     transport: Transport
     links: dict[int, Link]
     release: Callable[[], Awaitable[None]]
+    failed: Callable[[Request, BaseException], None]
 
     def link(self, request: Request) -> Link:
-        """The link that the request uses. Raises KeyError if it is closed by now."""
-        return self.links[request.link or 0]
+        """The link that the request uses. Raises NetworkError if it is closed by now."""
+        link = self.links.get(request.link or 0)
+        if link is None:
+            raise NetworkError("The link closed before it was used.")
+        return link
 
 
 async def perform(adapters: Adapters, request: Request) -> object:
@@ -76,7 +82,7 @@ async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object
     if not hasattr(link, "abort"):
         return None  # it is no link: there is nothing to keep, and nothing to close
     adapters.links[request.number] = link
-    return getattr(link, "welcome", None)
+    return link.welcome
 
 
 async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> object:
@@ -96,11 +102,14 @@ _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingP
 async def _part(adapters: Adapters, request: Request, payload: r.Part) -> None:
     """Side by side: either may fail without harm to the other."""
     link = adapters.links.get(request.link or 0)
-    await asyncio.gather(
+    parted = await asyncio.gather(
         *([] if payload.session is None else [_revoke(adapters, request, payload)]),
         *([] if link is None else [_goodbye(link)]),
         return_exceptions=True,
     )
+    for error in parted:
+        if error is not None:
+            adapters.failed(request, error)
 
 
 async def _revoke(adapters: Adapters, request: Request, payload: r.Part | r.Revoke) -> None:

@@ -9,6 +9,7 @@ of lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
@@ -80,15 +81,14 @@ class Call(Coroutine[Any, Any, T_co], Generic[T_co]):
         """
         if self._done:
             raise AssertionError(f"{self!r} settled twice")  # the engine broke property S20
-        self._done, self._result = True, result
-        try:
-            self._error = copy.copy(error)
-        except Exception:  # a class of an adapter's that cannot be copied is told as it is
-            self._error = error
-        if self._error is not None and error is not None:
-            self._error.__cause__ = error.__cause__
+        self._done, self._result, self._error = True, result, error
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+        # a class of an adapter's that cannot be copied is told as it is
+        with contextlib.suppress(Exception):
+            self._error = copy.copy(error)
+        if self._error is not None and error is not None:
+            self._error.__cause__ = error.__cause__
 
     async def _wait(self) -> Any:
         self._awaited = True

@@ -7,20 +7,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
+from types import TracebackType, UnionType
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ..errors import EventsLostError
 from ..lifecycle.events import AnyEvent
-
-LOG: Final = logging.getLogger("support_chat")
+from .log import SessionLog
 
 E = TypeVar("E")
 
@@ -29,7 +27,7 @@ class Subscription:
     """A handler's registration; call it, or leave its `with` block, to end it."""
 
     def __init__(
-        self, kind: type[Any], handler: Callable[[Any], object], listeners: Listeners
+        self, kind: type[Any] | UnionType, handler: Callable[[Any], object], listeners: Listeners
     ) -> None:
         self._kind = kind
         self._handler = handler
@@ -45,7 +43,7 @@ class Subscription:
         try:
             result = self._context.run(self._handler, event)
         except (Exception, asyncio.CancelledError):
-            LOG.exception("a handler of %s raised; the session goes on", event.type)
+            self._listeners.log.exception("a handler of %s raised; the session goes on", event.type)
             return
         if inspect.isawaitable(result):
             self._waiting.append(result)
@@ -54,10 +52,7 @@ class Subscription:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._worker = loop.create_task(self._work(), context=self._context)
-        if self._worker.done():  # a task may run eagerly, and its end was noted before it was
-            self._worker = None
-        else:
-            self._worker.add_done_callback(self._ended)
+        self._worker.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         while self._waiting:
@@ -68,11 +63,15 @@ class Subscription:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise  # the loop is being closed, or somebody has cancelled us
-                LOG.exception("a handler raised; the session goes on")
+                self._listeners.log.exception("a handler raised; the session goes on")
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._worker = None
-        if self._waiting and not worker.cancelled():  # an interrupt has ended it
+        if worker.cancelled():
+            self._forget()  # the loop is being closed
+            return
+        worker.exception()  # an interrupt: the program has got it, and nobody need report it
+        if self._waiting:  # of that, or since a task that ran eagerly had ended before this
             self._begin(worker.get_loop())
 
     def __call__(self) -> None:
@@ -80,6 +79,10 @@ class Subscription:
         left to finish.
         """
         self._listeners.remove(self)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nobody will await what waits, and Python need not warn of it."""
         for awaitable in self._waiting:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
@@ -163,7 +166,8 @@ class EventStream(Generic[E]):
 class Listeners:
     """Everybody who listens to one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: SessionLog) -> None:
+        self.log = log
         self._all: list[Subscription | EventStream[Any]] = []
         self._events: deque[AnyEvent] = deque()
         self._untold: deque[tuple[AnyEvent, Subscription | EventStream[Any]]] = deque()
@@ -211,9 +215,9 @@ class Listeners:
                 self._schedule(loop)
 
     @property
-    def untold(self) -> bool:
-        """Whether somebody has not heard everything yet."""
-        return bool(self._untold or self._events)
+    def untold(self) -> int:
+        """How many times somebody is still to be told something."""
+        return len(self._untold) + len(self._events) * len(self._all)
 
     def close(self) -> None:
         """The session is destroyed: everybody has been told, streams end."""

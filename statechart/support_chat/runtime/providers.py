@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from ..errors import TokenProviderError
 from ..ports import TokenProvider, TokenReason
 from .threads import DaemonThreads
 
@@ -45,4 +46,12 @@ def _may_be_called_here(provider: TokenProvider) -> bool:
 
 async def _elsewhere(function: Callable[[], Any]) -> Any:
     context = contextvars.copy_context()  # as one that is awaited has it
-    return await asyncio.get_running_loop().run_in_executor(DaemonThreads(), context.run, function)
+    loop = asyncio.get_running_loop()
+    try:
+        working = loop.run_in_executor(DaemonThreads(), context.run, function)
+    except RuntimeError as error:
+        raise TokenProviderError(
+            f"No thread could be started for the token_provider ({error}); make it `async def`, "
+            "which needs none."
+        ) from error
+    return await working

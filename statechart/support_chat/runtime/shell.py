@@ -41,7 +41,6 @@ from ..engine import (
     Now,
     Outcome,
     Perform,
-    Reaction,
     Request,
     Settle,
     Snapshot,
@@ -56,25 +55,32 @@ from ..settings import Settings
 from .adapters import Adapters, perform
 from .calls import Call
 from .listeners import Listeners
-
-LOG: Final = logging.getLogger("support_chat")
+from .log import SessionLog
 
 _CLOSING: Final = 1.0
 """Seconds in which a loop that is being closed has closed."""
 
 
+# --- the clock ------------------------------------------------------------------------------------
+
 _LOOK_AGAIN: Final = 30.0
 """Longest uninterrupted wait, in seconds: the loop's own timers do not count the time of a
 suspension.
 """
+_READ_APART: Final = 1.0
+"""Seconds by which two clocks may seem to differ because they are read one after the other."""
 
 
 def _suspended() -> float:
+    """Seconds for which this machine has been suspended; only differences of it mean anything."""
     boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     # macOS and Windows: their monotonic clocks already count it, or nothing does
     if boottime is None:
         return 0.0
-    return time.clock_gettime(boottime) - time.monotonic()
+    try:
+        return time.clock_gettime(boottime) - time.monotonic()
+    except OSError:  # Pyodide names the clock and has none
+        return 0.0
 
 
 class Clock:
@@ -83,11 +89,13 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._before = _suspended()
+        self._slept = 0.0
 
     def __call__(self) -> float:
         slept = _suspended() - self._before
-        # two clocks read one after the other differ a little
-        return self._loop.time() + (slept if slept > 1.0 else 0.0)
+        if slept > self._slept + _READ_APART:
+            self._slept = slept
+        return self._loop.time() + self._slept
 
 
 class Timers:
@@ -131,21 +139,11 @@ class Timers:
         return frozenset(self._running)
 
 
+# --- the session ----------------------------------------------------------------------------------
+
+
 def _raise(interrupt: BaseException) -> None:
     raise interrupt
-
-
-def _instead(happened: Input, fault: Exception) -> Input:
-    """What an adapter handed over has the right type and wrong insides: it has failed."""
-    match happened:
-        case Outcome(request):
-            LOG.error("what %s brought cannot be used", request.effect, exc_info=fault)
-            return Outcome(request, error=fault)
-        case Heard(link):
-            LOG.error("what a link delivered cannot be used; it counts as lost", exc_info=fault)
-            return Heard(link, None, fault)
-        case _:
-            raise fault
 
 
 @attrs.define(eq=False)
@@ -156,6 +154,9 @@ class _Performing:
     task: asyncio.Task[object]
     limit: asyncio.TimerHandle | None = None
     cancelled: bool = False
+    """Whether we have cancelled it. What the task counts says less: an adapter's own timeouts
+    cancel it, too, and one that swallows our cancellation may take it back.
+    """
 
     def cancel(self) -> None:
         """It is superseded, or over its limit: how it ends matters only if it succeeds."""
@@ -175,16 +176,17 @@ class Shell:
         keys: Keys,
         settings: Settings,
         listeners: Listeners,
+        log: SessionLog,
         loop: asyncio.AbstractEventLoop,
         chart: Chart = CHART,
     ) -> None:
-        self.loop, self.listeners = loop, listeners
+        self.loop, self.listeners, self.log = loop, listeners, log
         self.engine = Engine(chart, settings, keys)
         self.snapshot: Snapshot = self.engine.initial
         self.links: dict[int, Link] = {}
         self.clock = Clock(loop)
         self.timers = Timers(loop, self.clock)
-        self.adapters = Adapters(storage, transport, self.links, self._release)
+        self.adapters = Adapters(storage, transport, self.links, self._release, self._failed)
         self._calls: dict[int, Call[Any]] = {}
         self._made = 0
         self._performing: set[_Performing] = set()
@@ -233,7 +235,7 @@ class Shell:
 
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more; it may be dropped on any thread."""
-        LOG.warning(
+        self.log.warning(
             "%s() failed and nobody awaited it: %s", called(call.trigger, call.arguments), error
         )
         if not self.loop.is_closed():  # else nobody listens either
@@ -266,17 +268,25 @@ class Shell:
         before, now = self.snapshot, self._now()
         try:
             reaction = self.engine.step(before, happened, now)
-        except Exception as fault:
-            reaction = self.engine.step(before, _instead(happened, fault), now)
+        except BaseException as fault:
+            happened = self._instead(happened, fault)
+            reaction = self.engine.step(before, happened, now)
         self.snapshot = reaction.snapshot
         self._commands.extend(reaction.commands)
-        if LOG.isEnabledFor(logging.DEBUG):
-            self._log(reaction)
+        if self.log.isEnabledFor(logging.DEBUG):
+            came = happened.error if isinstance(happened, Outcome | Heard) else None
+            self.log.step(reaction, came)
 
-    def _log(self, reaction: Reaction) -> None:
-        for fired in reaction.fired:
-            after = fired.row.target or fired.phase
-            LOG.debug("%s --%s--> %s by %s", fired.phase, fired.trigger, after, fired.row.name)
+    def _instead(self, happened: Input, fault: BaseException) -> Input:
+        """What an adapter brought has the right type and wrong insides: it has failed. (What a link
+        delivered ends its events, which is its loss.) An interrupt in there reaches the program.
+        """
+        if not isinstance(happened, Outcome):
+            raise fault
+        if not isinstance(fault, Exception):
+            self.loop.call_soon(_raise, fault)
+        self.log.fault(f"What {happened.request.effect} brought cannot be used", fault)
+        return Outcome(happened.request, error=fault)
 
     def _now(self) -> Now:
         at, link = self.clock(), self.links.get(self.snapshot.link or 0)
@@ -286,7 +296,7 @@ class Shell:
 
     def _heard_at(self, link: Link) -> float:
         """When the link last gave a sign of life; one that cannot say so gave none."""
-        with self._harmless("a link does not say when it was heard; it counts as silent"):
+        with self._harmless("A link does not say when it was heard, and counts as silent"):
             heard_at = link.heard_at
             if isinstance(heard_at, int | float) and math.isfinite(heard_at):
                 return heard_at
@@ -299,8 +309,8 @@ class Shell:
         """
         try:
             yield
-        except (Exception, asyncio.CancelledError):
-            LOG.exception(what)
+        except (Exception, asyncio.CancelledError) as error:
+            self.log.fault(what, error)
         except BaseException as interrupt:
             self.loop.call_soon(_raise, interrupt)
 
@@ -335,13 +345,17 @@ class Shell:
         if performing.limit is not None:
             performing.limit.cancel()
         if task.cancelled():  # the adapter has cancelled itself
-            self.take(Outcome(performing.request, error=asyncio.CancelledError()))
+            cancelled = asyncio.CancelledError()
+            self._failed(performing.request, cancelled)
+            self.take(Outcome(performing.request, error=cancelled))
         elif (error := task.exception()) is not None:
-            if not performing.request.lane:
-                LOG.info("a superseded session could not be revoked: %s", type(error).__name__)
+            self._failed(performing.request, error)
             self.take(Outcome(performing.request, error=error))
         else:
             self.take(Outcome(performing.request, task.result()))
+
+    def _failed(self, request: Request, error: BaseException) -> None:
+        self.log.failed(self.engine.chart.effects.get(request.effect), error)
 
     def _cancel(self, command: Cancel) -> None:
         for performing in tuple(self._performing):
@@ -349,12 +363,11 @@ class Shell:
                 performing.cancel()
 
     async def _release(self) -> None:
-        try:
-            # Whoever listens hears of the end; each turn of the loop tells what is there.
-            while self.listeners.untold:  # noqa: ASYNC110 - it is always a turn or two
-                await asyncio.sleep(0)
-        finally:
-            self.listeners.close()
+        # Whoever listens hears of the end: each turn of the loop tells somebody something, until
+        # what is there now is told. What handlers cause meanwhile might never end.
+        for _ in range(self.listeners.untold):
+            await asyncio.sleep(0)
+        self.listeners.close()
         current = asyncio.current_task()
         others = [p.task for p in self._performing if p.task is not current]
         others += [task for task in self._hearing if task is not current]
@@ -385,10 +398,8 @@ class Shell:
         error = None if task.cancelled() else task.exception()
         if not closed:  # one that was closed is not lost
             if error is not None and not isinstance(error, SupportChatError):
-                LOG.error(
-                    "a link failed in a way that its port does not know; it counts as lost",
-                    exc_info=error,
-                )
+                what = f"The events of a link ended with {type(error).__name__}, and it is lost"
+                self.log.fault(what, error)
             lost = Heard(number, None, error if isinstance(error, Exception) else None)
             if task.cancelled() and task.cancelling():  # by others, as when the loop is closed:
                 self.loop.call_later(_CLOSING, self.take, lost)  # then nobody is told any more
@@ -399,7 +410,7 @@ class Shell:
         listening = self._listening.pop(command.link, None)
         link = self.links.pop(command.link, None)
         if link is not None:
-            with self._harmless("a link could not be aborted; the session goes on without it"):
+            with self._harmless("A link could not be aborted; the session goes on without it"):
                 link.abort()
         if listening is not None:
             listening.cancel()  # what an aborted link delivers all the same is superseded

@@ -8,13 +8,13 @@ What it saw is plain data, which processes can send each other; `coverage` says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
 from ..chart.machine import UNHANDLED, Compiled
-from ..chart.model import Chart, Present, Same
+from ..chart.model import Chart
 
 Sighting: TypeAlias = "tuple[str, str, int, str]"
 """A step: the phase, the trigger, the facts that were true as bits (of those that its rows look
@@ -104,22 +104,13 @@ class Watch:
         self.sightings: set[Sighting] = set()
         """What was seen, each once."""
         self._chart = chart
-        bits = {fact: 1 << i for i, fact in enumerate(chart.facts)}
-        self._derived = [
-            (bits[fact], (kind.left, kind.right) if isinstance(kind, Same) else (kind.register,))
-            for fact, kind in chart.facts.items()
-            if isinstance(kind, Same | Present)
-        ]
-        self._read: dict[tuple[str, str], int] = {}
-        for row in chart.transitions:
-            for pair in ((phase, trigger) for phase in row.sources for trigger in row.trigger):
-                for fact in (*row.when, *row.unless):
-                    self._read[pair] = self._read.get(pair, 0) | bits[fact]
-        self._fire, self._step = Compiled.fire, Compiled.step
+        self._compiled = Compiled(chart)
+        self._methods = {"fire": Compiled.fire, "step": Compiled.step}
 
     def begin(self) -> None:
         """Watches from now on."""
-        self._fire, self._step = fire, _ = Compiled.fire, Compiled.step
+        fire = Compiled.fire
+        self._methods = {"fire": fire, "step": Compiled.step}
 
         def watched_fire(compiled: Compiled, state: Any, happening: Any) -> Any:
             after, row = fire(compiled, state, happening)
@@ -131,27 +122,22 @@ class Watch:
             after, row = watched_fire(compiled, state, happening)
             return after, row.effects
 
-        _stand_in(watched_fire, watched_step)
+        _stand_in({"fire": watched_fire, "step": watched_step})
 
     def end(self) -> None:
         """Watches no longer."""
-        _stand_in(self._fire, self._step)
+        _stand_in(self._methods)
 
     def _saw(self, state: Any, happening: Any, row: str) -> None:
-        if row == UNHANDLED.name and (state.phase, happening.trigger) not in self._read:
+        rows = self._chart.rows(state.phase, happening.trigger)
+        read = self._compiled.mask(fact for one in rows for fact in (*one.when, *one.unless))
+        if row == UNHANDLED.name and not read:
             return
-        who = dict(zip(self._chart.registers, state.registers, strict=True))
-        if self._chart.named is not None:
-            who[self._chart.named] = happening.named
-        true = state.facts | happening.facts
-        for bit, registers in self._derived:
-            values = [who[register] for register in registers]
-            if values[0] == values[1] if len(values) == 2 else values[0] is not None:
-                true |= bit
-        read = self._read.get((state.phase, happening.trigger), 0)
+        derived = self._compiled.derive((*state.registers, happening.named))
+        true = state.facts | happening.facts | derived
         self.sightings.add((str(state.phase), str(happening.trigger), true & read, row))
 
 
-def _stand_in(fire: Callable[..., Any], step: Callable[..., Any]) -> None:
-    for name, method in (("fire", fire), ("step", step)):
+def _stand_in(methods: Mapping[str, Callable[..., Any]]) -> None:
+    for name, method in methods.items():
         setattr(Compiled, name, method)

@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from ..chart.machine import Compiled, Input, State
-from ..chart.model import Chart, Present, Same, Stored, Transition
+from ..chart.model import Present, Same, Stored, Transition
 from ..errors import (
     AuthRefusedError,
     BackendRejectedError,
@@ -262,7 +262,7 @@ def firing(
     compiled: Compiled, row: Transition, people: Sequence[str] = PEOPLE
 ) -> SearchStrategy[tuple[State, Input]]:
     """A state and an input on which this row of the chart fires, whatever else is true."""
-    who_fits = _who_fits(compiled.chart, row, people)
+    who_fits = _who_fits(compiled, row, people)
     stored, told = stored_facts(compiled), told_facts(compiled)
 
     def made(
@@ -283,25 +283,15 @@ def firing(
 
 
 def _who_fits(
-    chart: Chart, row: Transition, people: Sequence[str]
+    compiled: Compiled, row: Transition, people: Sequence[str]
 ) -> Sequence[tuple[str | None, ...]]:
     """Who may be in the registers, and last who may be named, so that what the row's guard says of
     them holds.
     """
-    places = {register: number for number, register in enumerate((*chart.registers, chart.named))}
-
-    def holds(fact: str, who: tuple[str | None, ...]) -> bool | None:
-        kind = chart.facts[fact]
-        if isinstance(kind, Present):
-            return who[places[kind.register]] is not None
-        return who[places[kind.left]] == who[places[kind.right]] if isinstance(kind, Same) else None
-
-    return [
-        who
-        for who in itertools.product((None, *people), repeat=len(chart.registers) + 1)
-        if not any(holds(fact, who) is False for fact in row.when)
-        and not any(holds(fact, who) is True for fact in row.unless)
-    ]
+    derived = sum(bit for bit, _, _ in compiled.derived)
+    read, wanted = compiled.mask((*row.when, *row.unless)), compiled.mask(row.when)
+    anybody = itertools.product((None, *people), repeat=len(compiled.chart.registers) + 1)
+    return [who for who in anybody if not (compiled.derive(who) ^ wanted) & read & derived]
 
 
 def stored_facts(compiled: Compiled) -> Sequence[str]:

@@ -17,11 +17,10 @@ from ..verify.trace import Account, Trace
 
 def watch(chat: SupportChat, chart: Chart | Compiled = CHART) -> Trace:
     """Traces a session that nothing was asked of yet, from within its loop; it runs `chart`."""
-    from ..runtime.shell import Shell
-
     compiled = chart.chart if isinstance(chart, Compiled) else chart
-    parts = (chat._storage, chat._transport, chat._keys, chat._settings, chat._listeners)  # pyright: ignore[reportPrivateUsage]
-    shell = Shell(*parts, asyncio.get_running_loop(), compiled)
+    parts = (chat._storage, chat._transport, chat._keys, chat._settings)  # pyright: ignore[reportPrivateUsage]
+    told = (chat._listeners, chat._log)  # pyright: ignore[reportPrivateUsage]
+    shell = Shell(*parts, *told, asyncio.get_running_loop(), compiled)
     trace, take = Trace(shell.engine), shell.take
 
     def taking(happened: Input) -> None:

@@ -37,6 +37,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import attrs
 
+from .here import need_threads_and_sockets
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _Ready = list[tuple[selectors.SelectorKey, int]]
@@ -75,6 +77,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     `asyncio.Runner(loop_factory=VirtualLoop)`, or `run()`.
 
     `patience`: how many real seconds it waits for outside work before it raises DeadlockError.
+
+    Raises NotImplementedError in Pyodide.
     """
 
     # Two attributes of the base class: its heap of timers (whose cancelled heads it drops before it
@@ -82,12 +86,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
 
+    def __new__(cls, *, patience: float = 30.0) -> VirtualLoop:
+        need_threads_and_sockets("VirtualLoop")
+        return super().__new__(cls)
+
     def __init__(self, *, patience: float = 30.0) -> None:
-        self._now = 0.0
         self._patience = patience
         self._outside = 0
         self._order = itertools.count()
         super().__init__(_Selector(self._idle))
+        self._jump(0.0)  # Windows' own resolution is 16 ms, and timers would run early
 
     def time(self) -> float:
         """The virtual time in seconds; 0.0 when the loop is made."""
@@ -153,10 +161,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 "`loop.outside_work()`.",
                 _waiting(self),
             )
-        self._now = max(self._now, float(when))
-        # after months, floats are coarser than the usual 1e-9
-        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
+        self._jump(max(self._now, float(when)))
         return []
+
+    def _jump(self, now: float) -> None:
+        self._now = now
+        # from 2**24 s on, after 194 days, a float is coarser than the usual 1e-9: the loop would
+        # find a timer that is due not due yet, and spin
+        self._clock_resolution = max(1e-9, math.ulp(now))
 
 
 def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
@@ -166,8 +178,11 @@ def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
     Afterwards every task is cancelled and the loop is closed. Raises what `main` raises, or
     DeadlockError; `patience` (real seconds) is that of `VirtualLoop`.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
+            return runner.run(main)
+    finally:
+        main.close()  # it may not have begun
 
 
 class _Selector(selectors.DefaultSelector):

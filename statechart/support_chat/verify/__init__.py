@@ -6,9 +6,9 @@ properties of the shipped chart. A property of your own is an `Always`, `EachSte
 `Structure`, `Eventually` or `CanReach` with a small function.
 """
 
-from .explore import Space, Step, explore
+from .explore import Space, explore
 from .generic import generic
-from .model import Model
+from .model import Model, Step
 from .properties import (
     Always,
     CanReach,

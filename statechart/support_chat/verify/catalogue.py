@@ -8,11 +8,10 @@ and S24 by the tests of the session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from operator import methodcaller
 from typing import Final
 
-from ..chart.model import Ask, Chart, Join
+from ..chart.model import Ask, Join
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -25,9 +24,7 @@ from ..lifecycle.names import (
     Trigger as T,
 )
 from .bookkeeping import BOOKKEEPING
-from .explore import Space
-from .generic import no_dead_row, one_expiry_each, waits
-from .model import superseded_only_dispose
+from .generic import late_ones_do_more, no_dead_row, one_expiry_each
 from .properties import (
     Always,
     CanReach,
@@ -47,9 +44,8 @@ WORKING: Final = (P.BOOTING, *LIVE)
 
 
 def _no_way_to_a_link(view: View) -> bool:
-    if view.phase not in ENDED:
-        return True
-    return not (view.open(Lane.LINK) or view.asked(E.DIAL, *FETCHES) or view.running(Timer.RETRY))
+    opens = view.open(Lane.LINK) or view.asked(E.DIAL, *FETCHES) or view.running(Timer.RETRY)
+    return view.phase not in ENDED or not opens
 
 
 def _only_a_boot_makes_live(move: Move) -> bool:
@@ -60,24 +56,20 @@ def _only_a_boot_makes_live(move: Move) -> bool:
 
 
 def _shutdown_ends_boots(move: Move) -> bool:
-    if move.trigger not in (T.SHUTDOWN, T.DESTROY):
-        return True
-    return not move.after.waiting(Slot.BOOT) and move.after.phase not in WORKING
+    goes_on = move.after.waiting(Slot.BOOT) or move.after.phase in WORKING
+    return move.trigger not in (T.SHUTDOWN, T.DESTROY) or not goes_on
 
 
 def _nothing_of_the_user(view: View) -> bool:
-    if view.phase not in ENDED or view.waiting(Slot.BOOT):
-        return True
+    over = view.phase in ENDED and not view.waiting(Slot.BOOT)
     remembered = view.has(F.PROVIDER) or view.has(F.TARGET_PROVIDER) or view.has(F.PENDING)
-    return not (remembered or view.who(Register.USER) or view.who(Register.TARGET))
+    return not (over and (remembered or view.who(Register.USER) or view.who(Register.TARGET)))
 
 
 def _accepted_by_the_backend(move: Move) -> bool:
-    if move.after.phase != P.AUTHENTICATED or move.before.phase == P.AUTHENTICATED:
-        return True
-    return move.trigger in (T.LINK_UP, T.IDENTIFIED) and 0 != move.named == move.after.who(
-        Register.USER
-    )
+    becomes = move.before.phase != P.AUTHENTICATED == move.after.phase
+    accepted = move.named if move.trigger in (T.LINK_UP, T.IDENTIFIED) else 0
+    return not becomes or 0 != accepted == move.after.who(Register.USER)
 
 
 def _identity_stays(move: Move) -> bool:
@@ -88,9 +80,9 @@ def _identity_stays(move: Move) -> bool:
 
 def _another_boot_is_refused(move: Move) -> bool:
     begun = move.before.phase in WORKING or move.before.waiting(Slot.BOOT)
-    if not begun or move.named == move.before.who(Register.USER):
-        return True
-    return move.effects == (E.REFUSE,) and move.after.state == move.before.state
+    is_another = begun and move.named != move.before.who(Register.USER)
+    changes = move.effects != (E.REFUSE,) or move.after.state != move.before.state
+    return not (is_another and changes)
 
 
 def _same_boot_opens_nothing(move: Move) -> bool:
@@ -113,18 +105,6 @@ def _refusals_are_not_retried(move: Move) -> bool:
     return not again or move.after.has(F.TOKEN_WANTED) or not move.after.who(Register.TARGET)
 
 
-def _dials_with_the_wanted_token(moment: View, move: Move) -> bool:
-    return not moment.has(F.TOKEN_WANTED) or move.trigger == T.TOKEN_ARRIVED
-
-
-def _recorded_for_the_right_user(moment: View, move: Move) -> bool:
-    return move.named in (0, move.before.who(Register.USER))
-
-
-def _held_for_the_right_user(moment: View, move: Move) -> bool:
-    return move.named in (0, move.before.who(Register.TARGET))
-
-
 def _one_answer(move: Move) -> bool:
     first = move.step.rows[0].effects if move.step.rows else ()
     specs = move.model.chart.effects
@@ -135,10 +115,6 @@ def _one_answer(move: Move) -> bool:
         )
         == 1
     )
-
-
-def _absorbing(move: Move) -> bool:
-    return move.before.phase != P.DESTROYED or move.after.phase == P.DESTROYED
 
 
 def _facts_equal_the_ledger(view: View) -> bool:
@@ -175,11 +151,6 @@ def _renewal_is_scheduled(move: Move) -> bool:
     )
 
 
-def _late_ones_only_dispose(chart: Chart, space: Space) -> Sequence[str]:
-    rows = superseded_only_dispose(chart, (E.DISPOSE, E.SETTLE_DETACHED))
-    return [f"{row} would act on a superseded outcome" for row in rows]
-
-
 def _nothing_unforeseen(move: Move) -> bool:
     """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
     mean nothing.
@@ -204,7 +175,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     Structure(
         "S2",
         "A superseded outcome triggers its effect's dispose and nothing else.",
-        _late_ones_only_dispose,
+        lambda chart, _: late_ones_do_more(chart, (E.DISPOSE, E.SETTLE_DETACHED)),
     ),
     EachStep(
         "S3",
@@ -275,7 +246,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "S15a",
         "No dial goes out with a token that was refused.",
         (E.DIAL,),
-        _dials_with_the_wanted_token,
+        lambda moment, move: not moment.has(F.TOKEN_WANTED) or move.trigger == T.TOKEN_ARRIVED,
     ),
     EachEffect(
         "S16",
@@ -287,13 +258,13 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "S17",
         "No update names a user who is not the session's.",
         (E.RECORD,),
-        _recorded_for_the_right_user,
+        lambda moment, move: move.named in (0, move.before.who(Register.USER)),
     ),
     EachEffect(
         "S17a",
         "No update is held for a user who is not the one to be identified.",
         (E.HOLD,),
-        _held_for_the_right_user,
+        lambda moment, move: move.named in (0, move.before.who(Register.TARGET)),
     ),
     EachEffect(
         "S18",
@@ -313,7 +284,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         _one_answer,
         CALLS,
     ),
-    EachStep("S21", "destroyed is absorbing.", _absorbing),
+    EachStep(
+        "S21",
+        "destroyed is absorbing.",
+        lambda move: move.before.phase != P.DESTROYED or move.after.phase == P.DESTROYED,
+    ),
     Always(
         "S21a",
         "Once released, the ledger is empty.",
@@ -334,7 +309,11 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         _renewal_is_scheduled,
     ),
     *(
-        Eventually(f"L1 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot))
+        Eventually(
+            f"L1 {slot}",
+            f"Every call that waits for {slot} settles.",
+            methodcaller("waiting", slot),
+        )
         for slot in Slot
     ),
     Eventually("L2", "booting ends.", lambda view: view.phase == P.BOOTING),

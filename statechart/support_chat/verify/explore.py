@@ -2,8 +2,8 @@
 shortest one.
 
 A space of many states must stay small: states are numbered as they are found, and a step is two
-numbers, the `Way` it went and the state it led to. `Step` puts together on demand what a person
-wants to know of one.
+numbers, the `Way` it went and the state it led to. `Space.step` puts together on demand what a
+person wants to know of one.
 """
 
 from __future__ import annotations
@@ -11,46 +11,17 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import attrs
 
-from ..chart.model import Chart, Transition
+from ..chart.model import Chart
 from .layout import State
-from .model import Model
-from .ways import Decision, Happening, Way
+from .model import Model, Step
+from .ways import Decision, Way
 
 PROGRESS_EVERY = 1000
 """After how many states `progress` is told again."""
-
-
-@attrs.frozen(slots=True)
-class Step:
-    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the
-    state it led to.
-    """
-
-    before: State
-    happening: Happening
-    rows: tuple[Transition, ...]
-    after: State
-    raw: State
-    """`after` before its users were renamed."""
-
-
-@attrs.frozen
-class Steps:
-    """Every step of a space, each made when it is asked for."""
-
-    _space: Space
-
-    def __len__(self) -> int:
-        return len(self._space.ways)
-
-    def __iter__(self) -> Iterator[Step]:
-        space = self._space
-        for number in range(len(space.starts)):
-            for edge in space.edges(number):
-                yield space.step(number, edge)
 
 
 @attrs.define
@@ -74,9 +45,15 @@ class Space:
     complete: bool
 
     @property
-    def steps(self) -> Steps:
-        """Every step."""
-        return Steps(self)
+    def steps(self) -> list[Step]:
+        """Every step, made anew each time: keep them if you go through them twice."""
+        return [self.step(number, edge) for number, edge in self.entries()]
+
+    def entries(self) -> Iterator[tuple[int, int]]:
+        """Every step as numbers: of the state that it goes out of, and of its entry."""
+        for number in range(len(self.starts)):
+            for edge in self.edges(number):
+                yield number, edge
 
     def edges(self, number: int) -> range:
         """The entries of the steps out of this state: empty if a limit was hit before it was its
@@ -128,7 +105,7 @@ def explore(
     """
     begun = time.perf_counter()
     model = Model(chart, users)
-    shift, plans = model.shift, dict[int, list[tuple[int, list[Decision]]]]()
+    shift, plan = model.shift, cache(partial(_plan, model, backwards))
     states, numbers, born = [model.initial], {model.initial: 0}, [-1]
     ways: list[Way] = []
     afters: list[int] = []
@@ -139,17 +116,13 @@ def explore(
             depth, level_ends = depth + 1, len(states)
         if progress is not None and not len(starts) % PROGRESS_EVERY:
             progress(len(states), len(ways))
-        if max_states is not None and len(states) > max_states:
-            complete = False
-            break
-        if time_limit is not None and time.perf_counter() - begun > time_limit:
-            complete = False
+        complete = (max_states is None or len(states) <= max_states) and (
+            time_limit is None or time.perf_counter() - begun <= time_limit
+        )
+        if not complete:
             break
         starts.append(len(ways))
-        plan = plans.get(state >> shift)
-        if plan is None:
-            plan = plans[state >> shift] = _plan(model, state >> shift, backwards)
-        for bit, decisions in plan:
+        for bit, decisions in plan(state >> shift):
             if bit and not state & bit:
                 continue
             for decision in decisions:
@@ -170,6 +143,6 @@ def explore(
     )
 
 
-def _plan(model: Model, high: int, backwards: bool) -> list[tuple[int, list[Decision]]]:
+def _plan(model: Model, backwards: bool, high: int) -> list[tuple[int, list[Decision]]]:
     plan = model.plan(high)
     return [(bit, decisions[::-1]) for bit, decisions in reversed(plan)] if backwards else plan

@@ -19,7 +19,7 @@ from ..errors import RateLimitedError
 from ..lifecycle.context import MOST_BLOCKED
 from ..lifecycle.names import Effect as E, Fact as F
 from ..ports import IdentifyAnswer, Welcome
-from .model import Happening, Model, State, Taken
+from .model import Happening, Model, State, Step
 from .trace import Seen, Trace
 from .views import View
 
@@ -93,7 +93,7 @@ class _Follower:
             self.names = {0: None, **new_names}
             self.at = fitting.after
 
-    def _takes(self, seen: Seen) -> list[Taken]:
+    def _takes(self, seen: Seen) -> list[Step]:
         """Every way in which the model can take this step; if nothing that it knows of can happen,
         none.
         """
@@ -104,12 +104,13 @@ class _Follower:
         ]
         if not could:
             ignored = not seen.of and not self._fired(seen)
-            return [Taken((), self.at, self.at)] if ignored else []
+            nothing = Happening(seen.trigger, 0, 0)
+            return [Step(self.at, nothing, (), self.at, self.at)] if ignored else []
         carried = sum({bit for bit in self.model.fact.values() for h in could if h.carried & bit})
         brought = carried & seen.fired[0].facts
         chosen = [h for h in could if h.carried == brought and self._is_named(h, seen, could)]
         found = [taken for h in chosen for taken in self.model.take(self.at, h)]
-        return found or [Taken((), self.at, self.at) for h in chosen if not h.spends]
+        return found or [Step(self.at, h, (), self.at, self.at) for h in chosen if not h.spends]
 
     def _is_named(self, happening: Happening, seen: Seen, could: Sequence[Happening]) -> bool:
         if not any(h.named for h in could):
@@ -119,7 +120,7 @@ class _Follower:
         stranger = happening.named not in self.names
         return stranger if number is None else happening.named == number
 
-    def _fitting(self, seen: Seen, taken: Sequence[Taken]) -> Taken | None:
+    def _fitting(self, seen: Seen, taken: Sequence[Step]) -> Step | None:
         """The way that the session has gone, among those of the model."""
         for each in taken:
             view = View(self.model, each.raw)

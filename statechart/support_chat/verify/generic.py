@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain
+from operator import methodcaller
 
 from ..chart.composites import left_open
 from ..chart.model import (
@@ -25,9 +26,8 @@ from ..chart.model import (
     Transition,
 )
 from .explore import Space
-from .model import superseded_only_dispose
 from .properties import EachStep, Eventually, Property, Structure
-from .views import Move, View
+from .views import Move
 
 
 def generic(chart: Chart) -> tuple[Property, ...]:
@@ -53,7 +53,9 @@ def generic(chart: Chart) -> tuple[Property, ...]:
         ),
         *(
             Eventually(
-                f"G5 {slot}", f"Every call that waits for {slot} settles.", partial(waits, slot)
+                f"G5 {slot}",
+                f"Every call that waits for {slot} settles.",
+                methodcaller("waiting", slot),
             )
             for slot in slots
         ),
@@ -126,9 +128,24 @@ def _late_ones_change_nothing(chart: Chart, space: Space) -> Sequence[str]:
         if isinstance(spec, Dispose | SettleDetached)
         or (isinstance(spec, Note) and spec.opens is None)
     ]
+    return late_ones_do_more(chart, harmless)
+
+
+def late_ones_do_more(chart: Chart, harmless: Sequence[str]) -> Sequence[str]:
+    """The late rows that do more than ask for `harmless` effects, one sentence each: if there are
+    none, late outcomes need no exploring.
+    """
     return [
-        f"{row} would act on a superseded outcome"
-        for row in superseded_only_dispose(chart, harmless)
+        f"{row.name} would act on a superseded outcome"
+        for row in chart.transitions
+        if chart.late in row.when
+        and (
+            row.target
+            or row.sets
+            or row.clears
+            or row.assigns
+            or not set(harmless).issuperset(row.effects)
+        )
     ]
 
 
@@ -165,18 +182,10 @@ def unanswered(space: Space) -> Mapping[str, tuple[str, ...]]:
         for trigger in entry.triggers
         for phase in entry.phases
     }
-    found: dict[str, list[str]] = {}
-    for number in range(len(space.starts)):
-        phase = space.model.phase_of(space.states[number])
-        for way in map(space.ways.__getitem__, space.edges(number)):
-            trigger = way.happening.trigger
-            if not way.rows and (trigger, phase) not in ignored:
-                phases = found.setdefault(str(trigger), [])
-                if phase not in phases:
-                    phases.append(str(phase))
+    found: dict[str, dict[str, None]] = {}
+    for number, edge in space.entries():
+        phase, way = space.model.phase_of(space.states[number]), space.ways[edge]
+        trigger = way.happening.trigger
+        if not way.rows and (trigger, phase) not in ignored:
+            found.setdefault(str(trigger), {})[str(phase)] = None
     return {trigger: tuple(phases) for trigger, phases in found.items()}
-
-
-def waits(slot: str, view: View) -> bool:
-    """Whether a call waits in the slot."""
-    return view.waiting(slot)

@@ -53,7 +53,8 @@ class Layout:
 
     def __init__(self, chart: Chart, users: int) -> None:
         self.chart, self.users = chart, users
-        self.fact = Compiled(chart).bits
+        self.compiled = Compiled(chart)
+        self.fact = self.compiled.bits
         self.asked: dict[str, int] = {}
         self.open: dict[str, int] = {}
         self.running: dict[str, int] = {}

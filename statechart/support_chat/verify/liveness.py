@@ -197,10 +197,9 @@ def can_reach(space: Space, begins: Iterable[int], ends: set[int], calls: bool) 
     itself, and by `calls` too.
     """
     before = defaultdict[int, list[int]](list)
-    for number in range(len(space.starts)):
-        for edge in space.edges(number):
-            if calls or space.ways[edge].happening.of:
-                before[space.afters[edge]].append(number)
+    for number, edge in space.entries():
+        if calls or space.ways[edge].happening.of:
+            before[space.afters[edge]].append(number)
     reached, frontier = set(ends), deque(ends)
     while frontier:
         for number in before[frontier.popleft()]:

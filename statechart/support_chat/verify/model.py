@@ -17,7 +17,7 @@ The space is finite without having been cut, and nothing is lost by that:
   compares them, and compares them with a space that is not renamed).
 - *Tags* are relative: an outcome is current or superseded. A superseded one is not explored: that
   it only disposes, which changes neither facts nor ledger, is proved on the rows themselves
-  (`superseded_only_dispose`, property S2). Delivered anywhere, it would lead from a state to
+  (`late_ones_do_more`, property S2). Delivered anywhere, it would lead from a state to
   itself.
 - *Counters* (attempts, records, expiries) are seen by the chart through `Derived` facts alone. Each
   is free wherever the chart declares that it may change: more can happen here than in life, never
@@ -28,28 +28,31 @@ The space is finite without having been cut, and nothing is lost by that:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cache
 
 import attrs
 
 from ..chart.model import Arm, Ask, Chart, Transition
-from .layout import Impact, Layout, State
+from .known import Bits, PhaseName
+from .layout import Layout, State
 from .ways import Decision, Happening, Way, Ways
 
-__all__ = ["Happening", "Model", "State", "Taken", "Way", "superseded_only_dispose"]
+__all__ = ["Happening", "Model", "State", "Step", "Way"]
 
 
 @attrs.frozen(slots=True)
-class Taken:
-    """One step of the model: the rows that fired, the first by the trigger, the others by internal
-    triggers, and where it led.
-
-    `raw` is `after` before its users were renamed, so that who was named can still be told.
+class Step:
+    """One edge: what happened in `before`, the rows that fired (none if nothing wanted it), and the
+    state it led to.
     """
 
+    before: State
+    happening: Happening
     rows: tuple[Transition, ...]
     after: State
     raw: State
+    """`after` before its users were renamed."""
 
 
 class Model:
@@ -66,22 +69,26 @@ class Model:
         self.chart, self.users = chart, enough if users is None or not chart.named else users
         self._layout = layout = Layout(chart, self.users)
         self._ways = Ways(layout)
-        self.fact, self.asked, self.open = layout.fact, layout.asked, layout.open
-        self.running, self.waiting, self.stored = layout.running, layout.waiting, layout.stored
+        known = frozenset(map(str, chart.phases))
+        self.phases = tuple(PhaseName(phase, known) for phase in map(str, chart.phases))
+        self.fact, self.asked = Bits("fact", layout.fact), Bits("effect that asks", layout.asked)
+        self.open, self.running = Bits("lane of events", layout.open), Bits("timer", layout.running)
+        self.waiting, self.stored = Bits("slot", layout.waiting), Bits("key", layout.stored)
+        self.impacts = layout.impacts
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
         self._phase_shift = layout.shift + layout.phase_shift
         self.initial: State = (
             layout.high_of(chart.initial, [0] * len(chart.registers)) << layout.shift
         )
-        self._happenings: dict[int, list[tuple[int, list[Happening]]]] = {}
-        self._decisions: dict[tuple[int, Happening], list[Decision]] = {}
+        self._offers = cache(self._possible)
+        self._decisions = cache(self._ways.decisions)
 
     # --- reading a state --------------------------------------------------------------------------
 
     def phase_of(self, state: State) -> str:
         """The phase of a packed state."""
-        return self.chart.phases[state >> self._phase_shift]
+        return self.phases[state >> self._phase_shift]
 
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""
@@ -90,10 +97,6 @@ class Model:
     def names(self, facts: int) -> tuple[str, ...]:
         """The facts whose bits are set, in the chart's order."""
         return tuple([fact for fact, bit in self.fact.items() if facts & bit])
-
-    def impact(self, effect: str) -> Impact:
-        """What an effect does to the ledger and to what the context decides."""
-        return self._layout.impacts[effect]
 
     # --- what can happen, and how it can go -------------------------------------------------------
 
@@ -105,22 +108,18 @@ class Model:
             if not bit or state & bit:
                 yield from happenings
 
-    def take(self, state: State, happening: Happening) -> list[Taken]:
+    def take(self, state: State, happening: Happening) -> list[Step]:
         """Every way this can go: one, unless the context is free to decide, or none when no row
         wants it.
         """
         high = state >> self.shift
-        key = high, happening
-        decisions = self._decisions.get(key)
-        if decisions is None:
-            decisions = self._decisions[key] = self._ways.decisions(high, happening)
-        done: list[Taken] = []
-        for decision in decisions:
+        done: list[Step] = []
+        for decision in self._decisions(high, happening):
             for mask, wanted, keep, sets, way in decision:
                 if state & mask == wanted:
                     if way is not None:
                         after = state & keep | sets
-                        done.append(Taken(way.rows, after, self.raw(after, way)))
+                        done.append(Step(state, happening, way.rows, after, self.raw(after, way)))
                     break
         return done
 
@@ -144,31 +143,15 @@ class Model:
             for bit, happenings in self._offers(high)
         ]
 
-    def _offers(self, high: int) -> list[tuple[int, list[Happening]]]:
-        found = self._happenings.get(high)
-        if found is None:
-            found = self._happenings[high] = list(self._outside(high)) + list(self._inside(high))
-        return found
-
-    def _outside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
-        """Calls and hints, which may come at any time, and events, which need an open lane."""
-        chart, variants = self.chart, self._ways.variants
-        yield (
-            0,
-            [
-                h
-                for t in chart.external
-                if t not in chart.events
-                for h in variants(high, t, always=True)
-            ],
-        )
+    def _possible(self, high: int) -> list[tuple[int, list[Happening]]]:
+        """What states with this high part offer, under the ledger's bit that it needs (0: none)."""
+        chart, variants, specs = self.chart, self._ways.variants, self.chart.effects
+        # calls and hints may come at any time, events on an open lane
+        calls = (trigger for trigger in chart.external if trigger not in chart.events)
+        found = [(0, [h for t in calls for h in variants(high, t, always=True)])]
         for trigger, lane in chart.events.items():
             if lane in self.open:
-                yield self.open[lane], list(variants(high, trigger, lane, always=True))
-
-    def _inside(self, high: int) -> Iterator[tuple[int, list[Happening]]]:
-        """Outcomes of what is outstanding, and expiries of the timers that run."""
-        variants, specs = self._ways.variants, self.chart.effects
+                found.append((self.open[lane], list(variants(high, trigger, lane, always=True))))
         for effect, bit in self.asked.items():
             spec = specs[effect]
             if isinstance(spec, Ask):
@@ -178,22 +161,11 @@ class Model:
                     for t in spec.outcomes
                     for h in variants(high, t, effect, bit | (erased if t == spec.success else 0))
                 ]
-                yield (
-                    bit,
-                    ends + ([attrs.evolve(h, spends=0) for h in ends] if spec.several else []),
-                )
+                several = [attrs.evolve(h, spends=0) for h in ends] if spec.several else []
+                found.append((bit, ends + several))
         for timer, bit in self.running.items():
             expiries = dict.fromkeys(
                 s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer
             )
-            yield bit, [h for t in expiries for h in variants(high, t, timer, bit)]
-
-
-def superseded_only_dispose(chart: Chart, harmless: Sequence[str]) -> tuple[str, ...]:
-    """The late rows that do more than dispose: empty if there are none, and late outcomes need no
-    exploring. `harmless` are the effects that dispose.
-    """
-    late = [row for row in chart.transitions if chart.late in row.when]
-    changes = [row for row in late if row.target or row.sets or row.clears or row.assigns]
-    does_more = [row for row in late if set(row.effects) - set(harmless)]
-    return tuple(row.name for row in late if row in changes or row in does_more)
+            found.append((bit, [h for t in expiries for h in variants(high, t, timer, bit)]))
+        return found

@@ -4,64 +4,72 @@ space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import attrs
 
 from ..chart.model import Chart
-from .explore import Space, Step, explore
+from .explore import Space, explore
+from .known import UnknownNameError
 from .liveness import can_reach, lasting
+from .model import Step
 from .views import Move, View
 from .ways import Way
 
 _Seen = TypeVar("_Seen")
 
 
+def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 @attrs.frozen
-class Always:
-    """Holds in every reachable state."""
+class Property:
+    """One thing that is to hold, with a stable id and a sentence for people; what is decided of it
+    says its class.
+    """
 
     id: str
     sentence: str
+
+
+@attrs.frozen
+class Always(Property):
+    """Holds in every reachable state."""
+
     holds: Callable[[View], bool]
 
 
 @attrs.frozen
-class EachStep:
-    """Holds of every step; with `on`, of every step of one of these triggers."""
+class EachStep(Property):
+    """Holds of every step; with `on`, of every step of this trigger, or of one of these."""
 
-    id: str
-    sentence: str
     holds: Callable[[Move], bool]
-    on: tuple[str, ...] = ()
+    on: tuple[str, ...] = attrs.field(default=(), converter=_several)
 
 
 @attrs.frozen
-class EachEffect:
+class EachEffect(Property):
     """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it
     belongs to.
     """
 
-    id: str
-    sentence: str
-    effects: tuple[str, ...]
+    effects: tuple[str, ...] = attrs.field(converter=_several)
     holds: Callable[[View, Move], bool]
 
 
 @attrs.frozen
-class Structure:
+class Structure(Property):
     """Holds of the chart itself; `faults` names what is wrong, one sentence each. `space` is what
     was explored.
     """
 
-    id: str
-    sentence: str
     faults: Callable[[Chart, Space], Sequence[str]]
 
 
 @attrs.frozen
-class Eventually:
+class Eventually(Property):
     """What `waits` describes does not last: without another call it ends, whatever the outcomes, if
     timers are fair.
 
@@ -69,28 +77,18 @@ class Eventually:
     fires at last.
     """
 
-    id: str
-    sentence: str
     waits: Callable[[View], bool]
 
 
 @attrs.frozen
-class CanReach:
+class CanReach(Property):
     """From every state in which `begin` holds, one in which `end` holds can be reached (by calls
     too, if `calls`).
     """
 
-    id: str
-    sentence: str
     begin: Callable[[View], bool]
     end: Callable[[View], bool]
     calls: bool = False
-
-
-Property: TypeAlias = "Always | EachStep | EachEffect | Structure | Eventually | CanReach"
-"""One thing that is to hold, with a stable id and a sentence for people."""
-KINDS: Final = (Always, EachStep, EachEffect, Structure, Eventually, CanReach)
-"""The classes of `Property`, for `isinstance`."""
 
 
 @attrs.frozen
@@ -152,6 +150,9 @@ def check(
 ) -> Report:
     """Explores `chart` and decides each property; options as `explore`. A property that raises
     fails, with the error as detail.
+
+    Raises InvalidInputError for one that asks for a phase, a fact or another name that the chart
+    has not.
     """
     space = explore(
         chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress
@@ -175,9 +176,11 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
         space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed
     )
     for i, each in enumerate(wanted):
-        if isinstance(each, Structure | Eventually | CanReach):
+        if not isinstance(each, Always | EachStep | EachEffect):
             try:
                 found = _judge_whole(space, each)
+            except UnknownNameError as slip:
+                raise _named(each, slip) from None
             except Exception as error:  # as in _fault
                 found = Verdict(each, False, detail=_raised(error))
             if found is not None:
@@ -192,8 +195,7 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
             return
         view = View(space.model, state)
         for i, each in tuple(pending.items()):
-            fault = _fault(each.holds, view)
-            if fault is not None:
+            if (fault := _fault(each, each.holds, view)) is not None:
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
@@ -201,23 +203,20 @@ def _judge_steps(
     space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
     concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
-    for number in range(len(space.starts)):
-        for edge in space.edges(number):
-            way = space.ways[edge]
-            judges = concerned.get(way)
-            if judges is None:
-                judges = concerned[way] = [
-                    (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
-                ]
-            if not judges:
-                continue
-            step = space.step(number, edge)
-            move = Move(space.model, step)
-            for i, holds in judges:
-                if i not in failed:
-                    fault = _fault(holds, move)
-                    if fault is not None:
-                        failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
+    for number, edge in space.entries():
+        way = space.ways[edge]
+        judges = concerned.get(way)
+        if judges is None:
+            judges = concerned[way] = [
+                (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
+            ]
+        if not judges:
+            continue
+        step = space.step(number, edge)
+        move = Move(space.model, step)
+        for i, holds in judges:
+            if i not in failed and (fault := _fault(wanted[i], holds, move)) is not None:
+                failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
 
 def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
@@ -233,7 +232,7 @@ def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
     return lambda move: all(holds(moment, move) for _, moment in move.moments(effects))
 
 
-def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Verdict | None:
+def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     if isinstance(wanted, Structure):
         faults = wanted.faults(space.model.chart, space)
         return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
@@ -254,6 +253,7 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
             detail,
             tuple(space.step(*at) for at in found.round),
         )
+    assert isinstance(wanted, CanReach), "a property is of one of the kinds of this module"
     if not space.complete:
         return None  # what was not explored might be the way
     ends = {number for number, view in enumerate(views) if wanted.end(view)}
@@ -270,14 +270,53 @@ def _judge_whole(space: Space, wanted: Structure | Eventually | CanReach) -> Ver
     )
 
 
-def _fault(holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
+def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
+    """Every failure of a property of states, steps or effects, the nearest first, since a session
+    may not go the shortest way; none for a property of another kind.
+    """
+    if isinstance(wanted, Always):
+        for number, state in enumerate(space.states):
+            if _fault(wanted, wanted.holds, View(space.model, state)) is not None:
+                yield Verdict(wanted, False, tuple(space.way_to(number)))
+    elif isinstance(wanted, EachStep | EachEffect):
+        holds = _judge(wanted)
+        for number, edge in space.entries():
+            if _concerns(wanted, space.ways[edge]):
+                move = Move(space.model, space.step(number, edge))
+                if _fault(wanted, holds, move) is not None:
+                    yield Verdict(wanted, False, (*space.way_to(number), move.step))
+
+
+def never_asked(space: Space, wanted: Property) -> bool:
+    """Whether there is no state or step that the property says anything of, so that it holds
+    whatever the chart does.
+    """
+    views = (View(space.model, state) for state in space.states)
+    match wanted:
+        case EachStep() | EachEffect():
+            return not any(_concerns(wanted, way) for way in space.ways)
+        case Eventually(waits=waits):
+            return not any(map(waits, views))
+        case CanReach(begin=begin):
+            return not any(map(begin, views))
+        case _:
+            return False
+
+
+def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
     """None if the property holds of what is seen, else what to say of it."""
     try:
         return None if holds(seen) else ""
+    except UnknownNameError as slip:
+        raise _named(each, slip) from None
     except (
         Exception
     ) as error:  # a user's property may do anything; the report must name it all the same
         return _raised(error)
+
+
+def _named(each: Property, slip: UnknownNameError) -> UnknownNameError:
+    return UnknownNameError(f"{each.id} is misspelt: {slip} in the chart.")
 
 
 def _raised(error: Exception) -> str:

@@ -33,14 +33,7 @@ from ..engine import (
     Request,
 )
 from ..errors import (
-    AuthRefusedError,
-    BackendRejectedError,
-    NetworkError,
-    NotABackendError,
     RateLimitedError,
-    StorageError,
-    TokenProviderError,
-    TokenRefusedError,
 )
 from ..lifecycle.calls import Arguments
 from ..lifecycle.names import Effect as E, Fact as F, Slot, Timer, Trigger as T
@@ -67,14 +60,6 @@ _EVENTS: Final = {
     T.LINK_LOST: None,
 }
 _ABANDONED: Final = {T.ABANDON_BOOT: Slot.BOOT, T.ABANDON_IDENTIFY: Slot.IDENTIFY}
-_FAILURES: Final = {E.FETCH_TOKEN: TokenProviderError, E.FETCH_TARGET_TOKEN: TokenProviderError}
-_STORAGE: Final = (
-    E.CHECK_ADAPTERS,
-    E.READ_VISITOR,
-    E.RETIRE_VISITOR,
-    E.CLEAR_USER,
-    E.CLEAR_ALL,
-)
 
 
 @attrs.frozen
@@ -180,20 +165,18 @@ class Player:
     ) -> Outcome:
         if one.trigger == spec.success:
             return Outcome(request, self._result(one, request, rest))
-        token = one.of in _FAILURES
-        if one.trigger == spec.refusal:
-            return Outcome(request, error=(TokenRefusedError if token else AuthRefusedError)("No."))
-        if one.trigger == spec.rejection:
-            return Outcome(request, error=BackendRejectedError("Never."))
-        if one.trigger == spec.stranger:
-            return Outcome(request, error=NotABackendError("Not here."))
+        blame = spec.blame
+        assert blame is not None, "whatever a session asks says whose fault a failure is"
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
-        kind = StorageError if one.of in _STORAGE else TokenProviderError if token else NetworkError
-        return Outcome(request, error=kind("Not now."))
+        told = {
+            spec.stranger: blame.strangers,
+            spec.rejection: blame.rejections,
+            spec.refusal: blame.refusals,
+        }
+        return Outcome(request, error=told.get(one.trigger, (blame.error,))[0]("No."))
 
     def _result(self, one: Occurrence, request: Request, rest: Sequence[Occurrence]) -> Any:
-        """What the adapter answers."""
         context, payload = self.trace.snapshot.context, request.payload
         merged = F.MERGED in one.carried
         match T(one.trigger):

@@ -15,10 +15,9 @@ from xml.etree import ElementTree
 
 import attrs
 
-from .counterexamples import never_asked
 from .generic import unanswered
-from .properties import Elsewhere, Report, Verdict
-from .story import Occurrence, occurrences, sequence, story
+from .properties import Elsewhere, Report, Verdict, never_asked
+from .story import occurrences, sequence, story
 
 WORDS: Final[dict[bool | None, str]] = {True: "held", False: "failed", None: "inconclusive"}
 """A verdict in a word."""
@@ -70,13 +69,9 @@ def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
         "verdict": WORDS[verdict.held],
         "asked": not never_asked(report.space, verdict.property),
         "detail": verdict.detail,
-        "story": [_occurrence(one) for one in steps[: len(verdict.story)]],
-        "round": [_occurrence(one) for one in steps[len(verdict.story) :]],
+        "story": [attrs.asdict(one) for one in steps[: len(verdict.story)]],
+        "round": [attrs.asdict(one) for one in steps[len(verdict.story) :]],
     }
-
-
-def _occurrence(one: Occurrence) -> dict[str, Any]:
-    return attrs.asdict(one)
 
 
 def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:

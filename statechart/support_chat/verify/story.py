@@ -17,8 +17,7 @@ from string import ascii_uppercase
 import attrs
 
 from ..chart.model import Ask, Chart
-from .explore import Step
-from .model import Model
+from .model import Model, Step
 from .properties import Verdict
 from .views import View
 from .wording import Saying, saying_of

@@ -13,7 +13,7 @@ The words of the account are those of `support_chat.verify.View.ledger`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -39,9 +39,6 @@ from ..engine import (
     Snapshot,
 )
 from ..engine.engine import Fired
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.define(eq=False)
@@ -99,7 +96,7 @@ class Account:
                 self.asked = _without(self.asked, (spec.lane,))
                 self.detached |= {call for slot in spec.slots for call in self.slots.pop(slot, ())}
         for command in reaction.commands:
-            yield from self._obey(command)
+            self._obey(command)
         if self.open - {self.link, *reaction.snapshot.leaving}:
             yield "a link came up, is not the session's, and was not let go"
 
@@ -109,7 +106,7 @@ class Account:
         assert isinstance(spec, Ask)
         return spec
 
-    def _obey(self, command: Command) -> Iterator[str]:
+    def _obey(self, command: Command) -> None:
         match command:
             case Perform(request) if request.lane:
                 if not self.spec(request.effect).several:
@@ -132,8 +129,6 @@ class Account:
                     calls.discard(call)
             case _:
                 pass
-        return
-        yield
 
     def ledger(self) -> tuple[str, ...]:
         """What is under way, in words."""

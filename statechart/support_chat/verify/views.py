@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from .explore import Step
-from .model import Model, State
+from .model import Model, State, Step
 
 
 @attrs.frozen(slots=True)
@@ -55,8 +54,7 @@ class View:
     @property
     def idle(self) -> bool:
         """Whether the ledger is empty: nothing outstanding, open or running, and nobody waits."""
-        tables = (self.model.asked, self.model.open, self.model.running, self.model.waiting)
-        return not any(self.state & bit for table in tables for bit in table.values())
+        return all(entry.startswith("stored ") for entry in self.ledger())
 
     def facts(self) -> tuple[str, ...]:
         """The facts that hold, in the chart's order."""
@@ -124,5 +122,5 @@ class Move:
         for effect in self.effects:
             if effect in wanted:
                 yield effect, View(self.model, state)
-            does = self.model.impact(effect)
+            does = self.model.impacts[effect]
             state = state & ~(does.off | does.free) | does.on

@@ -16,12 +16,13 @@ whether an optional timer runs is free wherever the chart says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from ..chart.model import Carried, Derived, Present, Raise, Same, Transition
+from ..chart.model import Carried, Derived, Raise, Transition
 from ..errors import ChartError
 from .layout import Layout
 
@@ -129,33 +130,18 @@ class Ways:
     def __init__(self, layout: Layout) -> None:
         self._layout, self._chart = layout, layout.chart
         chart = self._chart
-        self._places = places = {
-            register: i
-            for i, register in enumerate(
-                (*chart.registers, *([chart.named] if chart.named else []))
-            )
+        self._places: dict[str | None, int] = {
+            register: i for i, register in enumerate((*chart.registers, chart.named))
         }
-        self._derived: list[tuple[int, int, int | None]] = []
-        for fact, kind in chart.facts.items():
-            if isinstance(kind, Same):
-                self._derived.append((layout.fact[fact], places[kind.left], places[kind.right]))
-            elif isinstance(kind, Present):
-                self._derived.append((layout.fact[fact], places[kind.register], None))
-        self._free = {
-            fact: layout.fact[fact]
-            for fact, kind in chart.facts.items()
-            if isinstance(kind, Carried)
-        }
-        self._known = sum(bit for bit, _, _ in self._derived) | sum(self._free.values())
+        self._compiled = layout.compiled
+        self._free = [
+            layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Carried)
+        ]
+        self._known = sum(bit for bit, _, _ in layout.compiled.derived) | sum(self._free)
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
-        self._found: dict[tuple[int, str, int, int], list[_Candidate]] = {}
-        self._changes: dict[tuple[str, str], list[_Change]] = {}
-        of_row = {row.name: self._change(row) for row in chart.transitions}
-        for row in chart.transitions:
-            for trigger in row.trigger:
-                for phase in row.sources:
-                    self._changes.setdefault((phase, trigger), []).append(of_row[row.name])
+        self._candidates = cache(self._candidates_of)
+        self._change_by = {row.name: self._change(row) for row in chart.transitions}
 
     # --- what can happen --------------------------------------------------------------------------
 
@@ -165,11 +151,11 @@ class Ways:
         """The happenings of a trigger: one for each combination of the facts and users that its
         rows can tell apart.
         """
-        changes = self._changes.get((self._layout.phase_of(high), trigger), [])
+        changes = self._changes(self._layout.phase_of(high), trigger)
         read = 0
         for change in changes:
             read |= change.mask
-        carried = [bit for bit in self._free.values() if read & bit]
+        carried = [bit for bit in self._free if read & bit]
         for who in self._who(high, changes, read, trigger):
             for chosen in product((0, 1), repeat=len(carried)):
                 bits = sum(bit for bit, yes in zip(carried, chosen, strict=True) if yes)
@@ -183,7 +169,9 @@ class Ways:
         if named is None:
             return (0,)
         place = self._places[named]
-        reads = any(read & bit and place in (one, other) for bit, one, other in self._derived)
+        reads = any(
+            read & bit and place in (one, other) for bit, one, other in self._compiled.derived
+        )
         if not reads and not any(named in change.row.assigns.values() for change in changes):
             return (0,)
         held = {0, *self._layout.registers_of(high)}
@@ -239,27 +227,21 @@ class Ways:
         )
         return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 
-    def _candidates(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
+    def _candidates_of(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
         """The rows that the phase, the users and what comes along leave possible, with what else
         each of them wants.
         """
-        key = high, trigger, carried, named
-        found = self._found.get(key)
-        if found is None:
-            layout, known = self._layout, self._known
-            phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
-            true = carried | self._derive(registers)
-            found = self._found[key] = [
-                (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
-                for change in self._changes.get((phase, trigger), ())
-                if not (true ^ change.wanted) & change.mask & known
-                for after in (
-                    layout.high_of(
-                        change.row.target or phase, self._assigned(change.row, registers)
-                    ),
-                )
-            ]
-        return found
+        layout, known = self._layout, self._known
+        phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
+        true = carried | self._compiled.derive(registers, 0)
+        return [
+            (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
+            for change in self._changes(phase, trigger)
+            if not (true ^ change.wanted) & change.mask & known
+            for after in (
+                layout.high_of(change.row.target or phase, self._assigned(change.row, registers)),
+            )
+        ]
 
     def _follow(self, run: _Run, happening: Happening) -> list[Decision]:
         if not run.todo:
@@ -279,12 +261,8 @@ class Ways:
             Way(happening, run.rows, run.high),
         )
 
-    def _derive(self, registers: Sequence[int]) -> int:
-        bits = 0
-        for bit, one, other in self._derived:
-            if registers[one] != 0 if other is None else registers[one] == registers[other]:
-                bits |= bit
-        return bits
+    def _changes(self, phase: str, trigger: str) -> Sequence[_Change]:
+        return [self._change_by[row.name] for row in self._chart.rows(phase, trigger)]
 
     def _assigned(self, row: Transition, registers: Sequence[int]) -> list[int]:
         after = list(registers[: len(self._chart.registers)])

@@ -48,7 +48,7 @@ from support_chat_adapters.backend import conversations as c
 def send(db, owner, session, author, outgoing, now):
     conversation_id = outgoing.conversation_id or c.start(db, owner, now)
     id = outgoing.client_message_id
-    return c.append(db, conversation_id, author, outgoing.text, now, session, id), True
+    return c.append(db, owner, conversation_id, author, outgoing.text, now, session, id), True
 
 c.send = send
 """),
@@ -58,46 +58,44 @@ identifying._remembered = lambda *_: None
 identifying._close = lambda *_: None
 """),
     Sabotage("the answer leaves before the commit", "update", Moment.AFTER, "is not on disk", """
-import asyncio
-from contextlib import contextmanager
-from support_chat_adapters.backend.store import Store
+import time
+from support_chat_adapters.backend.sqlite_line import SQLiteConnection, Writer
+execute, taken = SQLiteConnection.execute, Writer._taken
 
-@contextmanager
-def transaction(self):
-    if not self._db.in_transaction:
-        self._db.execute("BEGIN IMMEDIATE")
-    try:
-        yield self._db
-    except BaseException:
-        self._db.execute("ROLLBACK")
-        raise
-    try:
-        asyncio.get_running_loop().call_later(0.03, commit, self)
-    except RuntimeError:
-        commit(self)
+def later(self, sql, *values):
+    SQLiteConnection.late |= self.writing and sql == "COMMIT"
+    if SQLiteConnection.late and sql in ("BEGIN", "COMMIT"):
+        return None
+    return execute(self, sql, *values)
 
-def commit(self):
-    if self._db.in_transaction:
-        self._db.execute("COMMIT")
+def first_commit(self, *, block):
+    db = self._line._db
+    if db.in_transaction:
+        time.sleep(0.03)
+        execute(db, "COMMIT")
+        SQLiteConnection.late = False
+    return taken(self, block=block)
 
-Store.transaction = transaction
+SQLiteConnection.execute, Writer._taken = later, first_commit
+SQLiteConnection.late = False
 """),
     Sabotage("a request is written by halves", "merge", Moment.AT_WRITE, "identify(", """
-from contextlib import contextmanager
-from support_chat_adapters.backend.store import Store
+from support_chat_adapters.backend.sqlite_line import SQLiteConnection
+really = SQLiteConnection.execute
+TOGETHER = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
-@contextmanager
-def transaction(self):
-    yield self._db
+def execute(self, sql, *values):
+    halves = self.writing and sql.startswith(TOGETHER)
+    return None if halves else really(self, sql, *values)
 
-Store.transaction = transaction
+SQLiteConnection.execute = execute
 """),
     Sabotage("a session that was revoked lives on", "shutdown", Moment.DURING, "is not revoked", """
 from support_chat_adapters.backend import sessions
 really = sessions._revoke
 
-def revoke(db, which, value):
-    session = really(db, which, value)
+def revoke(db, *what):
+    session = really(db, *what)
     db.execute("UPDATE sessions SET revoked = 0")
     return session
 
@@ -106,8 +104,8 @@ sessions._revoke = revoke
     Sabotage("what was missed is not replayed", "send", Moment.BEFORE, "never arrived", """
 import attrs
 from support_chat_adapters.backend import conversations
-really = conversations.missed
-conversations.missed = lambda *given: attrs.evolve(really(*given), messages=())
+really = conversations.replay
+conversations.replay = lambda *given: attrs.evolve(really(*given), messages=())
 """),
     Sabotage("a merge leaves conversations behind", "merge", Moment.BEFORE, "was left with", """
 from support_chat_adapters.backend import conversations

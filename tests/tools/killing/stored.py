@@ -117,7 +117,7 @@ def read(path: Path, *, look_for_damage: bool = False) -> Stored:
             messages=tuple(
                 StoredMessage(*row)
                 for row in db.execute(
-                    "SELECT messages.number, conversation_id, owner, author, text, "
+                    "SELECT messages.number, conversation_id, conversations.owner, author, text, "
                     "client_message_id"
                     " FROM messages JOIN conversations ON conversation_id = conversations.id "
                     "ORDER BY messages.number"

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from keeping import LANES
 from support_chat.engine import Outcome, Request
 from support_chat.errors import NetworkError, StorageError, TokenRefusedError
 from support_chat.lifecycle.chart import ONLINE
 from support_chat_adapters.backend import Backend
 
-from .promises import LANES
 from .world import Choose, Move, Session
 
 USERS: Final = ("ann", "bob")

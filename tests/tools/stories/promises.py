@@ -8,18 +8,17 @@ inputs and commands and compared with what the session really holds.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from keeping import LANES, kept
 from support_chat import Phase
-from support_chat.chart.model import Ask
 from support_chat.engine import CallMade, Emit, Perform, Settle
 from support_chat.errors import SupportChatError
-from support_chat.lifecycle.chart import CHART, CONNECTING, ENDED, LIVE, ONLINE
+from support_chat.lifecycle.chart import CHART, ENDED, LIVE, ONLINE
 from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.events import AuthChanged, ErrorOccurred, MessageReceived
 from support_chat.lifecycle.names import Effect, Fact, Lane, Timer, Trigger
@@ -43,17 +42,7 @@ KEPT = (
     "identify_until",
 )
 """What a context keeps after a shutdown: nothing of a user."""
-LANES = {effect: spec.lane for effect, spec in CHART.effects.items() if isinstance(spec, Ask)}
 WRITES = {Effect.READ_VISITOR, Effect.RETIRE_VISITOR}
-FLIGHTS = {
-    Fact.FETCHING: Lane.TOKEN,
-    Fact.SENDING: Lane.UPDATE,
-    Fact.RENEWING: Lane.RENEW,
-    Fact.WRITING: Lane.VISITOR,
-    Fact.CLEARING: Lane.CLEAR,
-    Fact.PARTING: Lane.PART,
-    Fact.RELEASING: Lane.RELEASE,
-}
 
 
 @attrs.define
@@ -95,50 +84,14 @@ class Past:
             yield "S2 a superseded outcome changes something"
         if seen.phase in (Phase.BOOTING, *LIVE) and not self.wanted:
             yield "S3 a session is live that nobody has booted"
-        yield from _of_step(seen, performed)
+        held = kept(seen.phase, seen.facts, seen.registers, set(seen.ledger), performed)
+        after = seen.rows[0].name
+        yield from (f"{promise}: not after {after}" for promise in held if not held[promise])
         self.steps, self.last = self.steps + 1, seen
 
 
 def _standing(seen: Seen) -> tuple[Any, ...]:
     return seen.phase, seen.facts, seen.registers, seen.ledger
-
-
-def _of_step(seen: Seen, performed: set[str]) -> Iterator[str]:
-    """What the account shows of one step."""
-    phase, facts, ledger = seen.phase, seen.facts, set(seen.ledger)
-    asked = Counter(LANES[effect] for effect in LANES if f"asked {effect}" in ledger)
-    is_open, retries = f"open {Lane.LINK}" in ledger, f"timer {Timer.RETRY}" in ledger
-    fetches = {Effect.FETCH_TOKEN, Effect.FETCH_TARGET_TOKEN} & performed
-    ways = retries + asked[Lane.TOKEN] + asked[Lane.DIAL]
-    held = {
-        "S1 nothing leads to a link once the session has ended": (
-            phase not in ENDED or not (is_open or ways)
-        ),
-        "S8 at most one link is open or opening": is_open + asked[Lane.DIAL] <= 1,
-        "S9 at most one token call is under way": asked[Lane.TOKEN] <= 1,
-        "S16 a dial begins while connecting": Effect.DIAL not in performed or phase in CONNECTING,
-        "S16 a token call begins while booting or live": (
-            not fetches or phase in (Phase.BOOTING, *LIVE)
-        ),
-        "S18 an update leaves while online, with no identify open": (
-            Effect.SEND_UPDATE not in performed or (phase in ONLINE and seen.registers[1] is None)
-        ),
-        "S19 a write and a clear are not beside each other": (
-            asked[Lane.VISITOR] + asked[Lane.CLEAR] <= 1
-        ),
-        "S21 nothing is under way once released": Fact.RELEASED not in facts or not ledger,
-        "S26 the link is open while online": is_open == (phase in ONLINE),
-        "S26 RETRYING says that the timer runs": (Fact.RETRYING in facts) == retries,
-        "L3 whoever connects tries, in one way": (
-            phase not in CONNECTING
-            or (phase == Phase.BOOTING and Fact.WRITING in facts)
-            or ways == 1
-        ),
-        **{f"S26 {f} says what is asked": (f in facts) == bool(asked[FLIGHTS[f]]) for f in FLIGHTS},
-    }
-    yield from (
-        f"{promise}: not after {seen.rows[0].name}" for promise in held if not held[promise]
-    )
 
 
 def of_session(session: Session) -> Iterator[str]:

@@ -190,7 +190,7 @@ class Session:
         self.heard: list[tuple[int, AnyEvent]] = []
         self.reactions: list[Callable[[], object]] = []
         self.past = promises.Past()
-        self.chat.on(object, self._hear)  # type: ignore[arg-type]  # every event there is
+        self.chat.on(object, self._hear)  # every event there is
 
     @property
     def shell(self) -> Shell:

@@ -2,6 +2,6 @@
 tests and small installations.
 
 `create_app` makes the Starlette application, `run` serves it with uvicorn; `support-chat serve` is
-both with a command line. It is one process on one SQLite file, whose calls run on the event loop:
-sound, and no more than one machine's worth of load.
+both with a command line. It is one process on one SQLite file, which a thread writes: the event
+loop waits for no disk, and one machine's worth of load is what it carries.
 """

@@ -1,16 +1,18 @@
 """The application: the table of endpoints becomes routes, and every error leaves as an envelope.
 
-Each request gets an id, which its answer, its error and its line in the log carry. A line in the
-log names method, path, status and id; no query, no header and no body is ever logged, for they hold
-credentials and personal data.
+Each request gets an id, which its answer, its error and its line in the log carry. One that it
+brings along is taken over from a named proxy only: anybody else could write what they like into the
+log, or the id of somebody else's request. A line in the log names method, path, status and id; no
+query, no header and no body is ever logged, nor an address, for they hold credentials and personal
+data.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -23,41 +25,69 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from support_chat.errors import BackendRejectedError, SupportChatError
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    RateLimitedError,
+    SupportChatError,
+)
 
-from ...transport.wire.endpoints import BASE, ENDPOINTS, OPEN, Endpoint
+from ...transport.wire.endpoints import BASE, ENDPOINTS, OPEN, POLL, REALTIME_TOKEN, Endpoint
 from ...transport.wire.problems import response_to
 from .. import Backend
 from ..store import hashed
+from .addresses import Proxies
+from .condition import Condition, is_trouble
+from .counts import Counts, Durations
 from .gateway import gateway
 from .handlers import HANDLERS, Site
-from .limits import Buckets, RateLimits
+from .limits import Buckets, ConnectionLimits, RateLimits, Shares
+from .logs import log_request
 from .origins import AllowedOrigins
-from .reading import session_of
+from .reading import discard_body, session_of
 from .realtime_tokens import RealtimeTokens
 
 LOG: Final = logging.getLogger("support_chat.server")
+
+_BEGIN_SOMETHING: Final = frozenset({OPEN, REALTIME_TOKEN, POLL})
+"""What is no use at a server that is stopping."""
 
 Answering: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Answers a request that the router has let through."""
 
 
 def create_app(
-    backend: Backend, *, origins: AllowedOrigins | None = None, limits: RateLimits | None = None
+    backend: Backend,
+    *,
+    origins: AllowedOrigins | None = None,
+    limits: RateLimits | None = None,
+    connections: ConnectionLimits | None = None,
+    proxies: Proxies | None = None,
+    counts: Counts | None = None,
+    condition: Condition | None = None,
 ) -> Starlette:
     """The Widget API of `backend` as an ASGI application, which does not close it.
 
     `origins` are the pages that may use the widget: without it none may, only programs that are no
-    browser. Serve it with one worker: the live links are in this process. Call
-    `backend.look_around()` several times a second beside it.
+    browser. `proxies` are believed about whom they were asked by. Of `connections` only the limits
+    of links and frames are kept here; the others need `lines`. Serve it with one worker: the live
+    links are in this process. Call `backend.look_around()` several times a second beside it.
     """
     allowed, rates = origins or AllowedOrigins(), limits or RateLimits()
+    held = connections or ConnectionLimits()
     site = Site(
         backend,
         allowed,
         RealtimeTokens(time.monotonic),
         opens=Buckets(rates.opens_per_minute, time.monotonic),
         requests=Buckets(rates.requests_per_minute, time.monotonic),
+        failures=Buckets(rates.failures_per_minute, time.monotonic),
+        proxies=proxies or Proxies(),
+        connections=held,
+        links_of_address=Shares(held.links_per_address, "links from this address"),
+        links_of_session=Shares(held.links_per_session, "links of this session"),
+        counts=counts or Counts(time.monotonic),
+        condition=condition or Condition(),
     )
 
     async def realtime(socket: WebSocket) -> None:
@@ -80,7 +110,7 @@ def create_app(
     app = Starlette(
         routes=[*routes, WebSocketRoute(f"{BASE}/realtime", realtime)],
         middleware=[cors],
-        exception_handlers={HTTPException: _no_such_thing},
+        exception_handlers={HTTPException: partial(_no_such_thing, site)},
     )
     # a redirect is no answer of ours, and repeats the query, credentials included
     app.router.redirect_slashes = False
@@ -102,44 +132,88 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
     handler = HANDLERS[endpoint]
 
     async def answer(request: Request) -> Response:
-        began, request_id = time.perf_counter(), uuid.uuid4().hex
+        began, request_id = time.perf_counter(), site.proxies.request_id(request)
         try:
+            site.condition.admit(new=endpoint in _BEGIN_SOMETHING)
             _admit(site, endpoint, request)
             payload = await handler(site, request)
+            if endpoint is POLL:
+                site.condition.admit(new=True)  # it was waiting when the server was told to end
+            if endpoint.mutates:
+                site.condition.database_works("storing")
             response = _answer(payload, request_id)
         except SupportChatError as error:
-            response = _error(error, request_id)
-        except Exception:
-            LOG.exception("%s failed (%s)", endpoint.name, request_id)
-            response = _error(
-                SupportChatError("The backend failed; its log has more under this request id."),
-                request_id,
-            )
-        took = (time.perf_counter() - began) * 1000
-        LOG.info(
-            "%s %s %d %.1f ms %s",
-            request.method,
-            endpoint.path,
-            response.status_code,
-            took,
-            request_id,
-        )
+            if endpoint.mutates:
+                await discard_body(request)
+            response = _error(_counted(site, request, error), request_id)
+        except Exception as error:
+            response = _error(_failure(site, endpoint, error, request_id), request_id)
+        took = time.perf_counter() - began
+        site.counts.answered[endpoint.name, response.status_code] += 1
+        if endpoint is not POLL:
+            site.counts.took.setdefault(endpoint.name, Durations()).add(took)
+        log_request(request.method, endpoint.path, response.status_code, request_id, took)
         return response
 
     return answer
+
+
+def _failure(site: Site, endpoint: Endpoint, error: Exception, request_id: str) -> SupportChatError:
+    if is_trouble(error):
+        return site.condition.database_failed("storing" if endpoint.mutates else "reading", error)
+    LOG.error(
+        "%s failed (%s)",
+        endpoint.name,
+        request_id,
+        exc_info=error,
+        extra={"fields": {"event": "failed", "endpoint": endpoint.name, "request_id": request_id}},
+    )
+    return SupportChatError("The backend failed; its log has more under this request id.")
 
 
 def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
     """The checks that every endpoint shares: the page's origin, and how often its caller asks."""
     if endpoint.mutates:
         site.origins.check(request.headers.get("origin"))
-    address = request.client.host if request.client else "unknown"
+    address = site.proxies.caller(request)
     if endpoint is OPEN:
         site.opens.take(address)
     elif endpoint.open:
         site.requests.take(address)
     else:
-        site.requests.take(hashed(session_of(request)))
+        session = hashed(_session_of(site, request, address))
+        if not site.requests.knows(session):
+            _try(site, address, site.failures.check)
+        site.requests.take(session)
+
+
+def _session_of(site: Site, request: Request, address: str) -> str:
+    try:
+        return session_of(request)
+    except AuthRefusedError:
+        _try(site, address, site.failures.take)
+        raise
+
+
+def _counted(site: Site, request: Request, error: SupportChatError) -> SupportChatError:
+    """The error, once it is counted: a credential that no session has gets no share of its own, and
+    leaves its address less to try.
+    """
+    if error.reason == "session_unknown" and "authorization" in request.headers:
+        site.requests.forget(hashed(session_of(request)))
+        try:
+            _try(site, site.proxies.caller(request), site.failures.take)
+        except RateLimitedError as too_many:
+            return too_many
+    return error
+
+
+def _try(site: Site, address: str, bucket: Callable[[str], None]) -> None:
+    try:
+        bucket(address)
+    except RateLimitedError:
+        site.counts.turn_away("invented_credentials")
+        raise
 
 
 def _answer(payload: msgspec.Struct | None, request_id: str) -> Response:
@@ -154,7 +228,7 @@ def _error(error: SupportChatError, request_id: str) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
 
 
-async def _no_such_thing(request: Request, error: Exception) -> Response:
+async def _no_such_thing(site: Site, request: Request, error: Exception) -> Response:
     """What the router itself refuses: a path that is none, a method that a path does not have."""
     if not isinstance(error, HTTPException):
         raise error
@@ -163,9 +237,9 @@ async def _no_such_thing(request: Request, error: Exception) -> Response:
         code="validation_error",
         reason=error.detail.lower().replace(" ", "_"),
     )
-    request_id = uuid.uuid4().hex
+    request_id = site.proxies.request_id(request)
     response = _error(what, request_id)
     response.status_code = error.status_code
-    LOG.info("%s (unknown) %d %s", request.method, response.status_code, request_id)
+    log_request(request.method, "(unknown)", response.status_code, request_id)
     response.headers.update(error.headers or {})
     return response

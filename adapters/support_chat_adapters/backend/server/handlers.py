@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 import msgspec
 from starlette.requests import Request
 
-from support_chat.errors import NetworkError
+from support_chat.errors import NetworkError, RateLimitedError
 from support_chat.ports import LinkEvent, Outgoing, TokenExpired
 
 from ...transport.wire import endpoints, payloads as p
@@ -31,10 +31,13 @@ from ...transport.wire.translation import (
     payload_of,
     rejected_of,
 )
-from .. import Backend, Connection, conversations
-from ..sessions import owner_key
+from .. import Backend, Connection, conversations, operations
+from ..store import Transaction, hashed
 from . import reading
-from .limits import Buckets
+from .addresses import Proxies
+from .condition import Condition
+from .counts import Counts
+from .limits import Buckets, ConnectionLimits, Shares
 from .origins import AllowedOrigins
 from .realtime_tokens import LIFETIME, RealtimeTokens
 
@@ -56,6 +59,28 @@ class Site:
     realtime_tokens: RealtimeTokens
     opens: Buckets
     requests: Buckets
+    failures: Buckets
+    proxies: Proxies
+    connections: ConnectionLimits
+    links_of_address: Shares
+    links_of_session: Shares
+    counts: Counts
+    condition: Condition
+
+    @contextlib.contextmanager
+    def link(self, address: str, session: str) -> Generator[None, None, None]:
+        """A link of this session, by WebSocket or poll, within the block; raises RateLimitedError
+        if there are too many already.
+        """
+        try:
+            with (
+                self.links_of_address.one_more(address),
+                self.links_of_session.one_more(hashed(session)),
+            ):
+                yield
+        except RateLimitedError:
+            self.counts.turn_away("too_many_links")
+            raise
 
 
 Handler: TypeAlias = Callable[[Site, Request], Awaitable[msgspec.Struct | None]]
@@ -79,63 +104,58 @@ async def config(site: Site, request: Request) -> p.WidgetConfig:
 
 async def open_session(site: Site, request: Request) -> p.SessionOpened:
     """Begins or resumes a session."""
-    opened = site.backend.open(credentials_of(await reading.payload_of(request, p.OpenSession)))
+    credentials = credentials_of(await reading.payload_of(request, p.OpenSession))
+    opened = await site.backend.ask(operations.dial(credentials))
     return opened_of(opened.welcome, site.realtime_tokens.mint(opened.welcome.session))
 
 
 async def identify(site: Site, request: Request) -> p.Identified:
     """Turns the visitor into a user."""
     session = reading.session_of(request)
-    return identified_of(
-        site.backend.identify(
-            session, identify_request_of(await reading.payload_of(request, p.Identify))
-        )
-    )
+    asked = identify_request_of(await reading.payload_of(request, p.Identify))
+    return identified_of(await site.backend.ask(operations.identify(session, asked)))
 
 
 async def refresh(site: Site, request: Request) -> None:
     """Takes a fresh token."""
     session = reading.session_of(request)
-    site.backend.renew(session, (await reading.payload_of(request, p.Refresh)).token)
+    token = (await reading.payload_of(request, p.Refresh)).token
+    await site.backend.ask(operations.renew(session, token))
 
 
 async def shutdown(site: Site, request: Request) -> None:
     """Ends the session."""
-    site.backend.revoke(reading.session_of(request))
+    await site.backend.ask(operations.revoke(reading.session_of(request)))
 
 
 async def realtime_token(site: Site, request: Request) -> p.RealtimeToken:
     """A token for the gateway."""
     session = reading.session_of(request)
-    with site.backend.request("listen", session):
-        return p.RealtimeToken(
-            realtime_token=site.realtime_tokens.mint(session), expires_in=LIFETIME
-        )
+    await site.backend.ask(operations.reading("listen", session, lambda db, owner: None))
+    return p.RealtimeToken(realtime_token=site.realtime_tokens.mint(session), expires_in=LIFETIME)
 
 
 async def list_conversations(site: Site, request: Request) -> p.ConversationsPage:
     """A page of conversations."""
     cursor, limit = reading.cursor_of(request), reading.limit_of(request)
-    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        owner = owner_key(session.identity)
-        items, following = _page(
+
+    def page(db: Transaction, owner: str) -> tuple[tuple[p.ConversationPayload, ...], str | None]:
+        return _page(
             lambda most: conversations.conversation_page(db, owner, cursor, most),
             limit,
             conversation_from,
         )
+
+    session = reading.session_of(request)
+    items, following = await site.backend.ask(operations.reading("conversations", session, page))
     return p.ConversationsPage(conversations=items, next_cursor=following)
 
 
 async def start_conversation(site: Site, request: Request) -> p.ConversationStarted:
     """A new conversation with its first message."""
     session = reading.session_of(request)
-    message = site.backend.send(
-        session, outgoing_of(await reading.payload_of(request, p.StartConversation))
-    )
-    with site.backend.request("conversations", session) as (db, found):
-        conversation = conversations.conversation(
-            db, owner_key(found.identity), message.conversation_id
-        )
+    outgoing = outgoing_of(await reading.payload_of(request, p.StartConversation))
+    message, conversation = await site.backend.ask(operations.start(session, outgoing))
     return p.ConversationStarted(
         conversation=conversation_from(conversation), message=payload_of(message, p.MessagePayload)
     )
@@ -144,19 +164,22 @@ async def start_conversation(site: Site, request: Request) -> p.ConversationStar
 async def get_conversation(site: Site, request: Request) -> p.ConversationPayload:
     """One conversation."""
     conversation_id = reading.conversation_id_of(request)
-    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        return conversation_from(
-            conversations.conversation(db, owner_key(session.identity), conversation_id)
+    return conversation_from(
+        await site.backend.ask(
+            operations.reading(
+                "conversations",
+                reading.session_of(request),
+                lambda db, owner: conversations.conversation(db, owner, conversation_id),
+            )
         )
+    )
 
 
 async def mark_read(site: Site, request: Request) -> p.ReadUpToNow:
     """Counts a conversation as read."""
-    return p.ReadUpToNow(
-        unread=site.backend.mark_read(
-            reading.session_of(request), reading.conversation_id_of(request)
-        ).unread
-    )
+    session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
+    read = await site.backend.ask(operations.mark_read(session, conversation_id))
+    return p.ReadUpToNow(unread=read.unread)
 
 
 async def list_messages(site: Site, request: Request) -> p.MessagesPage:
@@ -166,13 +189,16 @@ async def list_messages(site: Site, request: Request) -> p.MessagesPage:
         reading.cursor_of(request),
         reading.limit_of(request),
     )
-    with site.backend.request("conversations", reading.session_of(request)) as (db, session):
-        owner = owner_key(session.identity)
-        items, following = _page(
+
+    def page(db: Transaction, owner: str) -> tuple[tuple[p.MessagePayload, ...], str | None]:
+        return _page(
             lambda most: conversations.message_page(db, owner, conversation_id, cursor, most),
             limit,
             lambda message: payload_of(message, p.MessagePayload),
         )
+
+    session = reading.session_of(request)
+    items, following = await site.backend.ask(operations.reading("conversations", session, page))
     return p.MessagesPage(messages=items, next_cursor=following)
 
 
@@ -207,9 +233,8 @@ async def send_message(site: Site, request: Request) -> p.MessagePayload:
     """A message to a conversation."""
     session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
     sent = await reading.payload_of(request, p.SendMessage)
-    stored = site.backend.send(
-        session, Outgoing(sent.client_message_id, sent.text, conversation_id)
-    )
+    outgoing = Outgoing(sent.client_message_id, sent.text, conversation_id)
+    stored = await site.backend.ask(operations.send(session, outgoing))
     return payload_of(stored, p.MessagePayload)
 
 
@@ -217,7 +242,8 @@ async def send_event(site: Site, request: Request) -> p.EventTaken:
     """Changed traits."""
     session = reading.session_of(request)
     event = await reading.payload_of(request, p.ClientEvent)
-    return p.EventTaken(rejected=rejected_of(site.backend.update(session, event.changes).rejected))
+    answer = await site.backend.ask(operations.update(session, event.changes))
+    return p.EventTaken(rejected=rejected_of(answer.rejected))
 
 
 async def poll(site: Site, request: Request) -> Polled:
@@ -225,14 +251,14 @@ async def poll(site: Site, request: Request) -> Polled:
     time is over.
     """
     wait, known = reading.wait_of(request), reading.token_expired_of(request)
-    connection = site.backend.attach(
-        reading.session_of(request), reading.cursor_of(request), expiry_sent=known
-    )
-    try:
-        events = connection.ready() or await _news(request, connection, wait)
-        token_expired = connection.expiry_sent
-    finally:
-        connection.close("polled")
+    session, cursor = reading.session_of(request), reading.cursor_of(request)
+    with site.link(site.proxies.caller(request), session):
+        connection = await site.backend.listen(session, cursor, expiry_sent=known)
+        try:
+            events = await connection.ready() or await _news(request, connection, wait)
+            withheld, go_on = connection.withholds, connection.cursor
+        finally:
+            connection.close("polled")
     frames = [
         cast("MessageCreated | SessionEnded", frame_of(event))
         for event in events
@@ -241,12 +267,16 @@ async def poll(site: Site, request: Request) -> Polled:
     frames = frames[: _fitting(frames)]  # the next poll brings the rest
     messages = [frame for frame in frames if isinstance(frame, MessageCreated)]
     welcome = connection.welcome
+    if withheld and not messages:
+        # the next poll begins where this one would have: what was missed is told once the token is
+        # renewed, how much it is included
+        return Polled(cursor=cursor or go_on, frames=tuple(frames), token_expired=True)
     return Polled(
-        cursor=messages[-1].cursor if messages else welcome.cursor or "",
+        cursor=messages[-1].cursor if messages else go_on,
         frames=tuple(frames),
         gap=welcome.gap,
         unread=messages[-1].unread if messages else welcome.unread,
-        token_expired=token_expired,
+        token_expired=withheld,
     )
 
 
@@ -261,7 +291,7 @@ async def _news(request: Request, connection: Connection, wait: float) -> list[L
         first: list[LinkEvent] = []
         with contextlib.suppress(NetworkError):
             first = [coming.result()] if coming.done() else []
-        return [*first, *connection.ready()]
+        return [*first, *await connection.ready()]
     finally:
         coming.cancel()
         gone.cancel()

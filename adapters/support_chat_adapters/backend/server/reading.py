@@ -4,6 +4,7 @@ done yet.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Final, TypeVar
 
@@ -82,6 +83,21 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect:  # nobody reads this, but it is no failure of ours
         raise _invalid("The caller has gone before the body was complete; send it again.") from None
     return b"".join(chunks)
+
+
+async def discard_body(request: Request) -> None:
+    """Reads what is left of the body, up to four times the longest, and forgets it: an answer that
+    is given before is lost on its way to a client, or a proxy, that is still sending when the
+    connection closes. Who asks first whether to send it has not sent it.
+    """
+    if "expect" in request.headers:
+        return
+    size = 0
+    with contextlib.suppress(ClientDisconnect, RuntimeError):  # gone, or there is nothing left
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > 4 * MAX_BODY_BYTES:
+                return
 
 
 def conversation_id_of(request: Request) -> str:

@@ -34,7 +34,11 @@ class CloseCode(enum.IntEnum):
     GOODBYE = 1000, "Both sides are done."
     GOING_AWAY = 1001, "The backend stops; another one, or the same, will be there soon."
     TOO_LONG = 1009, "The client sent a frame that is longer than the gateway takes."
-    RESTART = 1012, "The backend restarts."
+    RESTART = (
+        1012,
+        "The backend restarts; the close reason is the number of seconds to stay away, each time "
+        "another, so that not all clients come back at once.",
+    )
     TRY_LATER = (
         1013,
         "The backend has too much to do; the close reason is the number of seconds to stay away.",
@@ -53,6 +57,7 @@ class CloseCode(enum.IntEnum):
 
 TERMINAL: Final = frozenset({CloseCode.SESSION_ENDED})
 """After these nobody dials again."""
+_STAY_AWAY: Final = frozenset({CloseCode.RATE_LIMITED, CloseCode.TRY_LATER})
 
 
 def meaning_of(code: int | None, reason: str) -> SessionRevoked | NetworkError:
@@ -63,8 +68,8 @@ def meaning_of(code: int | None, reason: str) -> SessionRevoked | NetworkError:
     """
     if code in TERMINAL:
         return SessionRevoked(reason or "revoked")
-    if code in (CloseCode.RATE_LIMITED, CloseCode.TRY_LATER):
-        wait = retry_after(reason)
+    wait = retry_after(reason)
+    if code in _STAY_AWAY or (code == CloseCode.RESTART and wait is not None):
         wait = DEFAULT_STAY if wait is None else wait
         return RateLimitedError(
             f"The backend closed the link and asks to come back after {wait:g} s.", retry_after=wait

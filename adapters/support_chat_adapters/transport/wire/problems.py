@@ -76,6 +76,8 @@ BODY_TOO_LARGE: Final = "body_too_large"
 _REASON_STATUSES: Final[Mapping[str, int]] = MappingProxyType(
     {BODY_TOO_LARGE: 413, "not_found": 404, "method_not_allowed": 405}
 )
+UNAVAILABLE: Final = frozenset({"busy", "restarting"})
+"""The reasons of a `rate_limited` that is told by status 503."""
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_WORD: Final = 64
 # statuses of the 4xx family that pass by themselves, as 429 does, which has its own error
@@ -101,7 +103,8 @@ def response_to(error: SupportChatError, request_id: str) -> Response:
     headers = {"content-type": "application/json", "x-request-id": request_id}
     match error:
         case RateLimitedError():
-            status, code = 429, "rate_limited"
+            # what is the backend's own trouble is no fault of who asks too often
+            status, code = 503 if error.reason in UNAVAILABLE else 429, "rate_limited"
             headers["retry-after"] = str(math.ceil(error.retry_after))
         case AuthRefusedError():
             status, code = 401, error.code
@@ -127,6 +130,7 @@ def codes_of(status: int) -> tuple[str, ...]:
     special = {
         401: ("auth_required", "auth_expired", "invalid_token"),
         429: ("rate_limited",),
+        503: ("rate_limited",),
         500: ("internal_error",),
     }
     codes = {code for code, its in _STATUSES.items() if its == status}

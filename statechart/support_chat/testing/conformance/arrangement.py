@@ -18,7 +18,6 @@ import attrs
 from ...ports import Credentials, IdentifyRequest, Link, Transport
 from ...values import JSON, Identity, Visitor
 from .expecting import NotApplicable, entered
-from .reading import Reader
 
 
 class Arrangement(Protocol):
@@ -167,10 +166,6 @@ class TransportTrial:
     async def say(self, link: Link, text: str) -> None:
         """An agent writes to the visitor who opened this link."""
         await self.arrangement.say(Visitor(link.welcome.visitor_id), text)
-
-    def reader(self, link: Link) -> Reader:
-        """Reads the events of a link from now on."""
-        return Reader(link)
 
     def controls(self, *names: str) -> FullArrangement:
         """The other side, if it has all of these controls; else NotApplicable."""

@@ -7,12 +7,22 @@ They do not use `assert`: a suite that is shipped must also find faults where Py
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar, cast
+
+from ...errors import NetworkError
+from ...ports import Link, LinkEvent, MessageArrived
 
 _T = TypeVar("_T")
 _Error = TypeVar("_Error", bound=Exception)
+_Event = TypeVar("_Event", bound=LinkEvent)
 
 _SHOWN: Final = 160
 """How many characters of a value are shown."""
@@ -88,13 +98,12 @@ async def until(holds: Callable[[], object], otherwise: str, patience: float = P
     """Waits until `holds()` (whose answer may be awaitable) is true; Unmet, saying what was seen
     `otherwise`, after `patience` s.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    with _noted(otherwise):
-        while not await resolved(holds()):
-            if loop.time() > deadline:
-                raise Unmet(f"{otherwise} (waited {patience:g} s)")
+
+    async def held() -> None:
+        while not await resolved(holds()):  # noqa: ASYNC110  # nobody tells when it holds
             await asyncio.sleep(0.005)
+
+    await in_time(held(), otherwise, patience)
 
 
 async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIENCE) -> _T:
@@ -104,22 +113,15 @@ async def in_time(asked: Awaitable[_T], otherwise: str, patience: float = PATIEN
     limit = asyncio.timeout(patience)
     try:
         async with limit:
-            with _noted(otherwise):
+            try:
                 return await asked
+            except asyncio.CancelledError as error:
+                error.add_note(otherwise)  # the limit of the clause may be shorter than this wait
+                raise
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise Unmet(f"{otherwise} (waited {patience:g} s)") from error
-
-
-@contextmanager
-def _noted(otherwise: str) -> Generator[None, None, None]:
-    """If the limit of the clause is shorter than this wait, its error notes what was waited for."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        error.add_note(otherwise)
-        raise
 
 
 async def resolved(answer: object) -> object:
@@ -135,3 +137,55 @@ async def entered(made: Any) -> AsyncGenerator[Any, None]:
             yield inside
     else:
         yield made
+
+
+class Reader:
+    """Reads the events of one link as a session does, from the first to the end, with limits; each
+    method raises `Unmet` when something else comes than what it waits for.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._events: AsyncIterator[LinkEvent] = link.events()
+
+    async def next(self, kind: type[_Event], what: str) -> _Event:
+        """The next event, which must be of this kind and come in time."""
+        event = await self._next(f"{what} does not come")
+        if event is None:
+            raise Unmet(f"the events end where {what} should come")
+        if not isinstance(event, kind):
+            raise Unmet(f"{shown(event)} comes instead of {what}")
+        return event
+
+    async def texts(self, count: int) -> Sequence[str]:
+        """The texts of the next messages."""
+        return [
+            (await self.next(MessageArrived, f"message {n + 1} of {count}")).message.text
+            for n in range(count)
+        ]
+
+    async def ends(self) -> None:
+        """The events end, or raise NetworkError, as those of a link that is over do; nothing comes
+        before.
+        """
+        event = await self._next("the events do not end, though the link is over")
+        expect_that(event is None, f"{shown(event)} comes on a link that is over")
+
+    async def silent(self) -> None:
+        """Nothing comes for a moment."""
+        waiting = asyncio.ensure_future(self._next("nothing"))
+        done, _ = await asyncio.wait({waiting}, timeout=MOMENT)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        if done:
+            raise Unmet(f"{shown(waiting.result())} comes, though nothing was sent")
+
+    async def _next(self, otherwise: str) -> LinkEvent | None:
+        """The next event, None at the end."""
+        try:
+            return await in_time(anext(self._events), otherwise, PATIENCE)
+        except (StopAsyncIteration, NetworkError):
+            return None
+        except Unmet:
+            raise
+        except Exception as error:
+            raise Unmet(f"the events end with {described(error)}, not with NetworkError") from error

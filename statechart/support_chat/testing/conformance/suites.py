@@ -24,6 +24,7 @@ import attrs
 
 from ...errors import InvalidInputError
 from ...runtime.threads import DaemonThreads
+from ..here import need_threads_and_sockets
 from .expecting import NotApplicable, Unmet, described, where
 
 _Trial = TypeVar("_Trial")
@@ -129,8 +130,9 @@ def check(
     clause fails.
 
     `only`: the ids of the clauses to try, all by default; `limit`: how many seconds each may take.
-    Raises InvalidInputError for an id that no clause has.
+    Raises InvalidInputError for an id that no clause has, NotImplementedError in Pyodide.
     """
+    need_threads_and_sockets("A conformance suite")
     chosen, passed, failures = _chosen(clauses, only), list[str](), list[Failure]()
     not_applicable: dict[str, str] = {}
     for one in chosen:

@@ -48,6 +48,11 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
             "The backend failed; its log has more under the request id. The request may or may "
             "not have been done.",
         ),
+        503: (
+            "Unavailable",
+            "The backend is busy or restarts; come back after `Retry-After` seconds. Nothing was "
+            "done.",
+        ),
     }
 )
 _CONVERSATION_ID: Final[dict[str, Any]] = {
@@ -78,6 +83,7 @@ _REQUEST_ID: Final[dict[str, Any]] = {"X-Request-Id": {"$ref": "#/components/hea
 _MORE_HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": {"$ref": "#/components/headers/Challenge"}},
     429: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
+    503: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
 }
 
 
@@ -126,6 +132,7 @@ def statuses_of(endpoint: Endpoint) -> tuple[int, ...]:
         422: endpoint.takes is not None or bool(endpoint.query),
         429: True,
         500: True,
+        503: True,
     }
     done = 204 if endpoint.answers is None else 200
     return (done, *(status for status, may_come in refusals.items() if may_come))

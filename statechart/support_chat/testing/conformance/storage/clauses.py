@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from ....errors import StorageError
-from ....ports import Storage
 from ..expecting import expect, expect_that, raised, until
-from ..suites import clause, clauses_of
+from ..suites import Clause, clause, clauses_of
 from .place import StorageTrial
 
 TEXTS: Final = (
@@ -45,72 +44,115 @@ SECRETS: Final = (
     "é-日本語-🎈-9b71d224bd62f378",
 )
 
-
-@clause("storage.absent")
-async def absent(trial: StorageTrial) -> None:
-    """get() answers None for a key that nothing is stored under."""
-    expect(await trial.storage.get(trial.key()), None, "get() of an absent key")
+_Ask: TypeAlias = "Callable[[StorageTrial], Awaitable[object]]"
+_Step: TypeAlias = "tuple[_Ask] | tuple[_Ask, object, str]"
+"""What is asked, what it must come to, and what a report calls it."""
 
 
-@clause("storage.create-stores")
-async def create_stores(trial: StorageTrial) -> None:
-    """create() stores the value under an absent key and returns it."""
-    expect(await trial.storage.create(trial.key(), "one"), "one", "create() of an absent key")
-    expect(await trial.storage.get(trial.key()), "one", "get() after it")
+def _get(name: str = "visitor") -> _Ask:
+    return lambda trial: trial.storage.get(trial.key(name))
 
 
-@clause("storage.create-keeps")
-async def create_keeps(trial: StorageTrial) -> None:
-    """create() leaves a stored value alone and returns it."""
-    await trial.storage.create(trial.key(), "one")
-    expect(await trial.storage.create(trial.key(), "two"), "one", "create() of a stored key")
-    expect(await trial.storage.get(trial.key()), "one", "get() after it")
+def _create(value: str, name: str = "visitor") -> _Ask:
+    return lambda trial: trial.storage.create(trial.key(name), value)
 
 
-@clause("storage.empty-value")
-async def empty_value(trial: StorageTrial) -> None:
-    """An empty text is a value like any other."""
-    await trial.storage.create(trial.key(), "")
-    expect(await trial.storage.get(trial.key()), "", "get() of an empty value")
-    expect(
-        await trial.storage.create(trial.key(), "two"),
-        "",
-        "create() where an empty value is stored",
-    )
-    expect(
-        await trial.storage.replace(trial.key(), "", "two"), "two", "replace() of an empty value"
-    )
+def _replace(old: str, new: str) -> _Ask:
+    return lambda trial: trial.storage.replace(trial.key(), old, new)
 
 
-@clause("storage.replace-stores")
-async def replace_stores(trial: StorageTrial) -> None:
-    """replace() stores the new value if the old one is stored, and returns the new one."""
-    await trial.storage.create(trial.key(), "one")
-    expect(
-        await trial.storage.replace(trial.key(), "one", "two"), "two", "replace() of what is stored"
-    )
-    expect(await trial.storage.get(trial.key()), "two", "get() after it")
+def _delete(*names: str) -> _Ask:
+    return lambda trial: trial.storage.delete(*map(trial.key, names))
 
 
-@clause("storage.replace-keeps")
-async def replace_keeps(trial: StorageTrial) -> None:
-    """replace() leaves another value than the old one alone, and returns it."""
-    await trial.storage.create(trial.key(), "one")
-    expect(
-        await trial.storage.replace(trial.key(), "zero", "two"),
-        "one",
-        "replace() of what is not stored",
-    )
-    expect(await trial.storage.get(trial.key()), "one", "get() after it")
+def _steps(id: str, sentence: str, *steps: _Step) -> Clause[StorageTrial]:
+    async def body(trial: StorageTrial) -> None:
+        for step in steps:
+            seen = await step[0](trial)
+            if len(step) == 3:
+                expect(seen, step[1], step[2])
+
+    return Clause(id, sentence, body)
 
 
-@clause("storage.replace-absent")
-async def replace_absent(trial: StorageTrial) -> None:
-    """replace() leaves an absent key absent and returns the old value it was given."""
-    expect(
-        await trial.storage.replace(trial.key(), "one", "two"), "one", "replace() of an absent key"
-    )
-    expect(await trial.storage.get(trial.key()), None, "get() after it")
+STEP_BY_STEP: Final = (
+    _steps(
+        "storage.absent",
+        "get() answers None for a key that nothing is stored under.",
+        (_get(), None, "get() of an absent key"),
+    ),
+    _steps(
+        "storage.create-stores",
+        "create() stores the value under an absent key and returns it.",
+        (_create("one"), "one", "create() of an absent key"),
+        (_get(), "one", "get() after it"),
+    ),
+    _steps(
+        "storage.create-keeps",
+        "create() leaves a stored value alone and returns it.",
+        (_create("one"),),
+        (_create("two"), "one", "create() of a stored key"),
+        (_get(), "one", "get() after it"),
+    ),
+    _steps(
+        "storage.empty-value",
+        "An empty text is a value like any other.",
+        (_create(""),),
+        (_get(), "", "get() of an empty value"),
+        (_create("two"), "", "create() where an empty value is stored"),
+        (_replace("", "two"), "two", "replace() of an empty value"),
+    ),
+    _steps(
+        "storage.replace-stores",
+        "replace() stores the new value if the old one is stored, and returns the new one.",
+        (_create("one"),),
+        (_replace("one", "two"), "two", "replace() of what is stored"),
+        (_get(), "two", "get() after it"),
+    ),
+    _steps(
+        "storage.replace-keeps",
+        "replace() leaves another value than the old one alone, and returns it.",
+        (_create("one"),),
+        (_replace("zero", "two"), "one", "replace() of what is not stored"),
+        (_get(), "one", "get() after it"),
+    ),
+    _steps(
+        "storage.replace-absent",
+        "replace() leaves an absent key absent and returns the old value it was given.",
+        (_replace("one", "two"), "one", "replace() of an absent key"),
+        (_get(), None, "get() after it"),
+    ),
+    _steps(
+        "storage.delete-absent",
+        "delete() of an absent key is no error, and still removes the others that are named.",
+        (_create("one"),),
+        (_delete("absent", "visitor"),),
+        (_get(), None, "get() of the other key that was named"),
+    ),
+    _steps(
+        "storage.delete-none",
+        "delete() without a key removes nothing.",
+        (_create("one"),),
+        (_delete(),),
+        (_get(), "one", "get() after delete() of nothing"),
+    ),
+    _steps(
+        "storage.deleted-is-absent",
+        "A deleted key is absent: create() stores a new value under it.",
+        (_create("one"),),
+        (_delete("visitor"),),
+        (_create("two"), "two", "create() of a key that was deleted"),
+    ),
+    _steps(
+        "storage.scopes-apart",
+        "Two scopes share nothing: what is stored and cleared in one changes nothing in the other.",
+        (_create("mine", "one/visitor"),),
+        (_create("other", "two/visitor"), "other", "create() of the same name in another scope"),
+        (_delete("one/visitor"),),
+        (_get("two/visitor"), "other", "get() in one scope after the other was cleared"),
+    ),
+)
+"""The clauses that are no more than calls, one after the other, and what each comes to."""
 
 
 @clause("storage.delete-removes")
@@ -121,22 +163,6 @@ async def delete_removes(trial: StorageTrial) -> None:
     await trial.storage.delete(trial.key("a"), trial.key("c"))
     seen = [await trial.storage.get(trial.key(name)) for name in ("a", "b", "c", "ab")]
     expect(seen, [None, "b", None, "ab"], "get() of a, b, c and ab after delete() of a and c")
-
-
-@clause("storage.delete-absent")
-async def delete_absent(trial: StorageTrial) -> None:
-    """delete() of an absent key is no error, and still removes the others that are named."""
-    await trial.storage.create(trial.key(), "one")
-    await trial.storage.delete(trial.key("absent"), trial.key())
-    expect(await trial.storage.get(trial.key()), None, "get() of the other key that was named")
-
-
-@clause("storage.delete-none")
-async def delete_none(trial: StorageTrial) -> None:
-    """delete() without a key removes nothing."""
-    await trial.storage.create(trial.key(), "one")
-    await trial.storage.delete()
-    expect(await trial.storage.get(trial.key()), "one", "get() after delete() of nothing")
 
 
 @clause("storage.delete-many")
@@ -151,16 +177,6 @@ async def delete_many(trial: StorageTrial) -> None:
     )
 
 
-@clause("storage.deleted-is-absent")
-async def deleted_is_absent(trial: StorageTrial) -> None:
-    """A deleted key is absent: create() stores a new value under it."""
-    await trial.storage.create(trial.key(), "one")
-    await trial.storage.delete(trial.key())
-    expect(
-        await trial.storage.create(trial.key(), "two"), "two", "create() of a key that was deleted"
-    )
-
-
 @clause("storage.keys")
 async def keys(trial: StorageTrial) -> None:
     """keys() lists every key that is stored, of whatever scope, each once, and no deleted one."""
@@ -169,22 +185,6 @@ async def keys(trial: StorageTrial) -> None:
     await trial.storage.replace(trial.key("one/visitor"), "v", "w")
     await trial.storage.delete(trial.key("gone"))
     expect(await trial.own_keys(), ["one/visitor", "two/visitor"], "keys()")
-
-
-@clause("storage.scopes-apart")
-async def scopes_apart(trial: StorageTrial) -> None:
-    """Two scopes share nothing: what is stored and cleared in one changes nothing in the other."""
-    mine, other = trial.key("one/visitor"), trial.key("two/visitor")
-    await trial.storage.create(mine, "mine")
-    expect(
-        await trial.storage.create(other, "other"),
-        "other",
-        "create() of the same name in another scope",
-    )
-    await trial.storage.delete(mine)
-    expect(
-        await trial.storage.get(other), "other", "get() in one scope after the other was cleared"
-    )
 
 
 @clause("storage.any-value")
@@ -279,13 +279,17 @@ async def cancelled(trial: StorageTrial) -> None:
             expect(await trial.storage.get(trial.key("0")), None, "get() after delete() after them")
 
 
-def _calls(storage: Storage, key: str) -> dict[str, Callable[[], Awaitable[object]]]:
-    return {
+async def _failures(trial: StorageTrial, when: str) -> Mapping[str, StorageError]:
+    storage, key = trial.storage, trial.key()
+    calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "get()": lambda: storage.get(key),
         "create()": lambda: storage.create(key, SECRETS[0]),
         "replace()": lambda: storage.replace(key, SECRETS[0], SECRETS[1]),
         "delete()": lambda: storage.delete(key),
         "keys()": lambda: storage.keys(),
+    }
+    return {
+        name: await raised(StorageError, call(), f"{name} {when}") for name, call in calls.items()
     }
 
 
@@ -294,8 +298,7 @@ async def closed(trial: StorageTrial) -> None:
     """After aclose() every call raises StorageError."""
     await trial.storage.get(trial.key())
     await trial.storage.aclose()
-    for name, call in _calls(trial.storage, trial.key()).items():
-        await raised(StorageError, call(), f"{name} after aclose()")
+    await _failures(trial, "after aclose()")
 
 
 @clause("storage.closed-twice")
@@ -327,8 +330,7 @@ async def closed_leaves_no_task(trial: StorageTrial) -> None:
 async def only_storage_errors(trial: StorageTrial) -> None:
     """When it cannot do its work, every method raises StorageError and nothing else."""
     await trial.spoil()
-    for name, call in _calls(trial.storage, trial.key()).items():
-        await raised(StorageError, call(), f"{name} on a place that was spoilt")
+    await _failures(trial, "on a place that was spoilt")
 
 
 @clause("storage.errors-hide-values")
@@ -336,8 +338,7 @@ async def errors_hide_values(trial: StorageTrial) -> None:
     """No error shows a value that is stored or was to be stored."""
     await trial.storage.create(trial.key(), SECRETS[0])
     await trial.spoil()
-    for name, call in _calls(trial.storage, trial.key()).items():
-        error = await raised(StorageError, call(), f"{name} on a place that was spoilt")
+    for name, error in (await _failures(trial, "on a place that was spoilt")).items():
         for secret in SECRETS:
             expect_that(secret not in f"{error} {error!r}", f"the error of {name} shows the value")
 
@@ -361,4 +362,4 @@ async def no_residue(trial: StorageTrial) -> None:
             )
 
 
-ONE_OBJECT = clauses_of(vars(), StorageTrial)
+ONE_OBJECT = (*STEP_BY_STEP, *clauses_of(vars(), StorageTrial))

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, TypeAlias
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -113,6 +114,10 @@ class StorageTrial:
             raise NotApplicable("the factory's StoragePlace has no spoil()")
         await resolved(self.place.spoil())
 
+    async def clear(self, storage: Storage) -> None:
+        """Removes what this trial has stored."""
+        await storage.delete(*(key for key in await storage.keys() if key.startswith(self.scope)))
+
 
 @asynccontextmanager
 async def storage_trial(factory: StorageFactory) -> AsyncGenerator[StorageTrial, None]:
@@ -120,35 +125,25 @@ async def storage_trial(factory: StorageFactory) -> AsyncGenerator[StorageTrial,
     as far as they let it.
     """
     made: Any = factory()
-    if isinstance(made, Storage):
-        # Calling the factory again may give another object on the same place (a file's path), or a
-        # place of its own (memory).
-        # it has given a storage
-        trial = StorageTrial(made, StoragePlace(factory), one_place=False)  # type: ignore[arg-type]
-        async with _tidied(trial):
-            yield trial
-        return
-    async with entered(made) as given:
+    # a storage may be a context manager too, and is not to be entered
+    async with nullcontext(made) if isinstance(made, Storage) else entered(made) as given:
         if isinstance(given, StoragePlace):
             trial = StorageTrial(given.open(), given, one_place=True)
         else:
-            trial = StorageTrial(given, None, one_place=True)
-        async with _tidied(trial):
+            # Calling the factory again may give another object on the same place (a file's path),
+            # or a place of its own (memory).
+            again = StoragePlace(cast("Callable[[], Storage]", factory)) if given is made else None
+            trial = StorageTrial(given, again, one_place=again is None)
+        try:
             yield trial
-
-
-@asynccontextmanager
-async def _tidied(trial: StorageTrial) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        for storage in (trial.storage, *trial.opened):
-            with contextlib.suppress(Exception):  # the clause has reported a faulty storage already
-                async with asyncio.timeout(_TIDYING):
-                    await storage.delete(
-                        *(key for key in await storage.keys() if key.startswith(trial.scope))
-                    )
-        for storage in (trial.storage, *trial.opened):
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_TIDYING):
-                    await storage.aclose()
+        finally:
+            storages = (trial.storage, *trial.opened)
+            ends: list[Callable[[], Awaitable[object]]] = [
+                *(partial(trial.clear, one) for one in storages),
+                *(one.aclose for one in storages),
+            ]
+            for end in ends:
+                # the clause has reported a faulty storage already
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(_TIDYING):
+                        await end()

@@ -5,20 +5,19 @@ loops, as clauses.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeAlias
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import Final
 
 from ....ports import Storage
 from ....runtime.threads import DaemonThreads
-from ..expecting import NotApplicable, expect, expect_that
+from ..expecting import PATIENCE, NotApplicable, expect, expect_that
 from ..suites import clause, clauses_of
 from .place import StorageTrial
 
 _THREADS: Final = 4
 _ROUNDS: Final = 15
-
-_Answers: TypeAlias = "list[tuple[str, str]]"
-"""For each round what a create() and a replace() answered."""
 
 
 @clause("storage.one-place")
@@ -85,15 +84,7 @@ async def one_winner_of_threads(trial: StorageTrial) -> None:
     which.
     """
     await trial.another()
-
-    async def use(work: Callable[[Storage], Coroutine[Any, Any, _Answers]]) -> _Answers:
-        storage = trial.open()
-        try:
-            return await work(storage)
-        finally:
-            await storage.aclose()
-
-    await _compete(trial, use)
+    await _compete(trial, lambda: aclosing(trial.open()))
 
 
 @clause("storage.many-loops")
@@ -103,37 +94,34 @@ async def many_loops(trial: StorageTrial) -> None:
         raise NotApplicable(
             "the factory's StoragePlace does not say that one object serves many_loops"
         )
-
-    async def use(work: Callable[[Storage], Coroutine[Any, Any, _Answers]]) -> _Answers:
-        return await work(trial.storage)
-
-    await _compete(trial, use)
+    await _compete(trial, lambda: nullcontext(trial.storage))
 
 
 async def _compete(
-    trial: StorageTrial,
-    use: Callable[
-        [Callable[[Storage], Coroutine[Any, Any, _Answers]]], Coroutine[Any, Any, _Answers]
-    ],
+    trial: StorageTrial, using: Callable[[], AbstractAsyncContextManager[Storage]]
 ) -> None:
     for n in range(_ROUNDS):
         await trial.storage.create(trial.key(f"given {n}"), "old")
 
-    def compete(name: str) -> _Answers:
-        async def work(storage: Storage) -> _Answers:
-            answers: _Answers = []
-            for n in range(_ROUNDS):
-                created = await storage.create(trial.key(f"new {n}"), name)
-                answers.append(
-                    (created, await storage.replace(trial.key(f"given {n}"), "old", name))
+    async def compete(name: str) -> Sequence[tuple[str, str]]:
+        async with using() as storage:
+            return [
+                (
+                    await storage.create(trial.key(f"new {n}"), name),
+                    await storage.replace(trial.key(f"given {n}"), "old", name),
                 )
-            return answers
+                for n in range(_ROUNDS)
+            ]
 
-        return asyncio.run(use(work))
+    begin = threading.Barrier(_THREADS)
+
+    def on_a_loop(name: str) -> Sequence[tuple[str, str]]:
+        begin.wait(PATIENCE)  # or one might be done before the next has begun
+        return asyncio.run(compete(name))
 
     loop, threads = asyncio.get_running_loop(), DaemonThreads()
     answers = await asyncio.gather(
-        *(loop.run_in_executor(threads, compete, f"thread {n}") for n in range(_THREADS))
+        *(loop.run_in_executor(threads, on_a_loop, f"thread {n}") for n in range(_THREADS))
     )
     for n in range(_ROUNDS):
         stored = (

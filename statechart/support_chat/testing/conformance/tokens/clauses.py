@@ -102,7 +102,7 @@ async def _cancelled(trial: TokenTrial, moment: float) -> None:
 @clause("tokens.refuses")
 async def refuses(trial: TokenTrial) -> None:
     """A user who gets no token is refused with TokenRefusedError, and with nothing else."""
-    await trial.refuse()
+    await trial.switch("refuse")
     await raised(TokenRefusedError, trial.ask(), "a call for a user who gets no token")
 
 
@@ -111,7 +111,7 @@ async def fails(trial: TokenTrial) -> None:
     """A failure is an exception that is not TokenRefusedError, since the session survives
     it.
     """
-    await trial.fail()
+    await trial.switch("fail")
     error = await raised(Exception, trial.ask(), "a call that cannot succeed")
     expect_that(
         not isinstance(error, TokenRefusedError),

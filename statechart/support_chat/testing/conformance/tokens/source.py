@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -56,31 +56,18 @@ class TokenTrial:
         """Calls the provider as a session does; returns what it comes to."""
         return await called(self.provider)
 
-    async def refuse(self) -> None:
-        """From now on the user gets no token; raises NotApplicable if the factory has no such
-        switch.
+    async def switch(self, name: Literal["refuse", "fail"]) -> None:
+        """From now on the user gets no token, or nobody can be asked; raises NotApplicable if the
+        factory has no such switch.
         """
-        await _switched(self.source.refuse, "refuse")
-
-    async def fail(self) -> None:
-        """From now on nobody can be asked; raises NotApplicable if the factory has no such
-        switch.
-        """
-        await _switched(self.source.fail, "fail")
-
-
-async def _switched(switch: Callable[[], object] | None, name: str) -> None:
-    if switch is None:
-        raise NotApplicable(f"the factory gives no TokenSource with {name}=")
-    await resolved(switch())
+        switch = getattr(self.source, name)
+        if switch is None:
+            raise NotApplicable(f"the factory gives no TokenSource with {name}=")
+        await resolved(switch())
 
 
 @asynccontextmanager
 async def token_trial(factory: TokenFactory) -> AsyncGenerator[TokenTrial, None]:
     """A trial of what the factory makes."""
-    made = factory()
-    if isinstance(made, TokenSource):
-        yield TokenTrial(made)
-        return
-    async with entered(made) as given:
+    async with entered(factory()) as given:
         yield TokenTrial(given if isinstance(given, TokenSource) else TokenSource(given))

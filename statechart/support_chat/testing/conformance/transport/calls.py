@@ -12,7 +12,7 @@ from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, Sup
 from ....ports import IdentifyAnswer, Outgoing, ReadAnswer, TokenExpired, UpdateAnswer
 from ....values import About, Message, SignedIn, Visitor
 from ..arrangement import TransportTrial
-from ..expecting import expect, expect_that, raised
+from ..expecting import Reader, expect, expect_that, raised
 from ..suites import clause, clauses_of
 
 UNKNOWN: Final = "nonsense"
@@ -143,7 +143,7 @@ async def renew(trial: TransportTrial) -> None:
     """renew() presents a fresh token, also after the backend has said that the old one expired."""
     link = await trial.open(await trial.as_user())
     await link.renew(await trial.token())
-    other, events = trial.controls("expire_tokens"), trial.reader(link)
+    other, events = trial.controls("expire_tokens"), Reader(link)
     await other.expire_tokens(trial.user())
     with contextlib.suppress(AuthRefusedError):  # what it may learn by
         await link.conversations()

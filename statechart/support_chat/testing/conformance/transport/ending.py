@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
 from ....ports import Link, Outgoing
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, Unmet, expect, expect_that, in_time, raised, until
+from ..expecting import MOMENT, Reader, Unmet, expect, expect_that, in_time, raised, until
 from ..suites import clause, clauses_of
 
 
 async def _calls(trial: TransportTrial) -> Mapping[str, Callable[[Link], Awaitable[object]]]:
-    """One call of each kind."""
     request, token = await trial.request(), await trial.token()
     return {
         "update()": lambda link: link.update({"user.name": "V"}),
@@ -39,7 +38,7 @@ async def cut(trial: TransportTrial) -> None:
         link = await trial.open(
             trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reader, pending = trial.reader(link), asyncio.ensure_future(call(link))
+        reader, pending = Reader(link), asyncio.ensure_future(call(link))
         await other.cut()
         await reader.ends()
         await _lost(pending, f"{name} while the link breaks")
@@ -53,7 +52,7 @@ async def cut_replay(trial: TransportTrial) -> None:
     await trial.say(link, "on its way")
     await trial.controls("cut").cut()
     again = await trial.resume(link, link.welcome.cursor)
-    expect(await trial.reader(again).texts(1), ["on its way"], "the texts of what arrived")
+    expect(await Reader(again).texts(1), ["on its way"], "the texts of what arrived")
 
 
 @clause("link.abort-is-synchronous")
@@ -75,7 +74,7 @@ async def abort_ends_pending(trial: TransportTrial) -> None:
         link = await trial.open(
             trial.credentials("other") if name != "renew()" else await trial.as_user()
         )
-        reading = asyncio.ensure_future(trial.reader(link).ends())
+        reading = asyncio.ensure_future(Reader(link).ends())
         pending = asyncio.ensure_future(call(link))
         await asyncio.sleep(0)
         link.abort()
@@ -87,7 +86,7 @@ async def abort_ends_pending(trial: TransportTrial) -> None:
 async def abort_delivers_nothing(trial: TransportTrial) -> None:
     """After abort() nothing is delivered, not even what had arrived before."""
     link, witness = await trial.open(), await trial.open()
-    reader, watching = trial.reader(link), trial.reader(witness)
+    reader, watching = Reader(link), Reader(witness)
     await trial.say(link, "before")
     expect(
         await watching.texts(1),
@@ -98,7 +97,7 @@ async def abort_delivers_nothing(trial: TransportTrial) -> None:
     await trial.say(link, "after")
     await watching.texts(1)
     await reader.ends()
-    await trial.reader(link).ends()
+    await Reader(link).ends()
 
 
 @clause("link.abort-twice")
@@ -161,7 +160,7 @@ async def closed(trial: TransportTrial) -> None:
     """
     for name, call in (await _calls(trial)).items():
         link = await trial.open()
-        reader = trial.reader(link)
+        reader = Reader(link)
         await link.aclose()
         await _over(call(link), f"{name} after aclose()")
         await reader.ends()

@@ -9,7 +9,7 @@ import asyncio
 from ....ports import MessageArrived, Outgoing, SessionRevoked, TokenExpired
 from ....values import SignedIn
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, expect, expect_that
+from ..expecting import MOMENT, Reader, expect, expect_that
 from ..suites import clause, clauses_of
 
 
@@ -19,7 +19,7 @@ async def events(trial: TransportTrial) -> None:
     from.
     """
     link = await trial.open()
-    reader, texts = trial.reader(link), [f"{n} é 🎈" for n in range(6)]
+    reader, texts = Reader(link), [f"{n} é 🎈" for n in range(6)]
     for text in texts:
         await trial.say(link, text)
     arrived = [await reader.next(MessageArrived, f"message {n}") for n in range(6)]
@@ -44,18 +44,16 @@ async def events_of_user(trial: TransportTrial) -> None:
     await upgraded.identify(await trial.request())
     await trial.arrangement.say(SignedIn(trial.user()), "to ann")
     for link in (booted, upgraded):
-        expect(await trial.reader(link).texts(1), ["to ann"], "the text of what arrived")
+        expect(await Reader(link).texts(1), ["to ann"], "the text of what arrived")
 
 
 @clause("link.events-of-nobody-else")
 async def events_of_nobody_else(trial: TransportTrial) -> None:
     """No message of somebody else arrives."""
     link, other = await trial.open(), await trial.open(trial.credentials("other"))
-    reader = trial.reader(link)
+    reader = Reader(link)
     await trial.say(other, "to somebody else")
-    expect(
-        await trial.reader(other).texts(1), ["to somebody else"], "the text of what arrived there"
-    )
+    expect(await Reader(other).texts(1), ["to somebody else"], "the text of what arrived there")
     await trial.say(link, "to me")
     expect(await reader.texts(1), ["to me"], "the text of what arrived")
 
@@ -65,13 +63,13 @@ async def replay(trial: TransportTrial) -> None:
     """What was missed after the cursor arrives first, in order, each once, and then what is new."""
     first = await trial.open()
     await trial.say(first, "seen")
-    seen = await trial.reader(first).next(MessageArrived, "the first message")
+    seen = await Reader(first).next(MessageArrived, "the first message")
     first.abort()
     for text in ("missed 1", "missed 2"):
         await trial.say(first, text)
     again = await trial.resume(first, seen.cursor)
     expect(again.welcome.gap, False, "whether the welcome tells of a gap")
-    reader = trial.reader(again)
+    reader = Reader(again)
     await trial.say(first, "new")
     arrived = [await reader.next(MessageArrived, f"message {n}") for n in range(3)]
     expect(
@@ -90,7 +88,7 @@ async def replay_from_welcome(trial: TransportTrial) -> None:
     first.abort()
     await trial.say(first, "missed")
     again = await trial.resume(first, first.welcome.cursor)
-    expect(await trial.reader(again).texts(1), ["missed"], "the texts of what arrived")
+    expect(await Reader(again).texts(1), ["missed"], "the texts of what arrived")
 
 
 @clause("link.unread")
@@ -99,7 +97,7 @@ async def unread(trial: TransportTrial) -> None:
     welcome.
     """
     link = await trial.open()
-    reader = trial.reader(link)
+    reader = Reader(link)
     await link.send(Outgoing("m-1", "what they write themselves does not count"))
     for number in (1, 2):
         await trial.say(link, f"{number}")
@@ -127,7 +125,7 @@ async def token_expired_event(trial: TransportTrial) -> None:
     with.
     """
     link = await trial.open(await trial.as_user())
-    reader = trial.reader(link)
+    reader = Reader(link)
     await trial.controls("expire_tokens").expire_tokens(trial.user())
     await reader.next(TokenExpired, "TokenExpired")
 
@@ -138,13 +136,13 @@ async def revoked_event(trial: TransportTrial) -> None:
     nothing.
     """
     link, other = await trial.open(), await trial.open()
-    reader = trial.reader(link)
+    reader = Reader(link)
     await trial.say(link, "before")
     await trial.controls("revoke").revoke(link.welcome.session)
     expect(await reader.texts(1), ["before"], "the text of what arrived")
     await reader.next(SessionRevoked, "SessionRevoked")
     await reader.ends()
-    elsewhere = trial.reader(other)
+    elsewhere = Reader(other)
     expect(await elsewhere.texts(1), ["before"], "what arrived in the other session")
     await elsewhere.silent()
 
@@ -159,7 +157,7 @@ async def heard_at(trial: TransportTrial) -> None:
         before <= link.heard_at <= loop.time(),
         f"heard_at is {link.heard_at} on a link opened from {before} to {loop.time()}",
     )
-    reader = trial.reader(link)
+    reader = Reader(link)
     await asyncio.sleep(MOMENT)
     said = loop.time()
     await trial.say(link, "hello")
@@ -174,7 +172,7 @@ async def heard_at(trial: TransportTrial) -> None:
 async def heard_no_more(trial: TransportTrial) -> None:
     """heard_at stays where it is once the link is lost."""
     link = await trial.open()
-    reader = trial.reader(link)
+    reader = Reader(link)
     await trial.controls("cut").cut()
     await reader.ends()
     heard = link.heard_at

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -18,8 +20,8 @@ from ....errors import (
 )
 from ....ports import Claim, Credentials, Outgoing, Welcome
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, Unmet, expect, expect_that, raised, until
-from ..suites import clause, clauses_of
+from ..expecting import MOMENT, Unmet, expect, expect_that, raised, resolved, until
+from ..suites import Clause, clause, clauses_of
 
 
 @clause("transport.welcomes-visitor")
@@ -123,39 +125,43 @@ async def revoked_session(trial: TransportTrial) -> None:
     )
 
 
-@clause("transport.refuses-no-token")
-async def refuses_no_token(trial: TransportTrial) -> None:
-    """A user without a token is refused with AuthRefusedError."""
-    await raised(
-        AuthRefusedError,
-        trial.open(trial.credentials(user_id=trial.user())),
+def _refused(
+    id: str, sentence: str, token: Callable[[TransportTrial], object], what: str
+) -> Clause[TransportTrial]:
+    async def body(trial: TransportTrial) -> None:
+        credentials = trial.credentials(user_id=trial.user(), token=await resolved(token(trial)))
+        await raised(AuthRefusedError, trial.open(credentials), what)
+
+    return Clause(id, sentence, body)
+
+
+REFUSED: Final = (
+    _refused(
+        "transport.refuses-no-token",
+        "A user without a token is refused with AuthRefusedError.",
+        lambda trial: None,
         "a dial without a token",
-    )
-
-
-@clause("transport.refuses-bad-token")
-async def refuses_bad_token(trial: TransportTrial) -> None:
-    """A token that is none is refused with AuthRefusedError."""
-    credentials = trial.credentials(user_id=trial.user(), token="this-is-no-token")
-    await raised(AuthRefusedError, trial.open(credentials), "a dial with a bad token")
-
-
-@clause("transport.refuses-token-of-another")
-async def refuses_token_of_another(trial: TransportTrial) -> None:
-    """Another user's token is refused with AuthRefusedError."""
-    credentials = trial.credentials(user_id=trial.user(), token=await trial.token("bob"))
-    await raised(AuthRefusedError, trial.open(credentials), "a dial with another user's token")
-
-
-@clause("transport.refuses-expired-token")
-async def refuses_expired_token(trial: TransportTrial) -> None:
-    """An expired token is refused with AuthRefusedError."""
-    expired = await trial.controls("expired_token").expired_token(trial.user())
-    await raised(
-        AuthRefusedError,
-        trial.open(trial.credentials(user_id=trial.user(), token=expired)),
+    ),
+    _refused(
+        "transport.refuses-bad-token",
+        "A token that is none is refused with AuthRefusedError.",
+        lambda trial: "this-is-no-token",
+        "a dial with a bad token",
+    ),
+    _refused(
+        "transport.refuses-token-of-another",
+        "Another user's token is refused with AuthRefusedError.",
+        lambda trial: trial.token("bob"),
+        "a dial with another user's token",
+    ),
+    _refused(
+        "transport.refuses-expired-token",
+        "An expired token is refused with AuthRefusedError.",
+        lambda trial: trial.controls("expired_token").expired_token(trial.user()),
         "a dial with an expired token",
-    )
+    ),
+)
+"""The clauses of the tokens that a dial is refused with."""
 
 
 @clause("transport.errors-hide-secrets")
@@ -325,4 +331,4 @@ async def many_links(trial: TransportTrial) -> None:
     expect(lists, [[message.conversation_id] for message in sent], "the conversations of each")
 
 
-OPENING = clauses_of(vars(), TransportTrial)
+OPENING = (*clauses_of(vars(), TransportTrial), *REFUSED)

@@ -1,0 +1,226 @@
+"""The tables in SQLite, their version, and how a file of an older version becomes one of this.
+
+The schema carries the rules that must hold whatever the code above does: an id is one user
+(`users.id`), a secret has at most one visitor who is not retired (`visitor_in_force`), a visitor is
+merged at most once (`merges.visitor_id`), an identify is answered once (`identifies`). Secrets are
+stored as hashes only, so a copied file opens no session.
+
+What would have to be counted or looked for in a long history is kept instead: how many messages a
+conversation has and how many are unread, the unread number of each owner, and whose a message is.
+`conversations` changes them in the transaction that changes what they count.
+
+When a visitor or a session was last seen is when it last dialled: what nobody has heard of for long
+is pruned by it. Numbers of messages, and of changes of sessions, are positions that others hold, so
+none is given out twice; how far they had come stays known when the last of them are deleted.
+
+What a person says about their company lives in `traits` with the rest of what they say, keyed by
+who said it: a table of companies shared by everybody would let any visitor rewrite what another
+one's company is called.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from support_chat.errors import InvalidInputError
+
+VERSION: Final = 1
+"""The version of the schema, which a file carries as its `user_version`. The files of before there
+were versions carry 0.
+"""
+
+_TABLES: Final = """
+CREATE TABLE visitors (
+  id TEXT PRIMARY KEY,
+  secret_hash TEXT NOT NULL,
+  merged_into TEXT REFERENCES users(id),
+  created_at REAL NOT NULL,
+  seen_at REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
+CREATE INDEX visitors_by_age ON visitors(seen_at);
+
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE traits (
+  owner TEXT NOT NULL,
+  path TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (owner, path)
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  secret_hash TEXT NOT NULL UNIQUE,
+  visitor_id TEXT NOT NULL REFERENCES visitors(id),
+  user_id TEXT REFERENCES users(id),
+  token_expires REAL,
+  revoked INTEGER NOT NULL DEFAULT 0,
+  revoked_because TEXT,
+  revoked_after INTEGER,
+  changed INTEGER NOT NULL DEFAULT 0,
+  seen_at REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX sessions_of_visitor ON sessions(visitor_id);
+CREATE INDEX sessions_of_user ON sessions(user_id);
+CREATE INDEX sessions_changed ON sessions(changed) WHERE changed > 0;
+CREATE INDEX sessions_by_age ON sessions(seen_at);
+
+CREATE TABLE identifies (
+  secret_hash TEXT NOT NULL,
+  identify_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  answer TEXT,
+  PRIMARY KEY (secret_hash, identify_id)
+) WITHOUT ROWID;
+
+CREATE TABLE merges (
+  visitor_id TEXT PRIMARY KEY REFERENCES visitors(id),
+  user_id TEXT NOT NULL REFERENCES users(id),
+  conversations INTEGER NOT NULL,
+  merged_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE owners (
+  owner TEXT PRIMARY KEY,
+  unread INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE conversations (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  owner TEXT NOT NULL,
+  messages INTEGER NOT NULL DEFAULT 0,
+  unread INTEGER NOT NULL DEFAULT 0,
+  read_up_to INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL,
+  details TEXT
+);
+CREATE INDEX conversations_of_owner ON conversations(owner, number);
+
+CREATE TABLE messages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation_id TEXT NOT NULL REFERENCES conversations(id),
+  owner TEXT NOT NULL DEFAULT '',
+  author TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  session_id INTEGER REFERENCES sessions(id),
+  client_message_id TEXT
+);
+CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
+CREATE INDEX messages_of_owner ON messages(owner, number);
+CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)
+  WHERE client_message_id IS NOT NULL;
+CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT NULL;
+
+CREATE TABLE replay (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  forgotten_up_to INTEGER NOT NULL,
+  deleted_messages_up_to INTEGER NOT NULL DEFAULT 0,
+  deleted_changes_up_to INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO replay (only_row, forgotten_up_to) VALUES (1, 0);
+"""
+
+_FROM_0: Final = """
+CREATE TABLE IF NOT EXISTS conversation_details (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations(id),
+  details TEXT NOT NULL
+) WITHOUT ROWID;
+
+ALTER TABLE sessions ADD COLUMN revoked_because TEXT;
+ALTER TABLE sessions ADD COLUMN revoked_after INTEGER;
+ALTER TABLE sessions ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sessions_changed ON sessions(changed) WHERE changed > 0;
+
+ALTER TABLE sessions ADD COLUMN seen_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE visitors ADD COLUMN seen_at REAL NOT NULL DEFAULT 0;
+UPDATE sessions SET seen_at = CAST(strftime('%s', 'now') AS REAL);
+UPDATE visitors SET seen_at = CAST(strftime('%s', 'now') AS REAL);
+CREATE INDEX sessions_by_age ON sessions(seen_at);
+CREATE INDEX visitors_by_age ON visitors(seen_at);
+ALTER TABLE replay ADD COLUMN deleted_messages_up_to INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE replay ADD COLUMN deleted_changes_up_to INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN details TEXT;
+DROP INDEX IF EXISTS conversations_of_owner;
+CREATE INDEX conversations_of_owner ON conversations(owner, number);
+
+ALTER TABLE messages ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+UPDATE messages SET owner = (SELECT owner FROM conversations WHERE id = conversation_id);
+DROP INDEX IF EXISTS messages_of_conversation;
+DROP INDEX IF EXISTS messages_by_client_id;
+CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
+CREATE INDEX messages_of_owner ON messages(owner, number);
+CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)
+  WHERE client_message_id IS NOT NULL;
+CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT NULL;
+
+UPDATE conversations SET
+  messages = (SELECT count(*) FROM messages WHERE conversation_id = id),
+  unread = (SELECT count(*) FROM messages
+    WHERE conversation_id = id AND author = 'agent' AND messages.number > read_up_to),
+  details = (SELECT details FROM conversation_details WHERE conversation_id = id);
+DROP TABLE conversation_details;
+
+CREATE TABLE owners (
+  owner TEXT PRIMARY KEY,
+  unread INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO owners SELECT owner, sum(unread) FROM conversations GROUP BY owner;
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_FROM_0,)
+"""What makes a file of version n one of version n + 1."""
+
+
+def bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Makes the tables in an empty file, or those of an older version into today's, in one
+    transaction; several processes may do so at once.
+
+    Raises InvalidInputError for a file of a newer version, sqlite3.Error for one that is none of
+    ours.
+    """
+    if _version(db) == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _migrate(db)
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    version = _version(db)
+    if version > VERSION:
+        raise InvalidInputError(
+            f"The database was written by a newer version of support-chat (its schema is {version},"
+            f" this one knows {VERSION}); install that one, or name another database."
+        )
+    if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+        _run(db, _TABLES)
+    else:
+        for migration in _MIGRATIONS[version:]:
+            _run(db, migration)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    """Runs statement by statement: `executescript` would commit first."""
+    for statement in script.split(";"):
+        if statement.strip():
+            db.execute(statement)

@@ -1,0 +1,60 @@
+"""`support-chat backup`: a copy of a backend's database, also while it is served."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from .options import option
+from .served import DEFAULT_DB
+from .terminal import Misuse, complain, emit
+
+ABOUT: Final = "Copies the database of a backend to a new file."
+MORE: Final = """\
+The copy is whole and of one moment; requests go on meanwhile. It is checked, has
+mode 0600, and takes no other file's place. The key that identity tokens are
+signed with lies beside the database, and is not in it: keep it elsewhere.
+
+to put a copy in place, end the server, move the database and its -wal and -shm
+files away, and start the server on the copy. What came after the copy is lost;
+clients notice, and go on.
+
+examples:
+  support-chat backup /backups/chat-$(date +%F).db
+  support-chat backup copy.db --db /srv/chat.db
+
+exit status: 0, 1 if the copy is not sound, 2 if it cannot be made.
+"""
+OPTIONS: Final = (
+    option("file", metavar="FILE", help="the copy, which must not be there yet"),
+    option(
+        "--db",
+        metavar="FILE",
+        default=DEFAULT_DB,
+        help=f"the database (default: {DEFAULT_DB} in this folder)",
+    ),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Makes the copy."""
+    from support_chat.errors import StorageError
+
+    from ..backend.backup import back_up
+
+    if not os.path.exists(arguments.db):
+        raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+    try:
+        back_up(Path(arguments.db), Path(arguments.file))
+    except FileExistsError:
+        raise Misuse(f"there is a file {arguments.file} already; name another.") from None
+    except StorageError as error:
+        complain(error.message)
+        return 1
+    except sqlite3.Error as error:
+        raise Misuse(f"cannot back up {arguments.db}: {error}.") from None
+    emit(f"{arguments.file}: {os.path.getsize(arguments.file)} bytes\n")
+    return 0

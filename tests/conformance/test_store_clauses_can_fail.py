@@ -1,0 +1,268 @@
+"""The store that ships keeps its port, in memory and in a file; and each clause of the suite can
+fail: for each there is a store with that fault, and the error names the clause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, cast
+
+import pytest
+
+from broken import breaker
+from support_chat.errors import WrongThreadError
+from support_chat.testing import Clause, ConformanceError
+from support_chat_adapters.backend import SQLiteStore, StoreBusyError, Transaction
+from support_chat_adapters.backend.conformance import STORE_CLAUSES, StorePlace, check_store
+from support_chat_adapters.backend.store import N, T, U, Work, as_it_is
+
+A = TypeVar("A")
+LIMIT = 6.0
+PATIENCE = 0.5
+NEEDS_SEVERAL = (
+    "store.committed-when-told",
+    "store.news-of-others",
+    "store.news-once",
+    "store.work-that-waits",
+)
+NEEDS_A_LOCK = ("store.foreign-lock", "store.busy", "store.cancelled-while-locked")
+
+Kind: TypeAlias = Callable[..., SQLiteStore]
+BROKEN: dict[str, Kind] = {}
+breaks = breaker(BROKEN)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Callable[[Kind], StorePlace]:
+    """Makes a place in a new file, whose stores are of a kind."""
+    made = iter(range(1000))
+
+    def make(kind: Kind) -> StorePlace:
+        path = tmp_path / f"{next(made)}.db"
+
+        @contextmanager
+        def locked() -> Generator[None, None, None]:
+            db = sqlite3.connect(path, isolation_level=None)
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield
+            finally:
+                db.close()
+
+        return StorePlace(lambda: kind(path, patience=PATIENCE), locked, PATIENCE)
+
+    return make
+
+
+@breaks("store.answers")
+class ForgetsThen(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        answer: Any = await super().write(work, as_it_is)
+        return cast("U", answer)
+
+
+@breaks("store.all-or-nothing")
+class KeepsHalves(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        failures: list[Exception] = []
+
+        def careless(db: Transaction) -> Any:
+            try:
+                return work(db)
+            except Exception as error:
+                failures.append(error)
+
+        answer = await super().write(careless, then)
+        if failures:
+            raise failures[0]
+        return answer
+
+
+@breaks("store.as-if-alone")
+class ReadsBeforeItsTurn(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        seen: dict[str, Any] = {}
+
+        class Recorded:
+            def __init__(self, db: Transaction, *, replay: bool) -> None:
+                self.db, self.replay = db, replay
+
+            def lock(self, *owners: str) -> None: ...
+
+            def execute(self, sql: str, values: Any = (), /) -> Any:
+                if not sql.startswith("SELECT"):
+                    return self.db.execute(sql, values) if self.replay else _Nothing()
+                if not self.replay:
+                    seen[sql] = self.db.execute(sql, values).fetchall()
+                return iter(seen[sql])
+
+        await self.read(lambda db: work(Recorded(db, replay=False)))
+        return await super().write(lambda db: work(Recorded(db, replay=True)), then)
+
+
+class _Nothing:
+    def fetchone(self) -> dict[str, int]:
+        return {"number": 0}
+
+
+@breaks("store.committed-when-told")
+class TellsBeforeItCommits(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[U] = loop.create_future()
+
+        def early(db: Transaction) -> T:
+            answer = work(db)
+            loop.call_soon_threadsafe(lambda: told.set_result(then(answer)))
+            asyncio.run(asyncio.sleep(0.05))
+            return answer
+
+        await super().write(early, as_it_is)
+        return await told
+
+
+@breaks("store.then-in-order")
+class TellsTheLastFirst(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        answer = await super().write(work, as_it_is)
+        await asyncio.sleep(0.01)
+        return then(answer)
+
+
+@breaks("store.news-follow-their-commit")
+class TellsNewsNowAndThen(SQLiteStore):
+    def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
+        turns = iter(range(10_000))
+        super().follow(lambda db: news(db) if next(turns) % 6 == 0 else None, tell)
+
+
+@breaks("store.news-of-others")
+class HearsOnlyItself(SQLiteStore):
+    async def read_in_order(self, work: Work[T], then: Callable[[T], U]) -> U:
+        return then(await self.read(work))
+
+
+@breaks("store.news-once")
+class TellsTwice(SQLiteStore):
+    def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
+        def twice(these: N) -> None:
+            tell(these)
+            tell(these)
+
+        super().follow(news, twice)
+
+
+@breaks("store.read-in-order")
+class ReadsWhenItLikes(SQLiteStore):
+    async def read_in_order(self, work: Work[T], then: Callable[[T], U]) -> U:
+        answer = await self.read(work)
+        await asyncio.sleep(0.005)
+        return then(answer)
+
+
+@breaks("store.lock-ends-a-read")
+class WritesWhileItReads(SQLiteStore):
+    async def read(self, work: Work[T]) -> T:
+        def halfway(db: Transaction) -> T:
+            work(db)
+            return work(db)
+
+        return await super().read(halfway)
+
+
+@breaks("store.cancelled")
+class TellsNobodyWhoHasLeft(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        return then(await super().write(work, as_it_is))
+
+
+@breaks("store.work-that-waits")
+class WorksOnTheLoop(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        return self.write_now(work, then)
+
+
+@breaks("store.foreign-lock")
+class ReadsUnderTheLock(SQLiteStore):
+    async def read(self, work: Work[T]) -> T:
+        return await self.write(work, as_it_is)
+
+
+@breaks("store.busy")
+class TriesOnAfterItHasGivenUp(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        try:
+            return await super().write(work, then)
+        except StoreBusyError:
+            self.again = asyncio.ensure_future(super().write(work, then))
+            raise
+
+
+@breaks("store.cancelled-while-locked")
+class GoesOnForWhoHasLeft(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        return await asyncio.shield(asyncio.ensure_future(super().write(work, then)))
+
+
+@breaks("store.values")
+class EndsTextsAtANul(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        class Cut:
+            def __init__(self, db: Transaction) -> None:
+                self.db, self.lock = db, db.lock
+
+            def execute(self, sql: str, values: Any = (), /) -> Any:
+                cut = [v.partition("\0")[0] if isinstance(v, str) else v for v in values]
+                return self.db.execute(sql, cut)
+
+        return await super().write(lambda db: work(Cut(db)), then)
+
+
+@breaks("store.other-thread")
+class TakesAnyThread(SQLiteStore):
+    def write_now(self, work: Work[T], then: Callable[[T], U]) -> U:
+        try:
+            return super().write_now(work, then)
+        except WrongThreadError:
+            return cast("U", "an answer")
+
+
+@breaks("store.closed")
+class ClosesOnce(SQLiteStore):
+    over = False
+
+    def close(self) -> None:
+        if self.over:
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        self.over = True
+        super().close()
+
+
+def test_the_store_in_a_file_passes_every_clause(place: Callable[[Kind], StorePlace]) -> None:
+    report = check_store(lambda: place(SQLiteStore))
+    assert report.passed == tuple(clause.id for clause in STORE_CLAUSES)
+    assert report.not_applicable == {}
+
+
+def test_the_store_in_memory_passes_every_clause_that_a_lone_store_has() -> None:
+    report = check_store(lambda: StorePlace(lambda: SQLiteStore(":memory:"), alone=True))
+    assert report.not_applicable.keys() == {*NEEDS_SEVERAL, *NEEDS_A_LOCK}
+    assert len(report.passed) == len(STORE_CLAUSES) - len(report.not_applicable)
+
+
+def test_every_clause_has_its_broken_store() -> None:
+    assert set(BROKEN) == {clause.id for clause in STORE_CLAUSES}
+
+
+@pytest.mark.parametrize("clause", STORE_CLAUSES, ids=lambda clause: clause.id)
+def test_a_broken_store_is_found_by_the_clause_that_it_breaks(
+    clause: Clause[Any], place: Callable[[Kind], StorePlace]
+) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        check_store(lambda: place(BROKEN[clause.id]), only=[clause.id], limit=LIMIT)
+    assert [failure.id for failure in caught.value.report.failures] == [clause.id]
+    assert f"{clause.id}: {clause.sentence}\n    seen: " in str(caught.value)
