@@ -320,7 +320,8 @@ async def a_session_is_destroyed_whatever_is_under_way(world: Any) -> None:
 SCENARIOS: tuple[Scenario, ...] = tuple(
     value
     for name, value in list(globals().items())
-    if inspect.iscoroutinefunction(value) and not name.startswith("_")
+    # Python 3.12.1 takes the module `inspect` itself for a coroutine function
+    if inspect.isfunction(value) and inspect.iscoroutinefunction(value) and not name.startswith("_")
 )
 
 
