@@ -158,7 +158,7 @@ class Sitting:
         self._rng = random.Random(f"kills {run.seed} {name}")
         self._began = time.monotonic()
         self._up_since = time.monotonic()
-        self._looked_at = 0.0
+        self._looked_at = self._told_at = 0.0
 
     def play(self, faults: float, calm: float, tell: Tell) -> None:
         """So many seconds with faults, and so many without; then all settles."""
@@ -220,7 +220,8 @@ class Sitting:
         self._looked_at = now
         mib = _resident(self._served.pid)
         self._notes.add("memory", process=self._served.pid, age=now - self._up_since, mib=mib)
-        if int(now - self._began) % 5 == 0:
+        if now - self._told_at >= 5:
+            self._told_at = now
             done = self._done(agents)
             live = sum(process.live for process in self._processes)
             tell(

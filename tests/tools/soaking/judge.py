@@ -11,6 +11,7 @@ import bisect
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -40,11 +41,12 @@ class Case:
 
 def judge(seen: Seen, stored: Stored) -> list[str]:
     """Every violation, what the clients complained of included."""
-    case = _case(seen, stored)
+    case = case_of(seen, stored)
     return [*seen.complaints, *(sentence for rule in RULES for sentence in rule(case))]
 
 
-def _case(seen: Seen, stored: Stored) -> Case:
+def case_of(seen: Seen, stored: Stored) -> Case:
+    """What is judged, made ready."""
     by_id: dict[str, list[StoredMessage]] = defaultdict(list)
     for row in stored.messages:
         if row.client_message_id is not None:
@@ -214,5 +216,5 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def _first_back(numbers: list[int]) -> str:
-    at = next(at for at, (a, b) in enumerate(zip(numbers, numbers[1:], strict=False)) if b < a)
+    at = next(at for at, (a, b) in enumerate(pairwise(numbers)) if b < a)
     return f"message-{numbers[at + 1]} after message-{numbers[at]}"

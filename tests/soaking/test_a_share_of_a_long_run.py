@@ -1,0 +1,65 @@
+"""A share of a long run (`python tests/tools/soak.py --help`): it passes, in two sittings; and
+against a backend that loses, doubles or disorders messages it does not.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import soak
+from soaking.evidence import KINDS
+from soaking.sabotage import SABOTAGES, Sabotage
+
+SHORT = ("--memory-bound=0", "--every=1", "--json")
+
+
+def test_a_share_passes_and_a_sitting_later_it_is_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"--folder={tmp_path}"
+    share = ("--clients=20", "--pace=0.2", "--seed=5", "--minutes=0.12", "--calm=0.02")
+    first = soak.main([where, *share, "--sitting=0.06", *SHORT])
+    told = json.loads(capsys.readouterr().out)
+    assert not told["violations"]
+    second = soak.main([where, "--resume", *SHORT])
+    both = json.loads(capsys.readouterr().out)
+    assert (second, both["violations"], both["missing"]) == (soak.PASSED, [], [])
+    assert first in (soak.UNFINISHED, soak.PASSED), "a slow machine has taken longer than asked"
+    assert both["sent"] > told["sent"] > 0
+    assert all(both["during"][kind] > 0 for kind in KINDS)
+
+
+@pytest.mark.parametrize(
+    "sabotage", SABOTAGES, ids=[sabotage.what.replace(" ", "-") for sabotage in SABOTAGES]
+)
+def test_a_share_on_a_broken_backend_is_judged_as_a_violation(
+    sabotage: Sabotage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("served._PROGRAM", sabotage.program)
+    share = ("--clients=8", "--pace=0.1", "--minutes=0.04", "--calm=0", "--patience=5")
+    assert soak.main([f"--folder={tmp_path}", *share, *SHORT]) == soak.VIOLATED
+    violations = json.loads(capsys.readouterr().out)["violations"]
+    assert any(sabotage.seen_as in violation for violation in violations), violations
+
+
+def test_what_cannot_be_is_said_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    for wrong in (
+        ["--resume"],
+        ["--resume", f"--folder={tmp_path}/elsewhere"],
+        [f"--folder={tmp_path}"],
+        ["--clients=0"],
+        ["--pace=0"],
+    ):
+        with pytest.raises(SystemExit) as exit:
+            soak.main(wrong)
+        assert exit.value.code == 2, wrong
+    assert "--resume goes on" in capsys.readouterr().err
