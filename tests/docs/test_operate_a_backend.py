@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+import soak
 from served import served
 from support_chat_adapters.backend.pruning import DAY, Ages
 from support_chat_adapters.backend.server.limits import RateLimits
@@ -47,6 +48,18 @@ def test_every_command_of_the_page_is_one() -> None:
         program, *words = shlex.split(line)
         assert program == "support-chat"
         parser().parse_args(words)
+
+
+def test_the_commands_of_a_long_run_are_what_it_takes_and_so_are_its_exit_statuses() -> None:
+    [block] = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    for line in block.splitlines():
+        python, program, *words = shlex.split(line)
+        assert (python, program) == ("python", "tests/tools/soak.py")
+        soak.options().parse_args(words)
+    table = PAGE.partition("## How it is tried")[2]
+    statuses = [int(status) for status in re.findall(r"^\| (\d) \|", table, re.MULTILINE)]
+    known = {soak.PASSED, soak.VIOLATED, soak.INCONCLUSIVE, soak.UNFINISHED}
+    assert statuses == sorted(known | {2})
 
 
 def test_its_command_runs_and_every_metric_that_it_names_is_there(tmp_path: Path) -> None:

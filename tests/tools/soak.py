@@ -129,7 +129,7 @@ def judged(folder: Path, minutes: float, bound: float) -> Verdict:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plays a sitting, judges all of the run, and returns the exit status."""
-    parser = _parser()
+    parser = options()
     given = parser.parse_args(arguments)
     if given.resume and given.folder is None:
         parser.error("--resume needs --folder")
@@ -163,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return found.status
 
 
-def _parser() -> argparse.ArgumentParser:
+def options() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
