@@ -55,7 +55,7 @@ SETTINGS: Final = Settings(
 )
 """Nearly those of everybody: back a little sooner, and with no limit of updates."""
 LIVE: Final = (Phase.ANONYMOUS, Phase.AUTHENTICATED)
-_ACTS: Final[dict[Kind, int]] = {
+_OFTEN: Final[dict[Kind, int]] = {
     "send": 40,
     "update": 10,
     "mark_read": 10,
@@ -66,6 +66,7 @@ _ACTS: Final[dict[Kind, int]] = {
     "shutdown": 5,
 }
 """How often each is done, one against the other."""
+_ACTS: Final[list[Kind]] = [*_OFTEN]
 
 
 @attrs.frozen
@@ -135,6 +136,10 @@ class Droppable:
         """Passed on."""
         await self._inner.revoke(session)
 
+    async def aclose(self) -> None:
+        """Closes the network's part."""
+        await self._inner.aclose()
+
     def cut(self) -> None:
         """Cuts the last link."""
         if self._link is not None:
@@ -160,8 +165,7 @@ class Player:
         self._leaving = False
         self._lost_at: float | None = None
         self.http = httpx2.AsyncClient(verify=False, trust_env=False)
-        self.network = WidgetAPITransport(office.work.url, http=self.http)
-        self.transport = Droppable(self.network)
+        self.transport = Droppable(WidgetAPITransport(office.work.url, http=self.http))
         self.chat = SupportChat(
             workspace_id=WORKSPACE,
             widget_id=WIDGET,
@@ -181,7 +185,7 @@ class Player:
             await self._boot()
             while not office.stopping.is_set():
                 await self._pause(self._rng.expovariate(1.0))
-                kind = self._rng.choices([*_ACTS], [*_ACTS.values()])[0]
+                kind = self._rng.choices(_ACTS, [*_OFTEN.values()])[0]
                 if office.stopping.is_set() or kind == "shutdown":
                     break
                 await self._act(kind)
@@ -199,7 +203,7 @@ class Player:
     async def close(self) -> None:
         """Releases what is open."""
         await self.chat.destroy()
-        await self.network.aclose()
+        await self.transport.aclose()
         await self.http.aclose()
 
     # --- what is done -----------------------------------------------------------------------------
@@ -216,7 +220,7 @@ class Player:
         def boot() -> Awaitable[Any]:
             if user is None:
                 return self.chat.boot()
-            return self.chat.boot(user=User(user), token_provider=lambda: self._token(user))
+            return self.chat.boot(user=User(user), token_provider=self._provider(user))
 
         identity = await self._does("boot", boot)
         self._is(owner_of(identity))
@@ -303,7 +307,7 @@ class Player:
         self._note("identifying", visitor=identity.id, user=user)
 
         def identify() -> Awaitable[Any]:
-            return self.chat.identify(user={"id": user}, token_provider=lambda: self._token(user))
+            return self.chat.identify(user={"id": user}, token_provider=self._provider(user))
 
         result = await self._does("identify", identify)
         moved = result.conversations_moved if result.merged else None
@@ -415,8 +419,8 @@ class Player:
     def _own_user(self) -> str:
         return f"own-{self.name}-{self._lives // 4}"
 
-    def _token(self, user: str) -> str:
-        return sign_identity_token(
+    def _provider(self, user: str) -> Callable[[], str]:
+        return lambda: sign_identity_token(
             user, self._office.secret, workspace_id=WORKSPACE, widget_id=WIDGET, lifetime=900.0
         )
 

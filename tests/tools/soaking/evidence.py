@@ -114,7 +114,7 @@ class Seen:
         factory=dict[str, list[tuple[float, float]]]
     )
     """By process: age in seconds, and resident memory in MiB."""
-    played: Counter[str] = attrs.field(factory=Counter[str])
+    played: dict[str, float] = attrs.field(factory=lambda: {"faults": 0.0, "calm": 0.0})
     """Seconds of all sittings, of `faults` and of the `calm` after them."""
 
     def unknown(self) -> int:
@@ -193,7 +193,7 @@ def _take(seen: Seen, sitting: str, line: Mapping[str, Any]) -> None:
             process = seen.memory.setdefault(f"{sitting}/{line['process']}", [])
             process.append((line["age"], line["mib"]))
         case "played":
-            seen.played[line["phase"]] += line["seconds"]
+            seen.played[line["phase"]] = seen.played.get(line["phase"], 0.0) + line["seconds"]
         case "complaint":
             seen.complaints.append(line["text"])
         case _:
