@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.sitting is not None and faults > given.sitting * 60:
         faults, calm = given.sitting * 60, 0.0
     if faults > 0 or calm > 0:
-        driver.play(run, faults, calm, _quietly if given.json else _aloud)
+        _play(run, faults, calm, _quietly if given.json else _aloud)
     found = judged(folder, given.minutes, given.memory_bound)
     if given.json:
         print(json.dumps(attrs.asdict(found)))
@@ -189,6 +189,15 @@ def options() -> argparse.ArgumentParser:
     )
     add("--json", action="store_true", help="the verdict as JSON, and no progress")
     return parser
+
+
+def _play(run: Run, faults: float, calm: float, tell: driver.Tell) -> None:
+    try:
+        driver.play(run, faults, calm, tell)
+    except driver.SittingFailed as failed:
+        tell(f"the sitting has failed: {failed}")
+    except KeyboardInterrupt:
+        tell("the sitting was cut off")
 
 
 def _aloud(line: str) -> None:

@@ -54,6 +54,10 @@ class Run:
     patience: float = 120.0
 
 
+class SittingFailed(Exception):
+    """A sitting cannot go on; why is a complaint among what it has seen."""
+
+
 class Process:
     """One client process, and what it has told last."""
 
@@ -219,6 +223,8 @@ class Sitting:
             return
         self._looked_at = now
         mib = _resident(self._served.pid)
+        if not mib:
+            raise self._failed("serve has ended by itself; see serve.log")
         self._notes.add("memory", process=self._served.pid, age=now - self._up_since, mib=mib)
         if now - self._told_at >= 5:
             self._told_at = now
@@ -231,7 +237,11 @@ class Sitting:
             )
         for number, process in enumerate(self._processes):
             if process.has_ended and phase != "settling":
-                raise RuntimeError(f"client process {number} has ended; see clients.log")
+                raise self._failed(f"client process {number} has ended; see clients.log")
+
+    def _failed(self, what: str) -> SittingFailed:
+        self._notes.add("complaint", text=what)
+        return SittingFailed(what)
 
     def _done(self, agents: Agents | None) -> Counter[str]:
         done = sum((process.done for process in self._processes), Counter[str]())
@@ -252,7 +262,8 @@ class Sitting:
         """Everybody ends what they are doing; then nobody writes, and everybody looks."""
         for word in ("stop", "settle"):
             for process in self._processes:
-                process.tell(word)
+                if not process.has_ended:
+                    process.tell(word)
             until = time.monotonic() + 3 * self._run.patience
             for process in self._processes:
                 while time.monotonic() < until and not process.has_ended:
@@ -280,7 +291,7 @@ def play(run: Run, faults: float, calm: float, tell: Tell) -> None:
     in the folder.
 
     Raises:
-        RuntimeError: A client process has ended by itself.
+        SittingFailed: A process has ended by itself.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     known = {path.name.partition("-")[0] for path in (run.folder / FOLDER).glob("*.jsonl")}
