@@ -33,6 +33,7 @@ from soaking.evidence import KINDS, Seen
 
 PASSED, VIOLATED, INCONCLUSIVE, UNFINISHED = 0, 1, 3, 4
 _SHOWN: Final = 50
+_ROUNDING: Final = 1e-6
 _PLANNED: Final = ("clients", "minutes", "calm", "every", "pace", "seed")
 """What stays as it was when a run is gone on with."""
 
@@ -75,7 +76,7 @@ def verdict(seen: Seen, violations: Sequence[str], minutes: float, bound: float)
         found.append(f"memory grows by {growth:.1f} MiB an hour, more than {bound:g}")
     if found:
         status = VIOLATED
-    elif played < minutes:
+    elif played < minutes - _ROUNDING:
         status = UNFINISHED
     else:
         status = INCONCLUSIVE if missing else PASSED
@@ -151,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults, calm = given.minutes * 60 - played["faults"], given.calm * 60 - played["calm"]
     if given.sitting is not None and faults > given.sitting * 60:
         faults, calm = given.sitting * 60, 0.0
-    if faults > 0 or calm > 0:
+    if max(faults, calm) > _ROUNDING:
         _play(run, faults, calm, _quietly if given.json else _aloud)
     found = judged(folder, given.minutes, given.memory_bound)
     if given.json:
