@@ -5,6 +5,7 @@ revocation.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from support_chat.errors import AuthRefusedError, BackendRejectedError, SupportC
 from support_chat.ports import Credentials, IdentifyRequest, Outgoing, Welcome
 from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, WidgetRules, sign_identity_token
+from support_chat_adapters.cli import parser
+from support_chat_adapters.cli.served import open_backend
 
 NOW = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -293,3 +296,23 @@ def test_the_first_token_describes_a_new_user_and_later_ones_do_not_undo_what_up
         b.renew(session, signed)
         b.open(Credentials(**WIDGET, visitor="s", user_id="ann", token=signed))
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann B.", "company.id": "acme-gmbh"}
+
+
+def test_a_backend_remembers_as_much_of_what_happened_as_it_is_told_and_the_commands_nothing(
+    tmp_path: Path,
+) -> None:
+    options = parser().parse_args(["serve", f"--db={tmp_path / 'chat.db'}"])
+    widget = {"workspace_id": options.workspace, "widget_id": options.widget}
+    with (
+        Backend(**widget, remembers=2) as some,
+        Backend(**widget) as most,
+        open_backend(options) as served,
+    ):
+        for b in (some, most, served):
+            b.open(Credentials(**widget, visitor=SECRET))
+            [who] = b.agent.visitors()
+            for text in ("one", "two", "three"):
+                b.agent.reply(who, text)
+        kept = [entry.detail for entry in most.log]
+        assert [len(b.log) for b in (some, most, served)] == [2, 3, 0]
+        assert [entry.detail for entry in some.log] == kept[-2:]

@@ -20,8 +20,8 @@ def test_a_share_passes_and_a_sitting_later_it_is_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = f"--folder={tmp_path}"
-    share = ("--clients=20", "--pace=0.2", "--seed=5", "--minutes=0.12", "--calm=0.02")
-    first = soak.main([where, *share, "--sitting=0.06", *SHORT])
+    share = ("--clients=20", "--pace=0.5", "--seed=5", "--minutes=0.1", "--calm=0.02")
+    first = soak.main([where, *share, "--sitting=0.05", *SHORT])
     told = json.loads(capsys.readouterr().out)
     assert not told["violations"]
     second = soak.main([where, "--resume", *SHORT])

@@ -34,7 +34,7 @@ from .conversations import Replay
 from .delivery import Delivery
 from .faults import Faults
 from .identity_tokens import IdentityKey
-from .log import Entry, Happening, Log, Operation
+from .log import REMEMBERED, Entry, Happening, Log, Operation
 from .opening import Opened
 from .operations import Asked, Done, Terms
 from .records import Records
@@ -54,6 +54,7 @@ class Backend:
     `db` is a file, or `":memory:"`, or a `Store`, which the backend closes; a file is picked up
     again by the next Backend. `keys` vouch for identity tokens: without one nobody can sign in
     unless the rules waive tokens. `clock` returns seconds since the epoch; give a test its own.
+    `remembers` is how many entries `log` keeps: none where nobody reads it, or they fill memory.
     Close it when done (`with Backend(...)`). It belongs to one thread; its links to the event loop
     that opened them.
 
@@ -70,6 +71,7 @@ class Backend:
         keys: Sequence[IdentityKey] = (),
         rules: WidgetRules | None = None,
         clock: Callable[[], float] = time.time,
+        remembers: int = REMEMBERED,
     ) -> None:
         self.widget = Widget(
             workspace_id=check_id("workspace_id", workspace_id),
@@ -81,7 +83,7 @@ class Backend:
         self._clock = clock
         self._store = SQLiteStore(db) if isinstance(db, str | os.PathLike) else db
         self._connections = OpenConnections()
-        self.log = Log()
+        self.log = Log(remembers)
         """What has happened, for tests and demos to read."""
         delivery = Delivery(self._connections, self.log.add, clock)
         self._store.follow(delivery.read, delivery.tell)

@@ -14,6 +14,8 @@ from support_chat.values import Identity
 
 from .sessions import session_ref
 
+REMEMBERED: Final = 100_000
+"""Entries that are kept, unless it is said otherwise: some 40 MB of them."""
 LONGEST_DETAIL: Final = 1000
 """Most characters that an entry's words have together."""
 Operation: TypeAlias = Literal[
@@ -71,12 +73,12 @@ def short(detail: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Log:
-    """The backend's entries, oldest first (the latest 100,000 of them), and the links that are open
+    """The backend's entries, oldest first (the latest so many of them), and the links that are open
     now.
     """
 
-    def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=100_000)
+    def __init__(self, remembers: int = REMEMBERED) -> None:
+        self._entries: deque[Entry] = deque(maxlen=remembers)
         self.open_links = 0
         """How many links are open now."""
         self.max_open_links = 0

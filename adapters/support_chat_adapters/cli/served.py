@@ -108,7 +108,8 @@ def open_backend(arguments: argparse.Namespace, *, durable: bool = True, **more:
 
     try:
         store = SQLiteStore(arguments.db, durable=durable)
-        return Backend(store, workspace_id=arguments.workspace, widget_id=arguments.widget, **more)
+        widget = {"workspace_id": arguments.workspace, "widget_id": arguments.widget}
+        return Backend(store, **widget, remembers=0, **more)  # no command reads its log
     except sqlite3.Error as error:
         raise Misuse(
             f"cannot use {arguments.db} as the database: {error}; name another with --db."
