@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from broken import breaker
 from support_chat.errors import WrongThreadError
 from support_chat_adapters.backend import SQLiteStore, StoreBusyError, Transaction
 from support_chat_adapters.backend.conformance import StoreFactory, StorePlace
-from support_chat_adapters.backend.store import N, T, U, Work, as_it_is
+from support_chat_adapters.backend.in_memory import MemoryBuckets, MemoryTokens
+from support_chat_adapters.backend.store import N, T, U, Work, as_it_is, hashed
 
 PATIENCE: Final = 0.5
 
@@ -226,3 +228,72 @@ class ClosesOnce(SQLiteStore):
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
         self.over = True
         super().close()
+
+
+@breaks("store.token-once")
+class LooksBeforeItTakes(SQLiteStore):
+    def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        class Hesitating(MemoryTokens):
+            async def redeem(self, token: str) -> str | None:
+                session = await super().redeem(token)
+                if session is not None:
+                    self._sessions[hashed(token)] = (session, self.clock() + 60.0)
+                    await asyncio.sleep(0)
+                    await super().redeem(token)
+                return session
+
+        return Hesitating(lifetime, time.monotonic)
+
+
+@breaks("store.token-lifetime")
+class KeepsTokensForEver(SQLiteStore):
+    def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        return super().realtime_tokens(3600.0)
+
+
+def buckets(clause: str, clock: Callable[[], float] = time.monotonic) -> Callable[[Any], Any]:
+    """The store with these buckets breaks the clause."""
+
+    def add(kind: type[MemoryBuckets]) -> type[MemoryBuckets]:
+        def made(self: SQLiteStore, name: str, per_minute: float) -> MemoryBuckets:
+            return kind(per_minute, clock)
+
+        breaks(clause, SQLiteStore, "buckets")(made)
+        return kind
+
+    return add
+
+
+buckets("store.bucket-refills", lambda: 0.0)(MemoryBuckets)
+
+
+@buckets("store.bucket-check")
+class TakesToLook(MemoryBuckets):
+    async def check(self, caller: str) -> None:
+        await super().check(caller)
+        self._levels[caller] = (self._level(caller, self.clock()) - 1, self.clock())
+
+
+@breaks("store.bucket-without-limit")
+class TakesNoLimitForNothing(SQLiteStore):
+    def buckets(self, name: str, per_minute: float) -> MemoryBuckets:
+        return super().buckets(name, per_minute or 1.0)
+
+
+@buckets("store.bucket-of-ones-own")
+class HasOneForAll(MemoryBuckets):
+    async def take(self, caller: str) -> None:
+        await super().take("all")
+
+
+@buckets("store.bucket-among-many")
+class ForgetsTooSoon(MemoryBuckets):
+    async def take(self, caller: str) -> None:
+        await super().take(caller)
+        if len(self._levels) > 100:
+            self._levels.popitem(last=False)
+
+
+@buckets("store.bucket-forgotten")
+class ForgetsNobody(MemoryBuckets):
+    async def forget(self, caller: str) -> None: ...
