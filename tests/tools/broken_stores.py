@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from broken import breaker
@@ -16,7 +17,7 @@ from support_chat.errors import WrongThreadError
 from support_chat_adapters.backend import SQLiteStore, StoreBusyError, Transaction
 from support_chat_adapters.backend.conformance import StoreFactory, StorePlace
 from support_chat_adapters.backend.in_memory import MemoryBuckets, MemoryTokens
-from support_chat_adapters.backend.store import N, T, U, Work, as_it_is, hashed
+from support_chat_adapters.backend.store import N, T, U, Work, as_it_is
 
 PATIENCE: Final = 0.5
 
@@ -233,13 +234,14 @@ class ClosesOnce(SQLiteStore):
 @breaks("store.token-once")
 class LooksBeforeItTakes(SQLiteStore):
     def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        looked_up: dict[str, asyncio.Future[str | None]] = {}
+
         class Hesitating(MemoryTokens):
             async def redeem(self, token: str) -> str | None:
-                session = await super().redeem(token)
-                if session is not None:
-                    self._sessions[hashed(token)] = (session, self.clock() + 60.0)
-                    await asyncio.sleep(0)
-                    await super().redeem(token)
+                if token not in looked_up:
+                    looked_up[token] = asyncio.ensure_future(super().redeem(token))
+                session = await looked_up[token]
+                looked_up.pop(token, None)
                 return session
 
         return Hesitating(lifetime, time.monotonic)
@@ -254,8 +256,8 @@ class KeepsTokensForEver(SQLiteStore):
 def buckets(clause: str, clock: Callable[[], float] = time.monotonic) -> Callable[[Any], Any]:
     """The store with these buckets breaks the clause."""
 
-    def add(kind: type[MemoryBuckets]) -> type[MemoryBuckets]:
-        def made(self: SQLiteStore, name: str, per_minute: float) -> MemoryBuckets:
+    def add(kind: Callable[..., object]) -> object:
+        def made(self: SQLiteStore, name: str, per_minute: float) -> object:
             return kind(per_minute, clock)
 
         breaks(clause, SQLiteStore, "buckets")(made)
@@ -268,10 +270,9 @@ buckets("store.bucket-refills", lambda: 0.0)(MemoryBuckets)
 
 
 @buckets("store.bucket-check")
-class TakesToLook(MemoryBuckets):
-    async def check(self, caller: str) -> None:
-        await super().check(caller)
-        self._levels[caller] = (self._level(caller, self.clock()) - 1, self.clock())
+def takes_to_look(per_minute: float, clock: Callable[[], float]) -> object:
+    made = MemoryBuckets(per_minute, clock)
+    return SimpleNamespace(take=made.take, check=made.take, knows=made.knows, forget=made.forget)
 
 
 @breaks("store.bucket-without-limit")
@@ -288,10 +289,14 @@ class HasOneForAll(MemoryBuckets):
 
 @buckets("store.bucket-among-many")
 class ForgetsTooSoon(MemoryBuckets):
+    lately: tuple[str, ...] = ()
+
     async def take(self, caller: str) -> None:
         await super().take(caller)
-        if len(self._levels) > 100:
-            self._levels.popitem(last=False)
+        self.lately = (caller, *self.lately)
+        for other in self.lately[100:]:
+            await self.forget(other)
+        self.lately = self.lately[:100]
 
 
 @buckets("store.bucket-forgotten")
