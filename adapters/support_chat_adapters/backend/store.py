@@ -139,7 +139,7 @@ class Store(Protocol):
     """Where a backend keeps what it knows. It belongs to the thread that made it, on whose event
     loop answers come back.
 
-    Every method raises what the work raises, `StoreBusyError`, and WrongThreadError in another
+    What runs work raises what the work raises, `StoreBusyError`, and WrongThreadError in another
     thread or after a fork. A call that is cancelled before its work has begun is never done; later
     it is done as a whole, and `then` is called all the same. Either way nothing stays locked.
     """
