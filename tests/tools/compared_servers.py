@@ -44,14 +44,15 @@ class Server:
     name: str
     command: Callable[[Path, int], Sequence[str]]
     dial: Dials
+    begin: Callable[[Path, int], None]
+    """Makes its tables, and person 0, while it runs in a folder on a port."""
     fill: Fill
 
     def prepare(self, folder: Path, messages: int) -> None:
         """Makes a folder in which person 0 has so many messages."""
         folder.mkdir()
         with self.running(folder) as (port, _):
-            if self.dial is dial_widget:  # the visitor who has the history
-                asyncio.run(_once(port))
+            self.begin(folder, port)
         self.fill(folder, messages)
 
     @contextmanager
@@ -72,10 +73,6 @@ class Server:
                 process.kill()
 
 
-async def _once(port: int) -> None:
-    (await dial_widget(port, 0, hears=False)).close()
-
-
 def _wait_for(port: int, process: subprocess.Popen[bytes], output: Path) -> None:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and process.poll() is None:
@@ -92,7 +89,7 @@ def this_version() -> Server:
     """What is imported here."""
     program = (sys.executable, "-m", "support_chat_adapters.cli")
     held = ("--links-per-address=0", "--connections-per-address=0")
-    return Server("this version", _serve(program, held), dial_widget, _fill)
+    return Server("this version", _serve(program, held), dial_widget, _visit, _fill)
 
 
 def former_version(what: str, folder: Path) -> Server:
@@ -114,7 +111,7 @@ def former_version(what: str, folder: Path) -> Server:
     _run(python, "-m", "pip", "install", "--quiet", "--constraint", str(constraints), wanted)
     program = (python, "-I", str(folder / "env" / "bin" / "support-chat"))
     name = wheel.name if what.endswith(".whl") else what[:9]
-    return Server(name, _serve(program, ()), dial_widget, _fill_former)
+    return Server(name, _serve(program, ()), dial_widget, _visit, _fill_former)
 
 
 def _built(commit: str, folder: Path) -> Path:
@@ -128,7 +125,9 @@ def _built(commit: str, folder: Path) -> Path:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
 
 
 def _serve(program: Sequence[str], options: Sequence[str]) -> Callable[[Path, int], Sequence[str]]:
@@ -137,6 +136,13 @@ def _serve(program: Sequence[str], options: Sequence[str]) -> Callable[[Path, in
         return (*program, "serve", *where, *_UNBOUNDED, *options)
 
     return command
+
+
+def _visit(folder: Path, port: int) -> None:
+    async def once() -> None:
+        (await dial_widget(port, 0, hears=False)).close()
+
+    asyncio.run(once())
 
 
 def _conversations_for(messages: int) -> int:
@@ -198,7 +204,7 @@ def prosody() -> Server:
     """Prosody, with its archive of messages in SQLite as its accounts are; no encryption, since a
     proxy does that for `support-chat serve`.
     """
-    return Server("Prosody", _prosody, dial_xmpp, _fill_prosody)
+    return Server("Prosody", _prosody, dial_xmpp, _register, _fill_prosody)
 
 
 def is_prosody_installed() -> bool:
@@ -212,6 +218,11 @@ def _prosody(folder: Path, port: int) -> Sequence[str]:
     return ("prosody", "--config", str(configuration), "-F")
 
 
+def _register(folder: Path, port: int) -> None:
+    configuration = str(folder / "prosody.cfg.lua")
+    _run("prosodyctl", "--config", configuration, "register", "v0", "localhost", visitor(0))
+
+
 def _fill_prosody(folder: Path, messages: int) -> None:
     """Accounts, and an archive of as many correspondents as there are conversations elsewhere; a
     write-ahead log, as the others have it.
@@ -222,7 +233,7 @@ def _fill_prosody(folder: Path, messages: int) -> None:
         db.executemany(
             "INSERT INTO prosody (host, user, store, key, type, value)"
             " VALUES ('localhost', ?, 'accounts', 'password', 'string', ?)",
-            [(f"v{person}", visitor(person)) for person in range(PERSONS)],
+            [(f"v{person}", visitor(person)) for person in range(1, PERSONS)],
         )
         db.executemany(
             'INSERT INTO prosodyarchive (host, user, store, key, "when", "with", type, value)'
