@@ -47,6 +47,8 @@ from compared_servers import (
 
 ABREAST: Final = 8
 """Clients that ask at the same time."""
+LIMIT: Final = 900.0
+"""Seconds after which a round is given up: a server has hung."""
 ROWS: Final = {
     "boots": "boots a second",
     "messages": "messages a second",
@@ -175,7 +177,8 @@ def rounds_of(sides: Sequence[Side], effort: Effort, folder: Path) -> list[list[
         for side, rounds in zip(sides, found, strict=True):
             copy = shutil.copytree(side.folder, folder / "copy")
             with side.server.running(copy) as (port, process):
-                rounds.append(asyncio.run(one_round(side, port, process, effort)))
+                whole = asyncio.wait_for(one_round(side, port, process, effort), LIMIT)
+                rounds.append(asyncio.run(whole))
             shutil.rmtree(copy)
     return found
 
@@ -199,9 +202,7 @@ def show(sides: Sequence[Side], found: Sequence[dict[str, float]]) -> None:
     print(f"{'messages of the person':32}" + "".join(f"{side.messages:>22,}" for side in sides))
     for name, title in ROWS.items():
         first = found[0][name]
-        cells = (
-            f"{one[name]:>13,.2f} {one[name] / first if first else 1:>7.2f}x" for one in found
-        )
+        cells = (f"{one[name]:>13,.2f} {one[name] / first if first else 1:>7.2f}x" for one in found)
         print(f"{title:32}" + "".join(cells))
 
 
@@ -230,7 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     loads = (load, os.getloadavg()[0])
     if options.json:
         table = [
-            {"server": side.server.name, "messages": side.messages, **one}
+            {"server": side.server.name, "history": side.messages, **one}
             for side, one in zip(sides, found, strict=True)
         ]
         print(json.dumps({"load": loads, "cores": os.cpu_count(), "sides": table}, indent=2))

@@ -32,6 +32,7 @@ class Line(Protocol):
 
     async def arrival(self) -> str:
         """The text of the next message that arrives, on a line that hears."""
+        ...
 
     def close(self) -> None:
         """Hangs up."""
@@ -44,6 +45,7 @@ class Dials(Protocol):
         """A line of the person with this number, once the server has let it in: one that hears
         what arrives, or else one that sends.
         """
+        ...
 
 
 class WidgetLine:
@@ -178,9 +180,7 @@ async def dial_xmpp(port: int, person: int, *, hears: bool) -> XMPPLine:
         " xmlns:stream='http://etherx.jabber.org/streams'>"
     )
     plain = base64.b64encode(f"\0v{person}\0{visitor(person)}".encode()).decode()
-    login = (
-        f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"
-    )
+    login = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"
     bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
     come = (
         "<presence/><iq type='set' id='m'><query xmlns='urn:xmpp:mam:2'>"
