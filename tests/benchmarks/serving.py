@@ -50,13 +50,13 @@ ABREAST: Final = 8
 LIMIT: Final = 900.0
 """Seconds after which a round is given up: a server has hung."""
 ROWS: Final = {
-    "boots": "boots a second",
-    "messages": "messages a second",
-    "boot_cpu": "CPU seconds a thousand boots",
-    "message_cpu": "CPU seconds a thousand messages",
-    "p50": "send to arrival, p50, ms",
-    "p99": "send to arrival, p99, ms",
-    "memory": "memory a link, KiB",
+    "boots": "boots/s",
+    "messages": "messages/s",
+    "boot_cpu": "CPU s/1000 boots",
+    "message_cpu": "CPU s/1000 sends",
+    "p50": "arrival p50, ms",
+    "p99": "arrival p99, ms",
+    "memory": "KiB/link",
 }
 
 
@@ -69,7 +69,7 @@ class Effort:
     messages: int = 200
     trips: int = 100
     links: int = 200
-    seconds: float = 10.0
+    seconds: float = 5.0
 
 
 QUICK: Final = Effort(rounds=1, boots=10, messages=10, trips=5, links=5)
@@ -198,12 +198,17 @@ def figures(rounds: Sequence[Round]) -> dict[str, float]:
 
 def show(sides: Sequence[Side], found: Sequence[dict[str, float]]) -> None:
     """Prints the table: each figure, and how often it holds that of the first side."""
-    print(f"{'':32}" + "".join(f"{side.server.name:>22}" for side in sides))
-    print(f"{'messages of the person':32}" + "".join(f"{side.messages:>22,}" for side in sides))
+    print(f"{'':16}" + "".join(f"{side.server.name[:13]:>14}" for side in sides))
+    print(f"{'history':16}" + "".join(f"{side.messages:>14,}" for side in sides))
     for name, title in ROWS.items():
         first = found[0][name]
-        cells = (f"{one[name]:>13,.2f} {one[name] / first if first else 1:>7.2f}x" for one in found)
-        print(f"{title:32}" + "".join(cells))
+        cells = (f"{short(one[name]):>7}{short(one[name] / (first or 1)):>6}x" for one in found)
+        print(f"{title:16}" + "".join(cells))
+
+
+def short(number: float) -> str:
+    """A number in at most six characters, as long as it is below 100,000."""
+    return f"{number:,.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
 def main(arguments: list[str] | None = None) -> None:
