@@ -109,8 +109,7 @@ def former_version(what: str, folder: Path) -> Server:
     wanted = f"support-chat[serve] @ {wheel.resolve().as_uri()}"
     _run(python, "-m", "pip", "install", "--quiet", "--constraint", str(constraints), wanted)
     program = (python, "-I", str(folder / "env" / "bin" / "support-chat"))
-    name = wheel.name if what.endswith(".whl") else what[:9]
-    return Server(name, _serve(program, ()), dial_widget, _visit, _fill_former)
+    return Server("before", _serve(program, ()), dial_widget, _visit, _fill_former)
 
 
 def _built(commit: str, folder: Path) -> Path:
