@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import broken_storages
+import broken_stores
 import broken_tokens
 import broken_transports
 from support_chat.testing import (
@@ -23,6 +24,8 @@ from support_chat.testing import (
     check_token_provider,
     check_transport,
 )
+from support_chat_adapters.backend import SQLiteStore
+from support_chat_adapters.backend.conformance import STORE_CLAUSES, check_store
 
 
 class Suite(NamedTuple):
@@ -56,6 +59,9 @@ SUITES: dict[str, Suite] = {
         broken_transports.BROKEN,
         check_transport,
         broken_transports.arranged,
+    ),
+    "store": Suite(
+        STORE_CLAUSES, SQLiteStore, broken_stores.BROKEN, check_store, broken_stores.place
     ),
 }
 EACH = [(suite, clause) for suite in SUITES.values() for clause in suite.clauses]

@@ -45,6 +45,8 @@ from support_chat.testing import (
     unsigned_token,
 )
 from support_chat.values import Identity, Message, SignedIn, Visitor
+from support_chat_adapters.backend import SQLiteStore
+from support_chat_adapters.backend.conformance import STORE_CLAUSES, StorePlace, check_store
 from support_chat_adapters.storage import (
     FileStorage,
     KeyringStorage,
@@ -402,3 +404,15 @@ def test_the_double_of_a_transport_keeps_what_its_port_says_of_links() -> None:
     ]
     report = check_transport(DoubledBackend, only=only)
     assert len(report.passed) == len(only)
+
+
+# --- stores ---------------------------------------------------------------------------------------
+
+
+def test_a_store_in_memory_passes_every_clause_that_a_lone_store_has() -> None:
+    """In a file it passes all of them: it is the healthy one beside those that are broken."""
+    report = check_store(lambda: StorePlace(lambda: SQLiteStore(":memory:"), alone=True))
+    several = ("committed-when-told", "news-of-others", "news-once", "work-that-waits")
+    a_lock = ("foreign-lock", "busy", "cancelled-while-locked")
+    assert report.not_applicable.keys() == {f"store.{each}" for each in (*several, *a_lock)}
+    assert len(report.passed) == len(STORE_CLAUSES) - len(report.not_applicable)

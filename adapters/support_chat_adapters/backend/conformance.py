@@ -14,8 +14,8 @@ import contextlib
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
-from typing import Any, Final, TypeVar
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -24,6 +24,7 @@ from support_chat.testing import Clause, Report
 from support_chat.testing.conformance.expecting import (
     MOMENT,
     NotApplicable,
+    entered,
     expect,
     expect_that,
     in_time,
@@ -55,6 +56,10 @@ class StorePlace:
     locked: Callable[[], AbstractContextManager[object]] | None = None
     patience: float = 0.0
     alone: bool = False
+
+
+StoreFactory: TypeAlias = Callable[[], StorePlace | AbstractAsyncContextManager[StorePlace]]
+"""Called for each clause, on its thread."""
 
 
 @attrs.define(eq=False)
@@ -446,8 +451,13 @@ STORE_CLAUSES: Final[Sequence[Clause[StoreTrial]]] = clauses_of(vars(), StoreTri
 
 
 @asynccontextmanager
-async def _trial(factory: Callable[[], StorePlace]) -> AsyncGenerator[StoreTrial, None]:
-    place = factory()
+async def _trial(factory: StoreFactory) -> AsyncGenerator[StoreTrial, None]:
+    async with entered(factory()) as place, _tried(place) as trial:
+        yield trial
+
+
+@asynccontextmanager
+async def _tried(place: StorePlace) -> AsyncGenerator[StoreTrial, None]:
     trial = StoreTrial(place, Follower(place.open(), f"user:check-{secrets.token_hex(8)}"))
     trial.opened.append(trial.store)
     try:
@@ -461,10 +471,9 @@ async def _trial(factory: Callable[[], StorePlace]) -> AsyncGenerator[StoreTrial
             store.close()
 
 
-def check_store(
-    factory: Callable[[], StorePlace], *, only: Iterable[str] = (), limit: float = LIMIT
-) -> Report:
-    """Tries a store: `factory()` gives a `StorePlace`, on the thread of each clause.
+def check_store(factory: StoreFactory, *, only: Iterable[str] = (), limit: float = LIMIT) -> Report:
+    """Tries a store: `factory()` gives a `StorePlace`, or an async context manager of one, on the
+    thread of each clause.
 
     `only` names the clauses to try (`"store.busy"`), all by default; `limit` is how many seconds
     each may take. Raises ConformanceError if a clause fails, InvalidInputError for a clause that

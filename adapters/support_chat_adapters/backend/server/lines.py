@@ -94,6 +94,8 @@ class Line:
                 return "slow_reader"
         else:
             self.waits_for_client_since = None
+        if closing:  # it waits for no request any more
+            return None
         since = self.waits_for_head_since
         if since is not None and now - since >= limits.head_seconds:
             return "slow_head"

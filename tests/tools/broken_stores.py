@@ -1,61 +1,47 @@
-"""The store that ships keeps its port, in memory and in a file; and each clause of the suite can
-fail: for each there is a store with that fault, and the error names the clause.
-"""
+"""For each clause of the store suite a store with that fault; the one without is `SQLiteStore`."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
-
-import pytest
+from typing import Any, Final, cast
 
 from broken import breaker
 from support_chat.errors import WrongThreadError
-from support_chat.testing import Clause, ConformanceError
 from support_chat_adapters.backend import SQLiteStore, StoreBusyError, Transaction
-from support_chat_adapters.backend.conformance import STORE_CLAUSES, StorePlace, check_store
+from support_chat_adapters.backend.conformance import StoreFactory, StorePlace
 from support_chat_adapters.backend.store import N, T, U, Work, as_it_is
 
-A = TypeVar("A")
-LIMIT = 6.0
-PATIENCE = 0.5
-NEEDS_SEVERAL = (
-    "store.committed-when-told",
-    "store.news-of-others",
-    "store.news-once",
-    "store.work-that-waits",
-)
-NEEDS_A_LOCK = ("store.foreign-lock", "store.busy", "store.cancelled-while-locked")
+PATIENCE: Final = 0.5
 
-Kind: TypeAlias = Callable[..., SQLiteStore]
-BROKEN: dict[str, Kind] = {}
+BROKEN: dict[str, Any] = {}
 breaks = breaker(BROKEN)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Callable[[Kind], StorePlace]:
-    """Makes a place in a new file, whose stores are of a kind."""
-    made = iter(range(1000))
+def place(kind: Callable[..., SQLiteStore]) -> StoreFactory:
+    """Makes places in a new file, whose stores are of a kind."""
 
-    def make(kind: Kind) -> StorePlace:
-        path = tmp_path / f"{next(made)}.db"
+    @asynccontextmanager
+    async def made() -> AsyncGenerator[StorePlace, None]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "store.db"
 
-        @contextmanager
-        def locked() -> Generator[None, None, None]:
-            db = sqlite3.connect(path, isolation_level=None)
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                yield
-            finally:
-                db.close()
+            @contextmanager
+            def locked() -> Generator[None, None, None]:
+                db = sqlite3.connect(path, isolation_level=None)
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    yield
+                finally:
+                    db.close()
 
-        return StorePlace(lambda: kind(path, patience=PATIENCE), locked, PATIENCE)
+            yield StorePlace(lambda: kind(path, patience=PATIENCE), locked, PATIENCE)
 
-    return make
+    return made
 
 
 @breaks("store.answers")
@@ -240,29 +226,3 @@ class ClosesOnce(SQLiteStore):
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
         self.over = True
         super().close()
-
-
-def test_the_store_in_a_file_passes_every_clause(place: Callable[[Kind], StorePlace]) -> None:
-    report = check_store(lambda: place(SQLiteStore))
-    assert report.passed == tuple(clause.id for clause in STORE_CLAUSES)
-    assert report.not_applicable == {}
-
-
-def test_the_store_in_memory_passes_every_clause_that_a_lone_store_has() -> None:
-    report = check_store(lambda: StorePlace(lambda: SQLiteStore(":memory:"), alone=True))
-    assert report.not_applicable.keys() == {*NEEDS_SEVERAL, *NEEDS_A_LOCK}
-    assert len(report.passed) == len(STORE_CLAUSES) - len(report.not_applicable)
-
-
-def test_every_clause_has_its_broken_store() -> None:
-    assert set(BROKEN) == {clause.id for clause in STORE_CLAUSES}
-
-
-@pytest.mark.parametrize("clause", STORE_CLAUSES, ids=lambda clause: clause.id)
-def test_a_broken_store_is_found_by_the_clause_that_it_breaks(
-    clause: Clause[Any], place: Callable[[Kind], StorePlace]
-) -> None:
-    with pytest.raises(ConformanceError) as caught:
-        check_store(lambda: place(BROKEN[clause.id]), only=[clause.id], limit=LIMIT)
-    assert [failure.id for failure in caught.value.report.failures] == [clause.id]
-    assert f"{clause.id}: {clause.sentence}\n    seen: " in str(caught.value)
