@@ -14,10 +14,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from async_tests import in_virtual_time
 from served import Served
 from support_chat.values import SignedIn
 from support_chat_adapters.backend.connections import MAX_BEHIND
-from support_chat_adapters.backend.server.realtime_tokens import LIFETIME, RealtimeTokens
+from support_chat_adapters.backend.in_memory import MemoryTokens
+from support_chat_adapters.backend.server.handlers import LIFETIME
 from support_chat_adapters.transport.wire.frames import MAX_CLIENT_FRAME_BYTES
 from widget_client import PATIENCE, WidgetClient, closed_with, frame, frame_or_close, problem, texts
 
@@ -108,15 +110,28 @@ def test_a_realtime_token_opens_one_connection(client: WidgetClient) -> None:
             assert closed_with(socket) == (4401, "realtime_token_unknown"), token
 
 
-def test_a_realtime_token_waits_a_minute_to_be_used_and_no_longer() -> None:
+@in_virtual_time
+async def test_a_realtime_token_waits_a_minute_to_be_used_and_no_longer() -> None:
     now = 1000.0
-    tokens = RealtimeTokens(lambda: now)
-    early, late = tokens.mint("session-1.a"), tokens.mint("session-2.b")
+    tokens = MemoryTokens(LIFETIME, lambda: now)
+    early, late = await tokens.mint("session-1.a"), await tokens.mint("session-2.b")
     now += LIFETIME - 0.001
-    assert tokens.redeem(early) == "session-1.a"
-    assert tokens.redeem(early) is None
+    assert await tokens.redeem(early) == "session-1.a"
+    assert await tokens.redeem(early) is None
     now += 0.001
-    assert tokens.redeem(late) is None
+    assert await tokens.redeem(late) is None
+
+
+@in_virtual_time
+async def test_realtime_tokens_that_nobody_used_are_forgotten() -> None:
+    now = 1000.0
+    tokens = MemoryTokens(LIFETIME, lambda: now)
+    for _ in range(1000):
+        await tokens.mint("session-1.a")
+    now += LIFETIME
+    await tokens.mint("session-2.b")
+    # what it remembers is the point
+    assert len(tokens._sessions) == 1  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_realtime_token_of_before_a_restart_is_unknown(own: Served, client_of: Clients) -> None:

@@ -9,67 +9,75 @@ from pathlib import Path
 
 import pytest
 
+from async_tests import in_virtual_time
 from served import Served, served
 from support_chat.errors import InvalidInputError, RateLimitedError
-from support_chat_adapters.backend.server.limits import Buckets, RateLimits
+from support_chat_adapters.backend.in_memory import MemoryBuckets
+from support_chat_adapters.backend.server.limits import RateLimits
 from support_chat_adapters.transport.wire.endpoints import MAX_BODY_BYTES
 from widget_client import BASE, WidgetClient, problem
 
 Clients = Callable[[Served], WidgetClient]
 
 
-def test_a_bucket_lets_a_burst_pass_and_refills_evenly() -> None:
+@in_virtual_time
+async def test_a_bucket_lets_a_burst_pass_and_refills_evenly() -> None:
     now = 100.0
-    buckets = Buckets(6, lambda: now)
+    buckets = MemoryBuckets(6, lambda: now)
     for _ in range(6):
-        buckets.take("a")
+        await buckets.take("a")
     with pytest.raises(RateLimitedError) as refused:
-        buckets.take("a")
+        await buckets.take("a")
     assert refused.value.retry_after == pytest.approx(10.0)
-    buckets.take("b")
+    await buckets.take("b")
     now += 9.99
     with pytest.raises(RateLimitedError):
-        buckets.take("a")
+        await buckets.take("a")
     now += 0.02
-    buckets.take("a")
+    await buckets.take("a")
     now += 3600
     for _ in range(6):
-        buckets.take("a")
+        await buckets.take("a")
     with pytest.raises(RateLimitedError):
-        buckets.take("a")
+        await buckets.take("a")
 
 
-def test_asking_too_early_again_and_again_costs_nothing() -> None:
+@in_virtual_time
+async def test_asking_too_early_again_and_again_costs_nothing() -> None:
     now = 0.0
-    buckets = Buckets(1, lambda: now)
-    buckets.take("a")
+    buckets = MemoryBuckets(1, lambda: now)
+    await buckets.take("a")
     for _ in range(59):
         now += 1
         with pytest.raises(RateLimitedError):
-            buckets.take("a")
+            await buckets.take("a")
     now += 1
-    buckets.take("a")
+    await buckets.take("a")
 
 
-def test_callers_who_have_gone_are_forgotten_and_nobody_elses_bucket_is_refilled_by_it() -> None:
+@in_virtual_time
+async def test_callers_who_have_gone_are_forgotten_and_nobody_elses_bucket_is_refilled_by_it() -> (
+    None
+):
     now = 0.0
-    buckets = Buckets(1, lambda: now)
+    buckets = MemoryBuckets(1, lambda: now)
     for caller in range(10_000):
-        buckets.take(str(caller))
+        await buckets.take(str(caller))
     now = 30.0
-    buckets.take("late")
+    await buckets.take("late")
     now = 60.0
-    buckets.take("one more")
+    await buckets.take("one more")
     with pytest.raises(RateLimitedError):
-        buckets.take("late")
+        await buckets.take("late")
     # what it remembers is the point
     assert len(buckets._levels) == 2  # pyright: ignore[reportPrivateUsage]
 
 
-def test_no_limit_is_zero_and_less_is_none() -> None:
-    free = Buckets(0, lambda: 0.0)
+@in_virtual_time
+async def test_no_limit_is_zero_and_less_is_none() -> None:
+    free = MemoryBuckets(0, lambda: 0.0)
     for _ in range(1000):
-        free.take("a")
+        await free.take("a")
     for wrong in ({"opens_per_minute": -1.0}, {"requests_per_minute": -0.5}):
         with pytest.raises(InvalidInputError, match="zero"):
             RateLimits(**wrong)

@@ -517,3 +517,40 @@ def test_no_secret_is_in_an_error_a_repr_an_event_or_a_log_line(
     for visitor in {credentials.visitor for credentials in rig.dials}:
         assert visitor not in said
     assert "x" * 300 not in said
+
+
+def test_traits_that_are_none_are_no_traits(rig: Rig) -> None:
+    async def scenario() -> None:
+        chat = rig.chat()
+        await chat.boot(
+            user={"id": "ann", "traits": None},
+            company={"id": "acme", "traits": None},
+            token_provider=rig.tokens("ann"),
+        )
+        await rig.quiet()
+        await chat.update(user={"id": "ann", "traits": None, "name": "Ann"})
+        await rig.quiet()
+        sent = {path for _, changes in rig.updates for path in changes}
+        assert "user.name" in sent
+        assert not any("trait" in path for path in sent)
+
+    rig.run(scenario)
+
+
+@pytest.mark.parametrize("phases", [(), ("typo",), (Phase.READY, "typo"), (None,), (3,)], ids=repr)
+def test_to_wait_for_what_is_no_phase_is_refused_at_once(rig: Rig, phases: Any) -> None:
+    async def scenario() -> None:
+        with pytest.raises(InvalidInputError, match=r"Phase\.AUTHENTICATED"):
+            await rig.chat().wait_for(*phases)
+
+    rig.run(scenario)
+
+
+def test_a_phase_may_be_named_by_its_text(rig: Rig) -> None:
+    async def scenario() -> None:
+        chat = rig.chat()
+        await chat.boot()
+        named: Any = "anonymous"
+        assert await chat.wait_for(named) is Phase.ANONYMOUS
+
+    rig.run(scenario)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from broken import breaker
 from support_chat.errors import WrongThreadError
 from support_chat_adapters.backend import SQLiteStore, StoreBusyError, Transaction
 from support_chat_adapters.backend.conformance import StoreFactory, StorePlace
+from support_chat_adapters.backend.in_memory import MemoryBuckets, MemoryTokens
 from support_chat_adapters.backend.store import N, T, U, Work, as_it_is
 
 PATIENCE: Final = 0.5
@@ -226,3 +229,76 @@ class ClosesOnce(SQLiteStore):
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
         self.over = True
         super().close()
+
+
+@breaks("store.token-once")
+class LooksBeforeItTakes(SQLiteStore):
+    def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        looked_up: dict[str, asyncio.Future[str | None]] = {}
+
+        class Hesitating(MemoryTokens):
+            async def redeem(self, token: str) -> str | None:
+                if token not in looked_up:
+                    looked_up[token] = asyncio.ensure_future(super().redeem(token))
+                session = await looked_up[token]
+                looked_up.pop(token, None)
+                return session
+
+        return Hesitating(lifetime, time.monotonic)
+
+
+@breaks("store.token-lifetime")
+class KeepsTokensForEver(SQLiteStore):
+    def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        return super().realtime_tokens(3600.0)
+
+
+def buckets(clause: str, clock: Callable[[], float] = time.monotonic) -> Callable[[Any], Any]:
+    """The store with these buckets breaks the clause."""
+
+    def add(kind: Callable[..., object]) -> object:
+        def made(self: SQLiteStore, name: str, per_minute: float) -> object:
+            return kind(per_minute, clock)
+
+        breaks(clause, SQLiteStore, "buckets")(made)
+        return kind
+
+    return add
+
+
+buckets("store.bucket-refills", lambda: 0.0)(MemoryBuckets)
+
+
+@buckets("store.bucket-check")
+def takes_to_look(per_minute: float, clock: Callable[[], float]) -> object:
+    made = MemoryBuckets(per_minute, clock)
+    return SimpleNamespace(take=made.take, check=made.take, knows=made.knows, forget=made.forget)
+
+
+@breaks("store.bucket-without-limit")
+class TakesNoLimitForNothing(SQLiteStore):
+    def buckets(self, name: str, per_minute: float) -> MemoryBuckets:
+        return super().buckets(name, per_minute or 1.0)
+
+
+@buckets("store.bucket-of-ones-own")
+class HasOneForAll(MemoryBuckets):
+    async def take(self, caller: str) -> None:
+        await super().take("all")
+
+
+@buckets("store.bucket-among-many")
+class ForgetsTooSoon(MemoryBuckets):
+    lately: tuple[str, ...] = ()
+
+    async def take(self, caller: str) -> None:
+        await super().take(caller)
+        self.lately = (caller, *self.lately)
+        for other in self.lately[100:]:
+            await self.forget(other)
+        self.lately = self.lately[:100]
+
+
+@buckets("store.bucket-forgotten")
+class ForgetsNobody(MemoryBuckets):
+    async def forget(self, caller: str) -> None: ...

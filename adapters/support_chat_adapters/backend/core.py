@@ -79,16 +79,17 @@ class Backend:
         )
         """The widget that is served."""
         self._clock = clock
-        self._store = SQLiteStore(db) if isinstance(db, str | os.PathLike) else db
+        self.store: Store = SQLiteStore(db) if isinstance(db, str | os.PathLike) else db
+        """What the backend keeps its data in, and a server what its gateways share."""
         self._connections = OpenConnections()
         self.log = Log()
         """What has happened, for tests and demos to read."""
         delivery = Delivery(self._connections, self.log.add, clock)
-        self._store.follow(delivery.read, delivery.tell)
-        self._store.read_now(_nothing, as_it_is)
-        self.agent = Agent(self._store, clock, self.log.add)
+        self.store.follow(delivery.read, delivery.tell)
+        self.store.read_now(_nothing, as_it_is)
+        self.agent = Agent(self.store, clock, self.log.add)
         """The agent's side of the chat."""
-        self.records = Records(self._store, clock, self._connections.sessions)
+        self.records = Records(self.store, clock, self._connections.sessions)
         """The operator's side of what is stored."""
         self.faults = Faults(
             self._connections,
@@ -145,7 +146,7 @@ class Backend:
 
         terms = self._terms()
         try:
-            return await self._store.read_in_order(lambda db: asked.work(db, terms), attached)
+            return await self.store.read_in_order(lambda db: asked.work(db, terms), attached)
         except SupportChatError as error:
             self._refused(asked, error)
             raise
@@ -214,8 +215,8 @@ class Backend:
 
         try:
             if asked.writes:
-                return await self._store.write(work, self._done)
-            return self._done(await self._store.read(work))
+                return await self.store.write(work, self._done)
+            return self._done(await self.store.read(work))
         except SupportChatError as error:
             self._refused(asked, error)
             raise
@@ -225,12 +226,12 @@ class Backend:
         and whose token has expired.
         """
         self._tell_expired(self._connections.all())
-        self._store.read_now(_nothing, as_it_is)
+        self.store.read_now(_nothing, as_it_is)
 
     async def keep_up(self) -> None:
         """As `look_around`, for a server."""
         self._tell_expired(self._connections.all())
-        await self._store.read_in_order(_nothing, as_it_is)
+        await self.store.read_in_order(_nothing, as_it_is)
 
     def hang_up(self) -> None:
         """Closes every link; the backend goes on."""
@@ -240,7 +241,7 @@ class Backend:
     def close(self) -> None:
         """Closes every link and the database."""
         self.hang_up()
-        self._store.close()
+        self.store.close()
 
     def __enter__(self) -> Backend:
         return self
@@ -258,7 +259,7 @@ class Backend:
 
     def _do_then(self, asked: Asked[T], then: Callable[[T], U]) -> U:
         terms = self._terms()
-        run = self._store.write_now if asked.writes else self._store.read_now
+        run = self.store.write_now if asked.writes else self.store.read_now
         try:
             return run(lambda db: asked.work(db, terms), lambda done: then(self._done(done)))
         except SupportChatError as error:
@@ -294,10 +295,10 @@ class Backend:
         return connection
 
     async def _read_on_now(self, session: Session, after: int) -> Replay:
-        return self._store.read_now(lambda db: _replay(db, session, after), as_it_is)
+        return self.store.read_now(lambda db: _replay(db, session, after), as_it_is)
 
     async def _read_on(self, session: Session, after: int) -> Replay:
-        return await self._store.read(lambda db: _replay(db, session, after))
+        return await self.store.read(lambda db: _replay(db, session, after))
 
     def _note(self, kind: Operation | Happening, ref: str | None, *detail: str) -> None:
         self.log.add(Entry(self._clock(), kind, ref, None, detail))
@@ -314,16 +315,16 @@ class Backend:
             connection.tell_expired()
 
     def _revoke(self, session: str, reason: str) -> None:
-        self._store.write_now(
+        self.store.write_now(
             lambda db: sessions.revoke_by_ref(db, session_ref(session), reason), as_it_is
         )
 
     def _expire_tokens(self, user_id: str | None) -> None:
         now = self._clock()
-        self._store.write_now(lambda db: sessions.expire(db, user_id, now), as_it_is)
+        self.store.write_now(lambda db: sessions.expire(db, user_id, now), as_it_is)
 
     def _drop_history(self) -> None:
-        self._store.write_now(conversations.forget, as_it_is)
+        self.store.write_now(conversations.forget, as_it_is)
 
 
 def _nothing(db: Transaction) -> None:

@@ -23,6 +23,7 @@ from typing import Final
 
 from support_chat.errors import StorageError, WrongThreadError
 
+from .in_memory import MemoryBuckets, MemoryTokens
 from .schema import bring_up_to_date
 from .sqlite_line import Line, MustWriteError, Piece, Reader, SQLiteConnection, Writer
 from .store import N, T, U, Work, as_it_is
@@ -89,6 +90,14 @@ class SQLiteStore:
             return await self._reader.read(work)
         except MustWriteError:
             return await self.write(work, as_it_is)
+
+    def realtime_tokens(self, lifetime: float) -> MemoryTokens:
+        """Tokens in memory: one process serves a file."""
+        return MemoryTokens(lifetime, time.monotonic)
+
+    def buckets(self, name: str, per_minute: float) -> MemoryBuckets:
+        """Buckets in memory: one process serves a file."""
+        return MemoryBuckets(per_minute, time.monotonic)
 
     def close(self) -> None:
         """Ends what is under way, then closes; a second call does nothing."""

@@ -11,6 +11,9 @@ two works, one is first. The order is what live links go by:
   them, and told in their turn. So what is delivered is delivered in the store's order, local
   messages included.
 
+A store has two things more, which are no rows to a request, for the gateways that serve it to
+share: the realtime tokens and the buckets that callers take from.
+
 Work is written in the SQL that SQLite and PostgreSQL share, with `?` for values. What only one of
 them has (how tables are made, who waits for whom) is inside the store. Before work changes what
 belongs to somebody it asks for their lock.
@@ -87,12 +90,56 @@ class StoreBusyError(RateLimitedError):
     """
 
 
+class RealtimeTokens(Protocol):
+    """Tokens that open the realtime gateway: short-lived, good for one connection, and the only
+    credential that ever stands in a URL. One that was minted at one gateway is good at any.
+
+    A browser cannot give a WebSocket a header, so the gateway's credential is a query parameter,
+    and those end up in logs; hence not the session's own. Tokens may be lost with the process: a
+    client dials anew then, as it has to anyway.
+    """
+
+    async def mint(self, session: str) -> str:
+        """A new token for this session (its credential)."""
+        ...
+
+    async def redeem(self, token: str) -> str | None:
+        """The session of a token, which is used up by this; None for one that is unknown, used or
+        too old. Of several that redeem a token at once, one gets the session.
+        """
+        ...
+
+
+class Buckets(Protocol):
+    """One bucket a caller, each refilled evenly, however many gateways the caller asks at. What is
+    in them may be lost with the process.
+    """
+
+    async def take(self, caller: str) -> None:
+        """Takes one token; raises RateLimitedError, with the seconds until there is one, if the
+        caller has none left.
+        """
+        ...
+
+    async def check(self, caller: str) -> None:
+        """Raises as `take`, and takes nothing."""
+        ...
+
+    async def knows(self, caller: str) -> bool:
+        """Whether this caller has asked lately."""
+        ...
+
+    async def forget(self, caller: str) -> None:
+        """Takes no account of a caller any more: their bucket is full."""
+        ...
+
+
 @runtime_checkable
 class Store(Protocol):
     """Where a backend keeps what it knows. It belongs to the thread that made it, on whose event
     loop answers come back.
 
-    Every method raises what the work raises, `StoreBusyError`, and WrongThreadError in another
+    What runs work raises what the work raises, `StoreBusyError`, and WrongThreadError in another
     thread or after a fork. A call that is cancelled before its work has begun is never done; later
     it is done as a whole, and `then` is called all the same. Either way nothing stays locked.
     """
@@ -124,6 +171,17 @@ class Store(Protocol):
     def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
         """After each commit and before each read in order `news` is run until it answers None, and
         `tell` is called with each answer, in order. One backend follows a store.
+        """
+        ...
+
+    def realtime_tokens(self, lifetime: float) -> RealtimeTokens:
+        """The realtime tokens, each good for `lifetime` seconds. A gateway asks for them once."""
+        ...
+
+    def buckets(self, name: str, per_minute: float) -> Buckets:
+        """The buckets of this name, into each of which `per_minute` tokens come a minute, and no
+        more than that many fit, but one at the least; 0 means no limit. A gateway asks for them
+        once.
         """
         ...
 

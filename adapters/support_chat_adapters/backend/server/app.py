@@ -40,12 +40,11 @@ from .addresses import Proxies
 from .condition import Condition, is_trouble
 from .counts import Counts, Durations
 from .gateway import gateway
-from .handlers import HANDLERS, Site
-from .limits import Buckets, ConnectionLimits, RateLimits, Shares
+from .handlers import HANDLERS, LIFETIME, Site
+from .limits import ConnectionLimits, RateLimits, Shares
 from .logs import log_request
 from .origins import AllowedOrigins
 from .reading import discard_body, session_of
-from .realtime_tokens import RealtimeTokens
 
 LOG: Final = logging.getLogger("support_chat.server")
 
@@ -78,10 +77,10 @@ def create_app(
     site = Site(
         backend,
         allowed,
-        RealtimeTokens(time.monotonic),
-        opens=Buckets(rates.opens_per_minute, time.monotonic),
-        requests=Buckets(rates.requests_per_minute, time.monotonic),
-        failures=Buckets(rates.failures_per_minute, time.monotonic),
+        backend.store.realtime_tokens(LIFETIME),
+        opens=backend.store.buckets("opens", rates.opens_per_minute),
+        requests=backend.store.buckets("requests", rates.requests_per_minute),
+        failures=backend.store.buckets("failures", rates.failures_per_minute),
         proxies=proxies or Proxies(),
         connections=held,
         links_of_address=Shares(held.links_per_address, "links from this address"),
@@ -135,7 +134,7 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
         began, request_id = time.perf_counter(), site.proxies.request_id(request)
         try:
             site.condition.admit(new=endpoint in _BEGIN_SOMETHING)
-            _admit(site, endpoint, request)
+            await _admit(site, endpoint, request)
             payload = await handler(site, request)
             if endpoint is POLL:
                 site.condition.admit(new=True)  # it was waiting when the server was told to end
@@ -145,7 +144,7 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
         except SupportChatError as error:
             if endpoint.mutates:
                 await discard_body(request)
-            response = _error(_counted(site, request, error), request_id)
+            response = _error(await _counted(site, request, error), request_id)
         except Exception as error:
             response = _error(_failure(site, endpoint, error, request_id), request_id)
         took = time.perf_counter() - began
@@ -171,46 +170,46 @@ def _failure(site: Site, endpoint: Endpoint, error: Exception, request_id: str) 
     return SupportChatError("The backend failed; its log has more under this request id.")
 
 
-def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
+async def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
     """The checks that every endpoint shares: the page's origin, and how often its caller asks."""
     if endpoint.mutates:
         site.origins.check(request.headers.get("origin"))
     address = site.proxies.caller(request)
     if endpoint is OPEN:
-        site.opens.take(address)
+        await site.opens.take(address)
     elif endpoint.open:
-        site.requests.take(address)
+        await site.requests.take(address)
     else:
-        session = hashed(_session_of(site, request, address))
-        if not site.requests.knows(session):
-            _try(site, address, site.failures.check)
-        site.requests.take(session)
+        session = hashed(await _session_of(site, request, address))
+        if not await site.requests.knows(session):
+            await _try(site, address, site.failures.check)
+        await site.requests.take(session)
 
 
-def _session_of(site: Site, request: Request, address: str) -> str:
+async def _session_of(site: Site, request: Request, address: str) -> str:
     try:
         return session_of(request)
     except AuthRefusedError:
-        _try(site, address, site.failures.take)
+        await _try(site, address, site.failures.take)
         raise
 
 
-def _counted(site: Site, request: Request, error: SupportChatError) -> SupportChatError:
+async def _counted(site: Site, request: Request, error: SupportChatError) -> SupportChatError:
     """The error, once it is counted: a credential that no session has gets no share of its own, and
     leaves its address less to try.
     """
     if error.reason == "session_unknown" and "authorization" in request.headers:
-        site.requests.forget(hashed(session_of(request)))
+        await site.requests.forget(hashed(session_of(request)))
         try:
-            _try(site, site.proxies.caller(request), site.failures.take)
+            await _try(site, site.proxies.caller(request), site.failures.take)
         except RateLimitedError as too_many:
             return too_many
     return error
 
 
-def _try(site: Site, address: str, bucket: Callable[[str], None]) -> None:
+async def _try(site: Site, address: str, bucket: Callable[[str], Awaitable[None]]) -> None:
     try:
-        bucket(address)
+        await bucket(address)
     except RateLimitedError:
         site.counts.turn_away("invented_credentials")
         raise

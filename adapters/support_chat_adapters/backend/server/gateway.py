@@ -28,9 +28,9 @@ from ...transport.wire.closing import CloseCode
 from ...transport.wire.frames import Hello, encode_frame, frame_of
 from ...transport.wire.problems import response_to
 from .. import Connection
+from ..in_memory import MemoryBuckets
 from .condition import is_trouble
 from .handlers import Site
-from .limits import Buckets
 from .logs import log_request
 from .reading import cursor_of
 
@@ -71,17 +71,14 @@ async def _linked(site: Site, socket: WebSocket, cursor: str | None) -> None:
     address = site.proxies.caller(socket)
     try:
         site.condition.admit(new=True)
-        site.failures.check(address)
-    except RateLimitedError as error:
-        await _send_away(site, socket, error)
-        return
-    session = site.realtime_tokens.redeem(socket.query_params.get("session_token", ""))
-    if session is None:
-        with contextlib.suppress(RateLimitedError):
-            site.failures.take(address)
-        await _close(site, socket, CloseCode.DIAL_AGAIN, "realtime_token_unknown")
-        return
-    try:
+        await site.failures.check(address)
+        token = socket.query_params.get("session_token", "")
+        session = await site.realtime_tokens.redeem(token)
+        if session is None:
+            with contextlib.suppress(RateLimitedError):
+                await site.failures.take(address)
+            await _close(site, socket, CloseCode.DIAL_AGAIN, "realtime_token_unknown")
+            return
         with site.link(address, session):
             connection = await site.backend.listen(session, cursor)
             try:
@@ -155,9 +152,9 @@ async def _speak(socket: WebSocket, connection: Connection) -> None:
 
 async def _listen(socket: WebSocket, frames_per_minute: float) -> None:
     """Until the client has gone; raises RateLimitedError for one that sends frame after frame."""
-    frames = Buckets(frames_per_minute, asyncio.get_running_loop().time)
+    frames = MemoryBuckets(frames_per_minute, asyncio.get_running_loop().time)
     while (await socket.receive())["type"] != "websocket.disconnect":
-        frames.take("")
+        await frames.take("")
 
 
 async def _deny(socket: WebSocket, error: SupportChatError, request_id: str) -> None:

@@ -32,14 +32,13 @@ from ...transport.wire.translation import (
     rejected_of,
 )
 from .. import Backend, Connection, conversations, operations
-from ..store import Transaction, hashed
+from ..store import Buckets, RealtimeTokens, Transaction, hashed
 from . import reading
 from .addresses import Proxies
 from .condition import Condition
 from .counts import Counts
-from .limits import Buckets, ConnectionLimits, Shares
+from .limits import ConnectionLimits, Shares
 from .origins import AllowedOrigins
-from .realtime_tokens import LIFETIME, RealtimeTokens
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -48,6 +47,8 @@ ENOUGH: Final = MAX_ANSWER_BYTES // 2
 """Bytes of items after which an answer ends, though more were asked for: a client reads no longer
 one than `MAX_ANSWER_BYTES`.
 """
+LIFETIME: Final = 60.0
+"""How long a realtime token may wait to be used, in seconds."""
 
 
 @attrs.frozen
@@ -106,7 +107,7 @@ async def open_session(site: Site, request: Request) -> p.SessionOpened:
     """Begins or resumes a session."""
     credentials = credentials_of(await reading.payload_of(request, p.OpenSession))
     opened = await site.backend.ask(operations.dial(credentials))
-    return opened_of(opened.welcome, site.realtime_tokens.mint(opened.welcome.session))
+    return opened_of(opened.welcome, await site.realtime_tokens.mint(opened.welcome.session))
 
 
 async def identify(site: Site, request: Request) -> p.Identified:
@@ -132,7 +133,8 @@ async def realtime_token(site: Site, request: Request) -> p.RealtimeToken:
     """A token for the gateway."""
     session = reading.session_of(request)
     await site.backend.ask(operations.reading("listen", session, lambda db, owner: None))
-    return p.RealtimeToken(realtime_token=site.realtime_tokens.mint(session), expires_in=LIFETIME)
+    token = await site.realtime_tokens.mint(session)
+    return p.RealtimeToken(realtime_token=token, expires_in=LIFETIME)
 
 
 async def list_conversations(site: Site, request: Request) -> p.ConversationsPage:

@@ -9,7 +9,7 @@ credential that no session has gets no share of its own: such requests are count
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -17,8 +17,6 @@ import attrs
 
 from support_chat.errors import InvalidInputError, RateLimitedError
 
-MOST_CALLERS: Final = 100_000
-"""How many callers are remembered at once; of more, those are forgotten who asked least lately."""
 _COME_BACK: Final = 15.0
 """Seconds to stay away for who holds too much: by then what has broken unseen may have ended."""
 
@@ -82,69 +80,6 @@ class ConnectionLimits:
     """
     frames_per_minute: float = attrs.field(default=120.0, validator=_not_negative)
     """Frames that a client sends over a link, where it has nothing to say."""
-
-
-@attrs.define
-class Buckets:
-    """One bucket a caller, each refilled `per_minute` tokens a minute; `clock` is monotonic, in
-    seconds.
-    """
-
-    per_minute: float
-    clock: Callable[[], float]
-    _levels: dict[str, tuple[float, float]] = attrs.field(factory=dict[str, tuple[float, float]])
-
-    def take(self, caller: str) -> None:
-        """Takes one token; raises RateLimitedError, with the seconds until there is one, if the
-        caller has none left.
-        """
-        self.check(caller)
-        if not self.per_minute:
-            return
-        now = self.clock()
-        level = self._level(caller, now)
-        self._levels.pop(caller, None)  # the order is that of the last time asked
-        self._levels[caller] = (level - 1, now)
-        self._forget_the_oldest(now)
-
-    def check(self, caller: str) -> None:
-        """Raises as `take`, and takes nothing."""
-        if not self.per_minute:
-            return
-        level = self._level(caller, self.clock())
-        if level < 1:
-            wait = (1 - level) * 60 / self.per_minute
-            raise RateLimitedError(
-                f"Too many requests; come back after {wait:.1f} s.", retry_after=wait
-            )
-
-    def knows(self, caller: str) -> bool:
-        """Whether this caller has asked lately."""
-        return caller in self._levels
-
-    def forget(self, caller: str) -> None:
-        """Takes no account of a caller any more."""
-        self._levels.pop(caller, None)
-
-    def _level(self, caller: str, now: float) -> float:
-        most = max(1.0, self.per_minute)  # of less nobody would ever get a whole token
-        level, at = self._levels.get(caller, (most, now))
-        return min(most, level + (now - at) * self.per_minute / 60)
-
-    @property
-    def _refilled(self) -> float:
-        """Seconds after which a bucket is full, however empty it was."""
-        return 60 / min(1.0, self.per_minute)
-
-    def _forget_the_oldest(self, now: float) -> None:
-        """Forgets callers whose bucket is full again whatever they had taken: they are as good as
-        new. And the first of them, if there are too many for the memory.
-        """
-        while self._levels:
-            caller, (_, at) = next(iter(self._levels.items()))
-            if at > now - self._refilled and len(self._levels) <= MOST_CALLERS:
-                return
-            del self._levels[caller]
 
 
 @attrs.define

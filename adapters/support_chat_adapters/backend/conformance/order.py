@@ -1,150 +1,32 @@
-"""The suite that finds out whether a store keeps the `Store` port, clause by clause.
-
-    check_store(lambda: StorePlace(lambda: SQLiteStore(path)))
-
-It works as those of `support_chat.testing` do: a plain function, which returns a `Report` or raises
-a `ConformanceError` that names every clause that does not hold. What it writes are conversations of
-an owner whom nobody else has, so a place may hold more.
-"""
+"""The clauses of work and its order: all of it or nothing, told when it is committed, in turn."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from typing import Any, Final, TypeAlias, TypeVar
-
-import attrs
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 from support_chat.errors import SupportChatError, WrongThreadError
-from support_chat.testing import Clause, Report
 from support_chat.testing.conformance.expecting import (
     MOMENT,
     NotApplicable,
-    entered,
     expect,
     expect_that,
     in_time,
     raised,
     until,
 )
-from support_chat.testing.conformance.suites import LIMIT, check, clause, clauses_of
+from support_chat.testing.conformance.suites import LIMIT, clause, clauses_of
 
-from . import conversations
-from .store import Store, StoreBusyError, Transaction, Work, as_it_is
+from ..store import StoreBusyError, Transaction, Work, as_it_is
+from .trial import Follower, StoreTrial, nothing
 
 T = TypeVar("T")
 
 _AT_ONCE: Final = 20
 """How many works a clause asks for at once."""
-
-
-@attrs.frozen
-class StorePlace:
-    """A place and the stores on it. `open()` makes a store there; several of them see the same
-    rows, as two processes do.
-
-    `locked()` is a block in which another program holds the lock that writing needs, and
-    `patience` how many seconds a store waits for it; without them, and for a place that has one
-    store at the most (`alone`), their clauses are not applicable.
-    """
-
-    open: Callable[[], Store]
-    locked: Callable[[], AbstractContextManager[object]] | None = None
-    patience: float = 0.0
-    alone: bool = False
-
-
-StoreFactory: TypeAlias = Callable[[], StorePlace | AbstractAsyncContextManager[StorePlace]]
-"""Called for each clause, on its thread."""
-
-
-@attrs.define(eq=False)
-class Follower:
-    """A store and what it has told."""
-
-    store: Store
-    owner: str
-    told: list[str] = attrs.field(factory=list[str])
-    """The texts of the news, and whatever else a clause notes, in order."""
-    _position: int | None = None
-
-    def begin(self) -> None:
-        """Follows the store from now on."""
-        self.store.follow(self._news, self.told.extend)
-        self.store.read_now(_nothing, as_it_is)
-
-    def _news(self, db: Transaction) -> list[str] | None:
-        if self._position is None:
-            self._position = conversations.latest(db)
-            return None
-        news = conversations.since(db, self._position)
-        if not news:
-            return None
-        self._position = news[-1].number
-        return [stored.event.message.text for stored in news if stored.owner == self.owner]
-
-
-@attrs.define(eq=False)
-class StoreTrial:
-    """A store as a clause gets it: followed, with a conversation of an owner of its own."""
-
-    place: StorePlace
-    first: Follower
-    conversation: str = ""
-    opened: list[Store] = attrs.field(factory=list[Store])
-
-    @property
-    def store(self) -> Store:
-        """The store to try."""
-        return self.first.store
-
-    @property
-    def told(self) -> list[str]:
-        """What it has told."""
-        return self.first.told
-
-    def say(self, text: str) -> Work[str]:
-        """Work that writes a message, and answers with its text."""
-
-        def work(db: Transaction) -> str:
-            db.lock(self.first.owner)
-            return conversations.append(
-                db, self.first.owner, self.conversation, "agent", text, 0.0
-            ).text
-
-        return work
-
-    def texts(self, db: Transaction) -> list[str]:
-        """Work that reads all messages."""
-        return [message.text for message in conversations.history(db, self.conversation)]
-
-    def note(self, text: str) -> str:
-        """A `then` that is seen among what is told."""
-        self.told.append(f"then {text}")
-        return text
-
-    async def stored(self) -> list[str]:
-        """All messages, as the store reads them."""
-        return await self.store.read(self.texts)
-
-    def another(self) -> Follower:
-        """Another store on the place, followed."""
-        if self.place.alone:
-            raise NotApplicable("the place has one store")
-        other = Follower(self.place.open(), self.first.owner)
-        self.opened.append(other.store)
-        other.begin()
-        return other
-
-    def locked(self) -> AbstractContextManager[object]:
-        """Another program holds the lock within the block."""
-        if self.place.locked is None:
-            raise NotApplicable("the factory's StorePlace has no locked()")
-        return self.place.locked()
 
 
 @clause("store.answers")
@@ -161,7 +43,7 @@ async def answers(trial: StoreTrial) -> None:
 
 
 @clause("store.all-or-nothing")
-async def all_or_nothing(trial: StoreTrial) -> None:
+async def all_ornothing(trial: StoreTrial) -> None:
     """Work that raises leaves nothing behind, its error reaches whoever asked, and those that were
     asked for beside it are done.
     """
@@ -254,7 +136,7 @@ async def news_once(trial: StoreTrial) -> None:
     await asyncio.gather(*writers)
     stored = await trial.stored()
     for follower in (trial.first, other):
-        await follower.store.read_in_order(_nothing, as_it_is)
+        await follower.store.read_in_order(nothing, as_it_is)
         expect(follower.told, stored, "what was told")
 
 
@@ -416,7 +298,7 @@ async def closed(trial: StoreTrial) -> None:
     trial.store.close()
     expect(await in_time(asked, "the write before it does not end"), "one", "the write before it")
     trial.store.close()
-    for again in (trial.store.write(_nothing, as_it_is), trial.store.read(_nothing)):
+    for again in (trial.store.write(nothing, as_it_is), trial.store.read(nothing)):
         await in_time(raised(SupportChatError, again, "a call after close()"), "no end")
 
 
@@ -432,10 +314,6 @@ def _slow(trial: StoreTrial) -> tuple[Work[str], threading.Event, threading.Even
     return work, begun, go_on
 
 
-def _nothing(db: Transaction) -> None:
-    """Reads nothing."""
-
-
 def _once(news: Work[T]) -> Work[T | None]:
     """News that are there once."""
     left = [news]
@@ -446,37 +324,4 @@ async def _together(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseExc
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
-STORE_CLAUSES: Final[Sequence[Clause[StoreTrial]]] = clauses_of(vars(), StoreTrial)
-"""Every clause of the `Store` port."""
-
-
-@asynccontextmanager
-async def _trial(factory: StoreFactory) -> AsyncGenerator[StoreTrial, None]:
-    async with entered(factory()) as place, _tried(place) as trial:
-        yield trial
-
-
-@asynccontextmanager
-async def _tried(place: StorePlace) -> AsyncGenerator[StoreTrial, None]:
-    trial = StoreTrial(place, Follower(place.open(), f"user:check-{secrets.token_hex(8)}"))
-    trial.opened.append(trial.store)
-    try:
-        trial.conversation = trial.store.write_now(
-            lambda db: conversations.start(db, trial.first.owner, 0.0), as_it_is
-        )
-        trial.first.begin()
-        yield trial
-    finally:
-        for store in trial.opened:
-            store.close()
-
-
-def check_store(factory: StoreFactory, *, only: Iterable[str] = (), limit: float = LIMIT) -> Report:
-    """Tries a store: `factory()` gives a `StorePlace`, or an async context manager of one, on the
-    thread of each clause.
-
-    `only` names the clauses to try (`"store.busy"`), all by default; `limit` is how many seconds
-    each may take. Raises ConformanceError if a clause fails, InvalidInputError for a clause that
-    does not exist.
-    """
-    return check(STORE_CLAUSES, lambda: _trial(factory), only=only, limit=limit)
+ORDER: Final = clauses_of(vars(), StoreTrial)
