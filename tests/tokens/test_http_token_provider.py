@@ -298,7 +298,7 @@ async def test_it_stops_reading_an_answer_without_end_and_hangs_up(serving: Any)
     async with serving(chunked(b"x" * KIB, again=True)) as server:
         error = await failed(HTTPTokenProvider(server.url))
         assert error.reason == "too_large"
-        await asyncio.wait_for(server.closed.wait(), 10)
+        await asyncio.wait_for(server.closed.wait(), 60)
 
 
 @in_real_time
@@ -321,7 +321,7 @@ async def test_its_time_is_limited_however_busy_the_server_seems(
             error.reason,
             "within 0.1 s" in error.message or "Timeout" in error.message,
         ) == ("timeout", True)
-        await asyncio.wait_for(server.closed.wait(), 10)
+        await asyncio.wait_for(server.closed.wait(), 60)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ async def test_a_cancelled_call_leaves_nothing_open(serving: Any, slow: Any) -> 
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await asyncio.wait_for(server.closed.wait(), 10)
+        await asyncio.wait_for(server.closed.wait(), 60)
 
 
 @in_real_time
@@ -436,7 +436,8 @@ async def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_
         for sent in answers:
             async with serving(sent) as server:
                 url = server.url.replace("//", "//ann:hunter2@") + "?key=s3cr3t-key#s3cr3t-key"
-                provider = HTTPTokenProvider(url, client if passed else None, timeout=0.2)
+                patience = 0.2 if sent is silent else 60.0
+                provider = HTTPTokenProvider(url, client if passed else None, timeout=patience)
                 error: BaseException | None = None
                 try:
                     assert await provider() == JWT
@@ -445,8 +446,10 @@ async def test_neither_token_nor_query_nor_userinfo_is_shown_in_errors_repr_and_
                 assert (error is None) is (sent is answers[0])
                 for secret in (*SECRETS, JWT):
                     assert not [text for text in shown_of(provider, error) if secret in text]
-                assert "POST /token?key=s3cr3t-key HTTP/1.1" in server.heads[0]
-                assert "Authorization: Basic YW5uOmh1bnRlcjI=" in server.heads[0]
+                for head in server.heads[:1]:
+                    assert "POST /token?key=s3cr3t-key HTTP/1.1" in head
+                    assert "Authorization: Basic YW5uOmh1bnRlcjI=" in head
+                assert server.heads or sent is silent
         gone = HTTPTokenProvider(url, client if passed else None)
         assert not [
             text
