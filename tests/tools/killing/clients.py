@@ -250,6 +250,7 @@ class Player:
     async def _all_settled(self) -> None:
         while self._pending:
             await asyncio.gather(*self._pending)
+            await asyncio.sleep(0)  # from Python 3.12 on it waits for nothing if all are done
 
     # --- the agent --------------------------------------------------------------------------------
 
