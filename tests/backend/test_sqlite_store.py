@@ -47,8 +47,12 @@ class Gate:
         self.open.wait(LIMIT)
 
 
-async def begun(gate: Gate) -> None:
-    await asyncio.to_thread(gate.begun.wait, LIMIT)
+async def kept_busy(store: SQLiteStore) -> tuple[Gate, asyncio.Future[None]]:
+    """The writer is at work, until the gate is opened; the future is done when it has committed."""
+    gate = Gate()
+    working = asyncio.ensure_future(store.write(gate, as_it_is))
+    assert await asyncio.to_thread(gate.begun.wait, LIMIT)
+    return gate, working
 
 
 def test_requests_that_come_while_one_is_committed_share_the_next_commit(tmp_path: Path) -> None:
@@ -56,9 +60,7 @@ def test_requests_that_come_while_one_is_committed_share_the_next_commit(tmp_pat
 
     async def main() -> None:
         with Backend(store, **WIDGET) as backend:
-            gate = Gate()
-            first = asyncio.ensure_future(store.write(gate, as_it_is))
-            await begun(gate)
+            gate, first = await kept_busy(store)
             with store.watched():
                 asked = [
                     asyncio.ensure_future(
@@ -106,9 +108,7 @@ def test_each_request_of_a_shared_commit_fails_alone(tmp_path: Path) -> None:
 
     async def main() -> None:
         with Backend(store, **WIDGET) as backend:
-            gate = Gate()
-            first = asyncio.ensure_future(store.write(gate, as_it_is))
-            await begun(gate)
+            gate, first = await kept_busy(store)
             dial = operations.dial
             asked = [
                 asyncio.ensure_future(backend.ask(dial(Credentials(**WIDGET, visitor=visitor))))

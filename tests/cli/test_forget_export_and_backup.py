@@ -7,30 +7,19 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from served import Served, served
 from support_chat.values import SignedIn
-from support_chat_adapters.cli import main
 from widget_client import WidgetClient, closed_with, frame, problem, widget_client
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process: its exit status, its output, its complaint."""
-
-    def once(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return once
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import jwt
@@ -20,28 +21,15 @@ import pytest
 
 from served import Served, served
 from support_chat.values import SignedIn
-from support_chat_adapters.cli import main
 from widget_client import WidgetClient, frame, problem, widget_client
 
-Printed = pytest.CaptureFixture[str]
-Run = Callable[..., tuple[int, str, str]]
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
 _PROGRAM = [
     sys.executable,
     "-c",
     "from support_chat_adapters.cli import main; raise SystemExit(main())",
 ]
-
-
-@pytest.fixture
-def run(capsys: Printed) -> Run:
-    """Runs a command in this process: its exit status, its output, its complaint."""
-
-    def once(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return once
 
 
 @pytest.fixture

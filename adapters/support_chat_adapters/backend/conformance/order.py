@@ -43,7 +43,7 @@ async def answers(trial: StoreTrial) -> None:
 
 
 @clause("store.all-or-nothing")
-async def all_ornothing(trial: StoreTrial) -> None:
+async def all_or_nothing(trial: StoreTrial) -> None:
     """Work that raises leaves nothing behind, its error reaches whoever asked, and those that were
     asked for beside it are done.
     """
