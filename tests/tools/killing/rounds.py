@@ -25,9 +25,9 @@ from .evidence import Evidence
 from .killer import Killer
 from .plans import Plan
 
-_QUIET_WITHIN: Final = 60.0
+QUIET_WITHIN: Final = 60.0
 """Seconds within which what was recorded has left and what was missed has arrived, from when
-everybody is live.
+everybody is live, on the slowest machine.
 """
 
 
@@ -44,7 +44,9 @@ class _Complaints(logging.Handler):
         )
 
 
-async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
+async def play(
+    plan: Plan, served: Served, folder: Path, quiet_within: float = QUIET_WITHIN
+) -> Evidence:
     """Plays the round against `served`, which runs before and afterwards; `folder` takes the
     clients' files.
     """
@@ -68,7 +70,7 @@ async def play(plan: Plan, served: Served, folder: Path) -> Evidence:
                 _keep(plan, served, killer, players, evidence),
                 *(player.play() for player in players),
             )
-            await _settle(served, players, evidence)
+            await _settle(served, players, evidence, quiet_within)
             await _leave(plan, served, players, evidence)
         await _look_for_tasks(evidence)
     finally:
@@ -113,14 +115,14 @@ async def _back(served: Served, evidence: Evidence) -> None:
     evidence.tell("the backend is back")
 
 
-async def _settle(served: Served, players: list[Player], evidence: Evidence) -> None:
+async def _settle(served: Served, players: list[Player], evidence: Evidence, within: float) -> None:
     """Everybody is live by themselves, sends again what may be lost, and waits for what is on its
     way.
     """
     for player in players:
         await player.live_again()
     await asyncio.gather(*(player.send_again() for player in players))
-    until = time.monotonic() + _QUIET_WITHIN
+    until = time.monotonic() + within
     while time.monotonic() < until and judge.is_on_its_way(evidence, stored.read(served.db)):  # noqa: ASYNC110 - a file tells nobody
         await asyncio.sleep(0.01)
     await asyncio.gather(*(player.list_conversations() for player in players))
