@@ -27,6 +27,7 @@ from .errors import (
     SupportChatError as SupportChatError,
     TokenProviderError as TokenProviderError,
     TokenRefusedError as TokenRefusedError,
+    VisitorEndedError as VisitorEndedError,
     WrongThreadError as WrongThreadError,
 )
 from .lifecycle.chart import CHART as CHART
@@ -69,6 +70,7 @@ from .settings import Settings as Settings
 from .values import (
     UNSET as UNSET,
     About as About,
+    Agent as Agent,
     Company as Company,
     CompanyDict as CompanyDict,
     Conversation as Conversation,

@@ -180,6 +180,14 @@ class AuthRefusedError(SupportChatError):
     code = "invalid_token"
 
 
+class VisitorEndedError(AuthRefusedError):
+    """The visitor behind this secret was cleared, in another tab or by another process: a boot
+    begins a new one.
+    """
+
+    code = "visitor_ended"
+
+
 class BackendRejectedError(SupportChatError):
     """The backend will not do this, now or later (`widget_disabled`, `session_revoked`,
     `message_invalid`): no retry helps.
