@@ -43,24 +43,27 @@ from support_chat.ports import (
     IdentifyAnswer,
     MessageArrived,
     ReadAnswer,
+    ReadUpTo,
+    RenewAnswer,
     UpdateAnswer,
     Welcome,
 )
 from support_chat.values import Message
 
 PROVIDER, FALLBACK = Provider("one"), Provider("another")
-MERGED = IdentifyAnswer("user_1", True, 3)
+MERGED = IdentifyAnswer("user_1", True, 3, unread=6, session="session_3")
 WELCOME = Welcome("session_2", "visitor_2", "user_1", claim=MERGED, cursor="cursor_2", unread=4)
 RESULTS: dict[Trigger, object] = {
     Trigger.LINK_UP: WELCOME,
     Trigger.TOKEN_ARRIVED: Token("token_2", 60.0),
     Trigger.VISITOR_READ: "secret_2",
-    Trigger.VISITOR_RETIRED: "secret_3",
     Trigger.IDENTIFIED: MERGED,
+    Trigger.RENEWED: RenewAnswer("session_3"),
     Trigger.UPDATED: UpdateAnswer((("user.name", "too long"),)),
     Trigger.MESSAGE_ARRIVED: MessageArrived(
         Message("m", "c", "agent", "hello", 1.0), "cursor_3", 5
     ),
+    Trigger.READ_MARKED: ReadUpTo("c", "m", 7),
 }
 ARGUMENTS = Arguments(
     user_id="user_1",
@@ -134,13 +137,6 @@ FACTS_OF: dict[str, tuple[Context, Moment, set[Fact]]] = {
         {Fact.FULL},
     ),
     "a plain shutdown": (NOTHING, moment(Trigger.SHUTDOWN, arguments=Arguments()), set()),
-    "a merge": (NOTHING, moment(Trigger.IDENTIFIED), {Fact.MERGED}),
-    "a merge learnt from a dial": (NOTHING, moment(Trigger.LINK_UP), {Fact.MERGED}),
-    "no merge": (
-        NOTHING,
-        moment(Trigger.IDENTIFIED, result=IdentifyAnswer("u", False)),
-        set(),
-    ),
     "damage in place of a visitor": (
         NOTHING,
         moment(Trigger.VISITOR_READ, result="x" * 21),
@@ -291,7 +287,7 @@ def test_a_link_brings_its_session_and_who_it_is_for() -> None:
 
 
 @pytest.mark.parametrize(("visitor", "known"), [("visitor_1", {"a": 1}), ("visitor_2", {})])
-def test_of_a_visitor_who_was_retired_the_backend_knows_nothing(
+def test_of_the_successor_of_a_merged_visitor_the_backend_knows_nothing(
     visitor: str, known: dict[str, int]
 ) -> None:
     before = Context(identity=Visitor("visitor_1"), updates=Updates(known={"a": 1}))

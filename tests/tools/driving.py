@@ -45,12 +45,15 @@ from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.chart import CHART
 from support_chat.lifecycle.names import Fact, Trigger as T
 from support_chat.lifecycle.requests import (
+    CheckVisitor,
+    Clear,
     CreateVisitor,
     Dial,
     FetchToken,
     Identify,
     Keys,
-    ReplaceVisitor,
+    MendVisitor,
+    Renew,
     Update,
     UseLink,
 )
@@ -61,7 +64,10 @@ from support_chat.ports import (
     MarkRead,
     MessageArrived,
     Outgoing,
+    OwnerChanged,
     ReadAnswer,
+    ReadUpTo,
+    RenewAnswer,
     SessionRevoked,
     TokenExpired,
     UpdateAnswer,
@@ -327,7 +333,8 @@ class Life:
             return Outcome(request, object())  # nothing that the port knows
         later = RateLimitedError("later", retry_after=self.one_of(0.5, 1e6))
         fault = self.one_of(LimitReachedError(1.0), spec.blame.error("fault"), ValueError("fault"))
-        told = (*spec.blame.refusals, *spec.blame.rejections[:1], *spec.blame.strangers)
+        blame = spec.blame
+        told = (*blame.refusals, *blame.rejections[:1], *blame.strangers, *blame.ended)
         return Outcome(request, error=self.one_of(later, fault, *(kind("no") for kind in told)))
 
     def result(self, request: Request) -> Any:
@@ -336,9 +343,14 @@ class Life:
         if request.number in self.account.asked:
             session = self.sessions
         match request.payload:
-            case CreateVisitor() | ReplaceVisitor():
+            case CreateVisitor() | MendVisitor():
                 damage = "damage" * self.one_of(*[False] * 8, True)
                 return damage or self.own("the-secret-of-a-visitor", None, session)
+            case CheckVisitor(_, visitor):
+                other = self.own("the-secret-of-another", None, session)
+                return self.one_of(*[visitor] * 8, other, None)
+            case Clear():
+                return self.one_of(None, "the-secret-that-is-over")
             case FetchToken(_, name):
                 subject = self.one_of(*[name] * 8, *USERS)
                 claims = self.one_of({"iat": 0, "exp": self.one_of(1, 20, 900)}, {})
@@ -349,13 +361,17 @@ class Life:
                 who = self.one_of(*[credentials.user_id] * 8, None, *USERS)
                 claim, answer = credentials.claim, None
                 if claim is not None and self.one_of(True, False):
-                    answer = self._answer(claim.user_id)
+                    answer = self._answer(claim.user_id, session)
                     who = answer.user_id
                 cursor = self.own("cursor", None, session)
                 gap, began = self.one_of(True, False), self.own("session", None, session)
-                return Welcome(began, self.one_of("v-1", "v-2"), who, answer, cursor, gap)
+                unread, echoes = self.one_of(0, 1, None), self.one_of(False, True)
+                visitor = self.one_of("v-1", "v-2", *[None] * (who is not None))
+                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes)
             case Identify(asked):
-                return self._answer(asked.user_id)
+                return self._answer(asked.user_id, session)
+            case Renew():
+                return RenewAnswer(self.one_of(None, self.own("session", None, session)))
             case Update(changes):
                 return UpdateAnswer(self._rejected(changes))
             case UseLink(use):
@@ -365,9 +381,11 @@ class Life:
             case _:
                 return None
 
-    def _answer(self, user: str) -> IdentifyAnswer:
+    def _answer(self, user: str, session: int) -> IdentifyAnswer:
         who, merged = self.one_of(user, user, user, *USERS), self.one_of(True, False)
-        return IdentifyAnswer(who, merged, rejected=self._rejected({"user.traits.a": 1}))
+        rejected, unread = self._rejected({"user.traits.a": 1}), self.one_of(None, 0, 1)
+        renewed = self.one_of(None, self.own("session", None, session))
+        return IdentifyAnswer(who, merged, rejected=rejected, unread=unread, session=renewed)
 
     def _rejected(self, changes: Any) -> tuple[tuple[str, str], ...]:
         return tuple((path, "no") for path in changes if self.one_of(False, False, True))
@@ -377,9 +395,11 @@ class Life:
     def event(self) -> LinkEvent | None:
         """What a link yields; None if it is lost."""
         message = Message("m", "c", "agent", "hello", 0.0)
-        arrived = MessageArrived(message, self.own("cursor"), self.one_of(0, 1))
-        events = (arrived, TokenExpired(), SessionRevoked(), None)
-        return self.roll.choices(events, (4, 4, 1, 6))[0]
+        unread, own = self.one_of(0, 1, None), self.one_of(False, True)
+        arrived = MessageArrived(message, self.own("cursor"), unread, own)
+        read = ReadUpTo("c", "m", self.one_of(0, 1, None))
+        events = (arrived, read, TokenExpired(), OwnerChanged(), SessionRevoked(), None)
+        return self.roll.choices(events, (4, 2, 4, 2, 1, 6))[0]
 
     def enabled(self) -> tuple[Input, Now]:
         """One of the inputs that may come in now."""

@@ -35,7 +35,15 @@ from ..values import Message
 from . import reducers as do, refusals as R, requests as ask
 from .names import Effect as E, Lane, Slot, Timer, Trigger as T
 
-_LINK_WORK: Final = (Lane.CHECK, Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
+_LINK_WORK: Final = (
+    Lane.CHECK,
+    Lane.DIAL,
+    Lane.LINK,
+    Lane.TOKEN,
+    Lane.IDENTIFY,
+    Lane.UPDATE,
+    Lane.RENEW,
+)
 _NOTHING: Final = (type(None),)
 
 EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
