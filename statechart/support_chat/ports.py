@@ -151,8 +151,8 @@ class Welcome:
     """The backend's answer to a dial: who we are and under which session.
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
-    for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the `Claim` presented, None if that identify
-    was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
+    for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the
+    `Claim` presented, None if that identify was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
     is where the replay will end: a session moves there message by message, since a jump would lose
     what is still to be replayed if the link broke.
     """
@@ -264,7 +264,7 @@ class ReadAnswer:
     unread: int | None
 
 
-Use: TypeAlias = "Outgoing | ListConversations | ListMessages | MarkRead"
+Use: TypeAlias = "ListConversations | ListMessages | MarkRead"
 """What a call asks of an open link; `call` is the name of the method that users know it by."""
 
 
@@ -401,8 +401,8 @@ class Transport(Protocol):
 
     async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
         """Tells the backend that nobody has this visitor's secret any more: it ends every session
-        that was opened with it and refuses it from then on (VisitorEndedError). An unknown one is no
-        error. It may come late or never.
+        that was opened with it and refuses it from then on (VisitorEndedError). An unknown one is
+        no error. It may come late or never.
         """
         ...
 

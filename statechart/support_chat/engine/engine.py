@@ -19,6 +19,7 @@ from ..chart.model import (
     Carried,
     Chart,
     Derived,
+    Hold,
     Join,
     Reader,
     Refusal,
@@ -98,6 +99,8 @@ class Program:
             for spec in chart.effects.values()
             if isinstance(spec, Join) and spec.abandoned is not None
         }
+        holds = [spec.abandoned for spec in chart.effects.values() if isinstance(spec, Hold)]
+        self.withdrawal = holds[0] if holds else ""
         self.readers = {
             (str(phase), str(trigger)): self._readers(chart, phase, trigger)
             for phase in chart.phases
@@ -200,7 +203,9 @@ class Engine:
             step.leaving = tuple(link for link in step.leaving if link != request.link)
             step.commands.append(Close(request.link or 0))
         if spec.several:
-            moment.late = request.call not in step.asking
+            moment.late = request.number not in step.asking
+            if spec.batch:
+                step.asking = {n: w for n, w in step.asking.items() if n != request.number}
         else:
             current, position = step.current, program.lane[request.lane]
             moment.late = current[position] != request.number
@@ -232,6 +237,8 @@ class Engine:
         step.abandoned -= {came.call}
 
     def _left(self, step: Step, left: AwaiterLeft, now: Now) -> Moment | None:
+        if left.call in step.held:
+            return Moment(self.program.withdrawal, now, self.settings, self.keys, left.call)
         step.abandoned |= {left.call}
         for slot, waiters in step.slots.items():
             calls = {waiter.call for waiter in waiters}

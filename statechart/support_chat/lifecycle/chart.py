@@ -36,8 +36,13 @@ The reasoning that the rows share:
   write under way, and comes before the next boot. It waits for no network. The parting (revocation
   and goodbye) belongs to the shutdown that asked for it and goes on beside a boot that follows; its
   link is no longer the session's: nothing it delivers is heard.
-- `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go
-  on.
+- *A message waits its turn.* send_message() waits for the link, and for those before it in its
+  conversation; the outbox (`outbox`) knows which may leave, and `FLUSH` lets them. What has left
+  without an answer is sent again under its id until there is one.
+- *Another tab is another session.* It is told of a merge, and dials again; it looks whether its
+  visitor is still the stored one before each dial; and what was cleared is over at the backend.
+- `PROCEED`, `FLUSH` and `CLEAN` are internal: they run before anything else happens, and let what
+  waits go on.
 """
 
 from __future__ import annotations
@@ -77,13 +82,16 @@ COMPOSITES: Final = (
         name="session", doc="from the boot that was accepted to its failure or its end",
         fact=F.BOOTED, assigns=NOBODY,
         clears=(F.BOOTED, F.IDENTIFYING, F.UNRESOLVED, F.RETRYING, F.TOKEN_WANTED),
-        exit=(E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.FORGET),
+        exit=(
+            E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.DROP_MESSAGES,
+            E.ANSWER_MESSAGES, E.FORGET,
+        ),
     ),
     Composite(
         name="link", doc="while a link is open", phases=ONLINE, within="session",
         clears=LINK_FACTS,
-        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED),
-        exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.TELL_LOST),
+        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED, E.FLUSH),
+        exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.ANSWER_MESSAGES, E.TELL_LOST),
     ),
     Composite(name="live", doc="somebody is live, with a link or without", phases=LIVE),
 )
@@ -494,6 +502,49 @@ UPDATING: Final = (
 )
 
 MESSAGING: Final = (
+    # A message waits its turn, whether there is a link or not; the outbox keeps the order.
+    Transition(
+        name="send.queue", group="messaging", trigger=T.SEND, sources=BOOTABLE, when=F.BOOTED,
+        unless=(F.AT_ONCE, F.CROWDED), effects=(E.QUEUE, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.refuse_no_link", group="messaging", trigger=T.SEND, sources=BOOTABLE,
+        when=(F.BOOTED, F.AT_ONCE), effects=E.REFUSE, error=R.NO_LINK,
+    ),
+    Transition(
+        name="send.refuse_crowded", group="messaging", trigger=T.SEND, sources=BOOTABLE,
+        when=(F.BOOTED, F.CROWDED), unless=F.AT_ONCE, effects=E.REFUSE, error=R.CROWDED,
+    ),
+    Transition(
+        name="send.leave", group="messaging", trigger=T.FLUSH, sources=ONLINE, when=F.QUEUED,
+        effects=E.SEND_MESSAGES,
+    ),
+    Transition(
+        name="send.done", group="messaging", trigger=T.SENT, sources=ONLINE,
+        effects=(E.KEEP_SENT, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.refused", group="messaging", trigger=T.SEND_REFUSED, sources=ONLINE,
+        effects=(E.KEEP_REFUSED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.failed", group="messaging", trigger=T.SEND_FAILED, sources=ONLINE,
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # the stream brings it, before its answer or instead of it
+    Transition(
+        name="send.echoed", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
+        when=F.OWN, effects=(E.TELL_MESSAGE, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.due", group="messaging", trigger=T.OUTBOX_DUE, sources=BOOTABLE, when=F.BOOTED,
+        effects=(E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.withdraw", group="messaging", trigger=T.WITHDRAW, sources=BOOTABLE,
+        when=F.BOOTED, effects=(E.WITHDRAW_MESSAGE, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # What needs a link, and waits for none.
     Transition(
         name="use.link", group="messaging", trigger=T.USE, sources=ONLINE, when=F.BOOTED,
         effects=E.USE_LINK,
@@ -508,7 +559,7 @@ MESSAGING: Final = (
     ),
     Transition(
         name="use.message", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
-        effects=E.TELL_MESSAGE,
+        unless=F.OWN, effects=E.TELL_MESSAGE,
     ),
     Transition(
         name="use.read", group="messaging", trigger=T.READ_MARKED, sources=ONLINE,
@@ -517,9 +568,8 @@ MESSAGING: Final = (
 )
 
 STAYING_CONNECTED: Final = (
-    # The one loop of connecting: the timer, then the token if one is wanted, then the dial. A session
-    # that is live looks first whether its visitor is still the stored one; a look that fails says
-    # nothing.
+    # The one loop of connecting: the timer, then the token if one is wanted, then the dial. A live
+    # session looks first whether its visitor is still the stored one; a look that fails says nothing.
     Transition(
         name="connect.boot_fetches_token", group="staying connected", trigger=T.RETRY_DUE,
         sources=P.BOOTING, when=F.TOKEN_WANTED, sets=F.FETCHING, clears=F.RETRYING,
@@ -864,7 +914,8 @@ SHUTTING_DOWN: Final = (
     # Clearing: after a write that is under way, one clear at a time, the stronger one queued.
     Transition(
         name="clear.write_ended", group="shutting down",
-        trigger=(T.VISITOR_READ, T.VISITOR_FAILED), sources=ENDED, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
+        trigger=(T.VISITOR_READ, T.VISITOR_FAILED), sources=ENDED, clears=F.WRITING,
+        effects=(E.CLEAN, E.PROCEED),
     ),
     Transition(
         name="clear.user", group="shutting down", trigger=T.CLEAN, sources=ENDED, when=F.OWED,
@@ -957,20 +1008,20 @@ DESTROYING: Final = (
 
 REFUSALS: Final = (
     Transition(
-        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.USE),
+        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.SEND, T.USE),
         sources=UNDESTROYED, unless=F.BOOTED, effects=E.REFUSE, error=R.NOT_BOOTED,
     ),
     Transition(
         name="refuse.destroyed", group="refusals",
-        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN), sources=P.DESTROYED,
-        effects=E.REFUSE, error=R.DESTROYED,
+        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN),
+        sources=P.DESTROYED, effects=E.REFUSE, error=R.DESTROYED,
     ),
 )
 
 CALLS: Final = (
-    T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN, T.DESTROY,
+    T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN, T.DESTROY,
 )
-HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY)
+HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY, T.WITHDRAW)
 LINK_EVENTS: Final = (
     T.MESSAGE_ARRIVED, T.READ_MARKED, T.OWNER_CHANGED, T.TOKEN_EXPIRED, T.SESSION_REVOKED,
     T.LINK_LOST,
@@ -1034,6 +1085,14 @@ IGNORED: Final = (
     Ignored(
         triggers=T.DESTROY_TIMEOUT, phases=UNDESTROYED,
         because="the timer runs once the session is destroyed",
+    ),
+    Ignored(
+        triggers=(T.OUTBOX_DUE, T.WITHDRAW), phases=(P.NOT_INITIALIZED, P.DESTROYED),
+        because="nobody is booted, and so no message waits",
+    ),
+    Ignored(
+        triggers=T.FLUSH, phases=(*BEFORE_LIVE, *CONNECTING, *ENDED),
+        because="a message waits for the link",
     ),
     Ignored(
         triggers=T.PROCEED, phases=(P.NOT_INITIALIZED, P.LOADING, *CONNECTING),

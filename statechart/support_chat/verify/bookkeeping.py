@@ -229,8 +229,9 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "L3a",
         "While there is no link an attempt is scheduled or under way.",
         lambda view: (
-            view.phase not in OFFLINE or view.running(Timer.RETRY)
-                or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
+            view.phase not in OFFLINE
+            or view.running(Timer.RETRY)
+            or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
 )
