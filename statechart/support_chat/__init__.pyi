@@ -41,6 +41,7 @@ from .lifecycle.events import (
     MessageFailed as MessageFailed,
     MessageReceived as MessageReceived,
     MessageSent as MessageSent,
+    MessagesRead as MessagesRead,
     PhaseChanged as PhaseChanged,
     Ready as Ready,
     UnreadChanged as UnreadChanged,

@@ -344,23 +344,36 @@ class SupportChat:
             Trigger.USE, _send_arguments(text, None, client_message_id or uuid.uuid4().hex, about)
         )
 
-    def messages(self, conversation_id: str) -> Call[Sequence[Message]]:
-        """Lists the messages of a conversation of whoever is live, the oldest first. Raises as
-        send_message().
+    def messages(
+        self, conversation_id: str, *, before: str | None = None, limit: int | None = None
+    ) -> Call[Sequence[Message]]:
+        """Lists the messages of a conversation of whoever is live, the oldest first: all of them,
+        or the last `limit` before the one with the id `before`.
+
+        Raises as send_message().
         """
+        check_id("conversation_id", conversation_id)
+        if before is not None:
+            check_id("before", before)
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise InvalidInputError("limit must be an int: how many messages to list, or None.")
+        if limit is not None and limit < 1:
+            raise InvalidInputError("limit must be at least 1, or None for every message.")
         return self._call(
-            Trigger.USE, Arguments(use=ListMessages(check_id("conversation_id", conversation_id)))
+            Trigger.USE, Arguments(use=ListMessages(conversation_id, before=before, limit=limit))
         )
 
-    def mark_read(self, conversation_id: str) -> Call[ReadAnswer]:
-        """Counts the messages of a conversation so far as read; the answer says how many are unread
-        now, as `UnreadChanged` does.
+    def mark_read(self, conversation_id: str, up_to: str | None = None) -> Call[ReadAnswer]:
+        """Counts the messages of a conversation as read, up to the one with the id `up_to`, or all
+        so far; the answer says how many are unread then, `UnreadChanged` what is true now.
 
-        Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
+        Name the last message that was shown: what arrives meanwhile then stays unread. Raises as
+        send_message(); BackendRejectedError for a conversation that is not theirs.
         """
-        return self._call(
-            Trigger.USE, Arguments(use=MarkRead(check_id("conversation_id", conversation_id)))
-        )
+        check_id("conversation_id", conversation_id)
+        if up_to is not None:
+            check_id("up_to", up_to)
+        return self._call(Trigger.USE, Arguments(use=MarkRead(conversation_id, up_to)))
 
     # --- events -----------------------------------------------------------------------------------
 

@@ -211,8 +211,8 @@ class Present(FactKind):
 class Blame:
     """Whose fault a failure is: the error that callers are told, `who` failed and the `way_out`.
 
-    Errors of the classes in `refusals`, `rejections` and `strangers` speak for themselves, and so
-    does `error`.
+    Errors of the classes in `refusals`, `rejections`, `strangers` and `ended` speak for themselves,
+    and so does `error`.
     """
 
     error: type[SupportChatError]
@@ -221,11 +221,12 @@ class Blame:
     refusals: tuple[type[SupportChatError], ...] = ()
     rejections: tuple[type[SupportChatError], ...] = ()
     strangers: tuple[type[SupportChatError], ...] = ()
+    ended: tuple[type[SupportChatError], ...] = ()
 
     @property
     def allowed(self) -> tuple[type[SupportChatError], ...]:
         """What may be raised; anything else is a fault of the adapter."""
-        return (self.error, *self.refusals, *self.rejections, *self.strangers)
+        return (self.error, *self.refusals, *self.rejections, *self.strangers, *self.ended)
 
 
 def _disposal(value: Any) -> Any:
@@ -246,7 +247,7 @@ class Ask(EffectSpec):
 
     `refusal` is the outcome of an AuthRefusedError or a TokenRefusedError, `rejection` of a
     BackendRejectedError or an InvalidInputError (no retry helps), `stranger` of a NotABackendError
-    (somebody else has answered); where one is not named, and for everything else that is raised,
+    (somebody else has answered), `ended` of a VisitorEndedError; where one is not named, and for everything else that is raised,
     for a result of the wrong type and for the limit, the outcome is `failure`. `limit` names the
     Settings attribute that bounds it. Only the last one asked on a `lane` is current, unless there
     may be `several`: those belong to the calls that asked them.
@@ -262,6 +263,7 @@ class Ask(EffectSpec):
     refusal: str | None = None
     rejection: str | None = None
     stranger: str | None = None
+    ended: str | None = None
     limit: str
     lane: str
     several: bool = False
@@ -290,10 +292,16 @@ class Ask(EffectSpec):
     """
 
     @property
+    def failures(self) -> tuple[str, ...]:
+        """Every trigger that an error may end it in, the common one last."""
+        noes = (self.refusal, self.rejection, self.stranger, self.ended, self.failure)
+        return tuple(trigger for trigger in noes if trigger)
+
+    @property
     def outcomes(self) -> tuple[str, ...]:
         """Every trigger this effect may end in, each once."""
-        ends = (self.success, self.refusal, self.rejection, self.stranger, self.failure)
-        return tuple(dict.fromkeys(trigger for trigger in ends if trigger))
+        ends = (self.success, *self.failures)
+        return tuple(dict.fromkeys(ends))
 
 
 @attrs.frozen(kw_only=True)
@@ -410,6 +418,17 @@ class Abandon(EffectSpec):
 
     lanes: tuple[str, ...] = attrs.field(converter=_names)
     reduce: Reducer | None = _code()
+
+
+@attrs.frozen(kw_only=True)
+class Inform(EffectSpec):
+    """An adapter is asked for something of which nobody awaits the outcome: it may come late, fail
+    or never be done without harm. `request` says what to ask, or None for nothing; `limit` names
+    the Settings attribute that bounds it.
+    """
+
+    limit: str
+    request: Callable[[Any, Any], Any] | None = _code()
 
 
 @attrs.frozen(kw_only=True)

@@ -196,9 +196,7 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
 def _unanswered_errors(chart: Chart) -> Iterator[str]:
     """A call that fails must be told why: by the row, or by the error that the trigger brings."""
     asks = [spec for spec in chart.effects.values() if isinstance(spec, Ask)]
-    failing = {
-        t for ask in asks for t in (ask.failure, ask.refusal, ask.rejection, ask.stranger) if t
-    }
+    failing = {trigger for ask in asks for trigger in ask.failures}
     for row in chart.transitions:
         if row.error is not None:
             continue

@@ -309,6 +309,8 @@ def _outcome(spec: Ask, ended: Outcome, now: Now) -> tuple[str, Any, Exception |
 def _failed(spec: Ask, error: BaseException) -> tuple[str, None, Exception]:
     """An error of another port than the one asked (a storage's NetworkError) is a mere failure."""
     blame = spec.blame or _NOBODY
+    if isinstance(error, blame.ended):
+        return spec.ended or spec.refusal or spec.failure, None, error
     if isinstance(error, blame.refusals):
         return spec.refusal or spec.failure, None, error
     if isinstance(error, blame.rejections):

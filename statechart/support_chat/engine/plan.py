@@ -22,6 +22,7 @@ from ..chart.model import (
     Dispose,
     Done,
     Fail,
+    Inform,
     Join,
     Note,
     Raise,
@@ -164,6 +165,19 @@ def _ask(effect: str, spec: Ask, lanes: tuple[str, ...], *_: Any) -> Action:
         step.commands.append(commands.Perform(asked, getattr(moment.settings, spec.limit, 0.0)))
 
     return ask
+
+
+def _inform(effect: str, spec: Inform, *_: Any) -> Action:
+    request = spec.request
+
+    def inform(step: Step) -> None:
+        payload = None if request is None else request(step.context, step.moment)
+        if payload is not None:
+            asked = commands.Request("", "", 0, payload)
+            limit = getattr(step.moment.settings, spec.limit, 0.0)
+            step.commands.append(commands.Perform(asked, limit))
+
+    return inform
 
 
 def _abandon(effect: str, spec: Abandon, lanes: tuple[str, ...], _: Any, chart: Chart) -> Action:
@@ -350,6 +364,7 @@ def _changed(current: tuple[int, ...], position: int, number: int) -> tuple[int,
 
 _KINDS: Final[Mapping[type, Callable[..., Action]]] = {
     Ask: _ask,
+    Inform: _inform,
     Abandon: _abandon,
     Dispose: _dispose,
     Reply: _reply,

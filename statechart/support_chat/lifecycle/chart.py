@@ -261,6 +261,11 @@ BOOTING: Final = (
         target=P.READY, when=F.BEYOND, clears=F.BOOTED, effects=E.COUNT_FAILURE,
         reason="boot_failed",
     ),
+    # the secret was cleared in another tab after it was read here: there is another one by now
+    Transition(
+        name="boot.visitor_ended", group="booting", trigger=T.VISITOR_ENDED, sources=P.BOOTING,
+        sets=F.WRITING, clears=F.TOKEN_FRESH, effects=(E.COUNT_FAILURE, E.READ_VISITOR),
+    ),
     # Not now: try again until the time is over.
     Transition(
         name="boot.old_token_refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
@@ -354,16 +359,8 @@ IDENTIFYING: Final = (
     ),
     # The answer.
     Transition(
-        name="identify.merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
-        target=P.AUTHENTICATED, when=(F.SAME_TARGET, F.MERGED), sets=F.WRITING,
-        clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
-        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
-        reason="identified",
-    ),
-    Transition(
-        name="identify.not_merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
-        target=P.AUTHENTICATED, when=F.SAME_TARGET, unless=F.MERGED, clears=IDENTIFY_FACTS,
-        assigns=TARGET_IS_USER,
+        name="identify.done", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
+        target=P.AUTHENTICATED, when=F.SAME_TARGET, clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
         effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
@@ -513,23 +510,42 @@ MESSAGING: Final = (
         name="use.message", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
         effects=E.TELL_MESSAGE,
     ),
+    Transition(
+        name="use.read", group="messaging", trigger=T.READ_MARKED, sources=ONLINE,
+        effects=E.TELL_READ,
+    ),
 )
 
 STAYING_CONNECTED: Final = (
-    # The one loop of connecting: the timer, then the token if one is wanted, then the dial.
+    # The one loop of connecting: the timer, then the token if one is wanted, then the dial. A session
+    # that is live looks first whether its visitor is still the stored one; a look that fails says
+    # nothing.
     Transition(
-        name="connect.fetch_token", group="staying connected", trigger=T.RETRY_DUE,
-        sources=CONNECTING, when=(F.TOKEN_WANTED, F.SIGNED_IN), sets=F.FETCHING, clears=F.RETRYING,
+        name="connect.boot_fetches_token", group="staying connected", trigger=T.RETRY_DUE,
+        sources=P.BOOTING, when=F.TOKEN_WANTED, sets=F.FETCHING, clears=F.RETRYING,
         effects=E.FETCH_TOKEN,
     ),
     Transition(
-        name="connect.fetch_target_token", group="staying connected", trigger=T.RETRY_DUE,
-        sources=CONNECTING, when=F.TOKEN_WANTED, unless=F.SIGNED_IN, sets=F.FETCHING,
-        clears=F.RETRYING, effects=E.FETCH_TARGET_TOKEN,
+        name="connect.boot_dials", group="staying connected", trigger=T.RETRY_DUE,
+        sources=P.BOOTING, unless=F.TOKEN_WANTED, clears=F.RETRYING, effects=E.DIAL,
     ),
     Transition(
-        name="connect.dial", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
-        unless=F.TOKEN_WANTED, clears=F.RETRYING, effects=E.DIAL,
+        name="connect.look", group="staying connected", trigger=T.RETRY_DUE, sources=OFFLINE,
+        clears=F.RETRYING, effects=E.CHECK_VISITOR,
+    ),
+    Transition(
+        name="connect.fetch_token", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, when=(F.TOKEN_WANTED, F.SIGNED_IN), sets=F.FETCHING,
+        effects=E.FETCH_TOKEN,
+    ),
+    Transition(
+        name="connect.fetch_target_token", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, when=F.TOKEN_WANTED, unless=F.SIGNED_IN, sets=F.FETCHING,
+        effects=E.FETCH_TARGET_TOKEN,
+    ),
+    Transition(
+        name="connect.dial", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, unless=F.TOKEN_WANTED, effects=E.DIAL,
     ),
     Transition(
         name="connect.dial_with_token", group="staying connected", trigger=T.TOKEN_ARRIVED,
@@ -550,6 +566,12 @@ STAYING_CONNECTED: Final = (
     Transition(
         name="link.heard", group="staying connected", trigger=T.SILENCE_DUE, sources=ONLINE,
         unless=F.SILENT, effects=E.ARM_SILENCE,
+    ),
+    # its visitor was merged in another tab: the next dial says who it is for now
+    Transition(
+        name="link.owner_changed", group="staying connected", trigger=T.OWNER_CHANGED,
+        sources=ONLINE, target=P.RECONNECTING, sets=F.RETRYING,
+        effects=(E.ARM_DIAL, E.ARM_GIVE_UP), reason="owner_changed",
     ),
     # a visitor presents no token: a fresh link is all there is to renew
     Transition(
@@ -631,15 +653,8 @@ STAYING_CONNECTED: Final = (
     ),
     # it had been committed, whoever still waits for it
     Transition(
-        name="link.back_merged", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
-        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET, F.MERGED), unless=F.SAME_USER,
-        sets=F.WRITING, clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
-        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
-        reason="identified",
-    ),
-    Transition(
         name="link.back_identified", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
-        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET), unless=(F.SAME_USER, F.MERGED),
+        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET), unless=F.SAME_USER,
         clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
         effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
@@ -654,6 +669,12 @@ STAYING_CONNECTED: Final = (
         target=P.SHUTDOWN, when=F.UNRESOLVED, unless=(F.SAME_USER, F.SAME_TARGET), sets=F.OWED,
         clears=F.BOOTED, effects=(E.DISPOSE, E.TELL_ERROR, E.CLEAN), error=R.WRONG_USER,
         reason="wrong_user",
+    ),
+    # The visitor was cleared in another tab, as the storage says, or the backend.
+    Transition(
+        name="link.signed_out", group="staying connected", trigger=T.VISITOR_ENDED,
+        sources=OFFLINE, target=P.SHUTDOWN, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_ERROR, E.CLEAN), error=R.SIGNED_OUT, reason="signed_out",
     ),
     # The backend says no: to the session, to a fresh token, to an old one, to an identify that was
     # not resolved.
@@ -767,15 +788,6 @@ RENEWING: Final = (
         sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
         effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
     ),
-    Transition(
-        name="renew.visitor_retired", group="renewing the token", trigger=T.VISITOR_RETIRED,
-        sources=LIVE, clears=F.WRITING, effects=E.KEEP_VISITOR,
-    ),
-    # harmless: a retired visitor is answered with a new, empty one
-    Transition(
-        name="renew.visitor_not_retired", group="renewing the token", trigger=T.RETIRE_FAILED,
-        sources=LIVE, clears=F.WRITING, effects=E.TELL_ERROR,
-    ),
 )
 
 SHUTTING_DOWN: Final = (
@@ -852,8 +864,7 @@ SHUTTING_DOWN: Final = (
     # Clearing: after a write that is under way, one clear at a time, the stronger one queued.
     Transition(
         name="clear.write_ended", group="shutting down",
-        trigger=(T.VISITOR_READ, T.VISITOR_FAILED, T.VISITOR_RETIRED, T.RETIRE_FAILED),
-        sources=ENDED, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
+        trigger=(T.VISITOR_READ, T.VISITOR_FAILED), sources=ENDED, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
     ),
     Transition(
         name="clear.user", group="shutting down", trigger=T.CLEAN, sources=ENDED, when=F.OWED,
@@ -881,7 +892,7 @@ SHUTTING_DOWN: Final = (
     Transition(
         name="clear.all_done", group="shutting down", trigger=T.CLEARED, sources=ENDED,
         when=F.CLEARING_FULL, clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL),
-        effects=E.PROCEED,
+        effects=(E.END_VISITOR, E.PROCEED),
     ),
     # the session stays dirty: OWED holds until a later shutdown or boot has cleared
     Transition(
@@ -960,7 +971,10 @@ CALLS: Final = (
     T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN, T.DESTROY,
 )
 HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY)
-LINK_EVENTS: Final = (T.MESSAGE_ARRIVED, T.TOKEN_EXPIRED, T.SESSION_REVOKED, T.LINK_LOST)
+LINK_EVENTS: Final = (
+    T.MESSAGE_ARRIVED, T.READ_MARKED, T.OWNER_CHANGED, T.TOKEN_EXPIRED, T.SESSION_REVOKED,
+    T.LINK_LOST,
+)
 OUTCOMES: Final = tuple(
     dict.fromkeys(t for spec in EFFECTS.values() if isinstance(spec, Ask) for t in spec.outcomes)
 )

@@ -53,7 +53,9 @@ class Context:
     visitor: str | None = attrs.field(default=None, repr=False)
     session: str | None = attrs.field(default=None, repr=False)
     cursor: str | None = None
-    unread: int = 0
+    unread: int | None = 0
+    echoes: bool = False
+    """Whether own messages and read marks come in the link's stream."""
     # the token
     token: Token | None = attrs.field(default=None, repr=False)
     accepted: bool = False
@@ -163,12 +165,6 @@ def identity(context: Context, moment: Moment) -> Identity | None:
 def asks_for_everything(context: Context, moment: Moment) -> bool:
     """Whether it is a shutdown(clear_storage=True)."""
     return moment.arguments is not None and moment.arguments.clear_storage
-
-
-def merged(context: Context, moment: Moment) -> bool:
-    """Whether the backend has merged the visitor into the user."""
-    answer = identified(moment)
-    return answer is not None and answer.merged
 
 
 def damaged(context: Context, moment: Moment) -> bool:

@@ -21,6 +21,7 @@ from ..chart.model import (
     Done,
     EffectSpec,
     Fail,
+    Inform,
     Join,
     Note,
     Raise,
@@ -29,12 +30,12 @@ from ..chart.model import (
     Settle,
     SettleDetached,
 )
-from ..ports import IdentifyAnswer, ReadAnswer, UpdateAnswer, Welcome
+from ..ports import IdentifyAnswer, ReadAnswer, RenewAnswer, UpdateAnswer, Welcome
 from ..values import Message
 from . import reducers as do, refusals as R, requests as ask
 from .names import Effect as E, Lane, Slot, Timer, Trigger as T
 
-_LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
+_LINK_WORK: Final = (Lane.CHECK, Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
 _NOTHING: Final = (type(None),)
 
 EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
@@ -63,17 +64,16 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reads=ask.visitor_of,
             blame=R.STORAGE,
         ),
-        E.RETIRE_VISITOR: Ask(
-            doc="replace the merged visitor's secret by a new one, or adopt what another process "
-            "stored",
-            lane=Lane.VISITOR,
-            success=T.VISITOR_RETIRED,
-            failure=T.RETIRE_FAILED,
+        E.CHECK_VISITOR: Ask(
+            doc="read the visitor's secret again, in case that another tab has cleared it",
+            lane=Lane.CHECK,
+            success=T.VISITOR_CHECKED,
+            ended=T.VISITOR_ENDED,
+            failure=T.VISITOR_CHECKED,
             limit="storage_timeout",
-            writes="visitor",
-            request=ask.replace_visitor,
-            answers=(str,),
-            reads=ask.visitor_of,
+            request=ask.check_visitor,
+            answers=(str, type(None)),
+            reads=ask.unchanged,
             blame=R.STORAGE,
         ),
         E.CLEAR_USER: Ask(
@@ -83,7 +83,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             failure=T.CLEAR_FAILED,
             limit="storage_timeout",
             request=ask.clear_user,
-            answers=_NOTHING,
+            answers=(str, type(None)),
             blame=R.STORAGE,
         ),
         E.CLEAR_ALL: Ask(
@@ -94,7 +94,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             limit="storage_timeout",
             erases="visitor",
             request=ask.clear_all,
-            answers=_NOTHING,
+            answers=(str, type(None)),
             blame=R.STORAGE,
         ),
         # --- the token provider -------------------------------------------------------------------
@@ -130,6 +130,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             refusal=T.DIAL_REFUSED,
             rejection=T.DIAL_REJECTED,
             stranger=T.DIAL_ASTRAY,
+            ended=T.VISITOR_ENDED,
             failure=T.DIAL_FAILED,
             limit="connect_timeout",
             request=ask.dial,
@@ -173,7 +174,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             failure=T.RENEW_FAILED,
             limit="call_timeout",
             request=ask.renew,
-            answers=_NOTHING,
+            answers=(RenewAnswer,),
             blame=R.BACKEND,
         ),
         E.USE_LINK: Ask(
@@ -188,6 +189,11 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             lost=R.ANSWER_LOST,
             emits=do.answered,
             blame=R.BACKEND,
+        ),
+        E.END_VISITOR: Inform(
+            doc="tell the backend that the visitor whose secret was removed is over",
+            limit="revoke_timeout",
+            request=ask.end_visitor,
         ),
         E.PART: Ask(
             doc="revoke the session that ends, by name, and say goodbye on its link, each within "
@@ -422,6 +428,11 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.TELL_ERROR: Note(doc="tell of an error that no call raises", emits=do.failed),
         E.TELL_MESSAGE: Note(doc="tell of the message", reduce=do.receive, emits=do.received),
+        E.TELL_READ: Note(
+            doc="tell that messages were read, here or elsewhere",
+            reduce=do.read_up_to,
+            emits=do.messages_read,
+        ),
         # --- internal triggers --------------------------------------------------------------------
         E.PROCEED: Raise(doc="whatever waits may go on", trigger=T.PROCEED),
         E.CLEAN: Raise(doc="begin the clear that is owed, if it may begin", trigger=T.CLEAN),

@@ -108,7 +108,9 @@ class ErrorOccurred:
 
 @attrs.frozen
 class MessageReceived:
-    """A message for this session, new or replayed after a reconnect; each one once."""
+    """A message for this session, new or replayed after a reconnect, each one once: an agent's, or
+    one that was sent in another tab or on another device.
+    """
 
     type: ClassVar[str] = "message_received"
     message: Message
@@ -118,7 +120,7 @@ class MessageReceived:
 
 @attrs.frozen
 class MessageSent:
-    """A message of ours has reached the backend."""
+    """A message of this session has reached the backend; told in the order of the conversation."""
 
     type: ClassVar[str] = "message_sent"
     message: Message
@@ -141,11 +143,24 @@ class MessageFailed:
 
 
 @attrs.frozen
+class MessagesRead:
+    """The messages of a conversation were read, up to the one with the id `up_to`, in this session
+    or another of the same identity.
+    """
+
+    type: ClassVar[str] = "messages_read"
+    conversation_id: str
+    up_to: str
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
+
+
+@attrs.frozen
 class UnreadChanged:
-    """The number of unread messages is another than before."""
+    """The number of unread messages is another than before; None: it is not known any more."""
 
     type: ClassVar[str] = "unread_changed"
-    unread: int
+    unread: int | None
     id: str = _stamp("")
     created_at: float = _stamp(0.0)
 
@@ -177,6 +192,7 @@ AnyEvent: TypeAlias = (
     | MessageReceived
     | MessageSent
     | MessageFailed
+    | MessagesRead
     | UnreadChanged
 )
 """Every event there is, for exhaustive matching."""

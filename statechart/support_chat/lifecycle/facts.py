@@ -41,9 +41,6 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             "shutdown(clear_storage=True)",
             reads=c.asks_for_everything,
         ),
-        Fact.MERGED: Carried(
-            "the backend says that it merged the visitor into the user", reads=c.merged
-        ),
         Fact.DAMAGED: Carried(
             "what is stored as the visitor's secret cannot be one", reads=c.damaged
         ),

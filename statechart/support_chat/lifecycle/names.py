@@ -48,8 +48,7 @@ class Trigger(StrEnum):
     LOAD_FAILED = auto()
     VISITOR_READ = auto()
     VISITOR_FAILED = auto()
-    VISITOR_RETIRED = auto()
-    RETIRE_FAILED = auto()
+    VISITOR_CHECKED = auto()
     TOKEN_ARRIVED = auto()
     TOKEN_REFUSED = auto()
     TOKEN_FAILED = auto()
@@ -57,6 +56,7 @@ class Trigger(StrEnum):
     DIAL_REFUSED = auto()
     DIAL_REJECTED = auto()
     DIAL_ASTRAY = auto()
+    VISITOR_ENDED = auto()
     DIAL_FAILED = auto()
     IDENTIFIED = auto()
     IDENTIFY_REFUSED = auto()
@@ -75,6 +75,8 @@ class Trigger(StrEnum):
     RELEASED = auto()
     # events of the link
     MESSAGE_ARRIVED = auto()
+    READ_MARKED = auto()
+    OWNER_CHANGED = auto()
     TOKEN_EXPIRED = auto()
     SESSION_REVOKED = auto()
     LINK_LOST = auto()
@@ -118,7 +120,6 @@ class Fact(StrEnum):
     RELEASED = auto()
     # carried by the trigger
     FULL = auto()
-    MERGED = auto()
     DAMAGED = auto()
     BEYOND = auto()
     SILENT = auto()
@@ -183,6 +184,7 @@ class Lane(StrEnum):
 
     LOAD = auto()
     VISITOR = auto()
+    CHECK = auto()
     TOKEN = auto()
     DIAL = auto()
     LINK = auto()
@@ -201,7 +203,8 @@ class Effect(StrEnum):
     # adapters
     CHECK_ADAPTERS = auto()
     READ_VISITOR = auto()
-    RETIRE_VISITOR = auto()
+    CHECK_VISITOR = auto()
+    END_VISITOR = auto()
     FETCH_TOKEN = auto()
     FETCH_TARGET_TOKEN = auto()
     DIAL = auto()
@@ -287,6 +290,7 @@ class Effect(StrEnum):
     TELL_EXPIRED = auto()
     TELL_ERROR = auto()
     TELL_MESSAGE = auto()
+    TELL_READ = auto()
     # internal triggers
     PROCEED = auto()
     CLEAN = auto()

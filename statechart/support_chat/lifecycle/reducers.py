@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ..engine import Moment
 from ..errors import BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
-from ..ports import Outgoing, ReadAnswer
+from ..ports import IdentifyAnswer, Outgoing, ReadAnswer, RenewAnswer
 from ..values import Message, SignedIn, Visitor
 from . import updates as u
 from .context import Context, Target, identified, not_before, replaced
@@ -24,6 +24,7 @@ from .events import (
     MessageFailed,
     MessageReceived,
     MessageSent,
+    MessagesRead,
     PhaseChanged,
     Ready,
     UnreadChanged,
@@ -73,9 +74,13 @@ def arm_identify(context: Context, moment: Moment) -> Context:
 
 
 def reply(context: Context, moment: Moment) -> Context:
-    """The answer to a mark_read() says how many messages are unread."""
+    """The answer to a mark_read() says how many messages are unread, where the stream does not:
+    an answer may have been overtaken.
+    """
     answer = moment.result
-    return replaced(context, unread=answer.unread) if isinstance(answer, ReadAnswer) else context
+    if not isinstance(answer, ReadAnswer) or context.echoes:
+        return context
+    return replaced(context, unread=answer.unread)
 
 
 def answered(asked: UseLink, result: object, error: Exception | None) -> Events:
@@ -84,7 +89,8 @@ def answered(asked: UseLink, result: object, error: Exception | None) -> Events:
     if isinstance(message, Outgoing) and error is not None:
         unknown = isinstance(error, NetworkError) and not isinstance(error, RateLimitedError)
         return (MessageFailed(message.client_message_id, error, unknown),)
-    return (MessageSent(result),) if isinstance(result, Message) else ()
+    told = isinstance(result, Message) and not asked.echoes
+    return (MessageSent(result),) if told else ()
 
 
 # --- the link -------------------------------------------------------------------------------------
@@ -123,11 +129,11 @@ def keep_link(context: Context, moment: Moment) -> Context:
     """The backend has said who we are, and under which session."""
     welcome = moment.result
     user_id = welcome.user_id
-    identity = Visitor(welcome.visitor_id) if user_id is None else SignedIn(user_id)
+    identity = Visitor(welcome.visitor_id or "") if user_id is None else SignedIn(user_id)
     updates = context.updates
     visitors = isinstance(context.identity, Visitor) and isinstance(identity, Visitor)
     if visitors and context.identity != identity:
-        # a visitor who was retired is answered with a new one, of whom nothing is known
+        # a visitor who was merged is answered with a successor, of whom nothing is known
         updates = u.nothing_is_known(updates)
     return replaced(
         context,
@@ -138,6 +144,7 @@ def keep_link(context: Context, moment: Moment) -> Context:
         # the link broke during the replay.
         cursor=welcome.cursor if context.cursor is None or welcome.gap else context.cursor,
         unread=welcome.unread,
+        echoes=welcome.echoes,
         up_at=moment.now.at,
         trouble=None,
     )
@@ -179,8 +186,19 @@ def receive(context: Context, moment: Moment) -> Context:
 
 
 def received(context: Context, moment: Moment) -> Events:
-    """A message has arrived."""
-    return (MessageReceived(moment.result.message),)
+    """A message has arrived, of somebody else or of this very session."""
+    arrived = moment.result
+    return ((MessageSent if arrived.own else MessageReceived)(arrived.message),)
+
+
+def read_up_to(context: Context, moment: Moment) -> Context:
+    """Messages were read."""
+    return replaced(context, unread=moment.result.unread)
+
+
+def messages_read(context: Context, moment: Moment) -> Events:
+    """Messages were read, here or elsewhere."""
+    return (MessagesRead(moment.result.conversation_id, moment.result.up_to),)
 
 
 def keep_visitor(context: Context, moment: Moment) -> Context:
@@ -202,8 +220,10 @@ def keep_token(context: Context, moment: Moment) -> Context:
 
 
 def accept_token(context: Context, moment: Moment) -> Context:
-    """The backend has accepted the token."""
-    return replaced(context, accepted=True, spent=None)
+    """The backend has accepted the token, and may have given the session another credential."""
+    answer = moment.result
+    renewed = answer.session if isinstance(answer, IdentifyAnswer | RenewAnswer) else None
+    return replaced(context, accepted=True, spent=None, session=renewed or context.session)
 
 
 def spend_token(context: Context, moment: Moment) -> Context:
@@ -239,8 +259,10 @@ def become_user(context: Context, moment: Moment) -> Context:
     if target is None:
         return context
     rejected = [path for path, _ in answer.rejected] if answer else []
+    told = moment.result is answer and answer is not None and answer.unread is not None
     return replaced(
         context,
+        unread=answer.unread if told and answer else context.unread,
         user_id=target.user_id,
         identity=SignedIn(target.user_id),
         provider=target.provider,

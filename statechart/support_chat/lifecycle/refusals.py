@@ -25,6 +25,7 @@ from ..errors import (
     StorageError,
     TokenProviderError,
     TokenRefusedError,
+    VisitorEndedError,
 )
 from .context import Context
 
@@ -111,6 +112,11 @@ WRONG_USER: Final = Refusal(
     "The backend answered as another user than was asked for; the link is closed. Check which "
     "user the token names.",
 )
+SIGNED_OUT: Final = Refusal(
+    SessionEndedError,
+    "The visitor was cleared in another tab or process, and so this session has ended: boot() "
+    "begins a new one.",
+)
 EXPIRED: Final = Refusal(
     AuthRefusedError,
     "The token has expired and there is no token_provider to renew it: boot() again and pass a "
@@ -123,6 +129,7 @@ STORAGE: Final = Blame(
     StorageError,
     "The storage",
     "Check it (its file, its permissions, its server) and try again.",
+    ended=(VisitorEndedError,),
 )
 TOKENS: Final = Blame(
     TokenProviderError,
@@ -137,6 +144,7 @@ BACKEND: Final = Blame(
     refusals=(AuthRefusedError,),
     rejections=(BackendRejectedError, InvalidInputError),
     strangers=(NotABackendError,),
+    ended=(VisitorEndedError,),
 )
 ANSWER_LOST: Final = Refusal(
     NetworkError,

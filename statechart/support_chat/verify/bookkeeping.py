@@ -29,7 +29,7 @@ from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
 PRESENTS: Final = (E.DIAL, E.SEND_IDENTIFY, E.SEND_TOKEN)
-STORES: Final = (E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR, E.RETIRE_VISITOR)
+STORES: Final = (E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR)
 
 
 def _nothing_outlives_its_session(view: View) -> bool:
@@ -229,7 +229,8 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "L3a",
         "While there is no link an attempt is scheduled or under way.",
         lambda view: (
-            view.phase not in OFFLINE or view.running(Timer.RETRY) or view.asked(E.DIAL, *FETCHES)
+            view.phase not in OFFLINE or view.running(Timer.RETRY)
+                or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
 )

@@ -160,8 +160,7 @@ class _Follower:
             answer, error = happened.result, happened.error
             if isinstance(answer, Welcome | IdentifyAnswer):
                 named = answer.user_id
-                answer = answer.claim if isinstance(answer, Welcome) else answer
-            true = {F.MERGED: isinstance(answer, IdentifyAnswer) and answer.merged}
+            true = {}
             if happened.request.effect == E.SEND_IDENTIFY:
                 after = error.retry_after if isinstance(error, RateLimitedError) else None
                 true[F.BEYOND] = after is not None and seen.now.at + after > self.identify_until

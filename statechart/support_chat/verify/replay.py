@@ -42,6 +42,9 @@ from ..ports import (
     IdentifyAnswer,
     ListConversations,
     MessageArrived,
+    OwnerChanged,
+    ReadUpTo,
+    RenewAnswer,
     SessionRevoked,
     TokenExpired,
     UpdateAnswer,
@@ -57,6 +60,8 @@ _SETTINGS: Final = Settings(boot_timeout=3000.0, call_timeout=3000.0)
 _EVENTS: Final = {
     T.TOKEN_EXPIRED: TokenExpired(),
     T.SESSION_REVOKED: SessionRevoked(),
+    T.OWNER_CHANGED: OwnerChanged(),
+    T.READ_MARKED: ReadUpTo("c", "m", 0),
     T.LINK_LOST: None,
 }
 _ABANDONED: Final = {T.ABANDON_BOOT: Slot.BOOT, T.ABANDON_IDENTIFY: Slot.IDENTIFY}
@@ -170,6 +175,7 @@ class Player:
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         told = {
+            spec.ended: blame.ended,
             spec.stranger: blame.strangers,
             spec.rejection: blame.rejections,
             spec.refusal: blame.refusals,
@@ -178,23 +184,26 @@ class Player:
 
     def _result(self, one: Occurrence, request: Request, rest: Sequence[Occurrence]) -> Any:
         context, payload = self.trace.snapshot.context, request.payload
-        merged = F.MERGED in one.carried
         match T(one.trigger):
             case T.LINK_UP:
                 claim = payload.credentials.claim
                 known = claim is not None and one.user == claim.user_id
-                answer = IdentifyAnswer(one.user, merged) if known and one.user else None
+                answer = IdentifyAnswer(one.user, True) if known and one.user else None
                 session = context.session or f"session {self._new()}"
                 return Welcome(session, "visitor", one.user, answer)
             case T.IDENTIFIED:
-                return IdentifyAnswer(one.user or "", merged)
+                return IdentifyAnswer(one.user or "", True)
             case T.TOKEN_ARRIVED:
                 renewed = next((later for later in rest if E.ARM_RENEW in later.effects), None)
                 expires = renewed is not None and f"timer {Timer.RENEW}" in renewed.ledger
                 return _token(payload.user_id, self._new(), expires)
             case T.UPDATED:
                 return UpdateAnswer()
-            case T.LOADED | T.VISITOR_READ | T.VISITOR_RETIRED:
+            case T.RENEWED:
+                return RenewAnswer()
+            case T.VISITOR_CHECKED:
+                return payload.visitor
+            case T.LOADED | T.VISITOR_READ:
                 return "damage" if F.DAMAGED in one.carried else "a-secret-that-can-be-one"
             case T.REPLIED:
                 return ()

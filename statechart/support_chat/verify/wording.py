@@ -44,7 +44,6 @@ _LATER: Final[Mapping[str, str]] = {
     F.BEYOND: ", and asks to come back later than the call can wait"
 }
 _DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and cannot be one"}
-_MERGED: Final[Mapping[str, str]] = {F.MERGED: ", with the visitor merged"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
 
@@ -65,8 +64,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.LOAD_FAILED: Saying("storage", "the adapters do not work"),
         T.VISITOR_READ: Saying("storage", "the visitor is read{facts}", facts=_DAMAGED),
         T.VISITOR_FAILED: Saying("storage", "the visitor cannot be read"),
-        T.VISITOR_RETIRED: Saying("storage", "the merged visitor is replaced"),
-        T.RETIRE_FAILED: Saying("storage", "the merged visitor cannot be replaced"),
+        T.VISITOR_CHECKED: Saying("storage", "the stored visitor is the same, or cannot be read"),
         T.CLEARED: Saying("storage", "the storage is cleared"),
         T.CLEAR_FAILED: Saying("storage", "the storage cannot be cleared"),
         T.TOKEN_ARRIVED: Saying("provider", "the token arrives"),
@@ -74,19 +72,18 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.TOKEN_FAILED: Saying("provider", "the token cannot be had"),
         T.LINK_UP: Saying(
             "backend",
-            "the link is up, as {user}{facts}",
-            alone="the link is up, as the visitor{facts}",
-            facts=_MERGED,
+            "the link is up, as {user}",
+            alone="the link is up, as the visitor",
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
         T.DIAL_ASTRAY: Saying("backend", "the dial goes astray: what answers is no backend"),
+        T.VISITOR_ENDED: Saying("backend", "the visitor was cleared elsewhere"),
         T.DIAL_FAILED: Saying("backend", "the dial fails{facts}", facts=_LATER),
         T.IDENTIFIED: Saying(
             "backend",
-            "the visitor is identified as {user}{facts}",
-            alone="the visitor is identified as nobody{facts}",
-            facts=_MERGED,
+            "the visitor is identified as {user}",
+            alone="the visitor is identified as nobody",
         ),
         T.IDENTIFY_REFUSED: Saying("backend", "the identify is refused"),
         T.IDENTIFY_FAILED: Saying(
@@ -103,6 +100,8 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.PARTED: Saying("backend", "the parting is over"),
         T.RELEASED: Saying("session", "the adapters are released"),
         T.MESSAGE_ARRIVED: Saying("backend", "a message arrives"),
+        T.READ_MARKED: Saying("backend", "messages were read, here or elsewhere"),
+        T.OWNER_CHANGED: Saying("backend", "the visitor was merged in another tab"),
         T.TOKEN_EXPIRED: Saying("backend", "the backend says that the token has expired"),
         T.SESSION_REVOKED: Saying("backend", "the backend revokes the session"),
         T.LINK_LOST: Saying("backend", "the link is lost"),
