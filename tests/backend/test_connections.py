@@ -17,7 +17,7 @@ from support_chat.testing import run
 from support_chat.values import Message
 from support_chat_adapters.backend import Connection, Opened
 from support_chat_adapters.backend.connections import MAX_BEHIND, ROOM
-from support_chat_adapters.backend.conversations import Replay
+from support_chat_adapters.backend.stream import Replay
 from support_chat_adapters.backend.sessions import Session
 from support_chat_adapters.transport.channels import Events
 
