@@ -152,9 +152,9 @@ class Welcome:
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
     for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the
-    `Claim` presented, None if that identify was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
-    is where the replay will end: a session moves there message by message, since a jump would lose
-    what is still to be replayed if the link broke.
+    `Claim` presented, None if that identify was not committed. `gap` says that messages after
+    `cursor` could not all be replayed. `cursor` is where the replay will end: a session moves there
+    message by message, since a jump would lose what is still to be replayed if the link broke.
     """
 
     session: str = attrs.field(repr=False)

@@ -569,7 +569,7 @@ MESSAGING: Final = (
 
 STAYING_CONNECTED: Final = (
     # The one loop of connecting: the timer, then the token if one is wanted, then the dial. A live
-    # session looks first whether its visitor is still the stored one; a look that fails says nothing.
+    # session looks first whether its visitor is still the stored one; a failed look says nothing.
     Transition(
         name="connect.boot_fetches_token", group="staying connected", trigger=T.RETRY_DUE,
         sources=P.BOOTING, when=F.TOKEN_WANTED, sets=F.FETCHING, clears=F.RETRYING,
