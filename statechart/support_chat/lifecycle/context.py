@@ -53,7 +53,7 @@ class Context:
     visitor: str | None = attrs.field(default=None, repr=False)
     session: str | None = attrs.field(default=None, repr=False)
     cursor: str | None = None
-    unread: int | None = 0
+    unread: int | None = None
     echoes: bool = False
     """Whether own messages and read marks come in the link's stream."""
     # the token

@@ -169,7 +169,9 @@ class MessagesRead:
 
 @attrs.frozen
 class UnreadChanged:
-    """The number of unread messages is another than before; None: it is not known any more."""
+    """The number of unread messages is another than before, or a boot has learnt it; None: it is
+    not known any more. That nobody is live any more, `AuthChanged` says.
+    """
 
     type: ClassVar[str] = "unread_changed"
     unread: int | None

@@ -524,7 +524,7 @@ def changed(before: Context, after: Context) -> Events:
     if after is not before:  # most steps change nothing
         if after.identity is not before.identity and after.identity != before.identity:
             events.append(AuthChanged(after.identity))
-        if before.unread != after.unread:
+        if after.identity is not None and before.unread != after.unread:
             events.append(UnreadChanged(after.unread))
     return events
 
