@@ -17,7 +17,7 @@ has a limit for each), and raises only this library's errors:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -62,6 +62,10 @@ may block; context variables are those of whoever caused the call, as in a corou
 class Storage(Protocol):
     """A small key-value store of text, shared by processes; every method raises StorageError when
     it cannot do its work.
+
+    A call that has *ended* (it returned, raised, or was cancelled and has finished) can land no
+    more: from then on it changes nothing that is stored, neither here nor at a server that it was
+    sent to. So one that is cancelled ends only when its work is done, or certain never to be.
     """
 
     async def get(self, key: str) -> str | None:
@@ -82,9 +86,12 @@ class Storage(Protocol):
         """
         ...
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Afterwards no byte of their values is
-        left.
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns what it removed, in one atomic step between processes: those
+        of them that were stored, each with its value. Absent ones are no error. Afterwards no byte
+        of their values is left.
+
+        A value that was damaged is removed too, and not in the answer.
         """
         ...
 

@@ -16,6 +16,7 @@ from support_chat.ports import Credentials, IdentifyRequest, Outgoing
 from support_chat.values import About, SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.backend.schema import VERSION
+from support_chat_adapters.backend.stream import number_in
 
 NOW = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -79,7 +80,8 @@ def test_a_file_of_before_there_were_versions_goes_on_with_all_that_is_in_it(
         assert texts == ["It's broken; really", "one", "two", "three"]
         back = b.open(Credentials(**WIDGET, visitor="secret-1", session=VISITORS, cursor="2"))
         assert [event.message.text for event in back.replay] == ["two", "three"]
-        assert (back.welcome.unread, back.welcome.cursor) == (2, "7")
+        assert back.welcome.unread == 2
+        assert number_in(back.welcome.cursor or "") == 7
         assert b.mark_read(VISITORS, conversation.id).unread == 0
 
         assert [c.messages for c in b.conversations(ANNS)] == [1, 2]

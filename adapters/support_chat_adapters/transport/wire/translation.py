@@ -130,7 +130,7 @@ def opened_of(welcome: Welcome, realtime_token: str) -> SessionOpened:
         cursor=welcome.cursor,
         gap=welcome.gap,
         unread=welcome.unread,
-        can=CAN,
+        can=CAN if welcome.echoes else (),
     )
 
 

@@ -60,7 +60,13 @@ def asyncapi() -> dict[str, Any]:
                 "channel": {"$ref": channel},
                 "summary": "The backend tells the client what happens.",
                 "messages": [{"$ref": f"{channel}/messages/{_key(name)}"} for name in FRAMES],
-            }
+            },
+            "hear": {
+                "action": "receive",
+                "channel": {"$ref": channel},
+                "summary": "The client asks for a sign of life, or gives one.",
+                "messages": [{"$ref": f"{channel}/messages/{name}"} for name in ("ping", "pong")],
+            },
         },
         "components": {
             "messages": {_key(name): _message(name) for name in FRAMES},
