@@ -328,12 +328,18 @@ class Disarm(EffectSpec):
 
 @attrs.frozen(kw_only=True)
 class Join(EffectSpec):
-    """The call that is the trigger waits for what this slot waits for. `abandoned` is the trigger
-    when everybody who waits in the slot has been cancelled.
+    """The call that is the trigger waits for what this slot waits for.
+
+    `limit` names the Settings attribute that bounds the wait, unless the call brings a `timeout` of
+    its own; then it ends with the error `late`. `abandoned` is the trigger when nobody is left in
+    the slot who is awaited, cancelled or out of time.
     """
 
     slot: str
     abandoned: str | None = None
+    limit: str | None = None
+    late: Refusal | None = _code()
+    reduce: Reducer | None = _code()
 
 
 @attrs.frozen(kw_only=True)

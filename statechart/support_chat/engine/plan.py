@@ -93,6 +93,17 @@ class Step:
             self.slots = {name: group for name, group in self.slots.items() if name != slot}
         return waiters
 
+    def slot_of(self, call: int) -> str | None:
+        """The slot in which this call waits."""
+        groups = self.slots.items()
+        return next((slot for slot, group in groups if any(w.call == call for w in group)), None)
+
+    def leave(self, slot: str, call: int) -> Waiter:
+        """Takes this call out of its slot."""
+        (waiter,) = (w for w in self.slots[slot] if w.call == call)
+        self.slots = {**self.slots, slot: tuple(w for w in self.slots[slot] if w is not waiter)}
+        return waiter
+
     def settle(self, waiters: Iterable[Waiter]) -> None:
         """Ends these calls, each with what a call of its kind returns."""
         for waiter in waiters:
@@ -286,11 +297,19 @@ def _disarm(effect: str, spec: Disarm, *_: Any) -> Action:
 
 
 def _join(effect: str, spec: Join, *_: Any) -> Action:
+    reduce, limit = spec.reduce, spec.limit
+
     def join(step: Step) -> None:
         moment = step.moment
         if moment.call is not None:
             waiter = Waiter(moment.call, moment.trigger)
             step.slots = {**step.slots, spec.slot: (*step.slots.get(spec.slot, ()), waiter)}
+            if limit is not None:
+                own = getattr(moment.arguments, "timeout", None)
+                seconds = getattr(moment.settings, limit, 0.0) if own is None else own
+                step.commands.append(commands.Bound(moment.call, seconds))
+        if reduce is not None:
+            step.context = reduce(step.context, moment)
 
     return join
 

@@ -102,8 +102,8 @@ IDENTIFY_FACTS: Final = (F.IDENTIFYING, F.UNRESOLVED, F.FETCHING, F.TOKEN_FRESH)
 NO_TARGET: Final[Assignment] = {Register.TARGET: None}
 TARGET_IS_USER: Final[Assignment] = {Register.USER: Register.TARGET, Register.TARGET: None}
 
-IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY)
-IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.FORGET_TARGET)
+IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY)
+IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.FORGET_TARGET)
 
 LOADING: Final = (
     Transition(
@@ -132,30 +132,30 @@ BOOTING: Final = (
     Transition(
         name="boot.load_first", group="booting", trigger=T.BOOT, sources=P.NOT_INITIALIZED,
         target=P.LOADING, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CHECK_ADAPTERS),
+        effects=(E.JOIN_BOOT, E.ADOPT, E.CHECK_ADAPTERS),
     ),
     Transition(
         name="boot.wait_for_load", group="booting", trigger=T.BOOT, sources=P.LOADING,
         unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
+        effects=(E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
         name="boot.begin", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN),
         target=P.BOOTING, unless=(F.BOOTED, F.OWED, F.WRITING), sets=(F.BOOTED, F.WRITING),
         clears=F.PARTING, assigns={Register.USER: Register.NAMED},
-        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.READ_VISITOR),
+        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.READ_VISITOR),
     ),
     # a boot that failed early left its read of the visitor under way: it serves this one
     Transition(
         name="boot.begin_while_reading", group="booting", trigger=T.BOOT,
         sources=(P.READY, P.SHUTDOWN), target=P.BOOTING, when=F.WRITING, unless=(F.BOOTED, F.OWED),
         sets=F.BOOTED, clears=F.PARTING, assigns={Register.USER: Register.NAMED},
-        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
+        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
         name="boot.clear_first", group="booting", trigger=T.BOOT, sources=P.SHUTDOWN, when=F.OWED,
         unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CLEAN),
+        effects=(E.JOIN_BOOT, E.ADOPT, E.CLEAN),
     ),
     Transition(
         name="boot.join", group="booting", trigger=T.BOOT,
@@ -233,13 +233,13 @@ BOOTING: Final = (
     Transition(
         name="boot.live_as_visitor", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
         target=P.ANONYMOUS, when=F.SAME_USER, unless=F.SIGNED_IN,
-        effects=(E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
+        effects=(E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
     ),
     Transition(
         name="boot.live_as_user", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
         target=P.AUTHENTICATED, when=(F.SAME_USER, F.SIGNED_IN), clears=F.TOKEN_FRESH,
         effects=(
-            E.ACCEPT_TOKEN, E.ARM_RENEW, E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED,
+            E.ACCEPT_TOKEN, E.ARM_RENEW, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED,
         ),
     ),
     Transition(
@@ -286,14 +286,6 @@ BOOTING: Final = (
         effects=(E.COUNT_FAILURE, E.ARM_RETRY),
     ),
     Transition(
-        name="boot.timed_out", group="booting", trigger=T.BOOT_TIMEOUT, sources=P.BOOTING,
-        target=P.READY, clears=F.BOOTED, error=R.BOOT_TIMED_OUT, reason="boot_failed",
-    ),
-    Transition(
-        name="boot.timed_out_waiting", group="booting", trigger=T.BOOT_TIMEOUT,
-        sources=(P.LOADING, P.SHUTDOWN), when=F.BOOTED, clears=F.BOOTED, error=R.BOOT_TIMED_OUT,
-    ),
-    Transition(
         name="boot.abandoned", group="booting", trigger=T.ABANDON_BOOT, sources=P.BOOTING,
         target=P.READY, clears=F.BOOTED, error=R.BOOT_ABANDONED, reason="boot_abandoned",
     ),
@@ -310,7 +302,7 @@ IDENTIFYING: Final = (
         name="identify.begin", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
         when=F.BOOTED, unless=(F.SIGNED_IN, F.TARGETED), sets=F.IDENTIFYING,
         assigns={Register.TARGET: Register.NAMED},
-        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY, E.PROCEED),
+        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.PROCEED),
     ),
     Transition(
         name="identify.join", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
@@ -321,7 +313,7 @@ IDENTIFYING: Final = (
     Transition(
         name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
         when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING),
-        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY),
+        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
     ),
     Transition(
         name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY,
@@ -395,21 +387,21 @@ IDENTIFYING: Final = (
     ),
     Transition(
         name="identify.given_up_after_sending", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=P.ANONYMOUS,
+        trigger=T.ABANDON_IDENTIFY, sources=P.ANONYMOUS,
         target=P.RECONNECTING, when=(F.IDENTIFYING, F.UNRESOLVED), sets=F.RETRYING,
         clears=F.IDENTIFYING,
-        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD, E.ARM_RETRY, E.ARM_GIVE_UP),
+        effects=(E.FAIL_IDENTIFY, E.DROP_HELD, E.ARM_RETRY, E.ARM_GIVE_UP),
         error=R.IDENTIFY_TIMED_OUT, reason="outcome_unknown",
     ),
     Transition(
         name="identify.given_up_offline", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=OFFLINE,
+        trigger=T.ABANDON_IDENTIFY, sources=OFFLINE,
         when=(F.IDENTIFYING, F.UNRESOLVED), clears=F.IDENTIFYING,
-        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD), error=R.IDENTIFY_TIMED_OUT,
+        effects=(E.FAIL_IDENTIFY, E.DROP_HELD), error=R.IDENTIFY_TIMED_OUT,
     ),
     Transition(
         name="identify.given_up_before_sending", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
+        trigger=T.ABANDON_IDENTIFY,
         sources=(P.LOADING, P.SHUTDOWN, P.BOOTING, P.ANONYMOUS, *OFFLINE), when=F.IDENTIFYING,
         unless=F.UNRESOLVED, clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
         effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.PROCEED), error=R.IDENTIFY_TIMED_OUT,
@@ -1021,7 +1013,7 @@ REFUSALS: Final = (
 CALLS: Final = (
     T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN, T.DESTROY,
 )
-HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY, T.WITHDRAW)
+HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.WITHDRAW)
 LINK_EVENTS: Final = (
     T.MESSAGE_ARRIVED, T.READ_MARKED, T.OWNER_CHANGED, T.TOKEN_EXPIRED, T.SESSION_REVOKED,
     T.LINK_LOST,
@@ -1051,11 +1043,11 @@ BEFORE_LIVE: Final = (P.NOT_INITIALIZED, P.LOADING, P.READY)
 
 IGNORED: Final = (
     Ignored(
-        triggers=(T.BOOT_TIMEOUT, T.ABANDON_BOOT), phases=(*UNBOOTED, *LIVE),
+        triggers=T.ABANDON_BOOT, phases=(*UNBOOTED, *LIVE),
         because="no boot is under way or waits",
     ),
     Ignored(
-        triggers=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), phases=(*UNBOOTED, P.AUTHENTICATED),
+        triggers=T.ABANDON_IDENTIFY, phases=(*UNBOOTED, P.AUTHENTICATED),
         because="no identify is under way or waits",
     ),
     Ignored(

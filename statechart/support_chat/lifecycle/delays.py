@@ -149,8 +149,6 @@ def outbox_in(context: Context, moment: Moment) -> float | None:
 
 DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = MappingProxyType(
     {
-        "boot": lambda context, moment: context.boot_until - moment.now.at,
-        "identify": lambda context, moment: context.identify_until - moment.now.at,
         "dial": dial_in,
         "retry": retry_in,
         "probe": probe_in,

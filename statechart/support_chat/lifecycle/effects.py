@@ -245,12 +245,20 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         # --- calls --------------------------------------------------------------------------------
         E.JOIN_LOAD: Join(doc="the call waits for the load", slot=Slot.LOAD),
         E.JOIN_BOOT: Join(
-            doc="the call waits for the boot", slot=Slot.BOOT, abandoned=T.ABANDON_BOOT
+            doc="the call waits for the boot, within its own time",
+            slot=Slot.BOOT,
+            abandoned=T.ABANDON_BOOT,
+            limit="boot_timeout",
+            late=R.BOOT_TIMED_OUT,
+            reduce=do.bound_boot,
         ),
         E.JOIN_IDENTIFY: Join(
-            doc="the call waits for the identify",
+            doc="the call waits for the identify, within its own time",
             slot=Slot.IDENTIFY,
             abandoned=T.ABANDON_IDENTIFY,
+            limit="call_timeout",
+            late=R.IDENTIFY_TIMED_OUT,
+            reduce=do.bound_identify,
         ),
         E.JOIN_SHUTDOWN: Join(
             doc="the call waits for the clear of the user's data and for the parting",
@@ -299,20 +307,6 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             doc="shutdowns that waited for this parting alone are done", lane=Lane.PART
         ),
         # --- timers -------------------------------------------------------------------------------
-        E.ARM_BOOT: Arm(
-            doc="bound the boot",
-            timer=Timer.BOOT,
-            expiry=T.BOOT_TIMEOUT,
-            delay="boot",
-            reduce=do.arm_boot,
-        ),
-        E.ARM_IDENTIFY: Arm(
-            doc="bound the identify",
-            timer=Timer.IDENTIFY,
-            expiry=T.IDENTIFY_TIMEOUT,
-            delay="identify",
-            reduce=do.arm_identify,
-        ),
         E.ARM_DIAL: Arm(
             doc="connect as soon as dials may follow each other",
             timer=Timer.RETRY,
@@ -369,8 +363,6 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             expiry=T.DESTROY_TIMEOUT,
             delay="destroy",
         ),
-        E.DISARM_BOOT: Disarm(doc="the boot is over", timers=Timer.BOOT),
-        E.DISARM_IDENTIFY: Disarm(doc="the identify is over", timers=Timer.IDENTIFY),
         E.DISARM_GIVE_UP: Disarm(doc="the reconnecting is over", timers=Timer.GIVE_UP),
         E.DISARM_LINK: Disarm(
             doc="the link is gone: no silence to judge, no update to send",

@@ -86,8 +86,6 @@ class Trigger(StrEnum):
     SESSION_REVOKED = auto()
     LINK_LOST = auto()
     # expiries of timers
-    BOOT_TIMEOUT = auto()
-    IDENTIFY_TIMEOUT = auto()
     RETRY_DUE = auto()
     GIVE_UP = auto()
     SILENCE_DUE = auto()
@@ -177,8 +175,6 @@ class Slot(StrEnum):
 class Timer(StrEnum):
     """The timers of a session; at most one of each kind runs (property S10)."""
 
-    BOOT = auto()
-    IDENTIFY = auto()
     RETRY = auto()
     GIVE_UP = auto()
     SILENCE = auto()
@@ -256,8 +252,6 @@ class Effect(StrEnum):
     DETACH = auto()
     SETTLE_DETACHED = auto()
     # timers
-    ARM_BOOT = auto()
-    ARM_IDENTIFY = auto()
     ARM_DIAL = auto()
     ARM_RETRY = auto()
     ARM_PROBE = auto()
@@ -267,8 +261,6 @@ class Effect(StrEnum):
     ARM_UPDATE = auto()
     ARM_OUTBOX = auto()
     ARM_DESTROY = auto()
-    DISARM_BOOT = auto()
-    DISARM_IDENTIFY = auto()
     DISARM_GIVE_UP = auto()
     DISARM_LINK = auto()
     DISARM = auto()

@@ -72,16 +72,17 @@ def adopt_target(context: Context, moment: Moment) -> Context:
     )
 
 
-def arm_boot(context: Context, moment: Moment) -> Context:
-    """The boot has until then."""
+def bound_boot(context: Context, moment: Moment) -> Context:
+    """The boot has until then, if nobody waits longer."""
     timeout = moment.arguments.timeout or moment.settings.boot_timeout
-    return replaced(context, boot_until=moment.now.at + timeout)
+    return replaced(context, boot_until=max(context.boot_until, moment.now.at + timeout))
 
 
-def arm_identify(context: Context, moment: Moment) -> Context:
-    """The identify has until then."""
-    timeout = moment.arguments.timeout or moment.settings.call_timeout
-    return replaced(context, identify_until=moment.now.at + timeout)
+def bound_identify(context: Context, moment: Moment) -> Context:
+    """The identify has until then, if nobody waits longer."""
+    until = moment.now.at + (moment.arguments.timeout or moment.settings.call_timeout)
+    longest = until if context.target is None else max(context.identify_until, until)
+    return replaced(context, identify_until=longest)
 
 
 def reply(context: Context, moment: Moment) -> Context:

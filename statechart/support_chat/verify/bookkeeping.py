@@ -48,8 +48,6 @@ def _nothing_outlives_its_identify(view: View) -> bool:
 def _timers_bound_something(view: View) -> bool:
     ending = view.phase == P.DESTROYED and not view.has(F.RELEASING) and not view.has(F.RELEASED)
     pairs = (
-        (Timer.BOOT, view.waiting(Slot.BOOT)),
-        (Timer.IDENTIFY, view.waiting(Slot.IDENTIFY)),
         (Timer.GIVE_UP, view.phase == P.RECONNECTING),
         (Timer.SILENCE, view.phase in ONLINE),
         (Timer.DESTROY, ending),

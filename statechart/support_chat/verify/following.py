@@ -82,8 +82,10 @@ class _Follower:
     def go(self, seen: Seen) -> None:
         """Takes the step."""
         for command in seen.commands:
-            if isinstance(command, c.Arm) and command.timer == "identify":
-                self.identify_until = seen.now.at + command.seconds
+            if isinstance(command, c.Bound) and E.JOIN_IDENTIFY in _effects(seen):
+                until = seen.now.at + command.seconds
+                joins = self.model.registers_of(self.at)[1] != 0
+                self.identify_until = max(self.identify_until, until) if joins else until
             if isinstance(command, c.Arm) and command.timer == "silence":
                 again = self._heard_nothing(seen.now)
                 self.listens_until = None if again else seen.now.at + command.seconds
@@ -186,8 +188,11 @@ def _asked(seen: Seen, chart: Chart) -> list[set[str]]:
     """What the effects of the rows ask for: for each command, the words that would do. A batch may
     ask for any number of things.
     """
-    effects = [effect for row in seen.rows for effect in row.effects]
-    return [words for effect in effects if (words := _command(effect, chart))]
+    return [words for effect in _effects(seen) if (words := _command(effect, chart))]
+
+
+def _effects(seen: Seen) -> list[str]:
+    return [effect for row in seen.rows for effect in row.effects]
 
 
 def _command(effect: str, chart: Chart) -> set[str]:
@@ -223,7 +228,7 @@ def _done(seen: Seen, chart: Chart) -> list[str]:
                 words.append(f"cancel {' '.join(lanes)}")
             case c.Keep():
                 words.append("keep")
-            case Settle() | Close() | Emit():
+            case c.Bound() | Settle() | Close() | Emit():
                 pass
     return words
 
