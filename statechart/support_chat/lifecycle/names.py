@@ -35,11 +35,13 @@ class Trigger(StrEnum):
     BOOT = auto()
     IDENTIFY = auto()
     UPDATE = auto()
+    SEND = auto()
     USE = auto()
     SHUTDOWN = auto()
     DESTROY = auto()
     ABANDON_BOOT = auto()
     ABANDON_IDENTIFY = auto()
+    WITHDRAW = auto()
     # hints of the platform
     GO_ONLINE = auto()
     GO_OFFLINE = auto()
@@ -68,6 +70,9 @@ class Trigger(StrEnum):
     RENEWED = auto()
     RENEW_REFUSED = auto()
     RENEW_FAILED = auto()
+    SENT = auto()
+    SEND_REFUSED = auto()
+    SEND_FAILED = auto()
     REPLIED = auto()
     CLEARED = auto()
     CLEAR_FAILED = auto()
@@ -81,16 +86,16 @@ class Trigger(StrEnum):
     SESSION_REVOKED = auto()
     LINK_LOST = auto()
     # expiries of timers
-    BOOT_TIMEOUT = auto()
-    IDENTIFY_TIMEOUT = auto()
     RETRY_DUE = auto()
     GIVE_UP = auto()
     SILENCE_DUE = auto()
     RENEW_DUE = auto()
     UPDATE_DUE = auto()
+    OUTBOX_DUE = auto()
     DESTROY_TIMEOUT = auto()
     # internal
     PROCEED = auto()
+    FLUSH = auto()
     CLEAN = auto()
 
 
@@ -123,11 +128,15 @@ class Fact(StrEnum):
     DAMAGED = auto()
     BEYOND = auto()
     SILENT = auto()
+    AT_ONCE = auto()
+    CROWDED = auto()
+    OWN = auto()
     # derived from the context
     LATE = auto()
     PROVIDER = auto()
     TARGET_PROVIDER = auto()
     PENDING = auto()
+    QUEUED = auto()
     # from the registers
     NAMED = auto()
     SIGNED_IN = auto()
@@ -166,13 +175,12 @@ class Slot(StrEnum):
 class Timer(StrEnum):
     """The timers of a session; at most one of each kind runs (property S10)."""
 
-    BOOT = auto()
-    IDENTIFY = auto()
     RETRY = auto()
     GIVE_UP = auto()
     SILENCE = auto()
     RENEW = auto()
     UPDATE = auto()
+    OUTBOX = auto()
     DESTROY = auto()
 
 
@@ -190,6 +198,7 @@ class Lane(StrEnum):
     LINK = auto()
     IDENTIFY = auto()
     UPDATE = auto()
+    SEND = auto()
     RENEW = auto()
     CLEAR = auto()
     PART = auto()
@@ -211,6 +220,7 @@ class Effect(StrEnum):
     SEND_IDENTIFY = auto()
     SEND_UPDATE = auto()
     SEND_TOKEN = auto()
+    SEND_MESSAGES = auto()
     USE_LINK = auto()
     CLEAR_USER = auto()
     CLEAR_ALL = auto()
@@ -237,11 +247,11 @@ class Effect(StrEnum):
     DONE = auto()
     REFUSE = auto()
     ANSWER = auto()
+    QUEUE = auto()
+    ANSWER_MESSAGES = auto()
     DETACH = auto()
     SETTLE_DETACHED = auto()
     # timers
-    ARM_BOOT = auto()
-    ARM_IDENTIFY = auto()
     ARM_DIAL = auto()
     ARM_RETRY = auto()
     ARM_PROBE = auto()
@@ -249,9 +259,8 @@ class Effect(StrEnum):
     ARM_SILENCE = auto()
     ARM_RENEW = auto()
     ARM_UPDATE = auto()
+    ARM_OUTBOX = auto()
     ARM_DESTROY = auto()
-    DISARM_BOOT = auto()
-    DISARM_IDENTIFY = auto()
     DISARM_GIVE_UP = auto()
     DISARM_LINK = auto()
     DISARM = auto()
@@ -275,6 +284,12 @@ class Effect(StrEnum):
     RESTORE = auto()
     DROP_SENT = auto()
     DROP_UPDATES = auto()
+    KEEP_SENT = auto()
+    KEEP_REFUSED = auto()
+    KEEP_UNANSWERED = auto()
+    EXPIRE_MESSAGES = auto()
+    WITHDRAW_MESSAGE = auto()
+    DROP_MESSAGES = auto()
     FORGET = auto()
     # what is given up
     ABANDON_LOAD = auto()
@@ -293,4 +308,5 @@ class Effect(StrEnum):
     TELL_READ = auto()
     # internal triggers
     PROCEED = auto()
+    FLUSH = auto()
     CLEAN = auto()

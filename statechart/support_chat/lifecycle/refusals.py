@@ -19,6 +19,7 @@ from ..errors import (
     NetworkError,
     NotABackendError,
     NotBootedError,
+    OutboxFullError,
     RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
@@ -48,6 +49,25 @@ BOOT_ABANDONED: Final = Refusal(
 NO_LINK: Final = Refusal(
     NetworkError,
     "{call}() needs an open link, and the session is {phase}: try again when it is live.",
+)
+
+CROWDED: Final = Refusal(
+    OutboxFullError,
+    "Settings.outbox_size messages have no answer yet, and so this one is not taken ({phase}): "
+    "send it again when some have left.",
+)
+NOT_SENT: Final = Refusal(
+    CallTimeoutError,
+    "The message could not be sent within its timeout, and will not be: send it again.",
+)
+NOT_ANSWERED: Final = Refusal(
+    CallTimeoutError,
+    "The message was sent and no answer came within its timeout. It is sent again, which never "
+    "makes two: MessageSent or MessageFailed says what became of it.",
+)
+WITHDRAWN: Final = Refusal(
+    SessionEndedError,
+    "The call that sent this message was cancelled: send it again if it is to be.",
 )
 
 OTHER_BOOT: Final = Refusal(

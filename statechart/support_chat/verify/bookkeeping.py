@@ -48,8 +48,6 @@ def _nothing_outlives_its_identify(view: View) -> bool:
 def _timers_bound_something(view: View) -> bool:
     ending = view.phase == P.DESTROYED and not view.has(F.RELEASING) and not view.has(F.RELEASED)
     pairs = (
-        (Timer.BOOT, view.waiting(Slot.BOOT)),
-        (Timer.IDENTIFY, view.waiting(Slot.IDENTIFY)),
         (Timer.GIVE_UP, view.phase == P.RECONNECTING),
         (Timer.SILENCE, view.phase in ONLINE),
         (Timer.DESTROY, ending),
@@ -229,8 +227,9 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "L3a",
         "While there is no link an attempt is scheduled or under way.",
         lambda view: (
-            view.phase not in OFFLINE or view.running(Timer.RETRY)
-                or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
+            view.phase not in OFFLINE
+            or view.running(Timer.RETRY)
+            or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from operator import methodcaller
 from typing import Final
 
-from ..chart.model import Ask, Join
+from ..chart.model import Ask, Hold, Join
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -62,7 +62,9 @@ def _shutdown_ends_boots(move: Move) -> bool:
 
 def _nothing_of_the_user(view: View) -> bool:
     over = view.phase in ENDED and not view.waiting(Slot.BOOT)
-    remembered = view.has(F.PROVIDER) or view.has(F.TARGET_PROVIDER) or view.has(F.PENDING)
+    remembered = any(
+        view.has(fact) for fact in (F.PROVIDER, F.TARGET_PROVIDER, F.PENDING, F.QUEUED)
+    )
     return not (over and (remembered or view.who(Register.USER) or view.who(Register.TARGET)))
 
 
@@ -110,7 +112,7 @@ def _one_answer(move: Move) -> bool:
     specs = move.model.chart.effects
     return (
         sum(
-            effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Join)
+            effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Hold | Join)
             for effect in first
         )
         == 1
@@ -280,7 +282,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "S20",
-        "Every call is answered in one way: it joins, is done, is refused or uses the link.",
+        "Every call is answered in one way: it joins, is held, done or refused, or uses the link.",
         _one_answer,
         CALLS,
     ),
@@ -336,6 +338,12 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "What update() recorded can be sent while the session stays live.",
         lambda view: view.phase in LIVE and view.has(F.PENDING),
         lambda view: view.phase in LIVE and view.asked(E.SEND_UPDATE),
+    ),
+    CanReach(
+        "L6a",
+        "A message without an answer can be sent while the session stays live.",
+        lambda view: view.phase in LIVE and view.has(F.QUEUED),
+        lambda view: view.phase in LIVE and view.asked(E.SEND_MESSAGES),
     ),
     Eventually(
         "L7",
