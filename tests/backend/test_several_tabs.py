@@ -1,5 +1,5 @@
-"""Several sessions of one visitor, as tabs are: whom a request is for, what a merge in one tells the
-others, who is behind a secret afterwards, and when it is over.
+"""Several sessions of one visitor, as tabs are: whom a request is for, what a merge in one tells
+the others, who is behind a secret afterwards, and when it is over.
 """
 
 from __future__ import annotations
