@@ -72,6 +72,13 @@ class NotBootedError(SupportChatError):
     code = "not_booted"
 
 
+class OutboxFullError(SupportChatError):
+    """As many messages as `Settings.outbox_size` have no answer yet; send this one again later."""
+
+    code = "outbox_full"
+    recoverable_by_default = True
+
+
 class IdentityConflictError(SupportChatError):
     """The call names another identity than the session's; the message says which call changes
     identities.

@@ -17,7 +17,7 @@ has a limit for each), and raises only this library's errors:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -62,6 +62,10 @@ may block; context variables are those of whoever caused the call, as in a corou
 class Storage(Protocol):
     """A small key-value store of text, shared by processes; every method raises StorageError when
     it cannot do its work.
+
+    A call that has *ended* (it returned, raised, or was cancelled and has finished) can land no
+    more: from then on it changes nothing that is stored, neither here nor at a server that it was
+    sent to. So one that is cancelled ends only when its work is done, or certain never to be.
     """
 
     async def get(self, key: str) -> str | None:
@@ -82,9 +86,12 @@ class Storage(Protocol):
         """
         ...
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Afterwards no byte of their values is
-        left.
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns what it removed, in one atomic step between processes: those
+        of them that were stored, each with its value. Absent ones are no error. Afterwards no byte
+        of their values is left.
+
+        A value that was damaged is removed too, and not in the answer.
         """
         ...
 
@@ -151,10 +158,10 @@ class Welcome:
     """The backend's answer to a dial: who we are and under which session.
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
-    for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the `Claim` presented, None if that identify
-    was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
-    is where the replay will end: a session moves there message by message, since a jump would lose
-    what is still to be replayed if the link broke.
+    for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the
+    `Claim` presented, None if that identify was not committed. `gap` says that messages after
+    `cursor` could not all be replayed. `cursor` is where the replay will end: a session moves there
+    message by message, since a jump would lose what is still to be replayed if the link broke.
     """
 
     session: str = attrs.field(repr=False)
@@ -264,7 +271,7 @@ class ReadAnswer:
     unread: int | None
 
 
-Use: TypeAlias = "Outgoing | ListConversations | ListMessages | MarkRead"
+Use: TypeAlias = "ListConversations | ListMessages | MarkRead"
 """What a call asks of an open link; `call` is the name of the method that users know it by."""
 
 
@@ -401,8 +408,8 @@ class Transport(Protocol):
 
     async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
         """Tells the backend that nobody has this visitor's secret any more: it ends every session
-        that was opened with it and refuses it from then on (VisitorEndedError). An unknown one is no
-        error. It may come late or never.
+        that was opened with it and refuses it from then on (VisitorEndedError). An unknown one is
+        no error. It may come late or never.
         """
         ...
 

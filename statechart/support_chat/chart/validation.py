@@ -15,7 +15,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
-from .model import Arm, Ask, Carried, Fail, Present, Raise, Refuse, Same, Stored, Transition
+from .model import Arm, Ask, Carried, Fail, Join, Present, Raise, Refuse, Same, Stored, Transition
 
 if TYPE_CHECKING:
     from .model import Chart
@@ -130,6 +130,8 @@ def _produced(spec: object) -> tuple[str, ...]:
         return spec.outcomes
     if isinstance(spec, Arm):
         return (spec.expiry,)
+    if isinstance(spec, Join):
+        return (spec.abandoned,) if spec.abandoned else ()
     return (spec.trigger,) if isinstance(spec, Raise) else ()
 
 

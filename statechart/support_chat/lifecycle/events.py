@@ -119,6 +119,17 @@ class MessageReceived:
 
 
 @attrs.frozen
+class MessageQueued:
+    """A message waits: for a link, or for those that were sent before it."""
+
+    type: ClassVar[str] = "message_queued"
+    client_message_id: str
+    conversation_id: str | None
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
+
+
+@attrs.frozen
 class MessageSent:
     """A message of this session has reached the backend; told in the order of the conversation."""
 
@@ -130,14 +141,15 @@ class MessageSent:
 
 @attrs.frozen
 class MessageFailed:
-    """A message was not sent, or (`outcome_unknown`) it is not known; sending again with the same
-    id never makes two.
+    """A message is not stored and will not be sent again; or (`outcome_unknown`) it may be, and is
+    not sent again. Sending `text` again with the same id never makes two.
     """
 
     type: ClassVar[str] = "message_failed"
     client_message_id: str
     error: Exception
     outcome_unknown: bool
+    text: str = attrs.field(default="", kw_only=True, repr=False)
     id: str = _stamp("")
     created_at: float = _stamp(0.0)
 
@@ -157,7 +169,9 @@ class MessagesRead:
 
 @attrs.frozen
 class UnreadChanged:
-    """The number of unread messages is another than before; None: it is not known any more."""
+    """The number of unread messages is another than before, or a boot has learnt it; None: it is
+    not known any more. That nobody is live any more, `AuthChanged` says.
+    """
 
     type: ClassVar[str] = "unread_changed"
     unread: int | None
@@ -189,6 +203,7 @@ AnyEvent: TypeAlias = (
     | ConnectionChanged
     | AttemptFailed
     | ErrorOccurred
+    | MessageQueued
     | MessageReceived
     | MessageSent
     | MessageFailed

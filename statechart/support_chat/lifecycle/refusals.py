@@ -19,6 +19,7 @@ from ..errors import (
     NetworkError,
     NotABackendError,
     NotBootedError,
+    OutboxFullError,
     RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
@@ -42,12 +43,35 @@ ENDED: Final = Refusal(
     SessionEndedError,
     "shutdown() ended the session while the call was under way: boot() begins a new one.",
 )
+SUPERSEDED: Final = Refusal(
+    SessionEndedError, "A later become() has named another identity: this call is over."
+)
 BOOT_ABANDONED: Final = Refusal(
-    SessionEndedError, "The boot that this call waited for was cancelled: call boot() again."
+    SessionEndedError,
+    "The boot that this call waited for was cancelled, or its time was over: call boot() again.",
 )
 NO_LINK: Final = Refusal(
     NetworkError,
     "{call}() needs an open link, and the session is {phase}: try again when it is live.",
+)
+
+CROWDED: Final = Refusal(
+    OutboxFullError,
+    "Settings.outbox_size messages have no answer yet, and so this one is not taken ({phase}): "
+    "send it again when some have left.",
+)
+NOT_SENT: Final = Refusal(
+    CallTimeoutError,
+    "The message could not be sent within its timeout, and will not be: send it again.",
+)
+NOT_ANSWERED: Final = Refusal(
+    CallTimeoutError,
+    "The message was sent and no answer came within its timeout. It is sent again, which never "
+    "makes two: MessageSent or MessageFailed says what became of it.",
+)
+WITHDRAWN: Final = Refusal(
+    SessionEndedError,
+    "The call that sent this message was cancelled: send it again if it is to be.",
 )
 
 OTHER_BOOT: Final = Refusal(
@@ -91,8 +115,8 @@ NOT_IN_TIME: Final = Refusal(
 )
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
-    "boot() took longer than its timeout: check the network, then call boot() again, or raise "
-    "Settings.boot_timeout.",
+    "{call}() took longer than its timeout, waiting for the boot: check the network, then call it "
+    "again, or raise Settings.boot_timeout.",
     details=_name_the_trouble,
 )
 IDENTIFY_TIMED_OUT: Final = Refusal(

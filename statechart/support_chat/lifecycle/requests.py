@@ -5,16 +5,25 @@ A request holds all that its adapter needs and nothing of another identity (prop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
 
 from ..engine import Close, Command, Moment, Now, Perform, Request
 from ..errors import StorageError, TokenProviderError, VisitorEndedError
-from ..ports import Credentials, IdentifyRequest, TokenProvider, TokenReason, Use, Welcome
+from ..ports import (
+    Credentials,
+    IdentifyRequest,
+    Outgoing,
+    TokenProvider,
+    TokenReason,
+    Use,
+    Welcome,
+)
 from ..settings import Settings
 from ..values import Changes, Identity
+from . import outbox as o
 from .context import Context, is_secret
 from .tokens import Token, read_token
 
@@ -126,10 +135,18 @@ class Renew:
 
 @attrs.frozen
 class UseLink:
-    """Ask of the link what a call is for; where it `echoes`, the stream tells of what was sent."""
+    """Ask of the link what a call is for."""
 
     use: Use
-    echoes: bool = False
+
+
+@attrs.frozen
+class SendMessage:
+    """Send the message that the call `number` has given, for the `attempt`-th time."""
+
+    message: Outgoing
+    number: int
+    attempt: int
 
 
 @attrs.frozen
@@ -284,8 +301,13 @@ def renew(context: Context, moment: Moment) -> Renew:
 
 def use_link(context: Context, moment: Moment) -> UseLink:
     """To do what the call is for, for whom it was shown to."""
-    use = attrs.evolve(moment.arguments.use, owner=context.identity)
-    return UseLink(use, context.echoes)
+    return UseLink(attrs.evolve(moment.arguments.use, owner=context.identity))
+
+
+def send_messages(context: Context, moment: Moment) -> Sequence[SendMessage]:
+    """To send whatever may leave now."""
+    leaving = o.sendable(context.outbox, moment.now.at)
+    return [SendMessage(entry.message, entry.number, entry.attempts + 1) for entry in leaving]
 
 
 def part(context: Context, moment: Moment) -> Part:

@@ -21,7 +21,6 @@ from ..ports import (
     ListConversations,
     ListMessages,
     MarkRead,
-    Outgoing,
     Storage,
     Transport,
 )
@@ -95,7 +94,6 @@ async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> obje
 
 _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingProxyType(
     {
-        Outgoing: lambda link, use: link.send(use),
         ListConversations: lambda link, use: link.conversations(use),
         ListMessages: lambda link, use: link.messages(use),
         MarkRead: lambda link, use: link.mark_read(use),
@@ -145,6 +143,9 @@ _PERFORMERS: Final[Mapping[type, _Performer]] = MappingProxyType(
             payload.changes, payload.owner
         ),
         r.Renew: lambda adapters, request, payload: adapters.link(request).renew(payload.token),
+        r.SendMessage: lambda adapters, request, payload: adapters.link(request).send(
+            payload.message
+        ),
         r.UseLink: _use,
         r.Part: _part,
         r.Revoke: _revoke,

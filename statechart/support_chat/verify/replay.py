@@ -42,6 +42,7 @@ from ..ports import (
     IdentifyAnswer,
     ListConversations,
     MessageArrived,
+    Outgoing,
     OwnerChanged,
     ReadUpTo,
     RenewAnswer,
@@ -133,7 +134,7 @@ class Player:
         if trigger in self._chart.events:
             if account.link is None:
                 raise Impossible("no link is open")
-            return [Heard(account.link, self._event(trigger))]
+            return [Heard(account.link, self._event(trigger, one))]
         if isinstance(spec, Ask):
             asked = [r for r in account.asked.values() if r.effect == one.of]
             if not asked:
@@ -157,12 +158,14 @@ class Player:
             provider=(lambda: "") if provided else None,
             clear_storage=F.FULL in one.carried,
             use=ListConversations() if one.trigger == T.USE else None,
+            message=Outgoing(f"m{self._new()}", "hello") if one.trigger == T.SEND else None,
+            queue=F.AT_ONCE not in one.carried,
         )
 
-    def _event(self, trigger: T) -> Any:
+    def _event(self, trigger: T, one: Occurrence) -> Any:
         if trigger is T.MESSAGE_ARRIVED:
-            number = str(self._new())
-            return MessageArrived(Message(number, "c", "agent", "hello", 0.0), number)
+            number, own = str(self._new()), F.OWN in one.carried
+            return MessageArrived(Message(number, "c", "agent", "hello", 0.0), number, own=own)
         return _EVENTS[trigger]
 
     def _outcome(
@@ -205,6 +208,8 @@ class Player:
                 return payload.visitor
             case T.LOADED | T.VISITOR_READ:
                 return "damage" if F.DAMAGED in one.carried else "a-secret-that-can-be-one"
+            case T.SENT:
+                return Message(str(self._new()), "c", "visitor", "hello", 0.0)
             case T.REPLIED:
                 return ()
             case _:

@@ -236,8 +236,8 @@ class RecordingTransport:
     `hold`, `release`, `waiting`, `answer_next` and `fail_next` are those of `Script`, for the
     operations `open`, `revoke`, `end_visitor` and `aclose` and for those of its links: `identify`,
     `renew`, `update`, `send`, `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`)
-    and `events` (each turn of a reader). For `open` an answer is the `Welcome` of the link; anything
-    else is returned in the link's place.
+    and `events` (each turn of a reader). For `open` an answer is the `Welcome` of the link;
+    anything else is returned in the link's place.
     """
 
     def __init__(self, *, log: CallLog | None = None) -> None:

@@ -20,8 +20,9 @@ class FaultyTransport:
     """Passes every call on to `inner`, with faults, and gives links that do so; what happened is in
     `log`.
 
-    The operations are `open`, `revoke` and `end_visitor` here, and `identify`, `renew`, `update`, `send`,
-    `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`) and `events` on links.
+    The operations are `open`, `revoke` and `end_visitor` here, and `identify`, `renew`, `update`,
+    `send`, `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`) and `events` on
+    links.
     What *fails* or is *dropped* raises NetworkError, and what is dropped was done: a message is
     stored, a user identified, a session begun whose link is gone. A *duplicate* is asked twice: a
     dial begins two sessions, of whose links the second is given. A *reordered* call is asked after
