@@ -23,6 +23,7 @@ from support_chat.engine import (
     Arm,
     AwaiterCame,
     AwaiterLeft,
+    Bound,
     CallMade,
     Cancel,
     Close,
@@ -34,6 +35,7 @@ from support_chat.engine import (
     LimitReachedError,
     Now,
     Outcome,
+    OutOfTime,
     Perform,
     Reaction,
     Request,
@@ -54,6 +56,7 @@ from support_chat.lifecycle.requests import (
     Keys,
     MendVisitor,
     Renew,
+    SendMessage,
     Update,
     UseLink,
 )
@@ -83,8 +86,10 @@ USERS: Final = ("ann", "bob")
 CALLS: Final = {
     T.BOOT: 50,
     T.IDENTIFY: 40,
+    T.BECOME: 15,
     T.UPDATE: 40,
-    T.USE: 30,
+    T.SEND: 30,
+    T.USE: 10,
     T.SHUTDOWN: 12,
     T.LOAD: 6,
     T.DESTROY: 2,
@@ -157,6 +162,8 @@ class Life:
     at: float = 1000.0
     due: dict[str, float] = attrs.field(factory=dict[str, float])
     """When each timer expires that was armed."""
+    bounds: dict[int, float] = attrs.field(factory=dict[int, float])
+    """When the time of each call is over that waits within one."""
     pending: dict[int, tuple[Request, int]] = attrs.field(factory=dict[int, "tuple[Request, int]"])
     """Requests that an adapter may still end, superseded ones too, and in which session they were
     made.
@@ -216,6 +223,8 @@ class Life:
                 self.abandoned.add(call)
             case AwaiterCame(call):
                 self.abandoned.discard(call)
+            case OutOfTime(call):
+                self.bounds.pop(call)
             case Outcome(request, _, error) if not isinstance(error, LimitReachedError):
                 self.pending.pop(request.number, None)
             case _:
@@ -223,8 +232,8 @@ class Life:
         for command in reaction.commands:
             self._obey(command)
         assert not problems, f"S25 {problems}"
-        waiting = sorted(waiter.call for waiter in self.snapshot.waiting)
-        assert waiting == sorted(self.unsettled), f"S20 {waiting} wait, {self.unsettled} should"
+        waiting = self.snapshot.waiting
+        assert waiting == self.unsettled, f"S20 {set(waiting)} wait, {self.unsettled} should"
         return taken
 
     def _obey(self, command: object) -> None:
@@ -235,10 +244,13 @@ class Life:
                 self.due[timer] = self.at + seconds
             case Close(link):
                 self.closed.append(link)
+            case Bound(call, seconds):
+                self.bounds[call] = self.at + seconds
             case Settle(call):
                 assert call in self.unsettled, f"S20 the call {call} is settled twice"
                 self.unsettled.discard(call)
                 self.abandoned.discard(call)
+                self.bounds.pop(call, None)
             case _:
                 pass
 
@@ -296,17 +308,19 @@ class Life:
         if booted == (kind == T.BOOT) and self.one_of(True, False):
             kind = T.IDENTIFY if booted else T.BOOT
         who = self.one_of("ann", "ann", "ann", "bob")
-        user = {T.IDENTIFY: who, T.BOOT: self.one_of(None, None, who)}.get(kind)
+        anybody = self.one_of(None, None, who)
+        user = {T.IDENTIFY: who, T.BOOT: anybody, T.BECOME: anybody}.get(kind)
         user = self.one_of(None, None, who) if kind == T.UPDATE else user
         changes = {}
-        if kind == T.UPDATE or (kind in (T.BOOT, T.IDENTIFY) and self.one_of(True, False, False)):
+        describes = kind in (T.BOOT, T.IDENTIFY, T.BECOME) and self.one_of(True, False, False)
+        if kind == T.UPDATE or describes:
             value = self.one_of(1, 2, None, self.own("trait", user))
             changes = {f"user.traits.{self.one_of('a', 'b')}": value}
         provider = None
         if user and kind != T.UPDATE and self.one_of(True, True, False):
             provider = Provider(self.own("provider", user))
-        text = Outgoing("id", self.own("text"))
-        uses = (text, text, ListConversations(), MarkRead("conversation"))
+        begins = self.one_of(None, "c-1", "c-2")
+        message = Outgoing(f"message-{self.new()}", self.own("text"), begins)
         return CallMade(
             self.new(),
             kind,
@@ -315,8 +329,10 @@ class Life:
                 changes=changes,
                 provider=provider,
                 timeout=self.one_of(None, 1.0, 100.0),
-                clear_storage=kind == T.SHUTDOWN and self.one_of(True, False),
-                use=self.one_of(*uses) if kind == T.USE else None,
+                clear_storage=kind in (T.SHUTDOWN, T.BECOME) and self.one_of(True, False),
+                use=self.one_of(ListConversations(), MarkRead("c-1")) if kind == T.USE else None,
+                message=message if kind == T.SEND else None,
+                queue=self.one_of(True, True, False),
             ),
         )
 
@@ -374,9 +390,9 @@ class Life:
                 return RenewAnswer(self.one_of(None, self.own("session", None, session)))
             case Update(changes):
                 return UpdateAnswer(self._rejected(changes))
+            case SendMessage(message):
+                return _stored(message)
             case UseLink(use):
-                if isinstance(use, Outgoing):
-                    return Message("m", "c", "user", use.text, 0.0)
                 return ReadAnswer(0) if isinstance(use, MarkRead) else ()
             case _:
                 return None
@@ -394,9 +410,10 @@ class Life:
 
     def event(self) -> LinkEvent | None:
         """What a link yields; None if it is lost."""
-        message = Message("m", "c", "agent", "hello", 0.0)
-        unread, own = self.one_of(0, 1, None), self.one_of(False, True)
-        arrived = MessageArrived(message, self.own("cursor"), unread, own)
+        said, own = Message("m", "c-1", "agent", "hello", 0.0), self.one_of(False, True)
+        if own and (sent := self.snapshot.context.outbox.entries):
+            said = _stored(self.one_of(*sent).message)
+        arrived = MessageArrived(said, self.own("cursor"), self.one_of(0, 1, None), own)
         read = ReadUpTo("c", "m", self.one_of(0, 1, None))
         events = (arrived, read, TokenExpired(), OwnerChanged(), SessionRevoked(), None)
         return self.roll.choices(events, (4, 2, 4, 2, 1, 6))[0]
@@ -415,6 +432,7 @@ class Life:
             (self.closed, 1, lambda: Heard(roll.choice(self.closed), self.event())),
             (account.timers, 4, lambda: Expired(roll.choice(sorted(account.timers)))),
             (awaited, 2, lambda: AwaiterLeft(roll.choice(awaited))),
+            (self.bounds, 1, lambda: OutOfTime(roll.choice(sorted(self.bounds)))),
             (self.abandoned, 1, lambda: AwaiterCame(roll.choice(sorted(self.abandoned)))),
         ]
         possible = [(weight, kind) for there_is, weight, kind in kinds if there_is]
@@ -430,11 +448,15 @@ class Life:
             self.wait()
 
     def wait(self) -> None:
-        """Time passes until the next timer expires, if one runs."""
-        if self.account.timers:
-            timer = min(self.account.timers, key=self.due.__getitem__)
-            self.at = max(self.at, self.due[timer])
-            self.take(Expired(timer))
+        """Time passes until the next timer expires, or the time of a call is over."""
+        ends: list[tuple[float, Input]] = [
+            *((self.due[timer], Expired(timer)) for timer in sorted(self.account.timers)),
+            *((until, OutOfTime(call)) for call, until in self.bounds.items()),
+        ]
+        if ends:
+            until, happened = min(ends, key=lambda end: end[0])
+            self.at = max(self.at, until)
+            self.take(happened)
 
     def live(self, steps: int, look: Callable[[Life], None] = lambda life: None) -> None:
         """Takes so many of them, and looks after each."""
@@ -457,6 +479,12 @@ class Life:
         for request, _ in list(self.pending.values()):
             self.take(Outcome(request, self.result(request)))
             look(self)
+
+
+def _stored(message: Outgoing) -> Message:
+    """The message, as a backend stored it."""
+    conversation = message.conversation_id or "c-new"
+    return Message("m", conversation, "user", message.text, 0.0, message.client_message_id)
 
 
 def _copied(record: Any) -> dict[str, Any]:
