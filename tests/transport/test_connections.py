@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import warnings
 from typing import Any
 
@@ -112,24 +113,29 @@ async def test_a_call_that_is_cancelled_while_dead_connections_are_closed_closes
         hang_up.append(writer)
         await relayed(reader, writer, "127.0.0.1", backend.port)
 
-    async with listening(serve) as port:
-        for step in range(8):
-            async with transport_to(f"http://127.0.0.1:{port}") as transport:
-                await asyncio.gather(*(transport.revoke("nobody") for _ in range(3)))
-                assert len(hang_up) == 3, "three are kept"
-                while hang_up:
-                    hang_up.pop().close()
-                await asyncio.sleep(0.05)
-                with warnings.catch_warnings(record=True) as told:
-                    warnings.simplefilter("always", ResourceWarning)
-                    call = asyncio.ensure_future(transport.revoke("nobody"))
-                    for _ in range(step):
-                        await asyncio.sleep(0)
+    async with (
+        listening(serve) as port,
+        transport_to(f"http://127.0.0.1:{port}") as transport,
+    ):
+        for step, times in itertools.product(range(8), (1, 2)):
+            hang_up.clear()
+            await asyncio.gather(*(transport.revoke("nobody") for _ in range(3)))
+            assert len(hang_up) == 3, "three are kept"
+            for writer in hang_up:
+                writer.close()
+            await asyncio.sleep(0.05)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always", ResourceWarning)
+                call = asyncio.ensure_future(transport.revoke("nobody"))
+                for _ in range(step):
+                    await asyncio.sleep(0)
+                for _ in range(times):
                     call.cancel()
-                    await asyncio.wait((call,))
-                    gc.collect()
-                assert [str(warning.message) for warning in told] == [], step
-                hang_up.clear()
+                    await asyncio.sleep(0)
+                await asyncio.wait((call,))
+                await asyncio.sleep(0.05)
+                gc.collect()
+            assert [str(warning.message) for warning in told] == [], (step, times)
 
 
 @on_loop

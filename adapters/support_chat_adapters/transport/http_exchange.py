@@ -177,7 +177,8 @@ class HTTPExchange:
 
 
 async def _cleanly(asking: Coroutine[Any, Any, T]) -> T:
-    """The answer. A cancellation ends the asking where nothing is left open by that.
+    """The answer. A cancellation ends the asking where nothing is left open by that; a second one
+    is not waited for.
 
     httpcore2 shields the closing of connections that have died, and its shields hold for anyio's
     scopes, not for `Task.cancel()`: of several, all but the first would stay open.
@@ -190,13 +191,20 @@ async def _cleanly(asking: Coroutine[Any, Any, T]) -> T:
         raise asyncio.CancelledError
 
     asked = asyncio.ensure_future(ask())
+    asked.add_done_callback(seen)
     try:
         await asyncio.wait((asked,))
     except asyncio.CancelledError:
         scope.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        await asyncio.wait((asked,))
         raise
     return asked.result()
+
+
+def seen(asked: asyncio.Task[Any]) -> None:
+    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 async def _limited(answer: httpx2.Response) -> bytes:
