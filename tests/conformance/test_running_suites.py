@@ -12,7 +12,7 @@ import pkgutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
@@ -44,8 +44,8 @@ class Careless(RecordingStorage):
         self.contents[key] = value
         return value
 
-    async def delete(self, *keys: str) -> None:
-        pass
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        return {}
 
 
 def test_all_clauses_that_fail_are_told_together_by_id_sentence_and_what_was_seen() -> None:

@@ -209,7 +209,7 @@ async def test_what_an_operator_ends_in_another_process_ends_here(
             await transport.open(user(backend)),
         )
         with backend.backend() as operator:
-            operator.agent.reply(Visitor(revoked.welcome.visitor_id), "goodbye")
+            operator.agent.reply(Visitor(revoked.welcome.visitor_id or ""), "goodbye")
             operator.revoke(revoked.welcome.session)
             operator.faults.expire_tokens(expiring.welcome.user_id)
         assert texts_of(await upcoming(revoked)) == ["goodbye"]

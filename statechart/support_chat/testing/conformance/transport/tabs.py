@@ -6,6 +6,7 @@ What not every backend can is not applicable where the welcome says so.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from ....errors import BackendRejectedError, VisitorEndedError
@@ -60,7 +61,7 @@ async def owner(trial: TransportTrial) -> None:
     own, another = visitor_of(link), visitor_of(other)
     sent = await link.send(Outgoing("m-1", "hello", owner=own))
     named = sent.conversation_id
-    for what, call in {
+    calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "send()": lambda: link.send(Outgoing("m-2", "for whom?", named, owner=another)),
         "a send() that begins": lambda: link.send(Outgoing("m-3", "for whom?", owner=another)),
         "update()": lambda: link.update({"user.name": "V"}, another),
@@ -68,7 +69,8 @@ async def owner(trial: TransportTrial) -> None:
         "messages()": lambda: link.messages(ListMessages(named, owner=another)),
         "mark_read()": lambda: link.mark_read(MarkRead(named, owner=another)),
         "send() as a user": lambda: link.send(Outgoing("m-4", "for whom?", owner=SignedIn("ann"))),
-    }.items():
+    }
+    for what, call in calls.items():
         error = await raised(BackendRejectedError, call(), f"{what} for somebody else")
         expect(error.code, "owner_changed", f"the code of {what} for somebody else")
     expect(list(await link.messages(ListMessages(named, owner=own))), [sent], "what is stored")
@@ -121,10 +123,11 @@ async def merge_told(trial: TransportTrial) -> None:
     shown, reader = visitor_of(tab), Reader(tab)
     await link.identify(await trial.request())
     await reader.next(OwnerChanged, "OwnerChanged")
-    for what, call in {
+    calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "send()": lambda: tab.send(Outgoing("m-1", "for whom?", owner=shown)),
         "update()": lambda: tab.update({"user.name": "V"}, shown),
-    }.items():
+    }
+    for what, call in calls.items():
         error = await raised(BackendRejectedError, call(), f"{what} after the merge")
         expect(error.code, "owner_changed", f"the code of {what} after the merge")
     owner = SignedIn(trial.user())
