@@ -167,6 +167,9 @@ class Tunnel:
     async def revoke(self, session: str) -> None:
         return None
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        return None
+
     async def aclose(self) -> None:
         return None
 
