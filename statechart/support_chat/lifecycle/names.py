@@ -71,6 +71,7 @@ class Trigger(StrEnum):
     RENEW_REFUSED = auto()
     RENEW_FAILED = auto()
     SENT = auto()
+    SEND_UNAUTHORISED = auto()
     SEND_REFUSED = auto()
     SEND_FAILED = auto()
     REPLIED = auto()
@@ -309,4 +310,5 @@ class Effect(StrEnum):
     # internal triggers
     PROCEED = auto()
     FLUSH = auto()
+    SAY_EXPIRED = auto()
     CLEAN = auto()
