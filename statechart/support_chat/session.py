@@ -258,6 +258,38 @@ class SupportChat:
             _boot_arguments(user, company, token_provider, self._provider, timeout),
         )
 
+    def become(
+        self,
+        user: UserLike | None,
+        *,
+        company: CompanyLike | None = None,
+        token_provider: TokenProvider | None = None,
+        clear_storage: bool = False,
+        timeout: float | None = None,
+    ) -> Call[Identity]:
+        """Makes the session whoever the site says it is now, and returns that: boots, identifies
+        the visitor, or ends the session of somebody else and boots anew; nothing if it is so
+        already.
+
+        Call it where a page or a window learns who its user is, None for nobody, and only where
+        that was verified just now: a late request with an old cookie would sign the browser out.
+        The last call wins. A visitor becomes a user by an identify(), so that their conversations
+        move; None over a visitor is done at once. Where a session ends, `clear_storage` removes
+        every key of the scope with it. `timeout` is in seconds (that of a boot() or an identify()
+        by default).
+
+        Raises:
+            InvalidInputError: on the line.
+            SessionEndedError: a later become() has named somebody else, or shutdown() came.
+            SupportChatError: as boot() and identify() do.
+        """
+        if not isinstance(clear_storage, bool):
+            raise InvalidInputError(
+                f"clear_storage must be True or False, not {type(clear_storage).__name__}."
+            )
+        arguments = _boot_arguments(user, company, token_provider, self._provider, timeout)
+        return self._call(Trigger.BECOME, attrs.evolve(arguments, clear_storage=clear_storage))
+
     def update(
         self,
         *,

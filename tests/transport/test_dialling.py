@@ -53,7 +53,7 @@ async def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) 
     assert (link.welcome.user_id, link.welcome.gap, link.welcome.unread) == (None, False, 0)
     message = await link.send(Outgoing("m-1", "hello"))
     say(backend, link, "coming")
-    assert texts_of(await upcoming(link)) == ["coming"]
+    assert texts_of(await upcoming(link), await upcoming(link)) == ["hello", "coming"]
     user_id = f"ann-{who.visitor[-8:]}"
     answer = await link.identify(
         IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id))

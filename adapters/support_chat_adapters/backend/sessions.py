@@ -246,6 +246,11 @@ def end_visitor(db: Transaction, secret_hash: str, now: float) -> None:
         _revoke(db, "id = ?", row["id"], VISITOR_ENDED)
 
 
+def forget_ended_visitors(db: Transaction, before: float) -> None:
+    """Knows no more of the secrets that were over before this time."""
+    db.execute("DELETE FROM ended_visitors WHERE ended_at < ?", (before,))
+
+
 def knows_secret(db: Transaction, session: Session, secret_hash: str) -> bool:
     """Whether the session was opened with this visitor's secret."""
     row = db.execute(

@@ -401,9 +401,12 @@ class Reply(EffectSpec):
 
 @attrs.frozen(kw_only=True)
 class Raise(EffectSpec):
-    """An internal trigger, run to completion before the next call or outcome."""
+    """An internal trigger: it runs before anything else can happen. One that `carries` goes on with
+    the call that has caused the step, as if that call had been made.
+    """
 
     trigger: str
+    carries: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
+import attrs
+
 from ..chart.machine import Compiled, Input as ChartInput
 from ..chart.model import (
     Arm,
@@ -162,7 +164,9 @@ class Engine:
         if moment is not None:
             self._fire(step, moment)
             while step.raised:
-                self._fire(step, Moment(step.raised.popleft(), now, self.settings, self.keys))
+                trigger, carries = step.raised.popleft()
+                called = moment if carries else Moment("", now, self.settings, self.keys)
+                self._fire(step, attrs.evolve(called, trigger=trigger, failure=None))
             step.emit(semantics.changes(snapshot.context, step.context))
         return Reaction(step.snapshot(), tuple(step.commands), tuple(step.fired))
 
@@ -179,7 +183,15 @@ class Engine:
     # --- what happened: each input becomes a moment, or nothing that the chart is asked about -----
 
     def _called(self, step: Step, made: CallMade, now: Now) -> Moment:
-        moment = Moment(made.trigger, now, self.settings, self.keys, made.call, made.arguments)
+        moment = Moment(
+            made.trigger,
+            now,
+            self.settings,
+            self.keys,
+            made.call,
+            made.arguments,
+            made=made.trigger,
+        )
         moment.named = step.semantics.names(moment)
         return moment
 

@@ -78,7 +78,7 @@ class Step:
         self.semantics = semantics
         self.commands: list[Command] = []
         self.fired: list[Any] = []
-        self.raised: deque[str] = deque()
+        self.raised: deque[tuple[str, bool]] = deque()
         self.moment: Moment
 
     def emit(self, events: Iterable[Any]) -> None:
@@ -302,7 +302,7 @@ def _join(effect: str, spec: Join, *_: Any) -> Action:
     def join(step: Step) -> None:
         moment = step.moment
         if moment.call is not None:
-            waiter = Waiter(moment.call, moment.trigger)
+            waiter = Waiter(moment.call, moment.made)
             step.slots = {**step.slots, spec.slot: (*step.slots.get(spec.slot, ()), waiter)}
             if limit is not None:
                 own = getattr(moment.arguments, "timeout", None)
@@ -362,7 +362,7 @@ def _done(effect: str, spec: Done, *_: Any) -> Action:
     def done(step: Step) -> None:
         moment = step.moment
         if moment.call is not None:
-            step.settle((Waiter(moment.call, moment.trigger),))
+            step.settle((Waiter(moment.call, moment.made),))
 
     return done
 
@@ -422,7 +422,8 @@ def _note(effect: str, spec: Note, lanes: tuple[str, ...], *_: Any) -> Action:
 
 
 def _raise(effect: str, spec: Raise, *_: Any) -> Action:
-    return lambda step: step.raised.append(spec.trigger)
+    raised = (spec.trigger, spec.carries)
+    return lambda step: step.raised.append(raised)
 
 
 def _changed(current: tuple[int, ...], position: int, number: int) -> tuple[int, ...]:

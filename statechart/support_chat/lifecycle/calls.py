@@ -50,6 +50,7 @@ def _identify_result(context: Context, moment: Moment) -> IdentifyResult:
 RESULTS: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
     {
         Trigger.BOOT: identity,
+        Trigger.BECOME: identity,
         Trigger.IDENTIFY: _identify_result,
         Trigger.UPDATE: leaves_in,
     }

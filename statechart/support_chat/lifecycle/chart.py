@@ -408,6 +408,77 @@ IDENTIFYING: Final = (
     ),
 )
 
+BECOMING: Final = (
+    # Whoever the site says it is now: nobody is booted yet, or it is the same one.
+    Transition(
+        name="become.boot", group="becoming", trigger=T.BECOME, sources=UNDESTROYED,
+        unless=F.BOOTED, effects=E.CALL_BOOT,
+    ),
+    Transition(
+        name="become.same", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.SAME_USER), unless=F.TARGETED, effects=E.CALL_BOOT,
+    ),
+    # A visitor becomes a user by an identify; one to another user that has not left is dropped.
+    Transition(
+        name="become.identify", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.NAMED), unless=(F.SAME_USER, F.SIGNED_IN, F.TARGETED),
+        effects=E.CALL_IDENTIFY,
+    ),
+    Transition(
+        name="become.target", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=F.SIGNED_IN, effects=E.CALL_IDENTIFY,
+    ),
+    Transition(
+        name="become.drop_target", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.TARGETED), unless=(F.SIGNED_IN, F.SAME_TARGET, F.UNRESOLVED),
+        clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.CALL_BECOME, E.PROCEED), error=R.SUPERSEDED,
+    ),
+    # Anybody else: the session ends as by shutdown(), and the next one boots. An identify to
+    # another user that has left may have been committed.
+    Transition(
+        name="become.end_live", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN), unless=(F.SAME_USER, F.FULL),
+        sets=(F.OWED, F.PARTING), clears=F.BOOTED, effects=(E.PART, E.CLEAN, E.CALL_BOOT),
+        error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_live_clear", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN, F.FULL), unless=F.SAME_USER,
+        sets=(F.OWED, F.OWED_FULL, F.PARTING), clears=F.BOOTED,
+        effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_unresolved", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.TARGETED, F.UNRESOLVED),
+        unless=(F.SIGNED_IN, F.SAME_TARGET, F.FULL), sets=(F.OWED, F.PARTING), clears=F.BOOTED,
+        effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_unresolved_clear", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.TARGETED, F.UNRESOLVED, F.FULL),
+        unless=(F.SIGNED_IN, F.SAME_TARGET), sets=(F.OWED, F.OWED_FULL, F.PARTING),
+        clears=F.BOOTED, effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED,
+        reason="become",
+    ),
+    Transition(
+        name="become.end_boot", group="becoming", trigger=T.BECOME, sources=P.BOOTING,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN), unless=(F.SAME_USER, F.FULL), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_boot_clear", group="becoming", trigger=T.BECOME, sources=P.BOOTING,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN, F.FULL), unless=F.SAME_USER,
+        sets=(F.OWED, F.OWED_FULL), clears=F.BOOTED, effects=(E.CLEAN, E.CALL_BOOT),
+        error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_waiting_boot", group="becoming", trigger=T.BECOME,
+        sources=(P.LOADING, P.READY, P.SHUTDOWN), when=(F.BOOTED, F.SIGNED_IN), unless=F.SAME_USER,
+        clears=F.BOOTED, effects=E.CALL_BOOT, error=R.SUPERSEDED,
+    ),
+)
+
 UPDATING: Final = (
     Transition(
         name="update.record", group="updating", trigger=T.UPDATE, sources=BOOTABLE, when=F.BOOTED,
@@ -1005,13 +1076,13 @@ REFUSALS: Final = (
     ),
     Transition(
         name="refuse.destroyed", group="refusals",
-        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN),
+        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.BECOME, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN),
         sources=P.DESTROYED, effects=E.REFUSE, error=R.DESTROYED,
     ),
 )
 
 CALLS: Final = (
-    T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN, T.DESTROY,
+    T.LOAD, T.BOOT, T.IDENTIFY, T.BECOME, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN, T.DESTROY,
 )
 HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.WITHDRAW)
 LINK_EVENTS: Final = (
@@ -1031,8 +1102,8 @@ LATE_RESULTS: Final = (
 )
 
 TRANSITIONS: Final = (
-    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *STAYING_CONNECTED, *RENEWING,
-    *SHUTTING_DOWN, *DESTROYING, *REFUSALS, *LATE_RESULTS,
+    *LOADING, *BOOTING, *IDENTIFYING, *BECOMING, *UPDATING, *MESSAGING, *STAYING_CONNECTED,
+    *RENEWING, *SHUTTING_DOWN, *DESTROYING, *REFUSALS, *LATE_RESULTS,
 )
 
 

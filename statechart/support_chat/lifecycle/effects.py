@@ -492,6 +492,13 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             emits=do.messages_read,
         ),
         # --- internal triggers --------------------------------------------------------------------
+        E.CALL_BOOT: Raise(doc="the call goes on as a boot()", trigger=T.BOOT, carries=True),
+        E.CALL_IDENTIFY: Raise(
+            doc="the call goes on as an identify()", trigger=T.IDENTIFY, carries=True
+        ),
+        E.CALL_BECOME: Raise(
+            doc="the call begins anew: what was in its way is over", trigger=T.BECOME, carries=True
+        ),
         E.PROCEED: Raise(doc="whatever waits may go on", trigger=T.PROCEED),
         E.FLUSH: Raise(doc="messages that may leave leave", trigger=T.FLUSH),
         E.CLEAN: Raise(doc="begin the clear that is owed, if it may begin", trigger=T.CLEAN),

@@ -34,6 +34,7 @@ class Trigger(StrEnum):
     LOAD = auto()
     BOOT = auto()
     IDENTIFY = auto()
+    BECOME = auto()
     UPDATE = auto()
     SEND = auto()
     USE = auto()
@@ -307,6 +308,9 @@ class Effect(StrEnum):
     TELL_MESSAGE = auto()
     TELL_READ = auto()
     # internal triggers
+    CALL_BOOT = auto()
+    CALL_IDENTIFY = auto()
+    CALL_BECOME = auto()
     PROCEED = auto()
     FLUSH = auto()
     CLEAN = auto()

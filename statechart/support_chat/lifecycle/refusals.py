@@ -43,8 +43,12 @@ ENDED: Final = Refusal(
     SessionEndedError,
     "shutdown() ended the session while the call was under way: boot() begins a new one.",
 )
+SUPERSEDED: Final = Refusal(
+    SessionEndedError, "A later become() has named another identity: this call is over."
+)
 BOOT_ABANDONED: Final = Refusal(
-    SessionEndedError, "The boot that this call waited for was cancelled: call boot() again."
+    SessionEndedError,
+    "The boot that this call waited for was cancelled, or its time was over: call boot() again.",
 )
 NO_LINK: Final = Refusal(
     NetworkError,
@@ -111,8 +115,8 @@ NOT_IN_TIME: Final = Refusal(
 )
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
-    "boot() took longer than its timeout: check the network, then call boot() again, or raise "
-    "Settings.boot_timeout.",
+    "{call}() took longer than its timeout, waiting for the boot: check the network, then call it "
+    "again, or raise Settings.boot_timeout.",
     details=_name_the_trouble,
 )
 IDENTIFY_TIMED_OUT: Final = Refusal(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..chart.model import Chart
-from ..lifecycle.chart import ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
+from ..lifecycle.chart import CALLS, ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
     Fact as F,
@@ -107,7 +107,7 @@ def _listeners_are_told(move: Move) -> bool:
     opens = not before.open(Lane.LINK) and after.open(Lane.LINK)
     goes = before.open(Lane.LINK) and not after.open(Lane.LINK) and after.phase in LIVE
     live = before.phase == P.BOOTING and after.phase in ONLINE
-    ended = before.phase in LIVE and after.phase == P.SHUTDOWN and move.trigger != T.SHUTDOWN
+    ended = before.phase in LIVE and after.phase == P.SHUTDOWN and move.trigger not in CALLS
     told = (
         (opens, E.TELL_CONNECTED),
         (goes, E.TELL_LOST),

@@ -50,8 +50,9 @@ def _no_way_to_a_link(view: View) -> bool:
 
 def _only_a_boot_makes_live(move: Move) -> bool:
     begins = move.after.phase in WORKING and move.before.phase not in WORKING
+    called = move.trigger in (T.BOOT, T.BECOME)
     return not begins or (
-        move.after.phase == P.BOOTING and (move.trigger == T.BOOT or move.before.waiting(Slot.BOOT))
+        move.after.phase == P.BOOTING and (called or move.before.waiting(Slot.BOOT))
     )
 
 
@@ -108,12 +109,12 @@ def _refusals_are_not_retried(move: Move) -> bool:
 
 
 def _one_answer(move: Move) -> bool:
-    first = move.step.rows[0].effects if move.step.rows else ()
+    effects = [effect for row in move.step.rows for effect in row.effects]
     specs = move.model.chart.effects
     return (
         sum(
             effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Hold | Join)
-            for effect in first
+            for effect in effects
         )
         == 1
     )
@@ -181,7 +182,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "S3",
-        "After shutdown, only a boot() made later makes the session live.",
+        "After shutdown, only a boot() or a become() made later makes the session live.",
         lambda move: _only_a_boot_makes_live(move) and _shutdown_ends_boots(move),
     ),
     Always("S4", "After shutdown nothing of the former user is remembered.", _nothing_of_the_user),
@@ -352,9 +353,20 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "L8",
-        "A called shutdown of a live session emits a revocation.",
-        lambda move: move.before.phase not in LIVE or E.PART in move.effects,
-        (T.SHUTDOWN,),
+        "A called end of a live session emits a revocation.",
+        lambda move: (
+            move.before.phase not in LIVE or move.after.phase in LIVE or E.PART in move.effects
+        ),
+        (T.SHUTDOWN, T.BECOME),
+    ),
+    EachStep(
+        "S13a",
+        "The last become() wins: the session is for whom it names, or will be.",
+        lambda move: (
+            move.after.phase == P.DESTROYED
+            or move.named == (move.after.who(Register.TARGET) or move.after.who(Register.USER))
+        ),
+        (T.BECOME,),
     ),
     *BOOKKEEPING,
 )

@@ -49,6 +49,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     F.CROWDED: " with a full outbox",
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
+_CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
 
@@ -57,6 +58,9 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.LOAD: Saying("user", "load()"),
         T.BOOT: Saying("user", "boot(user={user})", alone="boot()"),
         T.IDENTIFY: Saying("user", "identify(user={user})"),
+        T.BECOME: Saying(
+            "user", "become({user}{facts})", alone="become(None{facts})", facts=_CLEARS
+        ),
         T.UPDATE: Saying("user", "update(user={user})", alone="update()"),
         T.SEND: Saying("user", "send_message({facts})", facts=_AT_ONCE),
         T.USE: Saying("user", "conversations()"),

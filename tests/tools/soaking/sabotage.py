@@ -67,7 +67,8 @@ put = Connection._put
 
 def confused(self, event):
     held = self.__dict__.pop("held", None)
-    if held is None and isinstance(event, MessageArrived) and int(event.cursor.rpartition(".")[2]) % 2 == 0:
+    odd = isinstance(event, MessageArrived) and int(event.cursor.rpartition(".")[2]) % 2 == 0
+    if held is None and odd:
         self.held = event
     else:
         put(self, event)
