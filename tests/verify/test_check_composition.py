@@ -28,8 +28,8 @@ def timeless(text: str) -> str:
 def test_what_holds_is_listed_below_the_figures(capsys: Printed) -> None:
     assert check("KEY") == 0
     assert timeless(capsys.readouterr().out) == (
-        "key: 5 states, 9 steps, depth 3, T s, N steps/s; 2 values of the places; 2 worker, 6 "
-        "states in 3 blocks\n"
+        "key: 5 states, 9 steps, depth 3, 2 values of places, T s, N steps/s\n"
+        "of 2 worker: 6 states in 3 blocks\n"
         "held         K1          One is inside.\n"
         "held         K2          Nobody gives back what nobody has.\n"
         "held         K3          Somebody can get in.\n"
@@ -93,7 +93,8 @@ def test_files_are_written_beside_it(tmp_path: Path, capsys: Printed) -> None:
 def test_a_limit_leaves_it_open(capsys: Printed) -> None:
     assert check("KEY", "--max-states", "2") == 3
     out = capsys.readouterr().out
-    assert "cut short by a limit" in out
+    assert "not explored to the end" in out
+    assert "A limit was hit before every state was seen" in out
     assert "3 properties: 3 inconclusive\n" in out
 
 

@@ -168,6 +168,14 @@ def test_a_limit_leaves_open_what_has_not_failed(limit: dict[str, Any]) -> None:
     assert set(held(product).values()) == {None}
 
 
+def test_what_has_failed_altogether_is_explored_no_further() -> None:
+    whole = key(3, guarded=False)
+    first = attrs.evolve(whole, properties=whole.properties[:1])
+    assert check_whole(first).states < check_whole(whole).states
+    assert not check_whole(first).complete
+    assert check_whole(first).held is False
+
+
 # --- stories --------------------------------------------------------------------------------------
 
 
@@ -387,6 +395,13 @@ def test_a_rule_changes_what_it_says_and_no_more() -> None:
     silent = PlaceMove(name="drifts", changes=(), does=lambda p, me: [p.put(taken=True)])
     with pytest.raises(InvalidInputError, match="'drifts' changes taken"):
         check_whole(attrs.evolve(key(1), moves=(silent,)))
+
+
+def test_a_trigger_that_cannot_be_has_no_effects() -> None:
+    """`free` is an effect of the row, but its rule is not asked when the trigger's has no way."""
+    never = Rule(of="worker", on="leave", does=lambda p, me, act: [])
+    product = check_whole(attrs.evolve(key(2), rules=(*key(2).rules, never)))
+    assert (product.states, held(product)["K3"]) == (5, True)
 
 
 def test_an_effect_cannot_be_refused() -> None:

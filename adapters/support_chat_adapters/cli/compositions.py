@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from support_chat.verify import Composition, Judgement, Product, check_whole, whole_story
-from support_chat.verify.composition.reports import summary, to_json, to_junit
+from support_chat.verify.composition.reports import made_of, summary, to_json, to_junit
 from support_chat.verify.reports import WORDS
 
 from ..ui.terminal import columns, hanging
@@ -99,6 +99,8 @@ def _chosen(composition: Composition, ids: list[str]) -> Composition:
 def _print(product: Product, arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         print(coloured(hanging("", summary(product), columns(sys.stdout)), "bold", sys.stdout))
+        for part in product.parts:
+            say(made_of(part), "of ")
         for each in product.judgements:
             if each.held is not False:
                 print_line(WORDS[each.held], each.property.id, each.property.sentence)
@@ -111,7 +113,7 @@ def _print(product: Product, arguments: argparse.Namespace) -> None:
                 words.append(f"--app-dir={arguments.app_dir}")
             print(f"    {shlex.join([*words, f'--property={each.property.id}'])}")
     print_counts([WORDS[each.held] for each in product.judgements], WORDS[product.held])
-    if not product.complete:
+    if any(each.held is None for each in product.judgements):
         print_cut_short()
 
 

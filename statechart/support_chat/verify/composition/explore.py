@@ -86,10 +86,11 @@ def check_whole(
     """Explores a composition and decides its properties. One that raises fails, with the error as
     detail.
 
-    More than `max_states` states, or `time_limit` seconds, stop it early. Without `symmetric`,
-    copies keep their numbers (the verdicts are the same). `progress` is told the states found and
-    the steps taken now and then. Raises InvalidInputError for a rule that changes another place
-    than it says, or has no way for an effect.
+    More than `max_states` states, or `time_limit` seconds, stop it early, and so does a failure of
+    every property that there is. Without `symmetric`, copies keep their numbers (the verdicts are
+    the same). `progress` is told the states found and the steps taken now and then. Raises
+    InvalidInputError for a rule that changes another place than it says, or has no way for an
+    effect.
     """
     begun = time.perf_counter()
     search = _Search(World(composition, symmetric))
@@ -149,7 +150,7 @@ class _Search:
         moves: list[tuple[int, _Table]] = [(i, {}) for i in range(len(world.moves))]
         keeps, starts, afters, bad = self._judge.goals, self._starts, self._afters, self._judge.bad
         self._admit(world.number(world.composition.begin()) * size, 0)
-        level_ends = 1
+        level_ends, wanted = 1, len(world.composition.properties) or -1
         for number, state in enumerate(states):  # grows while it is read: breadth first
             if number == level_ends:
                 self.depth, level_ends = self.depth + 1, len(states)
@@ -159,6 +160,8 @@ class _Search:
                 if time_limit is not None and time.perf_counter() - begun > time_limit:
                     return False
             if max_states is not None and len(states) > max_states:
+                return False
+            if len(self._failures) == wanted:
                 return False
             begin, steps = len(afters), 0
             places, code = divmod(state, size)

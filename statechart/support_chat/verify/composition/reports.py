@@ -11,26 +11,31 @@ import attrs
 
 from ..reports import WORDS, Case, junit
 from .explore import Judgement, Product
+from .parts import Part
 from .story import each_story, whole_story
 
 
 def summary(product: Product) -> str:
-    """One line: states, steps, depth, time; what each component was made of, and what is left out
-    of it.
-    """
+    """One line: states, steps, depth, time, and how many values the places had together."""
     pace = product.steps / product.seconds if product.seconds else 0.0
-    parts = "; ".join(
-        f"{part.component.copies} {part.component.name}, {len(part.numbers):,} states in "
-        f"{len(part.blocks.member):,} blocks"
-        + (f", without {', '.join(part.component.without)}" if part.component.without else "")
-        for part in product.parts
-    )
     text = (
         f"{product.composition.name}: {product.states:,} states, {product.steps:,} steps, depth "
-        f"{product.depth}, {product.seconds:.2f} s, {pace:,.0f} steps/s; {product.values:,} values "
-        f"of the places; {parts}"
+        f"{product.depth}, {product.values:,} values of places, {product.seconds:.2f} s, "
+        f"{pace:,.0f} steps/s"
     )
-    return text if product.complete else f"{text}; cut short by a limit"
+    return text if product.complete else f"{text}; not explored to the end"
+
+
+def made_of(part: Part) -> str:
+    """One line: how many copies of a component there are, how many states it has, how many blocks
+    that can be told apart, and what is left out of it.
+    """
+    component = part.component
+    text = (
+        f"{component.copies} {component.name}: {len(part.numbers):,} states in "
+        f"{len(part.blocks.member):,} blocks"
+    )
+    return f"{text}, without {', '.join(component.without)}" if component.without else text
 
 
 def to_json(product: Product) -> str:

@@ -111,7 +111,9 @@ class World:
                     for each in found
                     for after in rule.does(each, copy.number, act)
                 ]
-                if not found and name != act.trigger:
+                if not found and name == act.trigger:
+                    return []
+                if not found:
                     raise InvalidInputError(
                         f"In {self.composition.name}, {who} has no way, and an effect cannot be "
                         f"refused; give it one. The places are {places}."
