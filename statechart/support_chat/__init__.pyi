@@ -20,6 +20,7 @@ from .errors import (
     NetworkError as NetworkError,
     NotABackendError as NotABackendError,
     NotBootedError as NotBootedError,
+    OutboxFullError as OutboxFullError,
     RateLimitedError as RateLimitedError,
     SessionDestroyedError as SessionDestroyedError,
     SessionEndedError as SessionEndedError,
@@ -27,6 +28,7 @@ from .errors import (
     SupportChatError as SupportChatError,
     TokenProviderError as TokenProviderError,
     TokenRefusedError as TokenRefusedError,
+    VisitorEndedError as VisitorEndedError,
     WrongThreadError as WrongThreadError,
 )
 from .lifecycle.chart import CHART as CHART
@@ -38,8 +40,10 @@ from .lifecycle.events import (
     ConnectionChanged as ConnectionChanged,
     ErrorOccurred as ErrorOccurred,
     MessageFailed as MessageFailed,
+    MessageQueued as MessageQueued,
     MessageReceived as MessageReceived,
     MessageSent as MessageSent,
+    MessagesRead as MessagesRead,
     PhaseChanged as PhaseChanged,
     Ready as Ready,
     UnreadChanged as UnreadChanged,
@@ -69,6 +73,7 @@ from .settings import Settings as Settings
 from .values import (
     UNSET as UNSET,
     About as About,
+    Agent as Agent,
     Company as Company,
     CompanyDict as CompanyDict,
     Conversation as Conversation,

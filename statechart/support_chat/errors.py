@@ -72,6 +72,13 @@ class NotBootedError(SupportChatError):
     code = "not_booted"
 
 
+class OutboxFullError(SupportChatError):
+    """As many messages as `Settings.outbox_size` have no answer yet; send this one again later."""
+
+    code = "outbox_full"
+    recoverable_by_default = True
+
+
 class IdentityConflictError(SupportChatError):
     """The call names another identity than the session's; the message says which call changes
     identities.
@@ -178,6 +185,14 @@ class AuthRefusedError(SupportChatError):
     """
 
     code = "invalid_token"
+
+
+class VisitorEndedError(AuthRefusedError):
+    """The visitor behind this secret was cleared, in another tab or by another process: a boot
+    begins a new one.
+    """
+
+    code = "visitor_ended"
 
 
 class BackendRejectedError(SupportChatError):

@@ -8,7 +8,8 @@ has a limit for each), and raises only this library's errors:
 - `NetworkError` (or `RateLimitedError`): it may work later; what was asked may or may not have
   happened;
 - `NotABackendError`: what answers at the address is no backend; a boot ends by it;
-- `AuthRefusedError`: this token or visitor is not accepted;
+- `AuthRefusedError`: this token or visitor is not accepted (`VisitorEndedError`: no visitor is
+  behind this secret any more, since it was cleared elsewhere);
 - `BackendRejectedError`: no retry will help;
 - `StorageError`: the storage could not do it. Anything else that is raised counts as a failure of
   the adapter.
@@ -16,12 +17,21 @@ has a limit for each), and raises only this library's errors:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from .values import JSON, NOTHING_SAID, About, Changes, Conversation, Message, NotMergedBecause
+from .values import (
+    JSON,
+    NOTHING_SAID,
+    About,
+    Changes,
+    Conversation,
+    Identity,
+    Message,
+    NotMergedBecause,
+)
 
 TokenReason: TypeAlias = Literal["first", "expiry", "refused"]
 """Why a token is asked for: there was none, the one in use expires, or the backend took it no
@@ -52,6 +62,10 @@ may block; context variables are those of whoever caused the call, as in a corou
 class Storage(Protocol):
     """A small key-value store of text, shared by processes; every method raises StorageError when
     it cannot do its work.
+
+    A call that has *ended* (it returned, raised, or was cancelled and has finished) can land no
+    more: from then on it changes nothing that is stored, neither here nor at a server that it was
+    sent to. So one that is cancelled ends only when its work is done, or certain never to be.
     """
 
     async def get(self, key: str) -> str | None:
@@ -72,9 +86,12 @@ class Storage(Protocol):
         """
         ...
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Afterwards no byte of their values is
-        left.
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns what it removed, in one atomic step between processes: those
+        of them that were stored, each with its value. Absent ones are no error. Afterwards no byte
+        of their values is left.
+
+        A value that was damaged is removed too, and not in the answer.
         """
         ...
 
@@ -130,6 +147,10 @@ class IdentifyAnswer:
     not_merged_because: NotMergedBecause | None = None
     rejected: tuple[tuple[str, str], ...] = ()
     """The dotted paths of the changes that came along and were not stored, each with its reason."""
+    unread: int | None = None
+    """How many messages are unread for the user now, over all conversations; None: not known."""
+    session: str | None = attrs.field(default=None, repr=False)
+    """The session's new credential, where the backend replaces it; None: it is the same."""
 
 
 @attrs.frozen
@@ -137,19 +158,22 @@ class Welcome:
     """The backend's answer to a dial: who we are and under which session.
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
-    for a visitor. `claim` is the remembered answer of the `Claim` presented, None if that identify
-    was not committed. `gap` says that messages after `cursor` could not all be replayed. `cursor`
-    is where the replay will end: a session moves there message by message, since a jump would lose
-    what is still to be replayed if the link broke.
+    for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the
+    `Claim` presented, None if that identify was not committed. `gap` says that messages after
+    `cursor` could not all be replayed. `cursor` is where the replay will end: a session moves there
+    message by message, since a jump would lose what is still to be replayed if the link broke.
     """
 
     session: str = attrs.field(repr=False)
-    visitor_id: str
+    visitor_id: str | None
     user_id: str | None = None
     claim: IdentifyAnswer | None = None
     cursor: str | None = None
     gap: bool = False
-    unread: int = 0
+    unread: int | None = 0
+    """How many messages are unread, over all conversations; None: not known."""
+    echoes: bool = False
+    """Whether this session's own messages come in its stream and its replay, too."""
 
 
 @attrs.frozen
@@ -170,6 +194,15 @@ class IdentifyRequest:
 
 
 @attrs.frozen
+class RenewAnswer:
+    """The backend's answer to a fresh token: `session` is the session's new credential, None if it
+    is the same.
+    """
+
+    session: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
 class UpdateAnswer:
     """The backend's answer to an update: the dotted paths it rejected, each with its reason; the
     rest is stored.
@@ -182,6 +215,10 @@ class UpdateAnswer:
 class Outgoing:
     """A message to send; `client_message_id` makes retries harmless. Without `conversation_id` it
     begins one, told of by `about`.
+
+    `owner` is who was shown when it was asked for, here and below: the backend refuses it
+    (BackendRejectedError, code `owner_changed`) if the session is somebody else's by now. None:
+    whoever the session is for.
     """
 
     call: ClassVar = "send_message"
@@ -189,6 +226,7 @@ class Outgoing:
     text: str = attrs.field(repr=False)
     conversation_id: str | None = None
     about: About = NOTHING_SAID
+    owner: Identity | None = None
 
 
 @attrs.frozen
@@ -196,46 +234,75 @@ class ListConversations:
     """Asks for the conversations of the session's identity."""
 
     call: ClassVar = "conversations"
+    owner: Identity | None = None
 
 
 @attrs.frozen
 class ListMessages:
-    """Asks for the messages of a conversation."""
+    """Asks for the last `limit` messages of a conversation before the one with the id `before`; for
+    all of them without.
+    """
 
     call: ClassVar = "messages"
     conversation_id: str
+    before: str | None = None
+    limit: int | None = None
+    owner: Identity | None = None
 
 
 @attrs.frozen
 class MarkRead:
-    """Asks to count the messages of a conversation so far as read."""
+    """Asks to count the messages of a conversation as read, up to the one with the id `up_to`; all
+    so far without.
+    """
 
     call: ClassVar = "mark_read"
     conversation_id: str
+    up_to: str | None = None
+    owner: Identity | None = None
 
 
 @attrs.frozen
 class ReadAnswer:
     """The backend's answer to a `MarkRead`: how many messages are unread now, over all
-    conversations.
+    conversations; None: not known.
     """
 
-    unread: int
+    unread: int | None
 
 
-Use: TypeAlias = "Outgoing | ListConversations | ListMessages | MarkRead"
+Use: TypeAlias = "ListConversations | ListMessages | MarkRead"
 """What a call asks of an open link; `call` is the name of the method that users know it by."""
 
 
 @attrs.frozen
 class MessageArrived:
     """A link event: a message for this session, replayed or new; `cursor` is where a reconnect
-    would go on.
+    would go on. `own` says that this very session has sent it.
     """
 
     message: Message
     cursor: str
-    unread: int = 0
+    unread: int | None = 0
+    own: bool = False
+
+
+@attrs.frozen
+class ReadUpTo:
+    """A link event: on some link of this identity, this one included, a conversation was read up
+    to the message with the id `up_to`.
+    """
+
+    conversation_id: str
+    up_to: str
+    unread: int | None = None
+
+
+@attrs.frozen
+class OwnerChanged:
+    """A link event: the session is somebody else's at the backend, since its visitor was merged in
+    another one. Who it is, the next dial says; nothing that is asked on this link is done any more.
+    """
 
 
 @attrs.frozen
@@ -252,7 +319,7 @@ class SessionRevoked:
     reason: str = "revoked"
 
 
-LinkEvent: TypeAlias = "MessageArrived | TokenExpired | SessionRevoked"
+LinkEvent: TypeAlias = "MessageArrived | ReadUpTo | OwnerChanged | TokenExpired | SessionRevoked"
 """What a link yields by itself."""
 
 
@@ -285,11 +352,11 @@ class Link(Protocol):
         """
         ...
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> RenewAnswer:
         """Presents a fresh token for the same user."""
         ...
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         """Stores changed traits of the session's identity, its company and its context."""
         ...
 
@@ -297,19 +364,19 @@ class Link(Protocol):
         """Sends a message; returns it as the backend stored it."""
         ...
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ListConversations) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first."""
         ...
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        """Lists the messages of a conversation, oldest first; BackendRejectedError if it is not the
+    async def messages(self, asked: ListMessages) -> Sequence[Message]:
+        """Lists messages of a conversation, oldest first; BackendRejectedError if it is not the
         identity's.
         """
         ...
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        """Counts the messages of a conversation so far as read; BackendRejectedError if it is not
-        the identity's.
+    async def mark_read(self, asked: MarkRead) -> ReadAnswer:
+        """Counts messages of a conversation as read, and tells every link of the identity, this one
+        included, before it answers; BackendRejectedError if it is not the identity's.
         """
         ...
 
@@ -336,6 +403,13 @@ class Transport(Protocol):
     async def revoke(self, session: str) -> None:
         """Ends the named backend session and no other; needs no open link, and an unknown session
         is no error.
+        """
+        ...
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Tells the backend that nobody has this visitor's secret any more: it ends every session
+        that was opened with it and refuses it from then on (VisitorEndedError). An unknown one is
+        no error. It may come late or never.
         """
         ...
 

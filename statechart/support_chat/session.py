@@ -250,6 +250,38 @@ class SupportChat:
             _boot_arguments(user, company, token_provider, self._provider, timeout),
         )
 
+    def become(
+        self,
+        user: UserLike | None,
+        *,
+        company: CompanyLike | None = None,
+        token_provider: TokenProvider | None = None,
+        clear_storage: bool = False,
+        timeout: float | None = None,
+    ) -> Call[Identity]:
+        """Makes the session whoever the site says it is now, and returns that: boots, identifies
+        the visitor, or ends the session of somebody else and boots anew; nothing if it is so
+        already.
+
+        Call it where a page or a window learns who its user is, None for nobody, and only where
+        that was verified just now: a late request with an old cookie would sign the browser out.
+        The last call wins. A visitor becomes a user by an identify(), so that their conversations
+        move; None over a visitor is done at once. Where a session ends, `clear_storage` removes
+        every key of the scope with it. `timeout` is in seconds (that of a boot() or an identify()
+        by default).
+
+        Raises:
+            InvalidInputError: on the line.
+            SessionEndedError: a later become() has named somebody else, or shutdown() came.
+            SupportChatError: as boot() and identify() do.
+        """
+        if not isinstance(clear_storage, bool):
+            raise InvalidInputError(
+                f"clear_storage must be True or False, not {type(clear_storage).__name__}."
+            )
+        arguments = _boot_arguments(user, company, token_provider, self._provider, timeout)
+        return self._call(Trigger.BECOME, attrs.evolve(arguments, clear_storage=clear_storage))
+
     def update(
         self,
         *,
@@ -299,27 +331,41 @@ class SupportChat:
     # --- messages ---------------------------------------------------------------------------------
 
     def send_message(
-        self, text: str, conversation_id: str | None = None, client_message_id: str | None = None
+        self,
+        text: str,
+        conversation_id: str | None = None,
+        client_message_id: str | None = None,
+        *,
+        queue: bool = True,
+        timeout: float | None = None,
     ) -> Call[Message]:
-        """Sends a message, in a new conversation if none is named. Sending again with the same
-        client_message_id never makes two.
+        """Sends a message, in a new conversation if none is named; awaited, returns it as the
+        backend stored it.
 
-        Each call is sent once, at once, and never again by the session. What stops an application
-        that repeats it is the backend's rate limit: RateLimitedError, whose `retry_after` says
-        after how many seconds it may be sent.
+        Messages of one conversation are stored in the order of the calls, awaited or not. One that
+        cannot leave waits for the link, and is sent again under its `client_message_id`, which
+        never makes two, until the backend answers: `MessageQueued`, `MessageSent` and
+        `MessageFailed` tell of it. `timeout` is how many seconds the call waits, None for
+        `Settings.outbox_timeout`: a message that has not left by then never leaves. Cancelling the
+        call withdraws it, or, once it has left, ends its resends. With `queue=False` it is sent
+        once and at once or not at all, as a page that a server renders wants it.
 
-        Raises on the line InvalidInputError; when awaited NotBootedError, SessionDestroyedError,
-        RateLimitedError, BackendRejectedError, and NetworkError without a link or when the link
-        breaks before the answer, in which case it is not known whether it was sent.
+        Raises:
+            InvalidInputError: on the line, for a text or an id that cannot be one.
+            NotBootedError: nobody is booted or being booted.
+            OutboxFullError: `Settings.outbox_size` messages have no answer yet.
+            BackendRejectedError: the backend does not take it; no retry helps.
+            CallTimeoutError: the time is over; it says whether the message may have arrived.
+            NetworkError: with `queue=False` alone: there is no link, or it broke before the answer.
+            SessionEndedError, SessionDestroyedError: the session ended first.
         """
-        return self._call(
-            Trigger.USE,
-            _send_arguments(text, conversation_id, client_message_id or uuid.uuid4().hex),
-        )
+        return self._send(text, conversation_id, client_message_id, NOTHING_SAID, queue, timeout)
 
     def conversations(self) -> Call[Sequence[Conversation]]:
-        """Lists the conversations of whoever is live, the newest first. Raises as
-        send_message().
+        """Lists the conversations of whoever is live, the newest first.
+
+        Raises when awaited NotBootedError, SessionDestroyedError, RateLimitedError,
+        BackendRejectedError, and NetworkError without a link or when it breaks before the answer.
         """
         return self._call(Trigger.USE, Arguments(use=ListConversations()))
 
@@ -332,6 +378,8 @@ class SupportChat:
         custom_fields: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         client_message_id: str | None = None,
+        queue: bool = True,
+        timeout: float | None = None,
     ) -> Call[Message]:
         """Begins a conversation with its first message and with what is to be said of it; returns
         the message, which names it.
@@ -340,27 +388,38 @@ class SupportChat:
         most 16 KiB of JSON each. Raises as send_message().
         """
         about = _about(subject, tags, custom_fields, metadata)
-        return self._call(
-            Trigger.USE, _send_arguments(text, None, client_message_id or uuid.uuid4().hex, about)
-        )
+        return self._send(text, None, client_message_id, about, queue, timeout)
 
-    def messages(self, conversation_id: str) -> Call[Sequence[Message]]:
-        """Lists the messages of a conversation of whoever is live, the oldest first. Raises as
-        send_message().
+    def messages(
+        self, conversation_id: str, *, before: str | None = None, limit: int | None = None
+    ) -> Call[Sequence[Message]]:
+        """Lists the messages of a conversation of whoever is live, the oldest first: all of them,
+        or the last `limit` before the one with the id `before`.
+
+        Raises as conversations().
         """
+        check_id("conversation_id", conversation_id)
+        if before is not None:
+            check_id("before", before)
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise InvalidInputError("limit must be an int: how many messages to list, or None.")
+        if limit is not None and limit < 1:
+            raise InvalidInputError("limit must be at least 1, or None for every message.")
         return self._call(
-            Trigger.USE, Arguments(use=ListMessages(check_id("conversation_id", conversation_id)))
+            Trigger.USE, Arguments(use=ListMessages(conversation_id, before=before, limit=limit))
         )
 
-    def mark_read(self, conversation_id: str) -> Call[ReadAnswer]:
-        """Counts the messages of a conversation so far as read; the answer says how many are unread
-        now, as `UnreadChanged` does.
+    def mark_read(self, conversation_id: str, up_to: str | None = None) -> Call[ReadAnswer]:
+        """Counts the messages of a conversation as read, up to the one with the id `up_to`, or all
+        so far; the answer says how many are unread then, `UnreadChanged` what is true now.
 
-        Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
+        Name the last message that was shown: what arrives meanwhile then stays unread. Raises as
+        conversations(); BackendRejectedError for a conversation that is not theirs.
         """
-        return self._call(
-            Trigger.USE, Arguments(use=MarkRead(check_id("conversation_id", conversation_id)))
-        )
+        check_id("conversation_id", conversation_id)
+        if up_to is not None:
+            check_id("up_to", up_to)
+        return self._call(Trigger.USE, Arguments(use=MarkRead(conversation_id, up_to)))
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -462,6 +521,19 @@ class SupportChat:
                 ResourceWarning,
                 source=self,
             )
+
+    def _send(
+        self,
+        text: str,
+        conversation_id: str | None,
+        client_message_id: str | None,
+        about: About,
+        queue: bool,
+        timeout: float | None,
+    ) -> Call[Message]:
+        name = client_message_id or uuid.uuid4().hex
+        arguments = _send_arguments(text, conversation_id, name, about, queue, timeout)
+        return self._call(Trigger.SEND, arguments)
 
     def _call(self, trigger: Trigger, arguments: Arguments) -> Call[Any]:
         shell = self._bound()
@@ -571,7 +643,12 @@ def _update_arguments(
 
 
 def _send_arguments(
-    text: str, conversation_id: str | None, client_message_id: str, about: About = NOTHING_SAID
+    text: str,
+    conversation_id: str | None,
+    client_message_id: str,
+    about: About,
+    queue: bool,
+    timeout: float | None,
 ) -> Arguments:
     """The arguments of send_message() and start_conversation(). Raises InvalidInputError."""
     if not check_text("text", text).strip():
@@ -582,8 +659,11 @@ def _send_arguments(
         )
     if conversation_id is not None:
         check_id("conversation_id", conversation_id)
+    check_id("client_message_id", client_message_id)
     return Arguments(
-        use=Outgoing(check_id("client_message_id", client_message_id), text, conversation_id, about)
+        message=Outgoing(client_message_id, text, conversation_id, about),
+        queue=bool(queue),
+        timeout=_seconds(timeout),
     )
 
 

@@ -279,9 +279,17 @@ class IdentifyResult:
 
 
 @attrs.frozen
+class Agent:
+    """Who has answered: an id of the helpdesk's own, and the name to be shown."""
+
+    id: str
+    name: str | None = None
+
+
+@attrs.frozen
 class Message:
     """A message of a conversation; `author` is `visitor`, `user` or `agent`, `created_at` seconds
-    since the epoch.
+    since the epoch. `agent` says which agent, where the backend tells.
     """
 
     id: str
@@ -290,6 +298,7 @@ class Message:
     text: str = attrs.field(repr=False)
     created_at: float
     client_message_id: str | None = None
+    agent: Agent | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -311,12 +320,12 @@ NOTHING_SAID: Final = About()
 @attrs.frozen
 class Conversation:
     """A conversation of the session's identity: how many messages it holds and how many of the
-    agents' are unread.
+    agents' are unread; None where the backend does not count.
     """
 
     id: str
-    messages: int
-    unread: int
+    messages: int | None
+    unread: int | None
     created_at: float
     """Seconds since the epoch."""
     about: About = NOTHING_SAID

@@ -22,6 +22,7 @@ from support_chat.ports import (
     Claim,
     Credentials,
     IdentifyRequest,
+    ListConversations,
     Outgoing,
     SessionRevoked,
     TokenExpired,
@@ -117,7 +118,7 @@ def test_any_operation_can_be_made_to_fail_and_then_does_nothing() -> None:
         await fails(transport.revoke(link.welcome.session), NetworkError)
         assert b.agent.users() == ()
         assert b.agent.traits(Visitor(link.welcome.visitor_id)) == {}
-        assert await link.conversations() == ()
+        assert await link.conversations(ListConversations()) == ()
         assert (await link.identify(IDENTIFY)).merged
 
     on_loop(scenario)
@@ -145,7 +146,7 @@ def test_requests_and_answers_are_delayed_of_one_operation_or_of_all() -> None:
         await link.send(Outgoing("m", "hello"))
         assert loop.time() == 15
         b.faults.heal()
-        await link.conversations()
+        await link.conversations(ListConversations())
         assert loop.time() == 15
 
     on_loop(scenario)
@@ -182,7 +183,7 @@ def test_a_reply_swallowed_in_silence_never_comes() -> None:
         b.faults.swallow("send", silently=True)
         await hangs(link.send(Outgoing("m", "hello")))
         assert (b.log.count("sent"), b.log.open_links) == (1, 1)
-        await hangs(link.conversations())
+        await hangs(link.conversations(ListConversations()))
 
     on_loop(scenario)
 
@@ -210,11 +211,16 @@ def test_a_silent_link_stays_open_delivers_nothing_and_is_not_heard(whole_networ
         switch()
         silent_since = loop.time()
         b.agent.reply(SignedIn("ann"), "hello?")
-        for waiting in (anext(link.events()), link.conversations(), sending, link.aclose()):
+        for waiting in (
+            anext(link.events()),
+            link.conversations(ListConversations()),
+            sending,
+            link.aclose(),
+        ):
             await hangs(waiting)
         assert (link.heard_at, b.log.open_links, b.log.count("sent")) == (silent_since, 1, 0)
         b.faults.heal()
-        await hangs(link.conversations())
+        await hangs(link.conversations(ListConversations()))
         link.abort()
         assert (link.heard_at, b.log.open_links) == (silent_since, 0)
         await fails(anext(link.events()), NetworkError)
@@ -239,7 +245,7 @@ def test_with_silent_links_a_new_dial_works_and_in_a_black_hole_it_hangs_until_h
     async def scenario(b: Backend, transport: Transport) -> None:
         b.faults.silence_links()
         link = await transport.open(VISITOR)
-        assert await link.conversations() == ()
+        assert await link.conversations(ListConversations()) == ()
         b.faults.black_hole()
         await hangs(transport.open(VISITOR))
         await hangs(transport.revoke(link.welcome.session))
@@ -247,7 +253,7 @@ def test_with_silent_links_a_new_dial_works_and_in_a_black_hole_it_hangs_until_h
         await asyncio.sleep(3600)
         assert not dialling.done()
         b.faults.heal()
-        assert await (await dialling).conversations() == ()
+        assert await (await dialling).conversations(ListConversations()) == ()
         assert b.log.count("revoked") == 0
 
     on_loop(scenario)
@@ -261,7 +267,7 @@ def test_the_backend_ends_a_session_by_credential_or_public_name_with_a_reason()
             assert name is not None
             b.faults.revoke(name, "banned")
             assert await anext(link.events()) == SessionRevoked("banned")
-            assert await other.conversations() == ()
+            assert await other.conversations(ListConversations()) == ()
             again = Credentials(**WIDGET, visitor="secret-1", session=link.welcome.session)
             rejected = await fails(transport.open(again), BackendRejectedError)
             assert rejected.reason == "session_revoked"
@@ -276,14 +282,14 @@ def test_tokens_expire_for_one_user_or_for_all_and_never_for_visitors() -> None:
         b.faults.expire_tokens("ann")
         assert await anext(ann.events()) == TokenExpired()
         await hangs(anext(bob.events()))
-        await bob.conversations()
+        await bob.conversations(ListConversations())
         b.faults.expire_tokens()
         assert await anext(bob.events()) == TokenExpired()
         await hangs(anext(visitor.events()))
         await hangs(anext(ann.events()))
-        await visitor.conversations()
+        await visitor.conversations(ListConversations())
         await ann.renew(token("ann"))
-        await ann.conversations()
+        await ann.conversations(ListConversations())
 
     on_loop(scenario)
 
@@ -295,7 +301,7 @@ async def test_what_was_believed_without_a_token_has_none_that_expires() -> None
             Credentials(**WIDGET, visitor="secret-1", user_id="ann")
         )
         b.faults.expire_tokens()
-        assert await link.conversations() == ()
+        assert await link.conversations(ListConversations()) == ()
         await hangs(anext(link.events()))
 
 

@@ -81,7 +81,7 @@ def test_the_visitors_conversations_become_the_users_and_the_session_too() -> No
         welcome = visitor(b, conversations=2)
         before = b.conversations(welcome.session)
         assert b.identify(welcome.session, request()) == IdentifyAnswer(
-            "ann", merged=True, conversations_moved=2
+            "ann", merged=True, conversations_moved=2, unread=0
         )
         assert b.conversations(welcome.session) == before == b.agent.conversations(SignedIn("ann"))
         assert b.agent.conversations(Visitor(welcome.visitor_id)) == ()
@@ -93,7 +93,7 @@ def test_a_visitor_with_nothing_is_merged_too() -> None:
     with backend() as b:
         welcome = visitor(b)
         assert b.identify(welcome.session, request()) == IdentifyAnswer(
-            "ann", merged=True, conversations_moved=0
+            "ann", merged=True, conversations_moved=0, unread=0
         )
         assert visitor(b).visitor_id != welcome.visitor_id
 
@@ -211,7 +211,9 @@ def test_a_user_who_is_signed_in_already_stays_so_without_a_merge() -> None:
         answer = b.identify(
             session, request(visitor="another-visitor", user_changes={"user.name": "Ann"})
         )
-        assert answer == IdentifyAnswer("ann", merged=False, not_merged_because="already_signed_in")
+        assert answer == IdentifyAnswer(
+            "ann", merged=False, not_merged_because="already_signed_in", unread=0
+        )
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
 
 
@@ -224,7 +226,7 @@ def test_a_visitor_merged_into_another_user_is_not_merged_again() -> None:
             request("bob", identify_id="identify-2", visitor_changes={"user.name": "V"}),
         )
         assert answer == IdentifyAnswer(
-            "bob", merged=False, not_merged_because="merged_into_another_user"
+            "bob", merged=False, not_merged_because="merged_into_another_user", unread=0
         )
         assert b.conversations(second.session) == ()
         assert len(b.conversations(first.session)) == 2
@@ -237,7 +239,7 @@ def test_a_visitor_whom_another_session_merged_into_this_user_counts_as_merged()
         first, second = visitor(b, conversations=2), visitor(b)
         b.identify(first.session, request("ann"))
         answer = b.identify(second.session, request("ann", identify_id="identify-2"))
-        assert answer == IdentifyAnswer("ann", merged=True)
+        assert answer == IdentifyAnswer("ann", merged=True, unread=0)
         assert b.conversations(first.session) == b.conversations(second.session)
 
 
@@ -248,7 +250,9 @@ def test_where_merging_is_forbidden_the_user_is_signed_in_without_it() -> None:
             welcome.session,
             request(visitor_changes={"user.name": "V"}, user_changes={"user.name": "U"}),
         )
-        assert answer == IdentifyAnswer("ann", merged=False, not_merged_because="merge_forbidden")
+        assert answer == IdentifyAnswer(
+            "ann", merged=False, not_merged_because="merge_forbidden", unread=0
+        )
         assert b.conversations(welcome.session) == ()
         assert len(b.conversations(visitor(b).session)) == 2, "the visitor is not retired"
         assert b.agent.traits(Visitor(welcome.visitor_id)) == {"user.name": "V"}

@@ -11,6 +11,7 @@ from support_chat.errors import BackendRejectedError, InvalidInputError
 from support_chat.ports import Credentials, IdentifyRequest, Outgoing
 from support_chat.values import SignedIn, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, Opened, sign_identity_token
+from support_chat_adapters.backend.stream import number_in
 
 NOW = 1_800_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -195,15 +196,16 @@ def test_a_reconnect_is_told_what_it_missed_once_and_in_order() -> None:
         for text in ("one", "two", "three"):
             b.agent.reply(conversation, text)
         back = opened(b, session=s, cursor=first.welcome.cursor)
-        assert texts(back) == ["one", "two", "three"]
+        assert texts(back) == ["help", "one", "two", "three"]
+        assert [event.own for event in back.replay] == [True, False, False, False]
         assert (back.welcome.gap, back.welcome.unread) == (False, 3)
-        assert [int(event.cursor) for event in back.replay] == sorted(
-            int(event.cursor) for event in back.replay
+        assert [number_in(event.cursor) for event in back.replay] == sorted(
+            number_in(event.cursor) for event in back.replay
         )
-        for seen in range(3):
+        for seen in range(4):
             assert (
                 texts(opened(b, session=s, cursor=back.replay[seen].cursor))
-                == ["one", "two", "three"][seen + 1 :]
+                == ["help", "one", "two", "three"][seen + 1 :]
             )
         assert texts(opened(b, session=s, cursor=back.welcome.cursor)) == []
 
@@ -217,15 +219,17 @@ def test_without_a_cursor_nothing_is_replayed() -> None:
         assert texts(opened(b, session=s, cursor=back.welcome.cursor)) == []
 
 
-def test_a_session_is_not_told_its_own_messages_but_those_of_its_other_tab() -> None:
+def test_every_session_is_told_all_messages_in_one_order_and_which_are_its_own() -> None:
     with backend() as b:
         first, second = opened(b), opened(b)
         b.send(first.welcome.session, Outgoing("m1", "from the first"))
         b.send(second.welcome.session, Outgoing("m2", "from the second"))
-        for back, expected in ((first, "from the second"), (second, "from the first")):
-            assert texts(opened(b, session=back.welcome.session, cursor=back.welcome.cursor)) == [
-                expected
-            ]
+        for tab, own in ((first, [True, False]), (second, [False, True])):
+            back = opened(b, session=tab.welcome.session, cursor=tab.welcome.cursor)
+            assert texts(back) == ["from the first", "from the second"]
+            assert [event.own for event in back.replay] == own
+            assert [event.message.client_message_id for event in back.replay] == ["m1", "m2"]
+            assert back.welcome.unread == 0, "what they have written themselves"
 
 
 def test_nothing_of_anybody_else_is_replayed() -> None:
@@ -245,7 +249,10 @@ def test_after_the_merge_the_user_is_told_and_the_retired_visitors_secret_is_not
         conversation = b.send(s, Outgoing("m", "help")).conversation_id
         b.identify(s, IdentifyRequest("i", "ann", "secret-1", token("ann")))
         b.agent.reply(conversation, "for ann only")
-        assert texts(opened(b, user="ann", session=s, cursor=cursor)) == ["for ann only"]
+        assert texts(opened(b, user="ann", session=s, cursor=cursor)) == [
+            "help",
+            "for ann only",
+        ]
         assert texts(opened(b, cursor=cursor)) == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import attrs
 import pytest
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError
@@ -54,10 +55,10 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
                 cursor=first.cursor,
             )
         )
-        assert [event.message.text for event in back.replay] == ["coming"]
+        assert [event.message.text for event in back.replay] == ["hello", "coming"]
         assert b.conversations(first.session) == listed
         assert b.send(first.session, Outgoing("m1", "hello")) == sent
-        assert b.identify(first.session, asked) == answer
+        assert b.identify(first.session, asked) == attrs.evolve(answer, unread=1)
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
         assert b.agent.merged_into(Visitor(first.visitor_id)) == SignedIn("ann")
         assert (

@@ -17,8 +17,8 @@ from support_chat.testing import run
 from support_chat.values import Message
 from support_chat_adapters.backend import Connection, Opened
 from support_chat_adapters.backend.connections import MAX_BEHIND, ROOM
-from support_chat_adapters.backend.conversations import Replay
 from support_chat_adapters.backend.sessions import Session
+from support_chat_adapters.backend.stream import Replay, Stored, number_in
 from support_chat_adapters.transport.channels import Events
 
 SESSION = Session(1, "visitor-1", "ann", 100.0)
@@ -26,11 +26,15 @@ SESSION = Session(1, "visitor-1", "ann", 100.0)
 
 def arrived(number: int, text: str = "") -> MessageArrived:
     message = Message(f"message-{number}", "conversation-1", "agent", text, 0.0)
-    return MessageArrived(message, str(number), 0)
+    return MessageArrived(message, f"epoch.{number}", 0)
+
+
+def news(number: int, text: str = "") -> Stored:
+    return Stored(number, "user:ann", None, arrived(number, text))
 
 
 def numbers(events: list[LinkEvent]) -> list[int]:
-    return [int(event.cursor) for event in events if isinstance(event, MessageArrived)]
+    return [number_in(event.cursor) for event in events if isinstance(event, MessageArrived)]
 
 
 @attrs.define
@@ -66,7 +70,7 @@ class Storeroom:
 
 def link(room: Storeroom, now: Callable[[], float] = lambda: 0.0) -> Connection:
     first = room.page(0)
-    opened = Opened(Welcome("session-1.x", "visitor-1", "ann", cursor="0"), first, SESSION)
+    opened = Opened(Welcome("session-1.x", "visitor-1", "ann", cursor="epoch.0"), first, SESSION, 0)
     return Connection(opened, room.read_on, lambda connection, why: None, now)
 
 
@@ -90,7 +94,7 @@ def test_each_message_comes_once_and_in_order_however_pages_and_news_meet(
         for step in steps:
             if step == "stored":
                 room.stored += 1
-                connection.push(arrived(room.stored))
+                connection.push_message(news(room.stored))
             elif step == "taken":
                 allowed.release()
             elif room.waiting:
@@ -116,7 +120,7 @@ def test_a_client_that_takes_nothing_while_many_messages_come_is_cut() -> None:
         slow, slower, behind = link(Storeroom()), link(Storeroom()), link(Storeroom(10))
         for number in range(11, 11 + 2 * MAX_BEHIND):
             for connection in (slow, slower, behind):
-                connection.push(arrived(number))
+                connection.push_message(news(number))
             if number % 500 == 0:
                 await slow.ready()
         assert not slow.is_closed
@@ -133,7 +137,7 @@ def test_what_waits_in_memory_is_bounded_and_the_rest_is_read_when_its_turn_come
         connection = link(room)
         for number in range(1, 21):
             room.stored = number
-            connection.push(room.message(number))
+            connection.push_message(news(number, room.long))
         assert numbers(await connection.ready()) == [1, 2, 3, 4]
         came: list[LinkEvent] = []
         while len(came) < 16:
@@ -160,7 +164,7 @@ def test_after_the_token_has_expired_no_message_is_handed_out_until_it_is_renewe
         connection.tell_expired()
         assert await connection.ready() == [TokenExpired()]
         assert await connection.ready() == []
-        assert connection.cursor == "1", "a replay has to begin after what was handed out"
+        assert connection.cursor == "epoch.1", "a replay has to begin after what was handed out"
         waiting = asyncio.ensure_future(connection.next())
         await asyncio.sleep(1)
         assert (waiting.done(), room.waiting) == (False, []), "nothing is read, either"

@@ -16,6 +16,7 @@ from support_chat.ports import (
     IdentifyRequest,
     Link,
     LinkEvent,
+    ListConversations,
     MessageArrived,
     Outgoing,
     SessionRevoked,
@@ -63,12 +64,17 @@ REQUESTS: dict[str, Callable[[Link], Coroutine[Any, Any, object]]] = {
     ),
     "update": lambda link: link.update({"user.name": "Ann"}),
     "send": lambda link: link.send(Outgoing("m1", "hello")),
-    "conversations": lambda link: link.conversations(),
+    "conversations": lambda link: link.conversations(ListConversations()),
     "renew": lambda link: link.renew(token("ann")),
 }
 """One request of each kind. All but the last work for a visitor."""
 
 requests = pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
+
+
+def cursor_of(link: Link, number: int) -> str:
+    """The cursor of the message of this number at the backend of this link."""
+    return f"{(link.welcome.cursor or '').partition('.')[0]}.{number}"
 
 
 @in_virtual_time
@@ -82,9 +88,12 @@ async def test_a_whole_life_of_a_link(backend: Backend, transport: Transport) ->
     answer = await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
     assert (answer.user_id, answer.conversations_moved) == ("ann", 1)
     await link.renew(token("ann"))
-    assert [c.id for c in await link.conversations()] == [message.conversation_id]
+    assert [c.id for c in await link.conversations(ListConversations())] == [
+        message.conversation_id
+    ]
     reply = backend.agent.reply(message.conversation_id, "coming")
-    assert await anext(link.events()) == MessageArrived(reply, "2", unread=1)
+    assert await anext(link.events()) == MessageArrived(message, cursor_of(link, 1), own=True)
+    assert await anext(link.events()) == MessageArrived(reply, cursor_of(link, 2), unread=1)
     await link.aclose()
     assert (backend.log.open_links, backend.log.of("closed")[0].detail) == (0, ("goodbye",))
     await link.aclose()
@@ -136,7 +145,7 @@ async def test_what_was_missed_comes_before_what_is_new(
 
 
 @in_virtual_time
-async def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobody_else(
+async def test_a_message_reaches_every_link_of_its_owner_and_nobody_else(
     backend: Backend, transport: Transport
 ) -> None:
     mine, tab, bob = [
@@ -144,9 +153,10 @@ async def test_a_message_reaches_every_link_of_its_owner_but_the_sender_and_nobo
     ]
     visitor = await transport.open(VISITOR)
     await mine.send(Outgoing("m1", "hello"))
-    event = await anext(tab.events())
-    assert isinstance(event, MessageArrived)
-    assert event.message.text == "hello"
+    for link, own in ((mine, True), (tab, False)):
+        event = await anext(link.events())
+        assert isinstance(event, MessageArrived)
+        assert (event.message.text, event.own) == ("hello", own)
     await mine.send(Outgoing("m1", "hello"))
     backend.agent.reply(
         Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here"
@@ -352,7 +362,7 @@ async def test_a_cancelled_call_that_has_not_arrived_does_nothing(
     await asyncio.sleep(60)
     assert len(backend.log) == before
     backend.faults.heal()
-    assert await link.conversations() == (), "the link itself is as it was"
+    assert await link.conversations(ListConversations()) == (), "the link itself is as it was"
 
 
 @in_virtual_time
@@ -432,8 +442,8 @@ async def test_a_revoked_session_hears_of_it_last_and_other_sessions_do_not(
     assert isinstance(await anext(events), MessageArrived)
     assert await anext(events) == SessionRevoked("revoked")
     await is_lost(anext(events))
-    await is_lost(first.conversations())
-    assert len(await second.conversations()) == 1
+    await is_lost(first.conversations(ListConversations()))
+    assert len(await second.conversations(ListConversations())) == 1
     assert backend.log.count("revoked", session=first.welcome.session) == 1
     assert backend.log.count("revoked", session=second.welcome.session) == 0
 
@@ -448,11 +458,11 @@ async def test_a_link_opened_with_an_expired_session_is_told_once_for_each_token
         backend.faults.expire_tokens("ann")
         for _ in range(2):
             with pytest.raises(AuthRefusedError) as caught:
-                await link.conversations()
+                await link.conversations(ListConversations())
             assert caught.value.code == "auth_expired"
         assert await anext(events) == TokenExpired()
         await link.renew(token("ann"))
-        assert await link.conversations() == ()
+        assert await link.conversations(ListConversations()) == ()
     backend.agent.reply(SignedIn("ann"), "and nothing else")
     assert isinstance(await anext(events), MessageArrived)
 
@@ -464,7 +474,7 @@ async def test_many_sessions_share_one_transport(backend: Backend, transport: Tr
     await asyncio.gather(*(link.send(Outgoing("m", f"{n}")) for n, link in enumerate(links)))
     assert backend.log.open_links == backend.log.max_open_links == 50
     for link in links:
-        backend.agent.reply((await link.conversations())[0].id, "hello")
+        backend.agent.reply((await link.conversations(ListConversations()))[0].id, "hello")
     assert [isinstance(await anext(link.events()), MessageArrived) for link in links] == [True] * 50
     for link in links:
         link.abort()
@@ -492,4 +502,4 @@ async def test_closing_the_backend_ends_its_links(backend: Backend, transport: T
     link = await transport.open(VISITOR)
     backend.close()
     await is_lost(anext(link.events()))
-    await is_lost(link.conversations())
+    await is_lost(link.conversations(ListConversations()))

@@ -232,7 +232,7 @@ def test_links_that_come_while_others_write_get_each_message_once_and_in_order(
     page: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At whatever moment a link passes from its replay to what is live."""
-    monkeypatch.setattr("support_chat_adapters.backend.conversations.REPLAYED_AT_ONCE", page)
+    monkeypatch.setattr("support_chat_adapters.backend.stream.AT_ONCE", page)
     count, path = 150, tmp_path / "chat.db"
 
     async def main() -> None:

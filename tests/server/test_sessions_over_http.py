@@ -64,7 +64,7 @@ def test_a_session_is_begun_and_resumed_by_its_visitor_and_by_nobody_else(
     client: WidgetClient, shared: Served, client_of: Clients
 ) -> None:
     begun = client.begin()
-    assert set(begun) == {"session", "visitorId", "realtimeToken", "cursor"}
+    assert set(begun) == {"session", "visitorId", "realtimeToken", "cursor", "can"}
     resumed = client.begin(session=begun["session"])
     assert (resumed["session"], resumed["visitorId"]) == (begun["session"], begun["visitorId"])
     assert resumed["realtimeToken"] != begun["realtimeToken"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -205,11 +205,12 @@ class StagedStorage:
             self._write(key, new)
         return self.rig.stored.get(key, old)
 
-    async def delete(self, *keys: str) -> None:
+    async def delete(self, *keys: str) -> Mapping[str, str]:
         await self._asked("delete")
-        for key in keys:
-            if self.rig.stored.pop(key, None) is not None:
-                self.rig.log.append("clear-visitor" if key == self.rig.visitor_key else "clear")
+        removed = {key: self.rig.stored.pop(key) for key in keys if key in self.rig.stored}
+        for key in removed:
+            self.rig.log.append("clear-visitor" if key == self.rig.visitor_key else "clear")
+        return removed
 
     async def keys(self) -> Sequence[str]:
         await self._asked("keys")

@@ -8,7 +8,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,11 +17,19 @@ from async_tests import in_real_time
 from support_chat.errors import StorageError
 from support_chat_adapters.storage.thread import OwnThread
 
+T = TypeVar("T")
 
-def occupied(own: OwnThread) -> threading.Event:
+
+def begun(call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The call, which is under way from the next turn of the loop on."""
+    return asyncio.ensure_future(call)
+
+
+async def occupied(own: OwnThread) -> threading.Event:
     """Keeps the thread busy until the event is set."""
     go_on = threading.Event()
-    own.run(go_on.wait)
+    begun(own.run(go_on.wait))
+    await asyncio.sleep(0)
     return go_on
 
 
@@ -75,12 +84,12 @@ async def test_a_call_that_raises_harms_no_other() -> None:
 async def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> None:
     ended: list[str] = []
     own = OwnThread("Worker", "one", 3.0, lambda: ended.append("closed"))
-    go_on = occupied(own)
-    queued = [own.run(int, "7") for _ in range(5)]
+    go_on = await occupied(own)
+    queued = [begun(own.run(int, "7")) for _ in range(5)]
     closing = asyncio.ensure_future(own.aclose())
     await asyncio.sleep(0)
     with pytest.raises(StorageError, match=r"The Worker 'one' is closed; make a new one\."):
-        own.run(int)
+        await own.run(int)
     go_on.set()
     assert await asyncio.gather(*queued) == [7] * 5
     await closing
@@ -91,13 +100,90 @@ async def test_what_is_queued_at_the_end_is_done_and_nothing_new_is_taken() -> N
 @in_real_time
 async def test_a_call_cancelled_before_it_began_never_runs() -> None:
     own, ran = OwnThread("Worker", "one", 3.0), list[int]()
-    go_on = occupied(own)
-    queued = [own.run(ran.append, i) for i in range(3)]
-    assert queued[1].cancel()
+    go_on = await occupied(own)
+    queued = [begun(own.run(ran.append, i)) for i in range(3)]
     await asyncio.sleep(0)
+    queued[1].cancel()
+    await asyncio.wait({queued[1]})
+    assert queued[1].cancelled()
     go_on.set()
     await own.aclose()
     assert ran == [0, 2]
+
+
+class Work:
+    """A call in two parts, each of which waits to be let go: it looks, and then it changes
+    something.
+    """
+
+    def __init__(self, own: OwnThread) -> None:
+        self.own = own
+        self.looking, self.changing, self.go_on = (threading.Event() for _ in range(3))
+        self.landed = False
+
+    def __call__(self) -> None:
+        self.looking.set()
+        assert self.go_on.wait(60.0)
+        self.own.land()
+        self.go_on.clear()
+        self.changing.set()
+        assert self.go_on.wait(60.0)
+        self.own.land()
+        self.landed = True
+
+
+@in_real_time
+async def test_a_call_cancelled_before_it_changes_anything_ends_at_once_and_changes_nothing() -> (
+    None
+):
+    own = OwnThread("Worker", "one", 3.0)
+    work = Work(own)
+    call = begun(own.run(work))
+    await asyncio.to_thread(work.looking.wait, 60.0)
+    call.cancel()
+    await asyncio.wait({call})
+    assert call.cancelled()
+    work.go_on.set()
+    assert await own.run(int, "7") == 7, "the thread goes on with the next"
+    assert not work.changing.is_set()
+    await own.aclose()
+
+
+@in_real_time
+async def test_a_call_cancelled_while_it_changes_something_ends_when_that_is_done() -> None:
+    own = OwnThread("Worker", "one", 3.0)
+    work = Work(own)
+    call = begun(own.run(work))
+    work.go_on.set()
+    await asyncio.to_thread(work.changing.wait, 60.0)
+    for _ in range(3):
+        call.cancel()
+        await asyncio.sleep(0.001)
+        assert not call.done(), "it could land still"
+    work.go_on.set()
+    await asyncio.wait({call})
+    assert call.cancelled()
+    assert work.landed
+    await own.aclose()
+
+
+@in_real_time
+async def test_what_a_cancelled_call_raises_while_it_changes_something_is_lost() -> None:
+    def fail() -> None:
+        own.land()
+        changing.set()
+        assert go_on.wait(60.0)
+        raise ValueError("no")
+
+    own, changing, go_on = OwnThread("Worker", "one", 3.0), threading.Event(), threading.Event()
+    call = begun(own.run(fail))
+    await asyncio.to_thread(changing.wait, 60.0)
+    call.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.wait({call})
+    assert call.cancelled()
+    await own.aclose()
 
 
 def test_one_never_used_has_no_thread_to_end() -> None:
@@ -146,14 +232,15 @@ async def test_while_a_call_hangs_others_are_told_so_at_once(
 
     own = OwnThread("Worker", "one", 3.0)
     began, go_on = threading.Event(), threading.Event()
-    hanging = own.run(hang, began, go_on)
+    hanging = begun(own.run(hang, began, go_on))
     await asyncio.to_thread(began.wait, 60.0)
-    waiting = own.run(int, "7")
+    waiting = begun(own.run(int, "7"))
+    await asyncio.sleep(0)
     with monkeypatch.context() as later:
         now = time.monotonic() + 9.0
         later.setattr(time, "monotonic", lambda: now)
         with pytest.raises(StorageError, match=r"The Worker 'one' hangs: .* 9 s ago") as caught:
-            own.run(int)
+            await own.run(int)
     assert caught.value.recoverable
     go_on.set()
     assert (await hanging, await waiting, await own.run(int, "8")) == (True, 7, 8)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import attrs
 
 from broken import breaker
 from support_chat.errors import StorageError
 from support_chat.testing import StoragePlace
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -62,10 +64,9 @@ class Healthy:
             self.entries()[self.at(key)] = self.kept(new)
         return self.entries().get(self.at(key), old)
 
-    async def delete(self, *keys: str) -> None:
+    async def delete(self, *keys: str) -> Mapping[str, str]:
         entries = self.entries()
-        for key in keys:
-            entries.pop(self.at(key), None)
+        return {key: entries.pop(self.at(key)) for key in keys if self.at(key) in entries}
 
     async def keys(self) -> Sequence[str]:
         return list(self.entries())
@@ -121,29 +122,33 @@ async def replaces_nothing_by_something(storage: Healthy, key: str, old: str, ne
 
 
 @breaks("storage.delete-removes", Healthy, "delete")
-async def deletes_by_prefix(storage: Healthy, *keys: str) -> None:
-    for key in [key for key in storage.entries() if key.startswith(keys)]:
-        del storage.entries()[key]
+async def deletes_by_prefix(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    found = [key for key in storage.entries() if key.startswith(keys)]
+    return await Healthy.delete(storage, *found)
+
+
+@breaks("storage.delete-answers", Healthy, "delete")
+async def answers_what_it_was_asked(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    return dict.fromkeys(keys, "") | await Healthy.delete(storage, *keys)
 
 
 @breaks("storage.delete-absent", Healthy, "delete")
-async def insists_on_what_it_deletes(storage: Healthy, *keys: str) -> None:
-    for key in keys:
-        if storage.entries().pop(key, None) is None:
-            raise StorageError("There is no such key.")
+async def insists_on_what_it_deletes(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    if not storage.entries().keys() >= set(keys):
+        raise StorageError("There is no such key.")
+    return await Healthy.delete(storage, *keys)
 
 
 @breaks("storage.delete-none", Healthy, "delete")
-async def deletes_everything_if_nothing_is_named(storage: Healthy, *keys: str) -> None:
-    for key in keys or list(storage.entries()):
-        storage.entries().pop(key, None)
+async def deletes_everything_if_nothing_is_named(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    return await Healthy.delete(storage, *(keys or storage.entries()))
 
 
 @breaks("storage.delete-many", Healthy, "delete")
-async def has_too_few_variables(storage: Healthy, *keys: str) -> None:
+async def has_too_few_variables(storage: Healthy, *keys: str) -> Mapping[str, str]:
     if len(keys) > 999:
         raise StorageError("too many SQL variables")
-    await Healthy.delete(storage, *keys)
+    return await Healthy.delete(storage, *keys)
 
 
 @breaks("storage.deleted-is-absent")
@@ -151,10 +156,10 @@ class LeavesATombstone(Healthy):
     async def get(self, key: str) -> str | None:
         return self.entries().get(key) or None
 
-    async def delete(self, *keys: str) -> None:
-        for key in keys:
-            if key in self.entries():
-                self.entries()[key] = ""
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        stored = {key: self.entries()[key] for key in keys if key in self.entries()}
+        self.entries().update(dict.fromkeys(stored, ""))
+        return stored
 
 
 @breaks("storage.keys", Healthy, "keys")
@@ -205,6 +210,50 @@ async def replaces_in_two_steps(storage: Healthy, key: str, old: str, new: str) 
         return old if stored is None else stored
     storage.entries()[key] = new
     return new
+
+
+@breaks("storage.one-remover-wins", Healthy, "delete")
+async def looks_and_then_removes(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    stored = {key: storage.entries()[key] for key in keys if key in storage.entries()}
+    await asyncio.sleep(0)
+    await Healthy.delete(storage, *keys)
+    return stored
+
+
+async def shielded(work: Callable[[], T]) -> T:
+    """What the work comes to, which goes on when whoever awaits it is cancelled."""
+
+    async def late() -> T:
+        await asyncio.sleep(0.02)
+        return work()
+
+    return await asyncio.shield(late())
+
+
+@breaks("storage.ended-get", Healthy, "get")
+async def writes_back_what_it_read(storage: Healthy, key: str) -> str | None:
+    stored = await Healthy.get(storage, key)
+    if stored is not None:
+        await shielded(lambda: storage.entries().update({key: stored}))
+    return stored
+
+
+@breaks("storage.ended-create", Healthy, "create")
+async def creates_behind_a_shield(storage: Healthy, key: str, value: str) -> str:
+    return await shielded(lambda: storage.entries().setdefault(key, value))
+
+
+@breaks("storage.ended-delete", Healthy, "delete")
+async def deletes_behind_a_shield(storage: Healthy, *keys: str) -> Mapping[str, str]:
+    entries = storage.entries()
+    return await shielded(lambda: {key: entries.pop(key) for key in keys if key in entries})
+
+
+@breaks("storage.ended-keys", Healthy, "keys")
+async def repairs_what_it_lists(storage: Healthy) -> Sequence[str]:
+    found = dict(storage.entries())
+    await shielded(lambda: storage.entries().update(found))
+    return list(found)
 
 
 @breaks("storage.cancelled")

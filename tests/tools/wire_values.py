@@ -19,11 +19,13 @@ from support_chat.ports import (
     LinkEvent,
     MessageArrived,
     Outgoing,
+    OwnerChanged,
+    ReadUpTo,
     SessionRevoked,
     TokenExpired,
     Welcome,
 )
-from support_chat.values import About, Conversation, Message
+from support_chat.values import About, Agent, Conversation, Message
 from support_chat_adapters.transport.wire import frames, payloads
 
 ALPHABET: Final = st.characters(exclude_categories=["Cs"])
@@ -117,6 +119,8 @@ identify_answers: Final = st.builds(
         ]
     ),
     rejections,
+    st.none() | st.integers(0, 99),
+    st.none() | texts(1),
 )
 credentials: Final = st.builds(
     Credentials,
@@ -149,12 +153,13 @@ identify_requests: Final = st.builds(
 welcomes: Final = st.builds(
     Welcome,
     ids,
-    ids,
+    st.none() | ids,
     st.none() | ids,
     st.none() | identify_answers,
     st.none() | texts(),
     st.booleans(),
-    st.integers(0, 99),
+    st.none() | st.integers(0, 99),
+    st.booleans(),
 )
 messages: Final = st.builds(
     Message,
@@ -164,6 +169,7 @@ messages: Final = st.builds(
     texts(),
     st.floats(0, 1e12),
     st.none() | ids,
+    st.none() | st.builds(Agent, ids, st.none() | texts()),
 )
 abouts: Final = st.builds(
     About,
@@ -173,12 +179,19 @@ abouts: Final = st.builds(
     metadata=changes,
 )
 conversations: Final = st.builds(
-    Conversation, ids, st.integers(0, 99), st.integers(0, 99), st.floats(0, 1e12), abouts
+    Conversation,
+    ids,
+    st.none() | st.integers(0, 99),
+    st.none() | st.integers(0, 99),
+    st.floats(0, 1e12),
+    abouts,
 )
 beginnings: Final = st.builds(Outgoing, ids, texts(1), about=abouts)
 """Messages that begin a conversation."""
 link_events: Final[st.SearchStrategy[LinkEvent]] = st.one_of(
-    st.builds(MessageArrived, messages, texts(), st.integers(0, 99)),
+    st.builds(MessageArrived, messages, texts(), st.none() | st.integers(0, 99), st.booleans()),
+    st.builds(ReadUpTo, ids, ids, st.none() | st.integers(0, 99)),
+    st.builds(OwnerChanged),
     st.builds(TokenExpired),
     st.builds(SessionRevoked, texts()),
 )

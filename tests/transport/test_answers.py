@@ -20,7 +20,10 @@ from support_chat.errors import (
     NetworkError,
     RateLimitedError,
 )
-from support_chat.ports import Outgoing
+from support_chat.ports import (
+    ListConversations,
+    Outgoing,
+)
 from support_chat_adapters.transport import http_exchange
 from support_chat_adapters.transport.wire.codec import MAX_ANSWER_BYTES
 from support_chat_adapters.wire_faults import (
@@ -120,11 +123,11 @@ async def test_the_backends_own_limit_is_told_with_its_seconds(tmp_path: Path) -
                 await transport.open(visitor())
             assert 0 < dialling.value.retry_after <= 30
             for _ in range(3):
-                await links[0].conversations()
+                await links[0].conversations(ListConversations())
             with pytest.raises(RateLimitedError) as asking:
-                await links[0].conversations()
+                await links[0].conversations(ListConversations())
             assert 0 < asking.value.retry_after <= 20
-            await links[1].conversations()  # whose share is its own
+            await links[1].conversations(ListConversations())  # whose share is its own
             for link in links:
                 link.abort()
 
@@ -177,9 +180,9 @@ async def test_an_answer_that_is_too_long_is_not_read(backend: Served) -> None:
     ):
         proxy.plan(Status("GET", "/conversations", 200, TOO_MUCH * 8))
         with pytest.raises(NetworkError) as caught:
-            await soon(link.conversations())
+            await soon(link.conversations(ListConversations()))
         assert caught.value.reason == "answer_too_large"
-        assert list(await link.conversations()) == []
+        assert list(await link.conversations(ListConversations())) == []
 
 
 @on_loop
@@ -192,7 +195,7 @@ async def test_an_answer_that_is_compressed_unasked_is_not_unpacked(backend: Ser
         packed = gzip.compress(b'{"conversations": [], "nextCursor": null}')
         proxy.plan(Status("GET", "/conversations", 200, packed, (("content-encoding", "gzip"),)))
         with pytest.raises(NetworkError) as caught:
-            await link.conversations()
+            await link.conversations(ListConversations())
         assert caught.value.reason == "unreadable_answer"
 
 
@@ -227,7 +230,7 @@ async def test_an_answer_that_never_goes_on_is_given_up(
     ):
         proxy.plan(Stall("GET", "/conversations", of="server"))
         with pytest.raises(NetworkError) as caught:
-            await soon(link.conversations())
+            await soon(link.conversations(ListConversations()))
         assert caught.value.reason == "ReadTimeout"
         proxy.release()
 
@@ -249,7 +252,7 @@ async def test_a_call_that_fails_leaves_the_link_as_it_was(backend: Served) -> N
             with pytest.raises(NetworkError):
                 await soon(link.send(Outgoing("m-1", "hello")))
         stored = await link.send(Outgoing("m-1", "hello"))
-        assert [one.messages for one in await link.conversations()] == [1]
+        assert [one.messages for one in await link.conversations(ListConversations())] == [1]
         assert (await link.send(Outgoing("m-1", "hello"))).id == stored.id
 
 
@@ -265,7 +268,7 @@ async def test_a_revocation_that_a_sign_in_page_answers_is_not_taken_for_one(
         proxy.plan(Status("POST", "/sessions/shutdown", 200, PAGE))
         with pytest.raises(NetworkError):
             await transport.revoke(link.welcome.session)
-        assert list(await link.conversations()) == []
+        assert list(await link.conversations(ListConversations())) == []
         await transport.revoke(link.welcome.session)
 
 

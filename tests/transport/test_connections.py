@@ -13,7 +13,10 @@ from dialling import link_of, on_loop, sockets, soon, transport_to, until, visit
 from piping import listening, relayed
 from served import Served
 from support_chat.errors import InvalidInputError
-from support_chat.ports import Outgoing
+from support_chat.ports import (
+    ListConversations,
+    Outgoing,
+)
 from support_chat_adapters.transport import WidgetAPITransport, http_exchange
 
 
@@ -89,15 +92,15 @@ async def test_a_backend_that_was_restarted_is_asked_over_new_connections(backen
 @on_loop
 async def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
     async with transport_to(backend.url) as transport, link_of(transport) as link:
-        await link.conversations()
+        await link.conversations(ListConversations())
         before = len(sockets())
         for step in range(20):
-            call = asyncio.ensure_future(link.conversations())
+            call = asyncio.ensure_future(link.conversations(ListConversations()))
             await asyncio.sleep(0.0004 * step)
             call.cancel()
             await asyncio.wait((call,))
         await until(lambda: len(sockets()) <= before, "the closing of what was cancelled")
-        assert list(await link.conversations()) == []
+        assert list(await link.conversations(ListConversations())) == []
 
 
 @on_loop
@@ -132,7 +135,7 @@ async def test_ipv6_addresses_are_addresses(backend: Served) -> None:
             transport_to(f"http://[::1]:{port}") as transport,
             link_of(transport) as link,
         ):
-            assert list(await link.conversations()) == []
+            assert list(await link.conversations(ListConversations())) == []
     except OSError as error:
         if type(error) is OSError:
             pytest.skip("this machine has no IPv6")

@@ -29,7 +29,13 @@ from dialling import (
 )
 from served import Served
 from support_chat.errors import NetworkError
-from support_chat.ports import IdentifyRequest, Outgoing, SessionRevoked, TokenExpired
+from support_chat.ports import (
+    IdentifyRequest,
+    ListConversations,
+    Outgoing,
+    SessionRevoked,
+    TokenExpired,
+)
 from support_chat.values import Visitor
 from support_chat_adapters.transport import WidgetAPITransport
 from support_chat_adapters.wire_faults import FaultProxy, Stall
@@ -47,13 +53,15 @@ async def test_a_whole_life_of_a_link(backend: Served, options: dict[str, Any]) 
     assert (link.welcome.user_id, link.welcome.gap, link.welcome.unread) == (None, False, 0)
     message = await link.send(Outgoing("m-1", "hello"))
     say(backend, link, "coming")
-    assert texts_of(await upcoming(link)) == ["coming"]
+    assert texts_of(await upcoming(link), await upcoming(link)) == ["hello", "coming"]
     user_id = f"ann-{who.visitor[-8:]}"
     answer = await link.identify(
         IdentifyRequest("i-1", user_id, who.visitor, backend.token(user_id))
     )
     assert (answer.merged, answer.conversations_moved) == (True, 1)
-    assert [one.id for one in await link.conversations()] == [message.conversation_id]
+    assert [one.id for one in await link.conversations(ListConversations())] == [
+        message.conversation_id
+    ]
     assert (await link.update({"user.name": "Ann", "nonsense": 1})).rejected == (
         ("nonsense", "unknown_path"),
     )
@@ -127,7 +135,7 @@ async def test_abort_is_done_when_it_returns_and_pending_calls_raise(
         pending = [
             asyncio.ensure_future(call)
             for call in (
-                link.conversations(),
+                link.conversations(ListConversations()),
                 link.send(Outgoing("m-1", "x")),
                 link.update({"user.name": "V"}),
                 anext(link.events()),
@@ -139,7 +147,11 @@ async def test_abort_is_done_when_it_returns_and_pending_calls_raise(
         for call in pending:
             with pytest.raises(NetworkError):
                 await soon(call)
-        for later in (link.conversations(), link.renew("token"), anext(link.events())):
+        for later in (
+            link.conversations(ListConversations()),
+            link.renew("token"),
+            anext(link.events()),
+        ):
             with pytest.raises(NetworkError):
                 await soon(later)
         await link.aclose()
@@ -176,12 +188,12 @@ async def test_a_backend_that_is_killed_ends_the_link_and_everything_asked_over_
         with pytest.raises(NetworkError):
             await soon(waiting)
         with pytest.raises(NetworkError):
-            await link.conversations()
+            await link.conversations(ListConversations())
         with pytest.raises(NetworkError):
             await transport.open(visitor())
         await asyncio.to_thread(backend.start)
         with pytest.raises(NetworkError):  # a new dial works, a link that is over stays over
-            await link.conversations()
+            await link.conversations(ListConversations())
         (await transport.open(visitor())).abort()
 
 
@@ -209,7 +221,7 @@ async def test_what_an_operator_ends_in_another_process_ends_here(
         with backend.backend() as operator:
             operator.faults.expire_tokens(expiring.welcome.user_id)
         assert await upcoming(expiring) == TokenExpired()
-        assert list(await other.conversations()) == []
+        assert list(await other.conversations(ListConversations())) == []
         for link in (revoked, other, expiring):
             link.abort()
 
@@ -244,7 +256,7 @@ async def test_a_closed_transport_asks_nothing_any_more_and_says_so(backend: Ser
     for asked in (
         transport.open(visitor()),
         transport.revoke("session-1.x"),
-        link.conversations(),
+        link.conversations(ListConversations()),
         link.send(Outgoing("m", "x")),
     ):
         with pytest.raises(NetworkError, match="make a new") as caught:
@@ -266,7 +278,7 @@ async def test_what_is_under_way_when_the_transport_is_closed_ends(backend: Serv
             Stall("POST", "/sessions/anonymous", of="server"),
         )
         pending = [
-            asyncio.ensure_future(link.conversations()),
+            asyncio.ensure_future(link.conversations(ListConversations())),
             asyncio.ensure_future(asking.open(visitor())),
             asyncio.ensure_future(anext(polled.events())),
         ]

@@ -25,7 +25,11 @@ from dialling import (
 )
 from served import Served
 from support_chat.errors import NetworkError, RateLimitedError
-from support_chat.ports import Link, SessionRevoked
+from support_chat.ports import (
+    Link,
+    ListConversations,
+    SessionRevoked,
+)
 from support_chat_adapters.transport.wire.frames import MAX_FRAME_BYTES
 from support_chat_adapters.wire_faults import (
     CloseWith,
@@ -68,7 +72,7 @@ async def test_a_recoverable_close_is_a_network_error_that_names_the_code(
             True,
         )
         with pytest.raises(NetworkError):
-            await link.conversations()
+            await link.conversations(ListConversations())
 
 
 @pytest.mark.parametrize(

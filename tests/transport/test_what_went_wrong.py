@@ -30,7 +30,11 @@ from support_chat.errors import (
     NotABackendError,
     RateLimitedError,
 )
-from support_chat.ports import Credentials
+from support_chat.ports import (
+    Credentials,
+    ListConversations,
+    ListMessages,
+)
 from support_chat_adapters.transport import WidgetAPITransport, widget_link
 
 WELCOME: Final = {
@@ -289,7 +293,10 @@ async def test_a_listing_that_comes_back_to_a_page_ends() -> None:
     listings = {"/widget/v1/conversations": page, "/widget/v1/conversations/c/messages": page}
     async with answering({**WORKING, **listings}) as (url, asked):
         link = await WidgetAPITransport(url, websocket=None).open(visitor())
-        for listing in (link.conversations, lambda: link.messages("c")):
+        for listing in (
+            lambda: link.conversations(ListConversations()),
+            lambda: link.messages(ListMessages("c")),
+        ):
             before = len(asked)
             with pytest.raises(NetworkError, match="do not end") as caught:
                 await listing()
@@ -309,7 +316,7 @@ async def test_a_listing_that_grows_without_end_ends(monkeypatch: pytest.MonkeyP
     async with answering({**WORKING, "/widget/v1/conversations": page}) as (url, _):
         link = await WidgetAPITransport(url, websocket=None).open(visitor())
         with pytest.raises(NetworkError, match="more than 5"):
-            await link.conversations()
+            await link.conversations(ListConversations())
         assert next(numbers) == 6
         link.abort()
 

@@ -25,6 +25,7 @@ from support_chat.errors import (
     NetworkError,
     RateLimitedError,
     SupportChatError,
+    VisitorEndedError,
 )
 from support_chat_adapters.cli import main
 from support_chat_adapters.transport.wire import frames, payloads
@@ -45,8 +46,13 @@ FRAMES: tuple[frames.Frame, ...] = (
     frames.Hello(cursor="3"),
     frames.Hello(cursor="3", gap=True, unread=2),
     frames.MessageCreated(message=MESSAGE, cursor="4", unread=1),
+    frames.MessageCreated(message=MESSAGE, cursor="5", unread=None, own=True),
+    frames.ConversationRead(conversation_id="conversation-1", up_to="message-1"),
+    frames.OwnerHasChanged(),
     frames.TokenHasExpired(),
     frames.SessionEnded(reason="revoked"),
+    frames.Ping(),
+    frames.Pong(),
 )
 
 
@@ -136,6 +142,7 @@ def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> No
     )
     errors: list[SupportChatError] = [
         AuthRefusedError("No."),
+        VisitorEndedError("No."),
         *(AuthRefusedError("No.", code=code) for code in ("auth_required", "auth_expired")),
         *(
             BackendRejectedError("No.", code=code)
@@ -143,7 +150,12 @@ def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> No
         ),
         *(
             BackendRejectedError("No.", code=code)
-            for code in ("message_invalid", "conversation_not_found", "validation_error")
+            for code in (
+                "message_invalid",
+                "conversation_not_found",
+                "owner_changed",
+                "validation_error",
+            )
         ),
         BackendRejectedError("No.", code="validation_error", reason="body_too_large"),
         RateLimitedError("Later.", retry_after=2.0),
@@ -154,6 +166,7 @@ def test_every_error_answer_is_the_envelope_with_the_codes_of_its_status() -> No
         "401": "Unauthorized",
         "403": "Forbidden",
         "404": "NotFound",
+        "409": "OwnerChanged",
         "413": "TooLarge",
         "422": "Invalid",
     }
@@ -181,7 +194,7 @@ def test_every_reference_points_to_something(document: dict[str, Any]) -> None:
 
 def test_the_asyncapi_document_has_the_opening_every_frame_and_every_close_code() -> None:
     (channel,) = ASYNCAPI["channels"].values()
-    (operation,) = ASYNCAPI["operations"].values()
+    operation, heard = (ASYNCAPI["operations"][name] for name in ("tell", "hear"))
     (server,) = ASYNCAPI["servers"].values()
     (security,) = ASYNCAPI["components"]["securitySchemes"].values()
     query = channel["bindings"]["ws"]["query"]
@@ -189,9 +202,14 @@ def test_the_asyncapi_document_has_the_opening_every_frame_and_every_close_code(
     assert ASYNCAPI["asyncapi"] == "3.0.0"
     assert channel["address"] == f"{BASE}/realtime"
     assert (server["protocol"], operation["action"]) == ("ws", "send")
+    assert heard["action"] == "receive"
+    assert [pointed_at(ASYNCAPI, reference["$ref"]) for reference in heard["messages"]] == [
+        channel["messages"]["ping"],
+        channel["messages"]["pong"],
+    ]
     assert (security["in"], security["name"]) == ("query", "session_token")
     assert (set(query["properties"]), query["required"]) == (
-        {"session_token", "cursor"},
+        {"session_token", "echoes", "cursor"},
         ["session_token"],
     )
     assert {message["name"] for message in ASYNCAPI["components"]["messages"].values()} == set(

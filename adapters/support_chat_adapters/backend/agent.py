@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from support_chat import values
 from support_chat.errors import InvalidInputError
 from support_chat.values import (
     JSON,
@@ -36,9 +37,9 @@ class Agent:
         self._clock = clock
         self._log = log
 
-    def reply(self, to: str | Identity, text: str) -> Message:
+    def reply(self, to: str | Identity, text: str, *, agent: values.Agent | None = None) -> Message:
         """Writes to a conversation (its id), or to a `SignedIn` or `Visitor`: in their newest
-        conversation, or a new one.
+        conversation, or a new one. `agent` says who answers.
 
         Raises InvalidInputError if there is no such conversation, user or visitor, and for a text
         that is blank or cannot be carried.
@@ -51,7 +52,7 @@ class Agent:
             self._log(Entry(now, "replied", None, None, (message.id,)))
             return message
 
-        return self._store.write_now(lambda db: _reply(db, to, text, now), replied)
+        return self._store.write_now(lambda db: _reply(db, to, text, agent, now), replied)
 
     def conversations(self, identity: Identity | None = None) -> tuple[Conversation, ...]:
         """The conversations of an identity, or of everybody; newest first."""
@@ -116,7 +117,9 @@ class Agent:
         return self._store.read_now(work, as_it_is)
 
 
-def _reply(db: Transaction, to: str | Identity, text: str, now: float) -> Message:
+def _reply(
+    db: Transaction, to: str | Identity, text: str, agent: values.Agent | None, now: float
+) -> Message:
     owner = _owner(db, to)
     if owner is None:
         raise InvalidInputError(
@@ -126,7 +129,7 @@ def _reply(db: Transaction, to: str | Identity, text: str, now: float) -> Messag
     conversation_id = to if isinstance(to, str) else conversations.newest(db, owner)
     if conversation_id is None:
         conversation_id = conversations.start(db, owner, now)
-    return conversations.append(db, owner, conversation_id, "agent", text, now)
+    return conversations.append(db, owner, conversation_id, "agent", text, now, agent=agent)
 
 
 def _owner(db: Transaction, to: str | Identity) -> str | None:

@@ -1,8 +1,9 @@
 """A copy of a database while it is served: whole, of one moment, and fit to be put in its place.
 
-In the copy the counters of messages, conversations, sessions and changes stand far ahead of the
-original's. Clients hold positions from after the copy was made; put in place, it gives none of
-those numbers out a second time, so nobody takes a new message for one that they have.
+The copy has an epoch of its own, and its counters of messages, conversations, sessions, changes and
+read marks stand far ahead of the original's. Clients hold positions from after the copy was made;
+put in place, it knows them for another database's, and gives none of those numbers out a second
+time, so nobody takes a new message for one that they have.
 """
 
 from __future__ import annotations
@@ -40,9 +41,12 @@ def back_up(database: Path, to: Path) -> None:
             with copy:
                 copy.execute("UPDATE sqlite_sequence SET seq = seq + ?", (AHEAD,))
                 copy.execute(
-                    "UPDATE replay SET deleted_changes_up_to = ? + coalesce("
-                    "(SELECT max(changed) FROM sessions), 0)",
-                    (AHEAD,),
+                    "UPDATE replay SET epoch = lower(hex(randomblob(8))),"
+                    " deleted_changes_up_to = ? + max(deleted_changes_up_to,"
+                    " (SELECT coalesce(max(changed), 0) FROM sessions)),"
+                    " deleted_marks_up_to = ? + max(deleted_marks_up_to,"
+                    " (SELECT coalesce(max(marked), 0) FROM conversations))",
+                    (AHEAD, AHEAD),
                 )
         with draft.open("rb") as written:
             os.fsync(written.fileno())

@@ -5,32 +5,44 @@ A transport drains the outbox of its connection and watches `closed`; what it do
 is its own business. What a client has missed is read from the store a page at a time, as the client
 takes it; what is written meanwhile waits there, and not in memory.
 
-Once the token of its session has expired, a connection hands out no message: they wait until the
-token is renewed, while what ends the link, or asks for a fresh token, goes past them. Whether it
-has expired is asked at the moment of handing out, so no look around can be late.
+Once the token of its session has expired, a connection hands out no message and no read mark: they
+wait until the token is renewed, while what ends the link, or asks for a fresh token, goes past
+them. Whether it has expired is asked at the moment of handing out, so no look around can be late.
+
+A client that takes no `echoes` is one of before there were any: it is told of messages of others,
+and of its own session's token and end. A link whose session has become another visitor's is told
+so, and of nothing more that is theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from support_chat.errors import NetworkError
-from support_chat.ports import LinkEvent, MessageArrived, TokenExpired, Welcome
+from support_chat.ports import (
+    LinkEvent,
+    MessageArrived,
+    OwnerChanged,
+    ReadUpTo,
+    TokenExpired,
+    Welcome,
+)
 
-from .conversations import Replay
+from . import stream
 from .opening import Opened
 from .sessions import Session, owner_key
+from .stream import Marked, Replay, Stored
 
 K = TypeVar("K", bound=Hashable)
 
 MAX_BEHIND: Final = 1000
-"""How many messages may come while a client takes nothing; one that is slower is cut, and gets the
-rest by a replay.
+"""How many messages and read marks may come while a client takes nothing; one that is slower is
+cut, and gets the rest by a replay.
 """
 ROOM: Final = 256 * 1024
 """Characters of text that wait in an outbox; what comes then waits in the store."""
@@ -48,9 +60,13 @@ class Connection:
         read_on: ReadOn,
         on_close: Callable[[Connection, str], None],
         clock: Callable[[], float],
+        *,
+        echoes: bool = True,
     ) -> None:
         self.session = opened.session
         """The session as it is now."""
+        self.opened_for: Final = opened.session.identity
+        """Whom the welcome is for."""
         self.welcome: Welcome = opened.welcome
         """The answer to the dial."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -59,10 +75,14 @@ class Connection:
         """The client knows that the token has expired, and need not be told again until it renews.
         """
         self._loop = asyncio.get_running_loop()
-        self._outbox: deque[LinkEvent] = deque(opened.missed.messages)
+        self._echoes = echoes
+        self._outbox: deque[LinkEvent] = deque(filter(self._wants, opened.missed.messages))
         self._up_to = opened.missed.up_to
         self._is_behind = opened.missed.more
         self._left_out = 0
+        self._marks: dict[str, ReadUpTo] = {}
+        self._marked = self._marked_before = opened.marked
+        self._left = False
         self._held = sum(map(_length, self._outbox))
         self._untaken = 0
         self._read_on = read_on
@@ -76,6 +96,8 @@ class Connection:
         self._quiet_since: float | None = None
         self.silent = False
         """Nothing passes any more, and nobody has been told."""
+        for mark in opened.marks:
+            self._put_mark(mark)
 
     @property
     def heard_at(self) -> float:
@@ -100,32 +122,73 @@ class Connection:
         """Where a replay has to begin so that it brings what was not handed out."""
         waiting = (event for event in self._outbox if isinstance(event, MessageArrived))
         first = next(waiting, None)
-        return str(self._up_to if first is None else int(first.cursor) - 1)
+        number = self._up_to if first is None else stream.number_in(first.cursor) - 1
+        epoch, _, _ = (self.welcome.cursor or "").rpartition(".")
+        return stream.at(epoch, number)
+
+    def marked(self, unsent: Iterable[LinkEvent]) -> int:
+        """After which read mark another link has to begin, so that it brings what was not handed
+        out, and what of it was not sent on.
+        """
+        waiting = any(isinstance(event, ReadUpTo) for event in (*self._outbox, *unsent))
+        return self._marked_before if waiting or self._marks else self._marked
 
     def push(self, event: LinkEvent) -> None:
-        """Puts an event into the outbox; lost if the connection is silent, or if it is a message
-        that the replay brings.
+        """Puts an event that is no message and no mark into the outbox; lost if the connection is
+        silent.
         """
-        if self.silent or self.is_closed:
+        if not (self.silent or self.is_closed):
+            self._put(event)
+
+    def push_message(self, stored: Stored) -> None:
+        """Puts a message into the outbox; left out if the replay brings it, or if the connection is
+        told of none.
+        """
+        own = stored.session == self.session.number
+        event = attrs.evolve(stored.event, own=own)
+        if not self._hears or not self._wants(event) or stored.number <= self._up_to:
             return
-        if isinstance(event, MessageArrived):
-            number = int(event.cursor)
-            if number <= self._up_to:
-                return
-            self._untaken += 1
-            if self._untaken > MAX_BEHIND:
-                self.close("slow_reader")
-                return
-            if self._is_behind or (self._outbox and self._held + _length(event) > ROOM):
-                self._is_behind, self._left_out = True, number
-                return
-            self._up_to = number
+        if self._too_slow():
+            return
+        if self._is_behind or (self._outbox and self._held + _length(event) > ROOM):
+            self._is_behind, self._left_out = True, stored.number
+            return
+        self._up_to = stored.number
         self._put(event)
-        self._news.set()
+
+    def push_mark(self, mark: Marked) -> None:
+        """Puts a read mark into the outbox, after the messages that came before it."""
+        if not self._hears or not self._echoes:
+            return
+        if not self._too_slow():
+            self._put_mark(mark)
+
+    def _put_mark(self, mark: Marked) -> None:
+        self._marked = mark.number
+        if self._is_behind:
+            self._marks[mark.event.conversation_id] = mark.event
+        else:
+            self._put(mark.event)
+
+    @property
+    def _hears(self) -> bool:
+        """Whether the client is still told of what is the session's identity's."""
+        return not (self.silent or self.is_closed or self._left)
+
+    def _wants(self, event: LinkEvent) -> bool:
+        return self._echoes or not (isinstance(event, MessageArrived) and event.own)
+
+    def _too_slow(self) -> bool:
+        """Counts what comes, and cuts a client that has taken nothing for too long."""
+        self._untaken += 1
+        if self._untaken > MAX_BEHIND:
+            self.close("slow_reader")
+        return self.is_closed
 
     def _put(self, event: LinkEvent) -> None:
         self._outbox.append(event)
         self._held += _length(event)
+        self._news.set()
 
     async def next(self) -> LinkEvent:
         """The next event, in order; waits for one, and raises NetworkError when there will be
@@ -156,7 +219,7 @@ class Connection:
         """The next event that may be handed out, if there is one."""
         withholds = self.withholds
         for event in self._outbox:
-            if not (withholds and isinstance(event, MessageArrived)):
+            if not (withholds and isinstance(event, MessageArrived | ReadUpTo)):
                 self._outbox.remove(event)
                 self._held -= _length(event)
                 self._untaken = 0
@@ -166,17 +229,21 @@ class Connection:
     @property
     def _may_catch_up(self) -> bool:
         return self._is_behind and not (
-            self._outbox or self.is_closed or self.silent or self.withholds
+            self._outbox or self.is_closed or self.silent or self.withholds or self._left
         )
 
     async def _catch_up(self) -> None:
         page = await self._read_on(self.session, self._up_to)
         if self.is_closed:
             return
-        for event in page.messages:
+        for event in filter(self._wants, page.messages):
             self._put(event)
         self._up_to = page.up_to
         self._is_behind = page.more or self._left_out > page.up_to
+        if not self._is_behind:
+            for mark in self._marks.values():
+                self._put(attrs.evolve(mark, unread=page.unread))
+            self._marks.clear()
 
     def silence(self) -> None:
         """Falls silent for good, as a half-open connection does: open for both ends, and nothing
@@ -196,8 +263,15 @@ class Connection:
         self.push(last)
         self._end("revoked")
 
-    def change(self, session: Session) -> None:
-        """Takes note of what the session has become; what was withheld may be handed out now."""
+    def change(self, session: Session, *, left_behind: bool = False) -> None:
+        """Takes note of what the session has become; what was withheld may be handed out now. One
+        that was left behind by a merge, or is another visitor's already, is told so, once.
+        """
+        another = session.user_id is None and session.visitor_id != self.session.visitor_id
+        if (left_behind or another) and self._echoes and self._hears:
+            self._left = True
+            self._marks.clear()
+            self.push(OwnerChanged())
         self.session = session
         self.expiry_sent &= self.withholds
         self._news.set()
@@ -242,12 +316,12 @@ class OpenConnections:
         _take_out(self._by_session, connection.session.number, connection)
         _take_out(self._by_owner, owner_key(connection.session.identity), connection)
 
-    def change(self, session: Session) -> list[Connection]:
+    def change(self, session: Session, *, left_behind: bool) -> list[Connection]:
         """The connections of a session that has changed, which are its owner's of now."""
         connections = self.of(session.number)
         for connection in connections:
             _take_out(self._by_owner, owner_key(connection.session.identity), connection)
-            connection.change(session)
+            connection.change(session, left_behind=left_behind)
             self._by_owner.setdefault(owner_key(session.identity), []).append(connection)
         return connections
 

@@ -1,14 +1,11 @@
-"""Conversations and their messages: who may see them, what a reconnect has missed, what is unread.
+"""Conversations and their messages: who may see them, and what is unread.
 
-Every message has a number that grows over the whole backend; as text it is the *cursor*. A message
-is never delivered to the session that sent it, neither live nor on a replay: that session has the
-answer to its send, or asks again with the same client id.
-
-A page of a listing, or of a replay, goes on at a cursor, the number of the last item of the page
-before, so that it neither repeats nor skips when something is added meanwhile; and a page is all
-that is read at once. What is unread is kept, for each conversation and for each owner, and changes
-with what it counts. So nothing here costs more where there is more history. Each function works
-inside the caller's transaction.
+Every message has a number that grows over the whole backend: listings, the stream of live links
+(`stream`) and read marks have one order. A page of a listing goes on at a cursor, the number of the
+last item of the page before, so that it neither repeats nor skips when something is added
+meanwhile; and a page is all that is read at once. What is unread is kept, for each conversation and
+for each owner, and changes with what it counts. So nothing here costs more where there is more
+history. Each function works inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -16,56 +13,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 
 from support_chat.errors import BackendRejectedError
-from support_chat.ports import MessageArrived, Outgoing
-from support_chat.values import NOTHING_SAID, About, Conversation, Message, can_be_carried
+from support_chat.ports import Outgoing
+from support_chat.values import NOTHING_SAID, About, Agent, Conversation, Message, can_be_carried
 
 from .store import Row, Transaction
 
 T = TypeVar("T")
-
-REPLAYED_AT_ONCE: Final = 100
-"""Messages that are looked at for one page of a replay."""
-REPLAYED_BYTES: Final = 256 * 1024
-"""Characters of text after which a page of a replay ends."""
-
-
-@attrs.frozen
-class Replay:
-    """A page of what was missed: its messages in order, the number up to which it goes, and whether
-    there may be more after it.
-    """
-
-    messages: tuple[MessageArrived, ...]
-    up_to: int
-    more: bool
-
-
-@attrs.frozen
-class Missed:
-    """What a reconnect missed: the first page, whether some of it is lost, and where the replay
-    ends.
-    """
-
-    replay: Replay
-    gap: bool
-    cursor: str
-
-
-@attrs.frozen
-class Stored:
-    """A message as other links are to hear of it: its number, whose it is, and the session that
-    sent it (which does not).
-    """
-
-    number: int
-    owner: str
-    session: int | None
-    event: MessageArrived
 
 
 @attrs.frozen
@@ -108,7 +66,7 @@ def newest_of_all(db: Transaction) -> Conversation | None:
     row = db.execute(
         "SELECT * FROM conversations WHERE number = (SELECT max(number) FROM conversations)"
     ).fetchone()
-    return None if row is None else _conversation(row)
+    return None if row is None else conversation_of(row)
 
 
 def send(
@@ -128,7 +86,7 @@ def send(
         (owner, outgoing.client_message_id),
     ).fetchone()
     if known is not None:
-        return _message(known), False
+        return message_of(known), False
     conversation_id = outgoing.conversation_id
     if conversation_id is None:
         conversation_id = start(db, owner, now, outgoing.about)
@@ -148,14 +106,26 @@ def append(
     now: float,
     session: int | None = None,
     client_message_id: str | None = None,
+    agent: Agent | None = None,
 ) -> Message:
     """Adds a message to a conversation that is known to be `owner`'s; unread if an agent wrote
     it.
     """
     number = db.execute(
         "INSERT INTO messages (conversation_id, owner, author, text, created_at, session_id, "
-        "client_message_id) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
-        (conversation_id, owner, author, text, now, session, client_message_id),
+        "client_message_id, agent_id, agent_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " RETURNING number",
+        (
+            conversation_id,
+            owner,
+            author,
+            text,
+            now,
+            session,
+            client_message_id,
+            None if agent is None else agent.id,
+            None if agent is None else agent.name,
+        ),
     ).fetchone()["number"]
     unread = int(author == "agent")
     db.execute(
@@ -164,7 +134,9 @@ def append(
     )
     if unread:
         _add_unread(db, owner, unread)
-    return Message(f"message-{number}", conversation_id, author, text, now, client_message_id)
+    return Message(
+        f"message-{number}", conversation_id, author, text, now, client_message_id, agent
+    )
 
 
 def latest(db: Transaction) -> int:
@@ -175,74 +147,28 @@ def latest(db: Transaction) -> int:
     return max(int(row["newest"] or 0), int(row["deleted_messages_up_to"]))
 
 
-def since(db: Transaction, number: int) -> tuple[Stored, ...]:
-    """The messages after this number, in order; not all of them at once, where there are many."""
-    rows = db.execute(
-        "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?",
-        (number, REPLAYED_AT_ONCE),
-    ).fetchall()
-    owed = {owner: unread(db, owner) for owner in {str(row["owner"]) for row in rows}}
-    return tuple(
-        Stored(row["number"], row["owner"], row["session_id"], _arrived(row, owed[row["owner"]]))
-        for row in rows
-    )
-
-
-def missed(db: Transaction, owner: str, session: int, cursor: str | None) -> Missed:
-    """What arrived for `owner` after `cursor`, from anybody but this very session; without a cursor
-    nothing was missed.
+def latest_mark(db: Transaction) -> int:
+    """The number of the last read mark, also if its conversation was deleted; 0 if there was
+    none.
     """
-    last = latest(db)
-    if cursor is None:
-        return Missed(Replay((), last, more=False), gap=False, cursor=str(last))
-    forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()["forgotten_up_to"])
-    # A cursor that this backend never gave out says nothing about what was missed: that is a gap,
-    # not an error.
-    after = _number(cursor, last + 1)
-    page = replay(db, owner, session, max(after, forgotten))
-    if not page.more:
-        page = attrs.evolve(page, up_to=last)
-    return Missed(page, not forgotten <= after <= last, str(last))
-
-
-def replay(db: Transaction, owner: str, session: int, after: int) -> Replay:
-    """A page of the messages of `owner` after a number, without those that this session sent."""
-    rows = db.execute(
-        "SELECT * FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
-        (owner, after, REPLAYED_AT_ONCE),
-    ).fetchall()
-    owed, size, kept = unread(db, owner), 0, list[Row]()
-    for row in rows:
-        size += len(row["text"])
-        if kept and size > REPLAYED_BYTES:
-            break
-        kept.append(row)
-    return Replay(
-        tuple(_arrived(row, owed) for row in kept if row["session_id"] != session),
-        kept[-1]["number"] if kept else after,
-        more=len(kept) < len(rows) or len(rows) == REPLAYED_AT_ONCE,
-    )
-
-
-def forget(db: Transaction) -> None:
-    """Lets no message sent so far be replayed any more; the conversations keep them."""
-    db.lock()
-    db.execute(
-        "UPDATE replay SET forgotten_up_to = (SELECT coalesce(max(number), 0) FROM messages)"
-    )
+    row = db.execute(
+        "SELECT (SELECT max(marked) FROM conversations WHERE marked > 0) AS newest,"
+        " deleted_marks_up_to FROM replay"
+    ).fetchone()
+    return max(int(row["newest"] or 0), int(row["deleted_marks_up_to"]))
 
 
 def listed(db: Transaction, owner: str) -> tuple[Conversation, ...]:
     """All conversations of `owner`, newest first."""
     rows = db.execute("SELECT * FROM conversations WHERE owner = ? ORDER BY number DESC", (owner,))
-    return tuple(_conversation(row) for row in rows)
+    return tuple(conversation_of(row) for row in rows)
 
 
 def conversation(db: Transaction, owner: str, conversation_id: str) -> Conversation:
     """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody
     else's.
     """
-    return _conversation(_require(db, owner, conversation_id))
+    return conversation_of(_require(db, owner, conversation_id))
 
 
 def conversation_page(
@@ -253,7 +179,7 @@ def conversation_page(
         "SELECT * FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
         (owner, _number(cursor, 2**62), limit + 1),
     ).fetchall()
-    items = [_conversation(row) for row in rows[:limit]]
+    items = [conversation_of(row) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
@@ -266,14 +192,44 @@ def message_page(
         "SELECT * FROM messages WHERE conversation_id = ? AND number > ? ORDER BY number LIMIT ?",
         (conversation_id, _number(cursor, 0), limit + 1),
     ).fetchall()
-    items = [_message(row) for row in rows[:limit]]
+    items = [message_of(row) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
-def messages(db: Transaction, owner: str, conversation_id: str) -> tuple[Message, ...]:
-    """All messages of a conversation of `owner`, the oldest first; raises as `conversation`."""
+def messages_before(
+    db: Transaction, owner: str, conversation_id: str, before: str | None, limit: int
+) -> Page[Message]:
+    """The last messages of a conversation of `owner` before the one of this id, or of all, the
+    oldest first; the next page is before the message that `next_cursor` names. Raises as
+    `conversation`, and BackendRejectedError for what is no message's id.
+    """
     _require(db, owner, conversation_id)
-    return history(db, conversation_id)
+    number = 2**62 if before is None else number_of(before)
+    if number is None:
+        raise BackendRejectedError(
+            "`before` is no message's id; name one of this conversation.", code="validation_error"
+        )
+    rows = db.execute(
+        "SELECT * FROM messages WHERE conversation_id = ? AND number < ?"
+        " ORDER BY number DESC LIMIT ?",
+        (conversation_id, number, limit + 1),
+    ).fetchall()
+    items = [message_of(row) for row in reversed(rows[:limit])]
+    return Page(items, items[0].id if len(rows) > limit else None)
+
+
+def messages(
+    db: Transaction,
+    owner: str,
+    conversation_id: str,
+    before: str | None = None,
+    limit: int | None = None,
+) -> tuple[Message, ...]:
+    """The last messages of a conversation of `owner` before the one of this id, or all, the oldest
+    first; raises as `messages_before`.
+    """
+    most = 2**31 if limit is None else limit
+    return tuple(messages_before(db, owner, conversation_id, before, most).items)
 
 
 def history(db: Transaction, conversation_id: str) -> tuple[Message, ...]:
@@ -281,7 +237,7 @@ def history(db: Transaction, conversation_id: str) -> tuple[Message, ...]:
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
     )
-    return tuple(_message(row) for row in rows)
+    return tuple(message_of(row) for row in rows)
 
 
 def unread(db: Transaction, owner: str) -> int:
@@ -290,19 +246,43 @@ def unread(db: Transaction, owner: str) -> int:
     return 0 if row is None else int(row["unread"])
 
 
-def mark_read(db: Transaction, owner: str, conversation_id: str) -> int:
-    """Counts every message of the conversation so far as read; returns how many of `owner`'s are
-    unread then. Raises BackendRejectedError if it is not theirs.
+def mark_read(db: Transaction, owner: str, conversation_id: str, up_to: str | None = None) -> int:
+    """Counts the messages of the conversation as read, up to the one with the id `up_to`, or all so
+    far; returns how many of `owner`'s are unread then. Raises BackendRejectedError if it is not
+    theirs.
+
+    A mark before the one in force, in another conversation or at a message that there never was
+    changes nothing; at one that was deleted it is a position all the same. It is told in any case:
+    whoever asked waits for it.
     """
     db.lock(owner)
-    read = int(_require(db, owner, conversation_id)["unread"])
-    if read:
-        db.execute(
-            "UPDATE conversations SET unread = 0, read_up_to = ? WHERE id = ?",
-            (latest(db), conversation_id),
-        )
-        _add_unread(db, owner, -read)
+    row = _require(db, owner, conversation_id)
+    before, position = int(row["read_up_to"]), _marked_at(db, conversation_id, up_to)
+    left = int(row["unread"])
+    if position > before and left:
+        counted = "SELECT count(*) AS unread FROM messages WHERE conversation_id = ?"
+        left = db.execute(
+            f"{counted} AND number > ? AND author = 'agent'", (conversation_id, position)
+        ).fetchone()["unread"]
+    db.execute(
+        "UPDATE conversations SET unread = ?, read_up_to = ?, marked = ? WHERE id = ?",
+        (left, max(before, position), latest_mark(db) + 1, conversation_id),
+    )
+    if left != row["unread"]:
+        _add_unread(db, owner, left - int(row["unread"]))
     return unread(db, owner)
+
+
+def _marked_at(db: Transaction, conversation_id: str, up_to: str | None) -> int:
+    """The number up to which a mark reads; 0 for one that says nothing of this conversation."""
+    if up_to is None:
+        newest = "SELECT max(number) AS newest FROM messages WHERE conversation_id = ?"
+        return int(db.execute(newest, (conversation_id,)).fetchone()["newest"] or 0)
+    number = number_of(up_to)
+    if number is None or number > latest(db):
+        return 0
+    its = db.execute("SELECT conversation_id FROM messages WHERE number = ?", (number,)).fetchone()
+    return number if its is None or its["conversation_id"] == conversation_id else 0
 
 
 def move(db: Transaction, owner: str, new_owner: str) -> int:
@@ -325,7 +305,8 @@ def _add_unread(db: Transaction, owner: str, count: int) -> None:
     )
 
 
-def _message(row: Row) -> Message:
+def message_of(row: Row) -> Message:
+    """The message of a row."""
     return Message(
         f"message-{row['number']}",
         row["conversation_id"],
@@ -333,14 +314,12 @@ def _message(row: Row) -> Message:
         row["text"],
         row["created_at"],
         row["client_message_id"],
+        None if row["agent_id"] is None else Agent(row["agent_id"], row["agent_name"]),
     )
 
 
-def _arrived(row: Row, unread: int) -> MessageArrived:
-    return MessageArrived(_message(row), str(row["number"]), unread)
-
-
-def _conversation(row: Row) -> Conversation:
+def conversation_of(row: Row) -> Conversation:
+    """The conversation of a row."""
     about = NOTHING_SAID
     if row["details"] is not None:
         stored = json.loads(row["details"])
@@ -360,6 +339,13 @@ def _require(db: Transaction, owner: str, conversation_id: str) -> Row:
         )
     found: Row = row
     return found
+
+
+def number_of(message_id: str) -> int | None:
+    """The number in the id of a message, None for what is none."""
+    number = message_id.removeprefix("message-")
+    is_one = number != message_id and number.isascii() and number.isdigit() and len(number) < 19
+    return int(number) if is_one else None
 
 
 def _number(cursor: str | None, otherwise: int) -> int:

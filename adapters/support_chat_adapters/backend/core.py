@@ -21,16 +21,17 @@ from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
     IdentifyRequest,
+    MarkRead,
     Outgoing,
     ReadAnswer,
+    RenewAnswer,
     UpdateAnswer,
 )
-from support_chat.values import Changes, Conversation, Message, check_id
+from support_chat.values import Changes, Conversation, Identity, Message, check_id
 
-from . import conversations, operations, sessions
+from . import conversations, operations, sessions, stream
 from .agent import Agent
 from .connections import Connection, OpenConnections, ReadOn
-from .conversations import Replay
 from .delivery import Delivery
 from .faults import Faults
 from .identity_tokens import IdentityKey
@@ -41,6 +42,7 @@ from .records import Records
 from .sessions import Session, number_of, owner_key, session_ref
 from .sqlite_store import SQLiteStore
 from .store import Store, Transaction, as_it_is
+from .stream import Replay
 from .widget import Widget, WidgetRules
 
 T = TypeVar("T")
@@ -134,17 +136,26 @@ class Backend:
         """
         return self._do_then(
             operations.listen(session, cursor),
-            lambda opened: self._attached(opened, self._read_on_now, expiry_sent),
+            lambda opened: self._attached(opened, self._read_on_now, expiry_sent, echoes=True),
         )
 
     async def listen(
-        self, session: str, cursor: str | None = None, *, expiry_sent: bool = False
+        self,
+        session: str,
+        cursor: str | None = None,
+        *,
+        marked: int | None = None,
+        expiry_sent: bool = False,
+        echoes: bool = True,
     ) -> Connection:
-        """As `attach`, for a server: what was missed is read beside whatever is being written."""
-        asked = operations.listen(session, cursor)
+        """As `attach`, for a server: what was missed is read beside whatever is being written, with
+        the read marks after `marked`, their number. A client of before there were `echoes` is told
+        of none, nor of marks.
+        """
+        asked = operations.listen(session, cursor, marked)
 
         def attached(done: Done[Opened]) -> Connection:
-            return self._attached(done.answer, self._read_on, expiry_sent)
+            return self._attached(done.answer, self._read_on, expiry_sent, echoes)
 
         terms = self._terms()
         try:
@@ -159,18 +170,21 @@ class Backend:
         """
         return self._do(operations.identify(session, request))
 
-    def renew(self, session: str, token: str) -> None:
+    def renew(self, session: str, token: str) -> RenewAnswer:
         """Accepts a fresh token for the session's user; raises AuthRefusedError."""
-        self._do(operations.renew(session, token))
+        return self._do(operations.renew(session, token))
 
-    def update(self, session: str, changes: Changes) -> UpdateAnswer:
+    def update(self, session: str, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         """Stores traits of the session's identity; what is rejected is named in the answer and does
         not stop the rest.
+
+        Here and below, `owner` is whom the request is for: if the session is somebody else's by
+        now, it raises BackendRejectedError (`owner_changed`). None is whoever the session is for.
         """
-        return self._do(operations.update(session, changes))
+        return self._do(operations.update(session, changes, owner))
 
     def send(self, session: str, message: Outgoing) -> Message:
-        """Stores a message of the session's identity and delivers it to their other links; the same
+        """Stores a message of the session's identity and delivers it to their links; the same
         client id does so once.
 
         Raises BackendRejectedError: `message_invalid`, or `conversation_not_found` (also for
@@ -178,33 +192,53 @@ class Backend:
         """
         return self._do(operations.send(session, message))
 
-    def conversations(self, session: str) -> tuple[Conversation, ...]:
+    def conversations(
+        self, session: str, owner: Identity | None = None
+    ) -> tuple[Conversation, ...]:
         """The conversations of the session's identity, newest first."""
-        return self._do(operations.reading("conversations", session, conversations.listed))
+        return self._do(operations.reading("conversations", session, conversations.listed, owner))
 
-    def messages(self, session: str, conversation_id: str) -> tuple[Message, ...]:
-        """The messages of a conversation, oldest first; raises BackendRejectedError
-        (`conversation_not_found`).
+    def messages(
+        self,
+        session: str,
+        conversation_id: str,
+        *,
+        before: str | None = None,
+        limit: int | None = None,
+        owner: Identity | None = None,
+    ) -> tuple[Message, ...]:
+        """The last `limit` messages of a conversation before the one with the id `before`, or all,
+        oldest first; raises BackendRejectedError (`conversation_not_found`).
         """
-        return self._do(
-            operations.reading(
-                "messages",
-                session,
-                lambda db, owner: conversations.messages(db, owner, conversation_id),
-            )
-        )
 
-    def mark_read(self, session: str, conversation_id: str) -> ReadAnswer:
-        """Counts a conversation as read up to now; raises BackendRejectedError
-        (`conversation_not_found`).
+        def read(db: Transaction, whose: str) -> tuple[Message, ...]:
+            return conversations.messages(db, whose, conversation_id, before, limit)
+
+        return self._do(operations.reading("messages", session, read, owner))
+
+    def mark_read(
+        self,
+        session: str,
+        conversation_id: str,
+        up_to: str | None = None,
+        owner: Identity | None = None,
+    ) -> ReadAnswer:
+        """Counts a conversation as read up to the message with the id `up_to`, or to the last one,
+        and tells the identity's links; raises BackendRejectedError (`conversation_not_found`).
         """
-        return self._do(operations.mark_read(session, conversation_id))
+        return self._do(operations.mark_read(session, MarkRead(conversation_id, up_to, owner)))
 
     def revoke(self, session: str) -> None:
         """Ends this session and no other, on behalf of its holder; an unknown or ended one is no
         error.
         """
         self._do(operations.revoke(session))
+
+    def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Nobody has this visitor's secret any more: every session that was opened with it ends, a
+        user's included, and it is refused from then on; one that nobody has used is no error.
+        """
+        self._do(operations.end_visitor(workspace_id, widget_id, visitor))
 
     async def ask(self, asked: Asked[T]) -> T:
         """Does what a client asks for (see `operations`), for a server: the event loop goes on
@@ -283,15 +317,19 @@ class Backend:
         if ref is not None:
             self._tell_expired(self._connections.of(number_of(ref)))
 
-    def _connected(self, opened: Opened, read_on: ReadOn, *detail: str) -> Connection:
-        connection = Connection(opened, read_on, self._disconnected, self._clock)
+    def _connected(
+        self, opened: Opened, read_on: ReadOn, *detail: str, echoes: bool = True
+    ) -> Connection:
+        connection = Connection(opened, read_on, self._disconnected, self._clock, echoes=echoes)
         self._connections.add(connection)
         session = opened.session
         self.log.add(Entry(self._clock(), "opened", session.ref, session.identity, detail))
         return connection
 
-    def _attached(self, opened: Opened, read_on: ReadOn, expiry_sent: bool) -> Connection:
-        connection = self._connected(opened, read_on, "attached")
+    def _attached(
+        self, opened: Opened, read_on: ReadOn, expiry_sent: bool, echoes: bool
+    ) -> Connection:
+        connection = self._connected(opened, read_on, "attached", echoes=echoes)
         connection.expiry_sent = expiry_sent
         connection.tell_expired()
         return connection
@@ -326,7 +364,7 @@ class Backend:
         self.store.write_now(lambda db: sessions.expire(db, user_id, now), as_it_is)
 
     def _drop_history(self) -> None:
-        self.store.write_now(conversations.forget, as_it_is)
+        self.store.write_now(stream.forget, as_it_is)
 
 
 def _nothing(db: Transaction) -> None:
@@ -334,4 +372,4 @@ def _nothing(db: Transaction) -> None:
 
 
 def _replay(db: Transaction, session: Session, after: int) -> Replay:
-    return conversations.replay(db, owner_key(session.identity), session.number, after)
+    return stream.replay(db, owner_key(session.identity), session.number, after)

@@ -1,7 +1,8 @@
-"""What live links are told of what was written, whichever process has written it: new messages,
-and sessions that were signed in, renewed, expired or ended.
+"""What live links are told of what was written, whichever process has written it: new messages and
+read marks, and sessions that were signed in, left behind by a merge, renewed, expired or ended.
 
-Both are numbered in the order of their commits, so "what is new" is what comes after two numbers.
+Each of the three is numbered in the order of its commits, so "what is new" is what comes after
+three numbers.
 `read` finds it, inside a transaction on the store's thread; `tell` hands it to the links, on the
 owner's.
 """
@@ -14,12 +15,12 @@ import attrs
 
 from support_chat.ports import SessionRevoked
 
-from . import conversations, sessions
+from . import conversations, sessions, stream
 from .connections import OpenConnections
-from .conversations import Stored
 from .log import Entry, short
 from .sessions import Changed, Session
 from .store import Transaction
+from .stream import Marked, Stored
 
 
 @attrs.frozen
@@ -28,6 +29,7 @@ class News:
 
     changes: tuple[Changed, ...]
     messages: tuple[Stored, ...]
+    marks: tuple[Marked, ...]
 
 
 @attrs.define(eq=False)
@@ -41,34 +43,45 @@ class Delivery:
     """The number of the last message that was read."""
     _change: int = 0
     """The number of the last change of a session that was read."""
+    _mark: int = 0
+    """The number of the last read mark that was read."""
 
     def read(self, db: Transaction) -> News | None:
         """What was written since this was asked last, or None; asked first, nothing was."""
         if self._message is None:
             self._message, self._change = conversations.latest(db), sessions.latest_change(db)
+            self._mark = conversations.latest_mark(db)
             return None
         changes = sessions.changed_since(db, self._change)
         # a message may be for whom a session becomes by a change: so it comes after all of these
         all_of_them = len(changes) < sessions.CHANGES_AT_ONCE
-        messages = conversations.since(db, self._message) if all_of_them else ()
+        messages = stream.since(db, self._message) if all_of_them else ()
+        # and a mark comes after the message up to which it reads
+        all_of_them = all_of_them and len(messages) < stream.AT_ONCE
+        marks = stream.marked_since(db, self._mark) if all_of_them else ()
         if changes:
             self._change = changes[-1].number
         if messages:
             self._message = messages[-1].number
-        return News(changes, messages) if changes or messages else None
+        if marks:
+            self._mark = marks[-1].number
+        return News(changes, messages, marks) if changes or messages or marks else None
 
     def tell(self, news: News) -> None:
         """Hands the news to the links that they concern."""
         for change in news.changes:
-            for connection in self.connections.change(change.session):
+            left_behind = change.left_behind and change.ended is None
+            for connection in self.connections.change(change.session, left_behind=left_behind):
                 connection.tell_expired()
         ended = {change.session.number: change.ended for change in news.changes if change.ended}
         for stored in news.messages:
             for connection in self.connections.of_owner(stored.owner):
                 number = connection.session.number
-                over = number in ended and stored.number > ended[number].after
-                if number != stored.session and not over:
-                    connection.push(stored.event)
+                if number not in ended or stored.number <= ended[number].after:
+                    connection.push_message(stored)
+        for mark in news.marks:
+            for connection in self.connections.of_owner(mark.owner):
+                connection.push_mark(mark)
         for change in news.changes:
             if change.ended is not None:
                 self._end(change.session, change.ended.why)

@@ -70,9 +70,8 @@ def identify(
             reason="superseded",
         )
     if row is not None:
-        return Identified(
-            _answer(row), sessions.sign_in(db, session, request.user_id, claims, now), again=True
-        )
+        became = sessions.sign_in(db, session, request.user_id, claims, now)
+        return Identified(_counted(db, _answer(row)), became, again=True)
     became = sessions.sign_in(db, session, request.user_id, claims, now)
     answer = _merge(db, widget, session, request, refused, now)
     user = owner_key(SignedIn(request.user_id))
@@ -81,7 +80,7 @@ def identify(
     )
     answer = attrs.evolve(answer, rejected=(*answer.rejected, *rejected))
     _remember(db, secret_hash, request.identify_id, answer)
-    return Identified(answer, became, again=False)
+    return Identified(_counted(db, answer), became, again=False)
 
 
 def recall(db: Transaction, secret_hash: str, claim: Claim) -> IdentifyAnswer | None:
@@ -92,7 +91,7 @@ def recall(db: Transaction, secret_hash: str, claim: Claim) -> IdentifyAnswer | 
     """
     row = _remembered(db, secret_hash, claim.identify_id, claim.user_id)
     if row is not None:
-        return None if row["answer"] is None else _answer(row)
+        return None if row["answer"] is None else _counted(db, _answer(row))
     _close(db, secret_hash, claim)
     return None
 
@@ -129,6 +128,7 @@ def _merge(
     db.lock(visitor, user)
     moved = conversations.move(db, visitor, user)
     db.execute("UPDATE visitors SET merged_into = ? WHERE id = ?", (user_id, visitor_id))
+    sessions.leave_behind(db, session)
     db.execute(
         "INSERT INTO merges (visitor_id, user_id, conversations, merged_at) VALUES (?, ?, ?, ?)",
         (visitor_id, user_id, moved, now),
@@ -155,6 +155,12 @@ def _answer(row: Row) -> IdentifyAnswer:
     return IdentifyAnswer(
         **stored | {"rejected": tuple((path, reason) for path, reason in stored["rejected"])}
     )
+
+
+def _counted(db: Transaction, answer: IdentifyAnswer) -> IdentifyAnswer:
+    """The answer with what is unread now, which is not remembered."""
+    user = owner_key(SignedIn(answer.user_id))
+    return attrs.evolve(answer, unread=conversations.unread(db, user))
 
 
 def _remember(db: Transaction, secret_hash: str, identify_id: str, answer: IdentifyAnswer) -> None:

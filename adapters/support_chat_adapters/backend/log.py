@@ -29,6 +29,7 @@ Operation: TypeAlias = Literal[
     "mark_read",
     "listen",
     "revoke",
+    "end_visitor",
     "close",
 ]
 """What a client asks for. Logged when it leaves the client, whatever becomes of it."""

@@ -12,22 +12,25 @@ import attrs
 from support_chat.errors import AuthRefusedError, BackendRejectedError
 from support_chat.ports import Credentials, IdentifyAnswer, MessageArrived, Welcome
 
-from . import conversations, identifying, sessions
-from .conversations import Replay
+from . import conversations, identifying, sessions, stream
 from .sessions import Session, owner_key
 from .store import Transaction, hashed
+from .stream import Marked, Replay
 from .widget import Widget
 
 
 @attrs.frozen
 class Opened:
     """An opened session: the answer to the dial, the first page of the messages to replay after it,
-    and the session behind it.
+    the session behind it, and the read marks to tell after the messages.
     """
 
     welcome: Welcome
     missed: Replay
     session: Session
+    marked: int
+    """The number of the read mark after which the link is told of marks."""
+    marks: tuple[Marked, ...] = ()
 
     @property
     def replay(self) -> tuple[MessageArrived, ...]:
@@ -45,6 +48,7 @@ def open_session(db: Transaction, widget: Widget, credentials: Credentials, now:
             "A dial needs the visitor's credential; mint one.", code="validation_error"
         )
     secret_hash = hashed(credentials.visitor)
+    sessions.require_not_over(db, secret_hash)
     claim, user_id = credentials.claim, credentials.user_id
     remembered = None
     if claim is not None:
@@ -76,12 +80,18 @@ def open_session(db: Transaction, widget: Widget, credentials: Credentials, now:
     return _opened(db, session, visitor_id, credential, credentials.cursor, claim=remembered)
 
 
-def reopen_session(db: Transaction, credential: str, cursor: str | None, now: float) -> Opened:
-    """The session of a credential as it is, with what it missed after `cursor`; raises
-    BackendRejectedError if it has ended.
+def reopen_session(
+    db: Transaction, credential: str, cursor: str | None, marked: int | None, now: float
+) -> Opened:
+    """The session of a credential as it is, with what it missed after `cursor`, and after the read
+    mark of this number; raises BackendRejectedError if it has ended.
     """
     session = sessions.succeeded(db, sessions.find(db, credential), now)
-    return _opened(db, session, session.visitor_id, credential, cursor)
+    opened = _opened(db, session, session.visitor_id, credential, cursor)
+    if marked is None:
+        return opened
+    marks = stream.marked_for(db, owner_key(session.identity), marked)
+    return attrs.evolve(opened, marked=min(marked, opened.marked), marks=marks)
 
 
 def _opened(
@@ -93,7 +103,7 @@ def _opened(
     claim: IdentifyAnswer | None = None,
 ) -> Opened:
     owner = owner_key(session.identity)
-    missed = conversations.missed(db, owner, session.number, cursor)
+    missed = stream.missed(db, owner, session.number, cursor)
     welcome = Welcome(
         session=credential,
         visitor_id=visitor_id,
@@ -102,8 +112,9 @@ def _opened(
         cursor=missed.cursor,
         gap=missed.gap,
         unread=conversations.unread(db, owner),
+        echoes=True,
     )
-    return Opened(welcome, missed.replay, session)
+    return Opened(welcome, missed.replay, session, conversations.latest_mark(db))
 
 
 def _other_identity() -> AuthRefusedError:

@@ -13,13 +13,15 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from support_chat.errors import AuthRefusedError
+from support_chat.errors import AuthRefusedError, BackendRejectedError
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
     IdentifyRequest,
+    MarkRead,
     Outgoing,
     ReadAnswer,
+    RenewAnswer,
     UpdateAnswer,
     Welcome,
 )
@@ -30,7 +32,7 @@ from .log import Entry, Happening, Operation, short
 from .opening import Opened
 from .requests import check_request
 from .sessions import Session, owner_key
-from .store import Transaction
+from .store import Transaction, hashed
 from .widget import Widget
 
 T = TypeVar("T")
@@ -93,11 +95,13 @@ def dial(credentials: Credentials) -> Asked[Opened]:
     return Asked("dial", credentials.session, work)
 
 
-def listen(session: str, cursor: str | None) -> Asked[Opened]:
-    """A session that was begun, with what it missed after `cursor`."""
+def listen(session: str, cursor: str | None, marked: int | None = None) -> Asked[Opened]:
+    """A session that was begun, with what it missed after `cursor`, and after the read mark of this
+    number.
+    """
 
     def work(db: Transaction, terms: Terms) -> Done[Opened]:
-        opened = opening.reopen_session(db, session, cursor, terms.now)
+        opened = opening.reopen_session(db, session, cursor, marked, terms.now)
         return Done(attrs.evolve(opened, welcome=terms.addressed(opened.welcome)))
 
     return Asked("listen", session, work, writes=False)
@@ -125,10 +129,10 @@ def identify(session: str, request: IdentifyRequest) -> Asked[IdentifyAnswer]:
     return Asked("identify", session, work)
 
 
-def renew(session: str, token: str) -> Asked[None]:
+def renew(session: str, token: str) -> Asked[RenewAnswer]:
     """Accepts a fresh token for the session's user."""
 
-    def work(db: Transaction, terms: Terms) -> Done[None]:
+    def work(db: Transaction, terms: Terms) -> Done[RenewAnswer]:
         found = sessions.find(db, session)
         if found.user_id is None:
             raise AuthRefusedError(
@@ -138,12 +142,13 @@ def renew(session: str, token: str) -> Asked[None]:
             )
         claims = terms.widget.authenticate(found.user_id, token, terms.now)
         renewed = sessions.sign_in(db, found, found.user_id, claims, terms.now)
-        return Done(None, (terms.entry("renewed", renewed, whose=renewed.identity),))
+        entry = terms.entry("renewed", renewed, whose=renewed.identity)
+        return Done(RenewAnswer(), (entry,))
 
     return Asked("renew", session, work)
 
 
-def update(session: str, changes: Changes) -> Asked[UpdateAnswer]:
+def update(session: str, changes: Changes, owner: Identity | None = None) -> Asked[UpdateAnswer]:
     """Stores traits of the session's identity."""
 
     def change(db: Transaction, found: Session, terms: Terms) -> Done[UpdateAnswer]:
@@ -157,12 +162,16 @@ def update(session: str, changes: Changes) -> Asked[UpdateAnswer]:
         entry = terms.entry("updated", found, *changes, whose=found.identity)
         return Done(UpdateAnswer(rejected), (entry,))
 
-    return _in_force("update", session, change)
+    return _in_force("update", session, change, owner)
 
 
 def send(session: str, message: Outgoing) -> Asked[Message]:
     """Stores a message of the session's identity; the same client id does so once."""
-    return _in_force("send", session, lambda db, found, terms: _sent(db, found, message, terms))
+
+    def work(db: Transaction, found: Session, terms: Terms) -> Done[Message]:
+        return _sent(db, found, message, terms)
+
+    return _in_force("send", session, work, message.owner)
 
 
 def start(session: str, message: Outgoing) -> Asked[tuple[Message, Conversation]]:
@@ -175,17 +184,18 @@ def start(session: str, message: Outgoing) -> Asked[tuple[Message, Conversation]
         )
         return Done((sent.answer, conversation), sent.entries)
 
-    return _in_force("send", session, begin)
+    return _in_force("send", session, begin, message.owner)
 
 
-def mark_read(session: str, conversation_id: str) -> Asked[ReadAnswer]:
-    """Counts a conversation as read up to now."""
+def mark_read(session: str, asked: MarkRead) -> Asked[ReadAnswer]:
+    """Counts the messages of a conversation as read, up to one or all so far."""
 
     def mark(db: Transaction, found: Session, terms: Terms) -> Done[ReadAnswer]:
         owner = owner_key(found.identity)
-        return Done(ReadAnswer(conversations.mark_read(db, owner, conversation_id)))
+        unread = conversations.mark_read(db, owner, asked.conversation_id, asked.up_to)
+        return Done(ReadAnswer(unread))
 
-    return _in_force("mark_read", session, mark)
+    return _in_force("mark_read", session, mark, asked.owner)
 
 
 def revoke(session: str) -> Asked[None]:
@@ -198,32 +208,55 @@ def revoke(session: str) -> Asked[None]:
     return Asked("revoke", session, work)
 
 
-def reading(operation: Operation, session: str, read: Callable[[Transaction, str], T]) -> Asked[T]:
+def end_visitor(workspace_id: str, widget_id: str, visitor: str) -> Asked[None]:
+    """Ends the sessions that were opened with this secret, and refuses it from then on."""
+
+    def work(db: Transaction, terms: Terms) -> Done[None]:
+        terms.widget.admit(workspace_id, widget_id)
+        sessions.end_visitor(db, hashed(visitor), terms.now)
+        return Done(None)
+
+    return Asked("end_visitor", None, work)
+
+
+def reading(
+    operation: Operation,
+    session: str,
+    read: Callable[[Transaction, str], T],
+    owner: Identity | None = None,
+) -> Asked[T]:
     """Reads what belongs to the owner of a session that is in force; `read` is given the owner."""
 
     def work(db: Transaction, found: Session, terms: Terms) -> Done[T]:
         return Done(read(db, owner_key(found.identity)))
 
-    return _in_force(operation, session, work, writes=False)
+    return _in_force(operation, session, work, owner, writes=False)
 
 
 def _in_force(
     operation: Operation,
     session: str,
     work: Callable[[Transaction, Session, Terms], Done[T]],
+    owner: Identity | None,
     *,
     writes: bool = True,
 ) -> Asked[T]:
-    """Work of a session that is in force.
+    """Work of a session that is in force, for its `owner`; None is whoever it is.
 
-    Raises BackendRejectedError for a session that has ended, AuthRefusedError (`auth_expired`) for
-    one whose token has expired.
+    Raises BackendRejectedError for a session that has ended, or that is somebody else's
+    (`owner_changed`); AuthRefusedError (`auth_expired`) for one whose token has expired.
     """
 
     def checked(db: Transaction, terms: Terms) -> Done[T]:
-        found = sessions.find(db, session)
+        found = sessions.succeeded(db, sessions.find(db, session), terms.now)
+        if owner not in (None, found.identity):
+            raise BackendRejectedError(
+                "The session is somebody else's by now: its visitor was merged into a user. Dial "
+                "again to learn whose it is.",
+                code="owner_changed",
+            )
         sessions.require_fresh_token(found, terms.now)
-        return work(db, sessions.succeeded(db, found, terms.now), terms)
+        return work(db, found, terms)
 
     return Asked(operation, session, checked, writes)
 

@@ -139,8 +139,9 @@ def forget(db: Transaction, person: Person) -> Forgotten:
 def keep_numbers(db: Transaction) -> None:
     """Takes note of how far the numbers have come, before the last of them are deleted."""
     db.execute(
-        "UPDATE replay SET deleted_messages_up_to = ?, deleted_changes_up_to = ?",
-        (conversations.latest(db), latest_change(db)),
+        "UPDATE replay SET deleted_messages_up_to = ?, deleted_changes_up_to = ?,"
+        " deleted_marks_up_to = ?",
+        (conversations.latest(db), latest_change(db), conversations.latest_mark(db)),
     )
 
 

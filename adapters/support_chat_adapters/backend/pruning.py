@@ -3,7 +3,8 @@ waits for it.
 
 A session is known to a client's memory only, so one that has not dialled for weeks will not come
 back; if it has ended, it could not. A visitor is known to a client's storage, and may come back
-after months to what they wrote. Who has a link open is heard of, however long ago it dialled.
+after months to what they wrote. Who has a link open is heard of, however long ago it dialled. That
+a secret is over is known as long as a visitor is: by then nobody will present it any more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from support_chat.errors import InvalidInputError
 
 from . import persons
 from .persons import Person
+from .sessions import forget_ended_visitors
 from .store import MAX_PARAMETERS, Transaction
 
 DAY: Final = 86_400.0
@@ -40,7 +42,7 @@ class Ages:
     sessions: float = attrs.field(default=30 * DAY, validator=_an_age)
     """Sessions, and visitors who never wrote anything or have become users."""
     visitors: float = attrs.field(default=365 * DAY, validator=_an_age)
-    """Visitors, with their conversations."""
+    """Visitors, with their conversations, and what is known of secrets that are over."""
 
 
 @attrs.frozen
@@ -66,6 +68,8 @@ def prune(db: Transaction, ages: Ages, live: Collection[int], now: float) -> Pru
     visitors = _silent_visitors(db, ages, now)
     for visitor in visitors:
         persons.forget(db, Person(None, (visitor,)))
+    if ages.visitors:
+        forget_ended_visitors(db, now - ages.visitors)
     more = len(sessions) >= SESSIONS_AT_ONCE or len(visitors) >= VISITORS_AT_ONCE
     return Pruned(len(sessions), len(visitors), more)
 

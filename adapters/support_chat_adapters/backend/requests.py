@@ -15,7 +15,7 @@ from support_chat.errors import BackendRejectedError, InvalidInputError
 from support_chat.ports import Claim, Credentials, IdentifyRequest, Outgoing
 from support_chat.values import About, check_id, check_text, is_json
 
-_COMPARED: Final = ("workspace_id", "widget_id", "visitor", "session", "token", "cursor")
+_COMPARED: Final = ("workspace_id", "widget_id", "visitor", "session", "token", "cursor", "owner")
 _LEFT_OUT: Final = (*_COMPARED, "visitor_changes", "user_changes")
 
 

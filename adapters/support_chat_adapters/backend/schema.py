@@ -2,16 +2,18 @@
 
 The schema carries the rules that must hold whatever the code above does: an id is one user
 (`users.id`), a secret has at most one visitor who is not retired (`visitor_in_force`), a visitor is
-merged at most once (`merges.visitor_id`), an identify is answered once (`identifies`). Secrets are
-stored as hashes only, so a copied file opens no session.
+merged at most once (`merges.visitor_id`), an identify is answered once (`identifies`), a secret
+that is over stays so (`ended_visitors`). Secrets are stored as hashes only, so a copied file opens
+no session.
 
 What would have to be counted or looked for in a long history is kept instead: how many messages a
 conversation has and how many are unread, the unread number of each owner, and whose a message is.
 `conversations` changes them in the transaction that changes what they count.
 
 When a visitor or a session was last seen is when it last dialled: what nobody has heard of for long
-is pruned by it. Numbers of messages, and of changes of sessions, are positions that others hold, so
-none is given out twice; how far they had come stays known when the last of them are deleted.
+is pruned by it. Numbers of messages, of changes of sessions and of read marks are positions that
+others hold, so none is given out twice; how far they had come stays known when the last of them are
+deleted. The epoch in `replay` says which database they are positions of.
 
 What a person says about their company lives in `traits` with the rest of what they say, keyed by
 who said it: a table of companies shared by everybody would let any visitor rewrite what another
@@ -26,7 +28,7 @@ from typing import Final
 
 from support_chat.errors import InvalidInputError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the schema, which a file carries as its `user_version`. The files of before there
 were versions carry 0.
 """
@@ -40,6 +42,7 @@ CREATE TABLE visitors (
   seen_at REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
+CREATE INDEX visitors_of_secret ON visitors(secret_hash);
 CREATE INDEX visitors_by_age ON visitors(seen_at);
 
 CREATE TABLE users (
@@ -99,9 +102,12 @@ CREATE TABLE conversations (
   unread INTEGER NOT NULL DEFAULT 0,
   read_up_to INTEGER NOT NULL DEFAULT 0,
   created_at REAL NOT NULL,
-  details TEXT
+  details TEXT,
+  marked INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX conversations_of_owner ON conversations(owner, number);
+CREATE INDEX conversations_marked ON conversations(marked) WHERE marked > 0;
+CREATE INDEX conversations_marked_of_owner ON conversations(owner, marked) WHERE marked > 0;
 
 CREATE TABLE messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -111,7 +117,9 @@ CREATE TABLE messages (
   text TEXT NOT NULL,
   created_at REAL NOT NULL,
   session_id INTEGER REFERENCES sessions(id),
-  client_message_id TEXT
+  client_message_id TEXT,
+  agent_id TEXT,
+  agent_name TEXT
 );
 CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
 CREATE INDEX messages_of_owner ON messages(owner, number);
@@ -123,9 +131,17 @@ CREATE TABLE replay (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   forgotten_up_to INTEGER NOT NULL,
   deleted_messages_up_to INTEGER NOT NULL DEFAULT 0,
-  deleted_changes_up_to INTEGER NOT NULL DEFAULT 0
+  deleted_changes_up_to INTEGER NOT NULL DEFAULT 0,
+  deleted_marks_up_to INTEGER NOT NULL DEFAULT 0,
+  epoch TEXT NOT NULL DEFAULT ''
 );
-INSERT INTO replay (only_row, forgotten_up_to) VALUES (1, 0);
+INSERT INTO replay (only_row, forgotten_up_to, epoch) VALUES (1, 0, lower(hex(randomblob(8))));
+
+CREATE TABLE ended_visitors (
+  secret_hash TEXT PRIMARY KEY,
+  ended_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ended_visitors_by_age ON ended_visitors(ended_at);
 """
 
 _FROM_0: Final = """
@@ -178,7 +194,28 @@ CREATE TABLE owners (
 INSERT INTO owners SELECT owner, sum(unread) FROM conversations GROUP BY owner;
 """
 
-_MIGRATIONS: Final[Sequence[str]] = (_FROM_0,)
+_FROM_1: Final = """
+CREATE INDEX visitors_of_secret ON visitors(secret_hash);
+
+ALTER TABLE messages ADD COLUMN agent_id TEXT;
+ALTER TABLE messages ADD COLUMN agent_name TEXT;
+
+ALTER TABLE conversations ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX conversations_marked ON conversations(marked) WHERE marked > 0;
+CREATE INDEX conversations_marked_of_owner ON conversations(owner, marked) WHERE marked > 0;
+
+ALTER TABLE replay ADD COLUMN deleted_marks_up_to INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE replay ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
+UPDATE replay SET epoch = lower(hex(randomblob(8)));
+
+CREATE TABLE ended_visitors (
+  secret_hash TEXT PRIMARY KEY,
+  ended_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ended_visitors_by_age ON ended_visitors(ended_at);
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_FROM_0, _FROM_1)
 """What makes a file of version n one of version n + 1."""
 
 

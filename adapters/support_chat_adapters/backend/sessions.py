@@ -2,8 +2,10 @@
 
 A *visitor* is known by a secret that the client minted; a *session* by a credential that the
 backend mints, one for each boot. A visitor whose conversations were merged into a user is retired:
-the secret alone then stands for a new, empty visitor, so nobody who finds an old secret reads what
-the user wrote. Each function works inside the caller's transaction.
+the secret then stands for a *successor*, a new, empty visitor, so nobody who finds an old secret
+reads what the user wrote. A secret has one visitor in force, so the successor is the same for
+whoever presents it; it can be merged itself, and has a successor then. A secret that is over stands
+for nobody any more. Each function works inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from support_chat.errors import AuthRefusedError, BackendRejectedError
+from support_chat.errors import AuthRefusedError, BackendRejectedError, VisitorEndedError
 from support_chat.values import Identity, SignedIn, Visitor
 
 from .identity_tokens import Claims
@@ -22,6 +24,8 @@ from .store import Row, Transaction, hashed
 
 REVOKED: Final = "revoked"
 """Why a session ended, if nobody has said more."""
+VISITOR_ENDED: Final = "visitor_ended"
+"""Why the sessions of a visitor ended whose secret is over."""
 CHANGES_AT_ONCE: Final = 100
 """How many changes of sessions are read at once."""
 
@@ -64,6 +68,8 @@ class Changed:
     """Where the change stands in the order of changes."""
     session: Session
     ended: Ended | None
+    left_behind: bool
+    """Its visitor was merged in another session."""
 
 
 def session_ref(credential: str) -> str:
@@ -168,7 +174,8 @@ def changed_since(db: Transaction, number: int) -> tuple[Changed, ...]:
     there are many.
     """
     rows = db.execute(
-        "SELECT * FROM sessions WHERE changed > 0 AND changed > ? ORDER BY changed LIMIT ?",
+        "SELECT sessions.*, merged_into FROM sessions JOIN visitors ON visitors.id = visitor_id"
+        " WHERE changed > 0 AND changed > ? ORDER BY changed LIMIT ?",
         (number, CHANGES_AT_ONCE),
     ).fetchall()
     return tuple(
@@ -178,6 +185,7 @@ def changed_since(db: Transaction, number: int) -> tuple[Changed, ...]:
             Ended(row["revoked_because"] or REVOKED, row["revoked_after"])
             if row["revoked"]
             else None,
+            left_behind=row["user_id"] is None and row["merged_into"] is not None,
         )
         for row in rows
     )
@@ -197,6 +205,50 @@ def succeeded(db: Transaction, session: Session, now: float) -> Session:
     session = attrs.evolve(session, visitor_id=visitor_of(db, visitor["secret_hash"], now))
     _change(db, session, "visitor_id = ?", session.visitor_id)
     return session
+
+
+def leave_behind(db: Transaction, session: Session) -> None:
+    """Tells the other sessions of a visitor whom this one has merged: they are the successor's."""
+    rows = db.execute(
+        "SELECT * FROM sessions WHERE visitor_id = ? AND user_id IS NULL AND revoked = 0"
+        " AND id <> ? ORDER BY id",
+        (session.visitor_id, session.number),
+    ).fetchall()
+    for row in rows:
+        _change(db, _session(row), "visitor_id = visitor_id")
+
+
+def require_not_over(db: Transaction, secret_hash: str) -> None:
+    """Raises VisitorEndedError for a secret that is over."""
+    over = "SELECT 1 FROM ended_visitors WHERE secret_hash = ?"
+    if db.execute(over, (secret_hash,)).fetchone() is not None:
+        raise VisitorEndedError(
+            "The visitor of this secret is over: it was cleared elsewhere. Boot again, which "
+            "begins with a new one."
+        )
+
+
+def end_visitor(db: Transaction, secret_hash: str, now: float) -> None:
+    """Ends every session that was opened with this secret, a user's included, and refuses it from
+    then on; a second call, and one for a secret that nobody has used, does no more than that.
+    """
+    db.lock()
+    db.execute(
+        "INSERT INTO ended_visitors (secret_hash, ended_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (secret_hash, now),
+    )
+    rows = db.execute(
+        "SELECT sessions.id FROM sessions JOIN visitors ON visitors.id = visitor_id"
+        " WHERE visitors.secret_hash = ? AND revoked = 0 ORDER BY sessions.id",
+        (secret_hash,),
+    ).fetchall()
+    for row in rows:
+        _revoke(db, "id = ?", row["id"], VISITOR_ENDED)
+
+
+def forget_ended_visitors(db: Transaction, before: float) -> None:
+    """Knows no more of the secrets that were over before this time."""
+    db.execute("DELETE FROM ended_visitors WHERE ended_at < ?", (before,))
 
 
 def knows_secret(db: Transaction, session: Session, secret_hash: str) -> bool:

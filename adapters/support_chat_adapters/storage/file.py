@@ -92,15 +92,14 @@ class FileStorage:
             return entries.get(key, old)
 
     @on_own_thread
-    def delete(self, *keys: str) -> None:
-        """Removes the keys, absent ones too; afterwards no byte of their values is left in the file
-        or beside it.
+    def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value, in one atomic
+        step between processes; afterwards no byte of their values is left in the file or beside it.
 
         (The blocks of the disk that the former file used are freed, not overwritten.)
         """
         with self._entries() as entries:
-            for key in keys:
-                entries.pop(key, None)
+            return {key: entries.pop(key) for key in keys if key in entries}
 
     @on_own_thread
     def keys(self) -> Sequence[str]:
@@ -125,6 +124,7 @@ class FileStorage:
             if self._make_folder:
                 os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with self._lock.held():
+                self._thread.land()
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._new)
                 before = self._read()

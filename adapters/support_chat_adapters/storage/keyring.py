@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -24,7 +24,7 @@ from support_chat_adapters.extras import require
 
 from .damage import DamagedError, report
 from .files import FileLock
-from .thread import OwnThread, on_own_thread
+from .thread import GivenUpError, OwnThread, on_own_thread
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -41,6 +41,24 @@ class _Keyring(Protocol):
     def set_password(self, service: str, username: str, password: str) -> None: ...
 
     def delete_password(self, service: str, username: str) -> None: ...
+
+
+class _LandingKeyring:
+    """A keyring that a call changes only once it cannot be given up any more."""
+
+    def __init__(self, inner: _Keyring, land: Callable[[], None]) -> None:
+        self._inner, self._land = inner, land
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._inner.get_password(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._land()
+        self._inner.set_password(service, username, password)
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._land()
+        self._inner.delete_password(service, username)
 
 
 class KeyringStorage:
@@ -130,17 +148,17 @@ class KeyringStorage:
             return new
 
     @on_own_thread
-    def delete(self, *keys: str) -> None:
-        """Removes the keys, absent ones too; what the keyring leaves on its disk is its own affair,
-        and encrypted.
+    def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value; what the
+        keyring leaves on its disk is its own affair, and encrypted.
         """
         with self._opened() as backend:
             index = self._index(backend)
-            gone = [key for key in index if key in set(keys)]
-            for key in gone:
-                _remove(backend, self._service, _quoted(key))
+            named = set(keys)
+            gone = {key: self._removed(backend, key) for key in index if key in named}
             if gone:
                 self._write_index(backend, [key for key in index if key not in gone])
+            return {key: value for key, value in gone.items() if value is not None}
 
     @on_own_thread
     def keys(self) -> Sequence[str]:
@@ -166,8 +184,8 @@ class KeyringStorage:
             try:
                 if self._found is None:
                     self._found = self._proven()
-                yield self._found
-            except StorageError:
+                yield _LandingKeyring(self._found, self._thread.land)
+            except (StorageError, GivenUpError):
                 raise
             except Exception as error:
                 # backends raise what their system does, and may quote what they were given
@@ -217,6 +235,14 @@ class KeyringStorage:
             return _text(backend, self._service, _quoted(key)) is not None
         except DamagedError:
             return True
+
+    def _removed(self, backend: _Keyring, key: str) -> str | None:
+        """The text that was removed, None if there was none."""
+        value = None
+        with contextlib.suppress(DamagedError):
+            value = _text(backend, self._service, _quoted(key))
+        _remove(backend, self._service, _quoted(key))
+        return value
 
     def _store(self, backend: _Keyring, key: str, value: str) -> None:
         if key not in (index := self._index(backend)):

@@ -12,7 +12,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Generator, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any, Final
@@ -97,12 +97,12 @@ class MappingStorage:
             self._store(key, new)
             return new
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error."""
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value."""
         with self._opened():
-            for key in keys:
-                self._erase(key)
+            erased = {key: self._erased(key) for key in dict.fromkeys(keys)}
             self._sync()
+            return {key: value for key, value in erased.items() if value is not None}
 
     async def keys(self) -> Sequence[str]:
         """Every key of the mapping that is text, also those of others, in the mapping's order."""
@@ -163,13 +163,16 @@ class MappingStorage:
         self._mapping[key] = value
         self._sync()
 
-    def _erase(self, key: str) -> None:
+    def _erased(self, key: str) -> str | None:
+        """The text that was removed, None if there was none."""
+        value = None
         with contextlib.suppress(KeyError, *_UNREADABLE):
             if isinstance(value := self._mapping[key], str) and hasattr(self._mapping, "sync"):
                 self._mapping[key] = "0" * len(value.encode())
         # not asked for before: a dbm.ndbm that holds an empty value denies it, and removes it
         with contextlib.suppress(KeyError):
             del self._mapping[key]
+        return value if isinstance(value, str) else None
 
     def _sync(self) -> None:
         sync = getattr(self._mapping, "sync", None)

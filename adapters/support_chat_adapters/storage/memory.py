@@ -5,7 +5,7 @@ nothing of a visitor.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from support_chat.errors import StorageError
 
@@ -42,11 +42,11 @@ class MemoryStorage:
                 entries[key] = new
             return entries.get(key, old)
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error."""
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value."""
         with self._lock:
-            for key in keys:
-                self._open().pop(key, None)
+            entries = self._open()
+            return {key: entries.pop(key) for key in keys if key in entries}
 
     async def keys(self) -> Sequence[str]:
         """Every key stored, oldest first."""

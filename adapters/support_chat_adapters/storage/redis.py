@@ -1,9 +1,10 @@
 """A storage on a Redis server: for web servers of several machines, whose visitors are shared and
 may expire.
 
-What the server does in one step is a script in Lua, which makes create and replace atomic. Each
-answers the type of the key (`none`, `string`, or another program's) and, of a string, its value.
-KEYS[1] is the key, ARGV[1] its new lifetime in milliseconds, or 0 to leave the lifetime alone.
+What the server does in one step is a script in Lua. One that reads or creates a key, KEYS[1],
+answers its type (`none`, `string`, or another program's) and, of a string, its value; the last ARGV
+is the key's new lifetime in milliseconds, or 0 to leave the lifetime alone. One that may change
+what is stored has its deadline as ARGV[1].
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
 
 from support_chat.errors import InvalidInputError, StorageError
 from support_chat_adapters.extras import require
 from support_chat_adapters.system_errors import reason_of, system_error
 
 from .damage import report
+from .deadline import IN_TIME, ServerTime, closed, ended
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -33,15 +38,15 @@ local stored = redis.call('GET', KEYS[1])
 """
 _TAIL: Final = """
 if not stored then return {'none'} end
-if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+if ARGV[#ARGV] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[#ARGV]) end
 return {'string', stored}
 """
 
-# reads the key, and gives it its lifetime anew
+# reads the key, and gives it its lifetime anew: done late, that harms nobody
 _GET: Final = _HEAD + _TAIL
 
 # stores ARGV[2] if the key is absent
-_CREATE: Final = f"""{_HEAD}
+_CREATE: Final = f"""{IN_TIME}{_HEAD}
 if not stored then
   stored = ARGV[2]
   redis.call('SET', KEYS[1], stored)
@@ -49,21 +54,36 @@ end
 {_TAIL}"""
 
 # stores ARGV[3] if ARGV[2] is stored
-_REPLACE: Final = f"""{_HEAD}
+_REPLACE: Final = f"""{IN_TIME}{_HEAD}
 if stored == ARGV[2] then
   stored = ARGV[3]
   redis.call('SET', KEYS[1], stored)
 end
 {_TAIL}"""
 
-# renames the key if it still has the type ARGV[1] (and, if it is a string, the value ARGV[2]);
+# removes the keys; answers which of them held a string, each number followed by the value
+_DELETE: Final = f"""{IN_TIME}
+local removed = {{}}
+for n, key in ipairs(KEYS) do
+  if redis.call('TYPE', key)['ok'] == 'string' then
+    removed[#removed + 1] = n
+    removed[#removed + 1] = redis.call('GET', key)
+  end
+  redis.call('DEL', key)
+end
+return removed
+"""
+
+# renames the key if it still has the type ARGV[2] (and, if it is a string, the value ARGV[3]);
 # answers its number, or 0
-_SET_ASIDE: Final = """
+_SET_ASIDE: Final = f"""{IN_TIME}
 local kind = redis.call('TYPE', KEYS[1])['ok']
-if kind ~= ARGV[1] or (kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[2]) then return 0 end
+if kind ~= ARGV[2] or (kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[3]) then
+  return {{0}}
+end
 local n = 1
 while redis.call('RENAMENX', KEYS[1], KEYS[1] .. ':corrupt-' .. n) == 0 do n = n + 1 end
-return n
+return {{n}}
 """
 
 
@@ -85,11 +105,16 @@ class RedisStorage:
     with a warning in the log `support_chat`, and counts as absent from then on. It still belongs to
     its scope: a clear of the scope removes it.
 
+    A write that was not answered in `timeout` seconds is refused by the server from then on, by its
+    own clock: so it does not land late, be its process dead or its network slow (unless that clock
+    is set back). A call that is cancelled meanwhile ends when it was answered, or that time is up.
+
     What is deleted is gone from the server's memory and its next snapshot; an append-only file
     keeps it until its next rewrite.
 
     It implements the `Storage` port. Every method raises StorageError, which names the server
-    without its password; a cancelled call may or may not have been done.
+    without its password; a call that was cancelled or has failed may or may not have been done. A
+    client of yours that sends again by itself makes `delete` answer what the last time removed.
 
     Raises InvalidInputError for a URL that is none, or a `ttl` or `timeout` that is not positive,
     and ModuleNotFoundError without the extra `redis`.
@@ -130,13 +155,16 @@ class RedisStorage:
 
     async def get(self, key: str) -> str | None:
         """The value stored under `key`, or None."""
-        return await self._value(_GET, key)
+        async with self._server_of_one_call() as server:
+            return await self._text(
+                server, key, lambda: server.read("EVAL", _GET, 1, self._full(key), self._lifetime)
+            )
 
     async def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent, in one atomic step between all clients; returns what
         is stored afterwards.
         """
-        stored = await self._value(_CREATE, key, value)
+        stored = await self._written(_CREATE, key, value)
         return value if stored is None else stored
 
     async def replace(self, key: str, old: str, new: str) -> str:
@@ -145,16 +173,22 @@ class RedisStorage:
 
         An absent key is left absent and answers `old`.
         """
-        stored = await self._value(_REPLACE, key, old, new)
+        stored = await self._written(_REPLACE, key, old, new)
         return old if stored is None else stored
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys; absent ones are no error. Of thousands, others may see some removed and
-        some not yet.
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value, in one atomic
+        step between all clients. Of thousands, others may see some removed and some not yet.
         """
-        async with self._client() as client:
+        removed: dict[str, str] = {}
+        async with self._server_of_one_call() as server:
             for i in range(0, len(keys), _CHUNK):
-                await _raw(client, "DEL", *(self._full(key) for key in keys[i : i + _CHUNK]))
+                chunk = keys[i : i + _CHUNK]
+                answer = await server.write(_DELETE, [self._full(key) for key in chunk])
+                for n, value in zip(answer[::2], answer[1::2], strict=True):
+                    with contextlib.suppress(UnicodeDecodeError):  # damaged, and gone
+                        removed[chunk[n - 1]] = value.decode()
+        return removed
 
     async def keys(self) -> Sequence[str]:
         """Every key under the prefix, sorted. Those that come or go meanwhile may be missing or be
@@ -162,12 +196,10 @@ class RedisStorage:
         """
         found: set[str] = set()
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", self._prefix) + "*"
-        async with self._client() as client:
+        async with self._server_of_one_call() as server:
             cursor = 0
             while True:
-                cursor, names = await _raw(
-                    client, "SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK
-                )
+                cursor, names = await server.read("SCAN", cursor, "MATCH", pattern, "COUNT", _CHUNK)
                 for name in cast("list[bytes]", names):
                     with contextlib.suppress(UnicodeDecodeError):  # the name of somebody else's key
                         found.add(name.decode().removeprefix(self._prefix))
@@ -180,32 +212,42 @@ class RedisStorage:
         """
         self._closed = True
 
-    async def _value(self, script: str, key: str, *values: str) -> str | None:
-        async with self._client() as client:
-            while True:
-                kind, *stored = await _raw(
-                    client, "EVAL", script, 1, self._full(key), self._lifetime, *values
+    async def _written(self, script: str, key: str, *values: str) -> str | None:
+        async with self._server_of_one_call() as server:
+            return await self._text(
+                server,
+                key,
+                lambda: server.write(script, [self._full(key)], *values, self._lifetime),
+            )
+
+    async def _text(
+        self, server: _Server, key: str, ask: Callable[[], Awaitable[Any]]
+    ) -> str | None:
+        """The text that is stored when it is asked, None if there is none; what is no text is set
+        aside before it is asked again.
+        """
+        while True:
+            kind, *stored = await ask()
+            if kind == b"none":
+                return None
+            if kind == b"string":
+                with contextlib.suppress(UnicodeDecodeError):
+                    return cast("bytes", stored[0]).decode()
+            (n,) = await server.write(_SET_ASIDE, [self._full(key)], kind, *stored)
+            if n:
+                why = "it is not text" if stored else f"it is a {kind.decode()}, not a string"
+                report(
+                    f"The value {key!r} on {self._name}",
+                    why,
+                    f"it was set aside as {f'{key}:corrupt-{n}'!r}",
                 )
-                if kind == b"none":
-                    return None
-                if kind == b"string":
-                    with contextlib.suppress(UnicodeDecodeError):
-                        return cast("bytes", stored[0]).decode()
-                n = await _raw(client, "EVAL", _SET_ASIDE, 1, self._full(key), kind, *stored)
-                if n:
-                    why = "it is not text" if stored else f"it is a {kind.decode()}, not a string"
-                    report(
-                        f"The value {key!r} on {self._name}",
-                        why,
-                        f"it was set aside as {f'{key}:corrupt-{n}'!r}",
-                    )
 
     def _full(self, key: str) -> str:
         return self._prefix + key
 
     @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncGenerator[Redis, None]:
-        """The client for one operation, whose failures become StorageErrors."""
+    async def _server_of_one_call(self) -> AsyncGenerator[_Server, None]:
+        """The server, for one call, whose failures become StorageErrors."""
         from redis.exceptions import RedisError
 
         if self._closed:
@@ -216,10 +258,13 @@ class RedisStorage:
             )
         try:
             if isinstance(self._server, str):
-                async with self._connected(self._server) as client:
-                    yield client
+                client = self._connected(self._server)
+                try:
+                    yield _Server(client, self._timeout)
+                finally:
+                    await closed(client.aclose())
             else:
-                yield self._server
+                yield _Server(self._server, self._timeout)
         except (RedisError, OSError, UnicodeEncodeError) as error:
             # the server quotes commands, and with them the values
             raise _storage_error(error, self._name) from system_error(error)
@@ -262,23 +307,49 @@ def _name(client: Redis) -> str:
     return f"Redis at {place}/{options.get('db') or 0}"
 
 
-async def _raw(client: Redis, *command: object) -> Any:
-    """The answer as bytes, also from a client that decodes: what is not text must be seen, not
-    raise.
-
-    A pooled connection may have died with the server that was restarted, which shows only when it
-    is used: so a command is sent again once. Each of ours may be done twice: its second answer is
-    what its first one was.
+@attrs.define
+class _Server:
+    """A server during one call of a storage. All answers are bytes, also those of a client that
+    decodes: what is not text must be seen, not raise.
     """
-    from redis.exceptions import AuthenticationError, ConnectionError
 
-    try:
+    client: Redis
+    timeout: float
+    time: ServerTime | None = None
+
+    async def read(self, *command: object) -> Any:
+        """The answer to a command that changes nothing. A pooled connection may have died with the
+        server that was restarted, which shows only when it is used: so it is sent again once.
+        """
+        from redis.exceptions import AuthenticationError, ConnectionError
+
+        try:
+            return await self._sent(*command)
+        except ConnectionError as error:
+            if isinstance(error, AuthenticationError):
+                raise
+            return await self._sent(*command)
+
+    async def write(self, script: str, keys: Sequence[str], *values: object) -> Any:
+        """The answer of a script that changes the keys, or not, but does no more when this has
+        ended.
+        """
+        from redis.exceptions import TimeoutError
+
+        if self.time is None:
+            seconds, micros = map(int, await self.read("TIME"))
+            self.time = ServerTime(seconds * 1_000_000 + micros, monotonic())
+        deadline = self.time.deadline(self.timeout)
+        answer = await ended(
+            self._sent("EVAL", script, len(keys), *keys, deadline.micros, *values), deadline
+        )
+        if answer is None or answer == [b"late"]:
+            raise TimeoutError
+        return answer
+
+    async def _sent(self, *command: object) -> Any:
         # redis-py leaves it so
-        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
-    except ConnectionError as error:
-        if isinstance(error, AuthenticationError):
-            raise
-        return await client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
+        return await self.client.execute_command(*command, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
 
 
 def _storage_error(error: Exception, name: str) -> StorageError:
@@ -311,7 +382,7 @@ def _storage_error(error: Exception, name: str) -> StorageError:
         ),
         (
             (Exception,),
-            f"it refused the command ({type(error).__name__}). It must know EVAL, SCAN and DEL",
+            f"it refused the command ({type(error).__name__}). It must know EVAL, SCAN and TIME",
             False,
         ),
     )

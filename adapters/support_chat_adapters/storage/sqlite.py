@@ -19,7 +19,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,7 +27,7 @@ from support_chat.errors import InvalidInputError, StorageError
 
 from .damage import DamagedError, report, set_aside
 from .files import FileLock, file_error, is_in_place
-from .thread import OwnThread, on_own_thread
+from .thread import GivenUpError, OwnThread, on_own_thread
 
 _T = TypeVar("_T")
 
@@ -112,7 +112,7 @@ class SQLiteStorage:
         stored afterwards.
         """
         insert = "INSERT INTO support_chat VALUES (?, ?) ON CONFLICT DO NOTHING"
-        stored = self._done(lambda db: _changed(db, insert, (key, value), key))
+        stored = self._done(lambda db: self._changed(db, insert, (key, value), key))
         return value if stored is None else stored
 
     @on_own_thread
@@ -123,20 +123,22 @@ class SQLiteStorage:
         An absent key is left absent and answers `old`.
         """
         update = "UPDATE support_chat SET value = ? WHERE key = ? AND value = ?"
-        stored = self._done(lambda db: _changed(db, update, (new, key, old), key))
+        stored = self._done(lambda db: self._changed(db, update, (new, key, old), key))
         return old if stored is None else stored
 
     @on_own_thread
-    def delete(self, *keys: str) -> None:
-        """Removes the keys, absent ones too; afterwards no byte of their values is left in the file
-        or beside it.
+    def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value, in one atomic
+        step between processes; afterwards no byte of their values is left in the file or beside it.
         """
 
-        def delete(db: sqlite3.Connection) -> None:
+        def delete(db: sqlite3.Connection) -> Mapping[str, str]:
             with _transaction(db):
-                db.executemany("DELETE FROM support_chat WHERE key = ?", [(key,) for key in keys])
+                self._thread.land()
+                removed = {key: _removed(db, key) for key in dict.fromkeys(keys)}
+            return {key: value for key, value in removed.items() if value is not None}
 
-        self._done(delete)
+        return self._done(delete)
 
     @on_own_thread
     def keys(self) -> Sequence[str]:
@@ -155,14 +157,26 @@ class SQLiteStorage:
     def __repr__(self) -> str:
         return repr(self._thread)
 
+    def _changed(
+        self, connection: sqlite3.Connection, statement: str, values: tuple[str, ...], key: str
+    ) -> str | None:
+        """What is stored under `key` after the statement, in one step with it."""
+        with _transaction(connection):
+            self._thread.land()
+            connection.execute(statement, values)
+            return _value(connection, key)
+
     def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         failure: Exception | None = None
         for _ in range(_ATTEMPTS):
             with self._lock.held(shared=True):
                 try:
                     return work(self._connected())
-                except (sqlite3.Error, OSError, UnicodeError, DamagedError) as error:
+                except GivenUpError:
                     self._open.close()  # which also rolls back
+                    raise
+                except (sqlite3.Error, OSError, UnicodeError, DamagedError) as error:
+                    self._open.close()
                     failure = error
             if not self._set_aside(failure):
                 break
@@ -188,6 +202,7 @@ class SQLiteStorage:
             # the data of another program is not a storage's to move
             if why is None or _asked(self._path, _OTHER_TABLES):
                 return False
+            self._thread.land()
             try:
                 aside = set_aside(self._path, COMPANIONS)
             except OSError as refusal:
@@ -279,15 +294,6 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     connection.execute("COMMIT")
 
 
-def _changed(
-    connection: sqlite3.Connection, statement: str, values: tuple[str, ...], key: str
-) -> str | None:
-    """What is stored under `key` after the statement, in one step with it."""
-    with _transaction(connection):
-        connection.execute(statement, values)
-        return _value(connection, key)
-
-
 def _value(connection: sqlite3.Connection, key: str) -> str | None:
     query = (
         "SELECT CASE typeof(value) WHEN 'text' THEN CAST(value AS BLOB) END FROM support_chat "
@@ -295,6 +301,15 @@ def _value(connection: sqlite3.Connection, key: str) -> str | None:
     )
     rows = connection.execute(query, (key,)).fetchall()  # all: an open cursor locks
     return _text(rows[0][0]) if rows else None
+
+
+def _removed(connection: sqlite3.Connection, key: str) -> str | None:
+    """The text that was removed, None if there was none; a part of a transaction."""
+    value = None
+    with contextlib.suppress(UnicodeDecodeError, DamagedError):
+        value = _value(connection, key)
+    connection.execute("DELETE FROM support_chat WHERE key = ?", (key,))
+    return value
 
 
 def _damage(error: Exception, path: str) -> str | None:

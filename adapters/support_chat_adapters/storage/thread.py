@@ -4,7 +4,10 @@ The executors of the standard library join their threads when the interpreter ex
 hangs (a file on a dead network drive) would keep the program from ending; and they have no single
 thread that is certain to run every call, which is what a sqlite3 connection asks for.
 
-A storage *has* an `OwnThread`, and writes its methods as blocking code under `@on_own_thread`.
+A storage *has* an `OwnThread`, and writes its methods as blocking code under `@on_own_thread`. A
+call that was cancelled must land no more once it has ended, and yet must not hang while it waits
+for a lock: so that code says with `land()` when it begins to change something. Until then it can be
+given up, and ends at once; from then on it ends when its work is done.
 """
 
 from __future__ import annotations
@@ -57,11 +60,9 @@ class OwnThread:
         if timeout < 0:
             raise InvalidInputError(f"{kind}(timeout=...) must be zero or more seconds.")
 
-    def run(
-        self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-    ) -> asyncio.Future[_T]:
-        """Calls it on the thread, after those before it; one that is cancelled before it begins
-        never runs.
+    async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Calls it on the thread, after those before it, and ends when it has; cancelled before the
+        call has landed anything, it ends at once, and the call lands nothing.
 
         Raises StorageError once `aclose()` was called, in a process forked since, while a call
         hangs, and where no thread can be started.
@@ -90,7 +91,33 @@ class OwnThread:
             if self._process is None:
                 self._start()
                 self._process = os.getpid()
-        return self._awaited(functools.partial(call, *args, **kwargs))
+        landing, cancelled = _Landing(), list[asyncio.CancelledError]()
+        working = self._awaited(
+            functools.partial(
+                self._calls.perform, landing, functools.partial(call, *args, **kwargs)
+            )
+        )
+        try:
+            while not working.done():
+                try:
+                    await asyncio.wait({working})
+                except asyncio.CancelledError as error:
+                    if landing.give_up():
+                        working.cancel()
+                        raise
+                    cancelled.append(error)
+            for error in cancelled:
+                working.exception()  # looked at: nobody else will
+                raise error
+            return working.result()
+        finally:
+            del working, cancelled  # an error leads to this frame, which must not lead back to it
+
+    def land(self) -> None:
+        """On the thread, before a call changes something for the first time, and as often as it
+        likes: it is not given up any more. Raises GivenUpError if it was.
+        """
+        self._calls.landing.begin()
 
     def _start(self) -> None:
         # The thread holds the calls, not this object, which may then be dropped.
@@ -132,6 +159,35 @@ class OwnThread:
         return f"<{self._storage}{' closed' if self._closed else ''}>"
 
 
+class GivenUpError(Exception):
+    """Whoever made the call that is under way has given it up: it must change nothing. Seen by
+    nobody else.
+    """
+
+
+class _Landing:
+    """Whether a call has begun to change something, or was given up before: whichever came
+    first.
+    """
+
+    def __init__(self) -> None:
+        self._deciding = threading.Lock()
+        self._begun = self._given_up = False
+
+    def begin(self) -> None:
+        """On the thread; raises GivenUpError."""
+        with self._deciding:
+            if self._given_up:
+                raise GivenUpError
+            self._begun = True
+
+    def give_up(self) -> bool:
+        """On the loop: whether it was in time, so that nothing will land."""
+        with self._deciding:
+            self._given_up = not self._begun
+            return self._given_up
+
+
 class _Calls(Executor):
     """The calls to be made, for `run_in_executor` of every event loop, which brings results back
     and drops those of calls that were cancelled.
@@ -140,6 +196,12 @@ class _Calls(Executor):
     def __init__(self) -> None:
         self.queue: SimpleQueue[_Work | None] = SimpleQueue()
         self.began: float | None = None
+        self.landing = _Landing()  # of the call under way
+
+    def perform(self, landing: _Landing, call: Callable[[], _T]) -> _T:
+        """On the thread."""
+        self.landing = landing
+        return call()
 
     def under_way_for(self) -> float:
         began = self.began

@@ -19,12 +19,16 @@ from support_chat.ports import (
     IdentifyAnswer,
     IdentifyRequest,
     LinkEvent,
+    ListConversations,
+    ListMessages,
+    MarkRead,
     Outgoing,
     ReadAnswer,
+    RenewAnswer,
     UpdateAnswer,
     Welcome,
 )
-from support_chat.values import Changes, Conversation, Message
+from support_chat.values import Changes, Conversation, Identity, Message
 from support_chat_adapters.backend import Backend, Connection, Operation
 
 from .channels import Events, link_over
@@ -56,6 +60,12 @@ class LoopbackTransport:
     async def revoke(self, session: str) -> None:
         """Ends the named backend session and no other; an unknown one is no error."""
         await self._backend.faults.cross("revoke", lambda: self._backend.revoke(session))
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Ends what was opened with this secret, and has it refused from then on."""
+        await self._backend.faults.cross(
+            "end_visitor", lambda: self._backend.end_visitor(workspace_id, widget_id, visitor)
+        )
 
     async def aclose(self) -> None:
         """Nothing to release: the backend belongs to whoever made it."""
@@ -91,33 +101,47 @@ class LoopbackLink:
         frame = copy.deepcopy(request)
         return await self._call("identify", lambda session: self._backend.identify(session, frame))
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> RenewAnswer:
         """Presents a fresh token for the same user."""
-        await self._call("renew", lambda session: self._backend.renew(session, token))
+        return await self._call("renew", lambda session: self._backend.renew(session, token))
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         """Stores changed traits; paths that the backend rejects are named in the answer."""
         frame = copy.deepcopy(changes)
-        return await self._call("update", lambda session: self._backend.update(session, frame))
+        return await self._call(
+            "update", lambda session: self._backend.update(session, frame, owner)
+        )
 
     async def send(self, message: Outgoing) -> Message:
         """Sends a message; returns it as the backend stored it."""
         return await self._call("send", lambda session: self._backend.send(session, message))
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ListConversations) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first."""
-        return await self._call("conversations", self._backend.conversations)
-
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        """Lists the messages of a conversation, oldest first."""
         return await self._call(
-            "messages", lambda session: self._backend.messages(session, conversation_id)
+            "conversations", lambda session: self._backend.conversations(session, asked.owner)
         )
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        """Counts the messages of a conversation so far as read."""
+    async def messages(self, asked: ListMessages) -> Sequence[Message]:
+        """Lists messages of a conversation, oldest first."""
         return await self._call(
-            "mark_read", lambda session: self._backend.mark_read(session, conversation_id)
+            "messages",
+            lambda session: self._backend.messages(
+                session,
+                asked.conversation_id,
+                before=asked.before,
+                limit=asked.limit,
+                owner=asked.owner,
+            ),
+        )
+
+    async def mark_read(self, asked: MarkRead) -> ReadAnswer:
+        """Counts messages of a conversation as read, and tells every link of the identity."""
+        return await self._call(
+            "mark_read",
+            lambda session: self._backend.mark_read(
+                session, asked.conversation_id, asked.up_to, asked.owner
+            ),
         )
 
     async def aclose(self) -> None:

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError, NetworkError
-from support_chat.ports import LinkEvent, SessionRevoked, TokenExpired
+from support_chat.ports import LinkEvent, OwnerChanged, SessionRevoked, TokenExpired
 
 from .channels import link_over
 from .wire.frames import Polled, event_of
 
-Poll: TypeAlias = Callable[[str | None, float, bool], Awaitable[Polled]]
-"""Asks for what came after a cursor: the cursor, how many seconds to wait, whether the token is
-known to have expired.
+Poll: TypeAlias = Callable[[str | None, int | None, float, bool], Awaitable[Polled]]
+"""Asks for what came after a cursor and a read mark: these, how many seconds to wait, whether the
+token is known to have expired.
 """
 PAUSE: Final = 1.0
 """Seconds between a poll that was answered before its time though it brought nothing, and the next
@@ -42,6 +42,7 @@ class PollChannel:
         self._failure: Exception | None = None
         self._expired = False
         self._cursor = first.cursor
+        self._marked = first.marked
         self.heard_at = self._loop.time()
         self._take(first)
         self._polling = self._loop.create_task(self._go_on(), name="support-chat poll")
@@ -74,7 +75,7 @@ class PollChannel:
         try:
             while self._failure is None:
                 began, expired = self._loop.time(), self._expired
-                polled = await self._poll(self._cursor, self._wait, expired)
+                polled = await self._poll(self._cursor, self._marked, self._wait, expired)
                 self._take(polled)
                 if not polled.frames and self._expired == expired:
                     await asyncio.sleep(min(PAUSE, began + self._wait - self._loop.time()))
@@ -101,16 +102,30 @@ class PollChannel:
         self.heard_at = self._loop.time()
         if self._failure is not None:
             return
+        if self._is_anothers(polled):
+            self._tell(OwnerChanged())
+            self._end(_another())
+            return
         self._cursor = polled.cursor
+        self._marked = self._marked if polled.marked is None else polled.marked
         for frame in polled.frames:
             event = event_of(frame)
             if event is not None:
                 self._tell(event)
             if isinstance(event, SessionRevoked):
                 self._end(NetworkError("The backend has ended this session."))
+            if isinstance(event, OwnerChanged):
+                self._end(_another())
         if polled.token_expired and not self._expired:
             self._tell(TokenExpired())
         self._expired = polled.token_expired
+
+    def _is_anothers(self, polled: Polled) -> bool:
+        """Whether the session is another visitor's than the link was opened for: a merge elsewhere
+        came between two polls.
+        """
+        its = polled.owner or ""
+        return its.startswith("visitor:") and self.attached.owner not in (None, its)
 
     def _tell(self, event: LinkEvent) -> None:
         self._events.append(event)
@@ -120,3 +135,7 @@ class PollChannel:
         if self._failure is None:
             self._failure = failure
         self._news.set()
+
+
+def _another() -> NetworkError:
+    return NetworkError("The session is another visitor's by now; the session dials again.")

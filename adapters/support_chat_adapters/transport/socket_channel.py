@@ -20,7 +20,15 @@ from support_chat.ports import LinkEvent, SessionRevoked
 from .channels import ChannelBlocked, link_over
 from .http_exchange import address_of
 from .wire.closing import CloseCode, meaning_of
-from .wire.frames import MAX_FRAME_BYTES, Hello, decode_frame, event_of
+from .wire.frames import (
+    MAX_FRAME_BYTES,
+    Hello,
+    Ping,
+    Pong,
+    decode_frame,
+    encode_frame,
+    event_of,
+)
 from .wire.problems import Response, error_of
 
 Connect: TypeAlias = Callable[..., Any]
@@ -165,6 +173,9 @@ class SocketChannel:
             except NetworkError:
                 self.abort()
                 raise
+            if isinstance(frame, Ping):
+                with contextlib.suppress(ConnectionClosed):  # which the next `recv` says
+                    await self._socket.send(encode_frame(Pong()))
             event = None if frame is None else event_of(frame)
             if isinstance(event, SessionRevoked):
                 self._over = True

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from weakref import WeakKeyDictionary
@@ -27,7 +28,7 @@ from .channels import Channel, ChannelBlocked
 from .http_exchange import HTTPExchange, environment_proxy, new_client
 from .poll_channel import PollChannel
 from .socket_channel import Connect, ConnectDirectly, open_socket
-from .widget_link import WidgetLink
+from .widget_link import Bearer, WidgetLink, identity_of
 from .wire import codec, endpoints, payloads, translation
 from .wire.frames import Polled
 
@@ -124,15 +125,24 @@ class WidgetAPITransport:
         exchange = self._exchange()
         request = codec.request_to(endpoints.OPEN, translation.opening_of(credentials))
         opened = codec.opened_of(await exchange.send(request))
-        channel = await self._channel(exchange, opened, credentials.cursor or opened.cursor)
-        attached = channel.attached
+        bearer = Bearer(opened.session)
+        channel = await self._channel(exchange, opened, bearer, credentials.cursor or opened.cursor)
+        attached, welcome = channel.attached, translation.welcome_of(opened)
+        if attached.owner not in (None, translation.owner_text(identity_of(welcome))):
+            channel.abort()
+            raise NetworkError(
+                "The session became somebody else's while its link was opened; the session dials "
+                "again.",
+                reason="owner_changed",
+            )
         welcome = attrs.evolve(
-            translation.welcome_of(opened),
+            welcome,
             cursor=attached.cursor,
             gap=opened.gap or attached.gap,
             unread=attached.unread,
         )
-        return WidgetLink(exchange, welcome, channel)
+        pages = translation.PAGES in opened.can
+        return WidgetLink(exchange, welcome, channel, bearer, pages_before=pages)
 
     async def revoke(self, session: str) -> None:
         """Ends the named backend session and no other; needs no open link, and an unknown session
@@ -143,6 +153,14 @@ class WidgetAPITransport:
         )
         with contextlib.suppress(AuthRefusedError):  # the backend knows of no such session
             codec.done_of(endpoints.SHUTDOWN, response)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Ends what was opened with this secret, and has it refused from then on. A backend of
+        before there was this rejects it.
+        """
+        over = payloads.EndVisitor(workspace_id=workspace_id, widget_id=widget_id, visitor=visitor)
+        response = await self._exchange().send(codec.request_to(endpoints.END_VISITOR, over))
+        codec.done_of(endpoints.END_VISITOR, response)
 
     async def aclose(self) -> None:
         """Closes the connections that are kept for later requests; links stay, but ask nothing any
@@ -178,12 +196,17 @@ class WidgetAPITransport:
         return environment_proxy(self._base_url) if self._proxy is None else self._proxy
 
     async def _channel(
-        self, exchange: HTTPExchange, opened: payloads.SessionOpened, cursor: str | None
+        self,
+        exchange: HTTPExchange,
+        opened: payloads.SessionOpened,
+        bearer: Bearer,
+        cursor: str | None,
     ) -> Channel:
         loop = asyncio.get_running_loop()
+        echoes = {"echoes": "true"} if translation.ECHOES in opened.can else {}
         blocked = False
         if self._connect is not None and loop.time() >= self._blocked_until:
-            query = {"session_token": opened.realtime_token}
+            query = {"session_token": opened.realtime_token, **echoes}
             if cursor is not None:
                 query["cursor"] = cursor
             way = f"ws{self._base_url.removeprefix('http')}{endpoints.BASE}/realtime"
@@ -200,22 +223,31 @@ class WidgetAPITransport:
                 )
             except ChannelBlocked:
                 blocked = True
-        polls = await self._polls(exchange, opened.session, cursor)
+        polls = await self._polls(exchange, bearer, echoes, cursor)
         if blocked:  # and not merely the backend gone, which no poll would have reached either
             self._blocked_until = loop.time() + BLOCKED_FOR
         return polls
 
-    async def _polls(self, exchange: HTTPExchange, session: str, cursor: str | None) -> Channel:
-        async def poll(cursor: str | None, wait: float, token_expired: bool) -> Polled:
-            query = {"wait": f"{wait:g}", "token_expired": "true" if token_expired else "false"}
+    async def _polls(
+        self,
+        exchange: HTTPExchange,
+        bearer: Bearer,
+        echoes: Mapping[str, str],
+        cursor: str | None,
+    ) -> Channel:
+        async def poll(
+            cursor: str | None, marked: int | None, wait: float, token_expired: bool
+        ) -> Polled:
+            known = "true" if token_expired else "false"
+            query = {"wait": f"{wait:g}", "token_expired": known, **echoes}
             if cursor is not None:
                 query["cursor"] = cursor
-            request = codec.request_to(endpoints.POLL, session=session, query=query)
-            return codec.answer_of(
-                endpoints.POLL, await exchange.send(request, patience=wait), Polled
-            )
+            if marked is not None:
+                query["marked"] = str(marked)
+            request = codec.request_to(endpoints.POLL, session=bearer.session, query=query)
+            return codec.polled_of(await exchange.send(request, patience=wait))
 
-        first = await poll(cursor, 0.0, False)
+        first = await poll(cursor, None, 0.0, False)
         if first.token_expired:  # it tells nothing then, also of what is unread
             raise NetworkError(
                 "The token expired while the link was being opened; the session dials again.",

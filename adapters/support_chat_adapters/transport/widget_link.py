@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+import attrs
 import msgspec
 
 from support_chat.errors import NetworkError
@@ -15,13 +16,24 @@ from support_chat.ports import (
     IdentifyAnswer,
     IdentifyRequest,
     LinkEvent,
+    ListConversations,
+    ListMessages,
+    MarkRead,
     MessageArrived,
     Outgoing,
     ReadAnswer,
+    RenewAnswer,
     UpdateAnswer,
     Welcome,
 )
-from support_chat.values import Changes, Conversation, Message
+from support_chat.values import (
+    Changes,
+    Conversation,
+    Identity,
+    Message,
+    SignedIn,
+    Visitor,
+)
 
 from .channels import Channel, Events, link_over
 from .http_exchange import HTTPExchange
@@ -37,11 +49,37 @@ MOST_PAGES: Final = 1000
 """Pages of a listing that are asked for: 200,000 items, where each page is full."""
 
 
-class WidgetLink:
-    """An open session and its channel; made by `WidgetAPITransport.open`."""
+@attrs.define
+class Bearer:
+    """The credential that a link's requests and polls carry now; the backend may replace it."""
 
-    def __init__(self, exchange: HTTPExchange, welcome: Welcome, channel: Channel) -> None:
+    session: str = attrs.field(repr=False)
+
+
+def identity_of(welcome: Welcome) -> Identity:
+    """Whom a welcome is for."""
+    if welcome.user_id is not None:
+        return SignedIn(welcome.user_id)
+    return Visitor(welcome.visitor_id or "")
+
+
+class WidgetLink:
+    """An open session and its channel; made by `WidgetAPITransport.open`. `pages_before`: the
+    backend lists messages before one.
+    """
+
+    def __init__(
+        self,
+        exchange: HTTPExchange,
+        welcome: Welcome,
+        channel: Channel,
+        bearer: Bearer,
+        *,
+        pages_before: bool,
+    ) -> None:
         self._exchange = exchange
+        self._bearer = bearer
+        self._pages_before = pages_before
         self.welcome = welcome
         """What the backend answered when this link was opened."""
         self._channel = channel
@@ -70,20 +108,29 @@ class WidgetLink:
             translation.payload_of(request, payloads.Identify),
         )
         self._channel.renewed()
+        self._bearer.session = answer.session or self._bearer.session
         return translation.identify_answer_of(answer)
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> RenewAnswer:
         """Presents a fresh token for the same user."""
-        codec.done_of(
+        answer = codec.may_answer_of(
             endpoints.REFRESH,
             await self._carry(self._sent(endpoints.REFRESH, payloads.Refresh(token=token))),
+            payloads.Refreshed,
         )
         self._channel.renewed()
+        if answer is None:
+            return RenewAnswer()
+        self._bearer.session = answer.session
+        return RenewAnswer(answer.session)
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         """Stores changed traits; paths that the backend rejects are named in the answer."""
         answer = await self._ask(
-            endpoints.EVENTS, payloads.EventTaken, payloads.ClientEvent(changes=dict(changes))
+            endpoints.EVENTS,
+            payloads.EventTaken,
+            payloads.ClientEvent(changes=dict(changes)),
+            owner=owner,
         )
         return UpdateAnswer(translation.rejections_of(answer.rejected))
 
@@ -91,32 +138,67 @@ class WidgetLink:
         """Sends a message; returns it as the backend stored it."""
         if message.conversation_id is None:
             begins = translation.beginning_of(message)
-            started = await self._ask(endpoints.START, payloads.ConversationStarted, begins)
+            started = await self._ask(
+                endpoints.START, payloads.ConversationStarted, begins, owner=message.owner
+            )
             return translation.value_of(started.message, Message)
         sent = payloads.SendMessage(text=message.text, client_message_id=message.client_message_id)
         stored = await self._ask(
-            endpoints.SEND, payloads.MessagePayload, sent, conversation_id=message.conversation_id
+            endpoints.SEND,
+            payloads.MessagePayload,
+            sent,
+            owner=message.owner,
+            conversation_id=message.conversation_id,
         )
         return translation.value_of(stored, Message)
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ListConversations) -> Sequence[Conversation]:
         """Lists the conversations of the session's identity, newest first: all pages."""
-        pages = self._pages(endpoints.CONVERSATIONS, payloads.ConversationsPage)
+        pages = self._pages(endpoints.CONVERSATIONS, payloads.ConversationsPage, asked.owner)
         return [
             translation.conversation_to(item) async for page in pages for item in page.conversations
         ]
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        """Lists the messages of a conversation, oldest first: all pages."""
-        pages = self._pages(endpoints.MESSAGES, payloads.MessagesPage, conversation_id)
-        return [
+    async def messages(self, asked: ListMessages) -> Sequence[Message]:
+        """Lists messages of a conversation, oldest first: as many pages as that takes."""
+        if self._pages_before and (asked.before, asked.limit) != (None, None):
+            return await self._messages_before(asked)
+        pages = self._pages(
+            endpoints.MESSAGES, payloads.MessagesPage, asked.owner, asked.conversation_id
+        )
+        listed = [
             translation.value_of(item, Message) async for page in pages for item in page.messages
         ]
+        ids = [message.id for message in listed]
+        end = ids.index(asked.before) if asked.before in ids else len(listed)
+        return listed[0 if asked.limit is None else max(0, end - asked.limit) : end]
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        """Counts the messages of a conversation so far as read."""
+    async def _messages_before(self, asked: ListMessages) -> Sequence[Message]:
+        """Page by page from the last one backwards, until there are as many as were asked for."""
+        wanted = endpoints.LARGEST_PAGE * MOST_PAGES if asked.limit is None else asked.limit
+        listed: list[Message] = []
+        before: str | None = asked.before or ""
+        while before is not None and len(listed) < wanted:
+            limit = min(wanted - len(listed), endpoints.LARGEST_PAGE)
+            page = await self._ask(
+                endpoints.MESSAGES,
+                payloads.MessagesPage,
+                owner=asked.owner,
+                conversation_id=asked.conversation_id,
+                query={"before": before, "limit": str(limit)},
+            )
+            listed[:0] = [translation.value_of(item, Message) for item in page.messages]
+            before = page.next_cursor if page.messages else None
+        return listed
+
+    async def mark_read(self, asked: MarkRead) -> ReadAnswer:
+        """Counts messages of a conversation as read, and tells every link of the identity."""
         answer = await self._ask(
-            endpoints.MARK_READ, payloads.ReadUpToNow, conversation_id=conversation_id
+            endpoints.MARK_READ,
+            payloads.ReadUpToNow,
+            owner=asked.owner,
+            conversation_id=asked.conversation_id,
+            query=None if asked.up_to is None else {"up_to": asked.up_to},
         )
         return ReadAnswer(answer.unread)
 
@@ -149,7 +231,11 @@ class WidgetLink:
                 return event
 
     async def _pages(
-        self, endpoint: Endpoint, kind: type[Page], conversation_id: str | None = None
+        self,
+        endpoint: Endpoint,
+        kind: type[Page],
+        owner: Identity | None,
+        conversation_id: str | None = None,
     ) -> AsyncIterator[Page]:
         """The pages of a listing. Raises NetworkError for one that would not end: it comes back to
         a page, or is longer than a listing may be.
@@ -157,7 +243,9 @@ class WidgetLink:
         cursor, before = "", set[str]()
         for _ in range(MOST_PAGES):
             query = {"limit": str(endpoints.LARGEST_PAGE), **({"cursor": cursor} if cursor else {})}
-            page = await self._ask(endpoint, kind, conversation_id=conversation_id, query=query)
+            page = await self._ask(
+                endpoint, kind, owner=owner, conversation_id=conversation_id, query=query
+            )
             yield page
             if page.next_cursor is None:
                 return
@@ -177,24 +265,26 @@ class WidgetLink:
         kind: type[P],
         payload: msgspec.Struct | None = None,
         *,
+        owner: Identity | None = None,
         conversation_id: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> P:
-        return codec.answer_of(
-            endpoint, await self._carry(self._sent(endpoint, payload, conversation_id, query)), kind
-        )
+        sent = self._sent(endpoint, payload, owner, conversation_id, query)
+        return codec.answer_of(endpoint, await self._carry(sent), kind)
 
     async def _sent(
         self,
         endpoint: Endpoint,
         payload: msgspec.Struct | None = None,
+        owner: Identity | None = None,
         conversation_id: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Response:
         request = codec.request_to(
             endpoint,
             payload,
-            session=self.welcome.session,
+            session=self._bearer.session,
+            owner=None if owner is None else translation.owner_text(owner),
             conversation_id=conversation_id,
             query=query,
         )

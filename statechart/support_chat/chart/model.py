@@ -211,8 +211,8 @@ class Present(FactKind):
 class Blame:
     """Whose fault a failure is: the error that callers are told, `who` failed and the `way_out`.
 
-    Errors of the classes in `refusals`, `rejections` and `strangers` speak for themselves, and so
-    does `error`.
+    Errors of the classes in `refusals`, `rejections`, `strangers` and `ended` speak for themselves,
+    and so does `error`.
     """
 
     error: type[SupportChatError]
@@ -221,11 +221,12 @@ class Blame:
     refusals: tuple[type[SupportChatError], ...] = ()
     rejections: tuple[type[SupportChatError], ...] = ()
     strangers: tuple[type[SupportChatError], ...] = ()
+    ended: tuple[type[SupportChatError], ...] = ()
 
     @property
     def allowed(self) -> tuple[type[SupportChatError], ...]:
         """What may be raised; anything else is a fault of the adapter."""
-        return (self.error, *self.refusals, *self.rejections, *self.strangers)
+        return (self.error, *self.refusals, *self.rejections, *self.strangers, *self.ended)
 
 
 def _disposal(value: Any) -> Any:
@@ -246,10 +247,11 @@ class Ask(EffectSpec):
 
     `refusal` is the outcome of an AuthRefusedError or a TokenRefusedError, `rejection` of a
     BackendRejectedError or an InvalidInputError (no retry helps), `stranger` of a NotABackendError
-    (somebody else has answered); where one is not named, and for everything else that is raised,
-    for a result of the wrong type and for the limit, the outcome is `failure`. `limit` names the
-    Settings attribute that bounds it. Only the last one asked on a `lane` is current, unless there
-    may be `several`: those belong to the calls that asked them.
+    (somebody else has answered), `ended` of a VisitorEndedError; where one is not named, and for
+    everything else that is raised, for a result of the wrong type and for the limit, the outcome is
+    `failure`. `limit` names the Settings attribute that bounds it. Only the last one asked on a
+    `lane` is current, unless there may be `several`: those belong to the calls that asked them, or
+    to nobody in a `batch`, for which `request` gives any number of things to ask for.
 
     `request` says what to ask, `answers` of which types the result may be, and `reads` makes of it
     what the chart needs (and may raise as the adapter may). `dispose` says by which commands a
@@ -262,9 +264,11 @@ class Ask(EffectSpec):
     refusal: str | None = None
     rejection: str | None = None
     stranger: str | None = None
+    ended: str | None = None
     limit: str
     lane: str
     several: bool = False
+    batch: bool = False
     takes_link: bool = False
     writes: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """What may be stored from the moment this begins, whatever its outcome; the ledger of a checker
@@ -284,16 +288,18 @@ class Ask(EffectSpec):
     blame: Blame | None = _code()
     lost: Refusal | None = _code()
     """The error of a call that asked one of `several`, if it is abandoned."""
-    emits: Callable[[Any, Any, Any], Iterable[Any]] | None = _code()
-    """The events when a call that asked one of `several` is settled: takes what was asked, the
-    result and the error.
-    """
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Every trigger that an error may end it in, the common one last."""
+        noes = (self.refusal, self.rejection, self.stranger, self.ended, self.failure)
+        return tuple(trigger for trigger in noes if trigger)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Every trigger this effect may end in, each once."""
-        ends = (self.success, self.refusal, self.rejection, self.stranger, self.failure)
-        return tuple(dict.fromkeys(trigger for trigger in ends if trigger))
+        ends = (self.success, *self.failures)
+        return tuple(dict.fromkeys(ends))
 
 
 @attrs.frozen(kw_only=True)
@@ -322,12 +328,42 @@ class Disarm(EffectSpec):
 
 @attrs.frozen(kw_only=True)
 class Join(EffectSpec):
-    """The call that is the trigger waits for what this slot waits for. `abandoned` is the trigger
-    when everybody who waits in the slot has been cancelled.
+    """The call that is the trigger waits for what this slot waits for.
+
+    `limit` names the Settings attribute that bounds the wait, unless the call brings a `timeout` of
+    its own; then it ends with the error `late`. `abandoned` is the trigger when nobody is left in
+    the slot who is awaited, cancelled or out of time.
     """
 
     slot: str
     abandoned: str | None = None
+    limit: str | None = None
+    late: Refusal | None = _code()
+    reduce: Reducer | None = _code()
+
+
+@attrs.frozen(kw_only=True)
+class Hold(EffectSpec):
+    """The call that is the trigger is kept by the context, until an `Answer` says what came of it.
+    `abandoned` is the trigger when nobody awaits it any more.
+    """
+
+    abandoned: str
+    reduce: Reducer | None = _code()
+    emits: Emitter | None = _code()
+
+
+@attrs.frozen(kw_only=True)
+class Answer(EffectSpec):
+    """Calls that the context keeps are told what came of them: `answers` gives a call, its result
+    and its error, for each.
+    """
+
+    answers: Callable[[Any], Iterable[tuple[int, Any, Exception | None]]] = attrs.field(
+        metadata={"code": True}, eq=False, repr=False
+    )
+    reduce: Reducer | None = _code()
+    emits: Emitter | None = _code()
 
 
 @attrs.frozen(kw_only=True)
@@ -365,9 +401,12 @@ class Reply(EffectSpec):
 
 @attrs.frozen(kw_only=True)
 class Raise(EffectSpec):
-    """An internal trigger, run to completion before the next call or outcome."""
+    """An internal trigger: it runs before anything else can happen. One that `carries` goes on with
+    the call that has caused the step, as if that call had been made.
+    """
 
     trigger: str
+    carries: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -410,6 +449,17 @@ class Abandon(EffectSpec):
 
     lanes: tuple[str, ...] = attrs.field(converter=_names)
     reduce: Reducer | None = _code()
+
+
+@attrs.frozen(kw_only=True)
+class Inform(EffectSpec):
+    """An adapter is asked for something of which nobody awaits the outcome: it may come late, fail
+    or never be done without harm. `request` says what to ask, or None for nothing; `limit` names
+    the Settings attribute that bounds it.
+    """
+
+    limit: str
+    request: Callable[[Any, Any], Any] | None = _code()
 
 
 @attrs.frozen(kw_only=True)

@@ -15,7 +15,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
-from .model import Arm, Ask, Carried, Fail, Present, Raise, Refuse, Same, Stored, Transition
+from .model import Arm, Ask, Carried, Fail, Join, Present, Raise, Refuse, Same, Stored, Transition
 
 if TYPE_CHECKING:
     from .model import Chart
@@ -130,6 +130,8 @@ def _produced(spec: object) -> tuple[str, ...]:
         return spec.outcomes
     if isinstance(spec, Arm):
         return (spec.expiry,)
+    if isinstance(spec, Join):
+        return (spec.abandoned,) if spec.abandoned else ()
     return (spec.trigger,) if isinstance(spec, Raise) else ()
 
 
@@ -196,9 +198,7 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
 def _unanswered_errors(chart: Chart) -> Iterator[str]:
     """A call that fails must be told why: by the row, or by the error that the trigger brings."""
     asks = [spec for spec in chart.effects.values() if isinstance(spec, Ask)]
-    failing = {
-        t for ask in asks for t in (ask.failure, ask.refusal, ask.rejection, ask.stranger) if t
-    }
+    failing = {trigger for ask in asks for trigger in ask.failures}
     for row in chart.transitions:
         if row.error is not None:
             continue

@@ -5,7 +5,19 @@ the shell to decide, and nothing here knows of asyncio, adapters or the clock. W
 chart mean is data that the chart brings along (`support_chat.chart.model`).
 """
 
-from .commands import Arm, Cancel, Close, Command, Disarm, Emit, Keep, Perform, Request, Settle
+from .commands import (
+    Arm,
+    Bound,
+    Cancel,
+    Close,
+    Command,
+    Disarm,
+    Emit,
+    Keep,
+    Perform,
+    Request,
+    Settle,
+)
 from .engine import Engine, Reaction
 from .inputs import (
     AwaiterCame,
@@ -18,6 +30,7 @@ from .inputs import (
     LimitReachedError,
     Now,
     Outcome,
+    OutOfTime,
 )
 from .moment import Moment
 from .snapshot import Snapshot, Waiter
@@ -26,6 +39,7 @@ __all__ = [
     "Arm",
     "AwaiterCame",
     "AwaiterLeft",
+    "Bound",
     "CallMade",
     "Cancel",
     "Close",
@@ -41,6 +55,7 @@ __all__ = [
     "LimitReachedError",
     "Moment",
     "Now",
+    "OutOfTime",
     "Outcome",
     "Perform",
     "Reaction",

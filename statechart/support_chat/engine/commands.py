@@ -60,6 +60,14 @@ class Disarm:
 
 
 @attrs.frozen(slots=False)
+class Bound:
+    """This call may wait for so many seconds; report if it then still does."""
+
+    call: int
+    seconds: float
+
+
+@attrs.frozen(slots=False)
 class Settle:
     """End this call, with a result or with an error; each call is settled once."""
 
@@ -89,5 +97,5 @@ class Emit:
     event: Any
 
 
-Command: TypeAlias = Perform | Cancel | Arm | Disarm | Settle | Keep | Close | Emit
+Command: TypeAlias = Perform | Cancel | Arm | Disarm | Bound | Settle | Keep | Close | Emit
 """One thing for a shell to do."""

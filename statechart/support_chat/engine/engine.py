@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
+import attrs
+
 from ..chart.machine import Compiled, Input as ChartInput
 from ..chart.model import (
     Arm,
@@ -19,13 +21,14 @@ from ..chart.model import (
     Carried,
     Chart,
     Derived,
+    Hold,
     Join,
     Reader,
     Refusal,
     Transition,
 )
 from ..errors import ChartError, SupportChatError
-from .commands import Close, Command, Emit
+from .commands import Close, Command, Emit, Settle
 from .inputs import (
     AwaiterCame,
     AwaiterLeft,
@@ -37,6 +40,7 @@ from .inputs import (
     LimitReachedError,
     Now,
     Outcome,
+    OutOfTime,
 )
 from .moment import Moment
 from .plan import Action, Step, lanes_of, plans
@@ -93,11 +97,9 @@ class Program:
         self.expiries = {
             spec.timer: spec.expiry for spec in chart.effects.values() if isinstance(spec, Arm)
         }
-        self.abandonment = {
-            spec.slot: spec.abandoned
-            for spec in chart.effects.values()
-            if isinstance(spec, Join) and spec.abandoned is not None
-        }
+        self.joins = {spec.slot: spec for spec in chart.effects.values() if isinstance(spec, Join)}
+        holds = [spec.abandoned for spec in chart.effects.values() if isinstance(spec, Hold)]
+        self.withdrawal = holds[0] if holds else ""
         self.readers = {
             (str(phase), str(trigger)): self._readers(chart, phase, trigger)
             for phase in chart.phases
@@ -162,7 +164,9 @@ class Engine:
         if moment is not None:
             self._fire(step, moment)
             while step.raised:
-                self._fire(step, Moment(step.raised.popleft(), now, self.settings, self.keys))
+                trigger, carries = step.raised.popleft()
+                called = moment if carries else Moment("", now, self.settings, self.keys)
+                self._fire(step, attrs.evolve(called, trigger=trigger, failure=None))
             step.emit(semantics.changes(snapshot.context, step.context))
         return Reaction(step.snapshot(), tuple(step.commands), tuple(step.fired))
 
@@ -179,7 +183,15 @@ class Engine:
     # --- what happened: each input becomes a moment, or nothing that the chart is asked about -----
 
     def _called(self, step: Step, made: CallMade, now: Now) -> Moment:
-        moment = Moment(made.trigger, now, self.settings, self.keys, made.call, made.arguments)
+        moment = Moment(
+            made.trigger,
+            now,
+            self.settings,
+            self.keys,
+            made.call,
+            made.arguments,
+            made=made.trigger,
+        )
         moment.named = step.semantics.names(moment)
         return moment
 
@@ -200,7 +212,9 @@ class Engine:
             step.leaving = tuple(link for link in step.leaving if link != request.link)
             step.commands.append(Close(request.link or 0))
         if spec.several:
-            moment.late = request.call not in step.asking
+            moment.late = request.number not in step.asking
+            if spec.batch:
+                step.asking = {n: w for n, w in step.asking.items() if n != request.number}
         else:
             current, position = step.current, program.lane[request.lane]
             moment.late = current[position] != request.number
@@ -232,13 +246,33 @@ class Engine:
         step.abandoned -= {came.call}
 
     def _left(self, step: Step, left: AwaiterLeft, now: Now) -> Moment | None:
+        if left.call in step.held:
+            return Moment(self.program.withdrawal, now, self.settings, self.keys, left.call)
         step.abandoned |= {left.call}
-        for slot, waiters in step.slots.items():
-            calls = {waiter.call for waiter in waiters}
-            if left.call in calls and calls <= step.abandoned:
-                trigger = self.program.abandonment.get(slot)
-                return Moment(trigger, now, self.settings, self.keys) if trigger else None
-        return None
+        slot = step.slot_of(left.call)
+        return None if slot is None else self._deserted(step, slot, now)
+
+    def _out_of_time(self, step: Step, late: OutOfTime, now: Now) -> Moment | None:
+        slot = step.slot_of(late.call)
+        if slot is None:
+            return None
+        waiter, late_with = step.leave(slot, late.call), self.program.joins[slot].late
+        moment = Moment(waiter.trigger, now, self.settings, self.keys)
+        error: Exception = LimitReachedError(0.0)
+        if late_with is not None:
+            error = late_with.make(step.semantics.calls(waiter.trigger, None), step.state.phase)
+            if late_with.details is not None:
+                late_with.details(error, step.context, moment)
+        step.commands.append(Settle(late.call, error=error))
+        return self._deserted(step, slot, now)
+
+    def _deserted(self, step: Step, slot: str, now: Now) -> Moment | None:
+        """Nobody is left in the slot who is awaited."""
+        waiting = {waiter.call for waiter in step.slots.get(slot, ())}
+        trigger = self.program.joins[slot].abandoned
+        if trigger is None or not waiting <= step.abandoned:
+            return None
+        return Moment(trigger, now, self.settings, self.keys)
 
     _TAKE: ClassVar[Mapping[type, Callable[[Any, Step, Any, Now], Moment | None]]] = {
         CallMade: _called,
@@ -248,6 +282,7 @@ class Engine:
         Hinted: _hinted,
         AwaiterCame: _came,
         AwaiterLeft: _left,
+        OutOfTime: _out_of_time,
     }
 
     # --- the chart --------------------------------------------------------------------------------
@@ -309,6 +344,8 @@ def _outcome(spec: Ask, ended: Outcome, now: Now) -> tuple[str, Any, Exception |
 def _failed(spec: Ask, error: BaseException) -> tuple[str, None, Exception]:
     """An error of another port than the one asked (a storage's NetworkError) is a mere failure."""
     blame = spec.blame or _NOBODY
+    if isinstance(error, blame.ended):
+        return spec.ended or spec.refusal or spec.failure, None, error
     if isinstance(error, blame.refusals):
         return spec.refusal or spec.failure, None, error
     if isinstance(error, blame.rejections):

@@ -103,11 +103,20 @@ class AwaiterLeft:
 
 
 @attrs.frozen(slots=False)
+class OutOfTime:
+    """The time of this call is over, and it is not settled."""
+
+    call: int
+
+
+@attrs.frozen(slots=False)
 class AwaiterCame:
     """Somebody awaits a call that everybody had left."""
 
     call: int
 
 
-Input: TypeAlias = CallMade | Outcome | Heard | Expired | Hinted | AwaiterLeft | AwaiterCame
+Input: TypeAlias = (
+    CallMade | Outcome | Heard | Expired | Hinted | AwaiterLeft | AwaiterCame | OutOfTime
+)
 """One thing that happens."""

@@ -28,6 +28,8 @@ class Moment:
     result: Any = None
     error: Exception | None = None
     request: Request | None = None
+    made: str = ""
+    """The trigger of the call that was made; an internal trigger may carry it on."""
     late: bool = False
     """Whether it is superseded."""
     named: str | None = None

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, cast
 from ..chart.machine import State
 from ..chart.model import (
     Abandon,
+    Answer,
     Arm,
     Ask,
     Chart,
@@ -22,6 +23,8 @@ from ..chart.model import (
     Dispose,
     Done,
     Fail,
+    Hold,
+    Inform,
     Join,
     Note,
     Raise,
@@ -49,6 +52,7 @@ class Step:
         "current",
         "detached",
         "fired",
+        "held",
         "leaving",
         "link",
         "moment",
@@ -69,11 +73,12 @@ class Step:
         self.slots: Mapping[str, tuple[Waiter, ...]] = snapshot.slots
         self.detached: Mapping[int, tuple[Waiter, ...]] = snapshot.detached
         self.asking: Mapping[int, Waiter] = snapshot.asking
+        self.held: frozenset[int] = snapshot.held
         self.abandoned: frozenset[int] = snapshot.abandoned
         self.semantics = semantics
         self.commands: list[Command] = []
         self.fired: list[Any] = []
-        self.raised: deque[str] = deque()
+        self.raised: deque[tuple[str, bool]] = deque()
         self.moment: Moment
 
     def emit(self, events: Iterable[Any]) -> None:
@@ -87,6 +92,17 @@ class Step:
         if waiters:
             self.slots = {name: group for name, group in self.slots.items() if name != slot}
         return waiters
+
+    def slot_of(self, call: int) -> str | None:
+        """The slot in which this call waits."""
+        groups = self.slots.items()
+        return next((slot for slot, group in groups if any(w.call == call for w in group)), None)
+
+    def leave(self, slot: str, call: int) -> Waiter:
+        """Takes this call out of its slot."""
+        (waiter,) = (w for w in self.slots[slot] if w.call == call)
+        self.slots = {**self.slots, slot: tuple(w for w in self.slots[slot] if w is not waiter)}
+        return waiter
 
     def settle(self, waiters: Iterable[Waiter]) -> None:
         """Ends these calls, each with what a call of its kind returns."""
@@ -110,6 +126,7 @@ class Step:
             self.slots,
             self.detached,
             self.asking,
+            self.held,
             self.abandoned,
         )
 
@@ -148,22 +165,48 @@ def _ask(effect: str, spec: Ask, lanes: tuple[str, ...], *_: Any) -> Action:
     def ask(step: Step) -> None:
         step.serial = number = step.serial + 1
         moment = step.moment
-        call, link = None, step.link
-        if spec.several:
-            call = moment.call
-        else:
+        link = step.link
+        if not spec.several:
             step.current = _changed(step.current, position, number)
         if reduce is not None:
             step.context = reduce(step.context, moment)
         payload = None if request is None else request(step.context, moment)
-        if call is not None:
-            step.asking = {**step.asking, call: Waiter(call, moment.trigger, payload, effect)}
+        call = moment.call if spec.several else None
+        if spec.several:
+            step.asking = {**step.asking, number: Waiter(call, moment.trigger, effect)}
         if spec.takes_link and link is not None:
             step.link, step.leaving = None, (*step.leaving, link)
         asked = commands.Request(effect, spec.lane, number, payload, call, link)
         step.commands.append(commands.Perform(asked, getattr(moment.settings, spec.limit, 0.0)))
 
-    return ask
+    def ask_each(step: Step) -> None:
+        moment, payloads = (
+            step.moment,
+            () if request is None else request(step.context, step.moment),
+        )
+        limit = getattr(moment.settings, spec.limit, 0.0)
+        for payload in payloads:
+            step.serial = number = step.serial + 1
+            step.asking = {**step.asking, number: Waiter(None, moment.trigger, effect)}
+            asked = commands.Request(effect, spec.lane, number, payload, None, step.link)
+            step.commands.append(commands.Perform(asked, limit))
+        if reduce is not None:
+            step.context = reduce(step.context, moment)
+
+    return ask_each if spec.batch else ask
+
+
+def _inform(effect: str, spec: Inform, *_: Any) -> Action:
+    request = spec.request
+
+    def inform(step: Step) -> None:
+        payload = None if request is None else request(step.context, step.moment)
+        if payload is not None:
+            asked = commands.Request("", "", 0, payload)
+            limit = getattr(step.moment.settings, spec.limit, 0.0)
+            step.commands.append(commands.Perform(asked, limit))
+
+    return inform
 
 
 def _abandon(effect: str, spec: Abandon, lanes: tuple[str, ...], _: Any, chart: Chart) -> Action:
@@ -186,11 +229,11 @@ def _abandon(effect: str, spec: Abandon, lanes: tuple[str, ...], _: Any, chart: 
         if closes and step.link is not None:
             step.commands.append(commands.Close(step.link))
             step.link = None
-        for waiter in tuple(step.asking.values()):
+        for number, waiter in tuple(step.asking.items()):
             ask = cast("Ask", chart.effects[waiter.effect])
             if ask.lane in spec.lanes:
                 lost = None if ask.lost is None else ask.lost.make(waiter.trigger, "")
-                _answer(step, waiter, ask, None, lost or SupportChatError("The call was given up."))
+                _answer(step, number, None, lost or SupportChatError("The call was given up."))
 
     return abandon
 
@@ -206,7 +249,7 @@ def _dispose(effect: str, spec: Dispose, lanes: Any, _: Any, chart: Chart) -> Ac
     return dispose
 
 
-def _reply(effect: str, spec: Reply, lanes: Any, _: Any, chart: Chart) -> Action:
+def _reply(effect: str, spec: Reply, *_: Any) -> Action:
     reduce = spec.reduce
 
     def reply(step: Step) -> None:
@@ -214,18 +257,17 @@ def _reply(effect: str, spec: Reply, lanes: Any, _: Any, chart: Chart) -> Action
         if reduce is not None:
             step.context = reduce(step.context, moment)
         request = moment.request
-        if request is not None and (waiter := step.asking.get(request.call or 0)):
-            ask = cast("Ask", chart.effects[request.effect])
-            _answer(step, waiter, ask, moment.result, moment.failure)
+        if request is not None and request.number in step.asking:
+            _answer(step, request.number, moment.result, moment.failure)
 
     return reply
 
 
-def _answer(step: Step, waiter: Waiter, ask: Ask, result: Any, error: Exception | None) -> None:
-    step.asking = {call: other for call, other in step.asking.items() if call != waiter.call}
-    if ask.emits is not None:
-        step.emit(ask.emits(waiter.asked, result, error))
-    step.commands.append(commands.Settle(waiter.call, result, error))
+def _answer(step: Step, number: int, result: Any, error: Exception | None) -> None:
+    waiter = step.asking[number]
+    step.asking = {other: one for other, one in step.asking.items() if other != number}
+    if waiter.call is not None:
+        step.commands.append(commands.Settle(waiter.call, result, error))
 
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -255,13 +297,52 @@ def _disarm(effect: str, spec: Disarm, *_: Any) -> Action:
 
 
 def _join(effect: str, spec: Join, *_: Any) -> Action:
+    reduce, limit = spec.reduce, spec.limit
+
     def join(step: Step) -> None:
         moment = step.moment
         if moment.call is not None:
-            waiter = Waiter(moment.call, moment.trigger)
+            waiter = Waiter(moment.call, moment.made)
             step.slots = {**step.slots, spec.slot: (*step.slots.get(spec.slot, ()), waiter)}
+            if limit is not None:
+                own = getattr(moment.arguments, "timeout", None)
+                seconds = getattr(moment.settings, limit, 0.0) if own is None else own
+                step.commands.append(commands.Bound(moment.call, seconds))
+        if reduce is not None:
+            step.context = reduce(step.context, moment)
 
     return join
+
+
+def _hold(effect: str, spec: Hold, *_: Any) -> Action:
+    reduce, emits = spec.reduce, spec.emits
+
+    def hold(step: Step) -> None:
+        moment = step.moment
+        if moment.call is not None:
+            step.held |= {moment.call}
+        if emits is not None:
+            step.emit(emits(step.context, moment))
+        if reduce is not None:
+            step.context = reduce(step.context, moment)
+
+    return hold
+
+
+def _answer_held(effect: str, spec: Answer, *_: Any) -> Action:
+    answers, reduce, emits = spec.answers, spec.reduce, spec.emits
+
+    def answer(step: Step) -> None:
+        if emits is not None:
+            step.emit(emits(step.context, step.moment))
+        for call, result, error in answers(step.context):
+            if call in step.held:
+                step.held -= {call}
+                step.commands.append(commands.Settle(call, result, error))
+        if reduce is not None:
+            step.context = reduce(step.context, step.moment)
+
+    return answer
 
 
 def _settle(effect: str, spec: Settle, *_: Any) -> Action:
@@ -281,7 +362,7 @@ def _done(effect: str, spec: Done, *_: Any) -> Action:
     def done(step: Step) -> None:
         moment = step.moment
         if moment.call is not None:
-            step.settle((Waiter(moment.call, moment.trigger),))
+            step.settle((Waiter(moment.call, moment.made),))
 
     return done
 
@@ -341,7 +422,8 @@ def _note(effect: str, spec: Note, lanes: tuple[str, ...], *_: Any) -> Action:
 
 
 def _raise(effect: str, spec: Raise, *_: Any) -> Action:
-    return lambda step: step.raised.append(spec.trigger)
+    raised = (spec.trigger, spec.carries)
+    return lambda step: step.raised.append(raised)
 
 
 def _changed(current: tuple[int, ...], position: int, number: int) -> tuple[int, ...]:
@@ -350,12 +432,15 @@ def _changed(current: tuple[int, ...], position: int, number: int) -> tuple[int,
 
 _KINDS: Final[Mapping[type, Callable[..., Action]]] = {
     Ask: _ask,
+    Inform: _inform,
     Abandon: _abandon,
     Dispose: _dispose,
     Reply: _reply,
     Arm: _arm,
     Disarm: _disarm,
     Join: _join,
+    Hold: _hold,
+    Answer: _answer_held,
     Settle: _settle,
     Fail: _fail,
     Done: _done,

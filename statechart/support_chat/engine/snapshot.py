@@ -15,11 +15,12 @@ _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 @attrs.frozen(slots=True)
 class Waiter:
-    """A call that waits: its number, its trigger, and what it asked of the open link, if it did."""
+    """A call that waits: its number, its trigger, and the effect by which it asked something of the
+    open link, if it did. For what was asked in a batch no call waits: None.
+    """
 
-    call: int
+    call: int | None
     trigger: str
-    asked: Any = attrs.field(default=None, repr=False)
     effect: str = ""
 
 
@@ -30,8 +31,9 @@ class Snapshot:
     `current` has the number of the request that is current on each lane, in the order of the
     engine's lanes, 0 for none; `serial` is the highest number given. `link` is the open link's
     number, `leaving` those of links that say goodbye. `slots` has the calls waiting in each slot,
-    `detached` those that wait for one request alone, `asking` those that asked something of the
-    link, by their numbers; `abandoned` are calls that nobody awaits.
+    `detached` those that wait for one request alone, `asking` who asked something of the link, by
+    the request's number, `held` the calls that the context keeps; `abandoned` are calls that nobody
+    awaits.
     """
 
     state: State
@@ -43,10 +45,12 @@ class Snapshot:
     slots: Mapping[str, tuple[Waiter, ...]] = _NONE
     detached: Mapping[int, tuple[Waiter, ...]] = _NONE
     asking: Mapping[int, Waiter] = _NONE
+    held: frozenset[int] = frozenset()
     abandoned: frozenset[int] = frozenset()
 
     @property
-    def waiting(self) -> tuple[Waiter, ...]:
+    def waiting(self) -> frozenset[int]:
         """Every call that has not been settled."""
         groups = (*self.slots.values(), *self.detached.values(), tuple(self.asking.values()))
-        return tuple(waiter for group in groups for waiter in group)
+        waiting = {waiter.call for group in groups for waiter in group if waiter.call is not None}
+        return self.held | waiting

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ..engine import Moment
-from ..ports import TokenProvider, Use
+from ..ports import Outgoing, TokenProvider, Use
 from ..values import JSON, Changes, IdentifyResult
 from .context import Context, identified, identity
 from .delays import leaves_in
@@ -19,7 +19,8 @@ from .names import Trigger
 @attrs.frozen
 class Arguments:
     """The arguments of a call, checked. `timeout` is in seconds, None for the one in Settings;
-    `fallback` is the session's own token provider, `use` what is asked of the link.
+    `fallback` is the session's own token provider, `use` what is asked of the link, `message` what
+    is sent, and `queue` whether it may wait for a link.
     """
 
     user_id: str | None = None
@@ -29,11 +30,14 @@ class Arguments:
     timeout: float | None = None
     clear_storage: bool = False
     use: Use | None = None
+    message: Outgoing | None = None
+    queue: bool = True
 
 
 def called(trigger: str, arguments: Arguments | None) -> str:
     """What users call the call that this trigger stands for."""
-    return trigger if arguments is None or arguments.use is None else arguments.use.call
+    asked = arguments and (arguments.use or arguments.message)
+    return asked.call if asked else trigger
 
 
 def _identify_result(context: Context, moment: Moment) -> IdentifyResult:
@@ -46,6 +50,7 @@ def _identify_result(context: Context, moment: Moment) -> IdentifyResult:
 RESULTS: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
     {
         Trigger.BOOT: identity,
+        Trigger.BECOME: identity,
         Trigger.IDENTIFY: _identify_result,
         Trigger.UPDATE: leaves_in,
     }

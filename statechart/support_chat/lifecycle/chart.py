@@ -36,8 +36,13 @@ The reasoning that the rows share:
   write under way, and comes before the next boot. It waits for no network. The parting (revocation
   and goodbye) belongs to the shutdown that asked for it and goes on beside a boot that follows; its
   link is no longer the session's: nothing it delivers is heard.
-- `PROCEED` and `CLEAN` are internal: they run before anything else happens, and let what waits go
-  on.
+- *A message waits its turn.* send_message() waits for the link, and for those before it in its
+  conversation; the outbox (`outbox`) knows which may leave, and `FLUSH` lets them. What has left
+  without an answer is sent again under its id until there is one.
+- *Another tab is another session.* It is told of a merge, and dials again; it looks whether its
+  visitor is still the stored one before each dial; and what was cleared is over at the backend.
+- `PROCEED`, `FLUSH` and `CLEAN` are internal: they run before anything else happens, and let what
+  waits go on.
 """
 
 from __future__ import annotations
@@ -77,13 +82,16 @@ COMPOSITES: Final = (
         name="session", doc="from the boot that was accepted to its failure or its end",
         fact=F.BOOTED, assigns=NOBODY,
         clears=(F.BOOTED, F.IDENTIFYING, F.UNRESOLVED, F.RETRYING, F.TOKEN_WANTED),
-        exit=(E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.FORGET),
+        exit=(
+            E.FAIL_BOOT, E.FAIL_IDENTIFY, E.CUT, E.DISARM, E.DROP_UPDATES, E.DROP_MESSAGES,
+            E.ANSWER_MESSAGES, E.FORGET,
+        ),
     ),
     Composite(
         name="link", doc="while a link is open", phases=ONLINE, within="session",
         clears=LINK_FACTS,
-        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED),
-        exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.TELL_LOST),
+        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED, E.FLUSH),
+        exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.ANSWER_MESSAGES, E.TELL_LOST),
     ),
     Composite(name="live", doc="somebody is live, with a link or without", phases=LIVE),
 )
@@ -94,8 +102,8 @@ IDENTIFY_FACTS: Final = (F.IDENTIFYING, F.UNRESOLVED, F.FETCHING, F.TOKEN_FRESH)
 NO_TARGET: Final[Assignment] = {Register.TARGET: None}
 TARGET_IS_USER: Final[Assignment] = {Register.USER: Register.TARGET, Register.TARGET: None}
 
-IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.DISARM_IDENTIFY)
-IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.FORGET_TARGET)
+IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY)
+IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.FORGET_TARGET)
 
 LOADING: Final = (
     Transition(
@@ -124,30 +132,30 @@ BOOTING: Final = (
     Transition(
         name="boot.load_first", group="booting", trigger=T.BOOT, sources=P.NOT_INITIALIZED,
         target=P.LOADING, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CHECK_ADAPTERS),
+        effects=(E.JOIN_BOOT, E.ADOPT, E.CHECK_ADAPTERS),
     ),
     Transition(
         name="boot.wait_for_load", group="booting", trigger=T.BOOT, sources=P.LOADING,
         unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
+        effects=(E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
         name="boot.begin", group="booting", trigger=T.BOOT, sources=(P.READY, P.SHUTDOWN),
         target=P.BOOTING, unless=(F.BOOTED, F.OWED, F.WRITING), sets=(F.BOOTED, F.WRITING),
         clears=F.PARTING, assigns={Register.USER: Register.NAMED},
-        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.READ_VISITOR),
+        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.READ_VISITOR),
     ),
     # a boot that failed early left its read of the visitor under way: it serves this one
     Transition(
         name="boot.begin_while_reading", group="booting", trigger=T.BOOT,
         sources=(P.READY, P.SHUTDOWN), target=P.BOOTING, when=F.WRITING, unless=(F.BOOTED, F.OWED),
         sets=F.BOOTED, clears=F.PARTING, assigns={Register.USER: Register.NAMED},
-        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT),
+        effects=(E.DETACH, E.JOIN_BOOT, E.ADOPT),
     ),
     Transition(
         name="boot.clear_first", group="booting", trigger=T.BOOT, sources=P.SHUTDOWN, when=F.OWED,
         unless=F.BOOTED, sets=F.BOOTED, assigns={Register.USER: Register.NAMED},
-        effects=(E.JOIN_BOOT, E.ADOPT, E.ARM_BOOT, E.CLEAN),
+        effects=(E.JOIN_BOOT, E.ADOPT, E.CLEAN),
     ),
     Transition(
         name="boot.join", group="booting", trigger=T.BOOT,
@@ -225,13 +233,13 @@ BOOTING: Final = (
     Transition(
         name="boot.live_as_visitor", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
         target=P.ANONYMOUS, when=F.SAME_USER, unless=F.SIGNED_IN,
-        effects=(E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
+        effects=(E.SETTLE_BOOT, E.TELL_READY, E.PROCEED),
     ),
     Transition(
         name="boot.live_as_user", group="booting", trigger=T.LINK_UP, sources=P.BOOTING,
         target=P.AUTHENTICATED, when=(F.SAME_USER, F.SIGNED_IN), clears=F.TOKEN_FRESH,
         effects=(
-            E.ACCEPT_TOKEN, E.ARM_RENEW, E.DISARM_BOOT, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED,
+            E.ACCEPT_TOKEN, E.ARM_RENEW, E.SETTLE_BOOT, E.TELL_READY, E.PROCEED,
         ),
     ),
     Transition(
@@ -261,6 +269,11 @@ BOOTING: Final = (
         target=P.READY, when=F.BEYOND, clears=F.BOOTED, effects=E.COUNT_FAILURE,
         reason="boot_failed",
     ),
+    # the secret was cleared in another tab after it was read here: there is another one by now
+    Transition(
+        name="boot.visitor_ended", group="booting", trigger=T.VISITOR_ENDED, sources=P.BOOTING,
+        sets=F.WRITING, clears=F.TOKEN_FRESH, effects=(E.COUNT_FAILURE, E.READ_VISITOR),
+    ),
     # Not now: try again until the time is over.
     Transition(
         name="boot.old_token_refused", group="booting", trigger=T.DIAL_REFUSED, sources=P.BOOTING,
@@ -271,14 +284,6 @@ BOOTING: Final = (
         name="boot.retry", group="booting", trigger=T.DIAL_FAILED, sources=P.BOOTING,
         unless=F.BEYOND, sets=F.RETRYING, clears=F.TOKEN_FRESH,
         effects=(E.COUNT_FAILURE, E.ARM_RETRY),
-    ),
-    Transition(
-        name="boot.timed_out", group="booting", trigger=T.BOOT_TIMEOUT, sources=P.BOOTING,
-        target=P.READY, clears=F.BOOTED, error=R.BOOT_TIMED_OUT, reason="boot_failed",
-    ),
-    Transition(
-        name="boot.timed_out_waiting", group="booting", trigger=T.BOOT_TIMEOUT,
-        sources=(P.LOADING, P.SHUTDOWN), when=F.BOOTED, clears=F.BOOTED, error=R.BOOT_TIMED_OUT,
     ),
     Transition(
         name="boot.abandoned", group="booting", trigger=T.ABANDON_BOOT, sources=P.BOOTING,
@@ -297,7 +302,7 @@ IDENTIFYING: Final = (
         name="identify.begin", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
         when=F.BOOTED, unless=(F.SIGNED_IN, F.TARGETED), sets=F.IDENTIFYING,
         assigns={Register.TARGET: Register.NAMED},
-        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY, E.PROCEED),
+        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.PROCEED),
     ),
     Transition(
         name="identify.join", group="identifying", trigger=T.IDENTIFY, sources=BOOTABLE,
@@ -308,7 +313,7 @@ IDENTIFYING: Final = (
     Transition(
         name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
         when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING),
-        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET, E.ARM_IDENTIFY),
+        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
     ),
     Transition(
         name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY,
@@ -354,16 +359,8 @@ IDENTIFYING: Final = (
     ),
     # The answer.
     Transition(
-        name="identify.merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
-        target=P.AUTHENTICATED, when=(F.SAME_TARGET, F.MERGED), sets=F.WRITING,
-        clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
-        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
-        reason="identified",
-    ),
-    Transition(
-        name="identify.not_merged", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
-        target=P.AUTHENTICATED, when=F.SAME_TARGET, unless=F.MERGED, clears=IDENTIFY_FACTS,
-        assigns=TARGET_IS_USER,
+        name="identify.done", group="identifying", trigger=T.IDENTIFIED, sources=P.ANONYMOUS,
+        target=P.AUTHENTICATED, when=F.SAME_TARGET, clears=IDENTIFY_FACTS, assigns=TARGET_IS_USER,
         effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
     ),
@@ -390,24 +387,95 @@ IDENTIFYING: Final = (
     ),
     Transition(
         name="identify.given_up_after_sending", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=P.ANONYMOUS,
+        trigger=T.ABANDON_IDENTIFY, sources=P.ANONYMOUS,
         target=P.RECONNECTING, when=(F.IDENTIFYING, F.UNRESOLVED), sets=F.RETRYING,
         clears=F.IDENTIFYING,
-        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD, E.ARM_RETRY, E.ARM_GIVE_UP),
+        effects=(E.FAIL_IDENTIFY, E.DROP_HELD, E.ARM_RETRY, E.ARM_GIVE_UP),
         error=R.IDENTIFY_TIMED_OUT, reason="outcome_unknown",
     ),
     Transition(
         name="identify.given_up_offline", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), sources=OFFLINE,
+        trigger=T.ABANDON_IDENTIFY, sources=OFFLINE,
         when=(F.IDENTIFYING, F.UNRESOLVED), clears=F.IDENTIFYING,
-        effects=(E.FAIL_IDENTIFY, E.DISARM_IDENTIFY, E.DROP_HELD), error=R.IDENTIFY_TIMED_OUT,
+        effects=(E.FAIL_IDENTIFY, E.DROP_HELD), error=R.IDENTIFY_TIMED_OUT,
     ),
     Transition(
         name="identify.given_up_before_sending", group="identifying",
-        trigger=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY),
+        trigger=T.ABANDON_IDENTIFY,
         sources=(P.LOADING, P.SHUTDOWN, P.BOOTING, P.ANONYMOUS, *OFFLINE), when=F.IDENTIFYING,
         unless=F.UNRESOLVED, clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
         effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.PROCEED), error=R.IDENTIFY_TIMED_OUT,
+    ),
+)
+
+BECOMING: Final = (
+    # Whoever the site says it is now: nobody is booted yet, or it is the same one.
+    Transition(
+        name="become.boot", group="becoming", trigger=T.BECOME, sources=UNDESTROYED,
+        unless=F.BOOTED, effects=E.CALL_BOOT,
+    ),
+    Transition(
+        name="become.same", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.SAME_USER), unless=F.TARGETED, effects=E.CALL_BOOT,
+    ),
+    # A visitor becomes a user by an identify; one to another user that has not left is dropped.
+    Transition(
+        name="become.identify", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.NAMED), unless=(F.SAME_USER, F.SIGNED_IN, F.TARGETED),
+        effects=E.CALL_IDENTIFY,
+    ),
+    Transition(
+        name="become.target", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=F.SIGNED_IN, effects=E.CALL_IDENTIFY,
+    ),
+    Transition(
+        name="become.drop_target", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
+        when=(F.BOOTED, F.TARGETED), unless=(F.SIGNED_IN, F.SAME_TARGET, F.UNRESOLVED),
+        clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
+        effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.CALL_BECOME, E.PROCEED), error=R.SUPERSEDED,
+    ),
+    # Anybody else: the session ends as by shutdown(), and the next one boots. An identify to
+    # another user that has left may have been committed.
+    Transition(
+        name="become.end_live", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN), unless=(F.SAME_USER, F.FULL),
+        sets=(F.OWED, F.PARTING), clears=F.BOOTED, effects=(E.PART, E.CLEAN, E.CALL_BOOT),
+        error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_live_clear", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN, F.FULL), unless=F.SAME_USER,
+        sets=(F.OWED, F.OWED_FULL, F.PARTING), clears=F.BOOTED,
+        effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_unresolved", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.TARGETED, F.UNRESOLVED),
+        unless=(F.SIGNED_IN, F.SAME_TARGET, F.FULL), sets=(F.OWED, F.PARTING), clears=F.BOOTED,
+        effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_unresolved_clear", group="becoming", trigger=T.BECOME, sources=LIVE,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.TARGETED, F.UNRESOLVED, F.FULL),
+        unless=(F.SIGNED_IN, F.SAME_TARGET), sets=(F.OWED, F.OWED_FULL, F.PARTING),
+        clears=F.BOOTED, effects=(E.PART, E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED,
+        reason="become",
+    ),
+    Transition(
+        name="become.end_boot", group="becoming", trigger=T.BECOME, sources=P.BOOTING,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN), unless=(F.SAME_USER, F.FULL), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.CLEAN, E.CALL_BOOT), error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_boot_clear", group="becoming", trigger=T.BECOME, sources=P.BOOTING,
+        target=P.SHUTDOWN, when=(F.BOOTED, F.SIGNED_IN, F.FULL), unless=F.SAME_USER,
+        sets=(F.OWED, F.OWED_FULL), clears=F.BOOTED, effects=(E.CLEAN, E.CALL_BOOT),
+        error=R.SUPERSEDED, reason="become",
+    ),
+    Transition(
+        name="become.end_waiting_boot", group="becoming", trigger=T.BECOME,
+        sources=(P.LOADING, P.READY, P.SHUTDOWN), when=(F.BOOTED, F.SIGNED_IN), unless=F.SAME_USER,
+        clears=F.BOOTED, effects=E.CALL_BOOT, error=R.SUPERSEDED,
     ),
 )
 
@@ -497,6 +565,49 @@ UPDATING: Final = (
 )
 
 MESSAGING: Final = (
+    # A message waits its turn, whether there is a link or not; the outbox keeps the order.
+    Transition(
+        name="send.queue", group="messaging", trigger=T.SEND, sources=BOOTABLE, when=F.BOOTED,
+        unless=(F.AT_ONCE, F.CROWDED), effects=(E.QUEUE, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.refuse_no_link", group="messaging", trigger=T.SEND, sources=BOOTABLE,
+        when=(F.BOOTED, F.AT_ONCE), effects=E.REFUSE, error=R.NO_LINK,
+    ),
+    Transition(
+        name="send.refuse_crowded", group="messaging", trigger=T.SEND, sources=BOOTABLE,
+        when=(F.BOOTED, F.CROWDED), unless=F.AT_ONCE, effects=E.REFUSE, error=R.CROWDED,
+    ),
+    Transition(
+        name="send.leave", group="messaging", trigger=T.FLUSH, sources=ONLINE, when=F.QUEUED,
+        effects=E.SEND_MESSAGES,
+    ),
+    Transition(
+        name="send.done", group="messaging", trigger=T.SENT, sources=ONLINE,
+        effects=(E.KEEP_SENT, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.refused", group="messaging", trigger=T.SEND_REFUSED, sources=ONLINE,
+        effects=(E.KEEP_REFUSED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.failed", group="messaging", trigger=T.SEND_FAILED, sources=ONLINE,
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # the stream brings it, before its answer or instead of it
+    Transition(
+        name="send.echoed", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
+        when=F.OWN, effects=(E.TELL_MESSAGE, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.due", group="messaging", trigger=T.OUTBOX_DUE, sources=BOOTABLE, when=F.BOOTED,
+        effects=(E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    Transition(
+        name="send.withdraw", group="messaging", trigger=T.WITHDRAW, sources=BOOTABLE,
+        when=F.BOOTED, effects=(E.WITHDRAW_MESSAGE, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # What needs a link, and waits for none.
     Transition(
         name="use.link", group="messaging", trigger=T.USE, sources=ONLINE, when=F.BOOTED,
         effects=E.USE_LINK,
@@ -511,25 +622,43 @@ MESSAGING: Final = (
     ),
     Transition(
         name="use.message", group="messaging", trigger=T.MESSAGE_ARRIVED, sources=ONLINE,
-        effects=E.TELL_MESSAGE,
+        unless=F.OWN, effects=E.TELL_MESSAGE,
+    ),
+    Transition(
+        name="use.read", group="messaging", trigger=T.READ_MARKED, sources=ONLINE,
+        effects=E.TELL_READ,
     ),
 )
 
 STAYING_CONNECTED: Final = (
-    # The one loop of connecting: the timer, then the token if one is wanted, then the dial.
+    # The one loop of connecting: the timer, then the token if one is wanted, then the dial. A live
+    # session looks first whether its visitor is still the stored one; a failed look says nothing.
     Transition(
-        name="connect.fetch_token", group="staying connected", trigger=T.RETRY_DUE,
-        sources=CONNECTING, when=(F.TOKEN_WANTED, F.SIGNED_IN), sets=F.FETCHING, clears=F.RETRYING,
+        name="connect.boot_fetches_token", group="staying connected", trigger=T.RETRY_DUE,
+        sources=P.BOOTING, when=F.TOKEN_WANTED, sets=F.FETCHING, clears=F.RETRYING,
         effects=E.FETCH_TOKEN,
     ),
     Transition(
-        name="connect.fetch_target_token", group="staying connected", trigger=T.RETRY_DUE,
-        sources=CONNECTING, when=F.TOKEN_WANTED, unless=F.SIGNED_IN, sets=F.FETCHING,
-        clears=F.RETRYING, effects=E.FETCH_TARGET_TOKEN,
+        name="connect.boot_dials", group="staying connected", trigger=T.RETRY_DUE,
+        sources=P.BOOTING, unless=F.TOKEN_WANTED, clears=F.RETRYING, effects=E.DIAL,
     ),
     Transition(
-        name="connect.dial", group="staying connected", trigger=T.RETRY_DUE, sources=CONNECTING,
-        unless=F.TOKEN_WANTED, clears=F.RETRYING, effects=E.DIAL,
+        name="connect.look", group="staying connected", trigger=T.RETRY_DUE, sources=OFFLINE,
+        clears=F.RETRYING, effects=E.CHECK_VISITOR,
+    ),
+    Transition(
+        name="connect.fetch_token", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, when=(F.TOKEN_WANTED, F.SIGNED_IN), sets=F.FETCHING,
+        effects=E.FETCH_TOKEN,
+    ),
+    Transition(
+        name="connect.fetch_target_token", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, when=F.TOKEN_WANTED, unless=F.SIGNED_IN, sets=F.FETCHING,
+        effects=E.FETCH_TARGET_TOKEN,
+    ),
+    Transition(
+        name="connect.dial", group="staying connected", trigger=T.VISITOR_CHECKED,
+        sources=OFFLINE, unless=F.TOKEN_WANTED, effects=E.DIAL,
     ),
     Transition(
         name="connect.dial_with_token", group="staying connected", trigger=T.TOKEN_ARRIVED,
@@ -550,6 +679,12 @@ STAYING_CONNECTED: Final = (
     Transition(
         name="link.heard", group="staying connected", trigger=T.SILENCE_DUE, sources=ONLINE,
         unless=F.SILENT, effects=E.ARM_SILENCE,
+    ),
+    # its visitor was merged in another tab: the next dial says who it is for now
+    Transition(
+        name="link.owner_changed", group="staying connected", trigger=T.OWNER_CHANGED,
+        sources=ONLINE, target=P.RECONNECTING, sets=F.RETRYING,
+        effects=(E.ARM_DIAL, E.ARM_GIVE_UP), reason="owner_changed",
     ),
     # a visitor presents no token: a fresh link is all there is to renew
     Transition(
@@ -631,15 +766,8 @@ STAYING_CONNECTED: Final = (
     ),
     # it had been committed, whoever still waits for it
     Transition(
-        name="link.back_merged", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
-        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET, F.MERGED), unless=F.SAME_USER,
-        sets=F.WRITING, clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
-        effects=(*IDENTIFIED, E.RETIRE_VISITOR, E.ARM_RENEW, E.PROCEED),
-        reason="identified",
-    ),
-    Transition(
         name="link.back_identified", group="staying connected", trigger=T.LINK_UP, sources=OFFLINE,
-        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET), unless=(F.SAME_USER, F.MERGED),
+        target=P.AUTHENTICATED, when=(F.UNRESOLVED, F.SAME_TARGET), unless=F.SAME_USER,
         clears=(*IDENTIFY_FACTS, F.TOKEN_WANTED), assigns=TARGET_IS_USER,
         effects=(*IDENTIFIED, E.ARM_RENEW, E.PROCEED),
         reason="identified",
@@ -654,6 +782,12 @@ STAYING_CONNECTED: Final = (
         target=P.SHUTDOWN, when=F.UNRESOLVED, unless=(F.SAME_USER, F.SAME_TARGET), sets=F.OWED,
         clears=F.BOOTED, effects=(E.DISPOSE, E.TELL_ERROR, E.CLEAN), error=R.WRONG_USER,
         reason="wrong_user",
+    ),
+    # The visitor was cleared in another tab, as the storage says, or the backend.
+    Transition(
+        name="link.signed_out", group="staying connected", trigger=T.VISITOR_ENDED,
+        sources=OFFLINE, target=P.SHUTDOWN, sets=F.OWED, clears=F.BOOTED,
+        effects=(E.TELL_ERROR, E.CLEAN), error=R.SIGNED_OUT, reason="signed_out",
     ),
     # The backend says no: to the session, to a fresh token, to an old one, to an identify that was
     # not resolved.
@@ -767,15 +901,6 @@ RENEWING: Final = (
         sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
         effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
     ),
-    Transition(
-        name="renew.visitor_retired", group="renewing the token", trigger=T.VISITOR_RETIRED,
-        sources=LIVE, clears=F.WRITING, effects=E.KEEP_VISITOR,
-    ),
-    # harmless: a retired visitor is answered with a new, empty one
-    Transition(
-        name="renew.visitor_not_retired", group="renewing the token", trigger=T.RETIRE_FAILED,
-        sources=LIVE, clears=F.WRITING, effects=E.TELL_ERROR,
-    ),
 )
 
 SHUTTING_DOWN: Final = (
@@ -852,8 +977,8 @@ SHUTTING_DOWN: Final = (
     # Clearing: after a write that is under way, one clear at a time, the stronger one queued.
     Transition(
         name="clear.write_ended", group="shutting down",
-        trigger=(T.VISITOR_READ, T.VISITOR_FAILED, T.VISITOR_RETIRED, T.RETIRE_FAILED),
-        sources=ENDED, clears=F.WRITING, effects=(E.CLEAN, E.PROCEED),
+        trigger=(T.VISITOR_READ, T.VISITOR_FAILED), sources=ENDED, clears=F.WRITING,
+        effects=(E.CLEAN, E.PROCEED),
     ),
     Transition(
         name="clear.user", group="shutting down", trigger=T.CLEAN, sources=ENDED, when=F.OWED,
@@ -881,7 +1006,7 @@ SHUTTING_DOWN: Final = (
     Transition(
         name="clear.all_done", group="shutting down", trigger=T.CLEARED, sources=ENDED,
         when=F.CLEARING_FULL, clears=(F.CLEARING, F.CLEARING_FULL, F.OWED, F.OWED_FULL),
-        effects=E.PROCEED,
+        effects=(E.END_VISITOR, E.PROCEED),
     ),
     # the session stays dirty: OWED holds until a later shutdown or boot has cleared
     Transition(
@@ -946,21 +1071,24 @@ DESTROYING: Final = (
 
 REFUSALS: Final = (
     Transition(
-        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.USE),
+        name="refuse.not_booted", group="refusals", trigger=(T.IDENTIFY, T.UPDATE, T.SEND, T.USE),
         sources=UNDESTROYED, unless=F.BOOTED, effects=E.REFUSE, error=R.NOT_BOOTED,
     ),
     Transition(
         name="refuse.destroyed", group="refusals",
-        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN), sources=P.DESTROYED,
-        effects=E.REFUSE, error=R.DESTROYED,
+        trigger=(T.LOAD, T.BOOT, T.IDENTIFY, T.BECOME, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN),
+        sources=P.DESTROYED, effects=E.REFUSE, error=R.DESTROYED,
     ),
 )
 
 CALLS: Final = (
-    T.LOAD, T.BOOT, T.IDENTIFY, T.UPDATE, T.USE, T.SHUTDOWN, T.DESTROY,
+    T.LOAD, T.BOOT, T.IDENTIFY, T.BECOME, T.UPDATE, T.SEND, T.USE, T.SHUTDOWN, T.DESTROY,
 )
-HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.ABANDON_BOOT, T.ABANDON_IDENTIFY)
-LINK_EVENTS: Final = (T.MESSAGE_ARRIVED, T.TOKEN_EXPIRED, T.SESSION_REVOKED, T.LINK_LOST)
+HINTS: Final = (T.GO_ONLINE, T.GO_OFFLINE, T.WITHDRAW)
+LINK_EVENTS: Final = (
+    T.MESSAGE_ARRIVED, T.READ_MARKED, T.OWNER_CHANGED, T.TOKEN_EXPIRED, T.SESSION_REVOKED,
+    T.LINK_LOST,
+)
 OUTCOMES: Final = tuple(
     dict.fromkeys(t for spec in EFFECTS.values() if isinstance(spec, Ask) for t in spec.outcomes)
 )
@@ -974,8 +1102,8 @@ LATE_RESULTS: Final = (
 )
 
 TRANSITIONS: Final = (
-    *LOADING, *BOOTING, *IDENTIFYING, *UPDATING, *MESSAGING, *STAYING_CONNECTED, *RENEWING,
-    *SHUTTING_DOWN, *DESTROYING, *REFUSALS, *LATE_RESULTS,
+    *LOADING, *BOOTING, *IDENTIFYING, *BECOMING, *UPDATING, *MESSAGING, *STAYING_CONNECTED,
+    *RENEWING, *SHUTTING_DOWN, *DESTROYING, *REFUSALS, *LATE_RESULTS,
 )
 
 
@@ -986,11 +1114,11 @@ BEFORE_LIVE: Final = (P.NOT_INITIALIZED, P.LOADING, P.READY)
 
 IGNORED: Final = (
     Ignored(
-        triggers=(T.BOOT_TIMEOUT, T.ABANDON_BOOT), phases=(*UNBOOTED, *LIVE),
+        triggers=T.ABANDON_BOOT, phases=(*UNBOOTED, *LIVE),
         because="no boot is under way or waits",
     ),
     Ignored(
-        triggers=(T.IDENTIFY_TIMEOUT, T.ABANDON_IDENTIFY), phases=(*UNBOOTED, P.AUTHENTICATED),
+        triggers=T.ABANDON_IDENTIFY, phases=(*UNBOOTED, P.AUTHENTICATED),
         because="no identify is under way or waits",
     ),
     Ignored(
@@ -1020,6 +1148,14 @@ IGNORED: Final = (
     Ignored(
         triggers=T.DESTROY_TIMEOUT, phases=UNDESTROYED,
         because="the timer runs once the session is destroyed",
+    ),
+    Ignored(
+        triggers=(T.OUTBOX_DUE, T.WITHDRAW), phases=(P.NOT_INITIALIZED, P.DESTROYED),
+        because="nobody is booted, and so no message waits",
+    ),
+    Ignored(
+        triggers=T.FLUSH, phases=(*BEFORE_LIVE, *CONNECTING, *ENDED),
+        because="a message waits for the link",
     ),
     Ignored(
         triggers=T.PROCEED, phases=(P.NOT_INITIALIZED, P.LOADING, *CONNECTING),

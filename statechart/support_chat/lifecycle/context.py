@@ -16,7 +16,7 @@ from ..engine import Moment
 from ..errors import RateLimitedError
 from ..ports import Claim, IdentifyAnswer, TokenProvider, TokenReason, Welcome
 from ..values import Identity
-from . import updates as u
+from . import outbox as o, updates as u
 from .names import Lane
 from .tokens import Token
 
@@ -53,7 +53,9 @@ class Context:
     visitor: str | None = attrs.field(default=None, repr=False)
     session: str | None = attrs.field(default=None, repr=False)
     cursor: str | None = None
-    unread: int = 0
+    unread: int | None = None
+    echoes: bool = False
+    """Whether own messages and read marks come in the link's stream."""
     # the token
     token: Token | None = attrs.field(default=None, repr=False)
     accepted: bool = False
@@ -78,6 +80,8 @@ class Context:
     updates: u.Updates = u.NO_UPDATES
     updated_at: tuple[float, ...] = ()
     update_failures: int = 0
+    # messages
+    outbox: o.Outbox = o.EMPTY
 
     @property
     def token_reason(self) -> TokenReason:
@@ -165,12 +169,6 @@ def asks_for_everything(context: Context, moment: Moment) -> bool:
     return moment.arguments is not None and moment.arguments.clear_storage
 
 
-def merged(context: Context, moment: Moment) -> bool:
-    """Whether the backend has merged the visitor into the user."""
-    answer = identified(moment)
-    return answer is not None and answer.merged
-
-
 def damaged(context: Context, moment: Moment) -> bool:
     """Whether what is stored cannot be a visitor's secret: no backend takes it."""
     return isinstance(moment.result, str) and not is_secret(moment.result)
@@ -195,6 +193,26 @@ def provided(context: Context, moment: Moment) -> bool:
 def target_provided(context: Context, moment: Moment) -> bool:
     """Whether somebody provides tokens for the user to be identified."""
     return context.target is not None and context.target.provider is not None
+
+
+def at_once(context: Context, moment: Moment) -> bool:
+    """Whether there is no link for a message that is not to wait for one."""
+    return context.up_at is None and not moment.arguments.queue
+
+
+def crowded(context: Context, moment: Moment) -> bool:
+    """Whether the outbox is full."""
+    return len(context.outbox.entries) >= moment.settings.outbox_size
+
+
+def own(context: Context, moment: Moment) -> bool:
+    """Whether this session has sent the message that arrived."""
+    return moment.result.own is True
+
+
+def queued(context: Context, moment: Moment) -> bool:
+    """Whether a message has no answer yet."""
+    return bool(context.outbox.entries)
 
 
 def pending(context: Context, moment: Moment) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 from ..engine import Moment
 from ..settings import Settings
+from . import outbox as o
 from .context import Context, not_before
 from .names import Lane
 
@@ -140,10 +141,14 @@ def silence_in(context: Context, moment: Moment) -> float:
     return left if left > 0 else settings.connect_timeout
 
 
+def outbox_in(context: Context, moment: Moment) -> float | None:
+    """Seconds until a message is to be sent again or given up; None: never."""
+    due = o.due(context.outbox)
+    return None if due is None else max(0.0, due - moment.now.at)
+
+
 DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = MappingProxyType(
     {
-        "boot": lambda context, moment: context.boot_until - moment.now.at,
-        "identify": lambda context, moment: context.identify_until - moment.now.at,
         "dial": dial_in,
         "retry": retry_in,
         "probe": probe_in,
@@ -151,6 +156,7 @@ DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = Mapping
         "silence": silence_in,
         "renew": renew_in,
         "update": update_in,
+        "outbox": outbox_in,
         "destroy": lambda context, moment: moment.settings.destroy_timeout,
     }
 )

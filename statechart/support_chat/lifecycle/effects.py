@@ -13,6 +13,7 @@ from typing import Final
 
 from ..chart.model import (
     Abandon,
+    Answer,
     Arm,
     Ask,
     Detach,
@@ -21,6 +22,8 @@ from ..chart.model import (
     Done,
     EffectSpec,
     Fail,
+    Hold,
+    Inform,
     Join,
     Note,
     Raise,
@@ -29,12 +32,21 @@ from ..chart.model import (
     Settle,
     SettleDetached,
 )
-from ..ports import IdentifyAnswer, ReadAnswer, UpdateAnswer, Welcome
+from ..ports import IdentifyAnswer, ReadAnswer, RenewAnswer, UpdateAnswer, Welcome
 from ..values import Message
 from . import reducers as do, refusals as R, requests as ask
 from .names import Effect as E, Lane, Slot, Timer, Trigger as T
 
-_LINK_WORK: Final = (Lane.DIAL, Lane.LINK, Lane.TOKEN, Lane.IDENTIFY, Lane.UPDATE, Lane.RENEW)
+_LINK_WORK: Final = (
+    Lane.CHECK,
+    Lane.DIAL,
+    Lane.LINK,
+    Lane.TOKEN,
+    Lane.IDENTIFY,
+    Lane.UPDATE,
+    Lane.SEND,
+    Lane.RENEW,
+)
 _NOTHING: Final = (type(None),)
 
 EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
@@ -63,17 +75,16 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reads=ask.visitor_of,
             blame=R.STORAGE,
         ),
-        E.RETIRE_VISITOR: Ask(
-            doc="replace the merged visitor's secret by a new one, or adopt what another process "
-            "stored",
-            lane=Lane.VISITOR,
-            success=T.VISITOR_RETIRED,
-            failure=T.RETIRE_FAILED,
+        E.CHECK_VISITOR: Ask(
+            doc="read the visitor's secret again, in case that another tab has cleared it",
+            lane=Lane.CHECK,
+            success=T.VISITOR_CHECKED,
+            ended=T.VISITOR_ENDED,
+            failure=T.VISITOR_CHECKED,
             limit="storage_timeout",
-            writes="visitor",
-            request=ask.replace_visitor,
-            answers=(str,),
-            reads=ask.visitor_of,
+            request=ask.check_visitor,
+            answers=(str, type(None)),
+            reads=ask.unchanged,
             blame=R.STORAGE,
         ),
         E.CLEAR_USER: Ask(
@@ -83,7 +94,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             failure=T.CLEAR_FAILED,
             limit="storage_timeout",
             request=ask.clear_user,
-            answers=_NOTHING,
+            answers=(str, type(None)),
             blame=R.STORAGE,
         ),
         E.CLEAR_ALL: Ask(
@@ -94,7 +105,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             limit="storage_timeout",
             erases="visitor",
             request=ask.clear_all,
-            answers=_NOTHING,
+            answers=(str, type(None)),
             blame=R.STORAGE,
         ),
         # --- the token provider -------------------------------------------------------------------
@@ -130,6 +141,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             refusal=T.DIAL_REFUSED,
             rejection=T.DIAL_REJECTED,
             stranger=T.DIAL_ASTRAY,
+            ended=T.VISITOR_ENDED,
             failure=T.DIAL_FAILED,
             limit="connect_timeout",
             request=ask.dial,
@@ -173,21 +185,40 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             failure=T.RENEW_FAILED,
             limit="call_timeout",
             request=ask.renew,
-            answers=_NOTHING,
+            answers=(RenewAnswer,),
+            blame=R.BACKEND,
+        ),
+        E.SEND_MESSAGES: Ask(
+            doc="send the messages that may leave: of each conversation the first",
+            lane=Lane.SEND,
+            several=True,
+            batch=True,
+            success=T.SENT,
+            rejection=T.SEND_REFUSED,
+            failure=T.SEND_FAILED,
+            limit="call_timeout",
+            request=ask.send_messages,
+            answers=(Message,),
+            reduce=do.send_messages,
             blame=R.BACKEND,
         ),
         E.USE_LINK: Ask(
-            doc="send a message or list conversations; any number at once, all of them this link's",
+            doc="list conversations or messages, or mark some as read; any number at once, all of "
+            "them this link's",
             lane=Lane.LINK,
             several=True,
             success=T.REPLIED,
             failure=T.REPLIED,
             limit="call_timeout",
             request=ask.use_link,
-            answers=(Message, Sequence, ReadAnswer),
+            answers=(Sequence, ReadAnswer),
             lost=R.ANSWER_LOST,
-            emits=do.answered,
             blame=R.BACKEND,
+        ),
+        E.END_VISITOR: Inform(
+            doc="tell the backend that the visitor whose secret was removed is over",
+            limit="revoke_timeout",
+            request=ask.end_visitor,
         ),
         E.PART: Ask(
             doc="revoke the session that ends, by name, and say goodbye on its link, each within "
@@ -214,12 +245,20 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         # --- calls --------------------------------------------------------------------------------
         E.JOIN_LOAD: Join(doc="the call waits for the load", slot=Slot.LOAD),
         E.JOIN_BOOT: Join(
-            doc="the call waits for the boot", slot=Slot.BOOT, abandoned=T.ABANDON_BOOT
+            doc="the call waits for the boot, within its own time",
+            slot=Slot.BOOT,
+            abandoned=T.ABANDON_BOOT,
+            limit="boot_timeout",
+            late=R.BOOT_TIMED_OUT,
+            reduce=do.bound_boot,
         ),
         E.JOIN_IDENTIFY: Join(
-            doc="the call waits for the identify",
+            doc="the call waits for the identify, within its own time",
             slot=Slot.IDENTIFY,
             abandoned=T.ABANDON_IDENTIFY,
+            limit="call_timeout",
+            late=R.IDENTIFY_TIMED_OUT,
+            reduce=do.bound_identify,
         ),
         E.JOIN_SHUTDOWN: Join(
             doc="the call waits for the clear of the user's data and for the parting",
@@ -247,6 +286,18 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.DONE: Done(doc="the call has succeeded, now"),
         E.REFUSE: Refuse(doc="the call raises the row's error and changes nothing"),
         E.ANSWER: Reply(doc="the one call that this is the reply to gets it", reduce=do.reply),
+        E.QUEUE: Hold(
+            doc="the message waits its turn, and its call for what becomes of it",
+            abandoned=T.WITHDRAW,
+            reduce=do.queue,
+            emits=do.queued,
+        ),
+        E.ANSWER_MESSAGES: Answer(
+            doc="the calls whose messages are over are told, and so are listeners",
+            answers=do.answers,
+            reduce=do.answered,
+            emits=do.over,
+        ),
         E.DETACH: Detach(
             doc="shutdowns that wait now wait for their own parting alone",
             slots=(Slot.SHUTDOWN, Slot.CLEAR),
@@ -256,20 +307,6 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             doc="shutdowns that waited for this parting alone are done", lane=Lane.PART
         ),
         # --- timers -------------------------------------------------------------------------------
-        E.ARM_BOOT: Arm(
-            doc="bound the boot",
-            timer=Timer.BOOT,
-            expiry=T.BOOT_TIMEOUT,
-            delay="boot",
-            reduce=do.arm_boot,
-        ),
-        E.ARM_IDENTIFY: Arm(
-            doc="bound the identify",
-            timer=Timer.IDENTIFY,
-            expiry=T.IDENTIFY_TIMEOUT,
-            delay="identify",
-            reduce=do.arm_identify,
-        ),
         E.ARM_DIAL: Arm(
             doc="connect as soon as dials may follow each other",
             timer=Timer.RETRY,
@@ -313,14 +350,19 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             expiry=T.UPDATE_DUE,
             delay="update",
         ),
+        E.ARM_OUTBOX: Arm(
+            doc="send again what has no answer, or give it up, when that is due",
+            timer=Timer.OUTBOX,
+            expiry=T.OUTBOX_DUE,
+            delay="outbox",
+            optional=True,
+        ),
         E.ARM_DESTROY: Arm(
             doc="bound the destroy",
             timer=Timer.DESTROY,
             expiry=T.DESTROY_TIMEOUT,
             delay="destroy",
         ),
-        E.DISARM_BOOT: Disarm(doc="the boot is over", timers=Timer.BOOT),
-        E.DISARM_IDENTIFY: Disarm(doc="the identify is over", timers=Timer.IDENTIFY),
         E.DISARM_GIVE_UP: Disarm(doc="the reconnecting is over", timers=Timer.GIVE_UP),
         E.DISARM_LINK: Disarm(
             doc="the link is gone: no silence to judge, no update to send",
@@ -395,6 +437,28 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reduce=do.drop_updates,
             emits=do.updates_dropped,
         ),
+        E.KEEP_SENT: Note(doc="the backend has the message", reduce=do.keep_sent),
+        E.KEEP_REFUSED: Note(
+            doc="the backend does not take the message; one that was asked for the visitor whom "
+            "this session has merged since waits again, as the user's",
+            reduce=do.keep_refused,
+        ),
+        E.KEEP_UNANSWERED: Note(
+            doc="the message may have arrived, and waits to be sent again",
+            reduce=do.keep_unanswered,
+        ),
+        E.EXPIRE_MESSAGES: Note(
+            doc="the time of some calls is over: what never left is withdrawn, what has left goes "
+            "on without them",
+            reduce=do.expire_messages,
+        ),
+        E.WITHDRAW_MESSAGE: Note(
+            doc="nobody awaits the message: it does not leave, or not again",
+            reduce=do.withdraw_message,
+        ),
+        E.DROP_MESSAGES: Note(
+            doc="drop the messages without an answer, with an event", reduce=do.drop_messages
+        ),
         E.FORGET: Note(doc="forget everything of the user and of the session", reduce=do.forget),
         # --- what is given up ---------------------------------------------------------------------
         E.ABANDON_LOAD: Abandon(doc="the load is superseded", lanes=Lane.LOAD),
@@ -422,8 +486,21 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.TELL_ERROR: Note(doc="tell of an error that no call raises", emits=do.failed),
         E.TELL_MESSAGE: Note(doc="tell of the message", reduce=do.receive, emits=do.received),
+        E.TELL_READ: Note(
+            doc="tell that messages were read, here or elsewhere",
+            reduce=do.read_up_to,
+            emits=do.messages_read,
+        ),
         # --- internal triggers --------------------------------------------------------------------
+        E.CALL_BOOT: Raise(doc="the call goes on as a boot()", trigger=T.BOOT, carries=True),
+        E.CALL_IDENTIFY: Raise(
+            doc="the call goes on as an identify()", trigger=T.IDENTIFY, carries=True
+        ),
+        E.CALL_BECOME: Raise(
+            doc="the call begins anew: what was in its way is over", trigger=T.BECOME, carries=True
+        ),
         E.PROCEED: Raise(doc="whatever waits may go on", trigger=T.PROCEED),
+        E.FLUSH: Raise(doc="messages that may leave leave", trigger=T.FLUSH),
         E.CLEAN: Raise(doc="begin the clear that is owed, if it may begin", trigger=T.CLEAN),
     }
 )

@@ -108,7 +108,9 @@ class ErrorOccurred:
 
 @attrs.frozen
 class MessageReceived:
-    """A message for this session, new or replayed after a reconnect; each one once."""
+    """A message for this session, new or replayed after a reconnect, each one once: an agent's, or
+    one that was sent in another tab or on another device.
+    """
 
     type: ClassVar[str] = "message_received"
     message: Message
@@ -117,8 +119,19 @@ class MessageReceived:
 
 
 @attrs.frozen
+class MessageQueued:
+    """A message waits: for a link, or for those that were sent before it."""
+
+    type: ClassVar[str] = "message_queued"
+    client_message_id: str
+    conversation_id: str | None
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
+
+
+@attrs.frozen
 class MessageSent:
-    """A message of ours has reached the backend."""
+    """A message of this session has reached the backend; told in the order of the conversation."""
 
     type: ClassVar[str] = "message_sent"
     message: Message
@@ -128,24 +141,40 @@ class MessageSent:
 
 @attrs.frozen
 class MessageFailed:
-    """A message was not sent, or (`outcome_unknown`) it is not known; sending again with the same
-    id never makes two.
+    """A message is not stored and will not be sent again; or (`outcome_unknown`) it may be, and is
+    not sent again. Sending `text` again with the same id never makes two.
     """
 
     type: ClassVar[str] = "message_failed"
     client_message_id: str
     error: Exception
     outcome_unknown: bool
+    text: str = attrs.field(default="", kw_only=True, repr=False)
+    id: str = _stamp("")
+    created_at: float = _stamp(0.0)
+
+
+@attrs.frozen
+class MessagesRead:
+    """The messages of a conversation were read, up to the one with the id `up_to`, in this session
+    or another of the same identity.
+    """
+
+    type: ClassVar[str] = "messages_read"
+    conversation_id: str
+    up_to: str
     id: str = _stamp("")
     created_at: float = _stamp(0.0)
 
 
 @attrs.frozen
 class UnreadChanged:
-    """The number of unread messages is another than before."""
+    """The number of unread messages is another than before, or a boot has learnt it; None: it is
+    not known any more. That nobody is live any more, `AuthChanged` says.
+    """
 
     type: ClassVar[str] = "unread_changed"
-    unread: int
+    unread: int | None
     id: str = _stamp("")
     created_at: float = _stamp(0.0)
 
@@ -174,9 +203,11 @@ AnyEvent: TypeAlias = (
     | ConnectionChanged
     | AttemptFailed
     | ErrorOccurred
+    | MessageQueued
     | MessageReceived
     | MessageSent
     | MessageFailed
+    | MessagesRead
     | UnreadChanged
 )
 """Every event there is, for exhaustive matching."""

@@ -41,9 +41,6 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             "shutdown(clear_storage=True)",
             reads=c.asks_for_everything,
         ),
-        Fact.MERGED: Carried(
-            "the backend says that it merged the visitor into the user", reads=c.merged
-        ),
         Fact.DAMAGED: Carried(
             "what is stored as the visitor's secret cannot be one", reads=c.damaged
         ),
@@ -55,6 +52,13 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             "nothing was heard on the link for the whole limit, and somebody listened",
             reads=c.silent,
         ),
+        Fact.AT_ONCE: Carried(
+            "there is no link, and the message is not to wait for one", reads=c.at_once
+        ),
+        Fact.CROWDED: Carried(
+            "as many messages as the outbox holds have no answer yet", reads=c.crowded
+        ),
+        Fact.OWN: Carried("this very session has sent the message", reads=c.own),
         Fact.LATE: Derived("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Derived(
             "there is a token provider for the session's user",
@@ -77,6 +81,21 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             frees=(E.ADOPT, E.RECORD, E.BECOME_USER),
             clears=(E.SEND_UPDATE, E.SEND_IDENTIFY, E.DROP_UPDATES, E.FORGET),
             reads=c.pending,
+        ),
+        Fact.QUEUED: Derived(
+            "a message has no answer yet: it waits, is under way or unknown",
+            raises=E.QUEUE,
+            frees=(
+                E.CUT,
+                E.KEEP_SENT,
+                E.KEEP_REFUSED,
+                E.KEEP_UNANSWERED,
+                E.EXPIRE_MESSAGES,
+                E.WITHDRAW_MESSAGE,
+                E.TELL_MESSAGE,
+            ),
+            clears=(E.DROP_MESSAGES, E.FORGET),
+            reads=c.queued,
         ),
         Fact.NAMED: Present("the trigger names a user", Register.NAMED),
         Fact.SIGNED_IN: Present("the session is for a user", Register.USER),

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import attrs
+
 from ..engine import Moment
-from ..errors import BackendRejectedError, NetworkError, RateLimitedError, SupportChatError
-from ..ports import Outgoing, ReadAnswer
+from ..errors import BackendRejectedError, SupportChatError
+from ..ports import IdentifyAnswer, ReadAnswer, RenewAnswer
 from ..values import Message, SignedIn, Visitor
-from . import updates as u
-from .context import Context, Target, identified, not_before, replaced
+from . import outbox as o, refusals as R, updates as u
+from .context import (
+    LONGEST_STAY,
+    Context,
+    Target,
+    identified,
+    not_before,
+    replaced,
+    retry_after,
+)
+from .delays import backoff
 from .events import (
     AnyEvent,
     AttemptFailed,
@@ -22,14 +33,15 @@ from .events import (
     ConnectionChanged,
     ErrorOccurred,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     MessageSent,
+    MessagesRead,
     PhaseChanged,
     Ready,
     UnreadChanged,
 )
 from .names import Lane, Phase
-from .requests import UseLink
 
 Events = Sequence[AnyEvent]
 
@@ -60,31 +72,125 @@ def adopt_target(context: Context, moment: Moment) -> Context:
     )
 
 
-def arm_boot(context: Context, moment: Moment) -> Context:
-    """The boot has until then."""
+def bound_boot(context: Context, moment: Moment) -> Context:
+    """The boot has until then, if nobody waits longer."""
     timeout = moment.arguments.timeout or moment.settings.boot_timeout
-    return replaced(context, boot_until=moment.now.at + timeout)
+    return replaced(context, boot_until=max(context.boot_until, moment.now.at + timeout))
 
 
-def arm_identify(context: Context, moment: Moment) -> Context:
-    """The identify has until then."""
-    timeout = moment.arguments.timeout or moment.settings.call_timeout
-    return replaced(context, identify_until=moment.now.at + timeout)
+def bound_identify(context: Context, moment: Moment) -> Context:
+    """The identify has until then, if nobody waits longer."""
+    until = moment.now.at + (moment.arguments.timeout or moment.settings.call_timeout)
+    longest = until if context.target is None else max(context.identify_until, until)
+    return replaced(context, identify_until=longest)
 
 
 def reply(context: Context, moment: Moment) -> Context:
-    """The answer to a mark_read() says how many messages are unread."""
+    """The answer to a mark_read() says how many messages are unread, where the stream does not:
+    an answer may have been overtaken.
+    """
     answer = moment.result
-    return replaced(context, unread=answer.unread) if isinstance(answer, ReadAnswer) else context
+    if not isinstance(answer, ReadAnswer) or context.echoes:
+        return context
+    return replaced(context, unread=answer.unread)
 
 
-def answered(asked: UseLink, result: object, error: Exception | None) -> Events:
-    """What was asked of the link is done, or is not."""
-    message = asked.use
-    if isinstance(message, Outgoing) and error is not None:
-        unknown = isinstance(error, NetworkError) and not isinstance(error, RateLimitedError)
-        return (MessageFailed(message.client_message_id, error, unknown),)
-    return (MessageSent(result),) if isinstance(result, Message) else ()
+# --- messages -------------------------------------------------------------------------------------
+
+
+def queue(context: Context, moment: Moment) -> Context:
+    """The message waits its turn; it is for whom the session shows now."""
+    asked, settings, now = moment.arguments, moment.settings, moment.now.at
+    limit = settings.outbox_timeout if asked.queue else settings.call_timeout
+    message = attrs.evolve(asked.message, owner=context.identity)
+    entry = o.Entry(moment.call or 0, message, now + (asked.timeout or limit), asked.queue)
+    return replaced(context, outbox=o.add(context.outbox, entry))
+
+
+def queued(context: Context, moment: Moment) -> Events:
+    """The message waits, unless it may leave at once."""
+    message = moment.arguments.message
+    mine = message.conversation_id
+    behind = any(mine is not None and e.conversation == mine for e in context.outbox.entries)
+    if context.up_at is not None and not behind:
+        return ()
+    return (MessageQueued(message.client_message_id, mine),)
+
+
+def send_messages(context: Context, moment: Moment) -> Context:
+    """The messages that may leave are under way."""
+    return replaced(context, outbox=o.leave(context.outbox, moment.now.at))
+
+
+def keep_sent(context: Context, moment: Moment) -> Context:
+    """The backend has the message."""
+    number = moment.request.payload.number if moment.request else 0
+    return replaced(context, outbox=o.stored(context.outbox, number, moment.result))
+
+
+def keep_refused(context: Context, moment: Moment) -> Context:
+    """The backend does not take the message."""
+    sent = moment.request.payload if moment.request else None
+    outbox = o.refused(context.outbox, sent.number, sent.message, moment.error) if sent else None
+    return replaced(context, outbox=outbox or context.outbox)
+
+
+def keep_unanswered(context: Context, moment: Moment) -> Context:
+    """There is no answer; the message is sent again after a pause."""
+    sent = moment.request.payload if moment.request else None
+    if sent is None:
+        return context
+    after = retry_after(moment)
+    if after is None:
+        after = backoff(sent.attempt, moment.settings, moment.now.roll("send"))
+    not_before = moment.now.at + min(after, LONGEST_STAY)
+    error = moment.error or R.ANSWER_LOST.make("send_message", "")
+    return replaced(context, outbox=o.failed(context.outbox, sent.number, error, not_before))
+
+
+def expire_messages(context: Context, moment: Moment) -> Context:
+    """The time of some calls is over."""
+    unsent, sent = (each.make("send_message", "") for each in (R.NOT_SENT, R.NOT_ANSWERED))
+    return replaced(context, outbox=o.expire(context.outbox, moment.now.at, unsent, sent))
+
+
+def withdraw_message(context: Context, moment: Moment) -> Context:
+    """Nobody awaits the message."""
+    error = R.WITHDRAWN.make("send_message", "")
+    return replaced(context, outbox=o.withdraw(context.outbox, moment.call or 0, error))
+
+
+def drop_messages(context: Context, moment: Moment) -> Context:
+    """The session has ended."""
+    error = moment.failure or R.ENDED.make("send_message", "")
+    return replaced(context, outbox=o.drop(context.outbox, error))
+
+
+def answers(context: Context) -> Iterable[tuple[int, Message | None, Exception | None]]:
+    """What the calls are told whose messages are over."""
+    return [
+        (over.entry.number, over.answer, over.error)
+        for over in context.outbox.over
+        if over.entry.awaited
+    ]
+
+
+def over(context: Context, moment: Moment) -> Events:
+    """Messages have come to their end; of one that is stored the stream tells, where it echoes."""
+    events: list[AnyEvent] = []
+    for each in context.outbox.over:
+        message = each.entry.message
+        if each.answer is not None and not context.echoes:
+            events.append(MessageSent(each.answer))
+        elif each.error is not None and each.ends:
+            name, text = message.client_message_id, message.text
+            events.append(MessageFailed(name, each.error, each.unknown, text=text))
+    return events
+
+
+def answered(context: Context, moment: Moment) -> Context:
+    """They are told."""
+    return replaced(context, outbox=o.told(context.outbox)) if context.outbox.over else context
 
 
 # --- the link -------------------------------------------------------------------------------------
@@ -116,6 +222,7 @@ def cut(context: Context, moment: Moment) -> Context:
         failures=0 if stable else context.failures + 1,
         not_before=not_before(context, moment),
         trouble=moment.error,
+        outbox=o.link_gone(context.outbox, R.ANSWER_LOST.make("send_message", "")),
     )
 
 
@@ -123,21 +230,26 @@ def keep_link(context: Context, moment: Moment) -> Context:
     """The backend has said who we are, and under which session."""
     welcome = moment.result
     user_id = welcome.user_id
-    identity = Visitor(welcome.visitor_id) if user_id is None else SignedIn(user_id)
+    identity = Visitor(welcome.visitor_id or "") if user_id is None else SignedIn(user_id)
     updates = context.updates
     visitors = isinstance(context.identity, Visitor) and isinstance(identity, Visitor)
     if visitors and context.identity != identity:
-        # a visitor who was retired is answered with a new one, of whom nothing is known
+        # a visitor who was merged elsewhere is answered with a successor, of whom nothing is known
         updates = u.nothing_is_known(updates)
+    answer, outbox = identified(moment), context.outbox
+    if answer is not None and answer.merged:
+        outbox = o.become(outbox, context.identity, identity)
     return replaced(
         context,
         identity=identity,
         updates=updates,
+        outbox=o.owned(outbox, identity),
         session=welcome.session,
         # Messages that are replayed move the cursor one by one: to jump ahead would lose them if
         # the link broke during the replay.
         cursor=welcome.cursor if context.cursor is None or welcome.gap else context.cursor,
         unread=welcome.unread,
+        echoes=welcome.echoes,
         up_at=moment.now.at,
         trouble=None,
     )
@@ -173,14 +285,27 @@ def lost(context: Context, moment: Moment) -> Events:
 
 
 def receive(context: Context, moment: Moment) -> Context:
-    """A message has arrived."""
-    message = moment.result
-    return replaced(context, cursor=message.cursor, unread=message.unread)
+    """A message has arrived; one of this session's own needs no other answer."""
+    arrived, outbox = moment.result, context.outbox
+    if arrived.own:
+        outbox = o.arrived(outbox, arrived.message)
+    return replaced(context, cursor=arrived.cursor, unread=arrived.unread, outbox=outbox)
 
 
 def received(context: Context, moment: Moment) -> Events:
-    """A message has arrived."""
-    return (MessageReceived(moment.result.message),)
+    """A message has arrived, of somebody else or of this very session."""
+    arrived = moment.result
+    return ((MessageSent if arrived.own else MessageReceived)(arrived.message),)
+
+
+def read_up_to(context: Context, moment: Moment) -> Context:
+    """Messages were read."""
+    return replaced(context, unread=moment.result.unread)
+
+
+def messages_read(context: Context, moment: Moment) -> Events:
+    """Messages were read, here or elsewhere."""
+    return (MessagesRead(moment.result.conversation_id, moment.result.up_to),)
 
 
 def keep_visitor(context: Context, moment: Moment) -> Context:
@@ -202,8 +327,10 @@ def keep_token(context: Context, moment: Moment) -> Context:
 
 
 def accept_token(context: Context, moment: Moment) -> Context:
-    """The backend has accepted the token."""
-    return replaced(context, accepted=True, spent=None)
+    """The backend has accepted the token, and may have given the session another credential."""
+    answer = moment.result
+    renewed = answer.session if isinstance(answer, IdentifyAnswer | RenewAnswer) else None
+    return replaced(context, accepted=True, spent=None, session=renewed or context.session)
 
 
 def spend_token(context: Context, moment: Moment) -> Context:
@@ -239,10 +366,16 @@ def become_user(context: Context, moment: Moment) -> Context:
     if target is None:
         return context
     rejected = [path for path, _ in answer.rejected] if answer else []
+    told = moment.result is answer and answer is not None and answer.unread is not None
+    outbox, user = context.outbox, SignedIn(target.user_id)
+    if answer is not None and answer.merged:
+        outbox = o.become(outbox, context.identity, user)
     return replaced(
         context,
+        outbox=outbox,
+        unread=answer.unread if told and answer else context.unread,
         user_id=target.user_id,
-        identity=SignedIn(target.user_id),
+        identity=user,
         provider=target.provider,
         target=None,
         updates=u.become_user(context.updates, rejected),
@@ -392,7 +525,7 @@ def changed(before: Context, after: Context) -> Events:
     if after is not before:  # most steps change nothing
         if after.identity is not before.identity and after.identity != before.identity:
             events.append(AuthChanged(after.identity))
-        if before.unread != after.unread:
+        if after.identity is not None and before.unread != after.unread:
             events.append(UnreadChanged(after.unread))
     return events
 

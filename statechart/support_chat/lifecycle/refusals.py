@@ -19,12 +19,14 @@ from ..errors import (
     NetworkError,
     NotABackendError,
     NotBootedError,
+    OutboxFullError,
     RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
     StorageError,
     TokenProviderError,
     TokenRefusedError,
+    VisitorEndedError,
 )
 from .context import Context
 
@@ -41,12 +43,35 @@ ENDED: Final = Refusal(
     SessionEndedError,
     "shutdown() ended the session while the call was under way: boot() begins a new one.",
 )
+SUPERSEDED: Final = Refusal(
+    SessionEndedError, "A later become() has named another identity: this call is over."
+)
 BOOT_ABANDONED: Final = Refusal(
-    SessionEndedError, "The boot that this call waited for was cancelled: call boot() again."
+    SessionEndedError,
+    "The boot that this call waited for was cancelled, or its time was over: call boot() again.",
 )
 NO_LINK: Final = Refusal(
     NetworkError,
     "{call}() needs an open link, and the session is {phase}: try again when it is live.",
+)
+
+CROWDED: Final = Refusal(
+    OutboxFullError,
+    "Settings.outbox_size messages have no answer yet, and so this one is not taken ({phase}): "
+    "send it again when some have left.",
+)
+NOT_SENT: Final = Refusal(
+    CallTimeoutError,
+    "The message could not be sent within its timeout, and will not be: send it again.",
+)
+NOT_ANSWERED: Final = Refusal(
+    CallTimeoutError,
+    "The message was sent and no answer came within its timeout. It is sent again, which never "
+    "makes two: MessageSent or MessageFailed says what became of it.",
+)
+WITHDRAWN: Final = Refusal(
+    SessionEndedError,
+    "The call that sent this message was cancelled: send it again if it is to be.",
 )
 
 OTHER_BOOT: Final = Refusal(
@@ -90,8 +115,8 @@ NOT_IN_TIME: Final = Refusal(
 )
 BOOT_TIMED_OUT: Final = Refusal(
     CallTimeoutError,
-    "boot() took longer than its timeout: check the network, then call boot() again, or raise "
-    "Settings.boot_timeout.",
+    "{call}() took longer than its timeout, waiting for the boot: check the network, then call it "
+    "again, or raise Settings.boot_timeout.",
     details=_name_the_trouble,
 )
 IDENTIFY_TIMED_OUT: Final = Refusal(
@@ -111,6 +136,11 @@ WRONG_USER: Final = Refusal(
     "The backend answered as another user than was asked for; the link is closed. Check which "
     "user the token names.",
 )
+SIGNED_OUT: Final = Refusal(
+    SessionEndedError,
+    "The visitor was cleared in another tab or process, and so this session has ended: boot() "
+    "begins a new one.",
+)
 EXPIRED: Final = Refusal(
     AuthRefusedError,
     "The token has expired and there is no token_provider to renew it: boot() again and pass a "
@@ -123,6 +153,7 @@ STORAGE: Final = Blame(
     StorageError,
     "The storage",
     "Check it (its file, its permissions, its server) and try again.",
+    ended=(VisitorEndedError,),
 )
 TOKENS: Final = Blame(
     TokenProviderError,
@@ -137,6 +168,7 @@ BACKEND: Final = Blame(
     refusals=(AuthRefusedError,),
     rejections=(BackendRejectedError, InvalidInputError),
     strangers=(NotABackendError,),
+    ended=(VisitorEndedError,),
 )
 ANSWER_LOST: Final = Refusal(
     NetworkError,

@@ -5,16 +5,25 @@ A request holds all that its adapter needs and nothing of another identity (prop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
 
 from ..engine import Close, Command, Moment, Now, Perform, Request
-from ..errors import StorageError, TokenProviderError
-from ..ports import Credentials, IdentifyRequest, TokenProvider, TokenReason, Use, Welcome
+from ..errors import StorageError, TokenProviderError, VisitorEndedError
+from ..ports import (
+    Credentials,
+    IdentifyRequest,
+    Outgoing,
+    TokenProvider,
+    TokenReason,
+    Use,
+    Welcome,
+)
 from ..settings import Settings
-from ..values import Changes
+from ..values import Changes, Identity
+from . import outbox as o
 from .context import Context, is_secret
 from .tokens import Token, read_token
 
@@ -55,6 +64,14 @@ class CheckStorage:
 
 
 @attrs.frozen
+class CheckVisitor:
+    """See that `key` still holds `visitor`."""
+
+    key: str
+    visitor: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
 class CreateVisitor:
     """Store a new secret under `key` if there is none; the adapter mints it, so no log has it."""
 
@@ -62,19 +79,19 @@ class CreateVisitor:
 
 
 @attrs.frozen
-class ReplaceVisitor:
-    """Store a new secret under `key` in place of `old`."""
+class MendVisitor:
+    """Remove what is stored under `key`, which cannot be a secret, then store a new one."""
 
     key: str
-    old: str = attrs.field(repr=False)
 
 
 @attrs.frozen
 class Clear:
-    """Remove every key that begins with `prefix`, but for `keep`."""
+    """Remove every key that begins with `prefix`, but for `keep`; answer what `visitor` held."""
 
     prefix: str
-    keep: str | None
+    visitor: str
+    keep: str | None = None
 
 
 @attrs.frozen
@@ -106,6 +123,7 @@ class Update:
     """Send these changes."""
 
     changes: Changes = attrs.field(repr=False, hash=False)
+    owner: Identity | None
 
 
 @attrs.frozen
@@ -123,10 +141,28 @@ class UseLink:
 
 
 @attrs.frozen
+class SendMessage:
+    """Send the message that the call `number` has given, for the `attempt`-th time."""
+
+    message: Outgoing
+    number: int
+    attempt: int
+
+
+@attrs.frozen
 class Part:
     """Revoke the session by name, if there is one, and say goodbye on the link that comes along."""
 
     session: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class EndVisitor:
+    """Tell the backend that the visitor is over; whatever comes of it, nobody waits."""
+
+    workspace_id: str
+    widget_id: str
+    visitor: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -149,34 +185,48 @@ def check_storage(context: Context, moment: Moment) -> CheckStorage:
     return CheckStorage(moment.keys.visitor)
 
 
-def read_visitor(context: Context, moment: Moment) -> CreateVisitor | ReplaceVisitor:
+def check_visitor(context: Context, moment: Moment) -> CheckVisitor:
+    """To see that the session's visitor is the stored one."""
+    return CheckVisitor(moment.keys.visitor, context.visitor)
+
+
+def unchanged(request: Request, stored: str | None, now: Now) -> None:
+    """Nothing. Raises VisitorEndedError if the session's visitor is not the stored one."""
+    if stored != request.payload.visitor:
+        raise VisitorEndedError("The storage holds another visitor by now, or none.")
+
+
+def read_visitor(context: Context, moment: Moment) -> CreateVisitor | MendVisitor:
     """To read the visitor's secret, or mint it; to replace the one just read if it is damaged."""
-    key, damaged = moment.keys.visitor, moment.result
-    return CreateVisitor(key) if damaged is None else ReplaceVisitor(key, damaged)
+    key = moment.keys.visitor
+    return CreateVisitor(key) if moment.result is None else MendVisitor(key)
+
+
+def end_visitor(context: Context, moment: Moment) -> EndVisitor | None:
+    """To tell the backend that the visitor just removed is over; nothing if there was none."""
+    secret, keys = moment.result, moment.keys
+    if secret is None or not is_secret(secret):
+        return None
+    return EndVisitor(keys.workspace_id, keys.widget_id, secret)
 
 
 def visitor_of(request: Request, stored: str, now: Now) -> str:
     """The visitor's secret, as stored; whoever has stored it just now has stored one that can be
     one. Raises StorageError.
     """
-    if isinstance(request.payload, ReplaceVisitor) and not is_secret(stored):
+    if isinstance(request.payload, MendVisitor) and not is_secret(stored):
         raise StorageError("The storage returned what cannot be a visitor's secret; check it.")
     return stored
 
 
-def replace_visitor(context: Context, moment: Moment) -> ReplaceVisitor:
-    """To retire the visitor who was merged."""
-    return ReplaceVisitor(moment.keys.visitor, context.visitor or "")
-
-
 def clear_user(context: Context, moment: Moment) -> Clear:
     """To remove every key of the scope but the visitor."""
-    return Clear(moment.keys.prefix, keep=moment.keys.visitor)
+    return Clear(moment.keys.prefix, moment.keys.visitor, keep=moment.keys.visitor)
 
 
 def clear_all(context: Context, moment: Moment) -> Clear:
     """To remove every key of the scope."""
-    return Clear(moment.keys.prefix, keep=None)
+    return Clear(moment.keys.prefix, moment.keys.visitor)
 
 
 def fetch_token(context: Context, moment: Moment) -> FetchToken:
@@ -241,7 +291,7 @@ def identify(context: Context, moment: Moment) -> Identify:
 
 def update(context: Context, moment: Moment) -> Update:
     """To send what was recorded."""
-    return Update(context.updates.sent)
+    return Update(context.updates.sent, context.identity)
 
 
 def renew(context: Context, moment: Moment) -> Renew:
@@ -250,8 +300,14 @@ def renew(context: Context, moment: Moment) -> Renew:
 
 
 def use_link(context: Context, moment: Moment) -> UseLink:
-    """To do what the call is for."""
-    return UseLink(moment.arguments.use)
+    """To do what the call is for, for whom it was shown to."""
+    return UseLink(attrs.evolve(moment.arguments.use, owner=context.identity))
+
+
+def send_messages(context: Context, moment: Moment) -> Sequence[SendMessage]:
+    """To send whatever may leave now."""
+    leaving = o.sendable(context.outbox, moment.now.at)
+    return [SendMessage(entry.message, entry.number, entry.attempts + 1) for entry in leaving]
 
 
 def part(context: Context, moment: Moment) -> Part:

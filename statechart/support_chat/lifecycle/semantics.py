@@ -6,7 +6,14 @@ from typing import Final
 
 from ..chart.model import Semantics
 from ..errors import SupportChatError
-from ..ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
+from ..ports import (
+    LinkEvent,
+    MessageArrived,
+    OwnerChanged,
+    ReadUpTo,
+    SessionRevoked,
+    TokenExpired,
+)
 from .calls import RESULTS, called
 from .context import Context, named
 from .delays import DELAYS
@@ -21,6 +28,10 @@ def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None] | None:
     match event:
         case MessageArrived():
             return Trigger.MESSAGE_ARRIVED, None
+        case ReadUpTo():
+            return Trigger.READ_MARKED, None
+        case OwnerChanged():
+            return Trigger.OWNER_CHANGED, None
         case TokenExpired():
             return Trigger.TOKEN_EXPIRED, None
         case SessionRevoked(reason):

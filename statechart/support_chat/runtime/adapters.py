@@ -20,7 +20,6 @@ from ..ports import (
     ListConversations,
     ListMessages,
     MarkRead,
-    Outgoing,
     Storage,
     Transport,
 )
@@ -56,18 +55,19 @@ async def _create(adapters: Adapters, request: Request, payload: r.CreateVisitor
     return await adapters.storage.create(payload.key, secrets.token_urlsafe(32))
 
 
-async def _replace(adapters: Adapters, request: Request, payload: r.ReplaceVisitor) -> str:
-    return await adapters.storage.replace(payload.key, payload.old, secrets.token_urlsafe(32))
+async def _mend(adapters: Adapters, request: Request, payload: r.MendVisitor) -> str:
+    await adapters.storage.delete(payload.key)
+    return await adapters.storage.create(payload.key, secrets.token_urlsafe(32))
 
 
-async def _clear(adapters: Adapters, request: Request, payload: r.Clear) -> None:
+async def _clear(adapters: Adapters, request: Request, payload: r.Clear) -> str | None:
     keys = await adapters.storage.keys()
     found = [key for key in keys if key.startswith(payload.prefix) and key != payload.keep]
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError  # one that swallows the cancellation must not delete late
-    if found:
-        await adapters.storage.delete(*found)
+    removed = await adapters.storage.delete(*found) if found else {}
+    return removed.get(payload.visitor)
 
 
 async def _fetch(adapters: Adapters, request: Request, payload: r.FetchToken) -> object:
@@ -91,10 +91,9 @@ async def _use(adapters: Adapters, request: Request, payload: r.UseLink) -> obje
 
 _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingProxyType(
     {
-        Outgoing: lambda link, use: link.send(use),
-        ListConversations: lambda link, use: link.conversations(),
-        ListMessages: lambda link, use: link.messages(use.conversation_id),
-        MarkRead: lambda link, use: link.mark_read(use.conversation_id),
+        ListConversations: lambda link, use: link.conversations(use),
+        ListMessages: lambda link, use: link.messages(use),
+        MarkRead: lambda link, use: link.mark_read(use),
     }
 )
 
@@ -128,19 +127,28 @@ _Performer = Callable[[Adapters, Request, Any], Awaitable[object]]
 _PERFORMERS: Final[Mapping[type, _Performer]] = MappingProxyType(
     {
         r.CheckStorage: lambda adapters, _, payload: adapters.storage.get(payload.key),
+        r.CheckVisitor: lambda adapters, _, payload: adapters.storage.get(payload.key),
         r.CreateVisitor: _create,
-        r.ReplaceVisitor: _replace,
+        r.MendVisitor: _mend,
         r.Clear: _clear,
         r.FetchToken: _fetch,
         r.Dial: _dial,
         r.Identify: lambda adapters, request, payload: adapters.link(request).identify(
             payload.request
         ),
-        r.Update: lambda adapters, request, payload: adapters.link(request).update(payload.changes),
+        r.Update: lambda adapters, request, payload: adapters.link(request).update(
+            payload.changes, payload.owner
+        ),
         r.Renew: lambda adapters, request, payload: adapters.link(request).renew(payload.token),
+        r.SendMessage: lambda adapters, request, payload: adapters.link(request).send(
+            payload.message
+        ),
         r.UseLink: _use,
         r.Part: _part,
         r.Revoke: _revoke,
+        r.EndVisitor: lambda adapters, _, payload: adapters.transport.end_visitor(
+            payload.workspace_id, payload.widget_id, payload.visitor
+        ),
         r.Release: lambda adapters, request, payload: adapters.release(),
     }
 )

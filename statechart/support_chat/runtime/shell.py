@@ -25,6 +25,7 @@ from ..engine import (
     Arm,
     AwaiterCame,
     AwaiterLeft,
+    Bound,
     CallMade,
     Cancel,
     Close,
@@ -40,6 +41,7 @@ from ..engine import (
     LimitReachedError,
     Now,
     Outcome,
+    OutOfTime,
     Perform,
     Request,
     Settle,
@@ -99,7 +101,7 @@ class Clock:
 
 
 class Timers:
-    """At most one timer of each kind (property S10)."""
+    """At most one timer of each name (property S10)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
@@ -186,6 +188,7 @@ class Shell:
         self.links: dict[int, Link] = {}
         self.clock = Clock(loop)
         self.timers = Timers(loop, self.clock)
+        self.bounds = Timers(loop, self.clock)  # of calls, by their numbers
         self.adapters = Adapters(storage, transport, self.links, self._release, self._failed)
         self._calls: dict[int, Call[Any]] = {}
         self._made = 0
@@ -424,7 +427,12 @@ class Shell:
     def _disarm(self, command: Disarm) -> None:
         self.timers.disarm(command.timers)
 
+    def _bound(self, command: Bound) -> None:
+        call = command.call
+        self.bounds.arm(str(call), command.seconds, lambda: self.take(OutOfTime(call)))
+
     def _settle(self, command: Settle) -> None:
+        self.bounds.disarm((str(command.call),))
         self._calls.pop(command.call).settle(command.result, command.error)
 
     def _emit(self, command: Emit) -> None:
@@ -437,6 +445,7 @@ class Shell:
         Close: _close,
         Arm: _arm,
         Disarm: _disarm,
+        Bound: _bound,
         Settle: _settle,
         Emit: _emit,
     }

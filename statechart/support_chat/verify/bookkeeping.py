@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..chart.model import Chart
-from ..lifecycle.chart import ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
+from ..lifecycle.chart import CALLS, ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
     Fact as F,
@@ -29,7 +29,7 @@ from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
 PRESENTS: Final = (E.DIAL, E.SEND_IDENTIFY, E.SEND_TOKEN)
-STORES: Final = (E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR, E.RETIRE_VISITOR)
+STORES: Final = (E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR)
 
 
 def _nothing_outlives_its_session(view: View) -> bool:
@@ -48,8 +48,6 @@ def _nothing_outlives_its_identify(view: View) -> bool:
 def _timers_bound_something(view: View) -> bool:
     ending = view.phase == P.DESTROYED and not view.has(F.RELEASING) and not view.has(F.RELEASED)
     pairs = (
-        (Timer.BOOT, view.waiting(Slot.BOOT)),
-        (Timer.IDENTIFY, view.waiting(Slot.IDENTIFY)),
         (Timer.GIVE_UP, view.phase == P.RECONNECTING),
         (Timer.SILENCE, view.phase in ONLINE),
         (Timer.DESTROY, ending),
@@ -109,7 +107,7 @@ def _listeners_are_told(move: Move) -> bool:
     opens = not before.open(Lane.LINK) and after.open(Lane.LINK)
     goes = before.open(Lane.LINK) and not after.open(Lane.LINK) and after.phase in LIVE
     live = before.phase == P.BOOTING and after.phase in ONLINE
-    ended = before.phase in LIVE and after.phase == P.SHUTDOWN and move.trigger != T.SHUTDOWN
+    ended = before.phase in LIVE and after.phase == P.SHUTDOWN and move.trigger not in CALLS
     told = (
         (opens, E.TELL_CONNECTED),
         (goes, E.TELL_LOST),
@@ -229,7 +227,9 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "L3a",
         "While there is no link an attempt is scheduled or under way.",
         lambda view: (
-            view.phase not in OFFLINE or view.running(Timer.RETRY) or view.asked(E.DIAL, *FETCHES)
+            view.phase not in OFFLINE
+            or view.running(Timer.RETRY)
+            or view.asked(E.CHECK_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
 )

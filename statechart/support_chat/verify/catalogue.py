@@ -11,7 +11,7 @@ from __future__ import annotations
 from operator import methodcaller
 from typing import Final
 
-from ..chart.model import Ask, Join
+from ..chart.model import Ask, Hold, Join
 from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -39,7 +39,7 @@ from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
 CLEARS: Final = (E.CLEAR_USER, E.CLEAR_ALL)
-WRITES: Final = (E.READ_VISITOR, E.RETIRE_VISITOR)
+WRITES: Final = (E.READ_VISITOR,)
 WORKING: Final = (P.BOOTING, *LIVE)
 
 
@@ -50,8 +50,9 @@ def _no_way_to_a_link(view: View) -> bool:
 
 def _only_a_boot_makes_live(move: Move) -> bool:
     begins = move.after.phase in WORKING and move.before.phase not in WORKING
+    called = move.trigger in (T.BOOT, T.BECOME)
     return not begins or (
-        move.after.phase == P.BOOTING and (move.trigger == T.BOOT or move.before.waiting(Slot.BOOT))
+        move.after.phase == P.BOOTING and (called or move.before.waiting(Slot.BOOT))
     )
 
 
@@ -62,7 +63,9 @@ def _shutdown_ends_boots(move: Move) -> bool:
 
 def _nothing_of_the_user(view: View) -> bool:
     over = view.phase in ENDED and not view.waiting(Slot.BOOT)
-    remembered = view.has(F.PROVIDER) or view.has(F.TARGET_PROVIDER) or view.has(F.PENDING)
+    remembered = any(
+        view.has(fact) for fact in (F.PROVIDER, F.TARGET_PROVIDER, F.PENDING, F.QUEUED)
+    )
     return not (over and (remembered or view.who(Register.USER) or view.who(Register.TARGET)))
 
 
@@ -106,12 +109,12 @@ def _refusals_are_not_retried(move: Move) -> bool:
 
 
 def _one_answer(move: Move) -> bool:
-    first = move.step.rows[0].effects if move.step.rows else ()
+    effects = [effect for row in move.step.rows for effect in row.effects]
     specs = move.model.chart.effects
     return (
         sum(
-            effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Join)
-            for effect in first
+            effect in (E.DONE, E.REFUSE, E.USE_LINK) or isinstance(specs[effect], Hold | Join)
+            for effect in effects
         )
         == 1
     )
@@ -179,7 +182,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "S3",
-        "After shutdown, only a boot() made later makes the session live.",
+        "After shutdown, only a boot() or a become() made later makes the session live.",
         lambda move: _only_a_boot_makes_live(move) and _shutdown_ends_boots(move),
     ),
     Always("S4", "After shutdown nothing of the former user is remembered.", _nothing_of_the_user),
@@ -280,7 +283,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "S20",
-        "Every call is answered in one way: it joins, is done, is refused or uses the link.",
+        "Every call is answered in one way: it joins, is held, done or refused, or uses the link.",
         _one_answer,
         CALLS,
     ),
@@ -337,6 +340,12 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         lambda view: view.phase in LIVE and view.has(F.PENDING),
         lambda view: view.phase in LIVE and view.asked(E.SEND_UPDATE),
     ),
+    CanReach(
+        "L6a",
+        "A message without an answer can be sent while the session stays live.",
+        lambda view: view.phase in LIVE and view.has(F.QUEUED),
+        lambda view: view.phase in LIVE and view.asked(E.SEND_MESSAGES),
+    ),
     Eventually(
         "L7",
         "From every state destroy completes.",
@@ -344,9 +353,20 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     EachStep(
         "L8",
-        "A called shutdown of a live session emits a revocation.",
-        lambda move: move.before.phase not in LIVE or E.PART in move.effects,
-        (T.SHUTDOWN,),
+        "A called end of a live session emits a revocation.",
+        lambda move: (
+            move.before.phase not in LIVE or move.after.phase in LIVE or E.PART in move.effects
+        ),
+        (T.SHUTDOWN, T.BECOME),
+    ),
+    EachStep(
+        "S13a",
+        "The last become() wins: the session is for whom it names, or will be.",
+        lambda move: (
+            move.after.phase == P.DESTROYED
+            or move.named == (move.after.who(Register.TARGET) or move.after.who(Register.USER))
+        ),
+        (T.BECOME,),
     ),
     *BOOKKEEPING,
 )

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
-from ..engine import CallMade, Close, Emit, Now, Outcome, Settle, commands as c
+from ..engine import CallMade, Close, Emit, Heard, Now, Outcome, Settle, commands as c
 from ..errors import RateLimitedError
+from ..lifecycle.chart import ONLINE
 from ..lifecycle.context import MOST_BLOCKED
 from ..lifecycle.names import Effect as E, Fact as F
-from ..ports import IdentifyAnswer, Welcome
+from ..ports import IdentifyAnswer, MessageArrived, Welcome
 from .model import Happening, Model, State, Step
 from .trace import Seen, Trace
 from .views import View
@@ -61,7 +62,7 @@ class _Follower:
             judged = "current" if seen.current else "superseded"
             yield f"it is {judged} by the account, and the session takes it for the other"
         yield from self._misjudged(seen)
-        asked, done = _asked(seen, self.model.chart), _done(seen)
+        asked, done = _asked(seen, self.model.chart), _done(seen, self.model.chart)
         matches = len(asked) == len(done) and all(
             did in words for words, did in zip(asked, done, strict=True)
         )
@@ -81,8 +82,10 @@ class _Follower:
     def go(self, seen: Seen) -> None:
         """Takes the step."""
         for command in seen.commands:
-            if isinstance(command, c.Arm) and command.timer == "identify":
-                self.identify_until = seen.now.at + command.seconds
+            if isinstance(command, c.Bound) and E.JOIN_IDENTIFY in _effects(seen):
+                until = seen.now.at + command.seconds
+                joins = self.model.registers_of(self.at)[1] != 0
+                self.identify_until = max(self.identify_until, until) if joins else until
             if isinstance(command, c.Arm) and command.timer == "silence":
                 again = self._heard_nothing(seen.now)
                 self.listens_until = None if again else seen.now.at + command.seconds
@@ -156,12 +159,15 @@ class _Follower:
         true, named = {F.SILENT: self._heard_nothing(seen.now) and not blocked}, None
         if isinstance(happened, CallMade):
             true, named = {F.FULL: happened.arguments.clear_storage}, happened.arguments.user_id
+            if self.model.phase_of(self.at) not in ONLINE:
+                true[F.AT_ONCE] = not happened.arguments.queue
+        elif isinstance(happened, Heard) and isinstance(happened.event, MessageArrived):
+            true[F.OWN] = happened.event.own
         elif isinstance(happened, Outcome):
             answer, error = happened.result, happened.error
             if isinstance(answer, Welcome | IdentifyAnswer):
                 named = answer.user_id
-                answer = answer.claim if isinstance(answer, Welcome) else answer
-            true = {F.MERGED: isinstance(answer, IdentifyAnswer) and answer.merged}
+            true = {}
             if happened.request.effect == E.SEND_IDENTIFY:
                 after = error.retry_after if isinstance(error, RateLimitedError) else None
                 true[F.BEYOND] = after is not None and seen.now.at + after > self.identify_until
@@ -179,15 +185,20 @@ class _Follower:
 
 
 def _asked(seen: Seen, chart: Chart) -> list[set[str]]:
-    """What the effects of the rows ask for: for each command, the words that would do."""
-    effects = [effect for row in seen.rows for effect in row.effects]
-    return [words for effect in effects if (words := _command(effect, chart))]
+    """What the effects of the rows ask for: for each command, the words that would do. A batch may
+    ask for any number of things.
+    """
+    return [words for effect in _effects(seen) if (words := _command(effect, chart))]
+
+
+def _effects(seen: Seen) -> list[str]:
+    return [effect for row in seen.rows for effect in row.effects]
 
 
 def _command(effect: str, chart: Chart) -> set[str]:
     match chart.effects[effect]:
-        case Ask():
-            return {f"perform {effect}"}
+        case Ask() as spec:
+            return set() if spec.batch else {f"perform {effect}"}
         case Arm() as spec:
             return {f"arm {spec.timer}", *([f"disarm {spec.timer}"] if spec.optional else [])}
         case Disarm() as spec:
@@ -200,13 +211,15 @@ def _command(effect: str, chart: Chart) -> set[str]:
             return set()
 
 
-def _done(seen: Seen) -> list[str]:
+def _done(seen: Seen, chart: Chart) -> list[str]:
     """The commands, in the same words; what they settle, close and emit is compared otherwise."""
     words: list[str] = []
     for command in seen.commands:
         match command:
             case c.Perform(request):
-                words += [f"perform {request.effect}"] if request.effect else []
+                spec = chart.effects.get(request.effect)
+                if isinstance(spec, Ask) and not spec.batch:
+                    words.append(f"perform {request.effect}")
             case c.Arm(timer):
                 words.append(f"arm {timer}")
             case c.Disarm(timers):
@@ -215,7 +228,7 @@ def _done(seen: Seen) -> list[str]:
                 words.append(f"cancel {' '.join(lanes)}")
             case c.Keep():
                 words.append("keep")
-            case Settle() | Close() | Emit():
+            case c.Bound() | Settle() | Close() | Emit():
                 pass
     return words
 

@@ -107,6 +107,8 @@ class Layout:
         if isinstance(spec, Ask):
             off = 0 if spec.several else self.on_lane(spec.lane)
             on = self.asked[effect] | sum(self.stored[name] for name in spec.writes)
+            if spec.batch:  # of any number, also none
+                on, up = on & ~self.asked[effect], self.asked[effect]
         elif isinstance(spec, Arm):
             free, on = (
                 (self.running[spec.timer], 0) if spec.optional else (0, self.running[spec.timer])

@@ -3,8 +3,9 @@
 Without another call, only outcomes and expiries happen. What is waited for can last for ever in two
 ways: in a state in which nothing at all can happen, or on a round. A round counts only if it is
 fair: a timer that runs in all of its states, and that no step of it fires or starts anew, would
-fire at last and end it; and an effect that is outstanding in all of them, and that no step ends or
-asks anew, would end, since every effect has a limit. The component as a whole is judged, and that
+fire at last and end it; an effect that is outstanding in all of them, and that no step ends or
+asks anew, would end, since every effect has a limit; and so has each call that waits in a slot
+which can be abandoned. The component as a whole is judged, and that
 is exact: what is missing in all of it is missing in each round within it, and a walk through all of
 it is a round.
 """
@@ -18,7 +19,7 @@ import attrs
 
 from ..chart.model import Arm, Chart
 from .explore import Space
-from .model import Model
+from .model import Model, deserted
 from .ways import Way
 
 
@@ -91,7 +92,10 @@ def _debts(model: Model) -> list[_Debt]:
         if isinstance(spec, Arm):
             arms[spec.timer].add(effect)
     timers = [_Debt(bit, timer, frozenset(arms[timer])) for timer, bit in model.running.items()]
-    return timers + [_Debt(bit, effect, frozenset([effect])) for effect, bit in model.asked.items()]
+    asked = [_Debt(bit, effect, frozenset([effect])) for effect, bit in model.asked.items()]
+    slots = deserted(model.chart)
+    waits = [_Debt(bit, s, frozenset()) for s, bit in model.waiting.items() if s in slots]
+    return timers + asked + waits
 
 
 def _fair(

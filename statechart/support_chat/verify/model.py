@@ -33,7 +33,7 @@ from functools import cache
 
 import attrs
 
-from ..chart.model import Arm, Ask, Chart, Transition
+from ..chart.model import Arm, Ask, Chart, Join, Transition
 from .known import Bits, PhaseName
 from .layout import Layout, State
 from .ways import Decision, Happening, Way, Ways
@@ -53,6 +53,14 @@ class Step:
     after: State
     raw: State
     """`after` before its users were renamed."""
+
+
+def deserted(chart: Chart) -> dict[str, str]:
+    """The trigger of each slot that means that nobody in it is awaited any more: calls have their
+    time, and whoever awaits them may be cancelled.
+    """
+    joins = (spec for spec in chart.effects.values() if isinstance(spec, Join))
+    return {join.slot: join.abandoned for join in joins if join.abandoned is not None}
 
 
 class Model:
@@ -164,6 +172,9 @@ class Model:
                 ]
                 several = [attrs.evolve(h, spends=0) for h in ends] if spec.several else []
                 found.append((bit, ends + several))
+        for slot, trigger in deserted(chart).items():
+            bit = self.waiting[slot]
+            found.append((bit, list(variants(high, trigger, slot, always=True))))
         for timer, bit in self.running.items():
             expiries = dict.fromkeys(
                 s.expiry for s in specs.values() if isinstance(s, Arm) and s.timer == timer

@@ -42,6 +42,10 @@ from ..ports import (
     IdentifyAnswer,
     ListConversations,
     MessageArrived,
+    Outgoing,
+    OwnerChanged,
+    ReadUpTo,
+    RenewAnswer,
     SessionRevoked,
     TokenExpired,
     UpdateAnswer,
@@ -57,6 +61,8 @@ _SETTINGS: Final = Settings(boot_timeout=3000.0, call_timeout=3000.0)
 _EVENTS: Final = {
     T.TOKEN_EXPIRED: TokenExpired(),
     T.SESSION_REVOKED: SessionRevoked(),
+    T.OWNER_CHANGED: OwnerChanged(),
+    T.READ_MARKED: ReadUpTo("c", "m", 0),
     T.LINK_LOST: None,
 }
 _ABANDONED: Final = {T.ABANDON_BOOT: Slot.BOOT, T.ABANDON_IDENTIFY: Slot.IDENTIFY}
@@ -128,7 +134,7 @@ class Player:
         if trigger in self._chart.events:
             if account.link is None:
                 raise Impossible("no link is open")
-            return [Heard(account.link, self._event(trigger))]
+            return [Heard(account.link, self._event(trigger, one))]
         if isinstance(spec, Ask):
             asked = [r for r in account.asked.values() if r.effect == one.of]
             if not asked:
@@ -152,12 +158,14 @@ class Player:
             provider=(lambda: "") if provided else None,
             clear_storage=F.FULL in one.carried,
             use=ListConversations() if one.trigger == T.USE else None,
+            message=Outgoing(f"m{self._new()}", "hello") if one.trigger == T.SEND else None,
+            queue=F.AT_ONCE not in one.carried,
         )
 
-    def _event(self, trigger: T) -> Any:
+    def _event(self, trigger: T, one: Occurrence) -> Any:
         if trigger is T.MESSAGE_ARRIVED:
-            number = str(self._new())
-            return MessageArrived(Message(number, "c", "agent", "hello", 0.0), number)
+            number, own = str(self._new()), F.OWN in one.carried
+            return MessageArrived(Message(number, "c", "agent", "hello", 0.0), number, own=own)
         return _EVENTS[trigger]
 
     def _outcome(
@@ -170,6 +178,7 @@ class Player:
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         told = {
+            spec.ended: blame.ended,
             spec.stranger: blame.strangers,
             spec.rejection: blame.rejections,
             spec.refusal: blame.refusals,
@@ -178,24 +187,29 @@ class Player:
 
     def _result(self, one: Occurrence, request: Request, rest: Sequence[Occurrence]) -> Any:
         context, payload = self.trace.snapshot.context, request.payload
-        merged = F.MERGED in one.carried
         match T(one.trigger):
             case T.LINK_UP:
                 claim = payload.credentials.claim
                 known = claim is not None and one.user == claim.user_id
-                answer = IdentifyAnswer(one.user, merged) if known and one.user else None
+                answer = IdentifyAnswer(one.user, True) if known and one.user else None
                 session = context.session or f"session {self._new()}"
                 return Welcome(session, "visitor", one.user, answer)
             case T.IDENTIFIED:
-                return IdentifyAnswer(one.user or "", merged)
+                return IdentifyAnswer(one.user or "", True)
             case T.TOKEN_ARRIVED:
                 renewed = next((later for later in rest if E.ARM_RENEW in later.effects), None)
                 expires = renewed is not None and f"timer {Timer.RENEW}" in renewed.ledger
                 return _token(payload.user_id, self._new(), expires)
             case T.UPDATED:
                 return UpdateAnswer()
-            case T.LOADED | T.VISITOR_READ | T.VISITOR_RETIRED:
+            case T.RENEWED:
+                return RenewAnswer()
+            case T.VISITOR_CHECKED:
+                return payload.visitor
+            case T.LOADED | T.VISITOR_READ:
                 return "damage" if F.DAMAGED in one.carried else "a-secret-that-can-be-one"
+            case T.SENT:
+                return Message(str(self._new()), "c", "visitor", "hello", 0.0)
             case T.REPLIED:
                 return ()
             case _:

@@ -20,6 +20,7 @@ import attrs
 from ..chart.model import Ask, Chart, Detach, Join, Transition
 from ..engine import (
     Arm,
+    AwaiterLeft,
     CallMade,
     Cancel,
     Close,
@@ -32,6 +33,7 @@ from ..engine import (
     Keep,
     Now,
     Outcome,
+    OutOfTime,
     Perform,
     Reaction,
     Request,
@@ -67,6 +69,8 @@ class Account:
                 return next(iter(self.chart.events.values())), link == self.link
             case Expired(timer):
                 return timer, timer in self.timers
+            case AwaiterLeft(call) | OutOfTime(call):
+                return next((s for s, calls in self.slots.items() if call in calls), ""), True
             case _:
                 return "", True
 

@@ -79,7 +79,7 @@ class _Change(NamedTuple):
     sets: int
     frees: int
     raised: int
-    triggers: tuple[str, ...]
+    triggers: tuple[tuple[str, bool], ...]
 
 
 class _Run(NamedTuple):
@@ -93,7 +93,7 @@ class _Run(NamedTuple):
     sets: int
     high: int
     rows: tuple[Transition, ...]
-    todo: tuple[str, ...]
+    todo: tuple[tuple[str, bool], ...]
 
     def narrowed(self, mask: int, wanted: int) -> _Run | None:
         """The same under a further guard on the state it has come to; None if the two can never
@@ -251,7 +251,9 @@ class Ways:
         if not run.todo:
             return [[self._command(run, happening)]]
         resting = _Run(run.mask, run.wanted, run.keep, run.sets, run.high, run.rows, run.todo[1:])
-        found = self._fire(resting, happening, run.todo[0], 0, 0)
+        trigger, carries = run.todo[0]
+        carried, named = (happening.carried, happening.named) if carries else (0, 0)
+        found = self._fire(resting, happening, trigger, carried, named)
         return _else(found, self._follow(resting, happening))
 
     def _command(self, run: _Run, happening: Happening) -> Command:
@@ -284,14 +286,14 @@ class Ways:
             sum(fact[name] for name in set(row.sets)),
         )
         frees = raised = 0
-        triggers: list[str] = []
+        triggers: list[tuple[str, bool]] = []
         for effect in row.effects:
             does, spec = self._layout.impacts[effect], self._chart.effects[effect]
             clears, sets = clears | does.off | does.free, sets & ~(does.off | does.free) | does.on
             frees = frees & ~(does.off | does.on) | does.free
             raised = raised & ~(does.off | does.on | does.free) | does.up & ~frees
             if isinstance(spec, Raise):
-                triggers.append(spec.trigger)
+                triggers.append((spec.trigger, spec.carries))
         return _Change(row, mask, wanted, ~clears, sets, frees, raised, tuple(triggers))
 
 

@@ -44,7 +44,12 @@ _LATER: Final[Mapping[str, str]] = {
     F.BEYOND: ", and asks to come back later than the call can wait"
 }
 _DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and cannot be one"}
-_MERGED: Final[Mapping[str, str]] = {F.MERGED: ", with the visitor merged"}
+_AT_ONCE: Final[Mapping[str, str]] = {
+    F.AT_ONCE: "queue=False",
+    F.CROWDED: " with a full outbox",
+}
+_OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
+_CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
 
@@ -53,20 +58,24 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.LOAD: Saying("user", "load()"),
         T.BOOT: Saying("user", "boot(user={user})", alone="boot()"),
         T.IDENTIFY: Saying("user", "identify(user={user})"),
+        T.BECOME: Saying(
+            "user", "become({user}{facts})", alone="become(None{facts})", facts=_CLEARS
+        ),
         T.UPDATE: Saying("user", "update(user={user})", alone="update()"),
-        T.USE: Saying("user", "send_message()"),
+        T.SEND: Saying("user", "send_message({facts})", facts=_AT_ONCE),
+        T.USE: Saying("user", "conversations()"),
         T.SHUTDOWN: Saying("user", "shutdown({facts})", facts=_FULL),
         T.DESTROY: Saying("user", "destroy()"),
-        T.ABANDON_BOOT: Saying("user", "the last awaiter of boot() is cancelled"),
-        T.ABANDON_IDENTIFY: Saying("user", "the last awaiter of identify() is cancelled"),
+        T.ABANDON_BOOT: Saying("user", "nobody waits for boot() any more"),
+        T.ABANDON_IDENTIFY: Saying("user", "nobody waits for identify() any more"),
+        T.WITHDRAW: Saying("user", "the last awaiter of send_message() is cancelled"),
         T.GO_ONLINE: Saying("user", "set_online(True)"),
         T.GO_OFFLINE: Saying("user", "set_online(False)"),
         T.LOADED: Saying("storage", "the adapters work"),
         T.LOAD_FAILED: Saying("storage", "the adapters do not work"),
         T.VISITOR_READ: Saying("storage", "the visitor is read{facts}", facts=_DAMAGED),
         T.VISITOR_FAILED: Saying("storage", "the visitor cannot be read"),
-        T.VISITOR_RETIRED: Saying("storage", "the merged visitor is replaced"),
-        T.RETIRE_FAILED: Saying("storage", "the merged visitor cannot be replaced"),
+        T.VISITOR_CHECKED: Saying("storage", "the stored visitor is the same, or cannot be read"),
         T.CLEARED: Saying("storage", "the storage is cleared"),
         T.CLEAR_FAILED: Saying("storage", "the storage cannot be cleared"),
         T.TOKEN_ARRIVED: Saying("provider", "the token arrives"),
@@ -74,19 +83,18 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.TOKEN_FAILED: Saying("provider", "the token cannot be had"),
         T.LINK_UP: Saying(
             "backend",
-            "the link is up, as {user}{facts}",
-            alone="the link is up, as the visitor{facts}",
-            facts=_MERGED,
+            "the link is up, as {user}",
+            alone="the link is up, as the visitor",
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
         T.DIAL_ASTRAY: Saying("backend", "the dial goes astray: what answers is no backend"),
+        T.VISITOR_ENDED: Saying("backend", "the visitor was cleared elsewhere"),
         T.DIAL_FAILED: Saying("backend", "the dial fails{facts}", facts=_LATER),
         T.IDENTIFIED: Saying(
             "backend",
-            "the visitor is identified as {user}{facts}",
-            alone="the visitor is identified as nobody{facts}",
-            facts=_MERGED,
+            "the visitor is identified as {user}",
+            alone="the visitor is identified as nobody",
         ),
         T.IDENTIFY_REFUSED: Saying("backend", "the identify is refused"),
         T.IDENTIFY_FAILED: Saying(
@@ -99,20 +107,24 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.RENEWED: Saying("backend", "the fresh token is accepted"),
         T.RENEW_REFUSED: Saying("backend", "the fresh token is refused"),
         T.RENEW_FAILED: Saying("backend", "the reply to the renewal is lost"),
-        T.REPLIED: Saying("backend", "the reply to a message arrives"),
+        T.SENT: Saying("backend", "the message is stored"),
+        T.SEND_REFUSED: Saying("backend", "the message is refused"),
+        T.SEND_FAILED: Saying("backend", "the reply to the message is lost"),
+        T.REPLIED: Saying("backend", "the reply to a use of the link arrives"),
         T.PARTED: Saying("backend", "the parting is over"),
         T.RELEASED: Saying("session", "the adapters are released"),
-        T.MESSAGE_ARRIVED: Saying("backend", "a message arrives"),
+        T.MESSAGE_ARRIVED: Saying("backend", "a message{facts} arrives", facts=_OWN),
+        T.READ_MARKED: Saying("backend", "messages were read, here or elsewhere"),
+        T.OWNER_CHANGED: Saying("backend", "the visitor was merged in another tab"),
         T.TOKEN_EXPIRED: Saying("backend", "the backend says that the token has expired"),
         T.SESSION_REVOKED: Saying("backend", "the backend revokes the session"),
         T.LINK_LOST: Saying("backend", "the link is lost"),
-        T.BOOT_TIMEOUT: Saying("session", "the time for the boot is over"),
-        T.IDENTIFY_TIMEOUT: Saying("session", "the time for the identify is over"),
         T.RETRY_DUE: Saying("session", "the retry timer fires"),
         T.GIVE_UP: Saying("session", "the time for reconnecting is over"),
         T.SILENCE_DUE: Saying("session", "the silence timer fires{facts}", facts=_SILENT),
         T.RENEW_DUE: Saying("session", "the renewal timer fires"),
         T.UPDATE_DUE: Saying("session", "the update timer fires"),
+        T.OUTBOX_DUE: Saying("session", "the outbox timer fires"),
         T.DESTROY_TIMEOUT: Saying("session", "the time for the destroy is over"),
     }
 )

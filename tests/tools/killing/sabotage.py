@@ -103,9 +103,9 @@ sessions._revoke = revoke
 """),
     Sabotage("what was missed is not replayed", "send", Moment.BEFORE, "never arrived", """
 import attrs
-from support_chat_adapters.backend import conversations
-really = conversations.replay
-conversations.replay = lambda *given: attrs.evolve(really(*given), messages=())
+from support_chat_adapters.backend import stream
+really = stream.replay
+stream.replay = lambda *given: attrs.evolve(really(*given), messages=())
 """),
     Sabotage("a merge leaves conversations behind", "merge", Moment.BEFORE, "was left with", """
 from support_chat_adapters.backend import conversations

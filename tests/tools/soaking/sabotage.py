@@ -41,10 +41,10 @@ c.append = forgetful
 from support_chat_adapters.backend import conversations as c
 append = c.append
 
-def eager(db, owner, conversation, author, text, now, session=None, id=None):
-    message = append(db, owner, conversation, author, text, now, session, id)
+def eager(db, owner, conversation, author, text, now, session=None, id=None, **more):
+    message = append(db, owner, conversation, author, text, now, session, id, **more)
     if id is not None and message.id.endswith("3"):
-        append(db, owner, conversation, author, text, now, session, id)
+        append(db, owner, conversation, author, text, now, session, id, **more)
     return message
 
 c.append = eager
@@ -55,7 +55,7 @@ from support_chat.ports import MessageArrived
 put = Connection._put
 
 def deaf(self, event):
-    if not (isinstance(event, MessageArrived) and int(event.cursor) % 3 == 0):
+    if not (isinstance(event, MessageArrived) and int(event.cursor.rpartition(".")[2]) % 3 == 0):
         put(self, event)
 
 Connection._put = deaf
@@ -67,7 +67,8 @@ put = Connection._put
 
 def confused(self, event):
     held = self.__dict__.pop("held", None)
-    if held is None and isinstance(event, MessageArrived) and int(event.cursor) % 2 == 0:
+    odd = isinstance(event, MessageArrived) and int(event.cursor.rpartition(".")[2]) % 2 == 0
+    if held is None and odd:
         self.held = event
     else:
         put(self, event)

@@ -32,7 +32,16 @@ from support_chat.errors import (
     SupportChatError,
 )
 
-from ...transport.wire.endpoints import BASE, ENDPOINTS, OPEN, POLL, REALTIME_TOKEN, Endpoint
+from ...transport.wire.endpoints import (
+    BASE,
+    END_VISITOR,
+    ENDPOINTS,
+    OPEN,
+    OWNER_HEADER,
+    POLL,
+    REALTIME_TOKEN,
+    Endpoint,
+)
 from ...transport.wire.problems import response_to
 from .. import Backend
 from ..store import hashed
@@ -102,7 +111,7 @@ def create_app(
         CORSMiddleware,
         allow_origin_regex=allowed.expression,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type"],
+        allow_headers=["authorization", "content-type", OWNER_HEADER],
         expose_headers=["retry-after", "x-request-id"],
         max_age=600,
     )
@@ -175,7 +184,7 @@ async def _admit(site: Site, endpoint: Endpoint, request: Request) -> None:
     if endpoint.mutates:
         site.origins.check(request.headers.get("origin"))
     address = site.proxies.caller(request)
-    if endpoint is OPEN:
+    if endpoint in (OPEN, END_VISITOR):  # which store something in anybody's name
         await site.opens.take(address)
     elif endpoint.open:
         await site.requests.take(address)

@@ -1,8 +1,8 @@
 """The realtime gateway: one WebSocket, one link of a session; it says hello, replays what was
 missed, and passes on what comes.
 
-What the client sends is not read beyond its arrival: everything it asks for goes over HTTP, where
-an answer belongs to its request.
+Of what the client sends, a `ping` is answered, and nothing else is read: everything it asks for
+goes over HTTP, where an answer belongs to its request.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from support_chat.errors import (
 )
 
 from ...transport.wire.closing import CloseCode
-from ...transport.wire.frames import Hello, encode_frame, frame_of
+from ...transport.wire.frames import Hello, Ping, Pong, decode_frame, encode_frame, frame_of
 from ...transport.wire.problems import response_to
+from ...transport.wire.translation import owner_text
 from .. import Connection
 from ..in_memory import MemoryBuckets
 from .condition import is_trouble
 from .handlers import Site
 from .logs import log_request
-from .reading import cursor_of
+from .reading import cursor_of, says
 
 _CODES: Final[Mapping[str, CloseCode]] = MappingProxyType(
     {"revoked": CloseCode.SESSION_ENDED, "slow_reader": CloseCode.SLOW_READER}
@@ -47,7 +48,7 @@ async def gateway(site: Site, socket: WebSocket) -> None:
     request_id = site.proxies.request_id(socket)
     try:
         site.origins.check(socket.headers.get("origin"))
-        cursor = cursor_of(socket)
+        cursor, echoes = cursor_of(socket), says(socket, "echoes")
         site.condition.admit(new=False)
     except SupportChatError as error:
         await _deny(socket, error, request_id)
@@ -56,7 +57,7 @@ async def gateway(site: Site, socket: WebSocket) -> None:
     log_request("GET", "/realtime", 101, request_id)
     site.counts.links += 1
     try:
-        await _linked(site, socket, cursor)
+        await _linked(site, socket, cursor, echoes=echoes)
     except (WebSocketDisconnect, ConnectionError):  # the client has gone
         pass
     except Exception:
@@ -66,7 +67,7 @@ async def gateway(site: Site, socket: WebSocket) -> None:
         site.counts.links -= 1
 
 
-async def _linked(site: Site, socket: WebSocket, cursor: str | None) -> None:
+async def _linked(site: Site, socket: WebSocket, cursor: str | None, *, echoes: bool) -> None:
     """One link, from its token to its goodbye."""
     address = site.proxies.caller(socket)
     try:
@@ -80,7 +81,7 @@ async def _linked(site: Site, socket: WebSocket, cursor: str | None) -> None:
             await _close(site, socket, CloseCode.DIAL_AGAIN, "realtime_token_unknown")
             return
         with site.link(address, session):
-            connection = await site.backend.listen(session, cursor)
+            connection = await site.backend.listen(session, cursor, echoes=echoes)
             try:
                 await _pass_on(site, socket, connection)
             finally:
@@ -143,9 +144,13 @@ async def _speak(socket: WebSocket, connection: Connection) -> None:
     welcome = connection.welcome
     # the link is over, or the client has gone
     with contextlib.suppress(NetworkError, WebSocketDisconnect):
-        await socket.send_text(
-            encode_frame(Hello(cursor=welcome.cursor or "", gap=welcome.gap, unread=welcome.unread))
+        hello = Hello(
+            cursor=welcome.cursor or "",
+            gap=welcome.gap,
+            unread=welcome.unread,
+            owner=owner_text(connection.opened_for),
         )
+        await socket.send_text(encode_frame(hello))
         while True:
             await socket.send_text(encode_frame(frame_of(await connection.next())))
 
@@ -153,8 +158,19 @@ async def _speak(socket: WebSocket, connection: Connection) -> None:
 async def _listen(socket: WebSocket, frames_per_minute: float) -> None:
     """Until the client has gone; raises RateLimitedError for one that sends frame after frame."""
     frames = MemoryBuckets(frames_per_minute, asyncio.get_running_loop().time)
-    while (await socket.receive())["type"] != "websocket.disconnect":
+    while (message := await socket.receive())["type"] != "websocket.disconnect":
         await frames.take("")
+        if _asks(message.get("text")):
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it has gone meanwhile
+                await socket.send_text(encode_frame(Pong()))
+
+
+def _asks(text: str | None) -> bool:
+    """Whether a frame is a `ping`; what cannot be read is nothing that anybody wants to know."""
+    try:
+        return text is not None and isinstance(decode_frame(text), Ping)
+    except NetworkError:
+        return False
 
 
 async def _deny(socket: WebSocket, error: SupportChatError, request_id: str) -> None:

@@ -16,11 +16,12 @@ import msgspec
 from starlette.requests import Request
 
 from support_chat.errors import NetworkError, RateLimitedError
-from support_chat.ports import LinkEvent, Outgoing, TokenExpired
+from support_chat.ports import LinkEvent, MarkRead, Outgoing, TokenExpired
+from support_chat.values import Message
 
 from ...transport.wire import endpoints, payloads as p
 from ...transport.wire.codec import MAX_ANSWER_BYTES
-from ...transport.wire.frames import MessageCreated, Polled, SessionEnded, frame_of
+from ...transport.wire.frames import MessageCreated, Polled, PolledFrame, frame_of
 from ...transport.wire.translation import (
     conversation_from,
     credentials_of,
@@ -28,6 +29,7 @@ from ...transport.wire.translation import (
     identify_request_of,
     opened_of,
     outgoing_of,
+    owner_text,
     payload_of,
     rejected_of,
 )
@@ -117,16 +119,23 @@ async def identify(site: Site, request: Request) -> p.Identified:
     return identified_of(await site.backend.ask(operations.identify(session, asked)))
 
 
-async def refresh(site: Site, request: Request) -> None:
+async def refresh(site: Site, request: Request) -> p.Refreshed | None:
     """Takes a fresh token."""
     session = reading.session_of(request)
     token = (await reading.payload_of(request, p.Refresh)).token
-    await site.backend.ask(operations.renew(session, token))
+    renewed = (await site.backend.ask(operations.renew(session, token))).session
+    return None if renewed is None else p.Refreshed(session=renewed)
 
 
 async def shutdown(site: Site, request: Request) -> None:
     """Ends the session."""
     await site.backend.ask(operations.revoke(reading.session_of(request)))
+
+
+async def end_visitor(site: Site, request: Request) -> None:
+    """Ends what was opened with a visitor's secret."""
+    over = await reading.payload_of(request, p.EndVisitor)
+    await site.backend.ask(operations.end_visitor(over.workspace_id, over.widget_id, over.visitor))
 
 
 async def realtime_token(site: Site, request: Request) -> p.RealtimeToken:
@@ -148,15 +157,20 @@ async def list_conversations(site: Site, request: Request) -> p.ConversationsPag
             conversation_from,
         )
 
-    session = reading.session_of(request)
-    items, following = await site.backend.ask(operations.reading("conversations", session, page))
+    asked = operations.reading(
+        "conversations", reading.session_of(request), page, reading.owner_of(request)
+    )
+    items, following = await site.backend.ask(asked)
     return p.ConversationsPage(conversations=items, next_cursor=following)
 
 
 async def start_conversation(site: Site, request: Request) -> p.ConversationStarted:
     """A new conversation with its first message."""
     session = reading.session_of(request)
-    outgoing = outgoing_of(await reading.payload_of(request, p.StartConversation))
+    outgoing = attrs.evolve(
+        outgoing_of(await reading.payload_of(request, p.StartConversation)),
+        owner=reading.owner_of(request),
+    )
     message, conversation = await site.backend.ask(operations.start(session, outgoing))
     return p.ConversationStarted(
         conversation=conversation_from(conversation), message=payload_of(message, p.MessagePayload)
@@ -172,52 +186,76 @@ async def get_conversation(site: Site, request: Request) -> p.ConversationPayloa
                 "conversations",
                 reading.session_of(request),
                 lambda db, owner: conversations.conversation(db, owner, conversation_id),
+                reading.owner_of(request),
             )
         )
     )
 
 
 async def mark_read(site: Site, request: Request) -> p.ReadUpToNow:
-    """Counts a conversation as read."""
-    session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
-    read = await site.backend.ask(operations.mark_read(session, conversation_id))
+    """Counts a conversation as read, up to a message."""
+    asked = MarkRead(
+        reading.conversation_id_of(request),
+        reading.message_id_of(request, "up_to"),
+        reading.owner_of(request),
+    )
+    read = await site.backend.ask(operations.mark_read(reading.session_of(request), asked))
     return p.ReadUpToNow(unread=read.unread)
 
 
 async def list_messages(site: Site, request: Request) -> p.MessagesPage:
-    """A page of messages."""
-    conversation_id, cursor, limit = (
+    """A page of messages, after a cursor or before a message."""
+    conversation_id, cursor, limit, before = (
         reading.conversation_id_of(request),
         reading.cursor_of(request),
         reading.limit_of(request),
+        reading.message_id_of(request, "before"),
     )
 
     def page(db: Transaction, owner: str) -> tuple[tuple[p.MessagePayload, ...], str | None]:
+        if before is None:
+            return _page(
+                lambda most: conversations.message_page(db, owner, conversation_id, cursor, most),
+                limit,
+                _message,
+            )
         return _page(
-            lambda most: conversations.message_page(db, owner, conversation_id, cursor, most),
+            lambda most: conversations.messages_before(
+                db, owner, conversation_id, before or None, most
+            ),
             limit,
-            lambda message: payload_of(message, p.MessagePayload),
+            _message,
+            backwards=True,
         )
 
-    session = reading.session_of(request)
-    items, following = await site.backend.ask(operations.reading("conversations", session, page))
+    asked = operations.reading(
+        "messages", reading.session_of(request), page, reading.owner_of(request)
+    )
+    items, following = await site.backend.ask(asked)
     return p.MessagesPage(messages=items, next_cursor=following)
 
 
+def _message(message: Message) -> p.MessagePayload:
+    return payload_of(message, p.MessagePayload)
+
+
 def _page(
-    fetch: Callable[[int], conversations.Page[T]], limit: int, as_payload: Callable[[T], S]
+    fetch: Callable[[int], conversations.Page[T]],
+    limit: int,
+    as_payload: Callable[[T], S],
+    *,
+    backwards: bool = False,
 ) -> tuple[tuple[S, ...], str | None]:
     """Up to `limit` items and the next cursor; fewer where that many would be more than a client
-    reads.
+    reads: the last ones of a page that goes `backwards`, else the first.
     """
     page = fetch(limit)
     items = tuple(as_payload(item) for item in page.items)
-    fitting = _fitting(items)
-    return (
-        (items, page.next_cursor)
-        if fitting == len(items)
-        else (items[:fitting], fetch(fitting).next_cursor)
-    )
+    fitting = _fitting(items[::-1] if backwards else items)
+    if fitting < len(items):
+        page = fetch(fitting)
+        items = items[-fitting:] if backwards else items[:fitting]
+    return items, page.next_cursor
 
 
 def _fitting(items: Iterable[msgspec.Struct]) -> int:
@@ -235,7 +273,8 @@ async def send_message(site: Site, request: Request) -> p.MessagePayload:
     """A message to a conversation."""
     session, conversation_id = reading.session_of(request), reading.conversation_id_of(request)
     sent = await reading.payload_of(request, p.SendMessage)
-    outgoing = Outgoing(sent.client_message_id, sent.text, conversation_id)
+    owner = reading.owner_of(request)
+    outgoing = Outgoing(sent.client_message_id, sent.text, conversation_id, owner=owner)
     stored = await site.backend.ask(operations.send(session, outgoing))
     return payload_of(stored, p.MessagePayload)
 
@@ -244,7 +283,8 @@ async def send_event(site: Site, request: Request) -> p.EventTaken:
     """Changed traits."""
     session = reading.session_of(request)
     event = await reading.payload_of(request, p.ClientEvent)
-    answer = await site.backend.ask(operations.update(session, event.changes))
+    asked = operations.update(session, event.changes, reading.owner_of(request))
+    answer = await site.backend.ask(asked)
     return p.EventTaken(rejected=rejected_of(answer.rejected))
 
 
@@ -252,33 +292,42 @@ async def poll(site: Site, request: Request) -> Polled:
     """What the gateway would send: at once if there is something, else when there is, or when the
     time is over.
     """
-    wait, known = reading.wait_of(request), reading.token_expired_of(request)
+    wait, known = reading.wait_of(request), reading.says(request, "token_expired")
     session, cursor = reading.session_of(request), reading.cursor_of(request)
+    marked, echoes = reading.marked_of(request), reading.says(request, "echoes")
     with site.link(site.proxies.caller(request), session):
-        connection = await site.backend.listen(session, cursor, expiry_sent=known)
+        connection = await site.backend.listen(
+            session, cursor, marked=marked, expiry_sent=known, echoes=echoes
+        )
         try:
-            events = await connection.ready() or await _news(request, connection, wait)
+            news = await connection.ready() or await _news(request, connection, wait)
+            events = [event for event in news if not isinstance(event, TokenExpired)]
+            frames = [cast("PolledFrame", frame_of(event)) for event in events]
+            frames = frames[: _fitting(frames)]  # the next poll brings the rest
             withheld, go_on = connection.withholds, connection.cursor
+            marked = connection.marked(unsent=events[len(frames) :])
         finally:
             connection.close("polled")
-    frames = [
-        cast("MessageCreated | SessionEnded", frame_of(event))
-        for event in events
-        if not isinstance(event, TokenExpired)
-    ]
-    frames = frames[: _fitting(frames)]  # the next poll brings the rest
     messages = [frame for frame in frames if isinstance(frame, MessageCreated)]
     welcome = connection.welcome
     if withheld and not messages:
         # the next poll begins where this one would have: what was missed is told once the token is
         # renewed, how much it is included
-        return Polled(cursor=cursor or go_on, frames=tuple(frames), token_expired=True)
+        return Polled(
+            cursor=cursor or go_on,
+            frames=tuple(frames),
+            token_expired=True,
+            marked=marked,
+            owner=owner_text(connection.opened_for),
+        )
     return Polled(
         cursor=messages[-1].cursor if messages else go_on,
         frames=tuple(frames),
         gap=welcome.gap,
         unread=messages[-1].unread if messages else welcome.unread,
         token_expired=withheld,
+        marked=marked,
+        owner=owner_text(connection.opened_for),
     )
 
 
@@ -313,6 +362,7 @@ HANDLERS: Final[Mapping[endpoints.Endpoint, Handler]] = {
     endpoints.IDENTIFY: identify,
     endpoints.REFRESH: refresh,
     endpoints.SHUTDOWN: shutdown,
+    endpoints.END_VISITOR: end_visitor,
     endpoints.REALTIME_TOKEN: realtime_token,
     endpoints.CONVERSATIONS: list_conversations,
     endpoints.START: start_conversation,

@@ -12,11 +12,18 @@ import msgspec
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from support_chat.errors import AuthRefusedError, BackendRejectedError, InvalidInputError
-from support_chat.values import check_id
+from support_chat.values import MAX_ID_LENGTH, Identity, check_id
 
 from ...transport.wire.codec import decoded
-from ...transport.wire.endpoints import LARGEST_PAGE, LONGEST_POLL, MAX_BODY_BYTES, PAGE
+from ...transport.wire.endpoints import (
+    LARGEST_PAGE,
+    LONGEST_POLL,
+    MAX_BODY_BYTES,
+    OWNER_HEADER,
+    PAGE,
+)
 from ...transport.wire.problems import BODY_TOO_LARGE
+from ...transport.wire.translation import owner_from
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -45,6 +52,17 @@ def session_of(connection: HTTPConnection) -> str:
             "This is no session's credential; send the `session` that opening one has answered."
         )
     return credential.strip()
+
+
+def owner_of(request: Request) -> Identity | None:
+    """For whom the request is, None where it does not say; raises BackendRejectedError for what is
+    no owner.
+    """
+    text = request.headers.get(OWNER_HEADER)
+    try:
+        return None if text is None else owner_from(text)
+    except InvalidInputError as error:
+        raise _invalid(error.message) from None
 
 
 async def payload_of(request: Request, kind: type[P]) -> P:
@@ -158,14 +176,36 @@ def wait_of(request: Request) -> float:
     return wait
 
 
-def token_expired_of(request: Request) -> bool:
-    """Whether a poll says that it knows of its expired token; raises BackendRejectedError for
-    anything but `true` or `false`.
+def says(connection: HTTPConnection, name: str) -> bool:
+    """Whether the query says that something is so; raises BackendRejectedError for anything but
+    `true` or `false`.
     """
-    known = request.query_params.get("token_expired", "false")
-    if known not in ("true", "false"):
-        raise _invalid("token_expired must be true or false.")
-    return known == "true"
+    said = connection.query_params.get(name, "false")
+    if said not in ("true", "false"):
+        raise _invalid(f"{name} must be true or false.")
+    return said == "true"
+
+
+def marked_of(request: Request) -> int | None:
+    """The number of the last read mark that a poll knows of, None where it does not say; raises
+    BackendRejectedError for what is no number.
+    """
+    marked = request.query_params.get("marked")
+    if marked is None:
+        return None
+    if not (marked.isascii() and marked.isdigit() and len(marked) < 17 and int(marked) < 2**53):
+        raise _invalid("marked must be a whole number, the one that the last poll has answered.")
+    return int(marked)
+
+
+def message_id_of(request: Request, name: str) -> str | None:
+    """The id of a message in the query, None where there is none; raises BackendRejectedError for
+    one that is too long to be ours.
+    """
+    id = request.query_params.get(name)
+    if id is not None and len(id) > MAX_ID_LENGTH:
+        raise _invalid(f"{name} has at most {MAX_ID_LENGTH} characters; name a message.")
+    return id
 
 
 def _invalid(message: str, reason: str | None = None) -> BackendRejectedError:

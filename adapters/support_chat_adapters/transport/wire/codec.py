@@ -5,7 +5,7 @@ the HTTP surface.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -13,7 +13,8 @@ import msgspec
 
 from support_chat.errors import InvalidInputError, NotABackendError
 
-from .endpoints import BASE, OPEN, Endpoint
+from .endpoints import BASE, OPEN, OWNER_HEADER, POLL, Endpoint
+from .frames import FRAMES, Polled
 from .payloads import SessionOpened
 from .problems import Response, error_of
 
@@ -47,10 +48,11 @@ def request_to(
     payload: msgspec.Struct | None = None,
     *,
     session: str | None = None,
+    owner: str | None = None,
     conversation_id: str | None = None,
     query: Mapping[str, str] | None = None,
 ) -> Request:
-    """The request to an endpoint, in the name of `session` (its credential).
+    """The request to an endpoint, in the name of `session` (its credential), for this owner.
 
     Raises InvalidInputError for what neither JSON nor HTTP can carry, such as half of a surrogate
     pair.
@@ -64,6 +66,8 @@ def request_to(
                 "backend has given out."
             )
         headers["authorization"] = f"Bearer {session}"
+    if owner is not None:
+        headers[OWNER_HEADER] = owner
     body = None
     try:
         path = BASE + endpoint.path.replace(
@@ -106,6 +110,33 @@ def answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P:
         return decoded(response.body, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _unreadable(endpoint, response) from None
+
+
+def polled_of(response: Response) -> Polled:
+    """The answer to a poll, without the frames of types that this version does not know; raises as
+    `answer_of` does.
+    """
+    _accepted(response)
+    try:
+        answer = msgspec.json.decode(response.body)
+        if isinstance(answer, dict):
+            told = cast("dict[str, Any]", answer)
+            told["frames"] = [frame for frame in told.get("frames", ()) if _is_known(frame)]
+        return msgspec.convert(answer, Polled)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+        raise _unreadable(POLL, response) from None
+
+
+def _is_known(frame: object) -> bool:
+    """Not of a type that is unknown here; what is no frame at all is not skipped."""
+    kind = cast("dict[str, Any]", frame).get("type") if isinstance(frame, dict) else None
+    return not isinstance(kind, str) or kind in FRAMES
+
+
+def may_answer_of(endpoint: Endpoint, response: Response, kind: type[P]) -> P | None:
+    """As `answer_of`, of a request that may be answered with 204, which is None."""
+    _accepted(response)
+    return None if response.status == 204 else answer_of(endpoint, response, kind)
 
 
 def done_of(endpoint: Endpoint, response: Response) -> None:

@@ -13,6 +13,10 @@ from msgspec import Struct
 from . import payloads as p
 from .frames import Polled
 
+OWNER_HEADER: Final = "chat-owner"
+"""Says for whom a request is: as text of an `Owner`. The backend refuses one whose session is
+somebody else's by now; without it, it is for whoever the session is for.
+"""
 BASE: Final = "/widget/v1"
 """Where the Widget API begins below the backend's address."""
 MAX_BODY_BYTES: Final = 128 * 1024
@@ -44,6 +48,18 @@ _LIMIT: Final = Parameter(
     f"How many items at the most; {PAGE} if it is left out.",
     {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
 )
+_BEFORE: Final = Parameter(
+    "The id of the message before which the page ends; empty for the last page.",
+    {"type": "string", "maxLength": 255},
+)
+_UP_TO: Final = Parameter(
+    "The id of the last message that was read; the last one of all if it is left out.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+)
+ECHOES: Final = Parameter(
+    "The client takes its own messages, too, and read marks and changes of the owner.",
+    {"type": "boolean"},
+)
 _ID: Final[Mapping[str, object]] = {
     "type": "string",
     "minLength": 1,
@@ -67,6 +83,10 @@ class Endpoint:
     query: Mapping[str, Parameter] = attrs.field(factory=dict[str, Parameter])
     open: bool = False
     """Needs no session; every other endpoint wants `Authorization: Bearer <session>`."""
+    owned: bool = False
+    """Is for the session's identity: `Chat-Owner` may say whom it means."""
+    may_be_empty: bool = False
+    """Answers with 204 where there is nothing to say."""
 
     @property
     def mutates(self) -> bool:
@@ -98,11 +118,17 @@ IDENTIFY: Final = Endpoint(
 REFRESH: Final = Endpoint(
     "refresh", "POST", "/sessions/refresh",
     "Extends a user's session by a fresh identity token.",
-    takes=p.Refresh,
+    answers=p.Refreshed, takes=p.Refresh, may_be_empty=True,
 )  # fmt: skip
 SHUTDOWN: Final = Endpoint(
     "shutdown", "POST", "/sessions/shutdown",
     "Ends this session for good; one that has ended already is no error.",
+)  # fmt: skip
+END_VISITOR: Final = Endpoint(
+    "endVisitor", "POST", "/visitors/end",
+    "Ends every session that was opened with this visitor's secret, and refuses the secret from "
+    "then on; one that nobody has used is no error.",
+    takes=p.EndVisitor, open=True,
 )  # fmt: skip
 REALTIME_TOKEN: Final = Endpoint(
     "realtimeToken", "POST", "/sessions/realtime-token",
@@ -112,37 +138,40 @@ REALTIME_TOKEN: Final = Endpoint(
 CONVERSATIONS: Final = Endpoint(
     "listConversations", "GET", "/conversations",
     "The conversations of the session's identity, the newest first.",
-    answers=p.ConversationsPage, query={"cursor": _CURSOR, "limit": _LIMIT},
+    answers=p.ConversationsPage, query={"cursor": _CURSOR, "limit": _LIMIT}, owned=True,
 )  # fmt: skip
 START: Final = Endpoint(
     "startConversation", "POST", "/conversations",
     "Begins a conversation with its first message.",
-    answers=p.ConversationStarted, takes=p.StartConversation,
+    answers=p.ConversationStarted, takes=p.StartConversation, owned=True,
 )  # fmt: skip
 CONVERSATION: Final = Endpoint(
     "getConversation", "GET", "/conversations/{conversation_id}",
     "One conversation of the session's identity.",
-    answers=p.ConversationPayload,
+    answers=p.ConversationPayload, owned=True,
 )  # fmt: skip
 MARK_READ: Final = Endpoint(
     "markConversationRead", "POST", "/conversations/{conversation_id}/read",
-    "Counts the messages of a conversation so far as read.",
-    answers=p.ReadUpToNow,
+    "Counts the messages of a conversation as read, up to one or to the last, and tells every link "
+    "of the identity. A mark before the one in force changes nothing.",
+    answers=p.ReadUpToNow, query={"up_to": _UP_TO}, owned=True,
 )  # fmt: skip
 MESSAGES: Final = Endpoint(
     "listMessages", "GET", "/conversations/{conversation_id}/messages",
-    "The messages of a conversation, the oldest first.",
-    answers=p.MessagesPage, query={"cursor": _CURSOR, "limit": _LIMIT},
+    "The messages of a conversation, the oldest first: from the first on, or with `before` from "
+    "the last one backwards.",
+    answers=p.MessagesPage, query={"cursor": _CURSOR, "before": _BEFORE, "limit": _LIMIT},
+    owned=True,
 )  # fmt: skip
 SEND: Final = Endpoint(
     "sendMessage", "POST", "/conversations/{conversation_id}/messages",
     "Sends a message to a conversation.",
-    answers=p.MessagePayload, takes=p.SendMessage,
+    answers=p.MessagePayload, takes=p.SendMessage, owned=True,
 )  # fmt: skip
 EVENTS: Final = Endpoint(
     "sendEvent", "POST", "/events",
     "Tells what has changed about the client.",
-    answers=p.EventTaken, takes=p.ClientEvent,
+    answers=p.EventTaken, takes=p.ClientEvent, owned=True,
 )  # fmt: skip
 POLL: Final = Endpoint(
     "poll", "GET", "/realtime",
@@ -158,11 +187,16 @@ POLL: Final = Endpoint(
         "token_expired": Parameter(
             "The client knows that its token has expired.", {"type": "boolean"}
         ),
+        "echoes": ECHOES,
+        "marked": Parameter(
+            "The number of the last read mark that was told.",
+            {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
+        ),
     },
 )  # fmt: skip
 
 ENDPOINTS: Final = (
-    CONFIG, OPEN, IDENTIFY, REFRESH, SHUTDOWN, REALTIME_TOKEN,
+    CONFIG, OPEN, IDENTIFY, REFRESH, SHUTDOWN, END_VISITOR, REALTIME_TOKEN,
     CONVERSATIONS, START, CONVERSATION, MARK_READ, MESSAGES, SEND, EVENTS, POLL,
 )  # fmt: skip
 """All of them."""

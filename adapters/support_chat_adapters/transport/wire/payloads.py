@@ -52,6 +52,16 @@ Token: TypeAlias = Annotated[
 Cursor: TypeAlias = Annotated[
     str, Meta(max_length=64, description="Where a replay or a listing goes on; opaque.")
 ]
+OWNER_PATTERN: Final = r"^(visitor|user):([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+$"
+"""An identity as text that any header can carry."""
+Owner: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="Whose something is: `visitor:` or `user:` and the percent-encoded id.",
+        extra_json_schema={"pattern": OWNER_PATTERN},
+    ),
+]
 Text: TypeAlias = Annotated[
     str,
     Meta(
@@ -136,21 +146,26 @@ class Identified(Payload, frozen=True):
     conversations_moved: Count = 0
     not_merged_because: NotMergedBecause | None = None
     rejected: tuple[Rejected, ...] = ()
+    unread: Count | None = None
+    session: Credential | None = None
+    """The session's new credential; without it, it is the same."""
 
 
 class SessionOpened(Payload, frozen=True):
     """Who the caller is, and under which session; with a realtime token, so that a dial needs two
-    round trips and not three.
+    round trips and not three. `can` names what this backend does and others may not; words that a
+    client does not know are ignored.
     """
 
     session: Credential
-    visitor_id: Id
     realtime_token: Credential
+    visitor_id: Id | None = None
     user_id: Id | None = None
     claim: Identified | None = None
     cursor: Cursor | None = None
     gap: bool = False
-    unread: Count = 0
+    unread: Count | None = 0
+    can: tuple[str, ...] = ()
 
 
 class Identify(Payload, frozen=True):
@@ -170,6 +185,20 @@ class Refresh(Payload, frozen=True):
     """A fresh token for the session's user."""
 
     token: Token
+
+
+class Refreshed(Payload, frozen=True):
+    """The token was taken, and the session has another credential from now on."""
+
+    session: Credential
+
+
+class EndVisitor(Payload, frozen=True):
+    """Nobody has this visitor's secret any more; the secret itself authorises this."""
+
+    workspace_id: Id
+    widget_id: Id
+    visitor: Secret
 
 
 class RealtimeToken(Payload, frozen=True):
@@ -194,6 +223,13 @@ class EventTaken(Payload, frozen=True):
     rejected: tuple[Rejected, ...] = ()
 
 
+class AgentPayload(Payload, frozen=True):
+    """Who has answered: an id of the helpdesk's own, and the name to be shown."""
+
+    id: Id
+    name: str | None = None
+
+
 class MessagePayload(Payload, frozen=True):
     """A message as it is stored; `createdAt` in seconds since the epoch."""
 
@@ -203,16 +239,17 @@ class MessagePayload(Payload, frozen=True):
     text: str
     created_at: float
     client_message_id: str | None = None
+    agent: AgentPayload | None = None
 
 
 class ConversationPayload(Payload, frozen=True, omit_defaults=False):
-    """A conversation: how many messages it holds and how many of the agents' are unread;
-    `createdAt` in seconds since the epoch.
+    """A conversation: how many messages it holds and how many of the agents' are unread, null where
+    that is not counted; `createdAt` in seconds since the epoch.
     """
 
     id: Id
-    messages: Count
-    unread: Count
+    messages: Count | None
+    unread: Count | None
     created_at: float
     subject: str | None = None
     tags: tuple[str, ...] = ()
@@ -228,8 +265,8 @@ class ConversationsPage(Payload, frozen=True, omit_defaults=False):
 
 
 class MessagesPage(Payload, frozen=True, omit_defaults=False):
-    """Messages of a conversation, the oldest first; `nextCursor` gets the next page, null on the
-    last one.
+    """Messages of a conversation, the oldest first; `nextCursor` gets the next page, as `cursor` or
+    as `before`, whichever this page was asked for with; null on the last one.
     """
 
     messages: tuple[MessagePayload, ...]
@@ -264,9 +301,9 @@ class SendMessage(Payload, frozen=True):
 
 
 class ReadUpToNow(Payload, frozen=True, omit_defaults=False):
-    """What is left to read, over all conversations."""
+    """What is left to read, over all conversations; null where that is not counted."""
 
-    unread: Count
+    unread: Count | None
 
 
 class IdentityRules(Payload, frozen=True, omit_defaults=False):

@@ -30,6 +30,7 @@ from support_chat.errors import (
     NotABackendError,
     RateLimitedError,
     SupportChatError,
+    VisitorEndedError,
 )
 
 from .payloads import ErrorEnvelope, Problem
@@ -53,6 +54,8 @@ Code: TypeAlias = Literal[
     "article_not_found",
     "validation_error",
     "internal_error",
+    "owner_changed",
+    "visitor_ended",
 ]
 """The published words of the error envelope."""
 CODES: Final = frozenset(get_args(Code))
@@ -65,6 +68,7 @@ _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
         "conversation_not_found": 404,
         "form_not_found": 404,
         "article_not_found": 404,
+        "owner_changed": 409,
         "attachment_too_large": 413,
         "unsupported_file_type": 415,
         "message_invalid": 422,
@@ -128,7 +132,7 @@ def response_to(error: SupportChatError, request_id: str) -> Response:
 def codes_of(status: int) -> tuple[str, ...]:
     """The codes that an answer of this status may carry, as `response_to` gives them out."""
     special = {
-        401: ("auth_required", "auth_expired", "invalid_token"),
+        401: ("auth_required", "auth_expired", "invalid_token", VisitorEndedError.code),
         429: ("rate_limited",),
         503: ("rate_limited",),
         500: ("internal_error",),
@@ -166,8 +170,10 @@ def error_of(response: Response) -> SupportChatError:
         "recoverable": problem.recoverable,
     }
     if response.status == 401:
+        ended = problem.code == VisitorEndedError.code
+        kind = VisitorEndedError if ended else AuthRefusedError
         # one mapping of the four keywords
-        return AuthRefusedError(problem.message, **details)  # type: ignore[arg-type]
+        return kind(problem.message, **details)  # type: ignore[arg-type]
     if 400 <= response.status < 500 and response.status not in _FROM_ELSEWHERE:
         return BackendRejectedError(problem.message, **details)  # type: ignore[arg-type]
     return NetworkError(

@@ -6,13 +6,14 @@ are for what has another.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, unquote
 
 import attrs
 import msgspec
 from msgspec import Struct, structs
 
-from support_chat.errors import BackendRejectedError
+from support_chat.errors import BackendRejectedError, InvalidInputError
 from support_chat.ports import (
     Claim,
     Credentials,
@@ -21,7 +22,7 @@ from support_chat.ports import (
     Outgoing,
     Welcome,
 )
-from support_chat.values import About, Conversation
+from support_chat.values import About, Conversation, Identity as ChatIdentity, SignedIn, Visitor
 
 from .payloads import (
     ConversationPayload,
@@ -39,6 +40,14 @@ from .problems import shortened
 P = TypeVar("P", bound=Struct)
 V = TypeVar("V")
 
+ECHOES: Final = "echoes"
+"""The word by which a backend says that a client may ask for its own messages, and for read marks
+and changes of the owner."""
+PAGES: Final = "pages_before"
+"""That it lists messages before one."""
+CAN: Final = (ECHOES, "marks", "epoch", "owner", PAGES)
+"""What our backend can, in the words of the welcome."""
+
 
 def payload_of(value: object, kind: type[P]) -> P:
     """A value of the same shape, as a payload; raises BackendRejectedError beyond its limits, as
@@ -55,6 +64,27 @@ def payload_of(value: object, kind: type[P]) -> P:
 def value_of(payload: Struct, kind: type[V]) -> V:
     """A payload, as a value of the same shape."""
     return msgspec.convert(payload, kind, from_attributes=True)
+
+
+def owner_text(identity: ChatIdentity) -> str:
+    """An identity as text that any header can carry."""
+    if isinstance(identity, Visitor):
+        return f"visitor:{quote(identity.id, safe='')}"
+    return f"user:{quote(identity.user_id, safe='')}"
+
+
+def owner_from(text: str) -> ChatIdentity:
+    """The identity that such a text names; raises InvalidInputError for what is none."""
+    kind, _, quoted = text.partition(":")
+    try:
+        id = unquote(quoted, errors="strict")
+    except UnicodeDecodeError:
+        id = ""
+    if kind not in ("visitor", "user") or not id:
+        raise InvalidInputError(
+            "An owner is `visitor:` or `user:` and the percent-encoded id of whoever is meant."
+        )
+    return Visitor(id) if kind == "visitor" else SignedIn(id)
 
 
 def opening_of(credentials: Credentials) -> OpenSession:
@@ -100,6 +130,7 @@ def opened_of(welcome: Welcome, realtime_token: str) -> SessionOpened:
         cursor=welcome.cursor,
         gap=welcome.gap,
         unread=welcome.unread,
+        can=CAN if welcome.echoes else (),
     )
 
 
@@ -113,6 +144,7 @@ def welcome_of(answer: SessionOpened) -> Welcome:
         cursor=answer.cursor,
         gap=answer.gap,
         unread=answer.unread,
+        echoes=ECHOES in answer.can,
     )
 
 
@@ -130,6 +162,8 @@ def identified_of(answer: IdentifyAnswer) -> Identified:
         conversations_moved=answer.conversations_moved,
         not_merged_because=answer.not_merged_because,
         rejected=rejected_of(answer.rejected),
+        unread=answer.unread,
+        session=answer.session,
     )
 
 
@@ -141,6 +175,8 @@ def identify_answer_of(answer: Identified) -> IdentifyAnswer:
         conversations_moved=answer.conversations_moved,
         not_merged_because=answer.not_merged_because,
         rejected=rejections_of(answer.rejected),
+        unread=answer.unread,
+        session=answer.session,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from .arrangement import TransportFactory, TransportTrial, transport_trial
 from .storage.clauses import ONE_OBJECT
+from .storage.ending import ENDED
 from .storage.place import StorageFactory, StorageTrial, storage_trial
 from .storage.together import TOGETHER
 from .suites import LIMIT, Clause, Report, check
@@ -30,7 +31,7 @@ from .transport.ending import ENDING
 from .transport.events import EVENTS
 from .transport.opening import OPENING
 
-STORAGE_CLAUSES: Final[Sequence[Clause[StorageTrial]]] = (*ONE_OBJECT, *TOGETHER)
+STORAGE_CLAUSES: Final[Sequence[Clause[StorageTrial]]] = (*ONE_OBJECT, *ENDED, *TOGETHER)
 """Every clause of the `Storage` port."""
 TOKEN_CLAUSES: Final[Sequence[Clause[TokenTrial]]] = TOKENS
 """Every clause of a `TokenProvider`."""

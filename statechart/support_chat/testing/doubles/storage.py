@@ -53,14 +53,14 @@ class RecordingStorage:
 
         return await self._script.perform(_call("replace", (old, new), key=key), work)
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys."""
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value."""
 
-        def work() -> None:
-            for key in keys:
-                self._open().pop(key, None)
+        def work() -> Mapping[str, str]:
+            entries = self._open()
+            return {key: entries.pop(key) for key in keys if key in entries}
 
-        await self._script.perform(_call("delete", keys=keys), work)
+        return await self._script.perform(_call("delete", keys=keys), work)
 
     async def keys(self) -> Sequence[str]:
         """Every key stored."""

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from ... import ports
 from ...errors import NetworkError
-from ...values import Changes, Conversation, Message
+from ...values import Changes, Conversation, Identity, Message
 from .script import CallLog, PortCall, Script
 
 _T = TypeVar("_T")
@@ -137,14 +137,14 @@ class ScriptedLink:
         )
         return await self._perform(call, answer)
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> ports.RenewAnswer:
         """Accepts the token; the log has it as `request` only."""
-        await self._perform(self._call("renew", token), lambda: None)
+        return await self._perform(self._call("renew", token), ports.RenewAnswer)
 
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> ports.UpdateAnswer:
         """Accepts the changes; records their names."""
         return await self._perform(
-            self._call("update", changes, paths=tuple(changes)), ports.UpdateAnswer
+            self._call("update", changes, paths=tuple(changes), owner=owner), ports.UpdateAnswer
         )
 
     async def send(self, message: ports.Outgoing) -> Message:
@@ -169,21 +169,19 @@ class ScriptedLink:
         }
         return await self._perform(self._call("send", message, **ids), answer)
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ports.ListConversations) -> Sequence[Conversation]:
         """Lists none."""
-        return await self._perform(self._call("conversations"), lambda: ())
+        return await self._perform(self._call("conversations", asked), lambda: ())
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
+    async def messages(self, asked: ports.ListMessages) -> Sequence[Message]:
         """Lists none."""
-        return await self._perform(
-            self._call("messages", conversation_id=conversation_id), lambda: ()
-        )
+        call = self._call("messages", asked, conversation_id=asked.conversation_id)
+        return await self._perform(call, lambda: ())
 
-    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
+    async def mark_read(self, asked: ports.MarkRead) -> ports.ReadAnswer:
         """Leaves nothing unread."""
-        return await self._perform(
-            self._call("mark_read", conversation_id=conversation_id), lambda: ports.ReadAnswer(0)
-        )
+        call = self._call("mark_read", asked, conversation_id=asked.conversation_id)
+        return await self._perform(call, lambda: ports.ReadAnswer(0))
 
     async def aclose(self) -> None:
         """Closes, also a link that is lost; recorded as `link.close`."""
@@ -236,10 +234,10 @@ class RecordingTransport:
     claim, nothing missed. `links` holds every link it opened, oldest first.
 
     `hold`, `release`, `waiting`, `answer_next` and `fail_next` are those of `Script`, for the
-    operations `open`, `revoke` and `aclose` and for those of its links: `identify`, `renew`,
-    `update`, `send`, `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`) and
-    `events` (each turn of a reader). For `open` an answer is the `Welcome` of the link; anything
-    else is returned in the link's place.
+    operations `open`, `revoke`, `end_visitor` and `aclose` and for those of its links: `identify`,
+    `renew`, `update`, `send`, `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`)
+    and `events` (each turn of a reader). For `open` an answer is the `Welcome` of the link;
+    anything else is returned in the link's place.
     """
 
     def __init__(self, *, log: CallLog | None = None) -> None:
@@ -247,7 +245,9 @@ class RecordingTransport:
         self.links: list[ScriptedLink] = []
         self._sessions = 0
         self._visitors: dict[str, str] = {}
-        self._script = Script(self.log, ("open", "revoke", "aclose", *_ENDED, "events"))
+        self._script = Script(
+            self.log, ("open", "revoke", "end_visitor", "aclose", *_ENDED, "events")
+        )
         self.hold = self._script.hold
         self.release = self._script.release
         self.waiting = self._script.waiting
@@ -298,6 +298,12 @@ class RecordingTransport:
     async def revoke(self, session: str) -> None:
         """Ends the backend session; the log has its credential as `request` only."""
         await self._script.perform(PortCall("transport", "revoke", request=session), lambda: None)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Ends the visitor; the log has the secret as `request` only."""
+        await self._script.perform(
+            PortCall("transport", "end_visitor", request=visitor), lambda: None
+        )
 
     async def aclose(self) -> None:
         """Does nothing; links stay as they are."""

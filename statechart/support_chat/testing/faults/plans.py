@@ -50,7 +50,7 @@ class Fault(enum.StrEnum):
 OPERATIONS: Final = {
     "storage": ("get", "create", "replace", "delete", "keys"),
     "tokens": ("fetch",),
-    "transport": ("open", "revoke"),
+    "transport": ("open", "revoke", "end_visitor"),
     "link": (
         "identify",
         "renew",

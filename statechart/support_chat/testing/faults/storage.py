@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...errors import StorageError
 from ...ports import Storage
@@ -15,7 +15,7 @@ class FaultyStorage:
     The operations are `get`, `create`, `replace`, `delete` and `keys`; `aclose()` always works. A
     call that *fails* or is *dropped* raises StorageError, and a dropped one is done all the same: a
     create() that was dropped has stored its value. A *duplicate* is done twice and answers the
-    second time: a replace() then finds its own new value. A *reordered* call is done after the next
+    second time: a delete() has then removed nothing. A *reordered* call is done after the next
     one.
     """
 
@@ -36,9 +36,9 @@ class FaultyStorage:
         """Stores `new` if `old` is stored; returns what is stored afterwards."""
         return await self._injector.call("replace", lambda: self.inner.replace(key, old, new))
 
-    async def delete(self, *keys: str) -> None:
-        """Removes the keys."""
-        await self._injector.call("delete", lambda: self.inner.delete(*keys))
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        """Removes the keys and returns those that were stored, each with its value."""
+        return await self._injector.call("delete", lambda: self.inner.delete(*keys))
 
     async def keys(self) -> Sequence[str]:
         """Every key stored."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ... import ports
 from ...errors import NetworkError
-from ...values import Changes, Conversation, Message
+from ...values import Changes, Conversation, Identity, Message
 from .plans import Fault, FaultLog, Faults, Injector
 
 _T = TypeVar("_T")
@@ -20,8 +20,9 @@ class FaultyTransport:
     """Passes every call on to `inner`, with faults, and gives links that do so; what happened is in
     `log`.
 
-    The operations are `open` and `revoke` here, and `identify`, `renew`, `update`, `send`,
-    `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`) and `events` on links.
+    The operations are `open`, `revoke` and `end_visitor` here, and `identify`, `renew`, `update`,
+    `send`, `conversations`, `messages`, `mark_read`, `close` (a link's `aclose`) and `events` on
+    links.
     What *fails* or is *dropped* raises NetworkError, and what is dropped was done: a message is
     stored, a user identified, a session begun whose link is gone. A *duplicate* is asked twice: a
     dial begins two sessions, of whose links the second is given. A *reordered* call is asked after
@@ -67,6 +68,12 @@ class FaultyTransport:
         """Ends the named backend session."""
         await self._dials.call("revoke", lambda: self.inner.revoke(session))
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Ends the visitor."""
+        await self._dials.call(
+            "end_visitor", lambda: self.inner.end_visitor(workspace_id, widget_id, visitor)
+        )
+
     async def aclose(self) -> None:
         """Closes the inner transport."""
         await self.inner.aclose()
@@ -98,29 +105,29 @@ class FaultyLink:
         """Upgrades the visitor to a user."""
         return await self._call("identify", lambda: self.inner.identify(request))
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> ports.RenewAnswer:
         """Presents a fresh token."""
-        await self._call("renew", lambda: self.inner.renew(token))
+        return await self._call("renew", lambda: self.inner.renew(token))
 
-    async def update(self, changes: Changes) -> ports.UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> ports.UpdateAnswer:
         """Stores changes."""
-        return await self._call("update", lambda: self.inner.update(changes))
+        return await self._call("update", lambda: self.inner.update(changes, owner))
 
     async def send(self, message: ports.Outgoing) -> Message:
         """Sends a message."""
         return await self._call("send", lambda: self.inner.send(message))
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ports.ListConversations) -> Sequence[Conversation]:
         """Lists the conversations."""
-        return await self._call("conversations", self.inner.conversations)
+        return await self._call("conversations", lambda: self.inner.conversations(asked))
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
+    async def messages(self, asked: ports.ListMessages) -> Sequence[Message]:
         """Lists the messages of a conversation."""
-        return await self._call("messages", lambda: self.inner.messages(conversation_id))
+        return await self._call("messages", lambda: self.inner.messages(asked))
 
-    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
-        """Counts a conversation as read."""
-        return await self._call("mark_read", lambda: self.inner.mark_read(conversation_id))
+    async def mark_read(self, asked: ports.MarkRead) -> ports.ReadAnswer:
+        """Counts messages as read."""
+        return await self._call("mark_read", lambda: self.inner.mark_read(asked))
 
     async def aclose(self) -> None:
         """Says goodbye and closes; if that goes wrong, the link is as it was, for whoever aborts

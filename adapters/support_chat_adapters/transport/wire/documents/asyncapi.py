@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..closing import TERMINAL, CloseCode
-from ..endpoints import BASE, OPEN, POLL, REALTIME_TOKEN
+from ..endpoints import BASE, ECHOES, OPEN, POLL, REALTIME_TOKEN
 from ..frames import FRAMES, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES
 from .schemas import API_VERSION, EXAMPLE_HOST, LICENSE, reference, schemas_of
 
@@ -22,8 +22,11 @@ as the OpenAPI document says.
   the messages missed since then follow in order, each once; `gap` says that some of them are lost.
 - **Frames.** A frame is a JSON object in text, of at most {MAX_FRAME_BYTES} bytes. One of a `type`
   that the client does not know is skipped; one of a known type that does not keep to its form
-  means dialling again. Frames of the client are not read, and one longer than
-  {MAX_CLIENT_FRAME_BYTES} bytes ends the connection.
+  means dialling again. Of the client's frames a `ping` is answered with a `pong`, and nothing else
+  is read; a client answers a `ping` likewise. One longer than {MAX_CLIENT_FRAME_BYTES} bytes ends
+  the connection.
+- **Echoes.** With `echoes=true` the session's own messages come, too (`own`), and so do read marks
+  and changes of the owner; without it, none of these.
 - **Closing.** `x-close-codes` of the channel lists why; a code is terminal if dialling again cannot
   mend it, else recoverable.
 - **Without WebSocket.** `{POLL.method} {BASE}{POLL.path}` answers with the same frames.
@@ -57,7 +60,13 @@ def asyncapi() -> dict[str, Any]:
                 "channel": {"$ref": channel},
                 "summary": "The backend tells the client what happens.",
                 "messages": [{"$ref": f"{channel}/messages/{_key(name)}"} for name in FRAMES],
-            }
+            },
+            "hear": {
+                "action": "receive",
+                "channel": {"$ref": channel},
+                "summary": "The client asks for a sign of life, or gives one.",
+                "messages": [{"$ref": f"{channel}/messages/{name}"} for name in ("ping", "pong")],
+            },
         },
         "components": {
             "messages": {_key(name): _message(name) for name in FRAMES},
@@ -80,6 +89,7 @@ def _channel() -> dict[str, Any]:
         "required": ["session_token"],
         "properties": {
             "session_token": {"type": "string", "description": "A realtime token."},
+            "echoes": {**ECHOES.schema, "description": ECHOES.doc},
             "cursor": {**POLL.query["cursor"].schema, "description": POLL.query["cursor"].doc},
         },
     }

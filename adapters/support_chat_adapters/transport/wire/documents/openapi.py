@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..endpoints import BASE, CONFIG, ENDPOINTS, MAX_BODY_BYTES, OPEN, START, Endpoint
-from ..payloads import ErrorEnvelope
+from ..endpoints import (
+    BASE,
+    CONFIG,
+    END_VISITOR,
+    ENDPOINTS,
+    MAX_BODY_BYTES,
+    OPEN,
+    OWNER_HEADER,
+    START,
+    Endpoint,
+)
+from ..payloads import OWNER_PATTERN, ErrorEnvelope
 from ..problems import codes_of
 from .schemas import API_VERSION, EXAMPLE_HOST, LICENSE, reference, schemas_of
 
@@ -20,9 +30,13 @@ The HTTP half of the Widget API; the realtime gateway has an AsyncAPI document o
 - **Origins.** A request that changes something and has an `Origin` is answered only if that origin
   is on the widget's allow-list: exact ones, and wildcards for exactly one label
   (`https://*.example.com`). A program that is no browser sends none.
-- **Limits.** Sessions begun are counted by address, everything else by session. Too many are
-  answered with 429 and `Retry-After` in seconds. A body has at most {MAX_BODY_BYTES} bytes; a
-  longer one is answered with 413.
+- **For whom.** `Chat-Owner` says whom a request is for, as the page shows it: the identity that the
+  session was opened for or has identified as. If the session is somebody else's by now, since its
+  visitor was merged in another one, the request is answered with 409 (`owner_changed`) and nothing
+  is done. Without it, a request is for whoever the session is for.
+- **Limits.** Sessions begun and visitors ended are counted by address, everything else by session.
+  Too many are answered with 429 and `Retry-After` in seconds. A body has at most {MAX_BODY_BYTES}
+  bytes; a longer one is answered with 413.
 - **Errors.** Every answer that is an error, those to unknown paths (404) and methods (405)
   included, is an `ErrorEnvelope`: a stable code, a sentence with the way out, and whether the same
   request may succeed later. `requestId` stands also in `X-Request-Id` and in the server's log.
@@ -40,6 +54,7 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
             "not served like this.",
         ),
         404: ("NotFound", "The session's identity has no such conversation."),
+        409: ("OwnerChanged", "The session is somebody else's by now; nothing was done."),
         413: ("TooLarge", f"The body is longer than {MAX_BODY_BYTES} bytes."),
         422: ("Invalid", "The request does not keep to its form; the message names the place."),
         429: ("TooManyRequests", "Come back after `Retry-After` seconds; nothing was done."),
@@ -61,6 +76,13 @@ _CONVERSATION_ID: Final[dict[str, Any]] = {
     "required": True,
     "description": "The id of a conversation of the session's identity.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_OWNER: Final[dict[str, Any]] = {
+    "name": "-".join(word.capitalize() for word in OWNER_HEADER.split("-")),
+    "in": "header",
+    "required": False,
+    "description": "For whom the request is: `visitor:` or `user:` and the percent-encoded id.",
+    "schema": {"type": "string", "maxLength": 4096, "pattern": OWNER_PATTERN},
 }
 _HEADERS: Final[dict[str, Any]] = {
     "RequestId": {
@@ -125,17 +147,19 @@ def openapi() -> dict[str, Any]:
 def statuses_of(endpoint: Endpoint) -> tuple[int, ...]:
     """Every status that an endpoint may answer with."""
     refusals = {
-        401: endpoint is not CONFIG,
+        401: endpoint not in (CONFIG, END_VISITOR),
         403: True,
         404: "{conversation_id}" in endpoint.path,
+        409: endpoint.owned,
         413: endpoint.takes is not None,
-        422: endpoint.takes is not None or bool(endpoint.query),
+        422: endpoint.takes is not None or bool(endpoint.query) or endpoint.owned,
         429: True,
         500: True,
         503: True,
     }
-    done = 204 if endpoint.answers is None else 200
-    return (done, *(status for status, may_come in refusals.items() if may_come))
+    done = (200,) if endpoint.answers is not None else ()
+    empty = (204,) if endpoint.answers is None or endpoint.may_be_empty else ()
+    return (*done, *empty, *(status for status, may_come in refusals.items() if may_come))
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
@@ -151,6 +175,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     ]
     if "{conversation_id}" in endpoint.path:
         parameters.insert(0, _CONVERSATION_ID)
+    if endpoint.owned:
+        parameters.append(_OWNER)
     body = endpoint.takes and {
         "required": True,
         "content": {"application/json": {"schema": reference(endpoint.takes)}},
@@ -171,7 +197,7 @@ def _response(endpoint: Endpoint, status: int) -> dict[str, Any]:
     if status in _REFUSALS:
         return {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
     response: dict[str, Any] = {"description": "Done.", "headers": _REQUEST_ID}
-    if endpoint.answers is not None:
+    if status == 200 and endpoint.answers is not None:
         response["content"] = {"application/json": {"schema": reference(endpoint.answers)}}
     if endpoint is START:
         response["links"] = {

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from ....errors import StorageError
 from ..expecting import expect, expect_that, raised, until
 from ..suites import Clause, clause, clauses_of
-from .place import StorageTrial
+from .place import StorageTrial, removed
 
 TEXTS: Final = (
     "",
@@ -165,6 +165,17 @@ async def delete_removes(trial: StorageTrial) -> None:
     expect(seen, [None, "b", None, "ab"], "get() of a, b, c and ab after delete() of a and c")
 
 
+@clause("storage.delete-answers")
+async def delete_answers(trial: StorageTrial) -> None:
+    """delete() answers those of the keys that were stored, each with its value, and no other."""
+    a, b, absent = map(trial.key, ("a", "b", "absent"))
+    await trial.storage.create(a, "one")
+    await trial.storage.create(b, "")
+    expect(await removed(trial.storage, a, absent, b, a), {a: "one", b: ""}, "delete()")
+    expect(await removed(trial.storage, a, b), {}, "delete() of what was deleted")
+    expect(await removed(trial.storage), {}, "delete() of nothing")
+
+
 @clause("storage.delete-many")
 async def delete_many(trial: StorageTrial) -> None:
     """delete() takes tens of thousands of keys at once."""
@@ -252,6 +263,18 @@ async def one_replacer_wins(trial: StorageTrial) -> None:
         set(answers), {await trial.storage.get(trial.key())}, "what 20 replace() at once answered"
     )
     expect_that(answers[0] != "old", "20 replace() at once left the old value stored")
+
+
+@clause("storage.one-remover-wins")
+async def one_remover_wins(trial: StorageTrial) -> None:
+    """Of many delete() at once one answers what was stored, and no other."""
+    await trial.storage.create(trial.key(), "one")
+    answers = await asyncio.gather(*(removed(trial.storage, trial.key()) for _ in range(20)))
+    expect(
+        sorted(answers, key=len),
+        [*([{}] * 19), {trial.key(): "one"}],
+        "what 20 delete() at once answered",
+    )
 
 
 @clause("storage.cancelled")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 
 from ....ports import Storage
-from ..expecting import NotApplicable, entered, resolved
+from ..expecting import NotApplicable, entered, expect_that, resolved, shown
 
 _TIDYING: Final = 5.0
 """How long removing what a clause stored may take, in seconds."""
@@ -117,6 +117,13 @@ class StorageTrial:
     async def clear(self, storage: Storage) -> None:
         """Removes what this trial has stored."""
         await storage.delete(*(key for key in await storage.keys() if key.startswith(self.scope)))
+
+
+async def removed(storage: Storage, *keys: str) -> Mapping[str, str]:
+    """What a delete() of the keys answers, which must be a mapping."""
+    answer: object = await storage.delete(*keys)
+    expect_that(isinstance(answer, Mapping), f"delete() answered {shown(answer)}, no mapping")
+    return dict(cast("Mapping[str, str]", answer))
 
 
 @asynccontextmanager
