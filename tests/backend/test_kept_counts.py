@@ -119,7 +119,7 @@ class Counts(RuleBasedStateMachine):
     def they_read(self, who: tuple[str, str], where: int) -> None:
         for conversation in self.backend.conversations(who[0])[where : where + 1]:
             left = self.backend.mark_read(who[0], conversation.id).unread
-            assert left == sum(each.unread for each in self.backend.conversations(who[0]))
+            assert left == sum(each.unread or 0 for each in self.backend.conversations(who[0]))
 
     @rule(who=people, user=st.sampled_from(["ann", "bob"]))
     def they_sign_in(self, who: tuple[str, str], user: str) -> None:
@@ -155,7 +155,7 @@ class Counts(RuleBasedStateMachine):
         }
         for who in self.backend.agent.users():
             listed = self.backend.agent.conversations(who)
-            assert sum(each.unread for each in listed) == kept_of.get(f"user:{who.user_id}", 0)
+            assert sum(each.unread or 0 for each in listed) == kept_of.get(f"user:{who.user_id}", 0)
 
 
 Counts.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -200,15 +200,11 @@ def messages_before(
     db: Transaction, owner: str, conversation_id: str, before: str | None, limit: int
 ) -> Page[Message]:
     """The last messages of a conversation of `owner` before the one of this id, or of all, the
-    oldest first; the next page is before the message that `next_cursor` names. Raises as
-    `conversation`, and BackendRejectedError for what is no message's id.
+    oldest first; the next page is before the message that `next_cursor` names. Nothing is before
+    what is no message's id. Raises as `conversation`.
     """
     _require(db, owner, conversation_id)
-    number = 2**62 if before is None else number_of(before)
-    if number is None:
-        raise BackendRejectedError(
-            "`before` is no message's id; name one of this conversation.", code="validation_error"
-        )
+    number = 2**62 if before is None else number_of(before) or 0
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? AND number < ?"
         " ORDER BY number DESC LIMIT ?",

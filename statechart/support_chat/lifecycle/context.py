@@ -75,6 +75,8 @@ class Context:
     failures: int = 0
     dialled_at: float | None = None
     not_before: float = 0.0
+    waited: float = 0.0
+    """How many seconds the last dial has waited for its turn."""
     up_at: float | None = None
     listens_until: float | None = None
     """When the silence is judged; None if nobody listened then, and it is judged once more."""
@@ -213,7 +215,7 @@ def at_once(context: Context, moment: Moment) -> bool:
 
 def crowded(context: Context, moment: Moment) -> bool:
     """Whether the outbox is full."""
-    return len(context.outbox.entries) >= moment.settings.outbox_size
+    return bool(len(context.outbox.entries) >= moment.settings.outbox_size)
 
 
 def own(context: Context, moment: Moment) -> bool:

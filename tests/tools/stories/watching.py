@@ -77,7 +77,7 @@ class WatchedTransport:
 
     def __init__(self, wire: Wire, inner: Transport) -> None:
         self._wire, self._inner = wire, inner
-        self.aclose = inner.aclose
+        self.aclose, self.end_visitor = inner.aclose, inner.end_visitor
         self.behaves = "well"
 
     async def open(self, credentials: Credentials) -> Link:
