@@ -108,7 +108,7 @@ def newest_of_all(db: Transaction) -> Conversation | None:
     row = db.execute(
         "SELECT * FROM conversations WHERE number = (SELECT max(number) FROM conversations)"
     ).fetchone()
-    return None if row is None else _conversation(row)
+    return None if row is None else conversation_of(row)
 
 
 def send(
@@ -128,7 +128,7 @@ def send(
         (owner, outgoing.client_message_id),
     ).fetchone()
     if known is not None:
-        return _message(known), False
+        return message_of(known), False
     conversation_id = outgoing.conversation_id
     if conversation_id is None:
         conversation_id = start(db, owner, now, outgoing.about)
@@ -148,22 +148,25 @@ def append(
     now: float,
     session: int | None = None,
     client_message_id: str | None = None,
+    answer_id: str | None = None,
 ) -> Message:
-    """Adds a message to a conversation that is known to be `owner`'s; unread if an agent wrote
-    it.
+    """Adds a message to a conversation that is known to be `owner`'s. If an agent wrote it, it is
+    unread, and answers what was written before.
     """
     number = db.execute(
         "INSERT INTO messages (conversation_id, owner, author, text, created_at, session_id, "
-        "client_message_id) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
-        (conversation_id, owner, author, text, now, session, client_message_id),
+        "client_message_id, answer_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+        (conversation_id, owner, author, text, now, session, client_message_id, answer_id),
     ).fetchone()["number"]
-    unread = int(author == "agent")
+    answers = int(author == "agent")
     db.execute(
-        "UPDATE conversations SET messages = messages + 1, unread = unread + ? WHERE id = ?",
-        (unread, conversation_id),
+        "UPDATE conversations SET messages = messages + 1, last_message = ?, unread = unread + ?,"
+        " unanswered = CASE ? WHEN 1 THEN 0 ELSE unanswered + 1 END,"
+        " waiting_from = CASE ? WHEN 1 THEN NULL ELSE coalesce(waiting_from, ?) END WHERE id = ?",
+        (number, answers, answers, answers, number, conversation_id),
     )
-    if unread:
-        _add_unread(db, owner, unread)
+    if answers:
+        _add_unread(db, owner, answers)
     return Message(f"message-{number}", conversation_id, author, text, now, client_message_id)
 
 
@@ -235,14 +238,14 @@ def forget(db: Transaction) -> None:
 def listed(db: Transaction, owner: str) -> tuple[Conversation, ...]:
     """All conversations of `owner`, newest first."""
     rows = db.execute("SELECT * FROM conversations WHERE owner = ? ORDER BY number DESC", (owner,))
-    return tuple(_conversation(row) for row in rows)
+    return tuple(conversation_of(row) for row in rows)
 
 
 def conversation(db: Transaction, owner: str, conversation_id: str) -> Conversation:
     """A conversation of `owner`; raises BackendRejectedError (`conversation_not_found`) for anybody
     else's.
     """
-    return _conversation(_require(db, owner, conversation_id))
+    return conversation_of(_require(db, owner, conversation_id))
 
 
 def conversation_page(
@@ -253,7 +256,7 @@ def conversation_page(
         "SELECT * FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
         (owner, _number(cursor, 2**62), limit + 1),
     ).fetchall()
-    items = [_conversation(row) for row in rows[:limit]]
+    items = [conversation_of(row) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
@@ -266,7 +269,7 @@ def message_page(
         "SELECT * FROM messages WHERE conversation_id = ? AND number > ? ORDER BY number LIMIT ?",
         (conversation_id, _number(cursor, 0), limit + 1),
     ).fetchall()
-    items = [_message(row) for row in rows[:limit]]
+    items = [message_of(row) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
 
 
@@ -281,7 +284,7 @@ def history(db: Transaction, conversation_id: str) -> tuple[Message, ...]:
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
     )
-    return tuple(_message(row) for row in rows)
+    return tuple(message_of(row) for row in rows)
 
 
 def unread(db: Transaction, owner: str) -> int:
@@ -325,7 +328,8 @@ def _add_unread(db: Transaction, owner: str, count: int) -> None:
     )
 
 
-def _message(row: Row) -> Message:
+def message_of(row: Row) -> Message:
+    """The message of a row."""
     return Message(
         f"message-{row['number']}",
         row["conversation_id"],
@@ -337,10 +341,11 @@ def _message(row: Row) -> Message:
 
 
 def _arrived(row: Row, unread: int) -> MessageArrived:
-    return MessageArrived(_message(row), str(row["number"]), unread)
+    return MessageArrived(message_of(row), str(row["number"]), unread)
 
 
-def _conversation(row: Row) -> Conversation:
+def conversation_of(row: Row) -> Conversation:
+    """The conversation of a row."""
     about = NOTHING_SAID
     if row["details"] is not None:
         stored = json.loads(row["details"])
