@@ -289,7 +289,9 @@ async def requests_that_come_at_once_make_one_session_and_one_message_for_each_f
     world: World,
 ) -> None:
     browser = world.browser()
-    forms = [form_of(await browser.page()) for _ in range(4)]
+    await browser.page()
+    pages = await asyncio.gather(*(browser.page() for _ in range(12)))  # connections are open now
+    forms = [form_of(page) for page in pages[:4]]
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             for number, id in enumerate(forms):
