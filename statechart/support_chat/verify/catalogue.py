@@ -36,6 +36,7 @@ from .properties import (
     Property,
     Structure,
 )
+from .tabs import TABS
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -371,6 +372,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     *MESSAGES,
     *BOOKKEEPING,
+    *TABS,
 )
 """Every property of the shipped chart that the model decides."""
 
