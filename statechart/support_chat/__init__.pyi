@@ -55,6 +55,7 @@ from .lifecycle.names import (
     Register as Register,
     Trigger as Trigger,
 )
+from .pool import SessionPool as SessionPool
 from .ports import (
     ReadAnswer as ReadAnswer,
     ReasonedTokenProvider as ReasonedTokenProvider,

@@ -38,6 +38,7 @@ from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
 from .runtime.log import SessionLog
 from .runtime.shell import Shell
+from .runtime.waiting import finished
 from .settings import Settings
 from .values import (
     MAX_ID_LENGTH,
@@ -168,6 +169,13 @@ class SupportChat:
         """
         context = self._shell.snapshot.context if self._shell else None
         return None if context is None or context.identity is None else context.unread
+
+    @property
+    def busy(self) -> bool:
+        """Whether destroy() would cut something off: a call or a message without an answer yet, a
+        stream of events that somebody reads, or a clear that has failed and is still owed.
+        """
+        return self._shell is not None and self._shell.busy
 
     async def wait_for(self, *phases: Phase) -> Phase:
         """Waits until the session is in one of these phases and returns which.
@@ -502,14 +510,7 @@ class SupportChat:
 
     async def _destroyed(self) -> None:
         """Destroys, and finishes even when whoever waits is cancelled meanwhile."""
-        ending, cancelled = asyncio.ensure_future(self._run(self.destroy())), None
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await finished(asyncio.ensure_future(self._run(self.destroy())))
 
     async def _run(self, call: Call[None]) -> None:
         await call

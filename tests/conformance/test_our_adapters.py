@@ -65,6 +65,7 @@ Opens: TypeAlias = Callable[[Path], StoragePlace]
 PLACE = (
     "storage.one-place",
     "storage.one-winner-of-two",
+    "storage.one-remover-of-two",
     "storage.closing-one",
     "storage.one-winner-of-threads",
 )

@@ -226,7 +226,7 @@ def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_
         "import sys\n"
         "from support_chat.testing import ConformanceError, RecordingStorage, check_storage\n"
         "class Careless(RecordingStorage):\n"
-        "    async def delete(self, *keys): pass\n"
+        "    async def delete(self, *keys): return {}\n"
         "try:\n"
         "    check_storage(Careless)\n"
         "except ConformanceError as error:\n"

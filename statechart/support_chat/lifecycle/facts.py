@@ -87,6 +87,8 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             raises=E.QUEUE,
             frees=(
                 E.CUT,
+                E.KEEP_LINK,
+                E.BECOME_USER,
                 E.KEEP_SENT,
                 E.KEEP_REFUSED,
                 E.KEEP_UNANSWERED,
