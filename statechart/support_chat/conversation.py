@@ -132,8 +132,8 @@ class OpenConversation:
         then own ones and others' as they come; `async for` over it.
 
         After a lost link it goes on where it was, by itself; messages that the link missed are
-        loaded. A `Gap` says where some are missing that the backend has no longer. It waits where
-        nobody is live yet or the conversation has not begun, and ends with the session.
+        loaded. A `Gap` says where some may be missing that the backend has no longer. It waits
+        where nobody is live yet or the conversation has not begun, and ends with the session.
 
         Raises BackendRejectedError for a conversation that is not theirs.
         """

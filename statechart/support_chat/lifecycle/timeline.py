@@ -18,7 +18,7 @@ from ..values import Message
 
 @attrs.frozen
 class Gap:
-    """A place in a timeline where messages are missing that the backend has no longer."""
+    """A place in a timeline where messages may be missing that the backend has no longer."""
 
 
 Item: TypeAlias = "Message | Gap"
