@@ -12,7 +12,7 @@ import pkgutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
@@ -44,8 +44,8 @@ class Careless(RecordingStorage):
         self.contents[key] = value
         return value
 
-    async def delete(self, *keys: str) -> None:
-        pass
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        return {}
 
 
 def test_all_clauses_that_fail_are_told_together_by_id_sentence_and_what_was_seen() -> None:
@@ -222,7 +222,7 @@ def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_
         "import sys\n"
         "from support_chat.testing import ConformanceError, RecordingStorage, check_storage\n"
         "class Careless(RecordingStorage):\n"
-        "    async def delete(self, *keys): pass\n"
+        "    async def delete(self, *keys): return {}\n"
         "try:\n"
         "    check_storage(Careless)\n"
         "except ConformanceError as error:\n"

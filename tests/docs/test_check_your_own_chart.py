@@ -9,43 +9,15 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "check-your-own-chart.md").read_text("utf-8")
-EXAMPLE = (DOCS / "examples" / "panel.py").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-SHOWN = {text: BLOCKS[i + 1][1] for i, (_, text) in enumerate(BLOCKS[:-1])}
-COMMANDS = [text for language, text in BLOCKS if language == "sh"]
-SNIPPETS = [text for language, text in BLOCKS if language == "python"]
-PROGRAMS = [text for text in SNIPPETS if text not in EXAMPLE]
+from checked_pages import DOCS, checked_page, run, support_chat, timeless
+
+WHOLE = checked_page("check-your-own-chart.md", "panel.py")
+PAGE, SHOWN, PROGRAMS = WHOLE.text, WHOLE.shown, WHOLE.programs
+COMMANDS, SNIPPETS = WHOLE.of("sh"), WHOLE.of("python")
 MENTIONED = re.findall(r"`support-chat ([^`]+)`", PAGE)
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-X", "utf8", *arguments]
-    return subprocess.run(
-        command,
-        cwd=DOCS / "examples",
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-
-
-def support_chat(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(
-        "-c", "import sys; from support_chat_adapters.cli import main; sys.exit(main())", *arguments
-    )
-
-
-def timeless(text: str) -> str:
-    return re.sub(r"[\d.]+ s, [\d,]+ steps/s", "T s, N steps/s", text)
 
 
 def test_the_page_has_what_it_is_to_show() -> None:

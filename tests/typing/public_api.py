@@ -8,7 +8,7 @@ checker must find: if one is found no longer, strict mypy reports that the comme
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, assert_type
 
 from support_chat import (
@@ -154,8 +154,8 @@ class InMemory:
     async def replace(self, key: str, old: str, new: str) -> str:
         return new
 
-    async def delete(self, *keys: str) -> None:
-        return None
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        return {}
 
     async def keys(self) -> Sequence[str]:
         return []
@@ -178,6 +178,9 @@ class Tunnel:
         raise NetworkError("nobody answers")
 
     async def revoke(self, session: str) -> None:
+        return None
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
         return None
 
     async def aclose(self) -> None:

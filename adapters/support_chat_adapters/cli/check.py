@@ -13,7 +13,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,7 @@ from support_chat.verify.source_lines import place_of
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
+from . import compositions
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
@@ -59,17 +60,19 @@ from .charts import (
 )
 from .options import number, option
 from .terminal import Misuse, coloured, say
+from .verdicts import (
+    STATUS,
+    is_meant,
+    print_counts,
+    print_cut_short,
+    print_line,
+    print_story,
+    progress,
+)
 
 _MOST_STATES: Final = 1_000_000
 # how many ways to a failure are tried on a session before none is found to go
 _MOST_STORIES: Final = 50
-# what later rows of a story's line stand beside, and the rest of the line
-_HEAD: Final = re.compile(r"^( *(?:\w+: +|-> |\d+\. )?)(.+)$", re.MULTILINE)
-_COLOURS: Final = {
-    "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
-    "unanswered": "yellow", "elsewhere": "bold",
-}  # fmt: skip
-_STATUS: Final[dict[bool | None, int]] = {True: 0, False: 1, None: 3}
 ABOUT: Final = (
     "Explores every reachable state of the chart and decides properties on it; a failure comes "
     "with its story."
@@ -84,6 +87,8 @@ examples:
                                          a chart of your own, by what it declares
   support-chat check --chart panel:CHART --properties panel:PROPERTIES
   support-chat check --chart before.json -q
+  support-chat check --composition chairs:TWO_AT_THE_DESK
+                                         several charts and what they share
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
@@ -95,6 +100,11 @@ exit status:
 OPTIONS: Final = (
     *CHART_OPTIONS,
     PROPERTIES_OPTION,
+    option(
+        "--composition",
+        metavar="MODULE:NAME",
+        help="check this support_chat.verify.Composition, and the properties that it has",
+    ),
     option(
         "--property",
         metavar="ID",
@@ -144,6 +154,8 @@ OPTIONS: Final = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
+    if arguments.composition is not None:
+        return compositions.run(arguments)
     chart = load_chart(arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
@@ -162,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
             users=arguments.users,
             max_states=arguments.max_states,
             time_limit=arguments.time_limit,
-            progress=_progress(),
+            progress=progress(),
         )
     except UnknownNameError as slip:
         raise Misuse(f"--properties {arguments.properties}: {slip}") from None
@@ -177,7 +189,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(line, file=sys.stderr if arguments.json else sys.stdout)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
-    return _STATUS[report.held]
+    return STATUS[report.held]
 
 
 def _chosen(
@@ -185,17 +197,14 @@ def _chosen(
 ) -> tuple[Sequence[Property], Sequence[Elsewhere]]:
     """Those with these ids; `L1` also means `L1 boot` and every other `L1 ...`."""
 
-    def are(wanted: str, id: str) -> bool:
-        return id == wanted or id.startswith(f"{wanted} ")
-
     known = [*(each.id for each in properties), *(each.id for each in elsewhere)]
     for wanted in ids:
-        if not any(are(wanted, id) for id in known):
+        if not any(is_meant(wanted, id) for id in known):
             raise Misuse(
                 f"--property {wanted}: there is no such property; there are: {', '.join(known)}"
             )
-    chosen = [each for each in properties if any(are(wanted, each.id) for wanted in ids)]
-    others = [each for each in elsewhere if any(are(wanted, each.id) for wanted in ids)]
+    chosen = [each for each in properties if any(is_meant(wanted, each.id) for wanted in ids)]
+    others = [each for each in elsewhere if any(is_meant(wanted, each.id) for wanted in ids)]
     if not chosen:
         raise Misuse(
             f"--property {', '.join(ids)}: no model decides that; it is decided by "
@@ -229,26 +238,15 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
             ),
         ]
         for line in lines:
-            _print_line(*line)
+            print_line(*line)
     _print_failures(report, arguments)
-    counts = ", ".join(f"{words.count(word)} {word}" for word in _COLOURS if word in words)
-    colour = _COLOURS[WORDS[report.held]]
-    print(coloured(f"{len(words)} properties: {counts}", colour, sys.stdout))
+    print_counts(words, WORDS[report.held])
     if not space.complete:
-        say(
-            "A limit was hit before every state was seen: what failed has failed, the rest is "
-            "open. See --max-states, --time-limit."
-        )
+        print_cut_short()
 
 
 def _decided(one: Elsewhere) -> str:
     return f"{one.sentence} Decided by {one.by}: {one.where}"
-
-
-def _print_line(word: str, id: str, sentence: str) -> None:
-    padded = f"{word:12}"
-    line = hanging(f"{padded} {id:11} ", sentence, columns(sys.stdout))
-    print(coloured(padded, _COLOURS[word], sys.stdout) + line.removeprefix(padded))
 
 
 def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
@@ -262,12 +260,11 @@ def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
     again = command("check", arguments, "chart", "app_dir", "properties", "users")
     for text, verdicts in alike.items():
         for verdict in verdicts:
-            _print_line("failed", verdict.property.id, verdict.property.sentence)
+            print_line("failed", verdict.property.id, verdict.property.sentence)
         place = _place(report, verdicts[0], arguments)
         ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
         at = [f"at {place[0]}:{place[1]}"] if place else []
-        for head, rest in _HEAD.findall("\n".join([*text.splitlines(), *at])):
-            say(rest, f"    {head}")
+        print_story("\n".join([*text.splitlines(), *at]))
         print(f"    {again} {ids}")  # in one piece, as it is pasted
 
 
@@ -278,17 +275,6 @@ def _place(
     row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
     named: str = arguments.chart
     return place_of(row, named if is_file(named) else named.partition(":")[0]) if row else None
-
-
-def _progress() -> Callable[[int, int], None] | None:
-    """Tells a person at a terminal how far it is, on one line that wipes itself; nobody else."""
-    if not sys.stderr.isatty():
-        return None
-
-    def tell(states: int, steps: int) -> None:
-        print(f"\r{states:,} states, {steps:,} steps \r", end="", file=sys.stderr, flush=True)
-
-    return tell
 
 
 def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:

@@ -14,7 +14,14 @@ import attrs
 
 from ..engine import Moment
 from ..errors import RateLimitedError
-from ..ports import Claim, IdentifyAnswer, TokenProvider, TokenReason, Welcome
+from ..ports import (
+    Claim,
+    IdentifyAnswer,
+    MessageArrived,
+    TokenProvider,
+    TokenReason,
+    Welcome,
+)
 from ..values import Identity
 from . import outbox as o, updates as u
 from .names import Lane
@@ -199,7 +206,8 @@ def target_provided(context: Context, moment: Moment) -> bool:
 
 def at_once(context: Context, moment: Moment) -> bool:
     """Whether there is no link for a message that is not to wait for one."""
-    return context.up_at is None and not moment.arguments.queue
+    asked = moment.arguments
+    return context.up_at is None and asked is not None and not asked.queue
 
 
 def crowded(context: Context, moment: Moment) -> bool:
@@ -209,7 +217,7 @@ def crowded(context: Context, moment: Moment) -> bool:
 
 def own(context: Context, moment: Moment) -> bool:
     """Whether this session has sent the message that arrived."""
-    return moment.result.own is True
+    return isinstance(moment.result, MessageArrived) and moment.result.own is True
 
 
 def queued(context: Context, moment: Moment) -> bool:

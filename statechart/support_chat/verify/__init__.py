@@ -4,8 +4,27 @@ properties on it.
 `check(chart, properties)` is the way in; `CATALOGUE` (in `support_chat.verify.catalogue`) holds the
 properties of the shipped chart. A property of your own is an `Always`, `EachStep`, `EachEffect`,
 `Structure`, `Eventually` or `CanReach` with a small function.
+
+Several sessions that share a storage or a backend are a `Composition` of `Component`s, `Place`s and
+`Rule`s; `check_whole(composition)` decides its `Invariant`s, `StepInvariant`s and `Possible`s.
 """
 
+from .composition.expanding import Told
+from .composition.explore import Judgement, Product, check_whole
+from .composition.model import (
+    Act,
+    Component,
+    Composition,
+    Invariant,
+    Place,
+    PlaceMove,
+    Places,
+    Possible,
+    Rule,
+    StepInvariant,
+    Taken,
+)
+from .composition.story import each_story, whole_story
 from .explore import Space, explore
 from .generic import generic
 from .model import Model, Step
@@ -28,28 +47,45 @@ from .story import Occurrence, occurrences, sequence, story
 from .views import Move, View
 
 __all__ = [
+    "Act",
     "Always",
     "CanReach",
+    "Component",
+    "Composition",
     "EachEffect",
     "EachStep",
     "Elsewhere",
     "Eventually",
+    "Invariant",
+    "Judgement",
     "Model",
     "Move",
     "Occurrence",
+    "Place",
+    "PlaceMove",
+    "Places",
+    "Possible",
+    "Product",
     "Property",
     "Report",
+    "Rule",
     "Space",
     "Step",
+    "StepInvariant",
     "Structure",
+    "Taken",
+    "Told",
     "Verdict",
     "View",
     "check",
+    "check_whole",
     "decide",
     "decide_all",
+    "each_story",
     "explore",
     "generic",
     "occurrences",
     "sequence",
     "story",
+    "whole_story",
 ]

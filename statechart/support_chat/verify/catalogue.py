@@ -35,6 +35,7 @@ from .properties import (
     Property,
     Structure,
 )
+from .tabs import TABS
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -369,6 +370,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         (T.BECOME,),
     ),
     *BOOKKEEPING,
+    *TABS,
 )
 """Every property of the shipped chart that the model decides."""
 

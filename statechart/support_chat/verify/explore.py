@@ -90,6 +90,7 @@ def explore(
     chart: Chart,
     *,
     users: int | None = None,
+    apart: bool = False,
     max_states: int | None = None,
     time_limit: float | None = None,
     backwards: bool = False,
@@ -97,14 +98,14 @@ def explore(
 ) -> Space:
     """Every reachable state of `chart` and its ledger.
 
-    `users` says how many different users there are (None: as many as the chart can tell apart).
-    More than `max_states` states, or `time_limit` seconds, stop it early. `backwards` tries what
-    can happen in the opposite order (the result is the same: a test shows it). `progress` is told
-    the states found and the steps taken now and then. Raises ChartError for internal triggers that
-    never rest.
+    `users` says how many different users there are (None: as many as the chart can tell apart);
+    with `apart` they keep their numbers. More than `max_states` states, or `time_limit` seconds,
+    stop it early. `backwards` tries what can happen in the opposite order (the result is the same:
+    a test shows it). `progress` is told the states found and the steps taken now and then. Raises
+    ChartError for internal triggers that never rest.
     """
     begun = time.perf_counter()
-    model = Model(chart, users)
+    model = Model(chart, users, apart=apart)
     shift, plan = model.shift, cache(partial(_plan, model, backwards))
     states, numbers, born = [model.initial], {model.initial: 0}, [-1]
     ways: list[Way] = []

@@ -65,18 +65,19 @@ def deserted(chart: Chart) -> dict[str, str]:
 
 class Model:
     """A chart made ready to be explored, with as many users as it can tell apart, or with `users`.
+    With `apart` they are not renamed: each number is somebody, for whoever else knows of them.
 
     Raises ValueError for a negative number, ChartError for internal triggers that never come to
     rest.
     """
 
-    def __init__(self, chart: Chart, users: int | None = None) -> None:
+    def __init__(self, chart: Chart, users: int | None = None, *, apart: bool = False) -> None:
         if users is not None and users < 0:
             raise ValueError("users must be 0 or more: how many different users may call.")
         enough = len(chart.registers) + 1 if chart.named else 0
         self.chart, self.users = chart, enough if users is None or not chart.named else users
         self._layout = layout = Layout(chart, self.users)
-        self._ways = Ways(layout)
+        self._ways = Ways(layout, apart)
         known = frozenset(map(str, chart.phases))
         self.phases = tuple(PhaseName(phase, known) for phase in map(str, chart.phases))
         self.fact, self.asked = Bits("fact", layout.fact), Bits("effect that asks", layout.asked)

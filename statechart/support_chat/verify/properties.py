@@ -182,7 +182,7 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
             except UnknownNameError as slip:
                 raise _named(each, slip) from None
             except Exception as error:  # as in _fault
-                found = Verdict(each, False, detail=_raised(error))
+                found = Verdict(each, False, detail=raised(error))
             if found is not None:
                 failed[i] = found
     held = True if space.complete else None
@@ -312,12 +312,13 @@ def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str |
     except (
         Exception
     ) as error:  # a user's property may do anything; the report must name it all the same
-        return _raised(error)
+        return raised(error)
 
 
 def _named(each: Property, slip: UnknownNameError) -> UnknownNameError:
     return UnknownNameError(f"{each.id} is misspelt: {slip} in the chart.")
 
 
-def _raised(error: Exception) -> str:
+def raised(error: Exception) -> str:
+    """What to say of a property that raises."""
     return f"the property raised {type(error).__name__}: {error}"

@@ -78,43 +78,66 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     """The report as JUnit XML, a test case for each property; what is inconclusive or decided
     elsewhere is skipped, and says why.
     """
-    name = _clean(report.space.model.chart.name)
-    suite = ElementTree.Element(
-        "testsuite", name=f"support-chat check {name}", time=f"{report.space.seconds:.3f}"
-    )
+    space = report.space
+    cases: list[Case] = []
     for verdict in report.verdicts:
-        case = _case(suite, name, verdict.property.id, verdict.property.sentence)
+        failure = skipped = None
         if verdict.held is False:
-            message = verdict.detail or verdict.property.sentence
-            ElementTree.SubElement(case, "failure", message=_clean(message)).text = _clean(
-                story(report.space.model, verdict)
-            )
+            text = verdict.detail or verdict.property.sentence
+            failure = (text, story(space.model, verdict))
         elif verdict.held is None:
-            ElementTree.SubElement(case, "skipped", message="inconclusive: a limit was hit")
-        elif never_asked(report.space, verdict.property):
-            ElementTree.SubElement(case, "skipped", message="never asked of any state or step")
-    for one in elsewhere:
-        ElementTree.SubElement(
-            _case(suite, name, one.id, one.sentence),
-            "skipped",
-            message=f"decided by {one.by}: {one.where}",
+            skipped = "inconclusive: a limit was hit"
+        elif never_asked(space, verdict.property):
+            skipped = "never asked of any state or step"
+        cases.append(Case(verdict.property.id, verdict.property.sentence, failure, skipped))
+    cases += [
+        Case(one.id, one.sentence, skipped=f"decided by {one.by}: {one.where}") for one in elsewhere
+    ]
+    return junit(space.model.chart.name, space.seconds, cases)
+
+
+@attrs.frozen
+class Case:
+    """A test case: a property, with the message and the text of its `failure`, or why it was
+    `skipped`.
+    """
+
+    id: str
+    sentence: str
+    failure: tuple[str, str] | None = None
+    skipped: str | None = None
+
+
+def junit(of: str, seconds: float, cases: Sequence[Case]) -> str:
+    """A suite of these cases as JUnit XML."""
+    name = _clean(of)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"support-chat check {name}",
+        time=f"{seconds:.3f}",
+        tests=str(len(cases)),
+        failures=str(sum(case.failure is not None for case in cases)),
+        errors="0",
+        skipped=str(sum(case.skipped is not None for case in cases)),
+    )
+    for case in cases:
+        element = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"check.{name}",
+            name=_clean(f"{case.id}: {case.sentence}"),
+            time="0",
         )
-    cases = suite.findall("testcase")
-    suite.set("tests", str(len(cases)))
-    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
-    suite.set("errors", "0")
-    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
+        if case.failure is not None:
+            message, text = map(_clean, case.failure)
+            ElementTree.SubElement(element, "failure", message=message).text = text
+        elif case.skipped is not None:
+            ElementTree.SubElement(element, "skipped", message=case.skipped)
     ElementTree.indent(suite)
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         + ElementTree.tostring(suite, encoding="unicode")
         + "\n"
-    )
-
-
-def _case(suite: ElementTree.Element, chart: str, id: str, sentence: str) -> ElementTree.Element:
-    return ElementTree.SubElement(
-        suite, "testcase", classname=f"check.{chart}", name=_clean(f"{id}: {sentence}"), time="0"
     )
 
 

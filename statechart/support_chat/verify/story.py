@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_uppercase
+from types import MappingProxyType
+from typing import Final
 
 import attrs
 
@@ -21,6 +23,8 @@ from .model import Model, Step
 from .properties import Verdict
 from .views import View
 from .wording import Saying, saying_of
+
+_NOBODY: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -52,15 +56,20 @@ def occurrences(model: Model, verdict: Verdict) -> tuple[Occurrence, ...]:
     """What happens on a shortest way to the failure, and then on the round that lasts for ever, if
     there is one.
     """
-    return tuple(_occurrences(model, (*verdict.story, *verdict.round)))
+    return tuple(occurred(model, (*verdict.story, *verdict.round)))
 
 
-def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
-    names: dict[int, str] = {}
+def occurred(
+    model: Model, steps: Sequence[Step], known: Mapping[int, str] = _NOBODY
+) -> Iterator[Occurrence]:
+    """The occurrences of steps that follow each other from the initial state; users whose numbers
+    are `known` keep these names.
+    """
+    names = dict(known)
     for step in steps:
         happening, after = step.happening, View(model, step.raw)
         names.setdefault(
-            happening.named, next(name for name in _letters() if name not in names.values())
+            happening.named, next(name for name in letters() if name not in names.values())
         )
         user = names[happening.named] if happening.named else None
         carried = model.names(happening.carried)
@@ -84,10 +93,11 @@ def _occurrences(model: Model, steps: Sequence[Step]) -> Iterator[Occurrence]:
             ledger=after.ledger(),
         )
         renamed = zip(model.registers_of(step.after), held, strict=True)
-        names = {number: names[who] for number, who in renamed if who}
+        names = {**known, **{number: names[who] for number, who in renamed if who}}
 
 
-def _letters() -> Iterator[str]:
+def letters() -> Iterator[str]:
+    """What users are called: A, B, C, and so on without end."""
     yield from ascii_uppercase
     number = 1
     while True:

@@ -125,10 +125,12 @@ _Candidate: TypeAlias = "tuple[_Change, int, int, int]"
 
 
 class Ways:
-    """Composes the steps of one chart, each at its first use."""
+    """Composes the steps of one chart, each at its first use; users are renamed unless they are to
+    be told `apart`.
+    """
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout, self._chart = layout, layout.chart
+    def __init__(self, layout: Layout, apart: bool) -> None:
+        self._layout, self._chart, self._apart = layout, layout.chart, apart
         chart = self._chart
         self._places: dict[str | None, int] = {
             register: i for i, register in enumerate((*chart.registers, chart.named))
@@ -175,6 +177,8 @@ class Ways:
         if not reads and not any(named in change.row.assigns.values() for change in changes):
             return (0,)
         held = {0, *self._layout.registers_of(high)}
+        if self._apart:
+            held = set(range(self._layout.users + 1))
         stranger = next(who for who in range(len(held) + 1) if who not in held)
         anybody = {*held, stranger} if stranger <= self._layout.users else held
         return sorted(anybody - {0} if trigger in self._chart.naming else anybody)
@@ -253,8 +257,9 @@ class Ways:
         return _else(found, self._follow(resting, happening))
 
     def _command(self, run: _Run, happening: Happening) -> Command:
-        layout = self._layout
-        high = layout.high_of(layout.phase_of(run.high), renamed(layout.registers_of(run.high)))
+        layout, high = self._layout, run.high
+        if not self._apart:
+            high = layout.high_of(layout.phase_of(high), renamed(layout.registers_of(high)))
         return (
             run.mask,
             run.wanted,

@@ -136,6 +136,10 @@ class Droppable:
         """Passed on."""
         await self._inner.revoke(session)
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Passed on."""
+        await self._inner.end_visitor(workspace_id, widget_id, visitor)
+
     async def aclose(self) -> None:
         """Closes the network's part."""
         await self._inner.aclose()

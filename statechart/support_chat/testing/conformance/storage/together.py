@@ -66,6 +66,22 @@ async def one_winner_of_two(trial: StorageTrial) -> None:
         )
 
 
+@clause("storage.one-remover-of-two")
+async def one_remover_of_two(trial: StorageTrial) -> None:
+    """Of delete() by two objects on one place at once one answers what was stored, and no other."""
+    first, second = trial.storage, await trial.another()
+    for n in range(_ROUNDS):
+        await first.create(trial.key(f"{n}"), "one")
+        answers = await asyncio.gather(
+            *(trial.removed(storage, f"{n}") for storage in (first, second) * 4)
+        )
+        expect(
+            [answer for answer in answers if answer],
+            [{f"{n}": "one"}],
+            "what was not empty of what 8 delete() by two objects at once answered",
+        )
+
+
 @clause("storage.closing-one")
 async def closing_one(trial: StorageTrial) -> None:
     """aclose() of one object leaves the others on its place at work."""

@@ -1,0 +1,1 @@
+"""Components and places together: what is declared, explored and told of a composition."""
