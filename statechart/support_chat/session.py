@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
 
+from .conversation import OpenConversation
 from .errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from .lifecycle.calls import Arguments
 from .lifecycle.chart import CHART
@@ -398,6 +399,17 @@ class SupportChat:
         about = _about(subject, tags, custom_fields, metadata)
         return self._send(text, None, client_message_id, about, queue, timeout)
 
+    def conversation(self, conversation_id: str | None = None) -> OpenConversation:
+        """A conversation to hold on to: to send into it, and to be told each of its messages once
+        and in order. Without an id it begins with the first message that is sent into it.
+
+        Raises:
+            InvalidInputError: on the line, for an id that cannot be one.
+        """
+        if conversation_id is not None:
+            check_id("conversation_id", conversation_id)
+        return OpenConversation(self, self._send, conversation_id)
+
     def messages(
         self, conversation_id: str, *, before: str | None = None, limit: int | None = None
     ) -> Call[Sequence[Message]]:
@@ -531,10 +543,11 @@ class SupportChat:
         about: About,
         queue: bool,
         timeout: float | None,
+        thread: str | None = None,
     ) -> Call[Message]:
         name = client_message_id or uuid.uuid4().hex
         arguments = _send_arguments(text, conversation_id, name, about, queue, timeout)
-        return self._call(Trigger.SEND, arguments)
+        return self._call(Trigger.SEND, attrs.evolve(arguments, thread=thread))
 
     def _call(self, trigger: Trigger, arguments: Arguments) -> Call[Any]:
         shell = self._bound()
