@@ -27,6 +27,7 @@ from support_chat.chart.machine import UNHANDLED, Compiled
 from support_chat.engine import CallMade, Input, Now, Request, Settle
 from support_chat.lifecycle.chart import CALLS, CHART, LIVE, ONLINE, OUTCOMES
 from support_chat.lifecycle.names import Effect as E, Fact, Lane, Phase, Slot, Timer, Trigger as T
+from support_chat.lifecycle.outbox import EMPTY
 from support_chat.lifecycle.updates import NO_UPDATES
 from support_chat.settings import Settings
 from support_chat.testing.chart_coverage import Sighting, Watch
@@ -115,7 +116,8 @@ def of_state(life: Life) -> Mapping[str, bool]:
     recorded = c.updates.recorded and c.target is None and not life.holds(Fact.TOKEN_WANTED)
     signed_in, ending = phase == Phase.AUTHENTICATED, {Slot.SHUTDOWN, Slot.CLEAR} & waits
     return {
-        "S3 only a boot() or a become() makes it live": phase not in (Phase.BOOTING, *LIVE) or booted(life),
+        "S3 only a boot() or a become() makes it live": phase not in (Phase.BOOTING, *LIVE)
+        or booted(life),
         "S4 the former user is forgotten": not (is_over and any(who)),
         "S4 what the former user said is forgotten": (
             not is_over or (c.updates, c.outbox) == (NO_UPDATES, EMPTY)
@@ -230,7 +232,11 @@ def test_every_transition_fires_and_every_guard_is_seen_both_ways() -> None:
         for seed in range(MOST_LIVES):
             roll = random.Random(seed)
             fresh = not worth_a_visit or seed % 4 == 0
-            life = Life.begin(roll, settings=SMALL) if fresh else roll.choice(worth_a_visit).branch(roll)
+            life = (
+                Life.begin(roll, settings=SMALL)
+                if fresh
+                else roll.choice(worth_a_visit).branch(roll)
+            )
             worth_a_visit += explore(life, watch, seen)
             if seed % 500 == 499 and not silent(seen) and one_sided(seen) == set(PRECAUTIONS):
                 break

@@ -180,7 +180,8 @@ class StagedTransport:
         session = credentials.session or f"session-{len(rig.users) + 1}"
         rig.users[session] = user
         visitor = f"visitor-of-{hash(credentials.visitor)}"
-        welcome = Welcome(session, visitor, user, answer, **rig.says["dial"])
+        said = Welcome(session, visitor, user, answer)
+        welcome = attrs.evolve(said, **rig.says["dial"])
         link = StagedLink(rig, welcome, credentials.visitor)
         rig.links.append(link)
         rig.most_open = max(rig.most_open, len(rig.open_links))

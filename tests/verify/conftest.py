@@ -366,6 +366,26 @@ FAULTS: Final = (
         {"link.lost": without(clears=F.TOKEN_FRESH)},
     ),
     Fault(
+        "S29",
+        "that the backend refuses a message is forgotten",
+        {"send.refused": without(effects=E.KEEP_REFUSED)},
+    ),
+    Fault(
+        "S29a",
+        "the time of a call is over, and it is not told",
+        {"send.due": without(effects=E.ANSWER_MESSAGES)},
+    ),
+    Fault(
+        "S29b",
+        "the next message waits for the next call",
+        {"send.done": without(effects=E.FLUSH)},
+    ),
+    Fault(
+        "S29c",
+        "nobody looks after what has left",
+        {"send.leave": without(effects=E.ARM_OUTBOX)},
+    ),
+    Fault(
         "S28",
         "nobody is told why the session ended",
         {"link.rejected": without(effects=E.TELL_ERROR)},

@@ -179,8 +179,11 @@ def asks_for_everything(context: Context, moment: Moment) -> bool:
 
 
 def damaged(context: Context, moment: Moment) -> bool:
-    """Whether what is stored cannot be a visitor's secret: no backend takes it."""
-    return isinstance(moment.result, str) and not is_secret(moment.result)
+    """Whether no backend takes what is stored: it cannot be a visitor's secret, or is the one of
+    which this very boot was told that it is over.
+    """
+    stored = moment.result
+    return isinstance(stored, str) and (not is_secret(stored) or stored == context.visitor)
 
 
 def silent(context: Context, moment: Moment) -> bool:

@@ -64,7 +64,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.READ_VISITOR: Ask(
             doc="read the visitor's secret, or mint it and store it before anything else, in place "
-            "of one that was read and cannot be one",
+            "of one that was read and no backend takes",
             lane=Lane.VISITOR,
             success=T.VISITOR_READ,
             failure=T.VISITOR_FAILED,

@@ -138,8 +138,9 @@ IDENTIFY_TIMED_OUT: Final = Refusal(
 )
 DAMAGED: Final = Refusal(
     StorageError,
-    "What the storage holds as the visitor cannot be one: it is replaced, and the visitor begins "
-    "anew. Find out what else writes the session's keys.",
+    "What the storage holds as the visitor cannot be one, or is over at the backend: it is "
+    "replaced, and the visitor begins anew. Find out what else writes the session's keys, or "
+    "whether they were restored from a backup.",
 )
 WRONG_USER: Final = Refusal(
     AuthRefusedError,

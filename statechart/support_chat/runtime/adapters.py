@@ -57,9 +57,10 @@ async def _create(adapters: Adapters, request: Request, payload: r.CreateVisitor
 
 
 async def _mend(adapters: Adapters, request: Request, payload: r.MendVisitor) -> str:
-    removed = (await adapters.storage.delete(payload.key)).get(payload.key)
+    removed = (await adapters.storage.delete(payload.key)).get(payload.key, payload.bad)
     # who has mended it since we read it has stored a good one, and dials with it
-    good = removed if removed is not None and is_secret(removed) else secrets.token_urlsafe(32)
+    is_good = removed != payload.bad and is_secret(removed)
+    good = removed if is_good else secrets.token_urlsafe(32)
     return await adapters.storage.create(payload.key, good)
 
 

@@ -25,6 +25,7 @@ from ..lifecycle.names import (
 )
 from .bookkeeping import BOOKKEEPING
 from .generic import late_ones_do_more, no_dead_row, one_expiry_each
+from .messages import MESSAGES
 from .properties import (
     Always,
     CanReach,
@@ -369,6 +370,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         ),
         (T.BECOME,),
     ),
+    *MESSAGES,
     *BOOKKEEPING,
     *TABS,
 )
