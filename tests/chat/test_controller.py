@@ -194,6 +194,21 @@ async def test_a_message_whose_answer_was_lost_is_not_stored_twice(r: Room) -> N
 
 
 @story
+async def test_what_an_earlier_session_has_stored_is_not_sending_for_ever(r: Room) -> None:
+    await r.types("one")
+    r.backend.faults.swallow("send", silently=True)
+    typing = asyncio.ensure_future(r.types("two"))
+    await asyncio.sleep(1)
+    await r.types("/shutdown")
+    await typing
+    assert list(r.controller.status.unsent.values()) == ["two"]
+    await r.types("/boot", "/retry")
+    assert r.done.data == {"sent": 1, "of": 1}
+    assert not r.controller.status.sending
+    assert r.texts() == [["one", "two"]]
+
+
+@story
 async def test_a_visitor_becomes_a_user_and_their_conversation_comes_along(r: Room) -> None:
     await r.types("one", "/identify ada")
     data = {"merged": True, "conversations_moved": 1, "not_merged_because": None}

@@ -367,8 +367,8 @@ FAULTS: Final = (
     ),
     Fault(
         "S29",
-        "that the backend refuses a message is forgotten",
-        {"send.refused": without(effects=E.KEEP_REFUSED)},
+        "a message without an answer counts as under way for ever",
+        {"send.failed": without(effects=E.KEEP_UNANSWERED)},
     ),
     Fault(
         "S29a",

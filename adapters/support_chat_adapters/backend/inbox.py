@@ -13,11 +13,10 @@ import attrs
 from support_chat.errors import InvalidInputError
 from support_chat.values import Conversation, Identity, Message, can_be_carried
 
-from . import conversations
+from . import conversations, stream
 from .conversations import Page, conversation_of, latest, message_of
 from .sessions import identity_of
 from .store import Row, Transaction
-from .stream import AT_ONCE
 
 
 @attrs.frozen
@@ -94,7 +93,7 @@ def arrivals(db: Transaction, after: str) -> Page[Message]:
     """
     rows = db.execute(
         "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?",
-        (number_of(after), AT_ONCE),
+        (number_of(after), stream.AT_ONCE),
     ).fetchall()
     messages = [message_of(row) for row in rows]
     written = [message for message in messages if message.author != "agent"]

@@ -33,7 +33,7 @@ from support_chat import (
 from .commands import HELP, arguments_of, changes_of, parse
 from .events import Done, Event, Failed, Sending, Warned
 from .lines import Line, for_people, lines_of
-from .status import Status, after
+from .status import Status, after, settled
 
 SILENT_FOR: Final = 3.0
 """Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
@@ -267,6 +267,8 @@ class Controller:
                 if conversation is None:
                     await call
             await call
+            # what an earlier session has stored, no stream tells
+            self.status = settled(self.status, client_message_id)
         except CallTimeoutError:
             return False  # an event has told, or will tell, what becomes of it
         except SupportChatError as error:

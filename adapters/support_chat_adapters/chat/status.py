@@ -98,20 +98,20 @@ def after(status: Status, event: Event) -> Status:
         case AttemptFailed():
             return attrs.evolve(status, trouble=str(event.error))
         case Sending(client_message_id=one):
-            status = _without(status, one)
+            status = settled(status, one)
             return attrs.evolve(status, sending=status.sending | {one}, own=status.own | {one})
         case MessageSent(message) | MessageReceived(message):
-            status = _without(status, message.client_message_id or "")
+            status = settled(status, message.client_message_id or "")
             return attrs.evolve(status, conversation=message.conversation_id)
         case MessageFailed(one) if one in status.own:
-            status = _without(status, one)
+            status = settled(status, one)
             return attrs.evolve(status, unsent={**status.unsent, one: event.text})
         case _:
             return status
 
 
-def _without(status: Status, one: str) -> Status:
-    """The message is neither on its way nor given up."""
+def settled(status: Status, one: str) -> Status:
+    """The status when this message is neither on its way nor given up."""
     unsent = {key: text for key, text in status.unsent.items() if key != one}
     return attrs.evolve(status, sending=status.sending - {one}, unsent=unsent)
 

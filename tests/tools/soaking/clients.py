@@ -273,14 +273,12 @@ class Player:
 
         async def send() -> Message | None:
             try:
-                return await self.chat.send_message(text, conversation, id)
+                return await self.chat.send_message(text, conversation, id, queue=not gives_up)
             except RateLimitedError:
                 raise
             except NetworkError as error:
                 self._note("unknown", id=id, error=str(error))
-                if gives_up:
-                    return None
-                raise
+                return None
 
         message = await self._insists("send", send)
         if message is None:
