@@ -9,6 +9,7 @@ from .chart.model import (
     Chart as Chart,
     Transition as Transition,
 )
+from .conversation import OpenConversation as OpenConversation
 from .errors import (
     AuthRefusedError as AuthRefusedError,
     BackendRejectedError as BackendRejectedError,
@@ -55,6 +56,11 @@ from .lifecycle.names import (
     Register as Register,
     Trigger as Trigger,
 )
+from .lifecycle.timeline import (
+    Gap as Gap,
+    Item as Item,
+)
+from .pool import SessionPool as SessionPool
 from .ports import (
     ReadAnswer as ReadAnswer,
     ReasonedTokenProvider as ReasonedTokenProvider,

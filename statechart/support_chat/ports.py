@@ -361,7 +361,17 @@ class Link(Protocol):
         ...
 
     async def send(self, message: Outgoing) -> Message:
-        """Sends a message; returns it as the backend stored it."""
+        """Sends a message; returns it as the backend stored it.
+
+        What is raised decides whether it is sent again, under its id:
+
+        - `BackendRejectedError` (`InvalidInputError`): never, it is refused for good. Only a
+          backend says so: a 4xx status with an error of the Widget API, but for those below.
+        - `RateLimitedError` (429, or 503 with Retry-After) and `AuthRefusedError` (401): yes, and
+          nothing was stored; the pause is the one asked for, or the token's renewal.
+        - `NetworkError` (408, 425, 5xx), `NotABackendError` (a proxy's page, whatever its status),
+          anything else that is raised or returned, and no answer in time: yes, it may be stored.
+        """
         ...
 
     async def conversations(self, asked: ListConversations) -> Sequence[Conversation]:

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
 import attrs
 
+from .conversation import OpenConversation
 from .errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from .lifecycle.calls import Arguments
 from .lifecycle.chart import CHART
@@ -38,6 +39,7 @@ from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
 from .runtime.log import SessionLog
 from .runtime.shell import Shell
+from .runtime.waiting import finished
 from .settings import Settings
 from .values import (
     MAX_ID_LENGTH,
@@ -168,6 +170,13 @@ class SupportChat:
         """
         context = self._shell.snapshot.context if self._shell else None
         return None if context is None or context.identity is None else context.unread
+
+    @property
+    def busy(self) -> bool:
+        """Whether destroy() would cut something off: a call or a message without an answer yet, a
+        stream of events that somebody reads, or a clear that has failed and is still owed.
+        """
+        return self._shell is not None and self._shell.busy
 
     async def wait_for(self, *phases: Phase) -> Phase:
         """Waits until the session is in one of these phases and returns which.
@@ -390,6 +399,17 @@ class SupportChat:
         about = _about(subject, tags, custom_fields, metadata)
         return self._send(text, None, client_message_id, about, queue, timeout)
 
+    def conversation(self, conversation_id: str | None = None) -> OpenConversation:
+        """A conversation to hold on to: to send into it, and to be told each of its messages once
+        and in order. Without an id it begins with the first message that is sent into it.
+
+        Raises:
+            InvalidInputError: on the line, for an id that cannot be one.
+        """
+        if conversation_id is not None:
+            check_id("conversation_id", conversation_id)
+        return OpenConversation(self, self._send, conversation_id)
+
     def messages(
         self, conversation_id: str, *, before: str | None = None, limit: int | None = None
     ) -> Call[Sequence[Message]]:
@@ -502,14 +522,7 @@ class SupportChat:
 
     async def _destroyed(self) -> None:
         """Destroys, and finishes even when whoever waits is cancelled meanwhile."""
-        ending, cancelled = asyncio.ensure_future(self._run(self.destroy())), None
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await finished(asyncio.ensure_future(self._run(self.destroy())))
 
     async def _run(self, call: Call[None]) -> None:
         await call
@@ -530,10 +543,11 @@ class SupportChat:
         about: About,
         queue: bool,
         timeout: float | None,
+        thread: str | None = None,
     ) -> Call[Message]:
         name = client_message_id or uuid.uuid4().hex
         arguments = _send_arguments(text, conversation_id, name, about, queue, timeout)
-        return self._call(Trigger.SEND, arguments)
+        return self._call(Trigger.SEND, attrs.evolve(arguments, thread=thread))
 
     def _call(self, trigger: Trigger, arguments: Arguments) -> Call[Any]:
         shell = self._bound()

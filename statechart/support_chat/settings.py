@@ -83,8 +83,8 @@ class Settings:
     outbox_size: int = attrs.field(default=100, validator=_count)
     """At most this many messages are without an answer at a time."""
     outbox_timeout: float = _time(5 * 60.0)
-    """How long a send_message() waits, for a link and for its answer; send_message(timeout=...)
-    overrides it.
+    """How long a send_message() waits, for a link, its turn and its answer;
+    send_message(timeout=...) overrides it.
     """
     revoke_timeout: float = _time(5.0)
     """The revocation that a shutdown() asks for, and again the goodbye of its link."""

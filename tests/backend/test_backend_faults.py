@@ -117,7 +117,7 @@ def test_any_operation_can_be_made_to_fail_and_then_does_nothing() -> None:
         await fails(link.send(Outgoing("m", "hello")), BackendRejectedError)
         await fails(transport.revoke(link.welcome.session), NetworkError)
         assert b.agent.users() == ()
-        assert b.agent.traits(Visitor(link.welcome.visitor_id)) == {}
+        assert b.agent.traits(Visitor(link.welcome.visitor_id or "")) == {}
         assert await link.conversations(ListConversations()) == ()
         assert (await link.identify(IDENTIFY)).merged
 
@@ -331,7 +331,10 @@ def test_the_log_tells_what_was_asked_what_was_done_and_for_whom() -> None:
         await link.identify(IDENTIFY)
         b.agent.reply(SignedIn("ann"), "coming")
         await transport.revoke(link.welcome.session)
-        visitor, ref = Visitor(link.welcome.visitor_id), link.welcome.session.partition(".")[0]
+        visitor, ref = (
+            Visitor(link.welcome.visitor_id or ""),
+            link.welcome.session.partition(".")[0],
+        )
         assert [(e.kind, e.session, e.identity, e.detail) for e in b.log] == [
             ("dial", None, None, ()),
             ("opened", ref, visitor, ("new",)),

@@ -84,8 +84,8 @@ def test_the_visitors_conversations_become_the_users_and_the_session_too() -> No
             "ann", merged=True, conversations_moved=2, unread=0
         )
         assert b.conversations(welcome.session) == before == b.agent.conversations(SignedIn("ann"))
-        assert b.agent.conversations(Visitor(welcome.visitor_id)) == ()
-        assert b.agent.merged_into(Visitor(welcome.visitor_id)) == SignedIn("ann")
+        assert b.agent.conversations(Visitor(welcome.visitor_id or "")) == ()
+        assert b.agent.merged_into(Visitor(welcome.visitor_id or "")) == SignedIn("ann")
         assert b.send(welcome.session, Outgoing("m", "now as ann")).author == "user"
 
 
@@ -230,8 +230,8 @@ def test_a_visitor_merged_into_another_user_is_not_merged_again() -> None:
         )
         assert b.conversations(second.session) == ()
         assert len(b.conversations(first.session)) == 2
-        assert b.agent.merged_into(Visitor(first.visitor_id)) == SignedIn("ann")
-        assert b.agent.traits(Visitor(first.visitor_id)) == {}
+        assert b.agent.merged_into(Visitor(first.visitor_id or "")) == SignedIn("ann")
+        assert b.agent.traits(Visitor(first.visitor_id or "")) == {}
 
 
 def test_a_visitor_whom_another_session_merged_into_this_user_counts_as_merged() -> None:
@@ -255,7 +255,7 @@ def test_where_merging_is_forbidden_the_user_is_signed_in_without_it() -> None:
         )
         assert b.conversations(welcome.session) == ()
         assert len(b.conversations(visitor(b).session)) == 2, "the visitor is not retired"
-        assert b.agent.traits(Visitor(welcome.visitor_id)) == {"user.name": "V"}
+        assert b.agent.traits(Visitor(welcome.visitor_id or "")) == {"user.name": "V"}
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "U"}
 
 
@@ -269,7 +269,7 @@ def test_what_was_recorded_for_the_visitor_and_for_the_user_goes_to_each() -> No
                 user_changes={"user.id": "ann", "user.name": "Ann"},
             ),
         )
-        assert b.agent.traits(Visitor(welcome.visitor_id)) == {"context.page": "/pricing"}
+        assert b.agent.traits(Visitor(welcome.visitor_id or "")) == {"context.page": "/pricing"}
         assert b.agent.traits(SignedIn("ann")) == {"user.name": "Ann"}
 
 

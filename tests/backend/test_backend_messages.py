@@ -182,7 +182,7 @@ def test_an_agent_cannot_write_to_nobody() -> None:
             "conversation-x",
             SignedIn("bob"),
             Visitor("visitor-x"),
-            Visitor(old.welcome.visitor_id),
+            Visitor(old.welcome.visitor_id or ""),
         ):
             with pytest.raises(InvalidInputError):
                 b.agent.reply(nobody, "hello?")

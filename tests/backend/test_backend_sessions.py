@@ -77,7 +77,7 @@ def test_the_same_secret_is_the_same_visitor_and_another_secret_is_another() -> 
         first, again, other = visitor(b), visitor(b), visitor(b, "secret-2")
         assert first.visitor_id == again.visitor_id != other.visitor_id
         assert first.user_id is None
-        assert "secret" not in first.visitor_id
+        assert "secret" not in (first.visitor_id or "")
 
 
 def test_every_boot_is_a_new_session_and_a_resumed_one_the_old() -> None:
@@ -195,7 +195,7 @@ def test_a_session_whose_visitor_another_one_merged_goes_on_as_the_empty_success
         successor = visitor(b)
         assert resumed.visitor_id == successor.visitor_id
         assert len(b.conversations(successor.session)) == 1
-        assert b.agent.traits(Visitor(successor.visitor_id)) == {"user.name": "Successor"}
+        assert b.agent.traits(Visitor(successor.visitor_id or "")) == {"user.name": "Successor"}
         assert b.agent.traits(SignedIn("ann")) == {}
 
 

@@ -22,7 +22,7 @@ def backend() -> Backend:
 
 def open_as(b: Backend, user: str | None = None, secret: str = "secret-1") -> tuple[str, Identity]:
     welcome = b.open(Credentials(**WIDGET, visitor=secret, user_id=user)).welcome
-    return welcome.session, Visitor(welcome.visitor_id) if user is None else SignedIn(user)
+    return welcome.session, Visitor(welcome.visitor_id or "") if user is None else SignedIn(user)
 
 
 EVERY_KIND: dict[str, JSON] = {

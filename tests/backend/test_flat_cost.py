@@ -79,7 +79,15 @@ REQUESTS: dict[str, Request] = {
     "an agent's answer to a person": lambda h: h.backend.agent.reply(
         h.backend.agent.visitors()[0], "hello"
     ),
+    "an agent's answer given again": lambda h: h.backend.agent.answer(
+        h.conversation, "hello", answer_id="once"
+    ),
     "the newest conversation of all": lambda h: h.backend.agent.newest(),
+    "a page of the inbox": lambda h: h.backend.agent.inbox(limit=10),
+    "a page of those who wait": lambda h: h.backend.agent.inbox(waiting=True, limit=10),
+    "a conversation of the inbox": lambda h: h.backend.agent.listed(h.conversation),
+    "its last messages": lambda h: h.backend.agent.history("c-3", limit=10),
+    "what has arrived": lambda h: h.backend.agent.arrivals("message-2"),
     "a page of conversations": conversation_page,
     "a page of messages": message_page,
     "one conversation": lambda h: asked(

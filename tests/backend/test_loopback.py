@@ -159,7 +159,8 @@ async def test_a_message_reaches_every_link_of_its_owner_and_nobody_else(
         assert (event.message.text, event.own) == ("hello", own)
     await mine.send(Outgoing("m1", "hello"))
     backend.agent.reply(
-        Visitor(visitor.welcome.visitor_id), "to the visitor ann was, before she signed in here"
+        Visitor(visitor.welcome.visitor_id or ""),
+        "to the visitor ann was, before she signed in here",
     )
     assert isinstance(await anext(visitor.events()), MessageArrived)
     for link in (mine, tab, bob, visitor):
@@ -174,7 +175,7 @@ async def test_after_identify_the_link_brings_the_users_messages_and_no_longer_t
     link = await transport.open(VISITOR)
     await link.identify(IdentifyRequest("i", "ann", "secret-1", token("ann")))
     successor = await transport.open(VISITOR)
-    backend.agent.reply(Visitor(successor.welcome.visitor_id), "to the successor")
+    backend.agent.reply(Visitor(successor.welcome.visitor_id or ""), "to the successor")
     backend.agent.reply(SignedIn("ann"), "to ann")
     event = await anext(link.events())
     assert isinstance(event, MessageArrived)
@@ -191,7 +192,7 @@ async def test_a_session_resumed_after_another_tab_merged_its_visitor_is_the_suc
     back = await transport.open(
         Credentials(**WIDGET, visitor="secret-1", session=second.welcome.session)
     )
-    backend.agent.reply(Visitor(back.welcome.visitor_id), "to the successor")
+    backend.agent.reply(Visitor(back.welcome.visitor_id or ""), "to the successor")
     assert isinstance(await anext(back.events()), MessageArrived)
 
 
@@ -220,7 +221,7 @@ async def test_a_request_crosses_by_value_as_it_was_when_it_was_made(
     colours.append("blue")
     changes["user.name"] = "too late"
     await updating
-    assert backend.agent.traits(Visitor(link.welcome.visitor_id)) == {
+    assert backend.agent.traits(Visitor(link.welcome.visitor_id or "")) == {
         "user.traits.colours": ["red"]
     }
     later: dict[str, JSON] = {"user.traits.c": colours}

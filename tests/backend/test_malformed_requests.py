@@ -115,7 +115,7 @@ def test_a_change_that_is_no_json_is_rejected_by_itself(backend: Backend, value:
     opened = backend.open(credentials()).welcome
     answer = backend.update(opened.session, {"context.bad": value, "context.good": 1})
     assert answer.rejected == (("context.bad", "not_json"),)
-    assert backend.agent.traits(Visitor(opened.visitor_id)) == {"context.good": 1}
+    assert backend.agent.traits(Visitor(opened.visitor_id or "")) == {"context.good": 1}
 
 
 def test_a_path_that_cannot_be_carried_is_rejected_by_itself(backend: Backend) -> None:
@@ -172,7 +172,7 @@ def test_all_else_is_kept_character_for_character(backend: Backend, text: str) -
     assert backend.messages(opened.session, sent.conversation_id) == (sent,)
     assert (sent.text, sent.client_message_id) == (f" {text}\t\n", f"m{text}m")
     assert backend.update(opened.session, {f"context.{text}": text}).rejected == ()
-    assert backend.agent.traits(Visitor(opened.visitor_id)) == {f"context.{text}": text}
+    assert backend.agent.traits(Visitor(opened.visitor_id or "")) == {f"context.{text}": text}
     user = check_id("user", f"u{text}u")
     assert backend.open(credentials(user_id=user)).welcome.user_id == user
 

@@ -118,7 +118,7 @@ def test_what_is_known_of_a_visitor_is_nothing_of_the_users_at_their_machine(
     backend: Backend,
 ) -> None:
     them = lives(backend)
-    known = cast("Any", backend.records.export(Visitor(them["stranger"].welcome.visitor_id)))
+    known = cast("Any", backend.records.export(Visitor(them["stranger"].welcome.visitor_id or "")))
     assert known["user"] is None
     texts = [m["text"] for each in known["conversations"] for m in each["messages"]]
     assert texts == ["a stranger's"]
@@ -131,7 +131,7 @@ def test_a_user_who_is_forgotten_leaves_nothing_and_others_keep_all(
     them = lives(backend)
     of_others = [
         json.dumps(backend.records.export(each))
-        for each in (SignedIn("bob"), Visitor(them["stranger"].welcome.visitor_id))
+        for each in (SignedIn("bob"), Visitor(them["stranger"].welcome.visitor_id or ""))
     ]
     forgotten = backend.records.forget(SignedIn("ada"))
     assert (forgotten.conversations, forgotten.messages, forgotten.sessions) == (2, 3, 2)
@@ -140,7 +140,7 @@ def test_a_user_who_is_forgotten_leaves_nothing_and_others_keep_all(
     assert "SECRET" not in left
     assert of_others == [
         json.dumps(backend.records.export(each))
-        for each in (SignedIn("bob"), Visitor(them["stranger"].welcome.visitor_id))
+        for each in (SignedIn("bob"), Visitor(them["stranger"].welcome.visitor_id or ""))
     ]
     for session in (them["ada"], them["again"]):
         with pytest.raises(BackendRejectedError) as refused:
@@ -166,7 +166,7 @@ def test_whoever_was_forgotten_and_comes_back_is_somebody_new(backend: Backend) 
     assert back.welcome.visitor_id != them["ada"].welcome.visitor_id
     assert backend.conversations(back.welcome.session) == ()
     assert backend.agent.traits(SignedIn("ada")) == {}
-    stranger = Visitor(them["stranger"].welcome.visitor_id)
+    stranger = Visitor(them["stranger"].welcome.visitor_id or "")
     backend.records.forget(stranger)
     back = visitor(backend, "shared machine")
     assert back.welcome.visitor_id != stranger.id
@@ -179,7 +179,7 @@ def test_a_visitor_who_has_become_a_user_is_named_by_the_user(backend: Backend) 
     them = lives(backend)
     for what in (backend.records.export, backend.records.forget, backend.records.end_sessions):
         with pytest.raises(InvalidInputError, match="has become the user 'ada'; name the user"):
-            what(Visitor(them["ada"].welcome.visitor_id))
+            what(Visitor(them["ada"].welcome.visitor_id or ""))
         with pytest.raises(InvalidInputError, match="no visitor 'visitor-none'"):
             what(Visitor("visitor-none"))
 

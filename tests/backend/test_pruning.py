@@ -196,7 +196,7 @@ async def test_what_is_written_after_the_last_message_was_pruned_arrives(world: 
     assert (await world.prune())[1] == 1
     again = world.backend.attach(reader.welcome.session, link.welcome.cursor)
     assert not again.welcome.gap
-    world.backend.agent.reply(Visitor(reader.welcome.visitor_id), "news")
+    world.backend.agent.reply(Visitor(reader.welcome.visitor_id or ""), "news")
     for each in (link, again):
         event = await each.next()
         assert isinstance(event, MessageArrived)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from async_tests import in_virtual_time
-from support_chat.errors import BackendRejectedError
 from support_chat.ports import (
     Credentials,
     IdentifyRequest,
@@ -247,9 +246,7 @@ def test_pages_before_a_message_are_the_last_ones_oldest_first() -> None:
         assert b.messages(s, conversation, before=replies[2].id, limit=1) == (replies[1],)
         assert b.messages(s, conversation, before=replies[0].id)[0].text == "help"
         assert len(b.messages(s, conversation, before="message-1")) == 0
-        with pytest.raises(BackendRejectedError) as caught:
-            b.messages(s, conversation, before="x")
-        assert caught.value.code == "validation_error"
+        assert b.messages(s, conversation, before="x") == ()
 
 
 @in_virtual_time

@@ -98,11 +98,18 @@ def test_a_file_of_before_there_were_versions_goes_on_with_all_that_is_in_it(
         assert b.mark_read(VISITORS, conversation.id).unread == 0
 
         assert [c.messages for c in b.conversations(ANNS)] == [1, 2]
-        assert sum(c.unread for c in b.conversations(ANNS)) == 1
+        assert sum(c.unread or 0 for c in b.conversations(ANNS)) == 1
         again = Outgoing("m2", "more")
         assert b.send(ANNS, again).id == "message-7", "a client id is known as before"
         assert b.send(ANNS, Outgoing("m3", "new")).id == "message-8"
         assert b.agent.merged_into(Visitor("visitor-3658cc0837c5")) == SignedIn("ann")
+        for one in b.agent.inbox().items:
+            said = b.agent.messages(one.conversation.id)
+            answers = [n for n, message in enumerate(said) if message.author == "agent"]
+            unanswered = said[max(answers, default=-1) + 1 :]
+            assert (one.last, one.unanswered) == (said[-1], len(unanswered))
+            assert one.waiting_since == (unanswered[0].created_at if unanswered else None)
+        assert len(b.agent.inbox().items) == len(b.agent.conversations()) == 4
         session = b.open(Credentials(**WIDGET, visitor="secret-4")).welcome.session
         token = sign_identity_token("bob", SECRET, **WIDGET, now=NOW)
         with pytest.raises(AuthRefusedError, match="given up"):

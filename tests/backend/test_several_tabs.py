@@ -53,7 +53,7 @@ def token(user: str) -> str:
 
 
 def presents(secret: str = "secret-1", user: str | None = None, **more: Any) -> Credentials:
-    signed = {} if user is None else {"user_id": user, "token": token(user)}
+    signed: dict[str, Any] = {} if user is None else {"user_id": user, "token": token(user)}
     return Credentials(**WIDGET, visitor=secret, **signed, **more)
 
 

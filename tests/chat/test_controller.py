@@ -16,6 +16,7 @@ from support_chat import (
     AttemptFailed,
     BackendRejectedError,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     NetworkError,
     Phase,
@@ -144,35 +145,67 @@ async def test_it_goes_on_in_the_conversation_in_which_something_was_said_last(r
 
 
 @story
-async def test_messages_that_meet_no_connection_are_kept_and_sent_again_once_and_in_order(
+async def test_what_is_typed_without_a_connection_is_sent_once_and_in_order_when_it_is_back(
     r: Room,
 ) -> None:
     await r.types("one")
     await r.loses_its_link()
+    typing = asyncio.gather(r.types("two"), r.types("three"))
+    await until(lambda: len(r.of(MessageQueued)) == 2)
+    assert len(r.controller.status.sending) == 2
+    r.backend.faults.heal()
+    await typing
+    assert r.texts() == [["one", "two", "three"]]
+    assert r.of(MessageFailed) == []
+    assert not r.controller.status.sending
+
+
+@story
+async def test_what_was_not_sent_is_kept_and_sent_again_once_and_in_order(r: Room) -> None:
+    await r.types("one")
+    r.backend.faults.reject("send", "message_invalid", times=3)
     await r.types("two", "three", "/retry")
     assert r.done.data == {"sent": 0, "of": 2}
-    ids = {failed.client_message_id for failed in r.of(MessageFailed)}
-    assert r.controller.status.unsent == ids
-    r.backend.faults.heal()
-    await r.chat.wait_for(Phase.ANONYMOUS)
+    assert sorted(r.controller.status.unsent.values()) == ["three", "two"]
     await r.types("/retry")
     assert r.done.data == {"sent": 2, "of": 2}
-    assert r.texts() == [["one", "two", "three"]]
-    assert {each.client_message_id for each in r.of(Sending) if each.again} == ids
+    assert [len(each) for each in r.texts()] == [3]
+    failed = {each.client_message_id for each in r.of(MessageFailed)}
+    assert {each.client_message_id for each in r.of(Sending) if each.again} == failed
     await r.types("/retry")
     assert r.done.shows == ("there is nothing to send again",)
 
 
 @story
-async def test_a_message_whose_answer_was_lost_is_not_stored_twice_by_a_retry(r: Room) -> None:
+async def test_what_is_typed_without_a_session_can_be_sent_in_the_next(r: Room) -> None:
+    await r.types("/shutdown", "one", "/boot", "/retry")
+    assert r.done.data == {"sent": 1, "of": 1}
+    assert r.texts() == [["one"]]
+
+
+@story
+async def test_a_message_whose_answer_was_lost_is_not_stored_twice(r: Room) -> None:
     await r.types("one")
     r.backend.faults.swallow("send")
     await r.types("two")
-    assert [failed.outcome_unknown for failed in r.of(MessageFailed)] == [True]
-    await r.chat.wait_for(Phase.ANONYMOUS)
-    await r.types("/retry")
     assert r.texts() == [["one", "two"]]
+    assert r.of(MessageFailed) == []
     assert r.backend.agent.duplicates() == 0
+
+
+@story
+async def test_what_an_earlier_session_has_stored_is_not_sending_for_ever(r: Room) -> None:
+    await r.types("one")
+    r.backend.faults.swallow("send", silently=True)
+    typing = asyncio.ensure_future(r.types("two"))
+    await asyncio.sleep(1)
+    await r.types("/shutdown")
+    await typing
+    assert list(r.controller.status.unsent.values()) == ["two"]
+    await r.types("/boot", "/retry")
+    assert r.done.data == {"sent": 1, "of": 1}
+    assert not r.controller.status.sending
+    assert r.texts() == [["one", "two"]]
 
 
 @story

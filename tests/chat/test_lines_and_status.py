@@ -18,6 +18,7 @@ from support_chat import (
     IdentityConflictError,
     Message,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     MessageSent,
     NetworkError,
@@ -48,8 +49,8 @@ BOOT_GIVEN_UP.__cause__ = REFUSED
 UNTRUSTED = NotABackendError(
     "here:1 is not trusted. Pass tls= for an authority of your own, or check base_url."
 )
-SENDS = attrs.evolve(LIVE, own=frozenset({"c1", "c2"}), pending={"c1": "one", "c2": "two"})
-DOUBT = attrs.evolve(SENDS, unsent=frozenset({"c1"}))
+SENDS = attrs.evolve(LIVE, own=frozenset({"c1", "c2"}), sending=frozenset({"c1", "c2"}))
+DOUBT = attrs.evolve(SENDS, sending=frozenset({"c2"}), unsent={"c1": "one"})
 
 
 def phase(previous: Phase, current: Phase, reason: str) -> PhaseChanged:
@@ -167,9 +168,22 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
-        MessageFailed("c1", NetworkError("No link."), False),
+        MessageQueued("c1", "conversation-1"),
         GONE,
-        (("!", "not sent, no connection: /retry sends it when it is back", "warning"),),
+        (("·", "it is sent when the connection is back", "quiet"),),
+    ),
+    (MessageQueued("c1", "conversation-1"), LIVE, ()),
+    (
+        MessageFailed("c1", CallTimeoutError("The message could not be sent."), False),
+        GONE,
+        (
+            (
+                "!",
+                "not sent: no answer from http://127.0.0.1:8787 in time; is the backend running "
+                "there, is --url right? /retry sends it again.",
+                "warning",
+            ),
+        ),
     ),
     (
         MessageFailed("c1", NotBootedError("call boot() first."), False),
@@ -319,8 +333,7 @@ def test_text_is_broken_between_words_where_that_is_possible(text: str, rows: li
 
 
 ARRIVED: dict[str, object] = {
-    "pending": {"c2": "two"},
-    "unsent": frozenset[str](),
+    "unsent": dict[str, str](),
     "conversation": "conversation-1",
 }
 STATUSES: tuple[tuple[Event, Status, dict[str, object]], ...] = (
@@ -331,14 +344,22 @@ STATUSES: tuple[tuple[Event, Status, dict[str, object]], ...] = (
     (ConnectionChanged(False, created_at=AT), GONE, {}),
     (ConnectionChanged(True, created_at=AT), GONE, {"lost_at": None, "away": (AT - 6, AT)}),
     (ConnectionChanged(True, created_at=AT), LIVE, {}),
-    (Sending("one", "c1", again=True), DOUBT, {"unsent": frozenset[str]()}),
+    (
+        Sending("one", "c1", again=True),
+        DOUBT,
+        {"sending": DOUBT.sending | {"c1"}, "unsent": dict[str, str]()},
+    ),
     (
         Sending("three", "c3"),
         DOUBT,
-        {"pending": {**DOUBT.pending, "c3": "three"}, "own": DOUBT.own | {"c3"}},
+        {"sending": DOUBT.sending | {"c3"}, "own": DOUBT.own | {"c3"}},
     ),
-    (MessageFailed("c2", NetworkError("x"), True), DOUBT, {"unsent": frozenset({"c1", "c2"})}),
-    (MessageFailed("c9", NetworkError("x"), True), DOUBT, {}),
+    (
+        MessageFailed("c2", NetworkError("x"), True, text="two"),
+        DOUBT,
+        {"sending": frozenset[str](), "unsent": {"c1": "one", "c2": "two"}},
+    ),
+    (MessageFailed("c9", NetworkError("x"), True, text="elsewhere"), DOUBT, {}),
     (MessageSent(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
     (MessageReceived(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
     (AuthExpired(), LIVE, {}),
@@ -356,7 +377,7 @@ def test_each_event_changes_the_status(
 BARS = (
     (LIVE, 80, " anonymous   visitor-1  127.0.0.1:8787", "  /help "),
     (
-        attrs.evolve(LIVE, unread=2, pending={"c1": "one"}, unsent=frozenset({"c1"})),
+        attrs.evolve(LIVE, unread=2, unsent={"c1": "one"}),
         80,
         " anonymous   visitor-1  127.0.0.1:8787  2 unread  1 unsent: /retry",
         "  /help ",
@@ -375,7 +396,7 @@ BARS = (
         "  /help ",
     ),
     (
-        attrs.evolve(LIVE, unread=2, pending={"c1": "one"}, unsent=frozenset({"c1"})),
+        attrs.evolve(LIVE, unread=2, unsent={"c1": "one"}),
         50,
         " anonymous   visitor-1  1 unsent: /retry",
         "  /help ",

@@ -267,7 +267,7 @@ def test_of_the_shipped_chart_the_verdicts_of_its_catalogue_are_compared(
     diff: Diff, tmp_path: Path, capsys: Printed
 ) -> None:
     (tmp_path / "new.json").write_text(
-        edited("boot.timed_out", effects=(Effect.CUT,)), encoding="utf-8"
+        edited("boot.rejected", effects=(Effect.CUT,)), encoding="utf-8"
     )
     assert diff("support_chat:CHART", "new.json", "--max-states", "2000") == 1
     out = capsys.readouterr().out

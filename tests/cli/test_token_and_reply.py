@@ -170,7 +170,7 @@ def test_a_reply_goes_to_the_newest_conversation_or_to_whom_it_names(
         (conversation,) = data.agent.conversations(SignedIn("ada"))
         (message,) = data.agent.messages(conversation.id)
     assert message.text == "to ada"
-    assert printed == f"{message.id} in {conversation.id}\n"
+    assert printed.startswith(f"{message.id} in {conversation.id} as answer-")
 
 
 def test_a_reply_is_delivered_at_once_or_as_missed(

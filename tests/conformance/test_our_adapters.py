@@ -65,6 +65,7 @@ Opens: TypeAlias = Callable[[Path], StoragePlace]
 PLACE = (
     "storage.one-place",
     "storage.one-winner-of-two",
+    "storage.one-remover-of-two",
     "storage.closing-one",
     "storage.one-winner-of-threads",
 )
@@ -339,7 +340,7 @@ class DoubledBackend:
         return [
             link
             for link, to in welcomes
-            if identity == (SignedIn(to.user_id or "") if is_user else Visitor(to.visitor_id))
+            if identity == (SignedIn(to.user_id or "") if is_user else Visitor(to.visitor_id or ""))
         ]
 
     async def say(self, identity: Identity, text: str) -> None:

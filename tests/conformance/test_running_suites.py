@@ -12,15 +12,17 @@ import pkgutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from async_tests import in_real_time
+from loopback_arrangement import LoopbackArrangement, loopback
 from support_chat.errors import InvalidInputError
 from support_chat.ports import TokenProvider
 from support_chat.testing import (
@@ -33,7 +35,9 @@ from support_chat.testing import (
     StoragePlace,
     check_storage,
     check_token_provider,
+    check_transport,
 )
+from support_chat.values import Identity
 from support_chat_adapters.storage import MemoryStorage, SQLiteStorage
 
 
@@ -44,8 +48,8 @@ class Careless(RecordingStorage):
         self.contents[key] = value
         return value
 
-    async def delete(self, *keys: str) -> None:
-        pass
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        return {}
 
 
 def test_all_clauses_that_fail_are_told_together_by_id_sentence_and_what_was_seen() -> None:
@@ -222,7 +226,7 @@ def test_a_suite_finds_faults_without_assertions_without_docstrings_and_without_
         "import sys\n"
         "from support_chat.testing import ConformanceError, RecordingStorage, check_storage\n"
         "class Careless(RecordingStorage):\n"
-        "    async def delete(self, *keys): pass\n"
+        "    async def delete(self, *keys): return {}\n"
         "try:\n"
         "    check_storage(Careless)\n"
         "except ConformanceError as error:\n"
@@ -290,3 +294,39 @@ def test_a_factory_may_be_a_context_manager_of_a_storage_or_of_a_place() -> None
     assert check_storage(of_a_storage, only=only).passed == ("storage.absent",)
     assert check_storage(of_a_place, only=only).passed == tuple(only)
     assert left == ["storage"] * 2 + ["place"] * 2
+
+
+def test_a_clause_is_waived_with_a_reason_that_the_report_repeats() -> None:
+    why = "this one keeps nothing, as its page says"
+    waived = {"storage.create-keeps": why, "storage.delete-removes": why}
+    report = check_storage(MemoryStorage, only=[*waived, "storage.keys"], waived=waived)
+    assert report.passed == ("storage.keys",)
+    assert dict(report.waived) == waived
+    assert str(report).endswith("1 passed, 0 failed, 0 not applicable, 2 waived")
+    assert "storage.create-keeps: waived, since this one keeps nothing" in str(report)
+    with pytest.raises(InvalidInputError):
+        check_storage(MemoryStorage, waived={"storage.no-such-clause": "why"})
+    with pytest.raises(ConformanceError) as told:
+        check_storage(Careless, waived=waived)
+    assert not {failure.id for failure in told.value.report.failures} & set(waived)
+    copy = pickle.loads(pickle.dumps(told.value))
+    assert dict(copy.report.waived) == waived
+
+
+def test_a_fault_of_the_arrangement_is_told_apart_from_the_adapters() -> None:
+    @attrs.frozen
+    class Clumsy(LoopbackArrangement):
+        async def say(self, identity: Identity, text: str) -> None:
+            raise ConnectionRefusedError("the helpdesk is closed")
+
+    @asynccontextmanager
+    async def clumsy() -> AsyncGenerator[Clumsy, None]:
+        async with loopback() as healthy:
+            yield Clumsy(healthy.backend, healthy.transport)
+
+    with pytest.raises(ConformanceError, match=r"^the arrangement of the suite failed\n") as told:
+        check_transport(clumsy, only=["link.events", "link.send"])
+    (failure,) = told.value.report.failures
+    assert failure.of_arrangement
+    assert "say() of the arrangement failed with ConnectionRefusedError" in failure.seen
+    assert told.value.report.passed == ("link.send",)

@@ -20,7 +20,7 @@ ROUNDS = 5
 always does.
 """
 
-QUIET_WITHIN = 5.0
+QUIET_WITHIN = 2.0
 """Seconds: what a broken backend has lost is not waited for as long as what a sound one owes."""
 
 

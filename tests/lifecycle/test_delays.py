@@ -30,7 +30,7 @@ from support_chat.chart.model import Arm
 from support_chat.engine import Moment, Now, Request
 from support_chat.lifecycle import reducers as do
 from support_chat.lifecycle.calls import Arguments
-from support_chat.lifecycle.context import Context
+from support_chat.lifecycle.context import Context, Target, replaced
 from support_chat.lifecycle.delays import (
     DELAYS,
     backoff,
@@ -45,8 +45,9 @@ from support_chat.lifecycle.delays import (
 )
 from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.names import Lane
+from support_chat.lifecycle.outbox import Entry, Outbox
 from support_chat.lifecycle.tokens import LONGEST_LIFE, Token, read_token
-from support_chat.ports import IdentifyAnswer
+from support_chat.ports import IdentifyAnswer, Outgoing
 
 ROLLS = st.floats(0.0, 1.0, exclude_max=True)
 ENTROPY = st.binary(min_size=1, max_size=4)
@@ -431,16 +432,34 @@ def test_every_timer_of_the_chart_has_its_delay_and_no_delay_is_without_a_timer(
 
 
 @given(settings=any_settings(), now=st.floats(0.0, 1e6), timeout=st.one_of(st.none(), SECONDS))
-def test_every_delay_of_a_call_s_own_bound_is_what_the_call_asked_for(
+def test_what_the_backend_puts_off_may_last_as_long_as_the_most_patient_of_the_calls(
     settings: Settings, now: float, timeout: float | None
 ) -> None:
     when = at(now, settings, arguments=Arguments(user_id="u", timeout=timeout))
-    for reducer, name, default in (
-        (do.arm_boot, "boot", settings.boot_timeout),
-        (do.arm_identify, "identify", settings.call_timeout),
+    for reducer, field, default in (
+        (do.bound_boot, "boot_until", settings.boot_timeout),
+        (do.bound_identify, "identify_until", settings.call_timeout),
     ):
-        waits = DELAYS[name](reducer(Context(), when), when)
-        assert waits == pytest.approx(default if timeout is None else timeout, abs=1e-6)
+        own = now + (default if timeout is None else timeout)
+        for other in (0.0, own + 1.0):
+            before = replaced(Context(target=Target("u")), **{field: other})
+            assert getattr(reducer(before, when), field) == pytest.approx(max(own, other))
+
+
+def test_a_message_is_sent_again_or_given_up_when_that_is_due_first() -> None:
+    waits = Entry(1, Outgoing("m-1", "hello", "c-1"), until=150.0)
+    paused = attrs.evolve(waits, attempts=1, left=True, not_before=120.0)
+    behind = Entry(2, Outgoing("m-2", "hello", "c-1"), until=110.0)
+    unawaited = attrs.evolve(waits, awaited=False)
+    for entries, seconds in (
+        ((), None),
+        ((waits,), 50.0),
+        ((paused,), 20.0),
+        ((paused, behind), 10.0),
+        ((unawaited,), None),
+        ((attrs.evolve(waits, until=90.0),), 0.0),
+    ):
+        assert DELAYS["outbox"](Context(outbox=Outbox(entries)), at(100.0)) == seconds
 
 
 def test_silence_is_judged_from_the_last_sign_of_life() -> None:

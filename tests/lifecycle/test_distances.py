@@ -148,17 +148,19 @@ BEGINNINGS = {
     "live as a visitor": ["boot", *["goes on"] * 4],
     "live as a user": ["boot as a user", *["goes on"] * 6],
 }
-FLAPPING = ["the link breaks", "goes on"] * 3
-BROKEN_PROVIDER = ["the token expires", "the link breaks", *["goes on", "fails"] * 3]
+ATTEMPT = ["a timer expires", "goes on"]
+"""The timer of the retry, and the look at the visitor; then the token, or the dial."""
+FLAPPING = ["the link breaks", *ATTEMPT, "goes on"] * 3
+BROKEN_PROVIDER = ["the token expires", "the link breaks", *[*ATTEMPT, "fails"] * 3]
 IMPATIENT = [
-    *("the token expires", "the link breaks", "goes on", "fails", "online", "goes on", "fails"),
-    *("online", "goes on"),
+    *("the token expires", "the link breaks", *ATTEMPT, "fails", "online", *ATTEMPT, "fails"),
+    *("online", *ATTEMPT),
 ]
 LATE_TOKEN = [
-    *("goes on", "goes on", "the link breaks", "a timer expires", "fails", "a timer expires"),
+    *("goes on", "goes on", "the link breaks", *ATTEMPT, "fails", *ATTEMPT),
     *("goes on", "fails", "a timer expires"),
 ]
-RATE_LIMITED = ["the link breaks", *["a timer expires", "is limited"] * 3]
+RATE_LIMITED = ["the link breaks", *[*ATTEMPT, "is limited"] * 3]
 SHORT_LIVED = ["goes on"] * 9
 UPDATES = ["update", "goes on", "goes on"] * 6
 LOST_UPDATES = ["update", "goes on", "fails", "the link breaks", *["goes on"] * 3] * 5

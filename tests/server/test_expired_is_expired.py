@@ -190,7 +190,7 @@ def test_a_poll_says_no_more_than_that_the_token_has_expired() -> None:
     async def story(ada: Ada) -> None:
         ada.now += LIFETIME
         ada.written("after")
-        nothing = {"cursor": ada.cursor, "tokenExpired": True}
+        nothing = {"cursor": ada.cursor, "tokenExpired": True, "marked": 0, "owner": "user:ada"}
         for known in ("false", "true"):
             assert await ada.polled(token_expired=known) == nothing
             assert await ada.polled(token_expired=known, cursor="0") == {**nothing, "cursor": "0"}
@@ -207,7 +207,8 @@ def test_a_poll_that_waits_while_the_token_expires_is_told_that_and_nothing_writ
         await asyncio.sleep(_LONG)
         ada.now += LIFETIME
         ada.written("one")
-        assert await waiting == {"cursor": ada.cursor, "tokenExpired": True}
+        nothing = {"cursor": ada.cursor, "tokenExpired": True, "marked": 0, "owner": "user:ada"}
+        assert await waiting == nothing
 
         waiting = asyncio.ensure_future(ada.polled(wait="20", token_expired="true"))
         await asyncio.sleep(_LONG)

@@ -168,7 +168,7 @@ def test_the_preflight_of_a_browser_is_answered_for_pages_on_the_list_only(
             "the session travels in a header, never in a cookie"
         )
         if allowed:
-            assert {"authorization", "content-type"} <= set(
+            assert {"authorization", "content-type", "chat-owner"} <= set(
                 answer.headers["access-control-allow-headers"].lower().split(", ")
             )
             assert "origin" in answer.headers["vary"].lower()

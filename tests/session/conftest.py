@@ -9,6 +9,7 @@ and identifies that are committed once. The words of the log:
     update                  changes were sent, by themselves or as the user's with an identify
     write                   the storage holds something new
     clear, clear-visitor    the storage lost a key of the user, or the visitor
+    over                    the backend is told that a visitor is over
 """
 
 from __future__ import annotations
@@ -22,25 +23,29 @@ import attrs
 import pytest
 
 from support_chat import Settings, SupportChat
-from support_chat.errors import NetworkError
+from support_chat.errors import NetworkError, VisitorEndedError
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
     IdentifyRequest,
     LinkEvent,
+    ListConversations,
+    ListMessages,
+    MarkRead,
     Outgoing,
     ReadAnswer,
+    RenewAnswer,
     UpdateAnswer,
     Welcome,
 )
 from support_chat.testing import run
-from support_chat.values import Changes, Conversation, Message
+from support_chat.values import Changes, Conversation, Identity, Message
 
 SCOPE = "support-chat/acme/help/default/"
 LEFTOVER = SCOPE + "messages"
 """A key bound to the user, as a cache of an earlier version would have left it."""
 FOREIGN = "support-chat/acme/help/other/visitor"
-STORAGE = ("get", "create", "replace", "delete", "keys")
+STORAGE = ("get", "create", "delete", "keys")
 
 
 @attrs.define(eq=False)
@@ -97,8 +102,10 @@ class StagedLink:
             self.is_open, self.closed_by = False, by
             self._events.put_nowait(None)
 
-    async def _asked(self, operation: str) -> None:
+    async def _asked(self, operation: str, owner: Identity | None = None) -> None:
         self.rig.log.append(operation)
+        if owner is not None:
+            self.rig.owners.append((operation, owner))
         await self.rig.gates.through(operation)
         if not self.is_open:
             raise NetworkError("The link is closed.")
@@ -111,34 +118,37 @@ class StagedLink:
         if request.user_changes:
             self.rig.log.append("update")
             self.rig.updates.append((request.user_id, dict(request.user_changes)))
-        answer = IdentifyAnswer(request.user_id, merged=True, conversations_moved=2)
+        answer = IdentifyAnswer(
+            request.user_id, merged=True, conversations_moved=2, **self.rig.says["identify"]
+        )
         self.rig.committed[request.identify_id] = answer
         self.rig.users[self.welcome.session] = request.user_id
         await self.rig.gates.through("identify reply")
         return answer
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> RenewAnswer:
         await self._asked("renew")
+        return RenewAnswer(**self.rig.says["renew"])
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         self.rig.updates.append((self.rig.users[self.welcome.session], dict(changes)))
-        await self._asked("update")
+        await self._asked("update", owner)
         return UpdateAnswer()
 
     async def send(self, message: Outgoing) -> Message:
-        await self._asked("send")
+        await self._asked("send", message.owner)
         return Message("m1", "c1", "visitor", message.text, 0.0, message.client_message_id)
 
-    async def conversations(self) -> Sequence[Conversation]:
-        await self._asked("conversations")
+    async def conversations(self, asked: ListConversations) -> Sequence[Conversation]:
+        await self._asked("conversations", asked.owner)
         return ()
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
-        await self._asked("messages")
+    async def messages(self, asked: ListMessages) -> Sequence[Message]:
+        await self._asked("messages", asked.owner)
         return ()
 
-    async def mark_read(self, conversation_id: str) -> ReadAnswer:
-        await self._asked("mark_read")
+    async def mark_read(self, asked: MarkRead) -> ReadAnswer:
+        await self._asked("mark_read", asked.owner)
         return ReadAnswer(0)
 
     async def aclose(self) -> None:
@@ -160,6 +170,8 @@ class StagedTransport:
         rig.log.append("dial")
         rig.dials.append(credentials)
         await rig.gates.through("dial")
+        if credentials.visitor in rig.over:
+            raise VisitorEndedError("The visitor is over.")
         user, answer = credentials.user_id, None
         if credentials.claim is not None:
             rig.closed_claims.add(credentials.claim.identify_id)
@@ -167,7 +179,9 @@ class StagedTransport:
             user = answer.user_id if answer else None
         session = credentials.session or f"session-{len(rig.users) + 1}"
         rig.users[session] = user
-        welcome = Welcome(session, f"visitor-of-{hash(credentials.visitor)}", user, answer)
+        visitor = f"visitor-of-{hash(credentials.visitor)}"
+        said = Welcome(session, visitor, user, answer)
+        welcome = attrs.evolve(said, **rig.says["dial"])
         link = StagedLink(rig, welcome, credentials.visitor)
         rig.links.append(link)
         rig.most_open = max(rig.most_open, len(rig.open_links))
@@ -177,6 +191,11 @@ class StagedTransport:
         self.rig.log.append("revoke")
         await self.rig.gates.through("revoke")
         self.rig.revoked.append(session)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        self.rig.log.append("over")
+        await self.rig.gates.through("over")
+        self.rig.over.append(visitor)
 
     async def aclose(self) -> None:
         self.rig.closed_adapters.append("transport")
@@ -200,10 +219,7 @@ class StagedStorage:
         return self.rig.stored[key]
 
     async def replace(self, key: str, old: str, new: str) -> str:
-        await self._asked("replace")
-        if self.rig.stored.get(key) == old:
-            self._write(key, new)
-        return self.rig.stored.get(key, old)
+        raise AssertionError("no session replaces")
 
     async def delete(self, *keys: str) -> Mapping[str, str]:
         await self._asked("delete")
@@ -245,6 +261,12 @@ class Rig:
         self.closed_claims: set[str] = set()
         self.updates: list[tuple[str | None, dict[str, Any]]] = []
         self.revoked: list[str] = []
+        self.over: list[str] = []
+        """The secrets of which the backend was told that they are over."""
+        self.owners: list[tuple[str, Identity]] = []
+        """For whom each request on a link was."""
+        self.says: dict[str, dict[str, Any]] = {"dial": {}, "identify": {}, "renew": {}}
+        """What else the backend says in its answers."""
         self.closed_adapters: list[str] = []
         self.most_open = 0
         self.events: list[Any] = []
@@ -359,6 +381,7 @@ class Rig:
             self.dials,
             self.updates,
             self.revoked,
+            self.over,
         )
         for things in seen:
             things.clear()

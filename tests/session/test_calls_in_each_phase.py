@@ -55,7 +55,7 @@ async def not_initialized(rig: Rig, chat: SupportChat) -> Calls:
 
 
 async def loading(rig: Rig, chat: SupportChat) -> Calls:
-    rig.hold("get", "create", "replace", "delete", "keys")
+    rig.hold("get", "create", "delete", "keys")
     load = chat.load()
     await rig.quiet(1)
     return [load]
@@ -74,7 +74,7 @@ async def shutdown(rig: Rig, chat: SupportChat) -> Calls:
 
 async def clearing(rig: Rig, chat: SupportChat) -> Calls:
     await authenticated(rig, chat)
-    rig.hold("get", "create", "replace", "delete", "keys")
+    rig.hold("get", "create", "delete", "keys")
     ended = chat.shutdown()
     await rig.quiet(1)
     return [ended]
@@ -82,7 +82,7 @@ async def clearing(rig: Rig, chat: SupportChat) -> Calls:
 
 async def clearing_everything(rig: Rig, chat: SupportChat) -> Calls:
     await authenticated(rig, chat)
-    rig.hold("get", "create", "replace", "delete", "keys")
+    rig.hold("get", "create", "delete", "keys")
     ended = chat.shutdown(clear_storage=True)
     await rig.quiet(1)
     return [ended]

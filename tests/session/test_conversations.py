@@ -42,7 +42,7 @@ def test_reading_lowers_what_is_unread_and_says_so_once() -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
-            told: list[int] = []
+            told: list[int | None] = []
             chat.on(UnreadChanged, lambda event: told.append(event.unread))
             await chat.boot()
             transport.link.emit(arrived(1, 1), arrived(2, 2))
@@ -66,7 +66,7 @@ def test_the_details_of_a_conversation_travel_with_its_first_message() -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
-            await chat.boot()
+            who = await chat.boot()
             fields: dict[str, Any] = {"model": {"name": "X1"}}
             call = chat.start_conversation(
                 "Hello",
@@ -81,7 +81,7 @@ def test_the_details_of_a_conversation_travel_with_its_first_message() -> None:
             about = About(
                 subject="Printer", tags=("urgent",), custom_fields={"model": {"name": "X1"}}
             )
-            assert sent.request == Outgoing("one", "Hello", None, about)
+            assert sent.request == Outgoing("one", "Hello", None, about, who)
             assert "Printer" not in repr(sent.request)
             assert "X1" not in repr(sent.request)
 

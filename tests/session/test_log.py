@@ -50,7 +50,7 @@ async def a_life_with_faults(rig: Rig, chat: SupportChat) -> None:
 
     chat.on(object, handler)
     chat.on(object, slow_handler)
-    for operation in ("get", "create", "dial", "token", "send", "identify", "update", "replace"):
+    for operation in ("get", "create", "dial", "token", "send", "identify", "update"):
         rig.fail(operation, LookupError(SECRET), NetworkError("on purpose"))
     for operation in ("renew", "goodbye", "revoke", "keys"):
         rig.fail(operation, LookupError(SECRET))

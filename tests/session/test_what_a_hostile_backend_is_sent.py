@@ -32,12 +32,13 @@ from support_chat.ports import (
     IdentifyRequest,
     LinkEvent,
     Outgoing,
+    RenewAnswer,
     TokenExpired,
     UpdateAnswer,
     Welcome,
 )
 from support_chat.testing import RecordingStorage, unsigned_token
-from support_chat.values import Changes, Message
+from support_chat.values import Changes, Identity, Message
 
 HOUR: Final = 3600.0
 HOURS: Final = 1.5 * HOUR
@@ -98,6 +99,9 @@ class Hostile:
     async def revoke(self, session: str) -> None:
         await self.asked("revoke")
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        await self.asked("over")
+
     async def aclose(self) -> None: ...
 
 
@@ -136,12 +140,13 @@ class HostileLink:
         await self.backend.asked("send")
         return Message("m1", "c1", "visitor", message.text, 0.0, message.client_message_id)
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         await self.backend.asked("update")
         return UpdateAnswer()
 
-    async def renew(self, token: str) -> None:
+    async def renew(self, token: str) -> RenewAnswer:
         await self.backend.asked("renew")
+        return RenewAnswer()
 
     async def aclose(self) -> None:
         await self.backend.asked("goodbye")

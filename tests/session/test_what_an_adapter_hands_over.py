@@ -22,6 +22,7 @@ from async_tests import in_virtual_time
 from support_chat import (
     AttemptFailed,
     AuthRefusedError,
+    Identity,
     Message,
     MessageReceived,
     NetworkError,
@@ -57,23 +58,23 @@ class Link:
     async def identify(self, request: ports.IdentifyRequest) -> ports.IdentifyAnswer:
         return ports.IdentifyAnswer(request.user_id, merged=False)
 
-    async def update(self, changes: Any) -> ports.UpdateAnswer:
+    async def update(self, changes: Any, owner: Identity | None = None) -> ports.UpdateAnswer:
         return ports.UpdateAnswer()
 
     async def send(self, message: ports.Outgoing) -> Message:
         return Message("m", "c", "visitor", message.text, 0.0, message.client_message_id)
 
-    async def conversations(self) -> Sequence[Any]:
+    async def conversations(self, asked: ports.ListConversations) -> Sequence[Any]:
         return ()
 
-    async def messages(self, conversation_id: str) -> Sequence[Message]:
+    async def messages(self, asked: ports.ListMessages) -> Sequence[Message]:
         return ()
 
-    async def mark_read(self, conversation_id: str) -> ports.ReadAnswer:
+    async def mark_read(self, asked: ports.MarkRead) -> ports.ReadAnswer:
         raise NotImplementedError
 
-    async def renew(self, token: str) -> None:
-        return
+    async def renew(self, token: str) -> ports.RenewAnswer:
+        return ports.RenewAnswer()
 
     async def aclose(self) -> None:
         self.log.append("goodbye")
@@ -99,6 +100,9 @@ class Transport:
 
     async def revoke(self, session: str) -> None:
         self.revoked.append(session)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        return
 
     async def aclose(self) -> None:
         return
@@ -341,7 +345,7 @@ async def test_an_answer_that_no_reducer_can_take_is_a_failure_and_updates_leave
         ]
         sent = 0
 
-        async def update(self, changes: Any) -> ports.UpdateAnswer:
+        async def update(self, changes: Any, owner: Identity | None = None) -> ports.UpdateAnswer:
             Odd.sent += 1
             return self.answers[min(Odd.sent, 2) - 1]
 

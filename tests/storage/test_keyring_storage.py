@@ -267,6 +267,18 @@ async def test_what_cannot_be_read_as_text_is_reported_removed_and_survived(
         assert list(await storage.keys()) == ["key"]
 
 
+@pytest.mark.parametrize("content", [b"\xff", 7], ids=["bytes that are no text", "a number"])
+@in_real_time
+async def test_what_cannot_be_read_is_deleted_and_not_answered(content: object) -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
+        await storage.create("key", "one")
+        await storage.create("another", "two")
+        keyring.entries["key"] = content
+        assert await storage.delete("key", "another") == {"another": "two"}
+    assert keyring.entries == {}
+
+
 # --- the rest -------------------------------------------------------------------------------------
 
 
@@ -280,14 +292,15 @@ async def test_a_keyring_that_asks_its_user_holds_up_nobody_but_its_caller() -> 
 
     asked, answered = threading.Event(), threading.Event()
     storage = KeyringStorage("asking", keyring=cast("Any", Asking()))
-    waiting = asyncio.create_task(storage.get("key"))
+    waiting = asyncio.create_task(storage.create("key", "one"))
     await asyncio.to_thread(asked.wait)
     assert not waiting.done()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     answered.set()
-    assert await storage.create("key", "one") == "one"
+    assert await storage.keys() == (), "it has ended, so it lands no more"
+    assert await storage.create("key", "two") == "two"
     await storage.aclose()
 
 

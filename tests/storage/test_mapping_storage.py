@@ -90,6 +90,16 @@ def test_two_storages_on_one_mapping_are_atomic_against_each_other() -> None:
     assert mapping == {"key": "first"}
 
 
+@pytest.mark.parametrize("in_the_way", [7, None, b"one"])
+def test_what_is_no_text_is_deleted_and_not_answered(in_the_way: object) -> None:
+    mapping = cast("Any", {"key": in_the_way, "another": "two", "theirs": 7})
+    removed = using(
+        MappingStorage(mapping), lambda storage: storage.delete("key", "another", "absent")
+    )
+    assert removed == {"another": "two"}
+    assert mapping == {"theirs": 7}
+
+
 # --- its lock -------------------------------------------------------------------------------------
 
 

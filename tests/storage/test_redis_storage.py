@@ -238,6 +238,19 @@ async def test_what_is_no_text_is_reported_set_aside_and_survived(
     await storage.aclose()
 
 
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@in_real_time
+async def test_what_is_no_text_is_deleted_and_not_answered(
+    redis_place: RedisPlace, prefix: str, damage: Callable[[Any, str], object]
+) -> None:
+    storage = RedisStorage(redis_place.url, prefix=prefix)
+    await storage.create("another", "two")
+    with redis_place.client() as looking:
+        damage(looking, f"{prefix}key")
+        assert await storage.delete("key", "another") == {"another": "two"}
+        assert looking.exists(f"{prefix}key", f"{prefix}another") == 0
+
+
 # --- words ----------------------------------------------------------------------------------------
 
 

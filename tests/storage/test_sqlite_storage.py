@@ -100,6 +100,20 @@ async def test_what_is_removed_leaves_no_byte_in_the_folder(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("content", ["x'ff00'", "CAST(x'ff00' AS TEXT)"])
+def test_what_is_no_text_is_deleted_and_not_answered(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "chat.db"
+    using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
+    using(SQLiteStorage(path), lambda storage: storage.create("another", "one"))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE support_chat SET value = {content} WHERE key = 'key'")
+    assert using(SQLiteStorage(path), lambda storage: storage.delete("key", "another")) == {
+        "another": "one"
+    }
+    assert using(SQLiteStorage(path), lambda storage: storage.keys()) == ()
+    assert names(tmp_path) == ["chat.db", "chat.db.lock"], "nothing was set aside"
+
+
 # --- several processes ----------------------------------------------------------------------------
 
 

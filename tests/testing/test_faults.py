@@ -20,6 +20,9 @@ from support_chat.ports import (
     IdentifyRequest,
     Link,
     LinkEvent,
+    ListConversations,
+    ListMessages,
+    MarkRead,
     MessageArrived,
     Outgoing,
     Storage,
@@ -309,7 +312,7 @@ async def test_each_fault_of_a_send_does_what_it_says(
 
 
 @in_virtual_time
-async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
+async def test_every_call_of_a_link_and_what_needs_none_can_meet_a_fault() -> None:
     inner = RecordingTransport()
     transport = FaultyTransport(inner, Faults(fail=1.0, script={"open": []}))
     link = await transport.open(VISITOR)
@@ -318,11 +321,12 @@ async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
         link.renew("token"),
         link.update({"user.name": "V"}),
         link.send(Outgoing("m", "hello")),
-        link.conversations(),
-        link.messages("c"),
-        link.mark_read("c"),
+        link.conversations(ListConversations()),
+        link.messages(ListMessages("c")),
+        link.mark_read(MarkRead("c")),
         link.aclose(),
         transport.revoke("session 1"),
+        transport.end_visitor("acme", "help", "the visitor's secret"),
     )
     for call in calls:
         with pytest.raises(NetworkError):
@@ -338,6 +342,7 @@ async def test_every_call_of_a_link_and_a_revocation_can_meet_a_fault() -> None:
         "mark_read",
         "close",
         "revoke",
+        "end_visitor",
     ]
     assert inner.open_links, "a goodbye that failed leaves the link to whoever aborts it"
     link.abort()

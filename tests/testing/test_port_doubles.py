@@ -27,8 +27,13 @@ from support_chat.ports import (
     IdentifyRequest,
     Link,
     LinkEvent,
+    ListConversations,
+    ListMessages,
+    MarkRead,
     MessageArrived,
     Outgoing,
+    ReadAnswer,
+    RenewAnswer,
     SessionRevoked,
     Storage,
     TokenExpired,
@@ -48,7 +53,7 @@ from support_chat.testing import (
     run,
     unsigned_token,
 )
-from support_chat.values import Message
+from support_chat.values import Message, SignedIn
 
 VISITOR = Credentials("acme", "help", "the visitor's secret")
 ADA = Credentials("acme", "help", "the visitor's secret", user_id="ada", token="ada's token")
@@ -111,8 +116,10 @@ async def test_a_link_accepts_everything() -> None:
         "user",
     )
     assert await link.update({"user.name": "Ada"}) == UpdateAnswer()
-    assert list(await link.conversations()) == []
-    await link.renew("a new token")
+    assert list(await link.conversations(ListConversations())) == []
+    assert list(await link.messages(ListMessages("conversation 1"))) == []
+    assert await link.mark_read(MarkRead("conversation 1")) == ReadAnswer(0)
+    assert await link.renew("a new token") == RenewAnswer()
     await link.aclose()
 
 
@@ -144,7 +151,7 @@ async def test_a_storage_stores() -> None:
     assert await storage.replace("c", "1", "2") == "1"
     storage.contents["d"] = "by another process"
     assert sorted(await storage.keys()) == ["a", "b", "d"]
-    await storage.delete("a", "d", "e")
+    assert await storage.delete("a", "d", "e") == {"a": "1", "d": "by another process"}
     assert storage.contents == {"b": "3"}
     await storage.aclose()
     with pytest.raises(StorageError, match="closed; make a new one"):
@@ -169,13 +176,14 @@ def test_doubles_that_share_a_log_record_all_calls_in_one_order() -> None:
         link = await transport.open(ADA)
         link.events()
         await link.identify(REQUEST)
-        await link.update({"user.email": "a@b.c"})
+        await link.update({"user.email": "a@b.c"}, SignedIn("ada"))
         await link.send(Outgoing("c-1", "a text"))
         await link.renew("ada's token")
         await link.aclose()
         link.abort()
         await transport.revoke(link.welcome.session)
         await storage.delete("visitor", "draft")
+        await transport.end_visitor("acme", "help", "the visitor's secret")
         return log
 
     log = run(main())
@@ -192,10 +200,11 @@ def test_doubles_that_share_a_log_record_all_calls_in_one_order() -> None:
         "link.abort",
         "transport.revoke",
         "storage.delete",
+        "transport.end_visitor",
     ]
     assert log.names("storage", "tokens") == ["storage.create", "tokens.fetch", "storage.delete"]
-    assert len(log) == 12
-    assert [call.at for call in log] == [0.0, 0.0, *[2.5] * 10]
+    assert len(log) == 13
+    assert [call.at for call in log] == [0.0, 0.0, *[2.5] * 11]
     opened = {"user_id": "ada", "resumes": False, "claim": None, "cursor": None}
     identified = {
         "link": 1,
@@ -207,7 +216,11 @@ def test_doubles_that_share_a_log_record_all_calls_in_one_order() -> None:
     assert log.of("transport.open") == [PortCall("transport", "open", opened)]
     assert log.of("link.identify") == [PortCall("link", "identify", identified)]
     assert log.of("link.update") == [
-        PortCall("link", "update", {"link": 1, "paths": ("user.email",)})
+        PortCall(
+            "link",
+            "update",
+            {"link": 1, "paths": ("user.email",), "owner": SignedIn("ada")},
+        )
     ]
     assert log.of("storage.delete") == [
         PortCall("storage", "delete", {"keys": ("visitor", "draft")})
@@ -228,14 +241,14 @@ async def test_the_log_shows_no_secret_but_a_test_can_look_at_what_was_passed() 
     await link.renew("s3cret")
     await link.send(Outgoing("c-1", "s3cret"))
     await transport.revoke("s3cret")
+    await transport.end_visitor("acme", "help", "s3cret")
     assert "s3cret" not in repr(list(log)) + repr(log) + repr(storage) + repr(transport) + repr(
         link
     )
     assert log.of("transport.open")[0].request.token == "s3cret"
     assert log.of("storage.replace")[0].request == ("s3cret", "s3cret 2")
-    assert [
-        log.of(name)[0].request for name in ("link.renew", "transport.revoke", "storage.create")
-    ] == ["s3cret"] * 3
+    secrets = ("link.renew", "transport.revoke", "transport.end_visitor", "storage.create")
+    assert [log.of(name)[0].request for name in secrets] == ["s3cret"] * 4
 
 
 def test_records_cannot_be_changed() -> None:
@@ -555,7 +568,9 @@ async def test_a_link_that_has_ended_delivers_what_it_may_and_answers_nothing(
         link.identify(REQUEST),
         link.update({}),
         link.renew("t"),
-        link.conversations(),
+        link.conversations(ListConversations()),
+        link.messages(ListMessages("c-1")),
+        link.mark_read(MarkRead("c-1")),
     ):
         with pytest.raises(NetworkError, match="Link 2 is closed or lost"):
             await late

@@ -129,7 +129,7 @@ async def deletes_by_prefix(storage: Healthy, *keys: str) -> Mapping[str, str]:
 
 @breaks("storage.delete-answers", Healthy, "delete")
 async def answers_what_it_was_asked(storage: Healthy, *keys: str) -> Mapping[str, str]:
-    return dict.fromkeys(keys, "") | await Healthy.delete(storage, *keys)
+    return {**dict.fromkeys(keys, ""), **await Healthy.delete(storage, *keys)}
 
 
 @breaks("storage.delete-absent", Healthy, "delete")
@@ -360,6 +360,18 @@ class HasALockOfItsOwn(Locked):
 
     def lock(self) -> asyncio.Lock:
         return self.own
+
+
+@breaks("storage.one-remover-of-two")
+class TakesTurnsWithItselfOnly(Healthy):
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf)
+        self.turn = asyncio.Lock()
+
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        async with self.turn:
+            removed: Mapping[str, str] = await looks_and_then_removes(self, *keys)
+            return removed
 
 
 @breaks("storage.closing-one", Healthy, "aclose")

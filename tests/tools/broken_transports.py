@@ -24,6 +24,7 @@ from support_chat.errors import (
     NetworkError,
     RateLimitedError,
     SupportChatError,
+    VisitorEndedError,
 )
 from support_chat.values import About, Changes, Conversation, Message
 
@@ -77,6 +78,9 @@ class Healthy:
 
     async def revoke(self, session: str) -> None:
         await self.inner.revoke(session)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        await self.inner.end_visitor(workspace_id, widget_id, visitor)
 
     async def aclose(self) -> None:
         self.closed = True
@@ -175,7 +179,8 @@ def as_a_visitor(credentials: ports.Credentials, **more: Any) -> ports.Credentia
 
 
 def one_further(cursor: str | None) -> str | None:
-    return None if cursor is None else str(int(cursor) + 1)
+    epoch, dot, number = (cursor or "").rpartition(".")
+    return f"{epoch}{dot}{int(number) + 1}" if number else None
 
 
 BROKEN: dict[str, Kind] = {
@@ -247,6 +252,34 @@ BROKEN: dict[str, Kind] = {
     "link.heard-no-more": but_for(
         HealthyLink, "heard_at", property(lambda _: asyncio.get_running_loop().time())
     ),
+    # lower-cases ids
+    "link.odd-user-ids": presenting(
+        lambda c: c if c.user_id is None else attrs.evolve(c, user_id=c.user_id.lower())
+    ),
+    "link.owner": asking("send", lambda _, message: attrs.evolve(message, owner=None)),
+    # as those of before there were echoes
+    "link.own-messages": delivering(
+        lambda _, event: not (isinstance(event, ports.MessageArrived) and event.own)
+    ),
+    # asks for no echo of what was sent before it was there
+    "link.own-replayed": delivering(
+        lambda link, event: (
+            not (isinstance(event, ports.MessageArrived) and event.own and link.credentials.session)
+        )
+    ),
+    "link.merge-told": delivering(lambda _, event: not isinstance(event, ports.OwnerChanged)),
+    "transport.visitor-ended": translating(
+        VisitorEndedError, lambda _, __: AuthRefusedError("401", code="invalid_token")
+    ),
+    "link.read-told": delivering(lambda _, event: not isinstance(event, ports.ReadUpTo)),
+    # marks all that there is
+    "link.read-up-to": asking("mark_read", lambda _, asked: attrs.evolve(asked, up_to=None)),
+    "link.identify-unread": answering("identify", lambda a: attrs.evolve(a, unread=0)),
+    "link.messages-before": asking("messages", lambda _, asked: attrs.evolve(asked, before=None)),
+    # takes what it does not understand for none
+    "link.cursor-of-nowhere": presenting(
+        lambda c: attrs.evolve(c, cursor=None if c.cursor == "nowhere.1" else c.cursor)
+    ),
     # counts what it has not delivered
     "link.cut-replay": presenting(lambda c: attrs.evolve(c, cursor=one_further(c.cursor))),
 }
@@ -317,23 +350,24 @@ BROKEN["link.retired-visitor"] = but_for(
 
 
 @breaks("link.renew", HealthyLink, "renew")
-async def renews_nothing(link: HealthyLink, token: str) -> None:
-    pass
+async def renews_nothing(link: HealthyLink, token: str) -> ports.RenewAnswer:
+    return ports.RenewAnswer()
 
 
 @breaks("link.renew-refused", HealthyLink, "renew")
-async def renews_with_anything(link: HealthyLink, token: str) -> None:
+async def renews_with_anything(link: HealthyLink, token: str) -> ports.RenewAnswer:
     with contextlib.suppress(AuthRefusedError):
-        await link.inner.renew(token)
+        return await link.inner.renew(token)
+    return ports.RenewAnswer()
 
 
 @breaks("link.update", HealthyLink, "update")
-async def updates_nothing(link: HealthyLink, changes: Changes) -> ports.UpdateAnswer:
+async def updates_nothing(link: HealthyLink, changes: Changes, *_: Any) -> ports.UpdateAnswer:
     return ports.UpdateAnswer()
 
 
 @breaks("link.mark-read", HealthyLink, "mark_read")
-async def marks_nothing(link: HealthyLink, conversation_id: str) -> ports.ReadAnswer:
+async def marks_nothing(link: HealthyLink, asked: ports.MarkRead) -> ports.ReadAnswer:
     return ports.ReadAnswer(1)
 
 
@@ -350,6 +384,26 @@ def minting(client_id: Callable[[HealthyLink, str], str]) -> Kind:
 
 BROKEN["link.send-once"] = minting(lambda _, __: secrets.token_hex())
 BROKEN["link.send-once-over-links"] = minting(lambda link, given: f"{id(link)} {given}")
+
+
+BROKEN["link.merge-sends-once"] = minting(lambda _, given: f"{given} {secrets.token_hex()}")
+
+
+# --- several sessions -----------------------------------------------------------------------------
+
+
+def numbers_its_visitors(link: HealthyLink) -> ports.Welcome:
+    welcome = link.inner.welcome
+    number = link.transport.links.index(link)
+    return attrs.evolve(welcome, visitor_id=f"{welcome.visitor_id}-{number}")
+
+
+BROKEN["transport.one-successor"] = but_for(HealthyLink, "welcome", property(numbers_its_visitors))
+
+
+@breaks("transport.end-visitor", Healthy, "end_visitor")
+async def ends_nobody(transport: Healthy, *_: str) -> None:
+    pass
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -387,7 +441,9 @@ def aborts_later(link: HealthyLink) -> None:
 
 
 @breaks("link.abort-ends-pending", HealthyLink, "update")
-async def hangs_when_it_is_aborted(link: HealthyLink, changes: Changes) -> ports.UpdateAnswer:
+async def hangs_when_it_is_aborted(
+    link: HealthyLink, changes: Changes, *_: Any
+) -> ports.UpdateAnswer:
     try:
         return await link.inner.update(changes)
     except NetworkError:
@@ -434,19 +490,19 @@ class AbortsForItself(HealthyLink):
     def abort(self) -> None:
         self.aborted = True
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ports.ListConversations) -> Sequence[Conversation]:
         if self.aborted:
             raise NetworkError("aborted")
-        return await self.inner.conversations()
+        return await self.inner.conversations(asked)
 
 
 @breaks("link.abort-leaves-no-task")
 class LeavesItsHeartbeat(HealthyLink):
     beat: Any = None
 
-    async def conversations(self) -> Sequence[Conversation]:
+    async def conversations(self, asked: ports.ListConversations) -> Sequence[Conversation]:
         self.beat = asyncio.ensure_future(asyncio.sleep(60))
-        return await self.inner.conversations()
+        return await self.inner.conversations(asked)
 
 
 @breaks("link.abort-keeps-session", HealthyLink, "aclose")
@@ -461,7 +517,9 @@ async def does_not_close(link: HealthyLink) -> None:
 
 
 @breaks("transport.closed", HealthyLink, "conversations")
-async def needs_its_transport(link: HealthyLink) -> Sequence[Conversation]:
+async def needs_its_transport(
+    link: HealthyLink, asked: ports.ListConversations
+) -> Sequence[Conversation]:
     if link.transport.closed:
         raise RuntimeError("Cannot send a request, as the client has been closed.")
-    return await link.inner.conversations()
+    return await link.inner.conversations(asked)

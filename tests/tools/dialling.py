@@ -71,16 +71,19 @@ async def soon(awaited: Awaitable[T]) -> T:
 
 
 async def upcoming(link: Link) -> LinkEvent:
-    """The next event of a link."""
+    """The next event of a link that is no echo of what its session sent."""
     events: AsyncIterator[LinkEvent] = link.events()
-    return await soon(anext(events))
+    while True:
+        event = await soon(anext(events))
+        if not (isinstance(event, MessageArrived) and event.own):
+            return event
 
 
 def say(served: Served, link: Link, text: str = "news") -> None:
     """An agent writes to whoever opened this link."""
     welcome = link.welcome
     user = welcome.user_id
-    served.reply(Visitor(welcome.visitor_id) if user is None else SignedIn(user), text)
+    served.reply(Visitor(welcome.visitor_id or "") if user is None else SignedIn(user), text)
 
 
 async def hears(served: Served, link: Link) -> None:

@@ -23,6 +23,7 @@ from support_chat.engine import (
     Arm,
     AwaiterCame,
     AwaiterLeft,
+    Bound,
     CallMade,
     Cancel,
     Close,
@@ -34,6 +35,7 @@ from support_chat.engine import (
     LimitReachedError,
     Now,
     Outcome,
+    OutOfTime,
     Perform,
     Reaction,
     Request,
@@ -45,12 +47,16 @@ from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.chart import CHART
 from support_chat.lifecycle.names import Fact, Trigger as T
 from support_chat.lifecycle.requests import (
+    CheckVisitor,
+    Clear,
     CreateVisitor,
     Dial,
     FetchToken,
     Identify,
     Keys,
-    ReplaceVisitor,
+    MendVisitor,
+    Renew,
+    SendMessage,
     Update,
     UseLink,
 )
@@ -61,7 +67,10 @@ from support_chat.ports import (
     MarkRead,
     MessageArrived,
     Outgoing,
+    OwnerChanged,
     ReadAnswer,
+    ReadUpTo,
+    RenewAnswer,
     SessionRevoked,
     TokenExpired,
     UpdateAnswer,
@@ -77,8 +86,10 @@ USERS: Final = ("ann", "bob")
 CALLS: Final = {
     T.BOOT: 50,
     T.IDENTIFY: 40,
+    T.BECOME: 15,
     T.UPDATE: 40,
-    T.USE: 30,
+    T.SEND: 30,
+    T.USE: 10,
     T.SHUTDOWN: 12,
     T.LOAD: 6,
     T.DESTROY: 2,
@@ -151,6 +162,8 @@ class Life:
     at: float = 1000.0
     due: dict[str, float] = attrs.field(factory=dict[str, float])
     """When each timer expires that was armed."""
+    bounds: dict[int, float] = attrs.field(factory=dict[int, float])
+    """When the time of each call is over that waits within one."""
     pending: dict[int, tuple[Request, int]] = attrs.field(factory=dict[int, "tuple[Request, int]"])
     """Requests that an adapter may still end, superseded ones too, and in which session they were
     made.
@@ -210,6 +223,8 @@ class Life:
                 self.abandoned.add(call)
             case AwaiterCame(call):
                 self.abandoned.discard(call)
+            case OutOfTime(call):
+                self.bounds.pop(call)
             case Outcome(request, _, error) if not isinstance(error, LimitReachedError):
                 self.pending.pop(request.number, None)
             case _:
@@ -217,8 +232,8 @@ class Life:
         for command in reaction.commands:
             self._obey(command)
         assert not problems, f"S25 {problems}"
-        waiting = sorted(waiter.call for waiter in self.snapshot.waiting)
-        assert waiting == sorted(self.unsettled), f"S20 {waiting} wait, {self.unsettled} should"
+        waiting = self.snapshot.waiting
+        assert waiting == self.unsettled, f"S20 {set(waiting)} wait, {self.unsettled} should"
         return taken
 
     def _obey(self, command: object) -> None:
@@ -229,10 +244,13 @@ class Life:
                 self.due[timer] = self.at + seconds
             case Close(link):
                 self.closed.append(link)
+            case Bound(call, seconds):
+                self.bounds[call] = self.at + seconds
             case Settle(call):
                 assert call in self.unsettled, f"S20 the call {call} is settled twice"
                 self.unsettled.discard(call)
                 self.abandoned.discard(call)
+                self.bounds.pop(call, None)
             case _:
                 pass
 
@@ -290,17 +308,19 @@ class Life:
         if booted == (kind == T.BOOT) and self.one_of(True, False):
             kind = T.IDENTIFY if booted else T.BOOT
         who = self.one_of("ann", "ann", "ann", "bob")
-        user = {T.IDENTIFY: who, T.BOOT: self.one_of(None, None, who)}.get(kind)
+        anybody = self.one_of(None, None, who)
+        user = {T.IDENTIFY: who, T.BOOT: anybody, T.BECOME: anybody}.get(kind)
         user = self.one_of(None, None, who) if kind == T.UPDATE else user
         changes = {}
-        if kind == T.UPDATE or (kind in (T.BOOT, T.IDENTIFY) and self.one_of(True, False, False)):
+        describes = kind in (T.BOOT, T.IDENTIFY, T.BECOME) and self.one_of(True, False, False)
+        if kind == T.UPDATE or describes:
             value = self.one_of(1, 2, None, self.own("trait", user))
             changes = {f"user.traits.{self.one_of('a', 'b')}": value}
         provider = None
         if user and kind != T.UPDATE and self.one_of(True, True, False):
             provider = Provider(self.own("provider", user))
-        text = Outgoing("id", self.own("text"))
-        uses = (text, text, ListConversations(), MarkRead("conversation"))
+        begins = self.one_of(None, "c-1", "c-2")
+        message = Outgoing(f"message-{self.new()}", self.own("text"), begins)
         return CallMade(
             self.new(),
             kind,
@@ -309,8 +329,10 @@ class Life:
                 changes=changes,
                 provider=provider,
                 timeout=self.one_of(None, 1.0, 100.0),
-                clear_storage=kind == T.SHUTDOWN and self.one_of(True, False),
-                use=self.one_of(*uses) if kind == T.USE else None,
+                clear_storage=kind in (T.SHUTDOWN, T.BECOME) and self.one_of(True, False),
+                use=self.one_of(ListConversations(), MarkRead("c-1")) if kind == T.USE else None,
+                message=message if kind == T.SEND else None,
+                queue=self.one_of(True, True, False),
             ),
         )
 
@@ -327,7 +349,8 @@ class Life:
             return Outcome(request, object())  # nothing that the port knows
         later = RateLimitedError("later", retry_after=self.one_of(0.5, 1e6))
         fault = self.one_of(LimitReachedError(1.0), spec.blame.error("fault"), ValueError("fault"))
-        told = (*spec.blame.refusals, *spec.blame.rejections[:1], *spec.blame.strangers)
+        blame = spec.blame
+        told = (*blame.refusals, *blame.rejections[:1], *blame.strangers, *blame.ended)
         return Outcome(request, error=self.one_of(later, fault, *(kind("no") for kind in told)))
 
     def result(self, request: Request) -> Any:
@@ -336,9 +359,14 @@ class Life:
         if request.number in self.account.asked:
             session = self.sessions
         match request.payload:
-            case CreateVisitor() | ReplaceVisitor():
+            case CreateVisitor() | MendVisitor():
                 damage = "damage" * self.one_of(*[False] * 8, True)
                 return damage or self.own("the-secret-of-a-visitor", None, session)
+            case CheckVisitor(_, visitor):
+                other = self.own("the-secret-of-another", None, session)
+                return self.one_of(*[visitor] * 8, other, None)
+            case Clear():
+                return self.one_of(None, "the-secret-that-is-over")
             case FetchToken(_, name):
                 subject = self.one_of(*[name] * 8, *USERS)
                 claims = self.one_of({"iat": 0, "exp": self.one_of(1, 20, 900)}, {})
@@ -349,25 +377,31 @@ class Life:
                 who = self.one_of(*[credentials.user_id] * 8, None, *USERS)
                 claim, answer = credentials.claim, None
                 if claim is not None and self.one_of(True, False):
-                    answer = self._answer(claim.user_id)
+                    answer = self._answer(claim.user_id, session)
                     who = answer.user_id
                 cursor = self.own("cursor", None, session)
                 gap, began = self.one_of(True, False), self.own("session", None, session)
-                return Welcome(began, self.one_of("v-1", "v-2"), who, answer, cursor, gap)
+                unread, echoes = self.one_of(0, 1, None), self.one_of(False, True)
+                visitor = self.one_of("v-1", "v-2", *[None] * (who is not None))
+                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes)
             case Identify(asked):
-                return self._answer(asked.user_id)
+                return self._answer(asked.user_id, session)
+            case Renew():
+                return RenewAnswer(self.one_of(None, self.own("session", None, session)))
             case Update(changes):
                 return UpdateAnswer(self._rejected(changes))
+            case SendMessage(message):
+                return _stored(message)
             case UseLink(use):
-                if isinstance(use, Outgoing):
-                    return Message("m", "c", "user", use.text, 0.0)
                 return ReadAnswer(0) if isinstance(use, MarkRead) else ()
             case _:
                 return None
 
-    def _answer(self, user: str) -> IdentifyAnswer:
+    def _answer(self, user: str, session: int) -> IdentifyAnswer:
         who, merged = self.one_of(user, user, user, *USERS), self.one_of(True, False)
-        return IdentifyAnswer(who, merged, rejected=self._rejected({"user.traits.a": 1}))
+        rejected, unread = self._rejected({"user.traits.a": 1}), self.one_of(None, 0, 1)
+        renewed = self.one_of(None, self.own("session", None, session))
+        return IdentifyAnswer(who, merged, rejected=rejected, unread=unread, session=renewed)
 
     def _rejected(self, changes: Any) -> tuple[tuple[str, str], ...]:
         return tuple((path, "no") for path in changes if self.one_of(False, False, True))
@@ -376,10 +410,13 @@ class Life:
 
     def event(self) -> LinkEvent | None:
         """What a link yields; None if it is lost."""
-        message = Message("m", "c", "agent", "hello", 0.0)
-        arrived = MessageArrived(message, self.own("cursor"), self.one_of(0, 1))
-        events = (arrived, TokenExpired(), SessionRevoked(), None)
-        return self.roll.choices(events, (4, 4, 1, 6))[0]
+        said, own = Message("m", "c-1", "agent", "hello", 0.0), self.one_of(False, True)
+        if own and (sent := self.snapshot.context.outbox.entries):
+            said = _stored(self.one_of(*sent).message)
+        arrived = MessageArrived(said, self.own("cursor"), self.one_of(0, 1, None), own)
+        read = ReadUpTo("c", "m", self.one_of(0, 1, None))
+        events = (arrived, read, TokenExpired(), OwnerChanged(), SessionRevoked(), None)
+        return self.roll.choices(events, (4, 2, 4, 2, 1, 6))[0]
 
     def enabled(self) -> tuple[Input, Now]:
         """One of the inputs that may come in now."""
@@ -395,6 +432,7 @@ class Life:
             (self.closed, 1, lambda: Heard(roll.choice(self.closed), self.event())),
             (account.timers, 4, lambda: Expired(roll.choice(sorted(account.timers)))),
             (awaited, 2, lambda: AwaiterLeft(roll.choice(awaited))),
+            (self.bounds, 1, lambda: OutOfTime(roll.choice(sorted(self.bounds)))),
             (self.abandoned, 1, lambda: AwaiterCame(roll.choice(sorted(self.abandoned)))),
         ]
         possible = [(weight, kind) for there_is, weight, kind in kinds if there_is]
@@ -410,11 +448,15 @@ class Life:
             self.wait()
 
     def wait(self) -> None:
-        """Time passes until the next timer expires, if one runs."""
-        if self.account.timers:
-            timer = min(self.account.timers, key=self.due.__getitem__)
-            self.at = max(self.at, self.due[timer])
-            self.take(Expired(timer))
+        """Time passes until the next timer expires, or the time of a call is over."""
+        ends: list[tuple[float, Input]] = [
+            *((self.due[timer], Expired(timer)) for timer in sorted(self.account.timers)),
+            *((until, OutOfTime(call)) for call, until in self.bounds.items()),
+        ]
+        if ends:
+            until, happened = min(ends, key=lambda end: end[0])
+            self.at = max(self.at, until)
+            self.take(happened)
 
     def live(self, steps: int, look: Callable[[Life], None] = lambda life: None) -> None:
         """Takes so many of them, and looks after each."""
@@ -437,6 +479,12 @@ class Life:
         for request, _ in list(self.pending.values()):
             self.take(Outcome(request, self.result(request)))
             look(self)
+
+
+def _stored(message: Outgoing) -> Message:
+    """The message, as a backend stored it."""
+    conversation = message.conversation_id or "c-new"
+    return Message("m", conversation, "user", message.text, 0.0, message.client_message_id)
 
 
 def _copied(record: Any) -> dict[str, Any]:

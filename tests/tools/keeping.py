@@ -36,7 +36,7 @@ def kept(
     """Whether each promise is kept, where a step has led that asked for the `performed` effects."""
     asked = Counter(lane for effect, lane in LANES.items() if f"asked {effect}" in ledger)
     is_open, retries = f"open {Lane.LINK}" in ledger, f"timer {Timer.RETRY}" in ledger
-    ways = retries + asked[Lane.TOKEN] + asked[Lane.DIAL]
+    ways = retries + asked[Lane.CHECK] + asked[Lane.TOKEN] + asked[Lane.DIAL]
     fetches = not performed.isdisjoint({E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN})
     reads = phase == Phase.BOOTING and Fact.WRITING in facts
     return {

@@ -55,7 +55,7 @@ class WatchedStore(SQLiteStore):
 
     def fill(self, owner: str, messages: int, conversations: int, prefix: str = "c") -> None:
         """Gives `owner` a history, as if it had come by requests: every other message is an
-        agent's, and unread.
+        agent's, and unread; the last is theirs, and unanswered.
         """
         self._db.execute("BEGIN")
         per = messages // conversations
@@ -68,10 +68,16 @@ class WatchedStore(SQLiteStore):
             "INSERT INTO messages (conversation_id, owner, author, text, created_at)"
             " VALUES (?, ?, ?, 'some words', 0)",
             [
-                (f"{prefix}-{number % conversations}", owner, ("visitor", "agent")[turn % 2])
+                (f"{prefix}-{number % conversations}", owner, ("agent", "visitor")[turn % 2])
                 for turn in range(per)
                 for number in range(conversations)
             ],
+        )
+        last = "(SELECT max(number) FROM messages WHERE conversation_id = id)"
+        self._db.execute(
+            f"UPDATE conversations SET last_message = {last}, unanswered = 1, waiting_from = {last}"
+            " WHERE owner = ?",
+            (owner,),
         )
         self._db.execute(
             "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET unread = ?",

@@ -34,6 +34,7 @@ _IMPORTS = (
             "diff",
             "draw",
             "export",
+            "inbox",
             "reply",
             "serve",
             "token",

@@ -84,6 +84,7 @@ class WidgetClient:
         cursor: str | None = None,
         origin: str | None = None,
         reads: bool = True,
+        echoes: bool = False,
     ) -> ClientConnection:
         """The realtime gateway, by a fresh realtime token unless one is given; a context manager
         that closes it.
@@ -93,6 +94,8 @@ class WidgetClient:
         query = {"session_token": self.fresh_realtime_token() if token is None else token}
         if cursor is not None:
             query["cursor"] = cursor
+        if echoes:
+            query["echoes"] = "true"
         address = f"{self.url.replace('http', 'ws', 1)}{BASE}/realtime?{httpx2.QueryParams(query)}"
         said = None if origin is None else Origin(origin)
         host, _, port = self.url.removeprefix("http://").partition(":")

@@ -70,6 +70,9 @@ class Slip:
     async def revoke(self, session: str) -> None:
         return
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        return
+
     async def aclose(self) -> None:
         return
 

@@ -5,6 +5,9 @@ them, replaced when it has.
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
+import warnings
 from typing import Any
 
 import pytest
@@ -101,6 +104,41 @@ async def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
             await asyncio.wait((call,))
         await until(lambda: len(sockets()) <= before, "the closing of what was cancelled")
         assert list(await link.conversations(ListConversations())) == []
+
+
+@on_loop
+async def test_a_call_that_is_cancelled_while_dead_connections_are_closed_closes_all_of_them(
+    backend: Served,
+) -> None:
+    hang_up: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hang_up.append(writer)
+        await relayed(reader, writer, "127.0.0.1", backend.port)
+
+    async with (
+        listening(serve) as port,
+        transport_to(f"http://127.0.0.1:{port}") as transport,
+    ):
+        for step, times in itertools.product(range(8), (1, 2)):
+            hang_up.clear()
+            await asyncio.gather(*(transport.revoke("nobody") for _ in range(3)))
+            assert len(hang_up) == 3, "three are kept"
+            for writer in hang_up:
+                writer.close()
+            await asyncio.sleep(0.05)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always", ResourceWarning)
+                call = asyncio.ensure_future(transport.revoke("nobody"))
+                for _ in range(step):
+                    await asyncio.sleep(0)
+                for _ in range(times):
+                    call.cancel()
+                    await asyncio.sleep(0)
+                await asyncio.wait((call,))
+                await asyncio.sleep(0.05)
+                gc.collect()
+            assert [str(warning.message) for warning in told] == [], (step, times)
 
 
 @on_loop

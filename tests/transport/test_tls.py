@@ -43,7 +43,7 @@ async def test_requests_and_websockets_trust_the_authority_that_is_given(
         async with transport_to(url, tls=trusting(authority), **given) as transport:
             link = await soon(transport.open(visitor()))
             assert (await link.send(Outgoing("m-1", "hello"))).text == "hello"
-            backend.reply(Visitor(link.welcome.visitor_id), "news")
+            backend.reply(Visitor(link.welcome.visitor_id or ""), "news")
             assert texts_of(await upcoming(link)) == ["news"]
             await link.aclose()
 

@@ -229,7 +229,7 @@ async def test_polls_that_bring_something_follow_each_other_at_once(backend: Ser
     async with transport_to(backend.url, websocket=None) as transport, link_of(transport) as link:
         began = asyncio.get_running_loop().time()
         for number in range(5):
-            backend.reply(Visitor(link.welcome.visitor_id), f"{number}")
+            backend.reply(Visitor(link.welcome.visitor_id or ""), f"{number}")
             assert texts_of(await upcoming(link)) == [f"{number}"]
         assert asyncio.get_running_loop().time() - began < 2.5
         await until(lambda: True)

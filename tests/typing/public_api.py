@@ -8,7 +8,7 @@ checker must find: if one is found no longer, strict mypy reports that the comme
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, assert_type
 
 from support_chat import (
@@ -21,14 +21,17 @@ from support_chat import (
     Compiled,
     Conversation,
     EventStream,
+    Gap,
     IdentifyResult,
     Identity,
     Input,
     Message,
     MessageReceived,
     NetworkError,
+    OpenConversation,
     Phase,
     PhaseChanged,
+    SessionPool,
     Settings,
     SignedIn,
     State,
@@ -67,6 +70,30 @@ async def what_a_caller_gets(chat: SupportChat) -> None:
     assert_type(chat.is_in(Phase.ANONYMOUS, Phase.AUTHENTICATED), bool)
     assert_type(await chat.wait_for(Phase.SHUTDOWN), Phase)
     chat.set_online(False)
+
+
+async def what_a_conversation_tells(chat: SupportChat) -> None:
+    conversation = chat.conversation()
+    assert_type(conversation, OpenConversation)
+    assert_type(conversation.id, str | None)
+    assert_type(await conversation.send("hello"), Message)
+    assert_type(await conversation.messages(limit=20), Sequence[Message])
+    assert_type(await conversation.mark_read(), None)
+    async for item in conversation.timeline():
+        assert_type(item, Message | Gap)
+    chat.conversation(1)  # type: ignore[arg-type]
+
+
+async def what_a_pool_gives(transport: Transport, storage: Storage) -> None:
+    async with SessionPool(
+        workspace_id="acme", widget_id="web", transport=transport, storage=lambda scope: storage
+    ) as pool:
+        assert_type(pool, SessionPool)
+        async with pool.session("browser 1") as chat:
+            assert_type(chat, SupportChat)
+            assert_type(chat.busy, bool)
+        pool.session(1)  # type: ignore[arg-type]
+        SessionPool(workspace_id="a", widget_id="b", transport=transport, storage=storage)  # type: ignore[arg-type]
 
 
 async def a_call_is_a_coroutine(chat: SupportChat) -> None:
@@ -141,8 +168,8 @@ class InMemory:
     async def replace(self, key: str, old: str, new: str) -> str:
         return new
 
-    async def delete(self, *keys: str) -> None:
-        return None
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        return {}
 
     async def keys(self) -> Sequence[str]:
         return []
@@ -165,6 +192,9 @@ class Tunnel:
         raise NetworkError("nobody answers")
 
     async def revoke(self, session: str) -> None:
+        return None
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
         return None
 
     async def aclose(self) -> None:

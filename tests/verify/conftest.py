@@ -17,6 +17,7 @@ import pytest
 
 from support_chat import CHART
 from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
+from support_chat.lifecycle.chart import CONNECTING
 from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
 from support_chat.verify import Model, Structure, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE
@@ -25,7 +26,7 @@ from support_chat.verify.properties import decide
 Edit: TypeAlias = Callable[[Transition], "Transition | None"]
 """What becomes of a row; None if it is dropped."""
 
-ENOUGH: Final = 3_000
+ENOUGH: Final = 5_000
 """States after which a faulty chart is explored no further: a fault may open what the chart keeps
 shut.
 """
@@ -65,6 +66,13 @@ def adding(**names: str | Iterable[str]) -> Edit:
 def having(**values: Any) -> Edit:
     """The row with other values."""
     return lambda row: _evolved(row, values)
+
+
+def instead(effect: str, other: str) -> Edit:
+    """The row with another effect in the place of this one."""
+    return lambda row: attrs.evolve(
+        row, effects=tuple(other if each == effect else each for each in row.effects)
+    )
 
 
 def reversing(row: Transition) -> Transition:
@@ -235,8 +243,8 @@ FAULTS: Final = (
     ),
     Fault(
         "L1 boot",
-        "a boot that is over time tells nobody",
-        {"boot.timed_out": without(effects=E.FAIL_BOOT)},
+        "a boot that is rejected tells nobody",
+        {"boot.rejected": without(effects=E.FAIL_BOOT)},
     ),
     Fault(
         "L1 identify",
@@ -258,7 +266,15 @@ FAULTS: Final = (
         "a second destroy waits for what is done",
         {"destroy.done_already": having(effects=(E.JOIN_DESTROY,))},
     ),
-    Fault("L2", "a boot has no limit", {"boot.begin": without(effects=E.ARM_BOOT)}),
+    Fault(
+        "L2",
+        "a boot goes on though nobody waits for it",
+        {
+            "boot.abandoned": having(
+                target=None, clears=(), assigns={}, effects=(), error=None, reason=""
+            )
+        },
+    ),
     Fault(
         "L3", "attempts to reconnect have no limit", {"link.lost": without(effects=E.ARM_GIVE_UP)}
     ),
@@ -335,8 +351,8 @@ FAULTS: Final = (
     ),
     Fault(
         "S22e",
-        "a boot stops the timer that bounds it",
-        {"boot.begin": adding(effects=E.DISARM_BOOT)},
+        "a lost link stops the timer that bounds the reconnecting",
+        {"link.lost": adding(effects=E.DISARM_GIVE_UP)},
     ),
     Fault("S25", "a late link is left open", {"late.dispose": without(effects=E.DISPOSE)}),
     Fault(
@@ -350,6 +366,26 @@ FAULTS: Final = (
         {"link.lost": without(clears=F.TOKEN_FRESH)},
     ),
     Fault(
+        "S29",
+        "a message without an answer counts as under way for ever",
+        {"send.failed": without(effects=E.KEEP_UNANSWERED)},
+    ),
+    Fault(
+        "S29a",
+        "the time of a call is over, and it is not told",
+        {"send.due": without(effects=E.ANSWER_MESSAGES)},
+    ),
+    Fault(
+        "S29b",
+        "the next message waits for the next call",
+        {"send.done": without(effects=E.FLUSH)},
+    ),
+    Fault(
+        "S29c",
+        "nobody looks after what has left",
+        {"send.leave": without(effects=E.ARM_OUTBOX)},
+    ),
+    Fault(
         "S28",
         "nobody is told why the session ended",
         {"link.rejected": without(effects=E.TELL_ERROR)},
@@ -358,6 +394,56 @@ FAULTS: Final = (
         "L1a",
         "an identify waits for the next call",
         {"boot.live_as_visitor": without(effects=E.PROCEED)},
+    ),
+    Fault(
+        "L6a",
+        "a message waits for the link, and does not leave when it is there",
+        {"send.leave": adding(when=F.SIGNED_IN)},
+    ),
+    Fault(
+        "S13a",
+        "become() ends the session of another user, and boots nobody",
+        {"become.end_live": instead(E.CALL_BOOT, E.DONE)},
+    ),
+    Fault(
+        "S29",
+        "a live session dials without a look",
+        {
+            "connect.look": adding(unless=F.TOKEN_WANTED),
+            "connect.boot_fetches_token": having(sources=CONNECTING),
+        },
+    ),
+    Fault(
+        "S30",
+        "a session whose visitor is over tries again",
+        {
+            "link.signed_out": having(
+                target=None,
+                sets=(F.RETRYING,),
+                clears=(),
+                assigns={},
+                error=None,
+                reason="",
+                effects=(E.COUNT_FAILURE, E.ARM_RETRY),
+            )
+        },
+    ),
+    Fault(
+        "S31",
+        "the backend is told that a visitor is over before the clear has succeeded",
+        {
+            "clear.all_done": without(effects=E.END_VISITOR),
+            "clear.all": adding(effects=E.END_VISITOR),
+        },
+    ),
+    Fault(
+        "S32",
+        "a session that is somebody else's by now stays on its link",
+        {
+            "link.owner_changed": having(
+                target=None, sets=(), clears=(), effects=(E.TELL_LOST,), reason=""
+            )
+        },
     ),
     Fault(
         "L3a",

@@ -609,7 +609,7 @@ from support_chat.chart.model import EffectSpec, Fail, Join, Note, Refusal, Stor
 from support_chat.verify.catalogue import CATALOGUE
 CHART = attrs.evolve(CHART, transitions=tuple(
     attrs.evolve(row, effects=tuple(e for e in row.effects if e != "fail_boot"))
-    if row.name == "boot.timed_out" else row
+    if row.name == "boot.rejected" else row
     for row in CHART.transitions
 ))
 """

@@ -214,7 +214,7 @@ def unread(fact: Fact) -> Mutation:
 MUTANTS: Final[dict[str, Mutation]] = {
     **{f"{kind.__name__} is not obeyed": disobeyed(kind) for kind in Shell._OBEY},  # pyright: ignore[reportPrivateUsage]
     **{f"{kind.__name__} is skipped": skipped(kind) for kind in plan._KINDS},  # pyright: ignore[reportPrivateUsage]
-    **{f"{fact} is not read": unread(fact) for fact in (Fact.FULL, Fact.MERGED, Fact.BEYOND)},
+    **{f"{fact} is not read": unread(fact) for fact in (Fact.FULL, Fact.BEYOND)},
     "an outcome is reported for another request": taking(_of_another),
     "an outcome is reported twice": taking(_twice),
     "an outcome is never reported": taking(_never),

@@ -4,9 +4,11 @@ signed and verified with.
 
 from .agent import Agent
 from .connections import Connection
+from .conversations import Page
 from .core import Backend
 from .faults import Faults
 from .identity_tokens import Algorithm, IdentityKey, sign_identity_token
+from .inbox import Answered, Listed
 from .log import Entry, Happening, Log, Operation
 from .opening import Opened
 from .persons import Forgotten
@@ -20,6 +22,7 @@ __all__ = [
     "Agent",
     "Ages",
     "Algorithm",
+    "Answered",
     "Backend",
     "Connection",
     "Entry",
@@ -27,9 +30,11 @@ __all__ = [
     "Forgotten",
     "Happening",
     "IdentityKey",
+    "Listed",
     "Log",
     "Opened",
     "Operation",
+    "Page",
     "Pruned",
     "Records",
     "SQLiteStore",

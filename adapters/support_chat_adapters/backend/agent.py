@@ -1,6 +1,4 @@
-"""The other side of the chat: what an agent does, for demos and tests. No access rules apply
-here.
-"""
+"""The other side of the chat: what an agent reads and writes. No access rules apply here."""
 
 from __future__ import annotations
 
@@ -16,10 +14,13 @@ from support_chat.values import (
     Message,
     SignedIn,
     Visitor,
+    check_id,
     check_text,
 )
 
-from . import conversations, profiles
+from . import conversations, inbox, profiles
+from .conversations import Page
+from .inbox import Answered, Listed
 from .log import Entry
 from .sessions import owner_key
 from .store import Store, Transaction, Work, as_it_is
@@ -41,18 +42,71 @@ class Agent:
         """Writes to a conversation (its id), or to a `SignedIn` or `Visitor`: in their newest
         conversation, or a new one. `agent` says who answers.
 
-        Raises InvalidInputError if there is no such conversation, user or visitor, and for a text
-        that is blank or cannot be carried.
+        Raises InvalidInputError if there is no such conversation, user or visitor (its reason is
+        `nobody`), and for a text that is blank or cannot be carried.
+        """
+        return self.answer(to, text, agent=agent).message
+
+    def answer(
+        self,
+        to: str | Identity,
+        text: str,
+        *,
+        agent: values.Agent | None = None,
+        answer_id: str | None = None,
+    ) -> Answered:
+        """As `reply`, once for each `answer_id`: a second call with the same id stores nothing, and
+        says so. The id is yours to choose, and good for one answer at this backend.
+
+        Raises as `reply`, and InvalidInputError for the id of an answer with another text or in
+        another conversation.
         """
         if not check_text("text", text).strip():
             raise InvalidInputError("The text is blank; write something.")
+        if answer_id is not None:
+            check_id("answer_id", answer_id)
         now = self._clock()
 
-        def replied(message: Message) -> Message:
-            self._log(Entry(now, "replied", None, None, (message.id,)))
-            return message
+        def told(answered: Answered) -> Answered:
+            if not answered.again:
+                self._log(Entry(now, "replied", None, None, (answered.message.id,)))
+            return answered
 
-        return self._store.write_now(lambda db: _reply(db, to, text, agent, now), replied)
+        return self._store.write_now(lambda db: _answer(db, to, text, agent, answer_id, now), told)
+
+    def inbox(
+        self, *, waiting: bool = False, after: str | None = None, limit: int = 50
+    ) -> Page[Listed]:
+        """A page of everybody's conversations, those first in which something was written last; or
+        of those that are `waiting` for an answer, those first that have waited longest.
+
+        `after` is the `next_cursor` of the page before. Raises InvalidInputError for what is no
+        cursor.
+        """
+        page = inbox.waiting if waiting else inbox.page
+        return self._read(lambda db: page(db, after, limit))
+
+    def listed(self, conversation_id: str) -> Listed | None:
+        """One conversation as `inbox` lists it, None if there is none of this id."""
+        return self._read(lambda db: inbox.listed(db, conversation_id))
+
+    def history(
+        self, conversation_id: str, *, before: str | None = None, limit: int = 50
+    ) -> Page[Message]:
+        """The last messages of a conversation, oldest first; `before` a message, which may be the
+        `next_cursor` of the page that comes after. Raises InvalidInputError for what is no
+        message's id.
+        """
+        return self._read(lambda db: inbox.history(db, conversation_id, before, limit))
+
+    def arrivals(self, after: str | None = None) -> Page[Message]:
+        """What visitors and users have written after a message, oldest first: ask again with the
+        `next_cursor`, which is always there. Without a message it is where to begin: nothing has
+        arrived. Raises InvalidInputError for what is no message's id.
+        """
+        if after is None:
+            return Page((), self._read(inbox.newest))
+        return self._read(lambda db: inbox.arrivals(db, after))
 
     def conversations(self, identity: Identity | None = None) -> tuple[Conversation, ...]:
         """The conversations of an identity, or of everybody; newest first."""
@@ -117,19 +171,36 @@ class Agent:
         return self._store.read_now(work, as_it_is)
 
 
-def _reply(
-    db: Transaction, to: str | Identity, text: str, agent: values.Agent | None, now: float
-) -> Message:
+def _answer(
+    db: Transaction,
+    to: str | Identity,
+    text: str,
+    agent: values.Agent | None,
+    answer_id: str | None,
+    now: float,
+) -> Answered:
+    before = None if answer_id is None else inbox.answered(db, answer_id)
+    if before is not None:
+        if before.text != text or (isinstance(to, str) and before.conversation_id != to):
+            raise InvalidInputError(
+                f"The answer id {answer_id!r} was given to {before.id} in "
+                f"{before.conversation_id}, which is another answer; choose another id."
+            )
+        return Answered(before, again=True)
     owner = _owner(db, to)
     if owner is None:
         raise InvalidInputError(
-            f"There is no {to!r} to write to; look at conversations(), users() and visitors()."
+            f"There is no {to!r} to write to; look at conversations(), users() and visitors().",
+            reason="nobody",
         )
     db.lock(owner)
     conversation_id = to if isinstance(to, str) else conversations.newest(db, owner)
     if conversation_id is None:
         conversation_id = conversations.start(db, owner, now)
-    return conversations.append(db, owner, conversation_id, "agent", text, now, agent=agent)
+    message = conversations.append(
+        db, owner, conversation_id, "agent", text, now, agent=agent, answer_id=answer_id
+    )
+    return Answered(message, again=False)
 
 
 def _owner(db: Transaction, to: str | Identity) -> str | None:

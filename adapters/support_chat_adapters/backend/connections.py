@@ -96,7 +96,7 @@ class Connection:
         self._quiet_since: float | None = None
         self.silent = False
         """Nothing passes any more, and nobody has been told."""
-        for mark in opened.marks:
+        for mark in opened.marks if echoes else ():
             self._put_mark(mark)
 
     @property

@@ -107,14 +107,15 @@ def append(
     session: int | None = None,
     client_message_id: str | None = None,
     agent: Agent | None = None,
+    answer_id: str | None = None,
 ) -> Message:
-    """Adds a message to a conversation that is known to be `owner`'s; unread if an agent wrote
-    it.
+    """Adds a message to a conversation that is known to be `owner`'s. If an agent wrote it, it is
+    unread, and answers what was written before.
     """
     number = db.execute(
         "INSERT INTO messages (conversation_id, owner, author, text, created_at, session_id, "
-        "client_message_id, agent_id, agent_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " RETURNING number",
+        "client_message_id, agent_id, agent_name, answer_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
         (
             conversation_id,
             owner,
@@ -125,15 +126,18 @@ def append(
             client_message_id,
             None if agent is None else agent.id,
             None if agent is None else agent.name,
+            answer_id,
         ),
     ).fetchone()["number"]
-    unread = int(author == "agent")
+    answers = int(author == "agent")
     db.execute(
-        "UPDATE conversations SET messages = messages + 1, unread = unread + ? WHERE id = ?",
-        (unread, conversation_id),
+        "UPDATE conversations SET messages = messages + 1, last_message = ?, unread = unread + ?,"
+        " unanswered = CASE ? WHEN 1 THEN 0 ELSE unanswered + 1 END,"
+        " waiting_from = CASE ? WHEN 1 THEN NULL ELSE coalesce(waiting_from, ?) END WHERE id = ?",
+        (number, answers, answers, answers, number, conversation_id),
     )
-    if unread:
-        _add_unread(db, owner, unread)
+    if answers:
+        _add_unread(db, owner, answers)
     return Message(
         f"message-{number}", conversation_id, author, text, now, client_message_id, agent
     )
@@ -200,15 +204,11 @@ def messages_before(
     db: Transaction, owner: str, conversation_id: str, before: str | None, limit: int
 ) -> Page[Message]:
     """The last messages of a conversation of `owner` before the one of this id, or of all, the
-    oldest first; the next page is before the message that `next_cursor` names. Raises as
-    `conversation`, and BackendRejectedError for what is no message's id.
+    oldest first; the next page is before the message that `next_cursor` names. Nothing is before
+    what is no message's id. Raises as `conversation`.
     """
     _require(db, owner, conversation_id)
-    number = 2**62 if before is None else number_of(before)
-    if number is None:
-        raise BackendRejectedError(
-            "`before` is no message's id; name one of this conversation.", code="validation_error"
-        )
+    number = 2**62 if before is None else number_of(before) or 0
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? AND number < ?"
         " ORDER BY number DESC LIMIT ?",

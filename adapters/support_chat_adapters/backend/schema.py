@@ -7,8 +7,9 @@ that is over stays so (`ended_visitors`). Secrets are stored as hashes only, so 
 no session.
 
 What would have to be counted or looked for in a long history is kept instead: how many messages a
-conversation has and how many are unread, the unread number of each owner, and whose a message is.
-`conversations` changes them in the transaction that changes what they count.
+conversation has and how many are unread, which is its last one and which were never answered, the
+unread number of each owner, and whose a message is. `conversations` changes them in the transaction
+that changes what they count.
 
 When a visitor or a session was last seen is when it last dialled: what nobody has heard of for long
 is pruned by it. Numbers of messages, of changes of sessions and of read marks are positions that
@@ -103,11 +104,16 @@ CREATE TABLE conversations (
   read_up_to INTEGER NOT NULL DEFAULT 0,
   created_at REAL NOT NULL,
   details TEXT,
-  marked INTEGER NOT NULL DEFAULT 0
+  marked INTEGER NOT NULL DEFAULT 0,
+  last_message INTEGER NOT NULL DEFAULT 0,
+  unanswered INTEGER NOT NULL DEFAULT 0,
+  waiting_from INTEGER
 );
 CREATE INDEX conversations_of_owner ON conversations(owner, number);
 CREATE INDEX conversations_marked ON conversations(marked) WHERE marked > 0;
 CREATE INDEX conversations_marked_of_owner ON conversations(owner, marked) WHERE marked > 0;
+CREATE INDEX conversations_by_last_message ON conversations(last_message);
+CREATE INDEX conversations_waiting ON conversations(waiting_from) WHERE waiting_from IS NOT NULL;
 
 CREATE TABLE messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -119,13 +125,15 @@ CREATE TABLE messages (
   session_id INTEGER REFERENCES sessions(id),
   client_message_id TEXT,
   agent_id TEXT,
-  agent_name TEXT
+  agent_name TEXT,
+  answer_id TEXT
 );
 CREATE INDEX messages_of_conversation ON messages(conversation_id, number);
 CREATE INDEX messages_of_owner ON messages(owner, number);
 CREATE INDEX messages_by_client_id ON messages(owner, client_message_id)
   WHERE client_message_id IS NOT NULL;
 CREATE INDEX messages_of_session ON messages(session_id) WHERE session_id IS NOT NULL;
+CREATE UNIQUE INDEX messages_by_answer_id ON messages(answer_id) WHERE answer_id IS NOT NULL;
 
 CREATE TABLE replay (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -213,6 +221,24 @@ CREATE TABLE ended_visitors (
   ended_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX ended_visitors_by_age ON ended_visitors(ended_at);
+
+ALTER TABLE messages ADD COLUMN answer_id TEXT;
+CREATE UNIQUE INDEX messages_by_answer_id ON messages(answer_id) WHERE answer_id IS NOT NULL;
+
+ALTER TABLE conversations ADD COLUMN last_message INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN waiting_from INTEGER;
+UPDATE conversations SET
+  last_message = (SELECT coalesce(max(number), 0) FROM messages
+    WHERE conversation_id = conversations.id),
+  waiting_from = (SELECT min(number) FROM messages
+    WHERE conversation_id = conversations.id AND number > (
+      SELECT coalesce(max(number), 0) FROM messages
+      WHERE conversation_id = conversations.id AND author = 'agent'));
+UPDATE conversations SET unanswered = (SELECT count(*) FROM messages
+  WHERE conversation_id = conversations.id AND messages.number >= waiting_from);
+CREATE INDEX conversations_by_last_message ON conversations(last_message);
+CREATE INDEX conversations_waiting ON conversations(waiting_from) WHERE waiting_from IS NOT NULL;
 """
 
 _MIGRATIONS: Final[Sequence[str]] = (_FROM_0, _FROM_1)

@@ -93,6 +93,12 @@ def owner_key(identity: Identity) -> str:
     return f"visitor:{identity.id}" if isinstance(identity, Visitor) else f"user:{identity.user_id}"
 
 
+def identity_of(owner: str) -> Identity:
+    """The identity whose key this is."""
+    kind, _, id = owner.partition(":")
+    return Visitor(id) if kind == "visitor" else SignedIn(id)
+
+
 def visitor_of(db: Transaction, secret_hash: str, now: float) -> str:
     """The id of the visitor in force for a secret; an unknown secret, or one whose visitor is
     retired, gets a new one.

@@ -20,6 +20,7 @@ import attrs
 
 from support_chat import (
     AnyEvent,
+    CallTimeoutError,
     MessageFailed,
     Phase,
     PhaseChanged,
@@ -32,7 +33,7 @@ from support_chat import (
 from .commands import HELP, arguments_of, changes_of, parse
 from .events import Done, Event, Failed, Sending, Warned
 from .lines import Line, for_people, lines_of
-from .status import Status, after
+from .status import Status, after, settled
 
 SILENT_FOR: Final = 3.0
 """Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
@@ -237,42 +238,44 @@ class Controller:
         data = {"messages": [attrs.asdict(message) for message in messages]}
         return Done("history", (title, *messages), data)
 
-    # --- messages: one after the other, all in one conversation, and none forgotten ---------------
+    # --- messages: all in one conversation, and none forgotten ------------------------------------
 
     async def _retry(self) -> Done:
-        """Sends again what was not sent, the oldest first, and stops at the first that fails
-        again.
+        """Sends again what will not be sent otherwise, the oldest first, and stops at the first
+        that fails again.
         """
-        unsent = [one for one in self.status.pending if one in self.status.unsent]
+        unsent = self.status.unsent
         sent = 0
-        for one in unsent:
-            if not await self._send(self.status.pending[one], one):
+        for one, text in unsent.items():
+            if not await self._send(text, one):
                 break
             sent += 1
         shows = f"sent {sent} of {len(unsent)}" if unsent else "there is nothing to send again"
         return Done("retry", (shows,), {"sent": sent, "of": len(unsent)})
 
     async def _send(self, text: str, client_message_id: str) -> bool:
-        """Sends a message once those before it are settled and the session has begun; whether it
-        has arrived.
-
-        It keeps its client id from its first attempt to its last, so that however often it is sent,
-        it arrives once.
+        """Sends a message; whether it has arrived. It keeps its client id from its first attempt to
+        its last, so that however often it is sent, it arrives once.
         """
         again = client_message_id in self.status.own
         self.show(Sending(text, client_message_id, again))
-        async with self._turn:
-            await self.begun.wait()
-            try:
-                await self._chat.send_message(text, await self._newest(), client_message_id)
-            except SupportChatError as error:
-                if client_message_id not in self.status.unsent:  # the session has said nothing
-                    self.show(
-                        MessageFailed(
-                            client_message_id, error, outcome_unknown=False, created_at=time.time()
-                        )
-                    )
-                return False
+        try:
+            async with self._turn:
+                await self.begun.wait()
+                conversation = await self._newest()
+                call = self._chat.send_message(text, conversation, client_message_id)
+                if conversation is None:
+                    await call
+            await call
+            # what an earlier session has stored, no stream tells
+            self.status = settled(self.status, client_message_id)
+        except CallTimeoutError:
+            return False  # an event has told, or will tell, what becomes of it
+        except SupportChatError as error:
+            if client_message_id not in self.status.unsent:  # the session has said nothing
+                unsent = MessageFailed(client_message_id, error, False, text=text)
+                self.show(attrs.evolve(unsent, created_at=time.time()))
+            return False
         return True
 
     async def _newest(self) -> str | None:

@@ -24,6 +24,7 @@ from support_chat import (
     ErrorOccurred,
     Message,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     NotBootedError,
     Phase,
@@ -117,8 +118,16 @@ def _lines(event: Event, status: Status) -> Iterable[Line]:
         case ErrorOccurred():
             dropped = f" (given up: {', '.join(event.dropped)})" if event.dropped else ""
             yield Line(at, "!", f"{for_people(event.error, status.url)}{dropped}", "error")
+        case MessageQueued() if status.lost_at is not None:
+            yield Line(at, "·", "it is sent when the connection is back", "quiet")
         case MessageFailed():
-            yield Line(at, "!", _unsent(event, status), "warning")
+            why = for_people(event.error, status.url)
+            way_out = (
+                f"perhaps not sent: {why} /retry makes sure; it arrives once."
+                if event.outcome_unknown
+                else f"not sent: {why} /retry sends it again."
+            )
+            yield Line(at, "!", way_out, "warning")
         case Done():
             for shown in event.shows:
                 yield (
@@ -136,15 +145,6 @@ def _spoken(message: Message, remark: str = "") -> Line:
     if message.author == "agent":
         return Line(message.created_at, "agent", message.text, "agent", remark)
     return Line(message.created_at, "you", message.text, "mine", remark)
-
-
-def _unsent(event: MessageFailed, status: Status) -> str:
-    why = for_people(event.error, status.url)
-    if event.outcome_unknown:
-        return f"perhaps not sent: {why} /retry makes sure; it arrives once."
-    if status.lost_at is not None:
-        return "not sent, no connection: /retry sends it when it is back"
-    return f"not sent: {why} /retry sends it again."
 
 
 def for_people(error: Exception, url: str) -> str:

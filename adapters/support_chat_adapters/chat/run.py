@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import attrs
 
-from support_chat import Storage, SupportChat, Transport
+from support_chat import Identity, Storage, SupportChat, Transport
 from support_chat.ports import Credentials, Link, UpdateAnswer
 from support_chat.values import Changes
 
@@ -85,11 +85,11 @@ class Observed:
         """Dials."""
         return cast("Link", Observed(await self.inner.open(credentials), self.answered))
 
-    async def update(self, changes: Changes) -> UpdateAnswer:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> UpdateAnswer:
         """Tells the backend what has changed."""
         self.answered.clear()
         try:
-            return cast("UpdateAnswer", await self.inner.update(changes))
+            return cast("UpdateAnswer", await self.inner.update(changes, owner))
         finally:
             self.answered.set()
 

@@ -60,9 +60,8 @@ class Status:
         lost_at: When the link that is gone was lost.
         trouble: What the last attempt to connect has failed of, in words.
         away: The last time without a link: from, to.
-        pending: Messages that are not known to have arrived, the oldest first: their texts by
-            client id.
-        unsent: Those of them that are not under way any more.
+        sending: The messages on their way, by client id.
+        unsent: Those that will not be sent, the oldest first: their texts by client id.
         own: All messages that were written here, by client id.
         conversation: Where something was said last; None if that is not known.
     """
@@ -75,8 +74,8 @@ class Status:
     lost_at: float | None = None
     trouble: str = ""
     away: tuple[float, float] = (0.0, 0.0)
-    pending: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    unsent: frozenset[str] = frozenset()
+    sending: frozenset[str] = frozenset()
+    unsent: Mapping[str, str] = attrs.field(factory=dict[str, str])
     own: frozenset[str] = frozenset()
     conversation: str | None = None
 
@@ -89,7 +88,7 @@ def after(status: Status, event: Event) -> Status:
         case AuthChanged():
             return attrs.evolve(status, identity=event.identity, conversation=None)
         case UnreadChanged():
-            return attrs.evolve(status, unread=event.unread)
+            return attrs.evolve(status, unread=event.unread or 0)
         case ConnectionChanged(connected=False) if status.lost_at is None:
             return attrs.evolve(status, lost_at=event.created_at)
         case ConnectionChanged(connected=True):
@@ -98,21 +97,23 @@ def after(status: Status, event: Event) -> Status:
             return attrs.evolve(status, lost_at=None, trouble="", away=away)
         case AttemptFailed():
             return attrs.evolve(status, trouble=str(event.error))
-        case Sending(text, one):
-            pending, own = {**status.pending, one: text}, status.own | {one}
-            return attrs.evolve(status, pending=pending, own=own, unsent=status.unsent - {one})
+        case Sending(client_message_id=one):
+            status = settled(status, one)
+            return attrs.evolve(status, sending=status.sending | {one}, own=status.own | {one})
         case MessageSent(message) | MessageReceived(message):
-            one = message.client_message_id or ""
-            return attrs.evolve(
-                status,
-                pending={key: text for key, text in status.pending.items() if key != one},
-                unsent=status.unsent - {one},
-                conversation=message.conversation_id,
-            )
-        case MessageFailed(one) if one in status.pending:
-            return attrs.evolve(status, unsent=status.unsent | {one})
+            status = settled(status, message.client_message_id or "")
+            return attrs.evolve(status, conversation=message.conversation_id)
+        case MessageFailed(one) if one in status.own:
+            status = settled(status, one)
+            return attrs.evolve(status, unsent={**status.unsent, one: event.text})
         case _:
             return status
+
+
+def settled(status: Status, one: str) -> Status:
+    """The status when this message is neither on its way nor given up."""
+    unsent = {key: text for key, text in status.unsent.items() if key != one}
+    return attrs.evolve(status, sending=status.sending - {one}, unsent=unsent)
 
 
 def lasted(seconds: float) -> str:
@@ -134,13 +135,12 @@ def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragment
         phase += f"{_TURNS[int(now * _TURNS_PER_SECOND) % len(_TURNS)]} "
     if kind == "trying" or status.lost_at is not None:
         phase += f"{lasted(now - (status.since if status.lost_at is None else status.lost_at))} "
-    sending = len(status.pending) - len(status.unsent)
     shown = {
         "identity": named(status.identity) if status.identity else "",
         "url": status.url.split("://")[-1],
         "unread": f"{status.unread} unread" if status.unread else "",
         "unsent": f"{len(status.unsent)} unsent: /retry" if status.unsent else "",
-        "sending": f"sending {sending}" if sending else "",
+        "sending": f"sending {len(status.sending)}" if status.sending else "",
         "hint": f"{hint} ",
     }
     texts = {name: f"  {text}" for name, text in shown.items() if text}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .options import option
-from .served import DEFAULT_DB
+from .served import DEFAULT_DB, require_database
 from .terminal import Misuse, complain, emit
 
 ABOUT: Final = "Copies the database of a backend to a new file."
@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..backend.backup import back_up
 
-    if not os.path.exists(arguments.db):
-        raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+    require_database(arguments)
     try:
         back_up(Path(arguments.db), Path(arguments.file))
     except FileExistsError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Final
 
 from support_chat import Identity, SignedIn, Visitor
 
 from .options import one_of, option
-from .terminal import Misuse
+from .served import require_database
 
 PERSON: Final = one_of(
     option("--user", metavar="ID", help="this user"),
@@ -21,6 +20,5 @@ PERSON: Final = one_of(
 
 def person(arguments: argparse.Namespace) -> Identity:
     """Who is named; raises Misuse where there is no database to look for them."""
-    if not os.path.exists(arguments.db):
-        raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+    require_database(arguments)
     return Visitor(arguments.visitor) if arguments.user is None else SignedIn(arguments.user)

@@ -305,6 +305,7 @@ def _say(arguments: argparse.Namespace, url: str, status: str | None) -> None:
     say(f"{Path(arguments.db).name}, {kept}", "  data       ")
     say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")
     say(f'support-chat reply{here} "Hello, how can I help?"', "  an answer  ")
+    say(f"support-chat inbox list{here}", "  an agent   ")
     if status is not None:
         say(f"{status}/healthz /readyz /metrics", "  its status ")
     say("  Ctrl-C stops it")

@@ -100,6 +100,12 @@ def minted_tokens(arguments: argparse.Namespace) -> Callable[[str], Callable[[],
     return provider_for
 
 
+def require_database(arguments: argparse.Namespace) -> None:
+    """Raises Misuse where there is no database: to open one would make it."""
+    if not Path(arguments.db).exists():
+        raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
+
+
 def open_backend(arguments: argparse.Namespace, *, durable: bool = True, **more: Any) -> Backend:
     """The backend that the options name, to be closed by the caller; raises Misuse for a file that
     cannot be its database. `durable` is as for `SQLiteStore`.

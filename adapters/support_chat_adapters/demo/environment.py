@@ -55,6 +55,10 @@ class Wire:
         """Ends the named backend session."""
         await self.inner.revoke(session)
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Tells the backend that a visitor is over."""
+        await self.inner.end_visitor(workspace_id, widget_id, visitor)
+
     async def aclose(self) -> None:
         """Releases what the inner transport holds."""
         await self.inner.aclose()

@@ -85,9 +85,10 @@ class KeyringStorage:
     removed, since a keyring cannot move what it cannot read. Both are warned of in the log
     `support_chat`. Some keyrings limit a value (Windows: 1,280 characters).
 
-    It implements the `Storage` port. Every method raises StorageError with the way out; a cancelled
-    call may or may not have been done, and harms no later one. One object serves any number of
-    sessions and event loops. Call `aclose()` when you are done.
+    It implements the `Storage` port. Every method raises StorageError with the way out. A cancelled
+    call that still waits, for those before it, another process or the user, ends at once and is
+    never done; one that has begun to change entries ends when that is done. One object serves any
+    number of sessions and event loops. Call `aclose()` when you are done.
 
     Raises InvalidInputError for an empty service or a negative timeout, and ModuleNotFoundError
     without the extra `keyring`.

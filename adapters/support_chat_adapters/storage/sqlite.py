@@ -80,9 +80,10 @@ class SQLiteStorage:
     moved.
 
     It implements the `Storage` port. Every method raises StorageError, which names the file (not
-    its folder) and the way out; a cancelled call may or may not have been done, and harms no later
-    one. One object serves any number of sessions and event loops, but only the process that made
-    it: after a fork, make another. Call `aclose()` when you are done.
+    its folder) and the way out. A cancelled call that still waits, for those before it or for
+    another process, ends at once and is never done; one at work ends when that is done. One object
+    serves any number of sessions and event loops, but only the process that made it: after a fork,
+    make another. Call `aclose()` when you are done.
 
     Raises InvalidInputError for `":memory:"` or an empty path; use `MemoryStorage` for that.
     """

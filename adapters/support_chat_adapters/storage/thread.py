@@ -106,9 +106,9 @@ class OwnThread:
                         working.cancel()
                         raise
                     cancelled.append(error)
-            for error in cancelled:
+            if cancelled:
                 working.exception()  # looked at: nobody else will
-                raise error
+                raise cancelled[0]
             return working.result()
         finally:
             del working, cancelled  # an error leads to this frame, which must not lead back to it

@@ -9,13 +9,16 @@ the system's reason, and nothing more of an address, which may hold credentials 
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+from collections.abc import Coroutine
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import anyio
 import attrs
 import httpx2
 
@@ -24,6 +27,8 @@ from support_chat.errors import InvalidInputError, NetworkError, NotABackendErro
 from ..system_errors import reason_of, system_error
 from .wire.codec import MAX_ANSWER_BYTES, Request
 from .wire.problems import Response
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds until a connection must be open; an answer may pause three times as long."""
@@ -119,11 +124,7 @@ class HTTPExchange:
             if "cookie" in self.client.headers:
                 sent.headers["cookie"] = self.client.headers["cookie"]
             self.cookies.set_cookie_header(sent)
-            answer = await self.client.send(sent, stream=True, follow_redirects=False)
-            try:
-                body = await _limited(answer)
-            finally:
-                await answer.aclose()
+            answer, body = await _cleanly(self._answered(sent))
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return Response(answer.status_code, headers, body, address_of(self.base_url))
         except NetworkError:
@@ -136,6 +137,13 @@ class HTTPExchange:
             if "loop" in str(error):  # closed, or a different one
                 raise _unusable("belongs to another event loop", "wrong_loop") from None
             raise
+
+    async def _answered(self, sent: httpx2.Request) -> tuple[httpx2.Response, bytes]:
+        answer = await self.client.send(sent, stream=True, follow_redirects=False)
+        try:
+            return answer, await _limited(answer)
+        finally:
+            await answer.aclose()
 
     def _failure(self, error: Exception) -> NetworkError:
         """What went wrong, by name: who is to blame, what the system says, and the way out."""
@@ -166,6 +174,37 @@ class HTTPExchange:
             case _:
                 what = f"{address} did not answer: {reason}"
         return NetworkError(f"{what}; {way_out}.", reason=type(error).__name__)
+
+
+async def _cleanly(asking: Coroutine[Any, Any, T]) -> T:
+    """The answer. A cancellation ends the asking where nothing is left open by that; a second one
+    is not waited for.
+
+    httpcore2 shields the closing of connections that have died, and its shields hold for anyio's
+    scopes, not for `Task.cancel()`: of several, all but the first would stay open.
+    """
+    scope = anyio.CancelScope()
+
+    async def ask() -> T:
+        with scope:
+            return await asking
+        raise asyncio.CancelledError
+
+    asked = asyncio.ensure_future(ask())
+    asked.add_done_callback(seen)
+    try:
+        await asyncio.wait((asked,))
+    except asyncio.CancelledError:
+        scope.cancel()
+        await asyncio.wait((asked,))
+        raise
+    return asked.result()
+
+
+def seen(asked: asyncio.Task[Any]) -> None:
+    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 async def _limited(answer: httpx2.Response) -> bytes:

@@ -36,7 +36,7 @@ from support_chat.values import (
 )
 
 from .channels import Channel, Events, link_over
-from .http_exchange import HTTPExchange
+from .http_exchange import HTTPExchange, seen
 from .wire import codec, endpoints, payloads, translation
 from .wire.endpoints import Endpoint
 from .wire.problems import Response
@@ -296,7 +296,7 @@ class WidgetLink:
             work.close()
             raise link_over()
         task = asyncio.ensure_future(work)
-        task.add_done_callback(_seen)
+        task.add_done_callback(seen)
         self._under.add(task)
         try:
             await asyncio.wait((task,))
@@ -311,9 +311,3 @@ class WidgetLink:
         self._over = True
         for task in self._under:
             task.cancel()
-
-
-def _seen(task: asyncio.Task[Any]) -> None:
-    """Its failure, if there is one, has been seen, though nobody may wait for it any more."""
-    if not task.cancelled():
-        task.exception()

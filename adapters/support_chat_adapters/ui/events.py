@@ -11,11 +11,14 @@ from support_chat import (
     ErrorOccurred,
     Identity,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     MessageSent,
+    MessagesRead,
     PhaseChanged,
     Ready,
     SignedIn,
+    UnreadChanged,
     Visitor,
 )
 
@@ -45,9 +48,13 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return f'message from the {event.message.author}: "{event.message.text}"'
         case MessageSent():
             return f'message sent: "{event.message.text}"'
+        case MessageQueued():
+            return "a message waits"
         case MessageFailed():
             return f"message failed: {event.error}"
-        case _:
+        case MessagesRead():
+            return "messages were read"
+        case UnreadChanged():
             return f"unread: {event.unread}"
 
 

@@ -55,8 +55,20 @@ def hanging(head: str, text: str, width: int | None) -> str:
     return head + ("\n" + " " * len(head)).join(rows)
 
 
+def fitted(text: str, width: int) -> str:
+    """So many columns of a line: it is filled up with blanks, or cut, and ends with an ellipsis."""
+    cells = _cells(text)
+    if len(cells) > width:
+        kept = cells[: width - 1]
+        cells = (kept[:-1] if cells[width - 1] == _FILL else kept) + "…"
+    return cells.ljust(width).replace(_FILL, "")
+
+
 def _wrapped(paragraph: str, width: int) -> list[str]:
-    # textwrap counts characters: a wide one is counted twice by what is put beside it
-    wide = (c + _FILL * (unicodedata.east_asian_width(c) in "WF") for c in paragraph)
-    rows = textwrap.wrap("".join(wide), width, break_on_hyphens=False, replace_whitespace=False)
+    rows = textwrap.wrap(_cells(paragraph), width, break_on_hyphens=False, replace_whitespace=False)
     return [row.replace(_FILL, "") for row in rows if row != _FILL] or [""]
+
+
+def _cells(text: str) -> str:
+    """As many characters as the text takes columns: something is put beside each wide one."""
+    return "".join(c + _FILL * (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -20,7 +20,8 @@ from .names import Trigger
 class Arguments:
     """The arguments of a call, checked. `timeout` is in seconds, None for the one in Settings;
     `fallback` is the session's own token provider, `use` what is asked of the link, `message` what
-    is sent, and `queue` whether it may wait for a link.
+    is sent, and `queue` whether it may wait for a link; `thread` names the conversation that the
+    first of several messages is to begin.
     """
 
     user_id: str | None = None
@@ -32,6 +33,7 @@ class Arguments:
     use: Use | None = None
     message: Outgoing | None = None
     queue: bool = True
+    thread: str | None = None
 
 
 def called(trigger: str, arguments: Arguments | None) -> str:

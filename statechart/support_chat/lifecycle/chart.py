@@ -90,7 +90,10 @@ COMPOSITES: Final = (
     Composite(
         name="link", doc="while a link is open", phases=ONLINE, within="session",
         clears=LINK_FACTS,
-        entry=(E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED, E.FLUSH),
+        entry=(
+            E.KEEP_LINK, E.DISARM_GIVE_UP, E.ARM_SILENCE, E.TELL_CONNECTED, E.ANSWER_MESSAGES,
+            E.FLUSH,
+        ),
         exit=(E.CUT, E.RESTORE, E.DISARM_LINK, E.ANSWER_MESSAGES, E.TELL_LOST),
     ),
     Composite(name="live", doc="somebody is live, with a link or without", phases=LIVE),
@@ -102,7 +105,9 @@ IDENTIFY_FACTS: Final = (F.IDENTIFYING, F.UNRESOLVED, F.FETCHING, F.TOKEN_FRESH)
 NO_TARGET: Final[Assignment] = {Register.TARGET: None}
 TARGET_IS_USER: Final[Assignment] = {Register.USER: Register.TARGET, Register.TARGET: None}
 
-IDENTIFIED: Final = (E.BECOME_USER, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY)
+IDENTIFIED: Final = (
+    E.BECOME_USER, E.ANSWER_MESSAGES, E.ACCEPT_TOKEN, E.SETTLE_IDENTIFY, E.FLUSH,
+)
 IDENTIFY_FAILS: Final = (E.FAIL_IDENTIFY, E.FORGET_TARGET)
 
 LOADING: Final = (
@@ -580,7 +585,7 @@ MESSAGING: Final = (
     ),
     Transition(
         name="send.leave", group="messaging", trigger=T.FLUSH, sources=ONLINE, when=F.QUEUED,
-        effects=E.SEND_MESSAGES,
+        effects=(E.SEND_MESSAGES, E.ARM_OUTBOX),
     ),
     Transition(
         name="send.done", group="messaging", trigger=T.SENT, sources=ONLINE,
@@ -593,6 +598,11 @@ MESSAGING: Final = (
     Transition(
         name="send.failed", group="messaging", trigger=T.SEND_FAILED, sources=ONLINE,
         effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # the token has expired and nobody said so: it is renewed, and the message is sent again
+    Transition(
+        name="send.unauthorised", group="messaging", trigger=T.SEND_UNAUTHORISED, sources=ONLINE,
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH, E.SAY_EXPIRED),
     ),
     # the stream brings it, before its answer or instead of it
     Transition(

@@ -14,7 +14,14 @@ import attrs
 
 from ..engine import Moment
 from ..errors import RateLimitedError
-from ..ports import Claim, IdentifyAnswer, TokenProvider, TokenReason, Welcome
+from ..ports import (
+    Claim,
+    IdentifyAnswer,
+    MessageArrived,
+    TokenProvider,
+    TokenReason,
+    Welcome,
+)
 from ..values import Identity
 from . import outbox as o, updates as u
 from .names import Lane
@@ -68,6 +75,8 @@ class Context:
     failures: int = 0
     dialled_at: float | None = None
     not_before: float = 0.0
+    waited: float = 0.0
+    """How many seconds the last dial has waited for its turn."""
     up_at: float | None = None
     listens_until: float | None = None
     """When the silence is judged; None if nobody listened then, and it is judged once more."""
@@ -170,8 +179,11 @@ def asks_for_everything(context: Context, moment: Moment) -> bool:
 
 
 def damaged(context: Context, moment: Moment) -> bool:
-    """Whether what is stored cannot be a visitor's secret: no backend takes it."""
-    return isinstance(moment.result, str) and not is_secret(moment.result)
+    """Whether no backend takes what is stored: it cannot be a visitor's secret, or is the one of
+    which this very boot was told that it is over.
+    """
+    stored = moment.result
+    return isinstance(stored, str) and (not is_secret(stored) or stored == context.visitor)
 
 
 def silent(context: Context, moment: Moment) -> bool:
@@ -197,17 +209,18 @@ def target_provided(context: Context, moment: Moment) -> bool:
 
 def at_once(context: Context, moment: Moment) -> bool:
     """Whether there is no link for a message that is not to wait for one."""
-    return context.up_at is None and not moment.arguments.queue
+    asked = moment.arguments
+    return context.up_at is None and asked is not None and not asked.queue
 
 
 def crowded(context: Context, moment: Moment) -> bool:
     """Whether the outbox is full."""
-    return len(context.outbox.entries) >= moment.settings.outbox_size
+    return bool(len(context.outbox.entries) >= moment.settings.outbox_size)
 
 
 def own(context: Context, moment: Moment) -> bool:
     """Whether this session has sent the message that arrived."""
-    return moment.result.own is True
+    return isinstance(moment.result, MessageArrived) and moment.result.own is True
 
 
 def queued(context: Context, moment: Moment) -> bool:

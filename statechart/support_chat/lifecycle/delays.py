@@ -143,7 +143,7 @@ def silence_in(context: Context, moment: Moment) -> float:
 
 def outbox_in(context: Context, moment: Moment) -> float | None:
     """Seconds until a message is to be sent again or given up; None: never."""
-    due = o.due(context.outbox)
+    due = o.due(context.outbox, moment.now.at)
     return None if due is None else max(0.0, due - moment.now.at)
 
 

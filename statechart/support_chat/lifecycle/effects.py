@@ -64,7 +64,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.READ_VISITOR: Ask(
             doc="read the visitor's secret, or mint it and store it before anything else, in place "
-            "of one that was read and cannot be one",
+            "of one that was read and no backend takes",
             lane=Lane.VISITOR,
             success=T.VISITOR_READ,
             failure=T.VISITOR_FAILED,
@@ -194,6 +194,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             several=True,
             batch=True,
             success=T.SENT,
+            refusal=T.SEND_UNAUTHORISED,
             rejection=T.SEND_REFUSED,
             failure=T.SEND_FAILED,
             limit="call_timeout",
@@ -312,12 +313,14 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             timer=Timer.RETRY,
             expiry=T.RETRY_DUE,
             delay="dial",
+            reduce=do.arm_dial,
         ),
         E.ARM_RETRY: Arm(
             doc="connect after the backoff",
             timer=Timer.RETRY,
             expiry=T.RETRY_DUE,
             delay="retry",
+            reduce=do.arm_retry,
             emits=do.attempt_failed,
         ),
         E.ARM_PROBE: Arm(
@@ -325,6 +328,7 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             timer=Timer.RETRY,
             expiry=T.RETRY_DUE,
             delay="probe",
+            reduce=do.arm_probe,
             emits=do.attempt_failed,
         ),
         E.ARM_GIVE_UP: Arm(
@@ -439,8 +443,8 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.KEEP_SENT: Note(doc="the backend has the message", reduce=do.keep_sent),
         E.KEEP_REFUSED: Note(
-            doc="the backend does not take the message; one that was asked for the visitor whom "
-            "this session has merged since waits again, as the user's",
+            doc="the backend does not take the message; one that was for the visitor waits, as the "
+            "user's, if this session has merged them or may have",
             reduce=do.keep_refused,
         ),
         E.KEEP_UNANSWERED: Note(
@@ -501,6 +505,9 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         ),
         E.PROCEED: Raise(doc="whatever waits may go on", trigger=T.PROCEED),
         E.FLUSH: Raise(doc="messages that may leave leave", trigger=T.FLUSH),
+        E.SAY_EXPIRED: Raise(
+            doc="the token or the visitor is not accepted any more", trigger=T.TOKEN_EXPIRED
+        ),
         E.CLEAN: Raise(doc="begin the clear that is owed, if it may begin", trigger=T.CLEAN),
     }
 )

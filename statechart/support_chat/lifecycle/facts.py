@@ -42,7 +42,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             reads=c.asks_for_everything,
         ),
         Fact.DAMAGED: Carried(
-            "what is stored as the visitor's secret cannot be one", reads=c.damaged
+            "what is stored as the visitor's secret cannot be one, or is over", reads=c.damaged
         ),
         Fact.BEYOND: Carried(
             "the backend asks, or has asked, to come back later than the call can wait",
@@ -87,6 +87,8 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             raises=E.QUEUE,
             frees=(
                 E.CUT,
+                E.KEEP_LINK,
+                E.BECOME_USER,
                 E.KEEP_SENT,
                 E.KEEP_REFUSED,
                 E.KEEP_UNANSWERED,

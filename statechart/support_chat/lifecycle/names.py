@@ -72,6 +72,7 @@ class Trigger(StrEnum):
     RENEW_REFUSED = auto()
     RENEW_FAILED = auto()
     SENT = auto()
+    SEND_UNAUTHORISED = auto()
     SEND_REFUSED = auto()
     SEND_FAILED = auto()
     REPLIED = auto()
@@ -313,4 +314,5 @@ class Effect(StrEnum):
     CALL_BECOME = auto()
     PROCEED = auto()
     FLUSH = auto()
+    SAY_EXPIRED = auto()
     CLEAN = auto()

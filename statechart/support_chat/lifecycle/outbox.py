@@ -5,46 +5,52 @@ left and may have arrived. An unknown one is sent again under its id, which neve
 the backend answers or the stream brings it. Of each conversation one message is under way at a
 time, the first; those behind it wait, so that everybody sees one order, and no other conversation
 does. What is *over* is to be told: to the call that waits for it, and to listeners.
+
+What waited for a link leaves with pauses, whatever its conversation: a backend that is back has all
+of its clients back, and their messages come as far apart as their dials did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import attrs
 
-from ..errors import RateLimitedError, SupportChatError
+from ..errors import AuthRefusedError, RateLimitedError, SupportChatError
 from ..ports import Outgoing
 from ..values import Identity, Message
 
-OWNER_CHANGED = "owner_changed"
+OWNER_CHANGED: Final = "owner_changed"
 """The code of the refusal of a request that was made for another owner than the session's."""
+_SHORTEST: Final = 0.25
+"""The least part of the wait before the last dial that passes between two messages."""
 
 
 @attrs.frozen
 class Entry:
     """A message on its way. `number` is the call that sent it, `until` when that call gives up, on
-    the session's clock. With `waits` it is sent again until it is answered.
+    the session's clock. `thread` names whose order it keeps: its conversation, or one that the
+    first of the thread is to begin; None: it begins one that nobody else knows of.
     """
 
     number: int
     message: Outgoing
     until: float
+    thread: str | None = None
     waits: bool = True
+    """Whether it waits for a link, and is sent again until it is answered."""
     awaited: bool = True
-    """Whether the call still waits."""
+    """Whether its call is not told yet."""
     attempts: int = 0
     under_way: bool = False
     left: bool = False
     """Whether it may have arrived."""
-    resent: bool = True
-    """Whether it is sent again; not after its call was cancelled."""
+    wanted: bool = True
+    """Whether it is sent again; not after its call was cancelled, nor for somebody else."""
     not_before: float = 0.0
-
-    @property
-    def conversation(self) -> str:
-        """Whose order it keeps: a message that begins a conversation follows none."""
-        return self.message.conversation_id or f"begun by {self.number}"
+    held_back: bool = False
+    """Whether it has waited for the link, and waits its turn among all that have."""
 
 
 @attrs.frozen
@@ -55,7 +61,7 @@ class Over:
 
     entry: Entry
     answer: Message | None = None
-    error: SupportChatError | None = None
+    error: Exception | None = None
     unknown: bool = False
     """Whether the backend may have the message."""
     ends: bool = True
@@ -64,17 +70,30 @@ class Over:
 
 @attrs.frozen
 class Outbox:
-    """The messages on their way, in the order of their calls, and what is over and not yet told."""
+    """The messages on their way, in the order of their calls, and what is over and not yet told.
+
+    `pace` is the wait before the last dial, in seconds, and `next_at` when the next message that
+    was held back may leave; `begun` are the conversations that named threads have become.
+    """
 
     entries: tuple[Entry, ...] = ()
     over: tuple[Over, ...] = ()
+    pace: float = 0.0
+    next_at: float = 0.0
+    begun: tuple[tuple[str, str], ...] = ()
 
 
-EMPTY = Outbox()
+EMPTY: Final = Outbox()
+
+
+# --- waiting and leaving --------------------------------------------------------------------------
 
 
 def add(outbox: Outbox, entry: Entry) -> Outbox:
     """The message waits its turn."""
+    for thread, conversation in outbox.begun:
+        if entry.thread == thread:
+            entry = _in(entry, conversation)
     return attrs.evolve(outbox, entries=(*outbox.entries, entry))
 
 
@@ -82,122 +101,171 @@ def first(outbox: Outbox) -> Iterator[Entry]:
     """The first message of each conversation."""
     seen: set[str] = set()
     for entry in outbox.entries:
-        if entry.conversation not in seen:
-            seen.add(entry.conversation)
+        if entry.thread not in seen:
             yield entry
+            if entry.thread is not None:
+                seen.add(entry.thread)
 
 
 def sendable(outbox: Outbox, now: float) -> tuple[Entry, ...]:
     """The messages that may leave now."""
-    return tuple(e for e in first(outbox) if not e.under_way and e.resent and e.not_before <= now)
+    ready = [e for e in first(outbox) if not e.under_way and e.not_before <= now]
+    held_back = [e for e in ready if e.held_back]
+    turn = held_back[:1] if outbox.next_at <= now else []
+    return tuple(e for e in ready if not e.held_back or e in turn)
 
 
-def leave(outbox: Outbox, now: float) -> Outbox:
-    """Whatever may leave leaves."""
-    leaving = {entry.number for entry in sendable(outbox, now)}
+def leave(outbox: Outbox, now: float, roll: float) -> Outbox:
+    """Whatever may leave leaves; `roll`, from 0 to 1, says how long the next pause is."""
+    leaving = {entry.number: entry for entry in sendable(outbox, now)}
+    if any(entry.held_back for entry in leaving.values()):
+        pause = outbox.pace * (_SHORTEST + roll * (1.0 - _SHORTEST))
+        outbox = attrs.evolve(outbox, next_at=now + pause)
     return _each(
         outbox,
-        lambda e: attrs.evolve(e, under_way=True, attempts=e.attempts + 1),
         lambda e: e.number in leaving,
+        lambda e: attrs.evolve(e, under_way=True, attempts=e.attempts + 1, held_back=False),
     )
 
 
-def is_under_way(outbox: Outbox, number: int, attempt: int) -> bool:
-    """Whether this very attempt at the message is the one whose outcome counts."""
-    return any(e.under_way and (e.number, e.attempts) == (number, attempt) for e in outbox.entries)
+def due(outbox: Outbox, now: float) -> float | None:
+    """When something is to be sent or given up, on the session's clock, after what can be sent now;
+    None: never.
+    """
+    times = [e.until for e in outbox.entries if e.awaited]
+    for entry in first(outbox):
+        at = max(entry.not_before, outbox.next_at if entry.held_back else 0.0)
+        if not entry.under_way and at > now:
+            times.append(at)
+    return min(times, default=None)
+
+
+# --- what comes of it -----------------------------------------------------------------------------
 
 
 def stored(outbox: Outbox, number: int, message: Message) -> Outbox:
-    """The backend has it."""
-    return _over(outbox, lambda e: e.number == number, lambda e: Over(e, message))
+    """The backend has it; those behind the first of a new conversation have one now."""
+    entry = of(outbox, number)
+    if entry is None:
+        return outbox
+    outbox = _over(outbox, lambda e: e is entry, lambda e: Over(e, message))
+    if entry.thread is None or entry.message.conversation_id is not None:
+        return outbox
+    begun = (*outbox.begun, (entry.thread, message.conversation_id))
+    return _each(
+        attrs.evolve(outbox, begun=begun),
+        lambda e: e.thread == entry.thread,
+        lambda e: _in(e, message.conversation_id),
+    )
 
 
 def arrived(outbox: Outbox, message: Message) -> Outbox:
     """The stream has brought a message of this session: it needs no other answer."""
-    sent = message.client_message_id
-    return _over(
-        outbox,
-        lambda e: e.attempts > 0 and e.message.client_message_id == sent,
-        lambda e: Over(e, message),
-    )
+    for entry in outbox.entries:
+        if entry.attempts and entry.message.client_message_id == message.client_message_id:
+            outbox = stored(outbox, entry.number, message)
+    return outbox
 
 
-def refused(outbox: Outbox, number: int, asked: Outgoing, error: SupportChatError) -> Outbox:
-    """The backend does not take it. It fails alone and lets the next go on; but one that was asked
-    for the visitor whom this session has merged since is asked again, for the user.
+def refused(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
+    """The backend does not take it. It fails alone and lets the next go on; but the first of a new
+    conversation takes those behind it along.
+
+    Had it arrived before, the answer would be another; but an owner is looked at first.
     """
-    mine = {e.number: e for e in outbox.entries}.get(number)
-    if mine is not None and error.code == OWNER_CHANGED and mine.message.owner != asked.owner:
-        return _each(
-            outbox, lambda e: attrs.evolve(e, under_way=False), lambda e: e.number == number
-        )
-    return _over(outbox, lambda e: e.number == number, lambda e: Over(e, error=error))
+    entry = of(outbox, number)
+    if entry is None:
+        return outbox
+    unknown = entry.left and (not entry.wanted or error.code == OWNER_CHANGED)
+    outbox = _over(outbox, lambda e: e is entry, lambda e: Over(e, error=error, unknown=unknown))
+    return _follow(outbox, (entry,), error)
 
 
-def failed(outbox: Outbox, number: int, error: SupportChatError, not_before: float) -> Outbox:
-    """There is no answer. It is sent again, not before then; unless nobody wants that."""
-    arrives = not isinstance(error, RateLimitedError)
-    outbox = _each(
+def owner_changed(outbox: Outbox, number: int, not_before: float) -> Outbox:
+    """It was asked for another owner than the session's, and nothing was done: it is asked again,
+    not before then.
+    """
+    return _each(
         outbox,
-        lambda e: attrs.evolve(e, under_way=False, left=e.left or arrives, not_before=not_before),
         lambda e: e.number == number,
+        lambda e: attrs.evolve(e, under_way=False, not_before=not_before),
     )
-    return _given_up(outbox, lambda e: e.number == number, error)
 
 
-def link_gone(outbox: Outbox, error: SupportChatError) -> Outbox:
-    """What was under way may have arrived, and is sent again by the next link."""
+def unanswered(outbox: Outbox, number: int, error: Exception, not_before: float) -> Outbox:
+    """There is no answer. It is sent again, not before then; unless nobody wants that."""
+    arrives = not isinstance(error, RateLimitedError | AuthRefusedError)
     outbox = _each(
         outbox,
-        lambda e: attrs.evolve(e, left=e.left or e.under_way, under_way=False, not_before=0.0),
+        lambda e: e.number == number,
+        lambda e: attrs.evolve(e, under_way=False, left=e.left or arrives, not_before=not_before),
     )
-    return _given_up(outbox, lambda e: True, error)
+    return _end(outbox, lambda e: e.number == number and not _again(e), error)
 
 
-def expire(outbox: Outbox, now: float, unsent: SupportChatError, sent: SupportChatError) -> Outbox:
+def expire(outbox: Outbox, now: float, unsent: Exception, sent: Exception) -> Outbox:
     """The time of some calls is over. A message that never left is withdrawn; one that has left
     goes on without its call.
     """
-    late = {e.number for e in outbox.entries if e.awaited and e.until <= now}
-    gone = {e.number for e in outbox.entries if e.number in late and (e.left or e.under_way)}
-    told = [
-        Over(e, error=sent, unknown=True, ends=False) for e in outbox.entries if e.number in gone
-    ]
-    outbox = _each(outbox, lambda e: attrs.evolve(e, awaited=False), lambda e: e.number in gone)
-    outbox = _over(outbox, lambda e: e.number in late - gone, lambda e: Over(e, error=unsent))
-    return attrs.evolve(outbox, over=(*outbox.over, *told))
+    late = [e for e in outbox.entries if e.awaited and e.until <= now]
+    gone = {e.number for e in late if e.left or e.under_way}
+    withdrawn = {e.number for e in late} - gone
+    told = tuple(Over(e, error=sent, unknown=True, ends=False) for e in late if e.number in gone)
+    outbox = _each(outbox, lambda e: e.number in gone, lambda e: attrs.evolve(e, awaited=False))
+    outbox = _end(outbox, lambda e: e.number in withdrawn, unsent)
+    return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
 
 
-def withdraw(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
+def withdraw(outbox: Outbox, number: int, error: Exception) -> Outbox:
     """Nobody awaits the call any more. A message that never left does not leave; one that has left
-    is not sent again, and those behind it go on.
+    is not sent again, and those behind it go on once it is not under way.
     """
-    outbox = _each(outbox, lambda e: attrs.evolve(e, resent=False), lambda e: e.number == number)
-    return _given_up(outbox, lambda e: e.number == number and not e.under_way, error)
+    return _unwanted(outbox, lambda e: e.number == number, error)
 
 
-def drop(outbox: Outbox, error: SupportChatError) -> Outbox:
-    """The session has ended: nothing is sent any more."""
-    return _over(
-        outbox, lambda e: True, lambda e: Over(e, error=error, unknown=e.left or e.under_way)
+# --- the link and the session ---------------------------------------------------------------------
+
+
+def link_up(outbox: Outbox, now: float, waited: float) -> Outbox:
+    """There is a link, whose dial has `waited` so many seconds: what waits leaves one by one."""
+    outbox = _each(outbox, lambda e: True, lambda e: attrs.evolve(e, held_back=waited > 0.0))
+    return attrs.evolve(outbox, pace=waited, next_at=now) if outbox.entries else outbox
+
+
+def link_gone(outbox: Outbox, unsent: Exception, sent: Exception) -> Outbox:
+    """What was under way may have arrived, and is sent again by the next link."""
+    outbox = _each(
+        outbox, lambda e: e.under_way, lambda e: attrs.evolve(e, left=True, under_way=False)
     )
+    outbox = _end(outbox, lambda e: e.left and not _again(e), sent)
+    return _end(outbox, lambda e: not _again(e), unsent)
 
 
-def owned(outbox: Outbox, identity: Identity) -> Outbox:
-    """It is known who the session is for: what was sent while it booted is theirs."""
-    return _each(
+def owned(outbox: Outbox, identity: Identity, error: Exception) -> Outbox:
+    """It is known who the session is for: what was sent while it booted is theirs, and what is for
+    somebody else is not sent, or not again.
+    """
+    outbox = _each(
         outbox,
-        lambda e: attrs.evolve(e, message=attrs.evolve(e.message, owner=identity)),
         lambda e: e.message.owner is None,
+        lambda e: attrs.evolve(e, message=attrs.evolve(e.message, owner=identity)),
     )
+    return _unwanted(outbox, lambda e: e.message.owner != identity, error)
 
 
 def become(outbox: Outbox, visitor: Identity | None, user: Identity) -> Outbox:
     """This session has merged its visitor: what the visitor has sent is the user's."""
     return _each(
         outbox,
-        lambda e: attrs.evolve(e, message=attrs.evolve(e.message, owner=user)),
         lambda e: e.message.owner == visitor,
+        lambda e: attrs.evolve(e, message=attrs.evolve(e.message, owner=user), not_before=0.0),
+    )
+
+
+def drop(outbox: Outbox, error: Exception) -> Outbox:
+    """The session has ended: nothing is sent any more."""
+    return _over(
+        outbox, lambda e: True, lambda e: Over(e, error=error, unknown=e.left or e.under_way)
     )
 
 
@@ -206,37 +274,57 @@ def told(outbox: Outbox) -> Outbox:
     return attrs.evolve(outbox, over=()) if outbox.over else outbox
 
 
-def due(outbox: Outbox) -> float | None:
-    """When something is to be sent again or given up, on the session's clock; None: never."""
-    times = [e.until for e in outbox.entries if e.awaited]
-    times += [e.not_before for e in first(outbox) if not e.under_way and e.not_before > 0]
-    return min(times, default=None)
+# --- helpers --------------------------------------------------------------------------------------
+
+_Which = Callable[[Entry], bool]
 
 
-def _each(
-    outbox: Outbox,
-    change: Callable[[Entry], Entry],
-    which: Callable[[Entry], bool] = lambda e: True,
-) -> Outbox:
-    if not outbox.entries:
+def of(outbox: Outbox, number: int) -> Entry | None:
+    """The message of this call."""
+    return next((entry for entry in outbox.entries if entry.number == number), None)
+
+
+def _again(entry: Entry) -> bool:
+    return entry.waits and entry.wanted
+
+
+def _in(entry: Entry, conversation: str) -> Entry:
+    message = attrs.evolve(entry.message, conversation_id=conversation)
+    return attrs.evolve(entry, thread=conversation, message=message)
+
+
+def _each(outbox: Outbox, which: _Which, change: Callable[[Entry], Entry]) -> Outbox:
+    if not any(which(entry) for entry in outbox.entries):
         return outbox
     entries = tuple(change(entry) if which(entry) else entry for entry in outbox.entries)
     return attrs.evolve(outbox, entries=entries)
 
 
-def _given_up(outbox: Outbox, which: Callable[[Entry], bool], error: SupportChatError) -> Outbox:
-    """Those of them that are not to be sent again are over."""
-    return _over(
-        outbox,
-        lambda e: which(e) and not (e.waits and e.resent) and (e.attempts > 0 or not e.resent),
-        lambda e: Over(e, error=error, unknown=e.left),
-    )
-
-
-def _over(outbox: Outbox, which: Callable[[Entry], bool], how: Callable[[Entry], Over]) -> Outbox:
+def _over(outbox: Outbox, which: _Which, how: Callable[[Entry], Over]) -> Outbox:
     """The messages that are over leave the record."""
     over = tuple(how(entry) for entry in outbox.entries if which(entry))
     if not over:
         return outbox
     kept = tuple(entry for entry in outbox.entries if not which(entry))
-    return Outbox(kept, (*outbox.over, *over))
+    return attrs.evolve(outbox, entries=kept, over=(*outbox.over, *over))
+
+
+def _unwanted(outbox: Outbox, which: _Which, error: Exception) -> Outbox:
+    """They are not sent, or not again; one that is under way ends with what comes of that."""
+    outbox = _each(outbox, which, lambda e: attrs.evolve(e, wanted=False))
+    return _end(outbox, lambda e: which(e) and not e.under_way, error)
+
+
+def _end(outbox: Outbox, which: _Which, error: Exception) -> Outbox:
+    """They end without an answer."""
+    left = tuple(entry for entry in outbox.entries if which(entry) and entry.left)
+    outbox = _over(outbox, which, lambda e: Over(e, error=error, unknown=e.left))
+    return _follow(outbox, left, error)
+
+
+def _follow(outbox: Outbox, ended: tuple[Entry, ...], error: Exception) -> Outbox:
+    """Behind a first message that was refused, or that may have begun its conversation, nobody
+    knows where to go on.
+    """
+    lost = {e.thread for e in ended if e.message.conversation_id is None} - {None}
+    return _over(outbox, lambda e: e.thread in lost, lambda e: Over(e, error=error))

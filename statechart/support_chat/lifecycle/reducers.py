@@ -7,13 +7,14 @@ context. Beside it stand the events, made of the context before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import attrs
 
-from ..engine import Moment
+from ..engine import Moment, Request
 from ..errors import BackendRejectedError, SupportChatError
 from ..ports import IdentifyAnswer, ReadAnswer, RenewAnswer
-from ..values import Message, SignedIn, Visitor
+from ..values import Identity, Message, SignedIn, Visitor
 from . import outbox as o, refusals as R, updates as u
 from .context import (
     LONGEST_STAY,
@@ -24,7 +25,7 @@ from .context import (
     replaced,
     retry_after,
 )
-from .delays import backoff
+from .delays import backoff, dial_in, probe_in, retry_in
 from .events import (
     AnyEvent,
     AttemptFailed,
@@ -42,6 +43,7 @@ from .events import (
     UnreadChanged,
 )
 from .names import Lane, Phase
+from .requests import SendMessage
 
 Events = Sequence[AnyEvent]
 
@@ -100,52 +102,76 @@ def reply(context: Context, moment: Moment) -> Context:
 
 def queue(context: Context, moment: Moment) -> Context:
     """The message waits its turn; it is for whom the session shows now."""
-    asked, settings, now = moment.arguments, moment.settings, moment.now.at
-    limit = settings.outbox_timeout if asked.queue else settings.call_timeout
-    message = attrs.evolve(asked.message, owner=context.identity)
-    entry = o.Entry(moment.call or 0, message, now + (asked.timeout or limit), asked.queue)
-    return replaced(context, outbox=o.add(context.outbox, entry))
+    return replaced(context, outbox=o.add(context.outbox, _entry(context, moment)))
 
 
 def queued(context: Context, moment: Moment) -> Events:
     """The message waits, unless it may leave at once."""
-    message = moment.arguments.message
-    mine = message.conversation_id
-    behind = any(mine is not None and e.conversation == mine for e in context.outbox.entries)
-    if context.up_at is not None and not behind:
+    entry = _entry(context, moment)
+    leaving = o.sendable(o.add(context.outbox, entry), moment.now.at)
+    if context.up_at is not None and any(each.number == entry.number for each in leaving):
         return ()
-    return (MessageQueued(message.client_message_id, mine),)
+    return (MessageQueued(entry.message.client_message_id, entry.message.conversation_id),)
+
+
+def _entry(context: Context, moment: Moment) -> o.Entry:
+    asked, settings = moment.arguments, moment.settings
+    limit = settings.outbox_timeout if asked.queue else settings.call_timeout
+    return o.Entry(
+        moment.call or 0,
+        attrs.evolve(asked.message, owner=context.identity),
+        until=moment.now.at + (asked.timeout or limit),
+        thread=asked.message.conversation_id or asked.thread,
+        waits=asked.queue,
+    )
 
 
 def send_messages(context: Context, moment: Moment) -> Context:
     """The messages that may leave are under way."""
-    return replaced(context, outbox=o.leave(context.outbox, moment.now.at))
+    outbox = o.leave(context.outbox, moment.now.at, moment.now.roll("pace"))
+    return replaced(context, outbox=outbox)
 
 
 def keep_sent(context: Context, moment: Moment) -> Context:
     """The backend has the message."""
-    number = moment.request.payload.number if moment.request else 0
-    return replaced(context, outbox=o.stored(context.outbox, number, moment.result))
+    sent, _ = _ended(moment)
+    return replaced(context, outbox=o.stored(context.outbox, sent.number, moment.result))
 
 
 def keep_refused(context: Context, moment: Moment) -> Context:
-    """The backend does not take the message."""
-    sent = moment.request.payload if moment.request else None
-    outbox = o.refused(context.outbox, sent.number, sent.message, moment.error) if sent else None
-    return replaced(context, outbox=outbox or context.outbox)
+    """The backend does not take the message. One that was for the visitor is the user's if this
+    session has merged them since; while that is not known, it waits.
+    """
+    (sent, error), outbox = _ended(moment), context.outbox
+    entry = o.of(outbox, sent.number)
+    if entry is not None and entry.wanted and error.code == o.OWNER_CHANGED:
+        if entry.message.owner != sent.message.owner:
+            return replaced(context, outbox=o.owner_changed(outbox, sent.number, 0.0))
+        if context.claim is not None:
+            after = moment.now.at + _pause(moment)
+            return replaced(context, outbox=o.owner_changed(outbox, sent.number, after))
+    return replaced(context, outbox=o.refused(outbox, sent.number, error))
 
 
 def keep_unanswered(context: Context, moment: Moment) -> Context:
     """There is no answer; the message is sent again after a pause."""
-    sent = moment.request.payload if moment.request else None
-    if sent is None:
-        return context
-    after = retry_after(moment)
-    if after is None:
-        after = backoff(sent.attempt, moment.settings, moment.now.roll("send"))
-    not_before = moment.now.at + min(after, LONGEST_STAY)
-    error = moment.error or R.ANSWER_LOST.make("send_message", "")
-    return replaced(context, outbox=o.failed(context.outbox, sent.number, error, not_before))
+    (sent, error), after = _ended(moment), moment.now.at + _pause(moment)
+    return replaced(context, outbox=o.unanswered(context.outbox, sent.number, error, after))
+
+
+def _ended(moment: Moment) -> tuple[SendMessage, SupportChatError]:
+    """The attempt that a moment is the outcome of, and its error where it has failed."""
+    request = cast("Request", moment.request)
+    return request.payload, cast("SupportChatError", moment.error)
+
+
+def _pause(moment: Moment) -> float:
+    """Seconds until a message is sent again: what the backend asks for, else the backoff."""
+    asked = retry_after(moment)
+    if asked is not None:
+        return min(asked, LONGEST_STAY)
+    sent, _ = _ended(moment)
+    return backoff(sent.attempt, moment.settings, moment.now.roll("send"))
 
 
 def expire_messages(context: Context, moment: Moment) -> Context:
@@ -222,7 +248,11 @@ def cut(context: Context, moment: Moment) -> Context:
         failures=0 if stable else context.failures + 1,
         not_before=not_before(context, moment),
         trouble=moment.error,
-        outbox=o.link_gone(context.outbox, R.ANSWER_LOST.make("send_message", "")),
+        outbox=o.link_gone(
+            context.outbox,
+            R.LINK_GONE.make("send_message", ""),
+            R.ANSWER_LOST.make("send_message", ""),
+        ),
     )
 
 
@@ -236,14 +266,12 @@ def keep_link(context: Context, moment: Moment) -> Context:
     if visitors and context.identity != identity:
         # a visitor who was merged elsewhere is answered with a successor, of whom nothing is known
         updates = u.nothing_is_known(updates)
-    answer, outbox = identified(moment), context.outbox
-    if answer is not None and answer.merged:
-        outbox = o.become(outbox, context.identity, identity)
+    outbox = _outbox_of(context, identity, identified(moment))
     return replaced(
         context,
         identity=identity,
         updates=updates,
-        outbox=o.owned(outbox, identity),
+        outbox=o.link_up(outbox, moment.now.at, context.waited),
         session=welcome.session,
         # Messages that are replayed move the cursor one by one: to jump ahead would lose them if
         # the link broke during the replay.
@@ -253,6 +281,31 @@ def keep_link(context: Context, moment: Moment) -> Context:
         up_at=moment.now.at,
         trouble=None,
     )
+
+
+def _outbox_of(context: Context, identity: Identity, answer: IdentifyAnswer | None) -> o.Outbox:
+    """The outbox of a session that is for `identity`, by the answer to an identify if there is one:
+    what its visitor has sent goes along with a merge, and not otherwise.
+    """
+    outbox = context.outbox
+    if answer is not None and answer.merged:
+        outbox = o.become(outbox, context.identity, identity)
+    return o.owned(outbox, identity, R.not_theirs())
+
+
+def arm_dial(context: Context, moment: Moment) -> Context:
+    """The next dial waits so long."""
+    return replaced(context, waited=dial_in(context, moment))
+
+
+def arm_retry(context: Context, moment: Moment) -> Context:
+    """The next dial waits so long."""
+    return replaced(context, waited=retry_in(context, moment))
+
+
+def arm_probe(context: Context, moment: Moment) -> Context:
+    """The next dial waits so long."""
+    return replaced(context, waited=probe_in(context, moment))
 
 
 def arm_silence(context: Context, moment: Moment) -> Context:
@@ -367,12 +420,10 @@ def become_user(context: Context, moment: Moment) -> Context:
         return context
     rejected = [path for path, _ in answer.rejected] if answer else []
     told = moment.result is answer and answer is not None and answer.unread is not None
-    outbox, user = context.outbox, SignedIn(target.user_id)
-    if answer is not None and answer.merged:
-        outbox = o.become(outbox, context.identity, user)
+    user = SignedIn(target.user_id)
     return replaced(
         context,
-        outbox=outbox,
+        outbox=_outbox_of(context, user, answer),
         unread=answer.unread if told and answer else context.unread,
         user_id=target.user_id,
         identity=user,

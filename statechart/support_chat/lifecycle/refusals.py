@@ -29,6 +29,7 @@ from ..errors import (
     VisitorEndedError,
 )
 from .context import Context
+from .outbox import OWNER_CHANGED
 
 NOT_BOOTED: Final = Refusal(
     NotBootedError, "{call}() needs a booted session, and this one is {phase}: call boot() first."
@@ -66,8 +67,8 @@ NOT_SENT: Final = Refusal(
 )
 NOT_ANSWERED: Final = Refusal(
     CallTimeoutError,
-    "The message was sent and no answer came within its timeout. It is sent again, which never "
-    "makes two: MessageSent or MessageFailed says what became of it.",
+    "The message was sent and no answer came within its timeout; it may have arrived. MessageSent "
+    "or MessageFailed says what became of it.",
 )
 WITHDRAWN: Final = Refusal(
     SessionEndedError,
@@ -94,6 +95,15 @@ OTHER_TARGET: Final = Refusal(
     "{call}() names another user than the identify that is not settled yet ({phase}): await it, "
     "or shutdown() first.",
 )
+
+
+def not_theirs() -> BackendRejectedError:
+    """The error of a message that was for somebody else than the session's owner."""
+    return BackendRejectedError(
+        "The message was written as somebody else than the session is for by now, and is not "
+        "sent: send it again if it is to be theirs.",
+        code=OWNER_CHANGED,
+    )
 
 
 def _stay_away(error: RateLimitedError, context: Context, moment: Moment) -> None:
@@ -128,8 +138,9 @@ IDENTIFY_TIMED_OUT: Final = Refusal(
 )
 DAMAGED: Final = Refusal(
     StorageError,
-    "What the storage holds as the visitor cannot be one: it is replaced, and the visitor begins "
-    "anew. Find out what else writes the session's keys.",
+    "What the storage holds as the visitor cannot be one, or is over at the backend: it is "
+    "replaced, and the visitor begins anew. Find out what else writes the session's keys, or "
+    "whether they were restored from a backup.",
 )
 WRONG_USER: Final = Refusal(
     AuthRefusedError,
@@ -169,6 +180,11 @@ BACKEND: Final = Blame(
     rejections=(BackendRejectedError, InvalidInputError),
     strangers=(NotABackendError,),
     ended=(VisitorEndedError,),
+)
+LINK_GONE: Final = Refusal(
+    NetworkError,
+    "The link closed before the message could leave, and it was not to wait for another: send it "
+    "again.",
 )
 ANSWER_LOST: Final = Refusal(
     NetworkError,

@@ -215,6 +215,11 @@ class Listeners:
                 self._schedule(loop)
 
     @property
+    def streaming(self) -> bool:
+        """Whether somebody reads a stream of events."""
+        return any(isinstance(listener, EventStream) for listener in self._all)
+
+    @property
     def untold(self) -> int:
         """How many times somebody is still to be told something."""
         return len(self._untold) + len(self._events) * len(self._all)

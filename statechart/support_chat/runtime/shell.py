@@ -51,6 +51,7 @@ from ..errors import SupportChatError
 from ..lifecycle.calls import called
 from ..lifecycle.chart import CHART
 from ..lifecycle.events import ErrorOccurred
+from ..lifecycle.names import Fact
 from ..lifecycle.requests import Keys
 from ..ports import Link, Storage, Transport
 from ..settings import Settings
@@ -214,6 +215,13 @@ class Shell:
     def waiting(self) -> frozenset[int]:
         """The numbers of the calls that have not been settled."""
         return frozenset(self._calls)
+
+    @property
+    def busy(self) -> bool:
+        """Whether destroy() would cut something off."""
+        owed = self.snapshot.state.facts & self.engine.program.machine.bits[Fact.OWED]
+        messages = self.snapshot.context.outbox.entries
+        return bool(self._calls or messages or owed or self.listeners.streaming)
 
     # --- what happens -----------------------------------------------------------------------------
 

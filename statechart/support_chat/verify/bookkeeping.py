@@ -181,7 +181,7 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda move: (
             move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
         ),
-        (T.DIAL_FAILED, T.DIAL_REFUSED),
+        (T.DIAL_FAILED, T.DIAL_REFUSED, T.VISITOR_ENDED),
     ),
     Always("S18a", "What is recorded and may leave is scheduled.", _what_may_leave_is_scheduled),
     EachStep(

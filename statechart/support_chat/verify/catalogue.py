@@ -25,6 +25,7 @@ from ..lifecycle.names import (
 )
 from .bookkeeping import BOOKKEEPING
 from .generic import late_ones_do_more, no_dead_row, one_expiry_each
+from .messages import MESSAGES
 from .properties import (
     Always,
     CanReach,
@@ -35,6 +36,7 @@ from .properties import (
     Property,
     Structure,
 )
+from .tabs import TABS
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -368,7 +370,9 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         ),
         (T.BECOME,),
     ),
+    *MESSAGES,
     *BOOKKEEPING,
+    *TABS,
 )
 """Every property of the shipped chart that the model decides."""
 

@@ -43,7 +43,7 @@ class Saying:
 _LATER: Final[Mapping[str, str]] = {
     F.BEYOND: ", and asks to come back later than the call can wait"
 }
-_DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and cannot be one"}
+_DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and no backend takes it"}
 _AT_ONCE: Final[Mapping[str, str]] = {
     F.AT_ONCE: "queue=False",
     F.CROWDED: " with a full outbox",

@@ -92,7 +92,7 @@ class Life:
     received: list[Message] = attrs.field(factory=list[Message])
     told_sent: list[Message] = attrs.field(factory=list[Message])
     gap: bool = False
-    listed: tuple[tuple[str, int], ...] | None = None
+    listed: tuple[tuple[str, int | None], ...] | None = None
     """The conversations that the session listed at the end: id and how many messages."""
 
     @property

@@ -172,6 +172,7 @@ def messages_are_stored_once(evidence: Evidence, stored: Stored) -> Iterator[str
         answered = Counter(
             {sent.client_message_id: len(sent.answers) for sent in life.sent if sent.answers}
         )
+        yield from (f"MessageSent told {n} times of {one}" for one, n in told.items() if n > 1)
         if life.ending == "stay" and not told >= answered:
             yield f"MessageSent told of {dict(told)}, the answers are {dict(answered)}"
 

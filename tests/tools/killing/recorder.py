@@ -34,11 +34,7 @@ class Recorder(httpx2.AsyncBaseTransport):
         heard: Callable[[Exchange], None],
         killer: Killer | None,
     ) -> None:
-        # There is no TLS here, and a context takes long. One connection is kept: of several that
-        # have died with the backend, httpcore2 closes but the first if the request that finds them
-        # is cancelled meanwhile, and the others warn when they are collected.
-        limits = httpx2.Limits(max_keepalive_connections=1)
-        self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
+        self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False)  # no TLS here
         self._evidence = evidence
         self._exchanges = exchanges
         self._heard = heard

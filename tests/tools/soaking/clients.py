@@ -136,6 +136,10 @@ class Droppable:
         """Passed on."""
         await self._inner.revoke(session)
 
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Passed on."""
+        await self._inner.end_visitor(workspace_id, widget_id, visitor)
+
     async def aclose(self) -> None:
         """Closes the network's part."""
         await self._inner.aclose()
@@ -269,14 +273,12 @@ class Player:
 
         async def send() -> Message | None:
             try:
-                return await self.chat.send_message(text, conversation, id)
+                return await self.chat.send_message(text, conversation, id, queue=not gives_up)
             except RateLimitedError:
                 raise
             except NetworkError as error:
                 self._note("unknown", id=id, error=str(error))
-                if gives_up:
-                    return None
-                raise
+                return None
 
         message = await self._insists("send", send)
         if message is None:

@@ -20,7 +20,7 @@ from .world import Choose, Move, Session
 
 USERS: Final = ("ann", "bob")
 TIMEOUTS: Final = (None, None, 0.001, 3.0)
-STORES: Final = ("get", "create", "replace", "delete", "keys")
+STORES: Final = ("get", "create", "delete", "keys")
 BREAKS: Final[dict[str, Callable[[Backend], object]]] = {
     "the links drop": lambda b: b.faults.drop_links(),
     "the links fall silent": lambda b: b.faults.silence_links(),

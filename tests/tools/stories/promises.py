@@ -42,7 +42,7 @@ KEPT = (
     "identify_until",
 )
 """What a context keeps after a shutdown: nothing of a user."""
-WRITES = {Effect.READ_VISITOR, Effect.RETIRE_VISITOR}
+WRITES = {Effect.READ_VISITOR}
 
 
 @attrs.define

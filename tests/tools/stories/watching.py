@@ -16,7 +16,7 @@ import attrs
 
 from support_chat.errors import AuthRefusedError
 from support_chat.ports import Credentials, IdentifyRequest, Link, Transport
-from support_chat.values import Changes
+from support_chat.values import Changes, Identity
 
 if TYPE_CHECKING:
     from .world import Session
@@ -60,6 +60,11 @@ class Wire:
         self._insist(session in self.begun, "S24 a session revokes one that it did not begin")
         self._insist(session != mine, "S24 a session revokes the one it lives in")
 
+    def end(self, visitor: str) -> None:
+        """It is told that a visitor is over."""
+        stored = self.session.world.contents.values()
+        self._insist(visitor not in stored, "S31 a visitor is over whose secret is still stored")
+
     def _insist(self, holds: bool, promise: str) -> None:
         if not holds:
             self.session.world.broken.append(promise)
@@ -72,8 +77,11 @@ class WatchedTransport:
 
     def __init__(self, wire: Wire, inner: Transport) -> None:
         self._wire, self._inner = wire, inner
-        self.aclose = inner.aclose
         self.behaves = "well"
+
+    async def aclose(self) -> None:
+        """Closes."""
+        await self._inner.aclose()
 
     async def open(self, credentials: Credentials) -> Link:
         """Dials."""
@@ -98,6 +106,11 @@ class WatchedTransport:
         """Ends a session at the backend."""
         self._wire.revoke(session)
         await self._inner.revoke(session)
+
+    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
+        """Tells that a visitor is over."""
+        self._wire.end(visitor)
+        await self._inner.end_visitor(workspace_id, widget_id, visitor)
 
     async def answer(self, ask: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """What a call comes to."""
@@ -132,10 +145,10 @@ class WatchedLink:
         ask = partial(self._transport.answer, self._inner.renew, token)
         return await self._wire.present(token, "a renewal", ask)
 
-    async def update(self, changes: Changes) -> Any:
+    async def update(self, changes: Changes, owner: Identity | None = None) -> Any:
         """Traits change."""
         self._wire.send(changes, self.user, "an update")
-        return await self._transport.answer(self._inner.update, changes)
+        return await self._transport.answer(self._inner.update, changes, owner)
 
     def abort(self) -> None:
         """The link is over."""

@@ -230,7 +230,7 @@ class Session:
     def recover(self) -> None:
         """Its adapters are well again."""
         self.transport.behaves = "well"
-        self.storage.release("get", "create", "replace", "delete", "keys")
+        self.storage.release("get", "create", "delete", "keys")
         for tokens in self.providers.values():
             tokens.release("fetch")
 

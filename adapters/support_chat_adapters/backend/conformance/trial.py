@@ -10,7 +10,7 @@ import attrs
 
 from support_chat.testing.conformance.expecting import NotApplicable
 
-from .. import conversations
+from .. import conversations, stream
 from ..store import Store, Transaction, Work, as_it_is
 
 
@@ -53,7 +53,7 @@ class Follower:
         if self._position is None:
             self._position = conversations.latest(db)
             return None
-        news = conversations.since(db, self._position)
+        news = stream.since(db, self._position)
         if not news:
             return None
         self._position = news[-1].number

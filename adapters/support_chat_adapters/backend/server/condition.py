@@ -68,7 +68,7 @@ class Condition:
     _file: tuple[int, int] | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._file = self._identity()
+        self._file = None if self.database is None else file_at(self.database)
 
     @property
     def trouble(self) -> str | None:
@@ -130,7 +130,9 @@ class Condition:
 
     def look_around(self) -> None:
         """Sees whether the database's file is still the one that was opened."""
-        if self._file is not None and not self.lost and self._identity() != self._file:
+        if self._file is None or self.database is None or self.lost:
+            return
+        if file_at(self.database) != self._file:
             self.lost = True
             LOG.error(
                 "the database %s was deleted or replaced while it was served: what was answered "
@@ -139,14 +141,14 @@ class Condition:
                 extra={"fields": {"event": "database", "error": "lost"}},
             )
 
-    def _identity(self) -> tuple[int, int] | None:
-        if self.database is None:
-            return None
-        try:
-            found = os.stat(self.database)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file this is: another one of the same name is told apart. None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_to_others(database: Path, key: Path) -> list[Path]:

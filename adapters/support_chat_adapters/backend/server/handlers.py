@@ -209,7 +209,7 @@ async def list_messages(site: Site, request: Request) -> p.MessagesPage:
         reading.conversation_id_of(request),
         reading.cursor_of(request),
         reading.limit_of(request),
-        reading.message_id_of(request, "before"),
+        reading.message_id_of(request, "before", may_be_empty=True),
     )
 
     def page(db: Transaction, owner: str) -> tuple[tuple[p.MessagePayload, ...], str | None]:

@@ -198,14 +198,14 @@ def marked_of(request: Request) -> int | None:
     return int(marked)
 
 
-def message_id_of(request: Request, name: str) -> str | None:
+def message_id_of(request: Request, name: str, *, may_be_empty: bool = False) -> str | None:
     """The id of a message in the query, None where there is none; raises BackendRejectedError for
-    one that is too long to be ours.
+    one that cannot be ours.
     """
     id = request.query_params.get(name)
-    if id is not None and len(id) > MAX_ID_LENGTH:
-        raise _invalid(f"{name} has at most {MAX_ID_LENGTH} characters; name a message.")
-    return id
+    if id is None or (may_be_empty and not id) or 1 <= len(id) <= MAX_ID_LENGTH:
+        return id
+    raise _invalid(f"{name} must be an id of 1 to {MAX_ID_LENGTH} characters; name a message.")
 
 
 def _invalid(message: str, reason: str | None = None) -> BackendRejectedError:

@@ -52,12 +52,11 @@ Token: TypeAlias = Annotated[
 Cursor: TypeAlias = Annotated[
     str, Meta(max_length=64, description="Where a replay or a listing goes on; opaque.")
 ]
-OWNER_PATTERN: Final = r"^(visitor|user):([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+$"
+OWNER_PATTERN: Final = r"^(visitor|user):[A-Za-z0-9._~%-]+$"
 """An identity as text that any header can carry."""
 Owner: TypeAlias = Annotated[
     str,
     Meta(
-        max_length=4096,
         description="Whose something is: `visitor:` or `user:` and the percent-encoded id.",
         extra_json_schema={"pattern": OWNER_PATTERN},
     ),

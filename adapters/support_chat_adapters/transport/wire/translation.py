@@ -6,6 +6,7 @@ are for what has another.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
@@ -25,6 +26,7 @@ from support_chat.ports import (
 from support_chat.values import About, Conversation, Identity as ChatIdentity, SignedIn, Visitor
 
 from .payloads import (
+    OWNER_PATTERN,
     ConversationPayload,
     Identified,
     Identify,
@@ -75,15 +77,12 @@ def owner_text(identity: ChatIdentity) -> str:
 
 def owner_from(text: str) -> ChatIdentity:
     """The identity that such a text names; raises InvalidInputError for what is none."""
-    kind, _, quoted = text.partition(":")
-    try:
-        id = unquote(quoted, errors="strict")
-    except UnicodeDecodeError:
-        id = ""
-    if kind not in ("visitor", "user") or not id:
+    if re.fullmatch(OWNER_PATTERN, text) is None:
         raise InvalidInputError(
             "An owner is `visitor:` or `user:` and the percent-encoded id of whoever is meant."
         )
+    kind, _, quoted = text.partition(":")
+    id = unquote(quoted)
     return Visitor(id) if kind == "visitor" else SignedIn(id)
 
 

@@ -8,8 +8,9 @@ leaves out, and the clauses that need it are reported as not applicable.
 
 from __future__ import annotations
 
+import inspect
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -17,7 +18,7 @@ import attrs
 
 from ...ports import Credentials, IdentifyRequest, Link, Transport
 from ...values import JSON, Identity, Visitor
-from .expecting import NotApplicable, entered
+from .expecting import ArrangementFailed, NotApplicable, Unmet, described, entered
 
 
 class Arrangement(Protocol):
@@ -99,6 +100,13 @@ gives one.
 """
 
 
+def visitor_of(link: Link) -> Visitor:
+    """The visitor for whom this link was opened; Unmet if its welcome names none."""
+    if link.welcome.visitor_id is None:
+        raise Unmet("the welcome of a visitor has no visitor_id")
+    return Visitor(link.welcome.visitor_id)
+
+
 @attrs.define(eq=False)
 class TransportTrial:
     """A transport as a clause gets it: people nobody has used, and the links that were opened for
@@ -165,7 +173,7 @@ class TransportTrial:
 
     async def say(self, link: Link, text: str) -> None:
         """An agent writes to the visitor who opened this link."""
-        await self.arrangement.say(Visitor(link.welcome.visitor_id), text)
+        await self.arrangement.say(visitor_of(link), text)
 
     def controls(self, *names: str) -> FullArrangement:
         """The other side, if it has all of these controls; else NotApplicable."""
@@ -175,13 +183,36 @@ class TransportTrial:
         return cast("FullArrangement", self.arrangement)
 
 
+@attrs.frozen
+class _Watched:
+    """An arrangement whose controls raise ArrangementFailed in place of their own errors."""
+
+    _arrangement: Any
+
+    def __getattr__(self, name: str) -> Any:
+        control = getattr(self._arrangement, name)
+        return self._watched(name, control) if inspect.iscoroutinefunction(control) else control
+
+    def _watched(self, name: str, control: Callable[..., Awaitable[Any]]) -> Any:
+        async def watched(*given: Any) -> Any:
+            try:
+                return await control(*given)
+            except Exception as error:
+                raise ArrangementFailed(
+                    f"{name}() of the arrangement failed with {described(error)}; the adapter was "
+                    "not tried"
+                ) from error
+
+        return watched
+
+
 @asynccontextmanager
 async def transport_trial(factory: TransportFactory) -> AsyncGenerator[TransportTrial, None]:
     """A trial of what the factory makes; afterwards its links are aborted, and the arrangement
     left.
     """
     async with entered(factory()) as arrangement:
-        trial = TransportTrial(arrangement)
+        trial = TransportTrial(cast("Arrangement", _Watched(arrangement)))
         try:
             yield trial
         finally:

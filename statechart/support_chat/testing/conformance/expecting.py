@@ -41,6 +41,10 @@ class NotApplicable(Exception):
     """A clause cannot be tried here; the message says why. Raise it in a clause of your own."""
 
 
+class ArrangementFailed(Exception):
+    """A control of the suite's own arrangement has failed, which says nothing of the adapter."""
+
+
 def shown(value: object) -> str:
     """The `repr` of a value, short enough to be read."""
     text = repr(value)
@@ -142,10 +146,13 @@ async def entered(made: Any) -> AsyncGenerator[Any, None]:
 class Reader:
     """Reads the events of one link as a session does, from the first to the end, with limits; each
     method raises `Unmet` when something else comes than what it waits for.
+
+    The session's own messages, which not every backend echoes, are left out unless they are wanted.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, own: bool = False) -> None:
         self._events: AsyncIterator[LinkEvent] = link.events()
+        self._own = own
 
     async def next(self, kind: type[_Event], what: str) -> _Event:
         """The next event, which must be of this kind and come in time."""
@@ -182,7 +189,10 @@ class Reader:
     async def _next(self, otherwise: str) -> LinkEvent | None:
         """The next event, None at the end."""
         try:
-            return await in_time(anext(self._events), otherwise, PATIENCE)
+            event = await in_time(anext(self._events), otherwise, PATIENCE)
+            while isinstance(event, MessageArrived) and event.own and not self._own:
+                event = await in_time(anext(self._events), otherwise, PATIENCE)
+            return event
         except (StopAsyncIteration, NetworkError):
             return None
         except Unmet:

@@ -25,12 +25,14 @@ import attrs
 from ...errors import InvalidInputError
 from ...runtime.threads import DaemonThreads
 from ..here import need_threads_and_sockets
-from .expecting import NotApplicable, Unmet, described, where
+from .expecting import ArrangementFailed, NotApplicable, Unmet, described, where
 
 _Trial = TypeVar("_Trial")
 
 LIMIT: Final = 20.0
 """How long a clause may take unless the caller says otherwise, in seconds."""
+NOTHING_WAIVED: Final[Mapping[str, str]] = MappingProxyType({})
+"""Every clause is tried."""
 
 
 @attrs.frozen
@@ -67,11 +69,14 @@ def clauses_of(names: Mapping[str, object], trial: type[_Trial]) -> Sequence[Cla
 
 @attrs.frozen
 class Failure:
-    """A clause that is not kept, and what was `seen` instead."""
+    """A clause that is not kept, and what was `seen` instead. `of_arrangement`: it could not be
+    tried, since a control of the suite's own arrangement failed; that says nothing of the adapter.
+    """
 
     id: str
     sentence: str
     seen: str
+    of_arrangement: bool = False
 
     def __str__(self) -> str:
         return f"{self.id}: {self.sentence}\n    seen: {self.seen}"
@@ -80,20 +85,24 @@ class Failure:
 @attrs.frozen
 class Report:
     """What a suite found: the ids of the clauses that `passed`, those `not_applicable` with the
-    reason, and the `failures`.
+    reason, the `failures`, and those that were `waived`, with the reason.
     """
 
     passed: tuple[str, ...]
     not_applicable: Mapping[str, str]
     failures: tuple[Failure, ...] = ()
+    waived: Mapping[str, str] = NOTHING_WAIVED
 
     def __str__(self) -> str:
         counted = (
             f"{len(self.passed)} passed, {len(self.failures)} failed, "
             f"{len(self.not_applicable)} not applicable"
         )
+        if self.waived:
+            counted += f", {len(self.waived)} waived"
         skipped = [
-            f"{id}: not applicable, since {reason}" for id, reason in self.not_applicable.items()
+            *(f"{id}: not applicable, since {why}" for id, why in self.not_applicable.items()),
+            *(f"{id}: waived, since {why}" for id, why in self.waived.items()),
         ]
         return "\n".join([*map(str, self.failures), *skipped, counted])
 
@@ -104,19 +113,27 @@ class ConformanceError(AssertionError):
     """
 
     def __init__(self, report: Report) -> None:
-        super().__init__(f"the adapter breaks its port\n{report}")
+        arranged = all(failure.of_arrangement for failure in report.failures)
+        what = "the arrangement of the suite failed" if arranged else "the adapter breaks its port"
+        super().__init__(f"{what}\n{report}")
         self.report = report
 
     def __reduce__(self) -> tuple[Any, ...]:
         report = self.report
-        return _error, (report.passed, dict(report.not_applicable), report.failures)
+        waived, not_applicable = dict(report.waived), dict(report.not_applicable)
+        return _error, (report.passed, not_applicable, report.failures, waived)
 
 
 def _error(
-    passed: tuple[str, ...], not_applicable: dict[str, str], failures: tuple[Failure, ...]
+    passed: tuple[str, ...],
+    not_applicable: dict[str, str],
+    failures: tuple[Failure, ...],
+    waived: dict[str, str],
 ) -> ConformanceError:
     """Errors travel between processes of a test runner, which a read-only mapping does not."""
-    return ConformanceError(Report(passed, MappingProxyType(not_applicable), failures))
+    return ConformanceError(
+        Report(passed, MappingProxyType(not_applicable), failures, MappingProxyType(waived))
+    )
 
 
 def check(
@@ -124,28 +141,42 @@ def check(
     trial: Callable[[], AbstractAsyncContextManager[_Trial]],
     *,
     only: Iterable[str] = (),
+    waived: Mapping[str, str] = NOTHING_WAIVED,
     limit: float = LIMIT,
 ) -> Report:
     """Tries each clause with a fresh `trial()`; returns the report, or raises ConformanceError if a
     clause fails.
 
-    `only`: the ids of the clauses to try, all by default; `limit`: how many seconds each may take.
-    Raises InvalidInputError for an id that no clause has, NotImplementedError in Pyodide.
+    `only`: the ids of the clauses to try, all by default; `waived`: those that are not, each with
+    the reason; `limit`: how many seconds each may take. Raises InvalidInputError for an id that no
+    clause has, NotImplementedError in Pyodide.
     """
     need_threads_and_sockets("A conformance suite")
     chosen, passed, failures = _chosen(clauses, only), list[str](), list[Failure]()
+    _chosen(clauses, waived)
     not_applicable: dict[str, str] = {}
     for one in chosen:
+        if one.id in waived:
+            continue
         try:
             seen = _tried(one, trial, limit)
         except NotApplicable as reason:
             not_applicable[one.id] = str(reason)
             continue
+        except ArrangementFailed as fault:
+            failures.append(Failure(one.id, one.sentence, str(fault), of_arrangement=True))
+            continue
         if seen:
             failures.append(Failure(one.id, one.sentence, seen))
         else:
             passed.append(one.id)
-    report = Report(tuple(passed), MappingProxyType(not_applicable), tuple(failures))
+    left_out = {one.id: waived[one.id] for one in chosen if one.id in waived}
+    report = Report(
+        tuple(passed),
+        MappingProxyType(not_applicable),
+        tuple(failures),
+        MappingProxyType(left_out),
+    )
     if failures:
         raise ConformanceError(report)
     return report
@@ -165,7 +196,9 @@ def _chosen(clauses: Sequence[Clause[_Trial]], only: Iterable[str]) -> Sequence[
 def _tried(
     one: Clause[_Trial], trial: Callable[[], AbstractAsyncContextManager[_Trial]], limit: float
 ) -> str:
-    """What was seen that breaks the clause, "" if nothing; raises NotApplicable."""
+    """What was seen that breaks the clause, "" if nothing; raises NotApplicable, and
+    ArrangementFailed.
+    """
     running = DaemonThreads().submit(_on_a_loop_of_its_own, one, trial, limit)
     try:
         # its limit, and as much for what the factory and the end of the loop take
@@ -199,7 +232,7 @@ def _on_a_loop_of_its_own(
 async def _attempt(
     one: Clause[_Trial], trial: Callable[[], AbstractAsyncContextManager[_Trial]], limit: float
 ) -> str:
-    seen: str | NotApplicable | None = None
+    seen: str | NotApplicable | ArrangementFailed | None = None
     try:
         async with trial() as made:
             seen = await _seen(one, made, limit)
@@ -210,17 +243,19 @@ async def _attempt(
             seen
             or f"{'the factory' if seen is None else 'cleaning up'} failed with {described(error)}"
         )
-    if isinstance(seen, NotApplicable):
+    if isinstance(seen, NotApplicable | ArrangementFailed):
         raise seen
     return seen
 
 
-async def _seen(one: Clause[_Trial], trial: _Trial, limit: float) -> str | NotApplicable:
+async def _seen(
+    one: Clause[_Trial], trial: _Trial, limit: float
+) -> str | NotApplicable | ArrangementFailed:
     time = asyncio.timeout(limit)
     try:
         async with time:
             await one.body(trial)
-    except NotApplicable as reason:
+    except (NotApplicable, ArrangementFailed) as reason:
         return reason
     except TimeoutError as error:
         if not time.expired():

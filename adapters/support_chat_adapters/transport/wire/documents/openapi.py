@@ -82,7 +82,7 @@ _OWNER: Final[dict[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "For whom the request is: `visitor:` or `user:` and the percent-encoded id.",
-    "schema": {"type": "string", "maxLength": 4096, "pattern": OWNER_PATTERN},
+    "schema": {"type": "string", "pattern": OWNER_PATTERN},
 }
 _HEADERS: Final[dict[str, Any]] = {
     "RequestId": {

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 
 from ....ports import Storage
-from ..expecting import NotApplicable, entered, expect_that, resolved, shown
+from ..expecting import NotApplicable, Unmet, entered, resolved, shown
 
 _TIDYING: Final = 5.0
 """How long removing what a clause stored may take, in seconds."""
@@ -74,6 +74,13 @@ class StorageTrial:
         listed = await self.storage.keys()
         return sorted(key.removeprefix(self.scope) for key in listed if key.startswith(self.scope))
 
+    async def removed(self, storage: Storage, *names: str) -> Mapping[str, str]:
+        """What delete() of the keys of these names answers, without the scope."""
+        answer: object = await storage.delete(*map(self.key, names))
+        if not isinstance(answer, Mapping):
+            raise Unmet(f"delete() answered {shown(answer)}, which is no mapping")
+        return {key.removeprefix(self.scope): value for key, value in answer.items()}
+
     def open(self) -> Storage:
         """Another storage object on the place; raises NotApplicable if the factory has none.
         Whoever opens it so, closes it.
@@ -117,13 +124,6 @@ class StorageTrial:
     async def clear(self, storage: Storage) -> None:
         """Removes what this trial has stored."""
         await storage.delete(*(key for key in await storage.keys() if key.startswith(self.scope)))
-
-
-async def removed(storage: Storage, *keys: str) -> Mapping[str, str]:
-    """What a delete() of the keys answers, which must be a mapping."""
-    answer: object = await storage.delete(*keys)
-    expect_that(isinstance(answer, Mapping), f"delete() answered {shown(answer)}, no mapping")
-    return dict(cast("Mapping[str, str]", answer))
 
 
 @asynccontextmanager

@@ -66,6 +66,22 @@ async def one_winner_of_two(trial: StorageTrial) -> None:
         )
 
 
+@clause("storage.one-remover-of-two")
+async def one_remover_of_two(trial: StorageTrial) -> None:
+    """Of delete() by two objects on one place at once one answers what was stored, and no other."""
+    first, second = trial.storage, await trial.another()
+    for n in range(_ROUNDS):
+        await first.create(trial.key(f"{n}"), "one")
+        answers = await asyncio.gather(
+            *(trial.removed(storage, f"{n}") for storage in (first, second) * 4)
+        )
+        expect(
+            [answer for answer in answers if answer],
+            [{f"{n}": "one"}],
+            "what was not empty of what 8 delete() by two objects at once answered",
+        )
+
+
 @clause("storage.closing-one")
 async def closing_one(trial: StorageTrial) -> None:
     """aclose() of one object leaves the others on its place at work."""
@@ -103,20 +119,19 @@ async def _compete(
     for n in range(_ROUNDS):
         await trial.storage.create(trial.key(f"given {n}"), "old")
 
-    async def compete(name: str) -> Sequence[tuple[str, str]]:
-        async with using() as storage:
-            return [
-                (
-                    await storage.create(trial.key(f"new {n}"), name),
-                    await storage.replace(trial.key(f"given {n}"), "old", name),
-                )
-                for n in range(_ROUNDS)
-            ]
+    together = threading.Barrier(_THREADS)
 
-    begin = threading.Barrier(_THREADS)
+    async def compete(name: str) -> Sequence[tuple[str, str]]:
+        answers = list[tuple[str, str]]()
+        async with using() as storage:
+            for n in range(_ROUNDS):
+                together.wait(PATIENCE)  # or one might be done before the next has begun
+                created = await storage.create(trial.key(f"new {n}"), name)
+                replaced = await storage.replace(trial.key(f"given {n}"), "old", name)
+                answers.append((created, replaced))
+        return answers
 
     def on_a_loop(name: str) -> Sequence[tuple[str, str]]:
-        begin.wait(PATIENCE)  # or one might be done before the next has begun
         return asyncio.run(compete(name))
 
     loop, threads = asyncio.get_running_loop(), DaemonThreads()

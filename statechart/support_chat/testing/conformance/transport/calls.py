@@ -8,10 +8,21 @@ import asyncio
 import contextlib
 from typing import Final
 
+import attrs
+
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
-from ....ports import IdentifyAnswer, Outgoing, ReadAnswer, TokenExpired, UpdateAnswer
-from ....values import About, Message, SignedIn, Visitor
-from ..arrangement import TransportTrial
+from ....ports import (
+    IdentifyAnswer,
+    ListConversations,
+    ListMessages,
+    MarkRead,
+    Outgoing,
+    ReadAnswer,
+    TokenExpired,
+    UpdateAnswer,
+)
+from ....values import About, Message, SignedIn
+from ..arrangement import TransportTrial, visitor_of
 from ..expecting import Reader, expect, expect_that, raised
 from ..suites import clause, clauses_of
 
@@ -24,20 +35,20 @@ async def identify_merges(trial: TransportTrial) -> None:
     """identify() makes the visitor the user, and the visitor's conversations theirs, each once."""
     link = await trial.open()
     message = await link.send(Outgoing("m-1", "hello"))
-    answer = await link.identify(await trial.request())
+    answer = attrs.evolve(await link.identify(await trial.request()), unread=None, session=None)
     expect(
         answer,
         IdentifyAnswer(trial.user(), merged=True, conversations_moved=1),
         "identify() of a visitor with one conversation",
     )
     expect(
-        [one.id for one in await link.conversations()],
+        [one.id for one in await link.conversations(ListConversations())],
         [message.conversation_id],
         "the user's conversations",
     )
     elsewhere = await trial.open(await trial.as_user(visitor="other"))
     expect(
-        [one.id for one in await elsewhere.conversations()],
+        [one.id for one in await elsewhere.conversations(ListConversations())],
         [message.conversation_id],
         "their conversations on another device",
     )
@@ -58,7 +69,11 @@ async def identify_once(trial: TransportTrial) -> None:
     request = await trial.request()
     first = await link.identify(request)
     expect(await link.identify(request), first, "the same identify again")
-    expect(len(await link.conversations()), 1, "the number of conversations after it")
+    expect(
+        len(await link.conversations(ListConversations())),
+        1,
+        "the number of conversations after it",
+    )
 
 
 @clause("link.identify-refused")
@@ -77,7 +92,7 @@ async def identify_refused(trial: TransportTrial) -> None:
         "identify() without a token",
     )
     expect(
-        [one.id for one in await link.conversations()],
+        [one.id for one in await link.conversations(ListConversations())],
         [message.conversation_id],
         "the visitor's conversations",
     )
@@ -135,7 +150,11 @@ async def retired_visitor(trial: TransportTrial) -> None:
         successor.welcome.visitor_id != link.welcome.visitor_id,
         "the secret still stands for the visitor that was merged",
     )
-    expect(list(await successor.conversations()), [], "the conversations of a new visitor")
+    expect(
+        list(await successor.conversations(ListConversations())),
+        [],
+        "the conversations of a new visitor",
+    )
 
 
 @clause("link.renew")
@@ -146,10 +165,14 @@ async def renew(trial: TransportTrial) -> None:
     other, events = trial.controls("expire_tokens"), Reader(link)
     await other.expire_tokens(trial.user())
     with contextlib.suppress(AuthRefusedError):  # what it may learn by
-        await link.conversations()
+        await link.conversations(ListConversations())
     await events.next(TokenExpired, "TokenExpired")
     await link.renew(await trial.token())
-    expect(list(await link.conversations()), [], "conversations() with the fresh token")
+    expect(
+        list(await link.conversations(ListConversations())),
+        [],
+        "conversations() with the fresh token",
+    )
 
 
 @clause("link.renew-refused")
@@ -171,7 +194,11 @@ async def token_expired(trial: TransportTrial) -> None:
     """
     link = await trial.open(await trial.as_user())
     await trial.controls("expire_tokens").expire_tokens(trial.user())
-    await raised(AuthRefusedError, link.conversations(), "conversations() with an expired token")
+    await raised(
+        AuthRefusedError,
+        link.conversations(ListConversations()),
+        "conversations() with an expired token",
+    )
 
 
 @clause("link.update")
@@ -183,10 +210,10 @@ async def update(trial: TransportTrial) -> None:
         UpdateAnswer(),
         "update() of what can be stored",
     )
-    stored = await trial.controls("traits").traits(Visitor(link.welcome.visitor_id))
+    stored = await trial.controls("traits").traits(visitor_of(link))
     expect(dict(stored), {"user.name": "V", "context.page": "/é"}, "what is stored")
     await link.update({"user.name": None})
-    stored = await trial.controls("traits").traits(Visitor(link.welcome.visitor_id))
+    stored = await trial.controls("traits").traits(visitor_of(link))
     expect(dict(stored), {"context.page": "/é"}, "what is stored once a value was erased")
 
 
@@ -242,7 +269,7 @@ async def send_once(trial: TransportTrial) -> None:
     first = await link.send(Outgoing("m-1", "hello"))
     expect(await link.send(Outgoing("m-1", "hello")), first, "the same send again")
     expect(
-        [one.messages for one in await link.conversations()],
+        [one.messages for one in await link.conversations(ListConversations())],
         [1],
         "how many messages the conversation holds",
     )
@@ -265,7 +292,7 @@ async def send_once_over_links(trial: TransportTrial) -> None:
             stored.id,
             "the id of the message sent again",
         )
-    counted = [one.messages for one in await link.conversations()]
+    counted = [one.messages for one in await link.conversations(ListConversations())]
     expect(counted, [1, 1, 1, 1], "how many messages the conversations hold")
 
 
@@ -289,10 +316,14 @@ async def send_rejected(trial: TransportTrial) -> None:
 async def conversations(trial: TransportTrial) -> None:
     """conversations() lists those of the session's identity, newest first, with what they hold."""
     link = await trial.open()
-    expect(list(await link.conversations()), [], "the conversations of a new visitor")
+    expect(
+        list(await link.conversations(ListConversations())),
+        [],
+        "the conversations of a new visitor",
+    )
     older, newer = await link.send(Outgoing("m-1", "one")), await link.send(Outgoing("m-2", "two"))
     await link.send(Outgoing("m-3", "and", newer.conversation_id))
-    listed = await link.conversations()
+    listed = await link.conversations(ListConversations())
     expect(
         [one.id for one in listed],
         [newer.conversation_id, older.conversation_id],
@@ -320,12 +351,12 @@ async def describes(trial: TransportTrial) -> None:
     await link.send(Outgoing("m-1", "How?", about=about))
     await other.send(Outgoing("m-1", "hello"))
     expect(
-        [one.about for one in await link.conversations()],
+        [one.about for one in await link.conversations(ListConversations())],
         [about],
         "what is listed of the conversation",
     )
     expect(
-        [one.about for one in await other.conversations()],
+        [one.about for one in await other.conversations(ListConversations())],
         [About()],
         "what is listed of somebody else's",
     )
@@ -341,7 +372,7 @@ async def messages(trial: TransportTrial) -> None:
     for number in range(1, 4):
         sent.append(await link.send(Outgoing(f"m-{number}", f"{number}", sent[0].conversation_id)))
     await trial.say(link, "hello")
-    listed = await link.messages(sent[0].conversation_id)
+    listed = await link.messages(ListMessages(sent[0].conversation_id))
     expect(list(listed[:4]), sent, "the messages that were sent")
     expect(
         [(message.author, message.text) for message in listed[4:]],
@@ -350,7 +381,7 @@ async def messages(trial: TransportTrial) -> None:
     )
     await raised(
         BackendRejectedError,
-        other.messages(sent[0].conversation_id),
+        other.messages(ListMessages(sent[0].conversation_id)),
         "messages() of somebody else's conversation",
     )
 
@@ -366,21 +397,23 @@ async def mark_read(trial: TransportTrial) -> None:
     second = await link.send(Outgoing("m-2", "two"))
     await trial.say(link, "hello again")
     expect(
-        [one.unread for one in await link.conversations()],
+        [one.unread for one in await link.conversations(ListConversations())],
         [1, 1],
         "how many messages are unread in each conversation",
     )
     expect(
-        await link.mark_read(second.conversation_id), ReadAnswer(1), "mark_read() of one of the two"
+        await link.mark_read(MarkRead(second.conversation_id)),
+        ReadAnswer(1),
+        "mark_read() of one of the two",
     )
     expect(
-        [one.unread for one in await link.conversations()],
+        [one.unread for one in await link.conversations(ListConversations())],
         [0, 1],
         "how many messages are unread in each conversation then",
     )
     await raised(
         BackendRejectedError,
-        other.mark_read(first.conversation_id),
+        other.mark_read(MarkRead(first.conversation_id)),
         "mark_read() of somebody else's conversation",
     )
 

@@ -9,7 +9,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 
 from ....errors import AuthRefusedError, BackendRejectedError, NetworkError, SupportChatError
-from ....ports import Link, Outgoing
+from ....ports import (
+    Link,
+    ListConversations,
+    ListMessages,
+    MarkRead,
+    Outgoing,
+)
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Reader, Unmet, expect, expect_that, in_time, raised, until
 from ..suites import clause, clauses_of
@@ -20,9 +26,9 @@ async def _calls(trial: TransportTrial) -> Mapping[str, Callable[[Link], Awaitab
     return {
         "update()": lambda link: link.update({"user.name": "V"}),
         "send()": lambda link: link.send(Outgoing("m-last", "hello")),
-        "conversations()": lambda link: link.conversations(),
-        "messages()": lambda link: link.messages("conversation-1"),
-        "mark_read()": lambda link: link.mark_read("conversation-1"),
+        "conversations()": lambda link: link.conversations(ListConversations()),
+        "messages()": lambda link: link.messages(ListMessages("conversation-1")),
+        "mark_read()": lambda link: link.mark_read(MarkRead("conversation-1")),
         "identify()": lambda link: link.identify(request),
         "renew()": lambda link: link.renew(token),
     }
@@ -132,7 +138,7 @@ async def abort_leaves_no_task(trial: TransportTrial) -> None:
     await asyncio.sleep(MOMENT)
     before = asyncio.all_tasks()
     link = await trial.open()
-    await link.conversations()
+    await link.conversations(ListConversations())
     link.abort()
     await until(lambda: asyncio.all_tasks() <= before, "a task still runs after abort()")
 
@@ -180,7 +186,7 @@ async def transport_closed(trial: TransportTrial) -> None:
         except (SupportChatError, Unmet):
             continue
     link.abort()
-    await _over(link.conversations(), "conversations() after abort()")
+    await _over(link.conversations(ListConversations()), "conversations() after abort()")
 
 
 async def _lost(pending: Awaitable[object], what: str) -> None:

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import asyncio
 
-from ....ports import MessageArrived, Outgoing, SessionRevoked, TokenExpired
+from ....ports import (
+    MessageArrived,
+    Outgoing,
+    SessionRevoked,
+    TokenExpired,
+)
 from ....values import SignedIn
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Reader, expect, expect_that

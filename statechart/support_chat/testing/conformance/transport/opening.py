@@ -18,7 +18,13 @@ from ....errors import (
     RateLimitedError,
     SupportChatError,
 )
-from ....ports import Claim, Credentials, Outgoing, Welcome
+from ....ports import (
+    Claim,
+    Credentials,
+    ListConversations,
+    Outgoing,
+    Welcome,
+)
 from ..arrangement import TransportTrial
 from ..expecting import MOMENT, Unmet, expect, expect_that, raised, resolved, until
 from ..suites import Clause, clause, clauses_of
@@ -68,7 +74,11 @@ async def another_visitor(trial: TransportTrial) -> None:
         first.welcome.visitor_id != other.welcome.visitor_id, "two visitors were given one id"
     )
     await first.send(Outgoing("m-1", "hello"))
-    expect(list(await other.conversations()), [], "the conversations of another visitor")
+    expect(
+        list(await other.conversations(ListConversations())),
+        [],
+        "the conversations of another visitor",
+    )
 
 
 @clause("transport.resumes-visitor")
@@ -327,7 +337,7 @@ async def many_links(trial: TransportTrial) -> None:
         *(link.send(Outgoing("m-1", name)) for name, link in zip(names, links, strict=True))
     )
     expect([message.text for message in sent], names, "the messages as they were stored")
-    lists = [[one.id for one in await link.conversations()] for link in links]
+    lists = [[one.id for one in await link.conversations(ListConversations())] for link in links]
     expect(lists, [[message.conversation_id] for message in sent], "the conversations of each")
 
 
