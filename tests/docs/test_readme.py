@@ -4,12 +4,21 @@ every command asked for its help.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from async_tests import in_virtual_time
+from support_chat import SupportChat
+from support_chat_adapters.backend import Backend
+from support_chat_adapters.storage import MemoryStorage
+from support_chat_adapters.transport import LoopbackTransport
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -40,6 +49,43 @@ def test_every_snippet_runs_one_after_the_other_in_an_empty_folder(tmp_path: Pat
         "anonymous -> authenticated",
         "authenticated -> shutdown",
         "shutdown -> destroyed",
+    ]
+
+
+@in_virtual_time
+async def test_the_chat_screen_shows_what_is_said_while_links_break(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names: dict[str, Any] = {"asyncio": asyncio, "SupportChat": SupportChat}
+    source = next(snippet for snippet in SNIPPETS if "def screen" in snippet)
+    assert len([line for line in source.splitlines() if line.strip()]) <= 20
+    exec(compile(source, "README.md", "exec", dont_inherit=True), names)
+    with Backend(workspace_id="acme", widget_id="help") as backend:
+
+        async def typed() -> AsyncIterator[str]:
+            yield "Hello?"
+            await asyncio.sleep(1)
+            [conversation] = backend.agent.conversations()
+            backend.faults.drop_links()
+            backend.agent.reply(conversation.id, "How can I help?")
+            yield "My export is empty."
+            yield "It was not yesterday."
+            await asyncio.sleep(60)
+
+        async with SupportChat(
+            workspace_id="acme",
+            widget_id="help",
+            transport=LoopbackTransport(backend),
+            storage=MemoryStorage(),
+        ) as chat:
+            await chat.boot()
+            await names["screen"](chat, typed())
+            assert chat.unread == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "visitor: Hello?",
+        "agent: How can I help?",
+        "visitor: My export is empty.",
+        "visitor: It was not yesterday.",
     ]
 
 

@@ -30,7 +30,7 @@ from support_chat.chart.model import Arm
 from support_chat.engine import Moment, Now, Request
 from support_chat.lifecycle import reducers as do
 from support_chat.lifecycle.calls import Arguments
-from support_chat.lifecycle.context import Context, Target
+from support_chat.lifecycle.context import Context, Target, replaced
 from support_chat.lifecycle.delays import (
     DELAYS,
     backoff,
@@ -442,7 +442,7 @@ def test_what_the_backend_puts_off_may_last_as_long_as_the_most_patient_of_the_c
     ):
         own = now + (default if timeout is None else timeout)
         for other in (0.0, own + 1.0):
-            before = attrs.evolve(Context(target=Target("u")), **{field: other})
+            before = replaced(Context(target=Target("u")), **{field: other})
             assert getattr(reducer(before, when), field) == pytest.approx(max(own, other))
 
 

@@ -82,7 +82,8 @@ class Sending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox, self.now, self.calls, self.owner = EMPTY, 0.0, 0, VISITOR
+        self.outbox, self.now, self.calls = EMPTY, 0.0, 0
+        self.owner: Identity = VISITOR
         self.linked = False
         self.threads: dict[int, str | None] = {}
         self.flying: dict[int, Entry] = {}
@@ -185,7 +186,7 @@ class Sending(RuleBasedStateMachine):
     @precondition(lambda self: self.owner == VISITOR)
     @rule(merged=st.booleans())
     def identify(self, merged: bool) -> None:
-        self.owner: Identity = USER
+        self.owner = USER
         outbox = o.become(self.outbox, VISITOR, USER) if merged else self.outbox
         self.does(o.owned(outbox, USER, NOT_THEIRS))
 

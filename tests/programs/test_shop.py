@@ -224,7 +224,7 @@ class World:
     def unread(self) -> int:
         """How many messages of agents nobody has read."""
         with self.server.backend() as backend:
-            return sum(each.unread for each in backend.agent.conversations())
+            return sum(each.unread or 0 for each in backend.agent.conversations())
 
     def links(self) -> int:
         """How many sessions of the shop are live at the backend."""

@@ -141,7 +141,7 @@ class World:
 
         def look() -> int:
             with self.server.backend() as backend:
-                return sum(each.unread for each in backend.agent.conversations())
+                return sum(each.unread or 0 for each in backend.agent.conversations())
 
         return await asyncio.to_thread(look)
 

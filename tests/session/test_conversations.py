@@ -42,7 +42,7 @@ def test_reading_lowers_what_is_unread_and_says_so_once() -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
-            told: list[int] = []
+            told: list[int | None] = []
             chat.on(UnreadChanged, lambda event: told.append(event.unread))
             await chat.boot()
             transport.link.emit(arrived(1, 1), arrived(2, 2))

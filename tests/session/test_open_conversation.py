@@ -195,7 +195,9 @@ async def test_it_waits_for_a_session_and_ends_with_it() -> None:
 
 
 @in_virtual_time
-async def test_a_conversation_that_is_not_theirs_is_told_and_a_page_that_fails_comes_later() -> None:
+async def test_a_conversation_that_is_not_theirs_is_told_and_a_page_that_fails_comes_later() -> (
+    None
+):
     async with tabs() as (_, [chat]):
         reader = Reader(chat.conversation("c-404"))
         with pytest.raises(BackendRejectedError):

@@ -527,7 +527,7 @@ async def test_without_a_merge_a_message_of_the_visitor_is_not_sent_as_the_users
         identify = it.chat.identify(user={"id": "ann"})
         await asyncio.sleep(1)
         it.transport.waiting("identify")[0].succeed(
-            IdentifyAnswer("ann", merged=False, not_merged_because="visitor_already_merged")
+            IdentifyAnswer("ann", merged=False, not_merged_because="merge_forbidden")
         )
         await identify
         assert (await failed(waits, BackendRejectedError)).code == "owner_changed"

@@ -14,12 +14,21 @@ from support_chat.testing import Faults, FaultyTransport
 from support_chat.testing.simulate import Stored
 from support_chat.values import Identity, Visitor
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
+from support_chat_adapters.backend.log import Operation
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
 
 EPOCH: Final = 1_800_000_000.0
 SECRET: Final = "0123456789abcdef0123456789abcdef"
-OPERATIONS: Final = ("dial", "dial", "identify", "send", "send", "mark_read", "end_visitor")
+OPERATIONS: Final[Sequence[Operation]] = (
+    "dial",
+    "dial",
+    "identify",
+    "send",
+    "send",
+    "mark_read",
+    "end_visitor",
+)
 
 
 REQUESTS: Final = (
@@ -38,7 +47,7 @@ class TwoTabs:
         self._loop = asyncio.get_running_loop()
         self._seed = seed
         self._shared: dict[str, MemoryStorage] = {}
-        self._sick = False
+        self.sick = False
         self.ill = False
         self._transports = 0
         self.backend = Backend(
@@ -92,11 +101,11 @@ class TwoTabs:
         if kind == "slow":
             faults.delay(request=choose.choice((0.0, 0.3)), answer=choose.choice((0.1, 3.0)))
             return "the backend is slow"
-        self._sick = not self._sick
-        return f"the storages are {'sick' if self._sick else 'well'}"
+        self.sick = not self.sick
+        return f"the storages are {'sick' if self.sick else 'well'}"
 
     def heal(self) -> None:
-        self._sick = self.ill = False
+        self.sick = self.ill = False
         self.backend.faults.heal()
         self.backend.faults.drop_links()
 
@@ -117,8 +126,9 @@ class TwoTabs:
         user = self.backend.agent.merged_into(identity) if isinstance(identity, Visitor) else None
         return user or identity
 
-    def contents(self, scope: str) -> Mapping[str, str]:
-        return dict(self._shared[scope]._entries)
+    async def contents(self, scope: str) -> Mapping[str, str]:
+        storage = self._shared[scope]
+        return {key: await storage.get(key) or "" for key in await storage.keys()}
 
 
 def _number(message_id: str) -> int:
@@ -156,18 +166,35 @@ class _Network:
 
 
 class _Shared:
-    """A tab's way to a storage: it takes time, and fails while the storages are sick."""
+    """A tab's way to a storage: it takes time, and more than a session allows while the storages
+    are sick.
+    """
 
     def __init__(self, world: TwoTabs, inner: MemoryStorage) -> None:
         self._world, self._inner = world, inner
 
-    def __getattr__(self, name: str) -> object:
-        async def call(*arguments: str) -> object:
-            if name == "aclose":
-                return None
-            await asyncio.sleep(0.001)
-            if self._world._sick:
-                await asyncio.sleep(7.0)
-            return await getattr(self._inner, name)(*arguments)
+    async def get(self, key: str) -> str | None:
+        await self._way()
+        return await self._inner.get(key)
 
-        return call
+    async def create(self, key: str, value: str) -> str:
+        await self._way()
+        return await self._inner.create(key, value)
+
+    async def replace(self, key: str, old: str, new: str) -> str:
+        await self._way()
+        return await self._inner.replace(key, old, new)
+
+    async def delete(self, *keys: str) -> Mapping[str, str]:
+        await self._way()
+        return await self._inner.delete(*keys)
+
+    async def keys(self) -> Sequence[str]:
+        await self._way()
+        return await self._inner.keys()
+
+    async def aclose(self) -> None:
+        """The tabs of a scope share it."""
+
+    async def _way(self) -> None:
+        await asyncio.sleep(7.0 if self._world.sick else 0.001)

@@ -21,12 +21,14 @@ from support_chat import (
     Compiled,
     Conversation,
     EventStream,
+    Gap,
     IdentifyResult,
     Identity,
     Input,
     Message,
     MessageReceived,
     NetworkError,
+    OpenConversation,
     Phase,
     PhaseChanged,
     SessionPool,
@@ -68,6 +70,18 @@ async def what_a_caller_gets(chat: SupportChat) -> None:
     assert_type(chat.is_in(Phase.ANONYMOUS, Phase.AUTHENTICATED), bool)
     assert_type(await chat.wait_for(Phase.SHUTDOWN), Phase)
     chat.set_online(False)
+
+
+async def what_a_conversation_tells(chat: SupportChat) -> None:
+    conversation = chat.conversation()
+    assert_type(conversation, OpenConversation)
+    assert_type(conversation.id, str | None)
+    assert_type(await conversation.send("hello"), Message)
+    assert_type(await conversation.messages(limit=20), Sequence[Message])
+    assert_type(await conversation.mark_read(), None)
+    async for item in conversation.timeline():
+        assert_type(item, Message | Gap)
+    chat.conversation(1)  # type: ignore[arg-type]
 
 
 async def what_a_pool_gives(transport: Transport, storage: Storage) -> None:

@@ -13,10 +13,10 @@ import attrs
 from support_chat.errors import InvalidInputError
 from support_chat.values import Conversation, Identity, Message, can_be_carried
 
+from . import conversations, stream
 from .conversations import Page, conversation_of, latest, message_of
 from .sessions import identity_of
 from .store import Row, Transaction
-from .stream import AT_ONCE
 
 
 @attrs.frozen
@@ -93,7 +93,7 @@ def arrivals(db: Transaction, after: str) -> Page[Message]:
     """
     rows = db.execute(
         "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?",
-        (number_of(after), AT_ONCE),
+        (number_of(after), stream.AT_ONCE),
     ).fetchall()
     messages = [message_of(row) for row in rows]
     written = [message for message in messages if message.author != "agent"]
@@ -110,12 +110,12 @@ def number_of(message_id: str) -> int:
     """The number of a message in the order of all; raises InvalidInputError for what is no
     message's id.
     """
-    number = message_id.removeprefix("message-")
-    if message_id == number or not (number.isascii() and number.isdigit() and len(number) < 19):
+    number = conversations.number_of(message_id)
+    if number is None:
         raise InvalidInputError(
             f"{message_id!r} is no message's id; pass one as it was told, such as message-12."
         )
-    return int(number)
+    return number
 
 
 def _page(db: Transaction, rows: list[Row], limit: int, cursor: str) -> Page[Listed]:

@@ -38,7 +38,7 @@ from ..errors import SupportChatError
 from . import commands
 from .commands import Command, Emit
 from .moment import Moment
-from .snapshot import Snapshot, Waiter
+from .snapshot import Asking, Snapshot, Waiter
 
 
 class Step:
@@ -72,7 +72,7 @@ class Step:
         self.leaving: tuple[int, ...] = snapshot.leaving
         self.slots: Mapping[str, tuple[Waiter, ...]] = snapshot.slots
         self.detached: Mapping[int, tuple[Waiter, ...]] = snapshot.detached
-        self.asking: Mapping[int, Waiter] = snapshot.asking
+        self.asking: Mapping[int, Asking] = snapshot.asking
         self.held: frozenset[int] = snapshot.held
         self.abandoned: frozenset[int] = snapshot.abandoned
         self.semantics = semantics
@@ -173,7 +173,8 @@ def _ask(effect: str, spec: Ask, lanes: tuple[str, ...], *_: Any) -> Action:
         payload = None if request is None else request(step.context, moment)
         call = moment.call if spec.several else None
         if spec.several:
-            step.asking = {**step.asking, number: Waiter(call, moment.trigger, effect)}
+            waiter = None if call is None else Waiter(call, moment.made)
+            step.asking = {**step.asking, number: Asking(effect, waiter)}
         if spec.takes_link and link is not None:
             step.link, step.leaving = None, (*step.leaving, link)
         asked = commands.Request(effect, spec.lane, number, payload, call, link)
@@ -187,7 +188,7 @@ def _ask(effect: str, spec: Ask, lanes: tuple[str, ...], *_: Any) -> Action:
         limit = getattr(moment.settings, spec.limit, 0.0)
         for payload in payloads:
             step.serial = number = step.serial + 1
-            step.asking = {**step.asking, number: Waiter(None, moment.trigger, effect)}
+            step.asking = {**step.asking, number: Asking(effect)}
             asked = commands.Request(effect, spec.lane, number, payload, None, step.link)
             step.commands.append(commands.Perform(asked, limit))
         if reduce is not None:
@@ -229,10 +230,10 @@ def _abandon(effect: str, spec: Abandon, lanes: tuple[str, ...], _: Any, chart: 
         if closes and step.link is not None:
             step.commands.append(commands.Close(step.link))
             step.link = None
-        for number, waiter in tuple(step.asking.items()):
-            ask = cast("Ask", chart.effects[waiter.effect])
+        for number, asking in tuple(step.asking.items()):
+            ask = cast("Ask", chart.effects[asking.effect])
             if ask.lane in spec.lanes:
-                lost = None if ask.lost is None else ask.lost.make(waiter.trigger, "")
+                lost = None if ask.lost is None else ask.lost.make(asking.effect, "")
                 _answer(step, number, None, lost or SupportChatError("The call was given up."))
 
     return abandon
@@ -264,9 +265,9 @@ def _reply(effect: str, spec: Reply, *_: Any) -> Action:
 
 
 def _answer(step: Step, number: int, result: Any, error: Exception | None) -> None:
-    waiter = step.asking[number]
+    waiter = step.asking[number].waiter
     step.asking = {other: one for other, one in step.asking.items() if other != number}
-    if waiter.call is not None:
+    if waiter is not None:
         step.commands.append(commands.Settle(waiter.call, result, error))
 
 

@@ -15,13 +15,20 @@ _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 @attrs.frozen(slots=True)
 class Waiter:
-    """A call that waits: its number, its trigger, and the effect by which it asked something of the
-    open link, if it did. For what was asked in a batch no call waits: None.
+    """A call that waits: its number and its trigger."""
+
+    call: int
+    trigger: str
+
+
+@attrs.frozen(slots=True)
+class Asking:
+    """What was asked of the open link, beside others: by which effect, and for which call. For what
+    was asked in a batch no call waits.
     """
 
-    call: int | None
-    trigger: str
-    effect: str = ""
+    effect: str
+    waiter: Waiter | None = None
 
 
 @attrs.frozen(slots=False)
@@ -31,7 +38,7 @@ class Snapshot:
     `current` has the number of the request that is current on each lane, in the order of the
     engine's lanes, 0 for none; `serial` is the highest number given. `link` is the open link's
     number, `leaving` those of links that say goodbye. `slots` has the calls waiting in each slot,
-    `detached` those that wait for one request alone, `asking` who asked something of the link, by
+    `detached` those that wait for one request alone, `asking` what was asked of the link, by
     the request's number, `held` the calls that the context keeps; `abandoned` are calls that nobody
     awaits.
     """
@@ -44,13 +51,14 @@ class Snapshot:
     leaving: tuple[int, ...] = ()
     slots: Mapping[str, tuple[Waiter, ...]] = _NONE
     detached: Mapping[int, tuple[Waiter, ...]] = _NONE
-    asking: Mapping[int, Waiter] = _NONE
+    asking: Mapping[int, Asking] = _NONE
     held: frozenset[int] = frozenset()
     abandoned: frozenset[int] = frozenset()
 
     @property
     def waiting(self) -> frozenset[int]:
         """Every call that has not been settled."""
-        groups = (*self.slots.values(), *self.detached.values(), tuple(self.asking.values()))
-        waiting = {waiter.call for group in groups for waiter in group if waiter.call is not None}
-        return self.held | waiting
+        groups = (*self.slots.values(), *self.detached.values())
+        waiting = {waiter.call for group in groups for waiter in group}
+        asking = {each.waiter.call for each in self.asking.values() if each.waiter is not None}
+        return self.held | waiting | asking

@@ -91,7 +91,7 @@ class World(Protocol):
         """Who this is by now: the user a visitor has become, or the same."""
         ...
 
-    def contents(self, scope: str) -> Mapping[str, str]:
+    async def contents(self, scope: str) -> Mapping[str, str]:
         """What is stored for a scope."""
         ...
 
@@ -189,8 +189,8 @@ class _Schedule:
             workspace_id="acme",
             widget_id="help",
             scope=scope,
-            storage=_MortalStorage(self.world.storage(scope), alive),  # type: ignore[arg-type]
-            transport=_MortalTransport(self.world.transport(), alive),  # type: ignore[arg-type]
+            storage=_MortalStorage(self.world.storage(scope), alive),
+            transport=_MortalTransport(self.world.transport(), alive),
         )
         tab = Tab(self.made, scope, chat, alive)
         chat.on(object, tab.events.append)
@@ -237,7 +237,7 @@ class _Schedule:
             tab.merged.append((tab.chat.identity, user))
         provider = self._tokens(user) if user else None
         named = {"id": user} if user else None
-        self._call(tab, tab.chat.become(named, token_provider=provider, clear_storage=clear))  # type: ignore[arg-type]
+        self._call(tab, tab.chat.become(named, token_provider=provider, clear_storage=clear))
         return f"become({user}, clear_storage={clear})"
 
     def _tokens(self, user: str) -> Any:
@@ -322,7 +322,7 @@ class _Schedule:
                 yield f"{scope} shows {visitors}, and whoever boots now is {now}"
             for tab in (*[t for t in self.tabs if t.scope == scope], fresh):
                 await tab.chat.shutdown(clear_storage=True)
-            if left := self.world.contents(scope):
+            if left := await self.world.contents(scope):
                 yield f"{scope} has kept {sorted(left)} after every tab has cleared it"
             await fresh.chat.destroy()
 

@@ -77,8 +77,11 @@ class WatchedTransport:
 
     def __init__(self, wire: Wire, inner: Transport) -> None:
         self._wire, self._inner = wire, inner
-        self.aclose, self.end_visitor = inner.aclose, inner.end_visitor
         self.behaves = "well"
+
+    async def aclose(self) -> None:
+        """Closes."""
+        await self._inner.aclose()
 
     async def open(self, credentials: Credentials) -> Link:
         """Dials."""

@@ -197,7 +197,9 @@ class Composition:
         """The places as they are at first."""
         copies = {each.name: each.copies for each in self.components}
         each = frozenset(place.name for place in self.places if place.each is not None)
-        kind = named("Places", [place.name for place in self.places], {"put": _put, "each": each})
+        names = [place.name for place in self.places]
+        at = {name: number for number, name in enumerate(names)}
+        kind = named("Places", names, {"put": _put, "each": each, "at": at})
         return kind(
             *(
                 place.initial if place.each is None else (place.initial,) * copies[place.each]
@@ -213,17 +215,21 @@ def named(name: str, fields: Iterable[str], more: Mapping[str, Any] | None = Non
 
 
 def _put(places: Places, copy: int = 0, /, **values: Hashable) -> Places:
+    found = list(places)
     for name, value in values.items():
+        at = places.at[name]
         if name in places.each:
-            old = getattr(places, name)
-            values[name] = (*old[:copy], value, *old[copy + 1 :])
-    return places._replace(**values)
+            old = found[at]
+            found[at] = (*old[:copy], value, *old[copy + 1 :])
+        else:
+            found[at] = value
+    return places._make(found)
 
 
 def _faults(whole: Composition) -> Iterator[str]:
     components = [each.name for each in whole.components]
     places = [place.name for place in whole.places]
-    names = [*components, *places, "places"]
+    names = [*components, *places, "places", "put", "each", "at"]
     yield from (f"{name} is there twice" for name in sorted({*names}) if names.count(name) > 1)
     for what, of in (
         *((f"the place {place.name} is there for each", place.each) for place in whole.places),

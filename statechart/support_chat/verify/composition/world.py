@@ -128,12 +128,13 @@ class World:
         ]
 
     def _checked(self, who: str, may: Sequence[str], before: Places, after: Places) -> Places:
-        for name, old, new in zip(before._fields, before, after, strict=True):
-            if old is not new and old != new and name not in may:
-                raise InvalidInputError(
-                    f"In {self.composition.name}, {who} changes {name} without saying so; name it "
-                    "in `changes`."
-                )
+        if before != after:
+            for name, old, new in zip(before._fields, before, after, strict=True):
+                if old is not new and old != new and name not in may:
+                    raise InvalidInputError(
+                        f"In {self.composition.name}, {who} changes {name} without saying so; name "
+                        "it in `changes`."
+                    )
         return after
 
     def _all_exchanges(self, symmetric: bool) -> Iterator[_Exchange]:

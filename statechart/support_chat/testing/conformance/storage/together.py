@@ -119,20 +119,19 @@ async def _compete(
     for n in range(_ROUNDS):
         await trial.storage.create(trial.key(f"given {n}"), "old")
 
-    async def compete(name: str) -> Sequence[tuple[str, str]]:
-        async with using() as storage:
-            return [
-                (
-                    await storage.create(trial.key(f"new {n}"), name),
-                    await storage.replace(trial.key(f"given {n}"), "old", name),
-                )
-                for n in range(_ROUNDS)
-            ]
+    together = threading.Barrier(_THREADS)
 
-    begin = threading.Barrier(_THREADS)
+    async def compete(name: str) -> Sequence[tuple[str, str]]:
+        answers = list[tuple[str, str]]()
+        async with using() as storage:
+            for n in range(_ROUNDS):
+                together.wait(PATIENCE)  # or one might be done before the next has begun
+                created = await storage.create(trial.key(f"new {n}"), name)
+                replaced = await storage.replace(trial.key(f"given {n}"), "old", name)
+                answers.append((created, replaced))
+        return answers
 
     def on_a_loop(name: str) -> Sequence[tuple[str, str]]:
-        begin.wait(PATIENCE)  # or one might be done before the next has begun
         return asyncio.run(compete(name))
 
     loop, threads = asyncio.get_running_loop(), DaemonThreads()
