@@ -162,7 +162,8 @@ def _fresh(places: Places) -> int:
         places.stored, *places.known, *places.over, *places.shown, *places.owner, *places.stray,
         *places.message, *(name for pair in places.stands_for for name in pair),
     )  # fmt: skip
-    return max(NOBODY, *values) + 1
+    newest: int = max(NOBODY, *values)
+    return newest + 1
 
 
 def _visitor(places: Places, secret: int) -> int:
