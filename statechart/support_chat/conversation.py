@@ -141,7 +141,8 @@ class OpenConversation:
         while True:
             async with self._chat.events(*_KINDS) as stream:
                 try:
-                    async for line, items in self._told(line, stream):
+                    async for after, items in self._told(line, stream):
+                        line = after
                         for item in items:
                             if isinstance(item, Message):
                                 self._last = item.id

@@ -19,11 +19,16 @@ import support_chat.runtime
 from support_chat import Phase
 
 SHELL = Path(support_chat.runtime.__file__).parents[1]
-MODULES = (SHELL / "session.py", *sorted((SHELL / "runtime").glob("*.py")))
+MODULES = (
+    *(SHELL / name for name in ("session.py", "conversation.py", "pool.py")),
+    *sorted((SHELL / "runtime").glob("*.py")),
+)
 
 ALLOWED = {
     "session.py: SupportChat.is_in": "the caller asks for the phase",
     "session.py: SupportChat.wait_for": "the caller names the phases; all are treated alike",
+    "pool.py: SessionPool._taken": "a session that a page has destroyed is replaced by another",
+    "runtime/shell.py: Shell.busy": "a stored fact is told, in whatever phase",
     "runtime/log.py: SessionLog.step": "the phase that a row leads to is logged, whichever",
 }
 """Where the shell may look at the phase, and why that decides nothing."""

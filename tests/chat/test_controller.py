@@ -196,12 +196,14 @@ async def test_a_message_whose_answer_was_lost_is_not_stored_twice(r: Room) -> N
 @story
 async def test_what_an_earlier_session_has_stored_is_not_sending_for_ever(r: Room) -> None:
     await r.types("one")
-    r.backend.faults.swallow("send", silently=True)
-    typing = asyncio.ensure_future(r.types("two"))
-    await asyncio.sleep(1)
+    r.controller.show(Sending("two", "in doubt"))
     await r.types("/shutdown")
-    await typing
-    assert list(r.controller.status.unsent.values()) == ["two"]
+    r.controller.show(MessageFailed("in doubt", NetworkError("Lost."), True, text="two"))
+    transport = LoopbackTransport(r.backend)
+    async with SupportChat(**WIDGET, transport=transport, storage=r.storage) as earlier:
+        await earlier.boot()
+        conversation = r.backend.agent.conversations()[0].id
+        await earlier.send_message("two", conversation, "in doubt")
     await r.types("/boot", "/retry")
     assert r.done.data == {"sent": 1, "of": 1}
     assert not r.controller.status.sending

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from support_chat.lifecycle import timeline as t
-from support_chat.lifecycle.timeline import Gap, Item, Timeline
+from support_chat.lifecycle.timeline import Item, Timeline
 from support_chat.values import Message
 
 LIMIT = 3

@@ -13,7 +13,7 @@ import attrs
 from support_chat.errors import InvalidInputError
 from support_chat.values import Conversation, Identity, Message, can_be_carried
 
-from . import stream
+from . import conversations, stream
 from .conversations import Page, conversation_of, latest, message_of
 from .sessions import identity_of
 from .store import Row, Transaction
@@ -110,12 +110,12 @@ def number_of(message_id: str) -> int:
     """The number of a message in the order of all; raises InvalidInputError for what is no
     message's id.
     """
-    number = message_id.removeprefix("message-")
-    if message_id == number or not (number.isascii() and number.isdigit() and len(number) < 19):
+    number = conversations.number_of(message_id)
+    if number is None:
         raise InvalidInputError(
             f"{message_id!r} is no message's id; pass one as it was told, such as message-12."
         )
-    return int(number)
+    return number
 
 
 def _page(db: Transaction, rows: list[Row], limit: int, cursor: str) -> Page[Listed]:
