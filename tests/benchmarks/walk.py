@@ -2,8 +2,9 @@
 anonymous boot() until its await returns: `python tests/benchmarks/walk.py`.
 
 Counted by a profiler in the second session of a process, with MemoryStorage and the loopback: calls
-of Python functions of `support_chat` (not of the adapters, nor of what attrs generates), and how
-often one call lies in another file than the one before. `--calls` lists them.
+of Python functions of `support_chat` (not of the adapters, nor of what attrs generates, nor
+comprehensions, which are none from Python 3.12 on), and how often one call lies in another file
+than the one before. `--calls` lists them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
 
 ROOT: Final = Path(support_chat.__file__).parent
+COMPREHENSIONS: Final = ("<listcomp>", "<setcomp>", "<dictcomp>")
 
 
 @attrs.frozen
@@ -55,8 +57,10 @@ async def boot(backend: Backend, calls: list[tuple[str, str]] | None) -> None:
     """Boots a session; with `calls`, notes what it calls."""
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and calls is not None and path.is_relative_to(ROOT):
+        path, name = Path(frame.f_code.co_filename), frame.f_code.co_name
+        if event != "call" or name in COMPREHENSIONS:
+            return
+        if calls is not None and path.is_relative_to(ROOT):
             calls.append((path.relative_to(ROOT).as_posix(), frame.f_code.co_qualname))
 
     chat = SupportChat(

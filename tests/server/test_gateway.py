@@ -237,9 +237,9 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_finds_the_rest_in_the_replay(
             with closing(sqlite3.connect(own.db)) as connection, connection as db:
                 db.executemany(
                     "INSERT INTO messages (conversation_id, owner, author, text, created_at)"
-                    " SELECT id, owner, 'agent', ?2, 0 FROM conversations WHERE id = ?1",
+                    " SELECT id, owner, 'agent', ?, 0 FROM conversations WHERE id = ?",
                     [
-                        (conversation, f"{number:05}{'x' * size}")
+                        (f"{number:05}{'x' * size}", conversation)
                         for number in range(begin, begin + batch)
                     ],
                 )

@@ -30,6 +30,11 @@ def test_a_share_passes_and_a_sitting_later_it_is_gone_on_with(
     assert first in (soak.UNFINISHED, soak.PASSED), "a slow machine has taken longer than asked"
     assert both["sent"] > told["sent"] > 0
     assert all(both["during"][kind] > 0 for kind in KINDS)
+    for driver in (tmp_path / "evidence").glob("*-driver.jsonl"):
+        noted = [json.loads(line)["what"] for line in driver.read_text().splitlines()]
+        played = len(noted) - noted[::-1].index("played")
+        assert "memory" in noted[:played], "memory is looked at"
+        assert "memory" not in noted[played:], "and not while all of them leave at once"
 
 
 @pytest.mark.parametrize(

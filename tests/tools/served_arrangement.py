@@ -61,6 +61,10 @@ class ServedArrangement:
             backend.revoke(session)
 
     async def cut(self) -> None:
+        # between two polls there is nothing to cut, and the next one would know of nothing
+        for _ in range(_MOMENTS):
+            if await self.open_links():
+                break
         await asyncio.to_thread(self.served.restart)
 
     async def forget_history(self) -> None:

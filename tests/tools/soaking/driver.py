@@ -226,7 +226,9 @@ class Sitting:
         return now
 
     def _look(self, phase: str, agents: Agents | None, tell: Tell) -> None:
-        """Once a second memory is written down, and every five it is told how it goes."""
+        """Once a second memory is written down, and every five it is told how it goes. Not while
+        everything settles: what it takes when all of them look and leave at once is no growth.
+        """
         now = time.monotonic()
         if now - self._looked_at < 1:
             return
@@ -234,7 +236,8 @@ class Sitting:
         mib = _resident(self._served.pid)
         if not mib:
             raise self._failed("serve has ended by itself; see serve.log")
-        self._notes.add("memory", process=self._served.pid, age=now - self._up_since, mib=mib)
+        if phase != "settling":
+            self._notes.add("memory", process=self._served.pid, age=now - self._up_since, mib=mib)
         if now - self._told_at >= 5:
             self._told_at = now
             done = self._done(agents)
