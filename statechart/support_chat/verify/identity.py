@@ -63,9 +63,10 @@ WITHOUT: Final = (
     T.MESSAGE_ARRIVED, T.READ_MARKED, T.LOAD, T.DESTROY, T.DIAL_REFUSED, T.DIAL_REJECTED,
     T.DIAL_ASTRAY, T.IDENTIFY_REFUSED,
 )  # fmt: skip
-"""Updates, tokens, hints, silence and giving up, calls of the link; and noes that the backend has
-no reason for.
+"""What is left out of a tab: updates, tokens, hints, silence and giving up, callers who leave, the
+outbox and the calls of the link, and noes that the backend has no reason for.
 """
+
 PLACES: Final = (
     Place(name="stored", doc="the secret that is stored", initial=NOBODY),
     Place(name="stands_for", doc="secrets and the visitors that they stand for", initial=()),
@@ -156,24 +157,26 @@ def canonical(places: Places) -> Places:
 
 
 def _fresh(places: Places) -> int:
+    """A name that nobody has."""
     values = (
         places.stored, *places.known, *places.over, *places.shown, *places.owner, *places.stray,
-         *places.message,
-        *(name for pair in places.stands_for for name in pair),
+        *places.message, *(name for pair in places.stands_for for name in pair),
     )  # fmt: skip
-    return max([value for value in values if value.__class__ is int], default=0) + 1
+    newest: int = max(NOBODY, *values)
+    return newest + 1
 
 
 def _visitor(places: Places, secret: int) -> int:
     """Whom a secret stands for."""
-    return dict(places.stands_for).get(secret, OVER)
+    visitor: int = dict(places.stands_for).get(secret, OVER)
+    return visitor
 
 
 def _created(places: Places) -> Places:
     """A secret is stored if there is none; it will stand for a new visitor."""
     if places.stored:
         return places
-    name = max(1, _fresh(places))
+    name = _fresh(places)
     return places._replace(stored=name, stands_for=(*places.stands_for, (name, name + 1)))
 
 
