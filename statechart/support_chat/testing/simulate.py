@@ -347,10 +347,10 @@ def _unsettled(tab: Tab) -> Iterator[str]:
 
 def _kept(tab: Tab, stored: Sequence[Stored], world: World) -> Iterator[str]:
     """Each message once, for whom it was sent, in the order of the calls; none that has failed."""
-    places = {s.message.client_message_id: place for place, s in enumerate(stored)}
-    times = defaultdict[str | None, int](int)
+    places = {s.message.text: place for place, s in enumerate(stored)}
+    times = defaultdict[str, int](int)
     for each in stored:
-        times[each.message.client_message_id] += 1
+        times[each.message.text] += 1
     failed = {
         e.client_message_id
         for e in tab.events
