@@ -193,6 +193,18 @@ PRECAUTIONS: dict[tuple[str, str], str] = {
         ],
         "the timer runs, and somebody waits, only while an identify is accepted",
     ),
+    **dict.fromkeys(
+        [
+            (f"become.end_{what}{how}", Fact.BOOTED)
+            for what in ("live", "unresolved", "boot")
+            for how in ("", "_clear")
+        ],
+        "the session is for a user, or becomes one's, only while a boot is accepted",
+    ),
+    **dict.fromkeys(
+        [("send.due", Fact.BOOTED), ("send.withdraw", Fact.BOOTED)],
+        "a message waits only while a boot is accepted",
+    ),
     ("update.send", Fact.SENDING): "the timer is not armed while a request is under way",
     **dict.fromkeys(
         [("renew.due", fact) for fact in (Fact.PROVIDER, Fact.FETCHING, Fact.RENEWING)],

@@ -15,7 +15,9 @@ import pytest
 
 from support_chat import (
     AuthChanged,
+    BackendRejectedError,
     ErrorOccurred,
+    MessageFailed,
     NetworkError,
     Phase,
     PhaseChanged,
@@ -545,7 +547,7 @@ def test_each_request_says_for_whom_it_is(rig: Rig) -> None:
     rig.run(scenario)
 
 
-def test_a_message_is_for_whom_the_session_showed_at_the_call(rig: Rig) -> None:
+def test_a_message_that_was_meant_for_another_is_never_sent(rig: Rig) -> None:
     """Another tab merges the visitor between the call and the link that it leaves by."""
 
     async def scenario() -> None:
@@ -557,8 +559,11 @@ def test_a_message_is_for_whom_the_session_showed_at_the_call(rig: Rig) -> None:
         await rig.quiet(1)
         message = chat.send_message("hello")
         rig.release()
-        await message
-        assert chat.identity == Visitor("the successor")
-        assert rig.owners == [("send", visitor)]
+        with pytest.raises(BackendRejectedError) as caught:
+            await message
+        assert caught.value.code == "owner_changed"
+        assert visitor != chat.identity == Visitor("the successor")
+        (failed,) = rig.of(MessageFailed)
+        assert (failed.text, failed.outcome_unknown, rig.owners) == ("hello", False, [])
 
     rig.run(scenario)

@@ -149,6 +149,6 @@ def _word(chart: Chart, row: Transition, phase: str) -> str:
     if Effect.DONE in row.effects:
         return f"now {moves}".strip()
     specs = [chart.effects[effect] for effect in row.effects]
-    begins = any(isinstance(spec, Ask | Arm) for spec in specs)
+    begins = bool(row.sets) or any(isinstance(spec, Ask | Arm) for spec in specs)
     joins = any(isinstance(spec, Join) for spec in specs)
     return moves or ("join" if joins and not begins else "wait")

@@ -359,9 +359,7 @@ class Answer(EffectSpec):
     and its error, for each.
     """
 
-    answers: Callable[[Any], Iterable[tuple[int, Any, Exception | None]]] = attrs.field(
-        metadata={"code": True}, eq=False, repr=False
-    )
+    answers: Callable[[Any], Iterable[tuple[int, Any, Exception | None]]] | None = _code()
     reduce: Reducer | None = _code()
     emits: Emitter | None = _code()
 

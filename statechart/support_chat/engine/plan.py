@@ -336,7 +336,7 @@ def _answer_held(effect: str, spec: Answer, *_: Any) -> Action:
     def answer(step: Step) -> None:
         if emits is not None:
             step.emit(emits(step.context, step.moment))
-        for call, result, error in answers(step.context):
+        for call, result, error in () if answers is None else answers(step.context):
             if call in step.held:
                 step.held -= {call}
                 step.commands.append(commands.Settle(call, result, error))
