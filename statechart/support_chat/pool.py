@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType, TracebackType
 from typing import Final
@@ -116,7 +116,7 @@ class SessionPool:
             self._leave(scope, kept)
 
     @contextmanager
-    def ended_by(self, *signals: int) -> Iterator[None]:
+    def ended_by(self, *signals: int) -> Generator[None, None, None]:
         """Within this block one of these signals ends the pool at once; whoever handled it goes on
         to do so. To be entered on the main thread, where a server starts up.
 

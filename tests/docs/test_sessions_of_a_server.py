@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import attrs
@@ -47,7 +47,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path, backend: Served) -> Iterator[Site]:
+def site(folder: Path, backend: Served) -> Generator[Site, None, None]:
     """The page, served by the command that it names; but for its socket, which listens already."""
     (folder / "page.py").write_text(PROGRAM, "utf-8")
     environment = {**os.environ, "CHAT_URL": backend.url, "CHAT_SECRET": backend.secret}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from support_chat.lifecycle import timeline as t
 from support_chat.lifecycle.timeline import Item, Timeline
@@ -92,6 +92,7 @@ def test_each_message_is_told_once_and_in_order(steps: list[str]) -> None:
 
 
 @given(st.lists(st.sampled_from((*STEPS, "prune")), max_size=60))
+@example(["store", "page", "store", "store", "store", "lose", "prune"])
 def test_a_gap_is_told_wherever_messages_are_missing(steps: list[str]) -> None:
     world = World()
     for step in steps:

@@ -30,6 +30,9 @@ CALLS: dict[str, Callable[[Rig, SupportChat], Call[Any]]] = {
     "identify(bob)": lambda rig, chat: chat.identify(
         user={"id": "bob"}, token_provider=rig.tokens("bob")
     ),
+    "become()": lambda rig, chat: chat.become(None),
+    "become(ann)": lambda rig, chat: chat.become({"id": "ann"}, token_provider=rig.tokens("ann")),
+    "become(bob)": lambda rig, chat: chat.become({"id": "bob"}, token_provider=rig.tokens("bob")),
     "update()": lambda rig, chat: chat.update(context={"page": "billing"}),
     "update(ann)": lambda rig, chat: chat.update(user={"id": "ann", "name": "Ann"}),
     "update(bob)": lambda rig, chat: chat.update(user={"id": "bob", "name": "Bob"}),
@@ -372,12 +375,12 @@ def test_an_accepted_call_does_what_the_table_says(rig: Rig, row: Row) -> None:
     rig.run(scenario)
 
 
-def test_a_message_that_cannot_leave_is_not_kept(rig: Rig) -> None:
+def test_a_message_that_is_not_to_wait_and_cannot_leave_is_not_kept(rig: Rig) -> None:
     async def scenario() -> None:
         chat = rig.chat()
         boot = chat.boot()
         with pytest.raises(NetworkError):
-            await chat.send_message("hello")
+            await chat.send_message("hello", queue=False)
         await boot
         await rig.quiet()
         assert "send" not in rig.log

@@ -490,11 +490,15 @@ def test_what_cannot_be_is_refused_on_the_line(argument: str, value: Any) -> Non
         "workspace_id": "acme",
         "widget_id": "help",
         "transport": RecordingTransport(),
-        "storage": lambda scope: RecordingStorage(),
+        "storage": one_of_its_own,
         argument: value,
     }
     with pytest.raises(InvalidInputError, match=argument):
         SessionPool(**limits)
+
+
+def one_of_its_own(scope: str) -> RecordingStorage:
+    return RecordingStorage()
 
 
 @in_virtual_time

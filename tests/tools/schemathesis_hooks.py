@@ -72,7 +72,8 @@ def _carried(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "0")
     if isinstance(value, list):
-        return [_carried(each) for each in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [_carried(each) for each in items]
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value).items()
         return {_carried(name): _carried(each) for name, each in pairs}
@@ -85,7 +86,7 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     """
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
-    headers = cast("Any", case.headers)
+    headers = case.headers
     if "Chat-Owner" in headers and ":" not in headers["Chat-Owner"]:
         headers["Chat-Owner"] = "user:nobody"  # a header's pattern is not heeded everywhere
     query = cast("dict[str, Any]", case.query)

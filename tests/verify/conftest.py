@@ -366,22 +366,22 @@ FAULTS: Final = (
         {"link.lost": without(clears=F.TOKEN_FRESH)},
     ),
     Fault(
-        "S29",
+        "S33",
         "a message without an answer counts as under way for ever",
         {"send.failed": without(effects=E.KEEP_UNANSWERED)},
     ),
     Fault(
-        "S29a",
+        "S33a",
         "the time of a call is over, and it is not told",
         {"send.due": without(effects=E.ANSWER_MESSAGES)},
     ),
     Fault(
-        "S29b",
+        "S33b",
         "the next message waits for the next call",
         {"send.done": without(effects=E.FLUSH)},
     ),
     Fault(
-        "S29c",
+        "S33c",
         "nobody looks after what has left",
         {"send.leave": without(effects=E.ARM_OUTBOX)},
     ),

@@ -599,10 +599,11 @@ MESSAGING: Final = (
         name="send.failed", group="messaging", trigger=T.SEND_FAILED, sources=ONLINE,
         effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
-    # the token has expired and nobody said so: it is renewed, and the message is sent again
+    # the token has expired and nobody said so: it is renewed, and the message is sent again. What
+    # is next may leave afterwards, if there is a link then.
     Transition(
         name="send.unauthorised", group="messaging", trigger=T.SEND_UNAUTHORISED, sources=ONLINE,
-        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH, E.SAY_EXPIRED),
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.SAY_EXPIRED, E.FLUSH),
     ),
     # the stream brings it, before its answer or instead of it
     Transition(

@@ -86,15 +86,15 @@ def _follows(wanted: str, effects: Collection[str], asked: Sequence[str]) -> boo
 
 MESSAGES: Final[tuple[Property, ...]] = (
     EachStep(
-        "S29",
+        "S33",
         "What becomes of a message is kept: each outcome, what the stream brings, the end of a "
         "call's time or of its awaiters, and the end of the session.",
         _kept,
     ),
-    EachStep("S29a", "Whoever waits for a message is told its end in the same step.", _told),
-    EachStep("S29b", "A message that may leave leaves in the same step.", _goes_on),
+    EachStep("S33a", "Whoever waits for a message is told its end in the same step.", _told),
+    EachStep("S33b", "A message that may leave leaves in the same step.", _goes_on),
     EachStep(
-        "S29c", "After each change of what is on its way its timer is set anew.", _looked_after
+        "S33c", "After each change of what is on its way its timer is set anew.", _looked_after
     ),
 )
 """What is proved of messages."""
