@@ -6,8 +6,8 @@ once that is merged into the user, for a successor; once it is over, for none.
 
 What is abstracted:
 
-- There is one user, who needs no token. Tabs are not destroyed, and their processes do not die.
-  `WITHOUT` names what else never happens.
+- There is one user, who needs no token, and whom the backend never refuses. Tabs are not destroyed,
+  and their processes do not die (`WITHOUT`).
 - What is asked is done at the moment at which its outcome is told, or, if that is told as lost,
   then or never. Whether it was done earlier nobody could tell: what another tab does in between
   could as well come right after. An identify, a message, and the request that a secret is over, of
@@ -57,15 +57,10 @@ LATE: Final = "a call that was given up lands, or never does"
 LEARNT: Final = "the backend learns that a secret is over, or never does"
 
 WITHOUT: Final = (
-    T.BECOME, T.UPDATE, T.UPDATE_DUE, T.SEND, T.WITHDRAW, T.OUTBOX_DUE, T.USE, T.ABANDON_BOOT,
-    T.ABANDON_IDENTIFY, T.LOAD_FAILED, E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN,
-    T.TOKEN_EXPIRED, T.RENEW_DUE, T.GO_ONLINE, T.GO_OFFLINE, T.SILENCE_DUE, T.GIVE_UP,
-    T.MESSAGE_ARRIVED, T.READ_MARKED, T.LOAD, T.DESTROY, T.DIAL_REFUSED, T.DIAL_REJECTED,
-    T.DIAL_ASTRAY, T.IDENTIFY_REFUSED,
+    T.DESTROY, E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN, T.TOKEN_EXPIRED, T.RENEW_DUE,
+    T.DIAL_REFUSED, T.DIAL_REJECTED, T.IDENTIFY_REFUSED,
 )  # fmt: skip
-"""What is left out of a tab: updates, tokens, hints, silence and giving up, callers who leave, the
-outbox and the calls of the link, and noes that the backend has no reason for.
-"""
+"""What is left out of a tab: its end, tokens, and noes that the backend has no reason for."""
 
 PLACES: Final = (
     Place(name="stored", doc="the secret that is stored", initial=NOBODY),
