@@ -258,7 +258,9 @@ def cut(context: Context, moment: Moment) -> Context:
 
 def keep_link(context: Context, moment: Moment) -> Context:
     """The backend has said who we are, and under which session."""
-    welcome = moment.result
+    welcome, settings = moment.result, moment.settings
+    # a full outbox leaves before its first message is given up
+    slowest = settings.outbox_timeout / settings.outbox_size
     user_id = welcome.user_id
     identity = Visitor(welcome.visitor_id or "") if user_id is None else SignedIn(user_id)
     updates = context.updates
@@ -271,7 +273,7 @@ def keep_link(context: Context, moment: Moment) -> Context:
         context,
         identity=identity,
         updates=updates,
-        outbox=o.link_up(outbox, moment.now.at, context.waited),
+        outbox=o.link_up(outbox, moment.now.at, min(context.waited, slowest)),
         session=welcome.session,
         # Messages that are replayed move the cursor one by one: to jump ahead would lose them if
         # the link broke during the replay.
