@@ -26,11 +26,11 @@ from support_chat.testing import RecordingStorage, RecordingTransport, run
 from support_chat.values import Message
 
 WIDGET: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
-CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
-    ("start_conversation", "send_message", ("Hello",)),
-    ("messages", "messages", ("c1",)),
-    ("mark_read", "mark_read", ("c1",)),
-    ("conversations", "conversations", ()),
+CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
+    ("start_conversation", "send_message", ("Hello",), {"queue": False}),
+    ("messages", "messages", ("c1",), {}),
+    ("mark_read", "mark_read", ("c1",), {}),
+    ("conversations", "conversations", (), {}),
 ]
 
 
@@ -54,7 +54,7 @@ def test_reading_lowers_what_is_unread_and_says_so_once() -> None:
                 assert await chat.mark_read("c1") == ReadAnswer(1)
                 assert (await anext(aiter(changes))).unread == 1
                 await chat.mark_read("c1")
-            assert told == [1, 2, 1], "what has not changed is not told"
+            assert told == [0, 1, 2, 1], "what has not changed is not told"
             assert [
                 call.arguments["conversation_id"] for call in transport.log.of("link.mark_read")
             ] == ["c1", "c1"]
@@ -88,22 +88,22 @@ def test_the_details_of_a_conversation_travel_with_its_first_message() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize(("call", "named", "arguments"), CALLS)
+@pytest.mark.parametrize(("call", "named", "arguments", "options"), CALLS)
 def test_without_a_session_or_a_link_the_error_names_the_call(
-    call: str, named: str, arguments: tuple[Any, ...]
+    call: str, named: str, arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
     async def scenario() -> None:
         transport = RecordingTransport()
         async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
             with pytest.raises(NotBootedError, match=named):
-                await getattr(chat, call)(*arguments)
+                await getattr(chat, call)(*arguments, **options)
             await chat.boot()
             transport.hold("open")
             transport.link.lose()
             async with chat.events(PhaseChanged) as events:
                 await anext(aiter(events))
-            with pytest.raises(NetworkError):
-                await getattr(chat, call)(*arguments)
+            with pytest.raises(NetworkError, match=named):
+                await getattr(chat, call)(*arguments, **options)
 
     run(scenario())
 
@@ -181,7 +181,7 @@ def test_a_message_that_was_not_sent_or_is_not_known_to_be_is_an_event_too(
             chat.on(MessageFailed, failed.append)
             await chat.boot()
             transport.hold("send")
-            call = chat.send_message("Hello", client_message_id="mine")
+            call = chat.send_message("Hello", client_message_id="mine", queue=False)
             await asyncio.sleep(0.1)
             match how:
                 case "the link breaks":

@@ -15,6 +15,7 @@ import pytest
 
 from async_tests import in_virtual_time
 from support_chat import (
+    AttemptFailed,
     ErrorOccurred,
     EventsLostError,
     InvalidInputError,
@@ -123,7 +124,7 @@ async def test_a_slow_reader_is_told_that_it_has_lost_events() -> None:
 @in_virtual_time
 async def test_a_stream_ends_after_the_last_event() -> None:
     chat = session()
-    async with chat.events(PhaseChanged) as stream, chat.events(UnreadChanged) as idle:
+    async with chat.events(PhaseChanged) as stream, chat.events(AttemptFailed) as idle:
         await chat.boot()
         await chat.destroy()
         assert [event.current async for event in stream][-1] == "destroyed"

@@ -196,7 +196,9 @@ def test_what_a_port_allows_is_no_fault_of_an_adapter(
         rig.fail("send", BackendRejectedError("no"), NetworkError("down"), RateLimitedError("wait"))
         for _ in range(3):
             with pytest.raises((BackendRejectedError, NetworkError)):
-                await chat.send_message("Hello")
+                await chat.send_message("Hello", queue=False)
+        rig.fail("send", NetworkError("down"), RateLimitedError("wait"))
+        await chat.send_message("Hello, however long it takes")
         rig.fail("identify", AuthRefusedError("no"))
         with pytest.raises(AuthRefusedError):
             await chat.identify(user=User("ann"), token_provider=rig.tokens("ann"))
