@@ -20,11 +20,14 @@ import pytest
 from driving import KEYS, Provider, reachable
 from support_chat import (
     CHART,
+    AuthRefusedError,
+    BackendRejectedError,
     Fact,
     NetworkError,
     RateLimitedError,
     Settings,
     SignedIn,
+    SupportChatError,
     Trigger,
     Visitor,
 )
@@ -37,6 +40,7 @@ from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.facts import FACTS
 from support_chat.lifecycle.names import Effect as E, Lane
 from support_chat.lifecycle.outbox import Entry, Outbox
+from support_chat.lifecycle.requests import SendMessage
 from support_chat.lifecycle.tokens import Token
 from support_chat.lifecycle.updates import Updates
 from support_chat.ports import (
@@ -104,9 +108,25 @@ FULL = Context(
 )
 
 
+SENDING = Request(
+    E.SEND_MESSAGES, Lane.SEND, 1, SendMessage(Outgoing("message_1", "hello", "c"), 1, 1)
+)
+REQUESTS: dict[Trigger, Request] = dict.fromkeys(
+    (Trigger.SENT, Trigger.SEND_UNAUTHORISED, Trigger.SEND_REFUSED, Trigger.SEND_FAILED), SENDING
+)
+ERRORS: dict[Trigger, SupportChatError] = {
+    Trigger.SEND_UNAUTHORISED: AuthRefusedError("who are you?"),
+    Trigger.SEND_REFUSED: BackendRejectedError("no"),
+    Trigger.SEND_FAILED: NetworkError("down"),
+}
+
+
 def moment(trigger: Trigger = Trigger.PROCEED, *, silent: float = 0.0, **brings: Any) -> Moment:
-    """A moment at 100 s, with a result of the trigger's type."""
-    brings = {"result": RESULTS.get(trigger), **brings}
+    """A moment at 100 s, with a result of the trigger's type, or with its error, and with the
+    message that it is the outcome of.
+    """
+    outcome = {"result": RESULTS, "error": ERRORS, "request": REQUESTS}
+    brings = {**{name: of.get(trigger) for name, of in outcome.items()}, **brings}
     return Moment(trigger, Now(100.0, 100.0 - silent), Settings(), KEYS, **brings)
 
 

@@ -34,12 +34,14 @@ from support_chat import (
 )
 from support_chat.testing import RecordingStorage, RecordingTransport, ScriptedTokens, VirtualLoop
 
-IN_TIME: Final = 300.0
-"""Every call settles within this time, in seconds: the longest limits are 30 s, and a boot tries
-again in between.
+IN_TIME: Final = 360.0
+"""Every call settles within this time, in seconds: a message waits for up to 300 s, the other
+limits are at most 30 s, and a boot tries again in between.
 """
-UNUSED: Final = {"storage.aclose", "transport.aclose"}
-"""What a session never calls: whoever made an adapter closes it."""
+UNUSED: Final = {"storage.replace", "storage.aclose", "transport.aclose"}
+"""What a session never calls: what is stored is added or deleted, and whoever made an adapter
+closes it.
+"""
 PROPERTIES: Final = {"link.welcome", "link.heard_at"}
 SYNCHRONOUS: Final = {*PROPERTIES, "link.abort", "link.events", "handler.call"}
 INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
