@@ -72,7 +72,8 @@ def _carried(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "0")
     if isinstance(value, list):
-        return [_carried(each) for each in cast("list[object]", value)]
+        items: list[Any] = value
+        return [_carried(each) for each in items]
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value).items()
         return {_carried(name): _carried(each) for name, each in pairs}
