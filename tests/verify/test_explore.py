@@ -8,7 +8,6 @@ one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from typing import Any, TypeAlias
 import attrs
 import pytest
 
+from limits import seconds
 from support_chat import CHART, Chart, ChartError, Transition
 from support_chat.chart.machine import UNHANDLED, Compiled, Input, State as Snapshot
 from support_chat.chart.model import (
@@ -119,17 +119,23 @@ class Life:
         context says in between.
         """
         trigger, carried = step.happening.trigger, step.happening.carried
-        waiting: list[str] = []
+        came, nothing = (carried, named), (0, None)
+        waiting: list[tuple[str, int, str | None]] = []
         for row in step.rows:
             while (after := self._fired(at, row, Input(trigger, carried, named))) is None:
                 # an internal trigger that nothing wants is passed over, as a session passes it over
                 assert self._fired(at, UNHANDLED, Input(trigger, carried, named)) is not None, (
                     "another row would have fired"
                 )
-                trigger, carried, named = waiting.pop(0), 0, None
+                trigger, carried, named = waiting.pop(0)
             specs = [self.model.chart.effects[effect] for effect in row.effects]
-            waiting += [spec.trigger for spec in specs if isinstance(spec, Raise)]
-            at, trigger, carried, named = after, waiting.pop(0) if waiting else "", 0, None
+            waiting += [
+                (spec.trigger, *(came if spec.carries else nothing))
+                for spec in specs
+                if isinstance(spec, Raise)
+            ]
+            at = after
+            trigger, carried, named = waiting.pop(0) if waiting else ("", *nothing)
         return at
 
     def _fired(self, at: Snapshot, row: Transition, happening: Input) -> Snapshot | None:
@@ -500,10 +506,10 @@ def test_progress_is_told_now_and_then() -> None:
     assert told == sorted(told)
 
 
-def test_the_whole_catalogue_is_decided_in_ten_seconds_of_one_core() -> None:
-    begun = time.process_time()
-    assert check(CHART, CATALOGUE).space.complete
-    assert time.process_time() - begun < 10
+def test_the_whole_catalogue_is_decided_within_the_limit_of_a_test() -> None:
+    report = check(CHART, CATALOGUE, time_limit=seconds())
+    assert report.space.complete
+    assert report.held
 
 
 # --- faulty charts --------------------------------------------------------------------------------

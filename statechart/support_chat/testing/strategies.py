@@ -142,7 +142,7 @@ def settings() -> SearchStrategy[Settings]:
         for field in attrs.fields(Settings)
         if not field.name.startswith("backoff")
     }
-    free["update_burst"] = st.integers(1, 100)
+    free |= dict.fromkeys(("update_burst", "outbox_size"), st.integers(1, 100))
 
     def completed(drawn: Mapping[str, Any]) -> Settings:
         shortest = drawn["shortest"]

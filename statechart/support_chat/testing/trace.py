@@ -36,7 +36,8 @@ def watch(chat: SupportChat, chart: Chart | Compiled = CHART) -> Trace:
 
 def _misheld(shell: Shell, account: Account) -> Iterator[str]:
     """Where what a shell holds is not what the account says, once all commands are obeyed."""
-    waiting = {call for calls in (*account.slots.values(), account.detached) for call in calls}
+    groups = (*account.slots.values(), account.detached, account.held)
+    waiting = {call for calls in groups for call in calls}
     using = {request.call for request in account.asked.values() if request.call is not None}
     kept = set[int]() if account.link is None else {account.link}
     # one that says goodbye is heard until it is closed, or until it ends by itself

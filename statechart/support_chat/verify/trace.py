@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from ..chart.model import Ask, Chart, Detach, Join, Transition
+from ..chart.model import Ask, Chart, Detach, Hold, Join, Transition
 from ..engine import (
     Arm,
     AwaiterLeft,
@@ -55,6 +55,8 @@ class Account:
     timers: set[str] = attrs.field(factory=set[str])
     slots: dict[str, set[int]] = attrs.field(factory=dict[str, "set[int]"])
     detached: set[int] = attrs.field(factory=set[int])
+    held: set[int] = attrs.field(factory=set[int])
+    """The calls that wait for what the context keeps."""
     link: int | None = None
     """The link on which events may come in."""
     open: set[int] = attrs.field(factory=set[int])
@@ -95,6 +97,8 @@ class Account:
         for spec in effects:
             if isinstance(spec, Join) and isinstance(happened, CallMade):
                 self.slots.setdefault(spec.slot, set()).add(happened.call)
+            elif isinstance(spec, Hold) and isinstance(happened, CallMade):
+                self.held.add(happened.call)
             elif isinstance(spec, Detach):
                 self.apart |= {n: r for n, r in self.asked.items() if r.lane == spec.lane}
                 self.asked = _without(self.asked, (spec.lane,))
@@ -129,7 +133,7 @@ class Account:
             case Disarm(timers):
                 self.timers.difference_update(timers)
             case Settle(call):
-                for calls in (*self.slots.values(), self.detached):
+                for calls in (*self.slots.values(), self.detached, self.held):
                     calls.discard(call)
             case _:
                 pass
