@@ -269,7 +269,7 @@ def test_of_the_shipped_chart_the_verdicts_of_its_catalogue_are_compared(
     (tmp_path / "new.json").write_text(
         edited("boot.rejected", effects=(Effect.CUT,)), encoding="utf-8"
     )
-    assert diff("support_chat:CHART", "new.json", "--max-states", "2000") == 1
+    assert diff("support_chat:CHART", "new.json", "--max-states", "5000") == 1
     out = capsys.readouterr().out
     assert "| L1 boot | Every call that waits for boot settles. | held | failed |" in out
 

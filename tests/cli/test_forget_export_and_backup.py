@@ -155,9 +155,9 @@ def test_a_backup_takes_no_other_files_place_and_needs_a_database(
 def test_clients_live_on_with_a_backup_in_place_and_miss_nothing_that_is_written_then(
     backend: Served, client: WidgetClient, run: Run, tmp_path: Path
 ) -> None:
-    """Their positions are ahead of the copy's."""
+    """Their positions are another database's: a gap is told, and who reads again has everything."""
     as_ada(client, backend)
-    client.say("in the copy")
+    conversation = client.say("in the copy")["conversationId"]
     copy = tmp_path / "copy.db"
     assert run("backup", copy, f"--db={backend.db}")[0] == 0
     backend.reply(SignedIn("ada"), *(f"lost {number}" for number in range(5)))
@@ -171,6 +171,13 @@ def test_clients_live_on_with_a_backup_in_place_and_miss_nothing_that_is_written
 
     client.url = backend.url
     backend.reply(SignedIn("ada"), *(f"new {number}" for number in range(5)))
-    answer = client.get("/realtime", cursor=ahead).raise_for_status().json()
-    found = [each["message"]["text"] for each in answer["frames"]]
-    assert found == [f"new {number}" for number in range(5)]
+    told = client.get("/realtime", cursor=ahead).raise_for_status().json()
+    assert told["gap"] is True
+    page = client.get(f"/conversations/{conversation}/messages").raise_for_status().json()
+    new = [f"new {number}" for number in range(5)]
+    assert [each["text"] for each in page["messages"]] == ["in the copy", *new]
+
+    backend.reply(SignedIn("ada"), "after the gap")
+    answer = client.get("/realtime", cursor=told["cursor"]).raise_for_status().json()
+    assert "gap" not in answer
+    assert [each["message"]["text"] for each in answer["frames"]] == ["after the gap"]

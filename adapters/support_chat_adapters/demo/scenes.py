@@ -127,9 +127,9 @@ async def the_visitor_signs_in(demo: Demo) -> None:
     demo.step("look at the visitor")
     became = backend.agent.merged_into(visitor) if isinstance(visitor, Visitor) else None
     await demo.check(
-        "retired: the backend knows whom they became, the storage has a new secret",
+        "over: the backend knows whom they became, and answers their secret with a successor",
         became=(became, SIGNED_IN),
-        replaced=(await demo.secret() != secret, True),
+        secret_kept=(await demo.secret() == secret, True),
     )
     demo.step("await chat.shutdown(); await chat.boot()")
     await chat.shutdown()

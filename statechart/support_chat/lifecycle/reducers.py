@@ -268,12 +268,15 @@ def keep_link(context: Context, moment: Moment) -> Context:
     if visitors and context.identity != identity:
         # a visitor who was merged elsewhere is answered with a successor, of whom nothing is known
         updates = u.nothing_is_known(updates)
-    outbox = _outbox_of(context, identity, identified(moment))
+    outbox = context.outbox
+    if outbox.entries:
+        outbox = _outbox_of(context, identity, identified(moment))
+        outbox = o.link_up(outbox, moment.now.at, min(context.waited, slowest))
     return replaced(
         context,
         identity=identity,
         updates=updates,
-        outbox=o.link_up(outbox, moment.now.at, min(context.waited, slowest)),
+        outbox=outbox,
         session=welcome.session,
         # Messages that are replayed move the cursor one by one: to jump ahead would lose them if
         # the link broke during the replay.
