@@ -125,8 +125,12 @@ def moment(trigger: Trigger = Trigger.PROCEED, *, silent: float = 0.0, **brings:
     """A moment at 100 s, with a result of the trigger's type, or with its error, and with the
     message that it is the outcome of.
     """
-    outcome = {"result": RESULTS, "error": ERRORS, "request": REQUESTS}
-    brings = {**{name: of.get(trigger) for name, of in outcome.items()}, **brings}
+    brings = {
+        "result": RESULTS.get(trigger),
+        "error": ERRORS.get(trigger),
+        "request": REQUESTS.get(trigger),
+        **brings,
+    }
     return Moment(trigger, Now(100.0, 100.0 - silent), Settings(), KEYS, **brings)
 
 
