@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Inform, Note
+from ..chart.model import Abandon, Arm, Ask, Chart, Disarm, Note
 from ..engine import CallMade, Close, Emit, Heard, Now, Outcome, Settle, commands as c
 from ..errors import RateLimitedError
 from ..lifecycle.chart import ONLINE
 from ..lifecycle.context import MOST_BLOCKED, is_secret
 from ..lifecycle.names import Effect as E, Fact as F
+from ..lifecycle.requests import EndVisitor
 from ..ports import IdentifyAnswer, MessageArrived, Welcome
 from .model import Happening, Model, State, Step
 from .trace import Seen, Trace
@@ -68,7 +69,7 @@ class _Follower:
         )
         if not matches:
             yield f"the rows ask for {asked}, and the commands are {done}"
-        yield from self._uninformed(seen)
+        yield from self._untold(seen)
         yield from seen.faults
         if late:
             if (seen.phase, seen.ledger) != (self.phase, _ledger(self.model, self.at)):
@@ -184,16 +185,15 @@ class _Follower:
             if fact in read and seen.current and holds != (fact in said):
                 yield f"the fact {fact} is {not holds} for the session, and {holds} by what came in"
 
-    def _uninformed(self, seen: Seen) -> Iterator[str]:
-        """Where an adapter is not told what a row says, or is told more often."""
-        effects, happened = self.model.chart.effects, seen.happened
-        informs = [each for each in _effects(seen) if isinstance(effects[each], Inform)]
-        told = sum(isinstance(each, c.Perform) and not each.request.lane for each in seen.commands)
+    def _untold(self, seen: Seen) -> Iterator[str]:
+        """Where the backend is not told of a visitor who was removed, or is told of another."""
+        happened, says = seen.happened, E.END_VISITOR in _effects(seen)
         removed = happened.result if isinstance(happened, Outcome) else None
-        ended = isinstance(removed, str) and is_secret(removed)
-        least = int(E.END_VISITOR in informs and ended)
-        if not least <= told <= len(informs):
-            yield f"the rows say {informs}, and adapters are told {told} times"
+        ended = [removed] if says and isinstance(removed, str) and is_secret(removed) else []
+        performed = [each.request.payload for each in seen.commands if isinstance(each, c.Perform)]
+        told = [each.visitor for each in performed if isinstance(each, EndVisitor)]
+        if told != ended:
+            yield f"{len(ended)} visitors have ended, and the backend is told {len(told)} times"
 
 
 def _asked(seen: Seen, chart: Chart) -> list[set[str]]:

@@ -22,6 +22,7 @@ from support_chat.lifecycle.chart import CHART, ENDED, LIVE, ONLINE
 from support_chat.lifecycle.context import Context
 from support_chat.lifecycle.events import AuthChanged, ErrorOccurred, MessageReceived
 from support_chat.lifecycle.names import Effect, Fact, Lane, Timer, Trigger
+from support_chat.settings import Settings
 from support_chat.values import SignedIn, Visitor
 from support_chat.verify.trace import Seen
 
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from .world import Made, Session, World
 
 PATIENCE = 45.0
-"""No call may stay open longer, in seconds: the longest limits of the calls are 30 s, and a
-shutdown's add up to less.
+"""No call but a message's may stay open longer, in seconds: the longest limits of the calls are
+30 s, and a shutdown's add up to less.
 """
+PATIENCE_OF_A_MESSAGE = Settings().outbox_timeout + 15.0
 KEPT = (
     "failures",
     "dialled_at",
@@ -125,7 +127,9 @@ def of_session(session: Session) -> Iterator[str]:
         }
         if context.provider and expires and under_way.isdisjoint(account.ledger()):
             yield "S27 no renewal is scheduled or under way"
-    current = {LANES[request.effect] for request in account.asked.values() if request.call is None}
+    # batches are told apart by the outbox: several are under way, and none is the current one
+    alone = [r for r in account.asked.values() if r.call is None and r.lane != Lane.SEND]
+    current = {LANES[request.effect] for request in alone}
     lanes = current if account.link is None else {*current, str(Lane.LINK)}
     numbers = dict(zip(session.trace.program.lanes, shell.snapshot.current, strict=True))
     if lanes != {lane for lane, number in numbers.items() if number}:
@@ -137,7 +141,8 @@ def of_session(session: Session) -> Iterator[str]:
 
 def of_call(made: Made, time: float) -> Iterator[str]:
     """What a call shows: L1 it settles in time, with an error of the library if it fails."""
-    if not made.call.done and time - made.at >= PATIENCE:
+    patience = PATIENCE_OF_A_MESSAGE if made.name == "send_message" else PATIENCE
+    if not made.call.done and time - made.at >= patience:
         yield f"L1 {made.call!r} of {made.at:g} is open at {time:g}"
     if made.call.done and not isinstance(made.error, SupportChatError | None):
         yield f"L1 {made.call!r} raises {made.error!r}"
@@ -151,7 +156,8 @@ def at_the_end(world: World) -> Iterator[str]:
         yield "S25 a link is left open"
     agent = world.backend.agent
     stored = [m.client_message_id for c in agent.conversations() for m in agent.messages(c.id)]
-    sent = {made.message for made in world.made if made.message and made.error is None}
+    acknowledged = [made for made in world.made if made.call.done and made.error is None]
+    sent = {made.message for made in acknowledged if made.message}
     if agent.duplicates() or any(stored.count(message) != 1 for message in sent):
         yield "a message that was acknowledged is not stored once"
     for session in world.sessions:

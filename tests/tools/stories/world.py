@@ -237,7 +237,8 @@ class Session:
     def make(self, name: str, **arguments: Any) -> None:
         """Makes a call, and compares what it says at once with the table of calls."""
         user: dict[str, Any] = arguments.get("user") or {}
-        refusal, before = self._refusal(name, user.get("id")), self.shell.snapshot
+        queues = bool(arguments.get("queue", name == "send_message"))
+        refusal, before = self._refusal(name, user.get("id"), queues), self.shell.snapshot
         if refusal is None and name in ("shutdown", "destroy"):
             self.epoch += 1
         if name in ("boot", "identify"):
@@ -259,7 +260,7 @@ class Session:
         if refusal is None and made.call.done and made.name not in USES and made.error is not None:
             yield f"{made.name} in {phase} must be accepted"
 
-    def _refusal(self, name: str, user: str | None) -> type[SupportChatError] | None:
+    def _refusal(self, name: str, user: str | None, queues: bool) -> type[SupportChatError] | None:
         """The table of calls, read from outside: the error with which a call must be refused now,
         None if it must be accepted.
         """
@@ -277,7 +278,7 @@ class Session:
             return IdentityConflictError if user != (signed_in or target or user) else None
         if name == "update":
             return None if user in (None, signed_in, target) else IdentityConflictError
-        return None if phase in ONLINE else NetworkError
+        return None if queues or phase in ONLINE else NetworkError
 
     def untold(self) -> bool:
         """Whether listeners have not heard everything that was emitted before the release."""
