@@ -58,6 +58,12 @@ async def _send_anew(
     return await asked.link(request).send(attrs.evolve(payload.message, client_message_id=name))
 
 
+@contextlib.contextmanager
+def _both(one: Any, other: Any) -> Any:
+    with one, other:
+        yield
+
+
 FAULTS: dict[str, tuple[str, Callable[[], Any]]] = {
     "messages do not wait for each other": (
         "which was sent first",
@@ -75,12 +81,6 @@ FAULTS: dict[str, tuple[str, Callable[[], Any]]] = {
         ),
     ),
 }
-
-
-@contextlib.contextmanager
-def _both(one: Any, other: Any) -> Any:
-    with one, other:
-        yield
 
 
 @pytest.mark.parametrize("fault", FAULTS)
