@@ -43,12 +43,17 @@ async def _nothing(*_: object) -> None:
 
 
 def _performing(payload: type, performer: Callable[..., Any]) -> Any:
-    changed = {**adapters._PERFORMERS, payload: performer}
+    known = adapters._PERFORMERS  # pyright: ignore[reportPrivateUsage]
+    changed = {**known, payload: performer}
     return mock.patch.object(adapters, "_PERFORMERS", changed)
 
 
 async def _same(_: object, __: object, payload: requests.CheckVisitor) -> str | None:
     return payload.visitor
+
+
+def _each(box: outbox.Outbox) -> Any:
+    return iter(box.entries)
 
 
 async def _send_anew(
@@ -67,7 +72,7 @@ def _both(one: Any, other: Any) -> Any:
 FAULTS: dict[str, tuple[str, Callable[[], Any]]] = {
     "messages do not wait for each other": (
         "which was sent first",
-        lambda: mock.patch.object(outbox, "first", lambda box: iter(box.entries)),
+        lambda: mock.patch.object(outbox, "first", _each),
     ),
     "a message is sent again under another id": (
         "is stored 2 times",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -72,8 +73,7 @@ def _carried(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "0")
     if isinstance(value, list):
-        items: list[Any] = value
-        return [_carried(each) for each in items]
+        return [_carried(each) for each in cast("Sequence[object]", value)]
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value).items()
         return {_carried(name): _carried(each) for name, each in pairs}
