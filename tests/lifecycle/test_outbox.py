@@ -9,7 +9,8 @@ the calls. The rules stand below one by one.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import attrs
 import pytest
@@ -44,6 +45,9 @@ def entry(number: int, thread: str | None = "c", *, until: float = 300.0, **opti
     conversation = thread if thread is not None and len(thread) == 1 else None
     message = Outgoing(f"id {number}", f"text {number}", conversation, owner=VISITOR)
     return Entry(number, message, until, thread, **options)
+
+
+Reaches: TypeAlias = "Callable[[Outbox], Outbox]"
 
 
 def box(*entries: Entry) -> Outbox:
@@ -251,25 +255,26 @@ def test_those_behind_the_first_of_a_new_conversation_follow_it_there() -> None:
     assert leaving(o.add(outbox, entry(4, "c"))) == [2], "and so does who knows where it is"
 
 
+FIRST_ENDS: list[tuple[str, Reaches, list[int], int | None]] = [
+    ("refused", lambda box: o.refused(box, 1, REFUSED), [1, 2, 3], None),
+    (
+        "cancelled when it may have arrived",
+        lambda box: o.withdraw(o.unanswered(box, 1, LOST, 0.0), 1, WITHDRAWN),
+        [1, 2, 3],
+        None,
+    ),
+    (
+        "cancelled when the backend had no time for it",
+        lambda box: o.withdraw(o.unanswered(box, 1, RateLimitedError("Later."), 0.0), 1, WITHDRAWN),
+        [1],
+        2,
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("what", "happens", "end", "goes_on"),
-    [
-        ("refused", lambda box: o.refused(box, 1, REFUSED), [1, 2, 3], None),
-        (
-            "cancelled when it may have arrived",
-            lambda box: o.withdraw(o.unanswered(box, 1, LOST, 0.0), 1, WITHDRAWN),
-            [1, 2, 3],
-            None,
-        ),
-        (
-            "cancelled when the backend had no time for it",
-            lambda box: o.withdraw(
-                o.unanswered(box, 1, RateLimitedError("Later."), 0.0), 1, WITHDRAWN
-            ),
-            [1],
-            2,
-        ),
-    ],
+    FIRST_ENDS,
 )
 def test_the_first_of_a_new_conversation_takes_those_behind_it_along(
     what: str, happens: Any, end: list[int], goes_on: int | None
@@ -370,21 +375,24 @@ def test_an_unknown_one_goes_on_without_its_call_and_the_later_ones_wait() -> No
     assert leaving(outbox, 6.0) == [2]
 
 
+CANCELLED: list[tuple[str, Reaches, tuple[int, object, bool]]] = [
+    ("waits", lambda box: box, (1, WITHDRAWN, False)),
+    (
+        "is unknown",
+        lambda box: o.unanswered(left(box), 1, LOST, 0.0),
+        (1, WITHDRAWN, True),
+    ),
+    (
+        "is put off by the backend",
+        lambda box: o.unanswered(left(box), 1, RateLimitedError("Later."), 0.0),
+        (1, WITHDRAWN, False),
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("it", "reaches", "end"),
-    [
-        ("waits", lambda box: box, (1, WITHDRAWN, False)),
-        (
-            "is unknown",
-            lambda box: o.unanswered(left(box), 1, LOST, 0.0),
-            (1, WITHDRAWN, True),
-        ),
-        (
-            "is put off by the backend",
-            lambda box: o.unanswered(left(box), 1, RateLimitedError("Later."), 0.0),
-            (1, WITHDRAWN, False),
-        ),
-    ],
+    CANCELLED,
 )
 def test_a_cancelled_one_is_not_sent_again_and_those_behind_it_go_on(
     it: str, reaches: Any, end: tuple[int, object, bool]
@@ -394,14 +402,17 @@ def test_a_cancelled_one_is_not_sent_again_and_those_behind_it_go_on(
     assert leaving(outbox) == [2], it
 
 
+ANSWERED: list[tuple[Reaches, tuple[int, object, bool]]] = [
+    (lambda box: o.stored(box, 1, answer(1)), (1, answer(1), False)),
+    (lambda box: o.refused(box, 1, REFUSED), (1, REFUSED, False)),
+    (lambda box: o.unanswered(box, 1, LOST, 9.0), (1, LOST, True)),
+    (lambda box: o.link_gone(box, UNSENT, LOST), (1, LOST, True)),
+]
+
+
 @pytest.mark.parametrize(
     ("answered", "end"),
-    [
-        (lambda box: o.stored(box, 1, answer(1)), (1, answer(1), False)),
-        (lambda box: o.refused(box, 1, REFUSED), (1, REFUSED, False)),
-        (lambda box: o.unanswered(box, 1, LOST, 9.0), (1, LOST, True)),
-        (lambda box: o.link_gone(box, UNSENT, LOST), (1, LOST, True)),
-    ],
+    ANSWERED,
 )
 def test_a_cancelled_one_that_is_under_way_ends_with_what_comes_of_that(
     answered: Any, end: tuple[int, object, bool]

@@ -365,13 +365,16 @@ def test_a_full_clear_tells_which_secret_it_has_removed_once_and_afterwards(
     rig.run(scenario)
 
 
+GOES_WRONG: list[Callable[[Rig], None]] = [
+    lambda rig: rig.hold("over"),
+    lambda rig: rig.fail("over", NetworkError("down")),
+    lambda rig: rig.fail("over", OSError("no route")),
+]
+
+
 @pytest.mark.parametrize(
     "goes_wrong",
-    [
-        lambda rig: rig.hold("over"),
-        lambda rig: rig.fail("over", NetworkError("down")),
-        lambda rig: rig.fail("over", OSError("no route")),
-    ],
+    GOES_WRONG,
     ids=["hangs", "fails", "raises"],
 )
 def test_nobody_waits_for_it_and_that_it_fails_does_no_harm(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import attrs
@@ -89,7 +89,7 @@ class Scripted:
 
 
 @contextlib.asynccontextmanager
-async def scripted(*, boot: bool = True, **settings: Any) -> AsyncIterator[Scripted]:
+async def scripted(*, boot: bool = True, **settings: Any) -> AsyncGenerator[Scripted, None]:
     transport = RecordingTransport()
     async with SupportChat(
         **WIDGET, transport=transport, storage=RecordingStorage(), settings=Settings(**settings)
@@ -138,7 +138,7 @@ def backend() -> Any:
 @contextlib.asynccontextmanager
 async def real(
     one: Backend, storage: Storage | None = None, **settings: Any
-) -> AsyncIterator[Real]:
+) -> AsyncGenerator[Real, None]:
     async with SupportChat(
         **WIDGET,
         transport=LoopbackTransport(one),

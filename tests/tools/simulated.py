@@ -33,7 +33,7 @@ def schedule(seed: int) -> Verdict:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 if nothing is wrong, 1 if a schedule was judged as a violation."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (0)")
     parser.add_argument("--schedules", type=int, default=200, metavar="N", help="how many (200)")
     asked = parser.parse_args(arguments)

@@ -119,7 +119,8 @@ class Life:
         context says in between.
         """
         trigger, carried = step.happening.trigger, step.happening.carried
-        came, nothing = (carried, named), (0, None)
+        came: tuple[int, str | None] = (carried, named)
+        nothing: tuple[int, str | None] = (0, None)
         waiting: list[tuple[str, int, str | None]] = []
         for row in step.rows:
             while (after := self._fired(at, row, Input(trigger, carried, named))) is None:
@@ -129,11 +130,10 @@ class Life:
                 )
                 trigger, carried, named = waiting.pop(0)
             specs = [self.model.chart.effects[effect] for effect in row.effects]
-            waiting += [
-                (spec.trigger, *(came if spec.carries else nothing))
-                for spec in specs
-                if isinstance(spec, Raise)
-            ]
+            for spec in specs:
+                if isinstance(spec, Raise):
+                    brings, who = came if spec.carries else nothing
+                    waiting.append((spec.trigger, brings, who))
             at = after
             trigger, carried, named = waiting.pop(0) if waiting else ("", *nothing)
         return at

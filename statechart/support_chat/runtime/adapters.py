@@ -70,7 +70,9 @@ async def _clear(adapters: Adapters, request: Request, payload: r.Clear) -> str 
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError  # one that swallows the cancellation must not delete late
-    removed = await adapters.storage.delete(*found) if found else {}
+    if not found:
+        return None
+    removed = await adapters.storage.delete(*found)
     return removed.get(payload.visitor)
 
 

@@ -16,8 +16,8 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, cast
 
 import attrs
 
@@ -189,8 +189,8 @@ class _Schedule:
             workspace_id="acme",
             widget_id="help",
             scope=scope,
-            storage=_MortalStorage(self.world.storage(scope), alive),
-            transport=_MortalTransport(self.world.transport(), alive),
+            storage=cast("Storage", _MortalStorage(self.world.storage(scope), alive)),
+            transport=cast("Transport", _MortalTransport(self.world.transport(), alive)),
         )
         tab = Tab(self.made, scope, chat, alive)
         chat.on(object, tab.events.append)
@@ -296,7 +296,7 @@ class _Schedule:
 
     # --- what is wrong ----------------------------------------------------------------------------
 
-    async def _judged(self) -> Any:
+    async def _judged(self) -> AsyncIterator[str]:
         stored = self.world.stored()
         for tab in self.tabs:
             for wrong in (*_unsettled(tab), *_told_in_order(tab, stored)):
@@ -326,7 +326,7 @@ class _Schedule:
                 yield f"{scope} has kept {sorted(left)} after every tab has cleared it"
             await fresh.chat.destroy()
 
-    async def _shows_its_owner(self, tab: Tab) -> Any:
+    async def _shows_its_owner(self, tab: Tab) -> AsyncIterator[str]:
         shown, unread = tab.chat.identity, tab.chat.unread
         listed = sum(one.unread or 0 for one in await tab.chat.conversations())
         if unread != listed:
