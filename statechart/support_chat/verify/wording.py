@@ -108,6 +108,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.RENEW_REFUSED: Saying("backend", "the fresh token is refused"),
         T.RENEW_FAILED: Saying("backend", "the reply to the renewal is lost"),
         T.SENT: Saying("backend", "the message is stored"),
+        T.SEND_UNAUTHORISED: Saying("backend", "the message is refused: not with this token"),
         T.SEND_REFUSED: Saying("backend", "the message is refused"),
         T.SEND_FAILED: Saying("backend", "the reply to the message is lost"),
         T.REPLIED: Saying("backend", "the reply to a use of the link arrives"),
