@@ -82,6 +82,7 @@ STEPS = ("store", "hear", "hear_again", "lose", "page")
 
 
 @given(st.lists(st.sampled_from(STEPS), max_size=60))
+@example(["store", "store", "store", "lose", "page", "store", "hear"])
 def test_each_message_is_told_once_and_in_order(steps: list[str]) -> None:
     world = World()
     for step in steps:

@@ -2,8 +2,8 @@
 
 Each message is told once, in the backend's order. What the stream brings comes in that order and
 may leave out what a link missed; pages are asked for backwards, from the newest message on, until
-they meet what was told before, or the beginning. While they are, what the stream brings is not
-told: it is stored, so a page that is asked for later has it.
+they meet what was told before, or the beginning. While they are, what the stream brings waits: a
+page may have it, or may have been asked for before it was stored.
 """
 
 from __future__ import annotations
@@ -34,17 +34,21 @@ class Timeline:
     """The id of the message told last."""
     loading: bool = True
     loaded: tuple[Message, ...] = ()
+    arrived: tuple[Message, ...] = ()
+    """What the stream has brought meanwhile: a page that was asked for before may not have it."""
 
 
 def missed(timeline: Timeline) -> Timeline:
     """The stream has left something out, or nobody has listened to it yet: pages will tell."""
-    return attrs.evolve(timeline, loading=True, loaded=())
+    return attrs.evolve(timeline, loading=True, loaded=(), arrived=())
 
 
 def heard(timeline: Timeline, message: Message) -> tuple[Timeline, Sequence[Item]]:
     """The stream has brought a message; what is to be told now."""
-    if timeline.loading or message.id in timeline.told:
+    if message.id in timeline.told:
         return timeline, ()
+    if timeline.loading:
+        return attrs.evolve(timeline, arrived=(*timeline.arrived, message)), ()
     return _telling(timeline, (message,))
 
 
@@ -67,8 +71,9 @@ def page(
     met = timeline.last is not None and any(m.id == timeline.last for m in loaded)
     if not met and older and len(messages) == limit:
         return attrs.evolve(timeline, loaded=loaded), ()
-    new = tuple(message for message in loaded if message.id not in timeline.told)
-    after, told = _telling(attrs.evolve(timeline, loading=False, loaded=()), new)
+    every = {message.id: message for message in (*loaded, *timeline.arrived)}.values()
+    new = tuple(message for message in every if message.id not in timeline.told)
+    after, told = _telling(attrs.evolve(timeline, loading=False, loaded=(), arrived=()), new)
     lost = timeline.last is not None and not met
     return after, (Gap(), *told) if lost else told
 
