@@ -176,13 +176,16 @@ class Carried(FactKind):
 class Derived(FactKind):
     """A fact of the context (counters, records, secrets), which `reads` derives from it.
 
-    For a checker, which has no context: `clears` are the effects after which it certainly does not
-    hold, `raises` those after which it may hold and `frees` those after which it may be either.
+    For a checker, which has no context: `sets` are the effects after which it certainly holds,
+    `clears` those after which it certainly does not, `raises` those after which it may hold,
+    `lowers` those after which it may hold no more, and `frees` those after which it may be either.
     After every other effect it is as it was. What is derived `of` a register does not come to hold
     while that names nobody.
     """
 
+    sets: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     raises: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    lowers: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     clears: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     frees: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
     of: str | None = attrs.field(default=None, kw_only=True)

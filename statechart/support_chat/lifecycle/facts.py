@@ -84,8 +84,8 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
         ),
         Fact.QUEUED: Derived(
             "a message has no answer yet: it waits, is under way or unknown",
-            raises=E.QUEUE,
-            frees=(
+            sets=E.QUEUE,
+            lowers=(
                 E.CUT,
                 E.KEEP_LINK,
                 E.BECOME_USER,

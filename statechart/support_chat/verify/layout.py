@@ -37,13 +37,14 @@ State: TypeAlias = int
 @attrs.frozen(slots=True)
 class Impact:
     """What an effect does to the ledger and to what the context decides: the bits it clears, sets,
-    frees, and may set.
+    frees, may set and may clear.
     """
 
     off: int = 0
     on: int = 0
     free: int = 0
     up: int = 0
+    down: int = 0
 
 
 class Layout:
@@ -103,7 +104,7 @@ class Layout:
 
     def _impact(self, effect: str) -> Impact:
         spec = self.chart.effects[effect]
-        off = on = free = up = 0
+        off = on = free = up = down = 0
         if isinstance(spec, Ask):
             off = 0 if spec.several else self.on_lane(spec.lane)
             on = self.asked[effect] | sum(self.stored[name] for name in spec.writes)
@@ -129,10 +130,12 @@ class Layout:
         for fact, kind in self.chart.facts.items():
             if isinstance(kind, Derived):
                 bit = self.fact[fact]
+                on |= bit if effect in kind.sets else 0
                 off |= bit if effect in kind.clears else 0
                 up |= bit if effect in kind.raises else 0
+                down |= bit if effect in kind.lowers else 0
                 free |= bit if effect in kind.frees else 0
-        return Impact(off, on, free, up)
+        return Impact(off, on, free, up, down)
 
 
 def _entries(effect: str, spec: object) -> Iterator[tuple[str, str]]:

@@ -68,8 +68,8 @@ Decision: TypeAlias = "list[Command]"
 
 
 class _Change(NamedTuple):
-    """A row as bits: its guard, what it clears, sets, leaves open (`frees`) and may set (`raised`),
-    and its internal triggers.
+    """A row as bits: its guard, what it clears, sets, leaves open (`frees`), may set (`raised`) and
+    may clear (`lowered`), and its internal triggers.
     """
 
     row: Transition
@@ -79,6 +79,7 @@ class _Change(NamedTuple):
     sets: int
     frees: int
     raised: int
+    lowered: int
     triggers: tuple[tuple[str, bool], ...]
 
 
@@ -285,16 +286,21 @@ class Ways:
             sum(fact[name] for name in set(row.clears)),
             sum(fact[name] for name in set(row.sets)),
         )
-        frees = raised = 0
+        frees = raised = lowered = 0
         triggers: list[tuple[str, bool]] = []
         for effect in row.effects:
             does, spec = self._layout.impacts[effect], self._chart.effects[effect]
             clears, sets = clears | does.off | does.free, sets & ~(does.off | does.free) | does.on
             frees = frees & ~(does.off | does.on) | does.free
             raised = raised & ~(does.off | does.on | does.free) | does.up & ~frees
+            lowered &= ~(does.off | does.on | does.free)
+            # what the row itself may have set is left open by what may clear it, and the reverse
+            both = does.down & (sets | raised) | does.up & lowered
+            clears, sets, frees = clears | both, sets & ~both, frees | both
+            raised, lowered = raised & ~both, lowered & ~both | does.down & ~(frees | clears)
             if isinstance(spec, Raise):
                 triggers.append((spec.trigger, spec.carries))
-        return _Change(row, mask, wanted, ~clears, sets, frees, raised, tuple(triggers))
+        return _Change(row, mask, wanted, ~clears, sets, frees, raised, lowered, tuple(triggers))
 
 
 def renamed(registers: Sequence[int]) -> tuple[int, ...]:
@@ -307,19 +313,23 @@ def renamed(registers: Sequence[int]) -> tuple[int, ...]:
 
 def _apply(run: _Run, change: _Change, high: int) -> Iterator[_Run]:
     """What a row makes of a run, for each choice that it leaves open. A bit it may set is a choice
-    only where it is not set.
+    only where it is not set, one it may clear only where it is set.
     """
-    keep, sets = run.keep & change.keep, run.sets & change.keep | change.sets
+    kept, begun = run.keep & change.keep, run.sets & change.keep | change.sets
     rows, todo = (*run.rows, change.row), (*run.todo, *change.triggers)
-    choices = _bits(change.frees | change.raised & ~sets)
-    if not choices:
-        yield _Run(run.mask, run.wanted, keep, sets, high, rows, todo)
-        return
-    for chosen in product((0, 1), repeat=len(choices)):
-        bits = sum([bit for bit, yes in zip(choices, chosen, strict=True) if yes])
-        fits = run.narrowed(bits & change.raised & keep, 0)
-        if fits is not None:
-            yield _Run(fits.mask, fits.wanted, keep, sets | bits, high, rows, todo)
+    for lowered in _choices(change.lowered):
+        keep, sets = kept & ~lowered, begun & ~lowered
+        for bits in _choices(change.frees | change.raised & ~sets):
+            fits = run.narrowed(bits & change.raised & keep | lowered, lowered)
+            if fits is not None:
+                yield _Run(fits.mask, fits.wanted, keep, sets | bits, high, rows, todo)
+
+
+def _choices(mask: int) -> Iterator[int]:
+    """Every choice among these bits."""
+    bits = _bits(mask)
+    for chosen in product((0, 1), repeat=len(bits)):
+        yield sum([bit for bit, yes in zip(bits, chosen, strict=True) if yes])
 
 
 def _else(found: list[Decision], otherwise: list[Decision]) -> list[Decision]:
