@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 import pytest
@@ -21,6 +21,7 @@ from support_chat.chart.machine import UNHANDLED, Compiled, Input, State as Snap
 from support_chat.chart.model import (
     Arm,
     Ask,
+    Carried,
     Derived,
     EffectSpec,
     Ignored,
@@ -384,6 +385,76 @@ def test_too_few_users_do_lose_something() -> None:
         edges(explore(musical_chairs(), users=3))
     )
     assert len(explore(CHART, users=0).states) < len(explore(CHART, users=1).states)
+
+
+def test_a_call_that_an_internal_trigger_carries_on_may_be_anybodys() -> None:
+    """The row that the call itself fires asks neither who it is nor what it brings."""
+
+    def row(name: str, trigger: str, **rest: Any) -> Transition:
+        return Transition(name=name, group="door", trigger=trigger, sources="room", **rest)
+
+    chart = Chart(
+        name="door",
+        initial="room",
+        phases="room",
+        triggers=("knock", "enter"),
+        external=("knock",),
+        facts={
+            "invited": Carried("there is an invitation"),
+            "known": Present("whoever knocks has a name", "who"),
+        },
+        registers=("guest",),
+        named="who",
+        effects={"enter": Raise(doc="", trigger="enter", carries=True)},
+        transitions=(
+            row("knock", "knock", effects="enter"),
+            row("come_in", "enter", when=("invited", "known"), assigns={"guest": "who"}),
+        ),
+    )
+    space = explore(chart)
+    assert {space.model.registers_of(state) for state in space.states} == {(0,), (1,)}
+
+
+CONTEXT_DECIDES: Final[dict[tuple[str, ...], set[tuple[int, int]]]] = {
+    ("sets",): {(0, 1), (1, 1)},
+    ("clears",): {(0, 0), (1, 0)},
+    ("raises",): {(0, 0), (0, 1), (1, 1)},
+    ("lowers",): {(0, 0), (1, 0), (1, 1)},
+    ("frees",): {(0, 0), (0, 1), (1, 0), (1, 1)},
+    ("sets", "lowers"): {(0, 0), (0, 1), (1, 0), (1, 1)},
+    ("raises", "lowers"): {(0, 0), (0, 1), (1, 0), (1, 1)},
+    ("clears", "lowers"): {(0, 0), (1, 0)},
+    ("lowers", "raises"): {(0, 0), (0, 1), (1, 0), (1, 1)},
+    ("lowers", "sets"): {(0, 1), (1, 1)},
+    ("lowers", "clears"): {(0, 0), (1, 0)},
+    ("frees", "lowers"): {(0, 0), (0, 1), (1, 0), (1, 1)},
+}
+"""Whether a derived fact holds before and after a row with effects of these kinds, in order."""
+
+
+@pytest.mark.parametrize("kinds", CONTEXT_DECIDES, ids=" then ".join)
+def test_what_the_context_decides_is_as_free_as_its_fact_declares(kinds: tuple[str, ...]) -> None:
+    effects = {f"{kind}_it": Note(doc="") for kind in kinds}
+    chart = Chart(
+        name="context",
+        initial="on",
+        phases="on",
+        triggers=("go", "look"),
+        external=("go", "look"),
+        facts={"noted": Derived("the context says so", **{kind: f"{kind}_it" for kind in kinds})},
+        effects=effects,
+        transitions=(
+            Transition(name="go", group="it", trigger="go", sources="on", effects=tuple(effects)),
+            Transition(name="look", group="it", trigger="look", sources="on", when="noted"),
+        ),
+    )
+    model = Model(chart)
+    noted = model.fact["noted"]
+    for holds in (0, 1):
+        before = model.initial | (noted if holds else 0)
+        (go,) = (each for each in model.happenings(before) if each.trigger == "go")
+        after = {(holds, int(bool(step.after & noted))) for step in model.take(before, go)}
+        assert after == {pair for pair in CONTEXT_DECIDES[kinds] if pair[0] == holds}
 
 
 # --- whatever the order ---------------------------------------------------------------------------

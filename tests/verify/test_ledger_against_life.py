@@ -23,7 +23,7 @@ from support_chat import CHART
 from support_chat.chart.model import Ask
 from support_chat.engine import Expired, Heard, Input, Outcome, engine as engines, plan
 from support_chat.engine.engine import Engine
-from support_chat.lifecycle.names import Effect, Fact, Lane, Phase, Trigger
+from support_chat.lifecycle.names import Effect, Fact, Lane, Phase
 from support_chat.runtime.shell import Shell
 from support_chat.verify.trace import Seen
 
@@ -57,11 +57,11 @@ def test_every_life_is_a_path_of_the_model(seed: int) -> None:
 
 def test_the_lives_are_lively() -> None:
     """What was never seen was not compared: most rows fire, every phase is seen, and late outcomes
-    come. (No move of a story is a become(): its rows are lived through by `test_enabled_inputs`.)
+    come.
     """
     steps = [seen for seed in SEEDS for seen in lived(seed)[1]]
     fired = {row.name for seen in steps for row in seen.rows}
-    rows = {row.name for row in CHART.transitions if Trigger.BECOME not in row.trigger}
+    rows = {row.name for row in CHART.transitions}
     assert {seen.phase for seen in steps} == set(Phase)
     assert "late.dispose" in fired
     assert len(fired & rows) > 0.8 * len(rows)

@@ -183,8 +183,11 @@ def _idle_facts(chart: Chart) -> Iterator[str]:
 
 
 def _empty_handed(chart: Chart) -> Iterator[str]:
-    """An internal trigger brings nothing along: what a call carried is gone by then."""
-    raised = {spec.trigger for spec in chart.effects.values() if isinstance(spec, Raise)}
+    """An internal trigger brings nothing along, unless it carries the call on: what a call brought
+    is gone by then.
+    """
+    raises = [spec for spec in chart.effects.values() if isinstance(spec, Raise)]
+    raised = {spec.trigger for spec in raises if not spec.carries}
     carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
     for row in chart.transitions:
         for fact in carried.intersection((*row.when, *row.unless)):

@@ -86,7 +86,8 @@ class _Follower:
         for command in seen.commands:
             if isinstance(command, c.Bound) and E.JOIN_IDENTIFY in _effects(seen):
                 until = seen.now.at + command.seconds
-                joins = self.model.registers_of(self.at)[1] != 0
+                begun = self.model.registers_of(self.at)[1] != 0
+                joins = begun and E.FORGET_TARGET not in _effects(seen)
                 self.identify_until = max(self.identify_until, until) if joins else until
             if isinstance(command, c.Arm) and command.timer == "silence":
                 again = self._heard_nothing(seen.now)

@@ -154,7 +154,7 @@ class Ways:
         """The happenings of a trigger: one for each combination of the facts and users that its
         rows can tell apart.
         """
-        changes = self._changes(self._layout.phase_of(high), trigger)
+        changes = self._carrying(self._layout.phase_of(high), trigger)
         read = 0
         for change in changes:
             read |= change.mask
@@ -271,6 +271,23 @@ class Ways:
 
     def _changes(self, phase: str, trigger: str) -> Sequence[_Change]:
         return [self._change_by[row.name] for row in self._chart.rows(phase, trigger)]
+
+    def _carrying(self, phase: str, trigger: str) -> Sequence[_Change]:
+        """What may be changed by this trigger, and by the internal ones that carry it on."""
+        found, todo, seen = list[_Change](), [(phase, trigger)], set[tuple[str, str]]()
+        while todo:
+            at = todo.pop()
+            if at not in seen:
+                seen.add(at)
+                changes = self._changes(*at)
+                found += changes
+                todo += [
+                    (change.row.target or at[0], carried)
+                    for change in changes
+                    for carried, carries in change.triggers
+                    if carries
+                ]
+        return found
 
     def _assigned(self, row: Transition, registers: Sequence[int]) -> list[int]:
         after = list(registers[: len(self._chart.registers)])

@@ -82,6 +82,14 @@ def identify(session: Session, choose: Choose) -> None:
     session.make("identify", timeout=choose(TIMEOUTS), **options)
 
 
+def become(session: Session, choose: Choose) -> None:
+    user = choose((None, *USERS))
+    session.epoch += session.is_ended_by_becoming(user)
+    options = {"user": None} if user is None else _described(session, user, choose)
+    clears = choose((False, False, True))
+    session.make("become", clear_storage=clears, timeout=choose(TIMEOUTS), **options)
+
+
 def update(session: Session, choose: Choose) -> None:
     named, (signed_in, target) = (
         choose((None, None, *USERS)),
@@ -108,7 +116,8 @@ def load(session: Session, choose: Choose) -> None:
 def send_message(session: Session, choose: Choose) -> None:
     session.world.values += _mostly(choose)
     name = f"{session.world.sessions.index(session)} message {session.world.values}"
-    session.make("send_message", text="hi", client_message_id=name)
+    queue = _mostly(choose)
+    session.make("send_message", text="hi", client_message_id=name, queue=queue)
 
 
 def conversations(session: Session, choose: Choose) -> None:
@@ -131,7 +140,7 @@ def awaiter_leaves(session: Session, choose: Choose) -> Awaitable[None] | None:
 
 def handler_calls(session: Session, choose: Choose) -> None:
     """The next change of phase finds a handler that calls into the session."""
-    call, which = choose((boot, identify, shutdown, boot, destroy)), choose((0, -1))
+    call, which = choose((boot, identify, become, shutdown, boot, destroy)), choose((0, -1))
     session.reactions.append(partial(call, session, lambda options: options[which]))
 
 
@@ -245,6 +254,7 @@ def agent_writes(session: Session, choose: Choose) -> None:
 MOVES: Final[dict[Move, int]] = {
     boot: 22,
     identify: 10,
+    become: 6,
     update: 8,
     shutdown: 4,
     destroy: 1,

@@ -54,7 +54,7 @@ class Past:
     steps: int = 0
     last: Seen | None = None
     wanted: bool = False
-    """Whether a boot() was called since the last shutdown."""
+    """Whether a boot() or a become() was called since the last shutdown."""
     cleared: bool = False
     """Whether a full clear has succeeded, and nothing was written since."""
     recorded: dict[str, str] = attrs.field(factory=dict[str, str])
@@ -63,11 +63,12 @@ class Past:
     def take(self, seen: Seen) -> Iterator[str]:
         """Takes a step; yields which promises it breaks."""
         happened, before = seen.happened, self.last.phase if self.last else CHART.initial
-        accepted = isinstance(happened, CallMade) and seen.rows[0].error is None
+        becomes = seen.trigger == Trigger.BECOME and before != Phase.DESTROYED
+        accepted = isinstance(happened, CallMade) and (becomes or seen.rows[0].error is None)
         if isinstance(happened, CallMade) and accepted:
             self.recorded.update(happened.arguments.changes)
-        if seen.trigger in (Trigger.BOOT, Trigger.SHUTDOWN, Trigger.DESTROY):
-            self.wanted = seen.trigger == Trigger.BOOT
+        if seen.trigger in (Trigger.BOOT, Trigger.BECOME, Trigger.SHUTDOWN, Trigger.DESTROY):
+            self.wanted = seen.trigger in (Trigger.BOOT, Trigger.BECOME)
         for command in seen.commands:
             if isinstance(command, Emit) and isinstance(command.event, ErrorOccurred):
                 for path in command.event.dropped:

@@ -186,7 +186,7 @@ class Session:
         }
         self.trace: Trace = watch(self.chat)
         self.epoch = 0
-        """How many times it was shut down by a call."""
+        """How many times a call has ended it."""
         self.heard: list[tuple[int, AnyEvent]] = []
         self.reactions: list[Callable[[], object]] = []
         self.past = promises.Past()
@@ -241,7 +241,7 @@ class Session:
         refusal, before = self._refusal(name, user.get("id"), queues), self.shell.snapshot
         if refusal is None and name in ("shutdown", "destroy"):
             self.epoch += 1
-        if name in ("boot", "identify"):
+        if name in ("boot", "identify", "become"):
             self.wire.refused.clear()  # S15 is about what a session does by itself
         call = getattr(self.chat, name)(**arguments)
         message = arguments.get("client_message_id")
@@ -268,7 +268,7 @@ class Session:
         booted = Fact.BOOTED in self.trace.facts(self.shell.snapshot, self.shell._now())  # pyright: ignore[reportPrivateUsage]
         if phase is Phase.DESTROYED:
             return None if name == "destroy" else SessionDestroyedError
-        if name in ("load", "shutdown", "destroy"):
+        if name in ("load", "become", "shutdown", "destroy"):
             return None
         if name == "boot":
             return IdentityConflictError if booted and user != signed_in else None
@@ -279,6 +279,14 @@ class Session:
         if name == "update":
             return None if user in (None, signed_in, target) else IdentityConflictError
         return None if queues or phase in ONLINE else NetworkError
+
+    def is_ended_by_becoming(self, user: str | None) -> bool:
+        """Whether a become() of this user ends the session of somebody else."""
+        signed_in, target = self.shell.snapshot.state.registers
+        facts = self.trace.facts(self.shell.snapshot, self.shell._now())  # pyright: ignore[reportPrivateUsage]
+        if signed_in is not None:
+            return user != signed_in
+        return Fact.UNRESOLVED in facts and user != target
 
     def untold(self) -> bool:
         """Whether listeners have not heard everything that was emitted before the release."""
