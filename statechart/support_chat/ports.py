@@ -78,14 +78,6 @@ class Storage(Protocol):
         """
         ...
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
-        stored afterwards.
-
-        An absent key is left absent and answers `old`: nothing was stored that could be adopted.
-        """
-        ...
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns what it removed, in one atomic step between processes: those
         of them that were stored, each with its value. Absent ones are no error. Afterwards no byte

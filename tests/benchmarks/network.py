@@ -193,7 +193,7 @@ async def in_the_codec(rounds: int) -> None:
 
 
 async def in_storages(folder: Path, rounds: int) -> None:
-    """What a boot and a full clear ask of a storage: create, replace, list, delete."""
+    """What a boot and a full clear ask of a storage: create, list, delete."""
     storages: dict[str, Storage] = {
         "MemoryStorage": MemoryStorage(),
         "FileStorage": FileStorage(folder / "visitor.json"),
@@ -203,13 +203,12 @@ async def in_storages(folder: Path, rounds: int) -> None:
     def life(storage: Storage) -> Deed:
         async def deed() -> None:
             await storage.create("support-chat/a/b/c/visitor", "one")
-            await storage.replace("support-chat/a/b/c/visitor", "one", "two")
             await storage.delete(*await storage.keys())
 
         return deed
 
     lines = [Line(name, life(storage), "SQLiteStorage") for name, storage in storages.items()]
-    show("create, replace, list and delete", lines, await medians(lines, rounds))
+    show("create, list and delete", lines, await medians(lines, rounds))
     for storage in storages.values():
         await storage.aclose()
 

@@ -218,9 +218,6 @@ class StagedStorage:
         self.rig.visitor_key = key
         return self.rig.stored[key]
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        raise AssertionError("no session replaces")
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         await self._asked("delete")
         removed = {key: self.rig.stored.pop(key) for key in keys if key in self.rig.stored}

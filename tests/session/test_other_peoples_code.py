@@ -38,7 +38,7 @@ IN_TIME: Final = 360.0
 """Every call settles within this time, in seconds: a message waits for up to 300 s, the other
 limits are at most 30 s, and a boot tries again in between.
 """
-UNUSED: Final = {"storage.replace", "storage.aclose", "transport.aclose"}
+UNUSED: Final = {"storage.aclose", "transport.aclose"}
 """What a session never calls: what is stored is added or deleted, and whoever made an adapter
 closes it.
 """

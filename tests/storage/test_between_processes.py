@@ -1,5 +1,5 @@
-"""Several processes on one place: of those who create or replace one wins, all learn which, and
-nobody's change is lost.
+"""Several processes on one place: of those who create one wins and all learn which, of those
+who delete one is answered what was stored, and nobody's change is lost.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import asyncio
 
 async def race(name):
     for i, _ in enumerate(sys.stdin):
-        replaced = await storage.replace(f"given {i}", "old", name)
-        print(replaced, await storage.create(f"new {i}", name), flush=True)
+        removed = await storage.delete(f"given {i}")
+        print(len(removed), await storage.create(f"new {i}", name), flush=True)
     await storage.aclose()
 
 asyncio.run(race(*sys.argv[1:]))
@@ -45,18 +45,17 @@ def test_of_racing_processes_one_wins_each_key_and_all_adopt_it(place: Place) ->
         for i in range(ROUNDS):
             await storage.create(f"given {i}", "old")
 
-    async def stored(storage: Storage) -> list[set[str]]:
-        return [
-            {f"{await storage.get(f'given {i}')} {await storage.get(f'new {i}')}"}
-            for i in range(ROUNDS)
-        ]
+    async def stored(storage: Storage) -> list[str | None]:
+        assert not [key for key in await storage.keys() if key.startswith("given")]
+        return [await storage.get(f"new {i}") for i in range(ROUNDS)]
 
     using(place.open(), prepare)
     with racers(place, RACER) as go:  # one key at a time, so that all four are after it at once
-        answers = [set(go()) for _ in range(ROUNDS)]
-    assert answers == using(place.open(), stored)
-    winners = {word for answer in answers for line in answer for word in line.split()}
-    assert winners <= set(PEOPLE)
+        answers = [[line.split() for line in go()] for _ in range(ROUNDS)]
+    winners = using(place.open(), stored)
+    assert [{name for _, name in answer} for answer in answers] == [{name} for name in winners]
+    assert [sum(int(removed) for removed, _ in answer) for answer in answers] == [1] * ROUNDS
+    assert set(winners) <= set(PEOPLE)
 
 
 @pytest.mark.parametrize("place", ["file", "sqlite"], indirect=True)

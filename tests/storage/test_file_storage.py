@@ -130,7 +130,7 @@ async def test_a_full_disk_is_told_leaves_the_old_value_and_may_pass(
         with monkeypatch.context() as patch:
             patch.setattr("os.fsync", full)
             with pytest.raises(StorageError, match="Free some space") as caught:
-                await storage.replace("key", "one", "two")
+                await storage.delete("key")
             assert caught.value.recoverable
         assert await storage.get("key") == "one"
         assert names(tmp_path) == ["chat.json", "chat.json.lock"]

@@ -169,10 +169,10 @@ async def test_a_keyring_that_is_locked_later_is_told_and_works_again_when_it_is
         await storage.create("key", "one")
         keyring.failing = {"get": KeyringLocked(), "set": KeyringLocked()}
         with pytest.raises(StorageError, match="it is locked") as caught:
-            await storage.replace("key", "one", "two")
+            await storage.create("another", "two")
         assert caught.value.recoverable
         keyring.failing = {}
-        assert await storage.replace("key", "one", "two") == "two"
+        assert await storage.create("another", "two") == "two"
 
 
 # --- entries --------------------------------------------------------------------------------------

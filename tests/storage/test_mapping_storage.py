@@ -123,7 +123,7 @@ async def test_each_operation_holds_the_lock_once_around_all_that_it_does() -> N
     log = ["out"]
     async with contextlib.aclosing(MappingStorage(Watched(), lock=lock)) as storage:
         await storage.create("key", "one")
-        await storage.replace("key", "one", "two")
+        await storage.create("key", "two")
         await storage.get("key")
         await storage.keys()
         await storage.delete("key")
@@ -173,9 +173,13 @@ async def test_after_each_change_the_mapping_is_told_to_write() -> None:
         await storage.keys()
         assert mapping.synced == []
         await storage.create("key", "one")
-        await storage.replace("key", "one", "two")
+        await storage.create("another", "two")
         await storage.delete("key")
-        assert mapping.synced == [{"key": "one"}, {"key": "two"}, {}]
+        assert mapping.synced == [
+            {"key": "one"},
+            {"key": "one", "another": "two"},
+            {"another": "two"},
+        ]
 
 
 def test_a_shelf_keeps_it_for_the_next_process_even_if_nobody_closes_it(tmp_path: Path) -> None:
@@ -241,16 +245,16 @@ def test_what_a_shelf_on_ndbm_was_told_is_on_disk_when_it_is_answered(tmp_path: 
     async def use(storage: MappingStorage) -> None:
         await storage.create("key", "one")
         assert found(path) == {"key": "one"}
-        await storage.replace("key", "one", "two")
-        assert found(path) == {"key": "two"}
+        await storage.create("another", "two")
+        assert found(path) == {"key": "one", "another": "two"}
         await storage.delete("key")
-        assert found(path) == {}
+        assert found(path) == {"another": "two"}
 
     path = tmp_path / "shelf"
     with shelve.Shelf[Any](cast("Any", Ndbm(str(path), "n"))) as shelf:
         using(MappingStorage(shelf), use)
         shelf["theirs"] = "x"
-    assert found(path) == {"theirs": "x"}
+    assert found(path) == {"another": "two", "theirs": "x"}
 
 
 @pytest.mark.usefixtures("ndbm")

@@ -73,7 +73,6 @@ async def delete_all(storage: SQLiteStorage) -> None:
 
 REMOVALS: dict[str, Callable[[SQLiteStorage], Awaitable[object]]] = {
     "delete it": lambda storage: storage.delete("secret"),
-    "replace it": lambda storage: storage.replace("secret", f"{SECRET * 7} 3", "another"),
     "delete all": delete_all,
 }
 
@@ -90,7 +89,8 @@ async def test_what_is_removed_leaves_no_byte_in_the_folder(
         # the value moves between pages, and pages are split and joined around it
         for i in range(3):
             await storage.delete(*(f"before {n}" for n in range(i, 200, 5)))
-            await storage.replace("secret", f"{SECRET * 7} {i}", f"{SECRET * 7} {i + 1}")
+            await storage.delete("secret")
+            await storage.create("secret", f"{SECRET * 7} {i + 1}")
             for n in range(100):
                 await storage.create(f"after {i} {n}", "y" * (n * 53 % 700))
         assert leftovers(tmp_path) == ["chat.db"]
@@ -118,7 +118,7 @@ def test_what_is_no_text_is_deleted_and_not_answered(tmp_path: Path, content: st
 
 
 @in_real_time
-async def test_create_and_replace_look_only_after_others_have_finished_writing(
+async def test_create_and_delete_look_only_after_others_have_finished_writing(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "chat.db"
@@ -130,7 +130,7 @@ async def test_create_and_replace_look_only_after_others_have_finished_writing(
             assert await storage.get("key") == "one"
             for look in (
                 storage.create("key", "three"),
-                storage.replace("key", "not one", "three"),
+                storage.delete("no key"),
             ):
                 # although what they would see now asks for no write
                 with pytest.raises(StorageError):
@@ -198,11 +198,11 @@ def test_a_loop_that_is_closed_under_a_call_harms_neither_the_file_nor_later_loo
     using(SQLiteStorage(path), lambda storage: storage.create("key", "one"))
     with locked_by_sqlite(path):
         loop = asyncio.new_event_loop()
-        task = loop.create_task(storage.replace("key", "one", "two"))
+        task = loop.create_task(storage.delete("key"))
         loop.call_soon(loop.stop)
         loop.run_forever()
         loop.close()
-    assert asyncio.run(look()) == "two"
+    assert asyncio.run(look()) is None
     assert not task.done()
 
 
@@ -214,13 +214,13 @@ async def test_a_cancelled_close_closes_all_the_same_after_the_calls_under_way(
     storage = SQLiteStorage(path, timeout=60.0)
     await storage.create("key", "one")
     with locked_by_sqlite(path):
-        replacing = asyncio.create_task(storage.replace("key", "one", "two"))
+        deleting = asyncio.create_task(storage.delete("key"))
         closing = asyncio.create_task(storage.aclose())
         await asyncio.sleep(0)
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-    assert await replacing == "two"
+    assert await deleting == {"key": "one"}
     for thread in threads_of(path):
         await asyncio.to_thread(thread.join)
     assert open_files(path) == []

@@ -87,7 +87,6 @@ async def test_a_closed_storage_says_what_to_do(place: Place) -> None:
     calls: Sequence[Callable[[], Awaitable[object]]] = (
         lambda: storage.get("key"),
         lambda: storage.create("key", "two"),
-        lambda: storage.replace("key", "one", "two"),
         lambda: storage.delete("key"),
         lambda: storage.keys(),
     )

@@ -59,11 +59,6 @@ class Healthy:
     async def create(self, key: str, value: str) -> str:
         return self.entries().setdefault(self.at(key), self.kept(value))
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        if self.entries().get(self.at(key)) == old:
-            self.entries()[self.at(key)] = self.kept(new)
-        return self.entries().get(self.at(key), old)
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         entries = self.entries()
         return {key: entries.pop(self.at(key)) for key in keys if self.at(key) in entries}
@@ -99,25 +94,6 @@ async def overwrites(storage: Healthy, key: str, value: str) -> str:
 @breaks("storage.empty-value", Healthy, "create")
 async def takes_an_empty_text_for_nothing(storage: Healthy, key: str, value: str) -> str:
     storage.entries()[key] = storage.entries().get(key) or value
-    return storage.entries()[key]
-
-
-@breaks("storage.replace-stores", Healthy, "replace")
-async def replaces_nothing(storage: Healthy, key: str, old: str, new: str) -> str:
-    return storage.entries().get(key, old)
-
-
-@breaks("storage.replace-keeps", Healthy, "replace")
-async def replaces_anything(storage: Healthy, key: str, old: str, new: str) -> str:
-    if key in storage.entries():
-        storage.entries()[key] = new
-    return storage.entries().get(key, old)
-
-
-@breaks("storage.replace-absent", Healthy, "replace")
-async def replaces_nothing_by_something(storage: Healthy, key: str, old: str, new: str) -> str:
-    if storage.entries().get(key, old) == old:
-        storage.entries()[key] = new
     return storage.entries()[key]
 
 
@@ -200,16 +176,6 @@ async def creates_in_two_steps(storage: Healthy, key: str, value: str) -> str:
         return stored
     storage.entries()[key] = value
     return value
-
-
-@breaks("storage.one-replacer-wins", Healthy, "replace")
-async def replaces_in_two_steps(storage: Healthy, key: str, old: str, new: str) -> str:
-    stored = await storage.get(key)
-    await asyncio.sleep(0)
-    if stored != old:
-        return old if stored is None else stored
-    storage.entries()[key] = new
-    return new
 
 
 @breaks("storage.one-remover-wins", Healthy, "delete")
@@ -319,10 +285,10 @@ async def tells_what_it_could_not_store(storage: Healthy, key: str, value: str) 
         raise StorageError(f"{value} could not be stored: {error}") from None
 
 
-@breaks("storage.no-residue", Healthy, "replace")
-async def keeps_a_journal(storage: Healthy, key: str, old: str, new: str) -> str:
-    storage.shelf.residue.append(new)
-    return await Healthy.replace(storage, key, old, new)
+@breaks("storage.no-residue", Healthy, "create")
+async def keeps_a_journal(storage: Healthy, key: str, value: str) -> str:
+    storage.shelf.residue.append(value)
+    return await Healthy.create(storage, key, value)
 
 
 @breaks("storage.one-place")

@@ -181,10 +181,6 @@ class _Shared:
         await self._way()
         return await self._inner.create(key, value)
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        await self._way()
-        return await self._inner.replace(key, old, new)
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         await self._way()
         return await self._inner.delete(*keys)

@@ -165,9 +165,6 @@ class InMemory:
     async def create(self, key: str, value: str) -> str:
         return value
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        return new
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         return {}
 

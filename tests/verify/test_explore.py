@@ -435,13 +435,14 @@ CONTEXT_DECIDES: Final[dict[tuple[str, ...], set[tuple[int, int]]]] = {
 @pytest.mark.parametrize("kinds", CONTEXT_DECIDES, ids=" then ".join)
 def test_what_the_context_decides_is_as_free_as_its_fact_declares(kinds: tuple[str, ...]) -> None:
     effects = {f"{kind}_it": Note(doc="") for kind in kinds}
+    declared: dict[str, Any] = {kind: f"{kind}_it" for kind in kinds}
     chart = Chart(
         name="context",
         initial="on",
         phases="on",
         triggers=("go", "look"),
         external=("go", "look"),
-        facts={"noted": Derived("the context says so", **{kind: f"{kind}_it" for kind in kinds})},
+        facts={"noted": Derived("the context says so", **declared)},
         effects=effects,
         transitions=(
             Transition(name="go", group="it", trigger="go", sources="on", effects=tuple(effects)),

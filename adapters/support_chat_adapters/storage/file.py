@@ -81,18 +81,6 @@ class FileStorage:
             return entries.setdefault(key, value)
 
     @on_own_thread
-    def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
-        stored afterwards.
-
-        An absent key is left absent and answers `old`.
-        """
-        with self._entries() as entries:
-            if entries.get(key) == old:
-                entries[key] = new
-            return entries.get(key, old)
-
-    @on_own_thread
     def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value, in one atomic
         step between processes; afterwards no byte of their values is left in the file or beside it.

@@ -70,7 +70,7 @@ class KeyringStorage:
     missing, locked or forgetful is found then, and not in the middle of a boot. Give each
     application a `service` of its own, unless they share their visitors.
 
-    **What is atomic.** `create` and `replace` are one step between the processes of one user on one
+    **What is atomic.** `create` and `delete` are one step between the processes of one user on one
     machine that use this class with the same service and see the same folder for temporary files
     (`tempfile.gettempdir()`): a file there, empty, is their lock. Nothing keeps out another program
     that changes the entries, nor another machine where a keyring is synchronised. A crash leaves
@@ -133,20 +133,6 @@ class KeyringStorage:
             if stored is None:
                 self._store(backend, key, value)
             return value if stored is None else stored
-
-    @on_own_thread
-    def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
-        stored afterwards.
-
-        An absent key is left absent and answers `old`.
-        """
-        with self._opened() as backend:
-            stored = self._value(backend, key)
-            if stored != old:
-                return old if stored is None else stored
-            self._store(backend, key, new)
-            return new
 
     @on_own_thread
     def delete(self, *keys: str) -> Mapping[str, str]:

@@ -86,17 +86,6 @@ class MappingStorage:
                 self._store(key, value)
             return value if stored is None else stored
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
-        absent key.
-        """
-        with self._opened():
-            stored = self._value(key)
-            if stored != old:
-                return old if stored is None else stored
-            self._store(key, new)
-            return new
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value."""
         with self._opened():

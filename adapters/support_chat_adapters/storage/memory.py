@@ -32,16 +32,6 @@ class MemoryStorage:
         with self._lock:
             return self._open().setdefault(key, value)
 
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
-        absent key.
-        """
-        with self._lock:
-            entries = self._open()
-            if entries.get(key) == old:
-                entries[key] = new
-            return entries.get(key, old)
-
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value."""
         with self._lock:

@@ -53,14 +53,6 @@ if not stored then
 end
 {_TAIL}"""
 
-# stores ARGV[3] if ARGV[2] is stored
-_REPLACE: Final = f"""{IN_TIME}{_HEAD}
-if stored == ARGV[2] then
-  stored = ARGV[3]
-  redis.call('SET', KEYS[1], stored)
-end
-{_TAIL}"""
-
 # removes the keys; answers which of them held a string, each number followed by the value
 _DELETE: Final = f"""{IN_TIME}
 local removed = {{}}
@@ -166,15 +158,6 @@ class RedisStorage:
         """
         stored = await self._written(_CREATE, key, value)
         return value if stored is None else stored
-
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between all clients; returns what is
-        stored afterwards.
-
-        An absent key is left absent and answers `old`.
-        """
-        stored = await self._written(_REPLACE, key, old, new)
-        return old if stored is None else stored
 
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value, in one atomic

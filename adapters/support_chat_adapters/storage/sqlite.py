@@ -117,17 +117,6 @@ class SQLiteStorage:
         return value if stored is None else stored
 
     @on_own_thread
-    def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored, in one atomic step between processes; returns what is
-        stored afterwards.
-
-        An absent key is left absent and answers `old`.
-        """
-        update = "UPDATE support_chat SET value = ? WHERE key = ? AND value = ?"
-        stored = self._done(lambda db: self._changed(db, update, (new, key, old), key))
-        return old if stored is None else stored
-
-    @on_own_thread
     def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value, in one atomic
         step between processes; afterwards no byte of their values is left in the file or beside it.

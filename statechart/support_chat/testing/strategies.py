@@ -363,9 +363,7 @@ def failures() -> SearchStrategy[NextFails]:
     """
     storage = st.builds(
         NextFails,
-        st.sampled_from(
-            [f"storage.{name}" for name in ("get", "create", "replace", "delete", "keys")]
-        ),
+        st.sampled_from([f"storage.{name}" for name in ("get", "create", "delete", "keys")]),
         st.just(_STORAGE),
     )
     wire = st.builds(

@@ -24,7 +24,7 @@ class RecordingStorage:
         self.contents: dict[str, str] = dict(contents or {})
         self.log: CallLog = CallLog() if log is None else log
         self._closed = False
-        self._script = Script(self.log, ("get", "create", "replace", "delete", "keys", "aclose"))
+        self._script = Script(self.log, ("get", "create", "delete", "keys", "aclose"))
         self.hold = self._script.hold
         self.release = self._script.release
         self.waiting = self._script.waiting
@@ -40,18 +40,6 @@ class RecordingStorage:
         return await self._script.perform(
             _call("create", value, key=key), lambda: self._open().setdefault(key, value)
         )
-
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards, or `old` for an
-        absent key.
-        """
-
-        def work() -> str:
-            if self._open().get(key) == old:
-                self.contents[key] = new
-            return self.contents.get(key, old)
-
-        return await self._script.perform(_call("replace", (old, new), key=key), work)
 
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value."""

@@ -48,7 +48,7 @@ class Fault(enum.StrEnum):
 
 
 OPERATIONS: Final = {
-    "storage": ("get", "create", "replace", "delete", "keys"),
+    "storage": ("get", "create", "delete", "keys"),
     "tokens": ("fetch",),
     "transport": ("open", "revoke", "end_visitor"),
     "link": (

@@ -12,7 +12,7 @@ from .plans import FaultLog, Faults, Injector
 class FaultyStorage:
     """Passes every call on to `inner`, with faults; what happened is in `log`.
 
-    The operations are `get`, `create`, `replace`, `delete` and `keys`; `aclose()` always works. A
+    The operations are `get`, `create`, `delete` and `keys`; `aclose()` always works. A
     call that *fails* or is *dropped* raises StorageError, and a dropped one is done all the same: a
     create() that was dropped has stored its value. A *duplicate* is done twice and answers the
     second time: a delete() has then removed nothing. A *reordered* call is done after the next
@@ -31,10 +31,6 @@ class FaultyStorage:
     async def create(self, key: str, value: str) -> str:
         """Stores `value` if `key` is absent; returns what is stored afterwards."""
         return await self._injector.call("create", lambda: self.inner.create(key, value))
-
-    async def replace(self, key: str, old: str, new: str) -> str:
-        """Stores `new` if `old` is stored; returns what is stored afterwards."""
-        return await self._injector.call("replace", lambda: self.inner.replace(key, old, new))
 
     async def delete(self, *keys: str) -> Mapping[str, str]:
         """Removes the keys and returns those that were stored, each with its value."""

@@ -57,10 +57,6 @@ def _create(value: str, name: str = "visitor") -> _Ask:
     return lambda trial: trial.storage.create(trial.key(name), value)
 
 
-def _replace(old: str, new: str) -> _Ask:
-    return lambda trial: trial.storage.replace(trial.key(), old, new)
-
-
 def _delete(*names: str) -> _Ask:
     return lambda trial: trial.storage.delete(*map(trial.key, names))
 
@@ -100,27 +96,6 @@ STEP_BY_STEP: Final = (
         (_create(""),),
         (_get(), "", "get() of an empty value"),
         (_create("two"), "", "create() where an empty value is stored"),
-        (_replace("", "two"), "two", "replace() of an empty value"),
-    ),
-    _steps(
-        "storage.replace-stores",
-        "replace() stores the new value if the old one is stored, and returns the new one.",
-        (_create("one"),),
-        (_replace("one", "two"), "two", "replace() of what is stored"),
-        (_get(), "two", "get() after it"),
-    ),
-    _steps(
-        "storage.replace-keeps",
-        "replace() leaves another value than the old one alone, and returns it.",
-        (_create("one"),),
-        (_replace("zero", "two"), "one", "replace() of what is not stored"),
-        (_get(), "one", "get() after it"),
-    ),
-    _steps(
-        "storage.replace-absent",
-        "replace() leaves an absent key absent and returns the old value it was given.",
-        (_replace("one", "two"), "one", "replace() of an absent key"),
-        (_get(), None, "get() after it"),
     ),
     _steps(
         "storage.delete-absent",
@@ -193,7 +168,6 @@ async def keys(trial: StorageTrial) -> None:
     """keys() lists every key that is stored, of whatever scope, each once, and no deleted one."""
     for name in ("one/visitor", "two/visitor", "gone"):
         await trial.storage.create(trial.key(name), "v")
-    await trial.storage.replace(trial.key("one/visitor"), "v", "w")
     await trial.storage.delete(trial.key("gone"))
     expect(await trial.own_keys(), ["one/visitor", "two/visitor"], "keys()")
 
@@ -214,11 +188,8 @@ async def _come_back(trial: StorageTrial, texts: Sequence[str]) -> None:
     for number, text in enumerate(texts):
         expect(await trial.storage.create(trial.key(f"{number}"), text), text, "create() of a text")
         expect(await trial.storage.get(trial.key(f"{number}")), text, "get() of a text")
-        expect(
-            await trial.storage.replace(trial.key(f"{number}"), text, f"{text}!"),
-            f"{text}!",
-            "replace() of a text",
-        )
+        removed = await trial.removed(trial.storage, f"{number}")
+        expect(removed, {f"{number}": text}, "delete() of a text")
 
 
 @clause("storage.exact-keys")
@@ -250,19 +221,6 @@ async def one_creator_wins(trial: StorageTrial) -> None:
     expect(
         set(answers), {await trial.storage.get(trial.key())}, "what 20 create() at once answered"
     )
-
-
-@clause("storage.one-replacer-wins")
-async def one_replacer_wins(trial: StorageTrial) -> None:
-    """Of many replace() at once one wins, and all learn which."""
-    await trial.storage.create(trial.key(), "old")
-    answers = await asyncio.gather(
-        *(trial.storage.replace(trial.key(), "old", f"v{n}") for n in range(20))
-    )
-    expect(
-        set(answers), {await trial.storage.get(trial.key())}, "what 20 replace() at once answered"
-    )
-    expect_that(answers[0] != "old", "20 replace() at once left the old value stored")
 
 
 @clause("storage.one-remover-wins")
@@ -307,7 +265,6 @@ async def _failures(trial: StorageTrial, when: str) -> Mapping[str, StorageError
     calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "get()": lambda: storage.get(key),
         "create()": lambda: storage.create(key, SECRETS[0]),
-        "replace()": lambda: storage.replace(key, SECRETS[0], SECRETS[1]),
         "delete()": lambda: storage.delete(key),
         "keys()": lambda: storage.keys(),
     }
@@ -368,11 +325,12 @@ async def errors_hide_values(trial: StorageTrial) -> None:
 
 @clause("storage.no-residue")
 async def no_residue(trial: StorageTrial) -> None:
-    """After delete() no byte of the values is left, of those replaced before neither; the rest
+    """After delete() no byte of the values is left, of those deleted before neither; the rest
     stays.
     """
     await trial.storage.create(trial.key(), SECRETS[0])
-    await trial.storage.replace(trial.key(), SECRETS[0], SECRETS[1])
+    await trial.storage.delete(trial.key())
+    await trial.storage.create(trial.key(), SECRETS[1])
     await trial.storage.create(trial.key("other"), SECRETS[2])
     await trial.bytes_of_the_place()
     await trial.storage.delete(trial.key(), trial.key("other"))

@@ -12,7 +12,7 @@ from typing import Final
 
 from ....ports import Storage
 from ....runtime.threads import DaemonThreads
-from ..expecting import PATIENCE, NotApplicable, expect, expect_that
+from ..expecting import PATIENCE, NotApplicable, expect
 from ..suites import clause, clauses_of
 from .place import StorageTrial
 
@@ -22,17 +22,11 @@ _ROUNDS: Final = 15
 
 @clause("storage.one-place")
 async def one_place(trial: StorageTrial) -> None:
-    """Two objects on one place see what the other has stored, replaced and deleted."""
+    """Two objects on one place see what the other has stored and deleted."""
     first, second, key = trial.storage, await trial.another(), trial.key()
     await first.create(key, "one")
     expect(await second.get(key), "one", "get() by the object that did not store it")
     expect(await second.create(key, "two"), "one", "create() of what the other object has stored")
-    expect(
-        await second.replace(key, "one", "two"),
-        "two",
-        "replace() of what the other object has stored",
-    )
-    expect(await first.get(key), "two", "get() by the object that did not replace it")
     expect(key in await first.keys(), True, "whether keys() lists it")
     await second.delete(key)
     expect(await first.get(key), None, "get() after the other object has deleted it")
@@ -40,9 +34,7 @@ async def one_place(trial: StorageTrial) -> None:
 
 @clause("storage.one-winner-of-two")
 async def one_winner_of_two(trial: StorageTrial) -> None:
-    """Of create() and replace() by two objects on one place at once one wins, and all learn
-    which.
-    """
+    """Of create() by two objects on one place at once one wins, and all learn which."""
     first, second = trial.storage, await trial.another()
     callers = [
         (storage, f"{who} {n}")
@@ -54,15 +46,6 @@ async def one_winner_of_two(trial: StorageTrial) -> None:
         created = await asyncio.gather(*(storage.create(key, value) for storage, value in callers))
         expect(
             set(created), {await first.get(key)}, "what create() by two objects at once answered"
-        )
-        replaced = await asyncio.gather(
-            *(storage.replace(key, created[0], f"{value}!") for storage, value in callers)
-        )
-        expect(
-            set(replaced), {await second.get(key)}, "what replace() by two objects at once answered"
-        )
-        expect_that(
-            replaced[0] != created[0], "replace() by two objects at once left the old value stored"
         )
 
 
@@ -91,7 +74,7 @@ async def closing_one(trial: StorageTrial) -> None:
     expect(
         await second.get(trial.key()), "one", "get() after another object on the place was closed"
     )
-    expect(await second.replace(trial.key(), "one", "two"), "two", "replace() after it")
+    expect(await second.create(trial.key(), "two"), "one", "create() after it")
 
 
 @clause("storage.one-winner-of-threads")
@@ -121,17 +104,17 @@ async def _compete(
 
     together = threading.Barrier(_THREADS)
 
-    async def compete(name: str) -> Sequence[tuple[str, str]]:
-        answers = list[tuple[str, str]]()
+    async def compete(name: str) -> Sequence[tuple[str, int]]:
+        answers = list[tuple[str, int]]()
         async with using() as storage:
             for n in range(_ROUNDS):
                 together.wait(PATIENCE)  # or one might be done before the next has begun
                 created = await storage.create(trial.key(f"new {n}"), name)
-                replaced = await storage.replace(trial.key(f"given {n}"), "old", name)
-                answers.append((created, replaced))
+                removed = await storage.delete(trial.key(f"given {n}"))
+                answers.append((created, len(removed)))
         return answers
 
-    def on_a_loop(name: str) -> Sequence[tuple[str, str]]:
+    def on_a_loop(name: str) -> Sequence[tuple[str, int]]:
         return asyncio.run(compete(name))
 
     loop, threads = asyncio.get_running_loop(), DaemonThreads()
@@ -139,17 +122,16 @@ async def _compete(
         *(loop.run_in_executor(threads, on_a_loop, f"thread {n}") for n in range(_THREADS))
     )
     for n in range(_ROUNDS):
-        stored = (
-            await trial.storage.get(trial.key(f"new {n}")),
-            await trial.storage.get(trial.key(f"given {n}")),
+        expect(
+            {answer[n][0] for answer in answers},
+            {await trial.storage.get(trial.key(f"new {n}"))},
+            f"what create() by {_THREADS} threads at once answered",
         )
-        for answer in answers:
-            expect(
-                answer[n],
-                stored,
-                f"what create() and replace() by {_THREADS} threads at once answered one of them",
-            )
-        expect_that(stored[1] != "old", "replace() by several threads left the old value stored")
+        expect(
+            sum(answer[n][1] for answer in answers),
+            1,
+            f"how many of {_THREADS} threads that deleted a key at once were answered its value",
+        )
 
 
 TOGETHER = clauses_of(vars(), StorageTrial)
