@@ -17,7 +17,7 @@ LIMIT = 3
 
 
 def message(number: int) -> Message:
-    return Message(f"m{number}", "c", "agent", "", 0.0)
+    return Message(f"m{number}", "c", "agent", "", float(number))
 
 
 class World:
@@ -46,8 +46,8 @@ class World:
             self._tell(t.heard(self.line, self.stored[self.heard - 1]))
 
     def hear_again(self) -> None:
-        """A replay, or an echo after its answer."""
-        for again in self.stored[max(0, self.heard - 2) : self.heard]:
+        """A replay of what the backend has, or an echo after its answer."""
+        for again in self.stored[max(self.kept_from, self.heard - 2) : self.heard]:
             self._tell(t.heard(self.line, again))
 
     def lose(self) -> None:
@@ -64,8 +64,12 @@ class World:
             self._tell(t.page(self.line, self.stored[start:end], LIMIT))
 
     def prune(self) -> None:
-        """The backend forgets what is older than the newest few."""
+        """The backend forgets what is older than the newest few; a stream that has not brought it
+        yet never will, and says so by a gap.
+        """
         self.kept_from = max(self.kept_from, len(self.stored) - 2)
+        if self.heard < self.kept_from:
+            self.lose()
 
     def come_to_rest(self) -> None:
         while self.line.loading:
@@ -94,6 +98,8 @@ def test_each_message_is_told_once_and_in_order(steps: list[str]) -> None:
 
 @given(st.lists(st.sampled_from((*STEPS, "prune")), max_size=60))
 @example(["store", "page", "store", "store", "store", "lose", "prune"])
+@example(["store", "store", "store", "prune"])
+@example(["store", "store", "store", "hear", "prune"])
 def test_a_gap_is_told_wherever_messages_are_missing(steps: list[str]) -> None:
     world = World()
     for step in steps:

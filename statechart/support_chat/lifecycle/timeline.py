@@ -9,6 +9,7 @@ page may have it, or may have been asked for before it was stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TypeAlias
 
 import attrs
@@ -71,7 +72,13 @@ def page(
     met = timeline.last is not None and any(m.id == timeline.last for m in loaded)
     if not met and older and len(messages) == limit:
         return attrs.evolve(timeline, loaded=loaded), ()
-    every = {message.id: message for message in (*loaded, *timeline.arrived)}.values()
+    # pages have all from their first message to the newest: what they have not is newer, but for
+    # one that the backend has deleted since it was brought
+    first = loaded[0].created_at if loaded else 0.0
+    arrived = sorted(timeline.arrived, key=attrgetter("created_at"))  # a replay goes back
+    gone = tuple(m for m in arrived if m.created_at < first and not met)
+    newer = tuple(m for m in arrived if m.created_at >= first)
+    every = {message.id: message for message in (*gone, *loaded, *newer)}.values()
     new = tuple(message for message in every if message.id not in timeline.told)
     after, told = _telling(attrs.evolve(timeline, loading=False, loaded=(), arrived=()), new)
     lost = timeline.last is not None and not met
