@@ -87,6 +87,13 @@ class MendVisitor:
     key: str
     bad: str = attrs.field(repr=False)
 
+    def mended(self, removed: str | None) -> str | None:
+        """The secret to be stored again: that of whoever has mended it since this was asked for,
+        and dials with it; None if nobody has.
+        """
+        is_good = removed is not None and removed != self.bad and is_secret(removed)
+        return removed if is_good else None
+
 
 @attrs.frozen
 class Clear:

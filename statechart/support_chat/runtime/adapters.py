@@ -15,7 +15,6 @@ import attrs
 from ..engine import Request
 from ..errors import NetworkError, TokenProviderError
 from ..lifecycle import requests as r
-from ..lifecycle.context import is_secret
 from ..ports import (
     Link,
     ListConversations,
@@ -57,10 +56,8 @@ async def _create(adapters: Adapters, request: Request, payload: r.CreateVisitor
 
 
 async def _mend(adapters: Adapters, request: Request, payload: r.MendVisitor) -> str:
-    removed = (await adapters.storage.delete(payload.key)).get(payload.key, payload.bad)
-    # who has mended it since we read it has stored a good one, and dials with it
-    is_good = removed != payload.bad and is_secret(removed)
-    good = removed if is_good else secrets.token_urlsafe(32)
+    removed = (await adapters.storage.delete(payload.key)).get(payload.key)
+    good = payload.mended(removed) or secrets.token_urlsafe(32)
     return await adapters.storage.create(payload.key, good)
 
 
