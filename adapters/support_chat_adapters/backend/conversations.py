@@ -286,8 +286,15 @@ def _marked_at(db: Transaction, conversation_id: str, up_to: str | None) -> int:
 
 
 def move(db: Transaction, owner: str, new_owner: str) -> int:
-    """Gives every conversation of `owner` to `new_owner`; returns how many there were."""
+    """Gives every conversation of `owner` to `new_owner`; returns how many there were. What is
+    unread then is told to whoever is connected as `new_owner`, by a mark that reads nothing more.
+    """
     db.lock(owner, new_owner)
+    db.execute(
+        "UPDATE conversations SET marked = ? WHERE number ="
+        " (SELECT max(number) FROM conversations WHERE owner = ? AND unread > 0)",
+        (latest_mark(db) + 1, owner),
+    )
     moved = db.execute(
         "UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)
     ).rowcount
