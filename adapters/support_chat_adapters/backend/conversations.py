@@ -97,6 +97,20 @@ def send(
     ), True
 
 
+def sent_before(
+    db: Transaction, session: int, visitor: str, client_message_id: str
+) -> tuple[str, Message] | None:
+    """What this session has sent under this client id as the visitor with this id, who was merged
+    since, and whose it is now.
+    """
+    row = db.execute(
+        "SELECT messages.* FROM visitors JOIN messages ON owner = 'user:' || merged_into"
+        " WHERE visitors.id = ? AND client_message_id = ? AND session_id = ?",
+        (visitor, client_message_id, session),
+    ).fetchone()
+    return None if row is None else (str(row["owner"]), message_of(row))
+
+
 def append(
     db: Transaction,
     owner: str,

@@ -314,7 +314,7 @@ class _Schedule:
         for tab in self._live:
             async for wrong in self._shows_its_owner(tab):
                 yield f"{tab.name}: {wrong}"
-        # that its visitor was cleared elsewhere a session learns, at the latest, when it dials again
+        # that its visitor was cleared elsewhere a session learns by its next dial at the latest
         await self._heal()
         for scope in {tab.scope for tab in self.tabs}:
             here = [t.chat.identity for t in self._live if t.scope == scope]
