@@ -116,15 +116,26 @@ def lamps() -> Chart:
         transitions=(
             *(
                 Transition(
-                    name=f"{name}.{word}",
+                    name=f"{name}.on",
                     group="lamps",
                     trigger=name,
                     sources="room",
-                    **{guard: name, does: name},
-                    effects=("ring",) if (name, word) == ("a", "on") else (),
+                    unless=name,
+                    sets=name,
+                    effects="ring" if name == "a" else (),
                 )
                 for name in names
-                for word, guard, does in (("on", "unless", "sets"), ("off", "when", "clears"))
+            ),
+            *(
+                Transition(
+                    name=f"{name}.off",
+                    group="lamps",
+                    trigger=name,
+                    sources="room",
+                    when=name,
+                    clears=name,
+                )
+                for name in names
             ),
             Transition(
                 name="bell", group="bell", trigger=("rung", "failed"), sources="room", when="b"
