@@ -264,7 +264,7 @@ class ReadAnswer:
     unread: int | None
 
 
-Use: TypeAlias = "ListConversations | ListMessages | MarkRead"
+Use: TypeAlias = "ListConversations | ListMessages"
 """What a call asks of an open link; `call` is the name of the method that users know it by."""
 
 

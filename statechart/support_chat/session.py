@@ -430,16 +430,21 @@ class SupportChat:
         )
 
     def mark_read(self, conversation_id: str, up_to: str | None = None) -> Call[ReadAnswer]:
-        """Counts the messages of a conversation as read, up to the one with the id `up_to`, or all
-        so far; the answer says how many are unread then, `UnreadChanged` what is true now.
+        """Counts the messages of a conversation as read, up to the one with the id `up_to`; the
+        answer says how many are unread then, and `unread` with it.
 
-        Name the last message that was shown: what arrives meanwhile then stays unread. Raises as
-        conversations(); BackendRejectedError for a conversation that is not theirs.
+        Name the last message that was shown: what arrives meanwhile then stays unread, and the mark
+        is owed: it waits for the link, and is sent again until the backend has it, also after the
+        call has given up (`Settings.outbox_timeout`). Without `up_to` all messages so far are read,
+        at once or not at all.
+
+        Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
         """
         check_id("conversation_id", conversation_id)
         if up_to is not None:
             check_id("up_to", up_to)
-        return self._call(Trigger.USE, Arguments(use=MarkRead(conversation_id, up_to)))
+        mark = MarkRead(conversation_id, up_to)
+        return self._call(Trigger.SEND, Arguments(message=mark, queue=up_to is not None))
 
     # --- events -----------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from support_chat.errors import (
 )
 from support_chat.lifecycle import outbox as o
 from support_chat.lifecycle.outbox import EMPTY, Entry, Outbox
-from support_chat.ports import Outgoing
+from support_chat.ports import MarkRead, Outgoing, ReadAnswer
 from support_chat.values import Identity, Message, SignedIn, Visitor
 
 VISITOR, USER = Visitor("v"), SignedIn("u")
@@ -37,6 +37,7 @@ REFUSED = BackendRejectedError("No.", code="message_invalid")
 NOT_THEIRS = BackendRejectedError("Not theirs.", code=o.OWNER_CHANGED)
 LOST, UNSENT = NetworkError("The answer is lost."), NetworkError("It never left.")
 TOO_LATE, NO_ANSWER = CallTimeoutError("Too late."), CallTimeoutError("No answer.")
+OWED = CallTimeoutError("Still owed.")
 WITHDRAWN, ENDED = SessionEndedError("Cancelled."), SessionEndedError("The session has ended.")
 
 
@@ -178,7 +179,7 @@ class Sending(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((0.5, 1.0, 3.0)))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.does(o.expire(self.outbox, self.now, TOO_LATE, NO_ANSWER))
+        self.does(o.expire(self.outbox, self.now, TOO_LATE, NO_ANSWER, OWED))
 
     @precondition(lambda self: self.outbox.entries)
     @rule(data=st.data())
@@ -359,7 +360,7 @@ def test_what_does_not_wait_ends_with_its_link_and_says_whether_it_had_left() ->
 
 def test_at_its_time_a_message_that_never_left_is_withdrawn() -> None:
     outbox = left(box(entry(1, until=5.0), entry(2, until=5.0), entry(3, until=9.0)))
-    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER)
+    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED)
     assert ends(outbox) == [(2, TOO_LATE, False), (1, NO_ANSWER, True)]
     assert [each.ends for each in outbox.over] == [True, False]
     assert [each.number for each in outbox.entries] == [1, 3]
@@ -367,7 +368,7 @@ def test_at_its_time_a_message_that_never_left_is_withdrawn() -> None:
 
 def test_an_unknown_one_goes_on_without_its_call_and_the_later_ones_wait() -> None:
     outbox = left(box(entry(1, until=5.0), entry(2)))
-    outbox = o.told(o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER))
+    outbox = o.told(o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED))
     outbox = o.unanswered(outbox, 1, LOST, 6.0)
     assert leaving(outbox, 6.0) == [1]
     outbox = o.stored(left(outbox, 6.0), 1, answer(1))
@@ -433,7 +434,8 @@ def test_after_a_merge_it_is_the_users_and_is_sent_at_once() -> None:
     assert leaving(outbox) == [], "whether there was a merge is not known yet"
     outbox = o.owned(o.become(outbox, VISITOR, USER), USER, NOT_THEIRS)
     assert [each.message.owner for each in outbox.entries] == [USER, USER]
-    assert [each.message.client_message_id for each in outbox.entries] == ["id 1", "id 2"]
+    names = [e.message.client_message_id for e in outbox.entries if isinstance(e.message, Outgoing)]
+    assert names == ["id 1", "id 2"]
     assert leaving(outbox) == [1]
 
 
@@ -459,3 +461,69 @@ def test_what_was_sent_while_the_session_booted_is_for_whom_it_has_become() -> N
     nobodys = attrs.evolve(entry(1), message=Outgoing("id 1", "text", "c"))
     outbox = o.owned(box(nobodys), USER, NOT_THEIRS)
     assert [each.message.owner for each in outbox.entries] == [USER]
+
+
+# --- read marks -----------------------------------------------------------------------------------
+
+
+def mark(number: int, conversation: str = "c", *, until: float = 300.0, **options: Any) -> Entry:
+    """A read mark that the call `number` makes."""
+    asked = MarkRead(conversation, f"m{number}", owner=VISITOR)
+    return Entry(number, asked, until, conversation, **options)
+
+
+def test_a_mark_keeps_no_message_waiting_and_waits_for_none() -> None:
+    outbox = box(entry(1), mark(2), entry(3), mark(4), mark(5, "d"))
+    assert leaving(outbox) == [1, 2, 5]
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_an_answered_mark_is_over_once_the_stream_has_told_of_it_where_it_tells(
+    is_told: bool,
+) -> None:
+    outbox = o.marked(left(box(mark(1), mark(2))), 1, ReadAnswer(3), is_told=is_told)
+    assert ends(outbox) == ([] if is_told else [(1, ReadAnswer(3), False)])
+    assert leaving(outbox, 99.0) == ([] if is_told else [2]), "it is not sent again"
+    outbox = o.told_of_mark(outbox, "another", 0)
+    outbox = o.told_of_mark(o.told(outbox), "c", 2)
+    assert ends(outbox) == ([(1, ReadAnswer(2), False)] if is_told else [])
+
+
+def test_where_the_stream_comes_first_the_call_is_told_and_the_mark_owed_until_it_is_answered() -> (
+    None
+):
+    outbox = o.told_of_mark(left(box(mark(1))), "c", 2)
+    assert [(each.answer, each.ends) for each in outbox.over] == [(ReadAnswer(2), False)]
+    outbox = o.unanswered(o.told(outbox), 1, LOST, 5.0)
+    assert leaving(outbox, 5.0) == [1]
+    outbox = o.marked(left(outbox, 5.0), 1, ReadAnswer(2), is_told=True)
+    assert [each.entry.awaited for each in outbox.over] == [False]
+    assert not outbox.entries
+
+
+def test_a_lost_link_ends_the_wait_for_the_stream_and_owes_what_was_not_answered() -> None:
+    outbox = left(box(mark(1, "a"), mark(2, "b")))
+    outbox = o.link_gone(o.marked(outbox, 1, ReadAnswer(0), is_told=True), UNSENT, LOST)
+    assert ends(outbox) == [(1, ReadAnswer(0), False)]
+    assert leaving(outbox) == [2]
+
+
+def test_at_its_time_a_mark_goes_on_without_its_call_whether_it_has_left_or_not() -> None:
+    outbox = left(box(mark(1, until=5.0), mark(2, until=5.0)))
+    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED)
+    assert [(each.error, each.ends) for each in outbox.over] == [(OWED, False)] * 2
+    assert [each.number for each in outbox.entries] == [1, 2]
+    answered = o.marked(left(box(mark(1, until=5.0))), 1, ReadAnswer(0), is_told=True)
+    assert ends(o.expire(answered, 5.0, TOO_LATE, NO_ANSWER, OWED)) == [(1, ReadAnswer(0), False)]
+
+
+def test_a_mark_that_is_not_to_wait_ends_with_its_link_or_its_time() -> None:
+    outbox = o.link_gone(left(box(mark(1, waits=False))), UNSENT, LOST)
+    assert ends(outbox) == [(1, LOST, True)]
+    outbox = o.expire(box(mark(1, waits=False, until=5.0)), 5.0, TOO_LATE, NO_ANSWER, OWED)
+    assert ends(outbox) == [(1, TOO_LATE, False)]
+
+
+def test_a_mark_that_is_refused_takes_nothing_along() -> None:
+    outbox = o.refused(left(box(mark(1), mark(2), entry(3))), 1, NOT_THEIRS)
+    assert [each.number for each in outbox.entries] == [2, 3]

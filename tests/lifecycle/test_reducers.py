@@ -48,7 +48,6 @@ from support_chat.ports import (
     IdentifyAnswer,
     MessageArrived,
     Outgoing,
-    ReadAnswer,
     ReadUpTo,
     RenewAnswer,
     UpdateAnswer,
@@ -371,8 +370,6 @@ def test_the_rules_that_are_one_field_each() -> None:
     for after, expected in (
         (do.keep_visitor(FULL, moment(Trigger.VISITOR_READ)), {"visitor": "secret_2"}),
         (do.drop_token(FULL, moment()), {"token": None}),
-        (do.reply(FULL, moment(Trigger.REPLIED, result=ReadAnswer(9))), {"unread": 9}),
-        (do.reply(FULL, moment(Trigger.REPLIED, result=())), {}),
         (do.receive(FULL, moment(Trigger.MESSAGE_ARRIVED)), {"cursor": "cursor_3", "unread": 5}),
     ):
         assert after == attrs.evolve(FULL, **expected)

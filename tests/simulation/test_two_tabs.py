@@ -16,6 +16,7 @@ import pytest
 
 from simulated import schedule
 from support_chat.lifecycle import outbox, requests
+from support_chat.ports import MarkRead
 from support_chat.runtime import adapters
 from support_chat_adapters.transport import LoopbackTransport
 
@@ -59,8 +60,11 @@ def _each(box: outbox.Outbox) -> Any:
 async def _send_anew(
     asked: adapters.Adapters, request: Any, payload: requests.SendMessage
 ) -> object:
-    name = f"{payload.message.client_message_id} {payload.attempt}"
-    return await asked.link(request).send(attrs.evolve(payload.message, client_message_id=name))
+    message = payload.message
+    if isinstance(message, MarkRead):
+        return await asked.link(request).mark_read(message)
+    name = f"{message.client_message_id} {payload.attempt}"
+    return await asked.link(request).send(attrs.evolve(message, client_message_id=name))
 
 
 @contextlib.contextmanager

@@ -320,7 +320,8 @@ class Life:
         if user and kind != T.UPDATE and self.one_of(True, True, False):
             provider = Provider(self.own("provider", user))
         begins = self.one_of(None, "c-1", "c-2")
-        message = Outgoing(f"message-{self.new()}", self.own("text"), begins)
+        sends = Outgoing(f"message-{self.new()}", self.own("text"), begins)
+        marks = MarkRead(self.one_of("c-1", "c-2"), "m")
         return CallMade(
             self.new(),
             kind,
@@ -330,8 +331,8 @@ class Life:
                 provider=provider,
                 timeout=self.one_of(None, 1.0, 100.0),
                 clear_storage=kind in (T.SHUTDOWN, T.BECOME) and self.one_of(True, False),
-                use=self.one_of(ListConversations(), MarkRead("c-1")) if kind == T.USE else None,
-                message=message if kind == T.SEND else None,
+                use=ListConversations() if kind == T.USE else None,
+                message=self.one_of(sends, sends, marks) if kind == T.SEND else None,
                 queue=self.one_of(True, True, False),
             ),
         )
@@ -390,10 +391,12 @@ class Life:
                 return RenewAnswer(self.one_of(None, self.own("session", None, session)))
             case Update(changes):
                 return UpdateAnswer(self._rejected(changes))
-            case SendMessage(message):
+            case SendMessage(MarkRead()):
+                return ReadAnswer(self.one_of(0, 1))
+            case SendMessage(Outgoing() as message):
                 return _stored(message)
-            case UseLink(use):
-                return ReadAnswer(0) if isinstance(use, MarkRead) else ()
+            case UseLink():
+                return ()
             case _:
                 return None
 
@@ -411,10 +414,11 @@ class Life:
     def event(self) -> LinkEvent | None:
         """What a link yields; None if it is lost."""
         said, own = Message("m", "c-1", "agent", "hello", 0.0), self.one_of(False, True)
-        if own and (sent := self.snapshot.context.outbox.entries):
-            said = _stored(self.one_of(*sent).message)
+        entries = self.snapshot.context.outbox.entries
+        if own and (sent := [e.message for e in entries if isinstance(e.message, Outgoing)]):
+            said = _stored(self.one_of(*sent))
         arrived = MessageArrived(said, self.own("cursor"), self.one_of(0, 1, None), own)
-        read = ReadUpTo("c", "m", self.one_of(0, 1, None))
+        read = ReadUpTo(self.one_of("c-1", "c-2"), "m", self.one_of(0, 1, None))
         events = (arrived, read, TokenExpired(), OwnerChanged(), SessionRevoked(), None)
         return self.roll.choices(events, (4, 2, 4, 2, 1, 6))[0]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ..engine import Moment
-from ..ports import Outgoing, TokenProvider, Use
+from ..ports import MarkRead, Outgoing, TokenProvider, Use
 from ..values import JSON, Changes, IdentifyResult
 from .context import Context, identified, identity
 from .delays import leaves_in
@@ -20,8 +20,8 @@ from .names import Trigger
 class Arguments:
     """The arguments of a call, checked. `timeout` is in seconds, None for the one in Settings;
     `fallback` is the session's own token provider, `use` what is asked of the link, `message` what
-    is sent, and `queue` whether it may wait for a link; `thread` names the conversation that the
-    first of several messages is to begin.
+    is sent, a read mark too, and `queue` whether it may wait for a link; `thread` names the
+    conversation that the first of several messages is to begin.
     """
 
     user_id: str | None = None
@@ -31,7 +31,7 @@ class Arguments:
     timeout: float | None = None
     clear_storage: bool = False
     use: Use | None = None
-    message: Outgoing | None = None
+    message: Outgoing | MarkRead | None = None
     queue: bool = True
     thread: str | None = None
 

@@ -637,7 +637,7 @@ MESSAGING: Final = (
     ),
     Transition(
         name="use.read", group="messaging", trigger=T.READ_MARKED, sources=ONLINE,
-        effects=E.TELL_READ,
+        effects=(E.TELL_READ, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
 )
 

@@ -1,10 +1,15 @@
-"""What send_message() was given and has no answer yet: a pure record, changed by pure functions.
+"""What send_message() and mark_read() were given and has no answer yet: a pure record, changed by
+pure functions.
 
 A message *waits*, is *under way* (a request for it has no outcome yet), or is *unknown*: it has
 left and may have arrived. An unknown one is sent again under its id, which never makes two, until
 the backend answers or the stream brings it. Of each conversation one message is under way at a
 time, the first; those behind it wait, so that everybody sees one order, and no other conversation
 does. What is *over* is to be told: to the call that waits for it, and to listeners.
+
+A read mark goes the same way, in an order of its own, and is owed until the backend has it: marks
+may come twice. Where the stream tells of marks, the call is told once it has: what is unread is
+true then.
 
 What waited for a link leaves with pauses, whatever its conversation: a backend that is back has all
 of its clients back, and their messages come as far apart as their dials did.
@@ -18,7 +23,7 @@ from typing import Final
 import attrs
 
 from ..errors import AuthRefusedError, RateLimitedError, SupportChatError
-from ..ports import Outgoing
+from ..ports import MarkRead, Outgoing, ReadAnswer
 from ..values import Identity, Message
 
 OWNER_CHANGED: Final = "owner_changed"
@@ -29,13 +34,13 @@ _SHORTEST: Final = 0.25
 
 @attrs.frozen
 class Entry:
-    """A message on its way. `number` is the call that sent it, `until` when that call gives up, on
-    the session's clock. `thread` names whose order it keeps: its conversation, or one that the
-    first of the thread is to begin; None: it begins one that nobody else knows of.
+    """A message, or a read mark, on its way. `number` is the call that sent it, `until` when that
+    call gives up, on the session's clock. `thread` names whose order it keeps: its conversation, or
+    one that the first of the thread is to begin; None: it begins one that nobody else knows of.
     """
 
     number: int
-    message: Outgoing
+    message: Outgoing | MarkRead
     until: float
     thread: str | None = None
     waits: bool = True
@@ -51,6 +56,15 @@ class Entry:
     not_before: float = 0.0
     held_back: bool = False
     """Whether it has waited for the link, and waits its turn among all that have."""
+    answer: ReadAnswer | None = None
+    """What the backend has said of a mark of which the stream is to tell: it is under way until
+    then.
+    """
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is a read mark."""
+        return isinstance(self.message, MarkRead)
 
 
 @attrs.frozen
@@ -60,7 +74,7 @@ class Over:
     """
 
     entry: Entry
-    answer: Message | None = None
+    answer: Message | ReadAnswer | None = None
     error: Exception | None = None
     unknown: bool = False
     """Whether the backend may have the message."""
@@ -98,13 +112,14 @@ def add(outbox: Outbox, entry: Entry) -> Outbox:
 
 
 def first(outbox: Outbox) -> Iterator[Entry]:
-    """The first message of each conversation."""
-    seen: set[str] = set()
+    """The first message of each conversation, and the first mark."""
+    seen: set[tuple[str, bool]] = set()
     for entry in outbox.entries:
-        if entry.thread not in seen:
+        if entry.thread is None:
             yield entry
-            if entry.thread is not None:
-                seen.add(entry.thread)
+        elif (order := (entry.thread, entry.is_mark)) not in seen:
+            seen.add(order)
+            yield entry
 
 
 def sendable(outbox: Outbox, now: float) -> tuple[Entry, ...]:
@@ -162,9 +177,45 @@ def stored(outbox: Outbox, number: int, message: Message) -> Outbox:
 def arrived(outbox: Outbox, message: Message) -> Outbox:
     """The stream has brought a message of this session: it needs no other answer."""
     for entry in outbox.entries:
-        if entry.attempts and entry.message.client_message_id == message.client_message_id:
+        sent = entry.message
+        if (
+            entry.attempts
+            and isinstance(sent, Outgoing)
+            and sent.client_message_id == message.client_message_id
+        ):
             outbox = stored(outbox, entry.number, message)
     return outbox
+
+
+def marked(outbox: Outbox, number: int, answer: ReadAnswer, *, is_told: bool) -> Outbox:
+    """The backend has the mark. If the stream `is_told` of marks, a call that still waits does so
+    until it tells of this one.
+    """
+    if is_told:
+        outbox = _each(
+            outbox,
+            lambda e: e.number == number and e.awaited,
+            lambda e: attrs.evolve(e, answer=answer),
+        )
+    return _over(
+        outbox, lambda e: e.number == number and e.answer is None, lambda e: Over(e, answer)
+    )
+
+
+def told_of_mark(outbox: Outbox, conversation: str, unread: int | None) -> Outbox:
+    """The stream has told how far the conversation is read. A mark under way may be that one, so
+    its call waits no longer; it is owed until it is answered.
+    """
+    answer = ReadAnswer(unread)
+    its = [
+        e
+        for e in outbox.entries
+        if e.is_mark and e.message.conversation_id == conversation and e.under_way and e.awaited
+    ]
+    outbox = _over(outbox, lambda e: e in its and e.answer is not None, lambda e: Over(e, answer))
+    told = tuple(Over(e, answer, ends=False) for e in its if e.answer is None)
+    outbox = _each(outbox, lambda e: e in its, lambda e: attrs.evolve(e, awaited=False))
+    return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
 
 
 def refused(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
@@ -204,14 +255,21 @@ def unanswered(outbox: Outbox, number: int, error: Exception, not_before: float)
     return _end(outbox, lambda e: e.number == number and not _again(e), error)
 
 
-def expire(outbox: Outbox, now: float, unsent: Exception, sent: Exception) -> Outbox:
+def expire(
+    outbox: Outbox, now: float, unsent: Exception, sent: Exception, owed: Exception
+) -> Outbox:
     """The time of some calls is over. A message that never left is withdrawn; one that has left
-    goes on without its call.
+    goes on without its call, and so does a mark.
     """
+    outbox = _told_late(outbox, lambda e: e.awaited and e.until <= now)
     late = [e for e in outbox.entries if e.awaited and e.until <= now]
-    gone = {e.number for e in late if e.left or e.under_way}
+    gone = {e.number for e in late if e.left or e.under_way or (e.is_mark and e.waits)}
     withdrawn = {e.number for e in late} - gone
-    told = tuple(Over(e, error=sent, unknown=True, ends=False) for e in late if e.number in gone)
+    told = tuple(
+        Over(e, error=owed if e.is_mark else sent, unknown=True, ends=False)
+        for e in late
+        if e.number in gone
+    )
     outbox = _each(outbox, lambda e: e.number in gone, lambda e: attrs.evolve(e, awaited=False))
     outbox = _end(outbox, lambda e: e.number in withdrawn, unsent)
     return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
@@ -234,7 +292,10 @@ def link_up(outbox: Outbox, now: float, waited: float) -> Outbox:
 
 
 def link_gone(outbox: Outbox, unsent: Exception, sent: Exception) -> Outbox:
-    """What was under way may have arrived, and is sent again by the next link."""
+    """What was under way may have arrived, and is sent again by the next link. What was answered
+    needs no more.
+    """
+    outbox = _told_late(outbox, lambda e: True)
     outbox = _each(
         outbox, lambda e: e.under_way, lambda e: attrs.evolve(e, left=True, under_way=False)
     )
@@ -283,6 +344,11 @@ _Which = Callable[[Entry], bool]
 def of(outbox: Outbox, number: int) -> Entry | None:
     """The message of this call."""
     return next((entry for entry in outbox.entries if entry.number == number), None)
+
+
+def _told_late(outbox: Outbox, which: _Which) -> Outbox:
+    """Nobody waits any longer for the stream to tell of a mark that was answered."""
+    return _over(outbox, lambda e: e.answer is not None and which(e), lambda e: Over(e, e.answer))
 
 
 def _again(entry: Entry) -> bool:

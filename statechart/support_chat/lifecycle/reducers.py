@@ -13,7 +13,7 @@ import attrs
 
 from ..engine import Moment, Request
 from ..errors import BackendRejectedError, SupportChatError
-from ..ports import IdentifyAnswer, ReadAnswer, RenewAnswer
+from ..ports import IdentifyAnswer, MarkRead, ReadAnswer, RenewAnswer
 from ..values import Identity, Message, SignedIn, Visitor
 from . import outbox as o, refusals as R, updates as u
 from .context import (
@@ -87,16 +87,6 @@ def bound_identify(context: Context, moment: Moment) -> Context:
     return replaced(context, identify_until=longest)
 
 
-def reply(context: Context, moment: Moment) -> Context:
-    """The answer to a mark_read() says how many messages are unread, where the stream does not:
-    an answer may have been overtaken.
-    """
-    answer = moment.result
-    if not isinstance(answer, ReadAnswer) or context.echoes:
-        return context
-    return replaced(context, unread=answer.unread)
-
-
 # --- messages -------------------------------------------------------------------------------------
 
 
@@ -109,7 +99,8 @@ def queued(context: Context, moment: Moment) -> Events:
     """The message waits, unless it may leave at once."""
     entry = _entry(context, moment)
     leaving = o.sendable(o.add(context.outbox, entry), moment.now.at)
-    if context.up_at is not None and any(each.number == entry.number for each in leaving):
+    leaves = context.up_at is not None and any(each.number == entry.number for each in leaving)
+    if leaves or isinstance(entry.message, MarkRead):
         return ()
     return (MessageQueued(entry.message.client_message_id, entry.message.conversation_id),)
 
@@ -133,9 +124,15 @@ def send_messages(context: Context, moment: Moment) -> Context:
 
 
 def keep_sent(context: Context, moment: Moment) -> Context:
-    """The backend has the message."""
-    sent, _ = _ended(moment)
-    return replaced(context, outbox=o.stored(context.outbox, sent.number, moment.result))
+    """The backend has the message, or the mark."""
+    (sent, _), outbox, answer = _ended(moment), context.outbox, moment.result
+    if isinstance(answer, ReadAnswer):
+        is_told = context.echoes
+        outbox = o.marked(outbox, sent.number, answer, is_told=is_told)
+        # an answer may have been overtaken by what the stream has told
+        unread = context.unread if is_told else answer.unread
+        return replaced(context, outbox=outbox, unread=unread)
+    return replaced(context, outbox=o.stored(outbox, sent.number, answer))
 
 
 def keep_refused(context: Context, moment: Moment) -> Context:
@@ -176,8 +173,9 @@ def _pause(moment: Moment) -> float:
 
 def expire_messages(context: Context, moment: Moment) -> Context:
     """The time of some calls is over."""
-    unsent, sent = (each.make("send_message", "") for each in (R.NOT_SENT, R.NOT_ANSWERED))
-    return replaced(context, outbox=o.expire(context.outbox, moment.now.at, unsent, sent))
+    errors = (R.NOT_SENT, R.NOT_ANSWERED, R.NOT_MARKED)
+    unsent, sent, owed = (each.make("send_message", "") for each in errors)
+    return replaced(context, outbox=o.expire(context.outbox, moment.now.at, unsent, sent, owed))
 
 
 def withdraw_message(context: Context, moment: Moment) -> Context:
@@ -192,7 +190,9 @@ def drop_messages(context: Context, moment: Moment) -> Context:
     return replaced(context, outbox=o.drop(context.outbox, error))
 
 
-def answers(context: Context) -> Iterable[tuple[int, Message | None, Exception | None]]:
+def answers(
+    context: Context,
+) -> Iterable[tuple[int, Message | ReadAnswer | None, Exception | None]]:
     """What the calls are told whose messages are over."""
     return [
         (over.entry.number, over.answer, over.error)
@@ -206,7 +206,9 @@ def over(context: Context, moment: Moment) -> Events:
     events: list[AnyEvent] = []
     for each in context.outbox.over:
         message = each.entry.message
-        if each.answer is not None and not context.echoes:
+        if isinstance(message, MarkRead):
+            continue  # of marks the stream alone tells
+        if isinstance(each.answer, Message) and not context.echoes:
             events.append(MessageSent(each.answer))
         elif each.error is not None and each.ends:
             name, text = message.client_message_id, message.text
@@ -358,7 +360,9 @@ def received(context: Context, moment: Moment) -> Events:
 
 def read_up_to(context: Context, moment: Moment) -> Context:
     """Messages were read."""
-    return replaced(context, unread=moment.result.unread)
+    told = moment.result
+    outbox = o.told_of_mark(context.outbox, told.conversation_id, told.unread)
+    return replaced(context, unread=told.unread, outbox=outbox)
 
 
 def messages_read(context: Context, moment: Moment) -> Events:

@@ -11,18 +11,20 @@ from typing import Any
 import attrs
 
 from ..engine import Close, Command, Moment, Now, Perform, Request
-from ..errors import StorageError, TokenProviderError, VisitorEndedError
+from ..errors import NetworkError, StorageError, TokenProviderError, VisitorEndedError
 from ..ports import (
     Credentials,
     IdentifyRequest,
+    MarkRead,
     Outgoing,
+    ReadAnswer,
     TokenProvider,
     TokenReason,
     Use,
     Welcome,
 )
 from ..settings import Settings
-from ..values import Changes, Identity
+from ..values import Changes, Identity, Message
 from . import outbox as o
 from .context import Context, is_secret
 from .tokens import Token, read_token
@@ -152,9 +154,11 @@ class UseLink:
 
 @attrs.frozen
 class SendMessage:
-    """Send the message that the call `number` has given, for the `attempt`-th time."""
+    """Send the message, or the mark, that the call `number` has given, for the `attempt`-th
+    time.
+    """
 
-    message: Outgoing
+    message: Outgoing | MarkRead
     number: int
     attempt: int
 
@@ -319,6 +323,17 @@ def send_messages(context: Context, moment: Moment) -> Sequence[SendMessage]:
     """To send whatever may leave now."""
     leaving = o.sendable(context.outbox, moment.now.at)
     return [SendMessage(entry.message, entry.number, entry.attempts + 1) for entry in leaving]
+
+
+def answer_of(request: Request, answer: Message | ReadAnswer, now: Now) -> Message | ReadAnswer:
+    """The message as it was stored, or what is unread after a mark. Raises NetworkError for the
+    one in the place of the other.
+    """
+    is_mark = isinstance(request.payload.message, MarkRead)
+    if isinstance(answer, ReadAnswer) != is_mark:
+        asked = "mark" if is_mark else "message"
+        raise NetworkError(f"The transport answered a {asked} with {type(answer).__name__}.")
+    return answer
 
 
 def part(context: Context, moment: Moment) -> Part:

@@ -96,9 +96,13 @@ _USES: Final[Mapping[type, Callable[[Link, Any], Awaitable[object]]]] = MappingP
     {
         ListConversations: lambda link, use: link.conversations(use),
         ListMessages: lambda link, use: link.messages(use),
-        MarkRead: lambda link, use: link.mark_read(use),
     }
 )
+
+
+async def _send(adapters: Adapters, request: Request, payload: r.SendMessage) -> object:
+    link, message = adapters.link(request), payload.message
+    return await (link.mark_read(message) if isinstance(message, MarkRead) else link.send(message))
 
 
 async def _part(adapters: Adapters, request: Request, payload: r.Part) -> None:
@@ -143,9 +147,7 @@ _PERFORMERS: Final[Mapping[type, _Performer]] = MappingProxyType(
             payload.changes, payload.owner
         ),
         r.Renew: lambda adapters, request, payload: adapters.link(request).renew(payload.token),
-        r.SendMessage: lambda adapters, request, payload: adapters.link(request).send(
-            payload.message
-        ),
+        r.SendMessage: _send,
         r.UseLink: _use,
         r.Part: _part,
         r.Revoke: _revoke,

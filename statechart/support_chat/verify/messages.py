@@ -18,6 +18,7 @@ _KEEPS: Final[Mapping[str, tuple[str, ...]]] = {
     T.SEND_FAILED: (E.KEEP_UNANSWERED,),
     T.SEND_UNAUTHORISED: (E.KEEP_UNANSWERED, E.SAY_EXPIRED),
     T.MESSAGE_ARRIVED: (E.TELL_MESSAGE,),
+    T.READ_MARKED: (E.TELL_READ,),
     T.OUTBOX_DUE: (E.EXPIRE_MESSAGES,),
     T.WITHDRAW: (E.WITHDRAW_MESSAGE,),
 }
@@ -30,6 +31,7 @@ _CHANGES: Final = frozenset(
         E.KEEP_UNANSWERED,
         E.EXPIRE_MESSAGES,
         E.WITHDRAW_MESSAGE,
+        E.TELL_READ,
     }
 )
 """What changes when something is due."""
