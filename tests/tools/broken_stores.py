@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -103,11 +105,16 @@ class TellsBeforeItCommits(SQLiteStore):
     async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
         loop = asyncio.get_running_loop()
         told: asyncio.Future[U] = loop.create_future()
+        has_told = threading.Event()
+
+        def tell(answer: T) -> None:
+            told.set_result(then(answer))
+            has_told.set()
 
         def early(db: Transaction) -> T:
             answer = work(db)
-            loop.call_soon_threadsafe(lambda: told.set_result(then(answer)))
-            asyncio.run(asyncio.sleep(0.05))
+            loop.call_soon_threadsafe(tell, answer)
+            has_told.wait(5.0)
             return answer
 
         await super().write(early, as_it_is)
@@ -147,10 +154,29 @@ class TellsTwice(SQLiteStore):
 
 @breaks("store.read-in-order")
 class ReadsWhenItLikes(SQLiteStore):
+    """What was read before there was anything is told when there is something."""
+
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        await _in_time(self._event("read"))
+        answer = await super().write(work, then)
+        self._event("written").set()
+        return answer
+
     async def read_in_order(self, work: Work[T], then: Callable[[T], U]) -> U:
         answer = await self.read(work)
-        await asyncio.sleep(0.005)
+        self._event("read").set()
+        await _in_time(self._event("written"))
         return then(answer)
+
+    def _event(self, name: str) -> asyncio.Event:
+        event: asyncio.Event = self.__dict__.setdefault(name, asyncio.Event())
+        return event
+
+
+async def _in_time(event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(5.0):
+            await event.wait()
 
 
 @breaks("store.lock-ends-a-read")
