@@ -446,6 +446,104 @@ FAULTS: Final = (
         },
     ),
     Fault(
+        "S34",
+        "a boot that is turned away has to load anew",
+        {"boot.rejected": having(target=P.NOT_INITIALIZED)},
+    ),
+    Fault(
+        "S35",
+        "a visitor's session counts as a user's",
+        {"boot.live_as_visitor": having(target=P.AUTHENTICATED)},
+    ),
+    Fault(
+        "S36",
+        "a shutdown() of what is not live leaves it as it was",
+        {"shutdown.nothing_live": having(target=None, reason="")},
+    ),
+    Fault("S37", "a boot() forgets whom it names", {"boot.begin": having(assigns={})}),
+    Fault(
+        "S37a",
+        "what an identify() of the same user brings is left lying",
+        {"identify.signed_in_already": without(effects=E.ADOPT)},
+    ),
+    Fault(
+        "S38",
+        "an identify that was accepted leaves the session a visitor's",
+        {"identify.done": having(target=None, reason="")},
+    ),
+    Fault(
+        "S39",
+        "a link that is back is used and let go",
+        {"link.back_as_visitor": adding(effects=E.DISPOSE)},
+    ),
+    Fault(
+        "S40",
+        "what another tab has signed out is not cleared here",
+        {"link.signed_out": without(sets=F.OWED)},
+    ),
+    Fault(
+        "S40a",
+        "a second shutdown() cannot ask for a full clear",
+        {"shutdown.clear_too": without(sets=F.OWED_FULL)},
+    ),
+    Fault(
+        "S40b",
+        "a full clear that has succeeded is owed for ever",
+        {"clear.all_done": without(clears=F.OWED_FULL)},
+    ),
+    Fault(
+        "S40c",
+        "a full clear of what was never live is not owed",
+        {"shutdown.nothing_live_clear": without(sets=F.OWED)},
+    ),
+    Fault(
+        "S40d",
+        "a write that ends forgets the clear that waits for it",
+        {"clear.write_ended": without(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S41",
+        "a token is asked for a visitor",
+        {"boot.visitor_known": adding(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S41a",
+        "an identify without a provider asks for a token",
+        {
+            "identify.send_without_token": both(
+                instead(E.SEND_IDENTIFY, E.FETCH_TARGET_TOKEN), having(sets=(F.FETCHING,))
+            )
+        },
+    ),
+    Fault(
+        "S42",
+        "a shutdown() is done while its parting is under way",
+        {"clear.user_done_all_next_parting": adding(effects=E.SETTLE_SHUTDOWN)},
+    ),
+    Fault(
+        "S43",
+        "the network is up again, and nobody hurries",
+        {"link.hurry": without(effects=E.ARM_DIAL)},
+    ),
+    Fault(
+        "S44",
+        "who has given up goes on as before",
+        {"link.give_up": instead(E.ARM_PROBE, E.ARM_RETRY)},
+    ),
+    Fault(
+        "S45", "a lost link takes along what it carried", {"link.lost": without(effects=E.RESTORE)}
+    ),
+    Fault(
+        "S46",
+        "nobody is told that the token has expired",
+        {"renew.expired_for_good": without(effects=E.TELL_EXPIRED)},
+    ),
+    Fault(
+        "S47",
+        "who waits for an earlier parting is left waiting",
+        {"destroy.done": without(effects=E.SETTLE_DETACHED)},
+    ),
+    Fault(
         "L3a",
         "a hint that the network is up stops the attempts",
         {"link.retry": without(effects=E.ARM_RETRY)},

@@ -26,6 +26,7 @@ from ..lifecycle.names import (
 from .bookkeeping import BOOKKEEPING
 from .generic import late_ones_do_more, no_dead_row, one_expiry_each
 from .messages import MESSAGES
+from .promises import PROMISES
 from .properties import (
     Always,
     CanReach,
@@ -373,6 +374,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     *MESSAGES,
     *BOOKKEEPING,
     *TABS,
+    *PROMISES,
 )
 """Every property of the shipped chart that the model decides."""
 
