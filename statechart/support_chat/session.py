@@ -434,9 +434,9 @@ class SupportChat:
         answer says how many are unread then, and `unread` with it.
 
         Name the last message that was shown: what arrives meanwhile then stays unread, and the mark
-        is owed: it waits for the link, and is sent again until the backend has it, also after the
-        call has given up (`Settings.outbox_timeout`). Without `up_to` all messages so far are read,
-        at once or not at all.
+        is owed: it is sent again until the backend has it. The call waits for no link: without one,
+        or when it is lost, it returns at once, and how many are unread is None. Without `up_to` all
+        messages so far are read, at once or not at all.
 
         Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
         """

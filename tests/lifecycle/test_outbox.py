@@ -37,7 +37,6 @@ REFUSED = BackendRejectedError("No.", code="message_invalid")
 NOT_THEIRS = BackendRejectedError("Not theirs.", code=o.OWNER_CHANGED)
 LOST, UNSENT = NetworkError("The answer is lost."), NetworkError("It never left.")
 TOO_LATE, NO_ANSWER = CallTimeoutError("Too late."), CallTimeoutError("No answer.")
-OWED = CallTimeoutError("Still owed.")
 WITHDRAWN, ENDED = SessionEndedError("Cancelled."), SessionEndedError("The session has ended.")
 
 
@@ -179,7 +178,7 @@ class Sending(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((0.5, 1.0, 3.0)))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.does(o.expire(self.outbox, self.now, TOO_LATE, NO_ANSWER, OWED))
+        self.does(o.expire(self.outbox, self.now, TOO_LATE, NO_ANSWER))
 
     @precondition(lambda self: self.outbox.entries)
     @rule(data=st.data())
@@ -360,7 +359,7 @@ def test_what_does_not_wait_ends_with_its_link_and_says_whether_it_had_left() ->
 
 def test_at_its_time_a_message_that_never_left_is_withdrawn() -> None:
     outbox = left(box(entry(1, until=5.0), entry(2, until=5.0), entry(3, until=9.0)))
-    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED)
+    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER)
     assert ends(outbox) == [(2, TOO_LATE, False), (1, NO_ANSWER, True)]
     assert [each.ends for each in outbox.over] == [True, False]
     assert [each.number for each in outbox.entries] == [1, 3]
@@ -368,7 +367,7 @@ def test_at_its_time_a_message_that_never_left_is_withdrawn() -> None:
 
 def test_an_unknown_one_goes_on_without_its_call_and_the_later_ones_wait() -> None:
     outbox = left(box(entry(1, until=5.0), entry(2)))
-    outbox = o.told(o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED))
+    outbox = o.told(o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER))
     outbox = o.unanswered(outbox, 1, LOST, 6.0)
     assert leaving(outbox, 6.0) == [1]
     outbox = o.stored(left(outbox, 6.0), 1, answer(1))
@@ -489,38 +488,62 @@ def test_an_answered_mark_is_over_once_the_stream_has_told_of_it_where_it_tells(
     assert ends(outbox) == ([(1, ReadAnswer(2), False)] if is_told else [])
 
 
-def test_where_the_stream_comes_first_the_call_is_told_and_the_mark_owed_until_it_is_answered() -> (
-    None
-):
+def test_where_the_stream_comes_first_the_call_is_told_with_the_answer() -> None:
     outbox = o.told_of_mark(left(box(mark(1))), "c", 2)
-    assert [(each.answer, each.ends) for each in outbox.over] == [(ReadAnswer(2), False)]
-    outbox = o.unanswered(o.told(outbox), 1, LOST, 5.0)
-    assert leaving(outbox, 5.0) == [1]
-    outbox = o.marked(left(outbox, 5.0), 1, ReadAnswer(2), is_told=True)
-    assert [each.entry.awaited for each in outbox.over] == [False]
+    assert not outbox.over, "it may have told of another tab's mark"
+    outbox = o.marked(outbox, 1, ReadAnswer(2), is_told=True)
+    assert ends(outbox) == [(1, ReadAnswer(2), False)]
     assert not outbox.entries
 
 
-def test_a_lost_link_ends_the_wait_for_the_stream_and_owes_what_was_not_answered() -> None:
-    outbox = left(box(mark(1, "a"), mark(2, "b")))
-    outbox = o.link_gone(o.marked(outbox, 1, ReadAnswer(0), is_told=True), UNSENT, LOST)
-    assert ends(outbox) == [(1, ReadAnswer(0), False)]
-    assert leaving(outbox) == [2]
+OWED = ReadAnswer(None)
 
 
-def test_at_its_time_a_mark_goes_on_without_its_call_whether_it_has_left_or_not() -> None:
-    outbox = left(box(mark(1, until=5.0), mark(2, until=5.0)))
-    outbox = o.expire(outbox, 5.0, TOO_LATE, NO_ANSWER, OWED)
-    assert [(each.error, each.ends) for each in outbox.over] == [(OWED, False)] * 2
-    assert [each.number for each in outbox.entries] == [1, 2]
+def test_a_mark_without_an_answer_is_owed_and_its_call_waits_no_longer() -> None:
+    for lost in (
+        o.unanswered(left(box(mark(1))), 1, LOST, 5.0),
+        o.link_gone(left(box(mark(1))), UNSENT, LOST),
+        o.withdraw(left(box(mark(1))), 1, WITHDRAWN),
+        o.expire(left(box(mark(1, until=5.0))), 5.0, TOO_LATE, NO_ANSWER),
+        o.owed(box(mark(1))),
+    ):
+        assert [(each.answer, each.ends) for each in lost.over] == [(OWED, False)]
+        gone = o.link_gone(o.told(lost), UNSENT, LOST)
+        assert not gone.over, "its call was told"
+        assert leaving(gone, 5.0) == [1]
+
+
+def test_a_mark_that_is_owed_already_is_not_owed_twice() -> None:
+    for owed in (o.told(o.owed(box(mark(1)))), left(o.told(o.owed(box(mark(1)))))):
+        again = attrs.evolve(mark(1), number=2)
+        sent = owed.entries[0].under_way
+        assert [e.number for e in o.add(owed, again).entries] == ([1, 2] if sent else [2])
+    other = mark(3)
+    assert [e.number for e in o.add(o.owed(box(mark(1))), other).entries] == [1, 3]
+
+
+def test_nobody_waits_for_the_stream_when_the_link_is_lost_or_the_time_over() -> None:
     answered = o.marked(left(box(mark(1, until=5.0))), 1, ReadAnswer(0), is_told=True)
-    assert ends(o.expire(answered, 5.0, TOO_LATE, NO_ANSWER, OWED)) == [(1, ReadAnswer(0), False)]
+    for outbox in (
+        o.link_gone(answered, UNSENT, LOST),
+        o.expire(answered, 5.0, TOO_LATE, NO_ANSWER),
+    ):
+        assert ends(outbox) == [(1, ReadAnswer(0), False)]
+        assert not outbox.entries
+
+
+def test_the_end_of_the_session_is_told_to_whoever_has_made_a_mark() -> None:
+    outbox = o.drop(o.link_gone(left(box(mark(1))), UNSENT, LOST), ENDED)
+    assert [(each.error, each.ends) for each in outbox.over if each.entry.awaited] == [
+        (ENDED, False)
+    ]
+    assert not outbox.entries
 
 
 def test_a_mark_that_is_not_to_wait_ends_with_its_link_or_its_time() -> None:
     outbox = o.link_gone(left(box(mark(1, waits=False))), UNSENT, LOST)
     assert ends(outbox) == [(1, LOST, True)]
-    outbox = o.expire(box(mark(1, waits=False, until=5.0)), 5.0, TOO_LATE, NO_ANSWER, OWED)
+    outbox = o.expire(box(mark(1, waits=False, until=5.0)), 5.0, TOO_LATE, NO_ANSWER)
     assert ends(outbox) == [(1, TOO_LATE, False)]
 
 

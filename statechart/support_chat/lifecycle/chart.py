@@ -573,7 +573,8 @@ MESSAGING: Final = (
     # A message waits its turn, whether there is a link or not; the outbox keeps the order.
     Transition(
         name="send.queue", group="messaging", trigger=T.SEND, sources=BOOTABLE, when=F.BOOTED,
-        unless=(F.AT_ONCE, F.CROWDED), effects=(E.QUEUE, E.ARM_OUTBOX, E.FLUSH),
+        unless=(F.AT_ONCE, F.CROWDED),
+        effects=(E.QUEUE, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
     Transition(
         name="send.refuse_no_link", group="messaging", trigger=T.SEND, sources=BOOTABLE,

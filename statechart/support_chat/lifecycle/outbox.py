@@ -8,8 +8,8 @@ time, the first; those behind it wait, so that everybody sees one order, and no 
 does. What is *over* is to be told: to the call that waits for it, and to listeners.
 
 A read mark goes the same way, in an order of its own, and is owed until the backend has it: marks
-may come twice. Where the stream tells of marks, the call is told once it has: what is unread is
-true then.
+may come twice. Its call waits for no link. Where the stream tells of marks, the call is told once
+it has: what is unread is true then.
 
 What waited for a link leaves with pauses, whatever its conversation: a backend that is back has all
 of its clients back, and their messages come as far apart as their dials did.
@@ -28,6 +28,8 @@ from ..values import Identity, Message
 
 OWNER_CHANGED: Final = "owner_changed"
 """The code of the refusal of a request that was made for another owner than the session's."""
+_OWED: Final = ReadAnswer(None)
+"""What is told of a mark that is owed: how many are unread is not known."""
 _SHORTEST: Final = 0.25
 """The least part of the wait before the last dial that passes between two messages."""
 
@@ -60,6 +62,8 @@ class Entry:
     """What the backend has said of a mark of which the stream is to tell: it is under way until
     then.
     """
+    heard: bool = False
+    """Whether the stream has told of a mark that is not answered yet."""
 
     @property
     def is_mark(self) -> bool:
@@ -104,7 +108,12 @@ EMPTY: Final = Outbox()
 
 
 def add(outbox: Outbox, entry: Entry) -> Outbox:
-    """The message waits its turn."""
+    """The message waits its turn; a mark that is owed already is not owed twice."""
+    again = [e for e in outbox.entries if e.is_mark and e.message == entry.message]
+    if any(not each.awaited and not each.under_way for each in again):
+        outbox = attrs.evolve(
+            outbox, entries=tuple(e for e in outbox.entries if e not in again or e.under_way)
+        )
     for thread, conversation in outbox.begun:
         if entry.thread == thread:
             entry = _in(entry, conversation)
@@ -194,7 +203,7 @@ def marked(outbox: Outbox, number: int, answer: ReadAnswer, *, is_told: bool) ->
     if is_told:
         outbox = _each(
             outbox,
-            lambda e: e.number == number and e.awaited,
+            lambda e: e.number == number and e.awaited and not e.heard,
             lambda e: attrs.evolve(e, answer=answer),
         )
     return _over(
@@ -203,17 +212,23 @@ def marked(outbox: Outbox, number: int, answer: ReadAnswer, *, is_told: bool) ->
 
 
 def told_of_mark(outbox: Outbox, conversation: str, unread: int | None) -> Outbox:
-    """The stream has told how far the conversation is read. A mark under way may be that one, so
-    its call waits no longer; it is owed until it is answered.
+    """The stream has told how far the conversation is read: of every mark that is under way, unless
+    its answer says something else.
     """
-    answer = ReadAnswer(unread)
-    its = [
-        e
-        for e in outbox.entries
-        if e.is_mark and e.message.conversation_id == conversation and e.under_way and e.awaited
-    ]
-    outbox = _over(outbox, lambda e: e in its and e.answer is not None, lambda e: Over(e, answer))
-    told = tuple(Over(e, answer, ends=False) for e in its if e.answer is None)
+    outbox = _each(
+        outbox,
+        lambda e: e.is_mark and e.under_way and e.message.conversation_id == conversation,
+        lambda e: attrs.evolve(e, heard=True),
+    )
+    return _over(
+        outbox, lambda e: e.heard and e.answer is not None, lambda e: Over(e, ReadAnswer(unread))
+    )
+
+
+def owed(outbox: Outbox, which: Callable[[Entry], bool] = lambda _: True) -> Outbox:
+    """Marks have no answer, or no link: their calls wait no longer, and they are owed."""
+    its = [e for e in outbox.entries if e.is_mark and e.waits and e.awaited and which(e)]
+    told = tuple(Over(e, _OWED, ends=False) for e in its)
     outbox = _each(outbox, lambda e: e in its, lambda e: attrs.evolve(e, awaited=False))
     return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
 
@@ -247,6 +262,7 @@ def owner_changed(outbox: Outbox, number: int, not_before: float) -> Outbox:
 def unanswered(outbox: Outbox, number: int, error: Exception, not_before: float) -> Outbox:
     """There is no answer. It is sent again, not before then; unless nobody wants that."""
     arrives = not isinstance(error, RateLimitedError | AuthRefusedError)
+    outbox = owed(outbox, lambda e: e.number == number)
     outbox = _each(
         outbox,
         lambda e: e.number == number,
@@ -255,21 +271,15 @@ def unanswered(outbox: Outbox, number: int, error: Exception, not_before: float)
     return _end(outbox, lambda e: e.number == number and not _again(e), error)
 
 
-def expire(
-    outbox: Outbox, now: float, unsent: Exception, sent: Exception, owed: Exception
-) -> Outbox:
+def expire(outbox: Outbox, now: float, unsent: Exception, sent: Exception) -> Outbox:
     """The time of some calls is over. A message that never left is withdrawn; one that has left
     goes on without its call, and so does a mark.
     """
-    outbox = _told_late(outbox, lambda e: e.awaited and e.until <= now)
+    outbox = owed(_told_late(outbox, lambda e: e.until <= now), lambda e: e.until <= now)
     late = [e for e in outbox.entries if e.awaited and e.until <= now]
-    gone = {e.number for e in late if e.left or e.under_way or (e.is_mark and e.waits)}
+    gone = {e.number for e in late if e.left or e.under_way}
     withdrawn = {e.number for e in late} - gone
-    told = tuple(
-        Over(e, error=owed if e.is_mark else sent, unknown=True, ends=False)
-        for e in late
-        if e.number in gone
-    )
+    told = tuple(Over(e, error=sent, unknown=True, ends=False) for e in late if e.number in gone)
     outbox = _each(outbox, lambda e: e.number in gone, lambda e: attrs.evolve(e, awaited=False))
     outbox = _end(outbox, lambda e: e.number in withdrawn, unsent)
     return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
@@ -277,8 +287,12 @@ def expire(
 
 def withdraw(outbox: Outbox, number: int, error: Exception) -> Outbox:
     """Nobody awaits the call any more. A message that never left does not leave; one that has left
-    is not sent again, and those behind it go on once it is not under way.
+    is not sent again, and those behind it go on once it is not under way. A mark is owed all the
+    same.
     """
+    entry = of(outbox, number)
+    if entry is not None and entry.is_mark and entry.waits:
+        return owed(outbox, lambda e: e is entry)
     return _unwanted(outbox, lambda e: e.number == number, error)
 
 
@@ -292,10 +306,10 @@ def link_up(outbox: Outbox, now: float, waited: float) -> Outbox:
 
 
 def link_gone(outbox: Outbox, unsent: Exception, sent: Exception) -> Outbox:
-    """What was under way may have arrived, and is sent again by the next link. What was answered
-    needs no more.
+    """What was under way may have arrived, and is sent again by the next link. Nobody waits for
+    that who has made a mark.
     """
-    outbox = _told_late(outbox, lambda e: True)
+    outbox = owed(_told_late(outbox, lambda e: True))
     outbox = _each(
         outbox, lambda e: e.under_way, lambda e: attrs.evolve(e, left=True, under_way=False)
     )
@@ -325,9 +339,15 @@ def become(outbox: Outbox, visitor: Identity | None, user: Identity) -> Outbox:
 
 
 def drop(outbox: Outbox, error: Exception) -> Outbox:
-    """The session has ended: nothing is sent any more."""
+    """The session has ended: nothing is sent any more, and nothing owed."""
+    over = tuple(
+        attrs.evolve(each, answer=None, error=error) if each.answer is _OWED else each
+        for each in outbox.over
+    )
     return _over(
-        outbox, lambda e: True, lambda e: Over(e, error=error, unknown=e.left or e.under_way)
+        attrs.evolve(outbox, over=over),
+        lambda e: True,
+        lambda e: Over(e, error=error, unknown=e.left or e.under_way),
     )
 
 

@@ -13,7 +13,7 @@ import attrs
 
 from ..engine import Moment, Request
 from ..errors import BackendRejectedError, SupportChatError
-from ..ports import IdentifyAnswer, MarkRead, ReadAnswer, RenewAnswer
+from ..ports import IdentifyAnswer, MarkRead, Outgoing, ReadAnswer, RenewAnswer
 from ..values import Identity, Message, SignedIn, Visitor
 from . import outbox as o, refusals as R, updates as u
 from .context import (
@@ -92,7 +92,8 @@ def bound_identify(context: Context, moment: Moment) -> Context:
 
 def queue(context: Context, moment: Moment) -> Context:
     """The message waits its turn; it is for whom the session shows now."""
-    return replaced(context, outbox=o.add(context.outbox, _entry(context, moment)))
+    outbox = o.add(context.outbox, _entry(context, moment))
+    return replaced(context, outbox=outbox if context.up_at is not None else o.owed(outbox))
 
 
 def queued(context: Context, moment: Moment) -> Events:
@@ -107,7 +108,8 @@ def queued(context: Context, moment: Moment) -> Events:
 
 def _entry(context: Context, moment: Moment) -> o.Entry:
     asked, settings = moment.arguments, moment.settings
-    limit = settings.outbox_timeout if asked.queue else settings.call_timeout
+    stays = asked.queue and isinstance(asked.message, Outgoing)
+    limit = settings.outbox_timeout if stays else settings.call_timeout
     return o.Entry(
         moment.call or 0,
         attrs.evolve(asked.message, owner=context.identity),
@@ -173,9 +175,8 @@ def _pause(moment: Moment) -> float:
 
 def expire_messages(context: Context, moment: Moment) -> Context:
     """The time of some calls is over."""
-    errors = (R.NOT_SENT, R.NOT_ANSWERED, R.NOT_MARKED)
-    unsent, sent, owed = (each.make("send_message", "") for each in errors)
-    return replaced(context, outbox=o.expire(context.outbox, moment.now.at, unsent, sent, owed))
+    unsent, sent = (each.make("send_message", "") for each in (R.NOT_SENT, R.NOT_ANSWERED))
+    return replaced(context, outbox=o.expire(context.outbox, moment.now.at, unsent, sent))
 
 
 def withdraw_message(context: Context, moment: Moment) -> Context:
@@ -207,8 +208,10 @@ def over(context: Context, moment: Moment) -> Events:
     for each in context.outbox.over:
         message = each.entry.message
         if isinstance(message, MarkRead):
-            continue  # of marks the stream alone tells
-        if isinstance(each.answer, Message) and not context.echoes:
+            # of marks the stream tells; of one that was owed and is refused nobody else would
+            if isinstance(each.error, BackendRejectedError) and not each.entry.awaited:
+                events.append(ErrorOccurred(each.error))
+        elif isinstance(each.answer, Message) and not context.echoes:
             events.append(MessageSent(each.answer))
         elif each.error is not None and each.ends:
             name, text = message.client_message_id, message.text

@@ -70,11 +70,6 @@ NOT_ANSWERED: Final = Refusal(
     "The message was sent and no answer came within its timeout; it may have arrived. MessageSent "
     "or MessageFailed says what became of it.",
 )
-NOT_MARKED: Final = Refusal(
-    CallTimeoutError,
-    "The mark has no answer within Settings.outbox_timeout: it is sent again while the session is "
-    "live, and UnreadChanged says what is unread.",
-)
 WITHDRAWN: Final = Refusal(
     SessionEndedError,
     "The call that sent this message was cancelled: send it again if it is to be.",
