@@ -96,7 +96,10 @@ class Terminal:
 
     def close(self) -> None:
         """Ends the program if it has not ended, and closes the terminal."""
-        self._child.close(force=True)
+        if self._child.isalive():
+            self._child.kill(signal.SIGKILL)  # close() would give it a third of a second
+            self._child.wait()
+        self._child.close()
 
     def _read(self, seconds: float) -> bool:
         """Feeds what the program writes next to the screen, waiting for it; False if it has
