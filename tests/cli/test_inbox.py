@@ -168,7 +168,7 @@ def test_an_answer_tells_which_agent_gave_it(
                 told.append(message.get("agent"))
     named, nameless = {"id": "7", "name": "Grace Hopper"}, {"id": "8", "name": None}
     assert [one and {"name": None, **one} for one in told] == [named, nameless, named, None]
-    status, printed, _ = run("inbox", "open", conversation, db)
+    printed = run("inbox", "open", conversation, db)[1]
     for said in ("agent Grace Hopper  from a name", "agent 8  from an id", "agent    from nobody"):
         assert said in printed, printed
     shown = json.loads(run("inbox", "open", conversation, "--json", db)[1])

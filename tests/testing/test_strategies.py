@@ -200,9 +200,9 @@ def test_lives_are_made_of_the_move(kind: type[object]) -> None:
 
 def coroutines(port: type) -> set[str]:
     """The names of what a session awaits of a port; closing it is its owner's."""
-    return {
-        name for name, method in vars(port).items() if inspect.iscoroutinefunction(method)
-    } - {"aclose"}
+    return {name for name, method in vars(port).items() if inspect.iscoroutinefunction(method)} - {
+        "aclose"
+    }
 
 
 def test_a_backend_says_whatever_the_port_knows_in_every_form() -> None:
