@@ -29,9 +29,15 @@ from support_chat_adapters.transport import WidgetAPITransport
 WORKSPACE: Final = "demo"
 WIDGET: Final = "web"
 SETTINGS: Final = Settings(
-    backoff_base=0.05, backoff_min=0.01, backoff_max=0.1, storage_timeout=60.0
+    backoff_base=0.05,
+    backoff_min=0.01,
+    backoff_max=0.1,
+    boot_timeout=60.0,
+    call_timeout=60.0,
+    storage_timeout=60.0,
+    revoke_timeout=60.0,
 )
-"""As short as tests want delays; a storage may take its time."""
+"""As short as tests want delays; whatever is asked may take its time."""
 _STEPS: Final = frozenset(
     (
         *("connect", "send", "sendmsg", "recv", "recv_into", "execute", "flock", "lockf"),
