@@ -53,12 +53,15 @@ SETTINGS: Final = Settings(
     backoff_max=0.1,
     update_interval=0.02,
     update_burst=1000,
+    connect_timeout=30.0,
     boot_timeout=SETTLES_WITHIN,
     call_timeout=SETTLES_WITHIN,
+    storage_timeout=SETTLES_WITHIN,
+    token_timeout=SETTLES_WITHIN,
     revoke_timeout=2.0,
 )
-"""As short as tests want delays, and with no limit of updates or of calls that a round could
-reach.
+"""As short as tests want delays, and with no limit of updates, of calls or of what they ask that a
+round could reach: a disk that others keep busy takes its seconds.
 """
 _PAUSE: Final = 0.01
 """Seconds between two attempts of one thing."""
