@@ -2,8 +2,8 @@
 new ones.
 
 `pytest --hypothesis-profile=nightly` chooses; what it finds it prints as a blob that
-`@reproduce_failure` replays. `--kill-rounds` says how many times a served backend is killed,
-`--kill-seed` with which round that begins.
+`@reproduce_failure` replays. `--kill-rounds` says how many times a served backend is killed, and a
+client, `--kill-seed` with which round that begins.
 
 Where `CI` is set, a test that would be skipped has failed: everything that can be installed is
 there. (IPv6 cannot.)
@@ -12,6 +12,7 @@ there. (IPv6 cannot.)
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 from collections.abc import Generator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # What a shell runs in its background ignores Ctrl-C, and so would what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ("any_order", "forking", "leftovers", "limits")
+pytest_plugins = ("any_order", "forking", "leftovers", "limits", "redis_place")
 
 settings.register_profile(
     "ci",
@@ -47,9 +48,14 @@ settings.load_profile("ci")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `tests/killing`; they must be known before its own conftest is."""
-    group = parser.getgroup("killing", "rounds in which a served backend is killed (tests/killing)")
+    group = parser.getgroup(
+        "killing", "rounds in which a served backend, or a client, is killed (tests/killing)"
+    )
     group.addoption(
-        "--kill-rounds", type=int, default=200, metavar="N", help="how many rounds (default: 200)"
+        "--kill-rounds",
+        type=int,
+        metavar="N",
+        help="how many rounds of both kinds (default: 200 of a backend, 12 of a client)",
     )
     group.addoption(
         "--kill-seed",
@@ -124,15 +130,14 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         for outcome in ("passed", "failed")
         for report in terminalreporter.stats.get(outcome, ())
     ]
-    tallies = [
-        tuple(value)
-        for report in reports
-        for name, value in report.user_properties
-        if name == "killed"
-    ]
-    if tallies:
-        from killing.summary import lines
-
-        terminalreporter.section("rounds with SIGKILL")
-        for line in lines(tallies):
-            terminalreporter.write_line(line)
+    for killed, module in (("killed", "killing"), ("client killed", "killing_clients")):
+        tallies = [
+            tuple(value)
+            for report in reports
+            for name, value in report.user_properties
+            if name == killed
+        ]
+        if tallies:
+            terminalreporter.section(f"rounds with SIGKILL ({module})")
+            for line in importlib.import_module(f"{module}.summary").lines(tallies):
+                terminalreporter.write_line(line)

@@ -145,6 +145,38 @@ def test_an_answer_given_again_with_its_id_stores_nothing_and_says_so(
         assert [message.text for message in data.agent.messages(other)][1:] == ["Anything else?"]
 
 
+def test_an_answer_tells_which_agent_gave_it(
+    run: Run, backend: Served, client: WidgetClient
+) -> None:
+    begun = client.begin()
+    conversation = client.say("help")["conversationId"]
+    db = f"--db={backend.db}"
+    grace = ("--agent=7", "--agent-name=Grace Hopper")
+    answers = (
+        ("inbox", "answer", conversation, "from a name", *grace),
+        ("inbox", "answer", conversation, "from an id", "--agent=8"),
+        ("reply", "from a reply", *grace),
+        ("reply", "from nobody who is named"),
+    )
+    with client.gateway(cursor=begun["cursor"]) as gateway:
+        told: list[Any] = []
+        for words in answers:
+            assert run(*words, db)[0] == 0
+        while len(told) < len(answers):
+            message = frame(gateway).get("message", {})
+            if message.get("author") == "agent":
+                told.append(message.get("agent"))
+    named, nameless = {"id": "7", "name": "Grace Hopper"}, {"id": "8", "name": None}
+    assert [one and {"name": None, **one} for one in told] == [named, nameless, named, None]
+    printed = run("inbox", "open", conversation, db)[1]
+    for said in ("agent Grace Hopper  from a name", "agent 8  from an id", "agent    from nobody"):
+        assert said in printed, printed
+    shown = json.loads(run("inbox", "open", conversation, "--json", db)[1])
+    assert [one["agent"] for one in shown["said"]] == [None, named, nameless, named, None]
+    assert run("reply", "last", *grace, db)[0] == 0
+    assert "agent Grace Hopper: last" in run("inbox", "list", db)[1]
+
+
 def test_the_pages_of_a_list_are_named_by_the_page_before(
     run: Run, backend: Served, client: WidgetClient
 ) -> None:
@@ -200,6 +232,9 @@ def test_what_is_not_there_or_cannot_be_said_is_a_line_and_stores_nothing(
         (("answer", conversation, " \n", db), "the text is blank"),
         (("answer", conversation, "We", "are", "back", db), f"answer {conversation} 'We are back'"),
         (("answer", conversation, "hello", "--id= ", db), "answer_id is empty"),
+        (("answer", conversation, "hello", "--agent=", db), "agent.id is empty"),
+        (("answer", conversation, "hello", "--agent=7", "--agent-name= ", db), "agent.name is"),
+        (("answer", conversation, "hello", "--agent-name=Grace", db), "add --agent ID"),
         (("list", "--after=12", db), "'12' is no message's id"),
         (("open", conversation, "--before=x", db), "'x' is no message's id"),
         (("follow", "--after=x", db), "'x' is no message's id"),

@@ -1,5 +1,5 @@
-"""Deals the rounds out to tests: each test has rounds of one kind, and every moment of it, on one
-database.
+"""Deals the rounds out to tests: a backend's by kind, each test with every moment of it, on one
+database; a client's by turns of all that there are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from killing.plans import KINDS, MOMENTS, kind_of
+from killing_clients.plans import TURN
 from served import Served, served
 
 NO_LIMITS = ("--opens-per-minute=0", "--requests-per-minute=0")
@@ -19,14 +20,21 @@ rounds.
 """
 
 
+_ROUNDS = 200
+"""How many rounds of a backend there are if nobody says otherwise."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `numbers` runs once for each share of the rounds."""
+    """A test that takes `numbers` runs once for each share of a backend's rounds, one that takes
+    `turn` once for each share of a client's.
+    """
+    if "turn" in metafunc.fixturenames:
+        every = _every(metafunc.config, TURN)
+        turns = [every[at : at + TURN] for at in range(0, len(every), TURN)]
+        metafunc.parametrize("turn", turns, ids=[f"{turn[0]}-to-{turn[-1]}" for turn in turns])
     if "numbers" not in metafunc.fixturenames:
         return
-    first, count = (
-        int(metafunc.config.getoption(name) or 0) for name in ("kill_seed", "kill_rounds")
-    )
-    every = range(first, first + count)
+    every = _every(metafunc.config, _ROUNDS)
     of_kind = [[number for number in every if kind_of(number) == kind] for kind in KINDS]
     shares = [
         numbers[at : at + AT_MOST] for numbers in of_kind for at in range(0, len(numbers), AT_MOST)
@@ -37,6 +45,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         shares,
         ids=[f"{kind_of(share[0])}-{share[0]}-to-{share[-1]}" for share in shares],
     )
+
+
+def _every(config: pytest.Config, usual: int) -> range:
+    first, count = config.getoption("kill_seed"), config.getoption("kill_rounds")
+    return range(first, first + (usual if count is None else count))
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def content(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
-def test_a_visitors_secret_opens_the_visitor_until_a_merge_and_no_shutdown_ends_it(
+def test_a_visitors_secret_opens_the_visitor_until_a_merge_and_no_plain_shutdown_ends_it(
     tmp_path: Path,
 ) -> None:
     async def story(w: Widget) -> None:
@@ -118,6 +118,21 @@ def test_a_visitors_secret_opens_the_visitor_until_a_merge_and_no_shutdown_ends_
         assert (await w.identify(own["session"], visitor, "rachel"))["merged"]
         assert await w.reads(stolen["session"]) == []
         assert await w.reads((await w.open(visitor))["session"]) == []
+
+    widget(tmp_path, story)
+
+
+def test_a_visitors_secret_that_the_backend_is_told_is_over_opens_nothing(tmp_path: Path) -> None:
+    async def story(w: Widget) -> None:
+        visitor = secrets.token_urlsafe(32)
+        own, stolen = await w.open(visitor), await w.open(visitor)
+        await w.say(own["session"], "mine")
+        told = await w.ask(
+            "/visitors/end", None, {"workspaceId": "demo", "widgetId": "web", "visitor": visitor}
+        )
+        assert told.status_code == 204
+        assert await w.reads(stolen["session"]) == 403
+        assert await w.open(visitor) == 401
 
     widget(tmp_path, story)
 

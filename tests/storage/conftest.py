@@ -8,24 +8,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from redis_server import INSTALL, is_installed, redis_server
 from storages import Place, RedisPlace, Warned
-
-
-@pytest.fixture(scope="session")
-def redis_place(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisPlace, None, None]:
-    """A real redis-server, for all tests of a run; each uses a prefix of its own."""
-    if not is_installed():
-        pytest.skip(f"needs redis-server: {INSTALL}")
-    folder = tmp_path_factory.mktemp("redis")
-    with redis_server(folder) as url:
-        yield RedisPlace(url, folder)
 
 
 def _code(kind: str, folder: Path, redis: RedisPlace | None) -> str:

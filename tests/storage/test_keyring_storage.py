@@ -23,9 +23,12 @@ from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, Passwo
 from async_tests import in_real_time
 from storages import Warned, using
 from support_chat import SupportChat
-from support_chat.errors import StorageError
+from support_chat.errors import StorageError, VisitorEndedError
+from support_chat.ports import Credentials
 from support_chat.testing import RecordingTransport
+from support_chat_adapters.backend import Backend
 from support_chat_adapters.storage import KeyringStorage
+from support_chat_adapters.transport import LoopbackTransport
 
 
 def backend(name: str) -> Any:
@@ -277,6 +280,37 @@ async def test_what_cannot_be_read_is_deleted_and_not_answered(content: object) 
         keyring.entries["key"] = content
         assert await storage.delete("key", "another") == {"another": "two"}
     assert keyring.entries == {}
+
+
+@in_real_time
+async def test_a_key_that_the_list_has_lost_is_deleted_and_answered(warned: Warned) -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
+        for lost in ({"%index": "not JSON"}, {"%index": '["another"]'}, {}):
+            await storage.create("key", "one")
+            keyring.entries.pop("%index")
+            keyring.entries |= lost
+            assert await storage.delete("key", "absent") == {"key": "one"}
+            assert "key" not in keyring.entries, lost
+
+
+@in_real_time
+async def test_a_clear_removes_the_secret_that_the_list_has_lost() -> None:
+    keyring, widget = dict_keyring(), {"workspace_id": "acme", "widget_id": "help"}
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
+        with Backend(**widget) as backend:
+            async with SupportChat(
+                **widget, transport=LoopbackTransport(backend), storage=storage
+            ) as chat:
+                await chat.boot()
+                (secret,) = (
+                    value for name, value in keyring.entries.items() if name.endswith("visitor")
+                )
+                del keyring.entries["%index"]
+                await chat.shutdown(clear_storage=True)
+            assert keyring.entries == {}
+            with pytest.raises(VisitorEndedError):
+                backend.open(Credentials(**widget, visitor=secret))
 
 
 # --- the rest -------------------------------------------------------------------------------------

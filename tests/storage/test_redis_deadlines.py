@@ -5,22 +5,19 @@ that stands still, the death of its process. And a call ends only when it can la
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
-from urllib.parse import urlsplit
 
-import attrs
 import pytest
 import redis.asyncio
 
 from async_tests import in_real_time
+from held_network import Network, network, until
 from redis_server import is_installed, redis_server
 from storages import RedisPlace
 from support_chat.errors import StorageError
@@ -33,77 +30,6 @@ SHORT = 1.0
 """How long a write may take, in seconds, where it is to take longer; whatever is asked before it,
 of a client without a limit, may take its time.
 """
-
-
-@attrs.define(eq=False)
-class Network:
-    """The way to the server: while it `holds`, scripts that write do not get through."""
-
-    server: str
-    url: str = ""
-    holds: bool = True
-    breaks: bool = False
-    """Whether the connection of whoever sent such a script breaks as well."""
-    stopping: Callable[[], object] = bool
-    """Done before such a script is held, or gets through."""
-    came: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set when such a script has come."""
-    answered: bytes = b""
-    """All that the server has answered."""
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carries one connection until both ends have closed it."""
-        place = urlsplit(self.server)
-        back, forth = await asyncio.open_connection(place.hostname, place.port)
-        await asyncio.gather(self._forth(reader, forth, writer), self._back(back, writer))
-        for end in (forth, writer):
-            end.close()
-            with contextlib.suppress(ConnectionError):
-                await end.wait_closed()
-
-    async def _forth(
-        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, back: asyncio.StreamWriter
-    ) -> None:
-        while data := await reader.read(1 << 20):
-            if b"redis.call('DEL'" in data or b"redis.call('SET'" in data:
-                self.stopping()
-                self.came.set()
-                if self.breaks:
-                    back.close()
-                await until(lambda: not self.holds)
-            server.write(data)
-        server.write_eof()
-
-    async def _back(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 20):
-            self.answered += data
-            with contextlib.suppress(ConnectionError):
-                client.write(data)
-        client.close()  # which ends the other direction, too
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110  # nobody tells when it holds
-            await asyncio.sleep(0.001)
-
-
-@asynccontextmanager
-async def network(server: str) -> AsyncGenerator[Network, None]:
-    """A network of the test's own to this server."""
-    between, carrying = Network(server), set[asyncio.Task[None]]()
-
-    def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        carrying.add(asyncio.ensure_future(between.carry(reader, writer)))
-
-    async with await asyncio.start_server(carry, "127.0.0.1", 0) as listening:
-        between.url = f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0"
-        try:
-            yield between
-        finally:
-            between.holds = False
-            listening.close()
-            await asyncio.wait(carrying, timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -4,17 +4,30 @@ at a row, and lives, which the real session lives through as the model says, eve
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
 from hypothesis import Phase as Stage, find, given, settings
 
 from async_tests import in_real_time, in_virtual_time
-from support_chat import CHART, Compiled, Input, Phase, Settings, State, Transition
+from support_chat import (
+    CHART,
+    Compiled,
+    Input,
+    Message,
+    Phase,
+    Settings,
+    State,
+    SupportChat,
+    Transition,
+    ports,
+)
 from support_chat.engine import CallMade
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.lifecycle.calls import Arguments
@@ -63,6 +76,11 @@ def test_options_of_boot_are_taken(options: dict[str, Any]) -> None:
 def test_options_of_identify_are_taken_and_always_name_a_user(options: dict[str, Any]) -> None:
     assert "user" in options
     assert arguments_of("identify", options).user_id is not None
+
+
+@given(chats.become_options())
+def test_options_of_become_are_taken_and_always_say_who(options: dict[str, Any]) -> None:
+    assert (arguments_of("become", options).user_id is None) == (options["user"] is None)
 
 
 @given(chats.update_options())
@@ -178,6 +196,69 @@ def test_lives_reach_the_phase(phase: Phase) -> None:
 )
 def test_lives_are_made_of_the_move(kind: type[object]) -> None:
     find(chats.lives(), lambda life: kind in map(type, life), settings=SEARCH)
+
+
+def coroutines(port: type) -> set[str]:
+    """The names of what a session awaits of a port; closing it is its owner's."""
+    return {name for name, method in vars(port).items() if inspect.iscoroutinefunction(method)} - {
+        "aclose"
+    }
+
+
+def test_a_backend_says_whatever_the_port_knows_in_every_form() -> None:
+    seen: dict[tuple[type, str], set[object]] = {}
+
+    def note(value: Any) -> None:
+        for name, item in [("", None), *attrs.asdict(value, recurse=False).items()]:
+            seen.setdefault((type(value), name), set()).add(item)
+
+    @settings(max_examples=500)
+    @given(chats.link_events())
+    def look(event: ports.LinkEvent) -> None:
+        note(event)
+        if isinstance(event, ports.MessageArrived):
+            note(event.message)
+
+    look()
+    kinds = get_args(eval(str(ports.LinkEvent), vars(ports)))
+    assert {kind for kind, _ in seen} == {*kinds, Message}
+    same = {name for (kind, name), values in seen.items() if name and len(values) == 1}
+    assert same == {"conversation_id", "created_at"}, "what is the same in every one"
+
+
+def test_whatever_a_session_asks_of_a_port_may_fail_in_every_way_that_the_ports_name() -> None:
+    seen: dict[str, set[type]] = {}
+
+    @settings(max_examples=1000)
+    @given(chats.failures())
+    def look(failure: NextFails) -> None:
+        seen.setdefault(failure.operation, set()).add(type(failure.error))
+
+    look()
+    asked = {
+        f"{port.__name__.lower()}.{name}"
+        for port in (ports.Storage, ports.Transport, ports.Link)
+        for name in coroutines(port)
+    }
+    assert seen.keys() == asked
+    named = set(re.findall(r"[A-Z]\w+Error", ports.__doc__ or ""))
+    for operation, kinds in seen.items():
+        of_the_wire = named - {"StorageError"}
+        wanted = {"StorageError"} if operation.startswith("storage.") else of_the_wire
+        assert {kind.__name__ for kind in kinds} == wanted, operation
+
+
+def test_a_life_makes_every_call_of_a_session() -> None:
+    made = set(get_args(CallName))
+    returning_calls = {
+        name
+        for name, method in vars(SupportChat).items()
+        if not name.startswith("_")
+        and str(getattr(method, "__annotations__", {}).get("return", "")).startswith("Call[")
+    }
+    assert made == returning_calls
+    for name in made:
+        find(chats.calls(), lambda call, name=name: call.name == name, settings=SEARCH)
 
 
 @in_virtual_time

@@ -43,7 +43,8 @@ class Agent:
         conversation, or a new one. `agent` says who answers.
 
         Raises InvalidInputError if there is no such conversation, user or visitor (its reason is
-        `nobody`), and for a text that is blank or cannot be carried.
+        `nobody`), and for a text that is blank or cannot be carried, or an agent who has no id or
+        name that can be one.
         """
         return self.answer(to, text, agent=agent).message
 
@@ -65,6 +66,9 @@ class Agent:
             raise InvalidInputError("The text is blank; write something.")
         if answer_id is not None:
             check_id("answer_id", answer_id)
+        if agent is not None:
+            check_id("agent.id", agent.id)
+            check_id("agent.name", agent.id if agent.name is None else agent.name)
         now = self._clock()
 
         def told(answered: Answered) -> Answered:

@@ -10,9 +10,10 @@ import shlex
 from typing import Final
 
 from support_chat import Identity, InvalidInputError
+from support_chat.values import Agent
 
 from ..backend import Backend
-from .options import option
+from .options import group, option
 from .terminal import Misuse, as_json, emit
 
 ANSWER_ID: Final = option(
@@ -23,6 +24,12 @@ ANSWER_ID: Final = option(
     "whether it was stored (default: a new one, which is printed)",
 )
 """The option that names an answer."""
+AGENT: Final = group(
+    "who answers",
+    option("--agent", metavar="ID", help="the agent's id in your helpdesk; clients are told"),
+    option("--agent-name", metavar="NAME", help="the name that clients show for --agent"),
+)
+"""The options that say who answers."""
 
 
 def one_text(words: list[str], command: str) -> str:
@@ -44,9 +51,12 @@ def answer(
     """Stores an answer once for its id, tells of it, and returns the exit status; raises Misuse,
     which says `nobody` if there is nobody to write to.
     """
+    if arguments.agent is None and arguments.agent_name is not None:
+        raise Misuse("--agent-name needs the id of the agent: add --agent ID.")
     id = f"answer-{secrets.token_hex(6)}" if arguments.answer_id is None else arguments.answer_id
     try:
-        answered = backend.agent.answer(to, text, answer_id=id)
+        agent = None if arguments.agent is None else Agent(arguments.agent, arguments.agent_name)
+        answered = backend.agent.answer(to, text, agent=agent, answer_id=id)
     except InvalidInputError as error:
         raise Misuse(nobody if error.reason == "nobody" else error.message) from None
     message = answered.message

@@ -18,7 +18,7 @@ from ..backend import Backend
 from ..backend.server.condition import file_at
 from ..ui.events import named
 from ..ui.terminal import clean, columns, hanging
-from .answers import ANSWER_ID, answer, one_text
+from .answers import AGENT, ANSWER_ID, answer, one_text
 from .inbox_lines import (
     arrived,
     conversation_as_json,
@@ -222,8 +222,10 @@ give it again, with the same id: a second one is told of, and stores nothing.
 examples:
   support-chat inbox answer conversation-3f2a "It is on its way."
   support-chat inbox answer conversation-3f2a "It is on its way." --id ticket-7-1
+  support-chat inbox answer conversation-3f2a "It is on its way." --agent 7 \\
+      --agent-name "Grace"
 """,
-        (_ID, option("text", nargs="+", help="what to say, in quotes"), ANSWER_ID, _JSON),
+        (_ID, option("text", nargs="+", help="what to say, in quotes"), ANSWER_ID, AGENT, _JSON),
         _answer,
     ),
     "follow": _Action(

@@ -36,7 +36,7 @@ def rows(one: Listed, now: float, width: int | None) -> str:
     if one.conversation.about.subject:
         said = f"{clean(one.conversation.about.subject)}: {said}"
     if one.last.author == "agent":
-        said = f"agent: {said}"
+        said = f"{_author(one.last)}: {said}"
     if width is not None:
         said = fitted(said, max(_OWNER, width - len(_INDENT) - 1)).rstrip()
     return f"{one.conversation.id}  {who}  {state(one, now)}\n{_INDENT}{said}"
@@ -53,9 +53,10 @@ def state(one: Listed, now: float) -> str:
 def spoken(message: Message, width: int | None) -> str:
     """A message among those of its conversation."""
     colour = "green" if message.author == "agent" else "bold"
-    head = f"{_clock(message)}  {message.author:7}  "
+    author = f"{_author(message):7}"
+    head = f"{_clock(message)}  {author}  "
     text = hanging(head, clean(message.text), width).removeprefix(head)
-    author = coloured(f"{message.author:7}", colour, sys.stdout)
+    author = coloured(author, colour, sys.stdout)
     return f"{_clock(message)}  {author}  {text}"
 
 
@@ -87,6 +88,7 @@ def message_as_json(message: Message) -> dict[str, JSON]:
         "id": message.id,
         "conversation_id": message.conversation_id,
         "author": message.author,
+        "agent": None if message.agent is None else attrs.asdict(message.agent),
         "text": message.text,
         "created_at": message.created_at,
     }
@@ -95,6 +97,14 @@ def message_as_json(message: Message) -> dict[str, JSON]:
 def owner_as_json(owner: Identity) -> dict[str, JSON]:
     """A user, or a visitor."""
     return {"user": owner.user_id} if isinstance(owner, SignedIn) else {"visitor": owner.id}
+
+
+def _author(message: Message) -> str:
+    """Who has written it: of agents, which one, where it is known."""
+    agent = message.agent
+    if agent is None:
+        return message.author
+    return f"agent {fitted(clean(agent.name or agent.id), _OWNER).rstrip()}"
 
 
 def _clock(message: Message) -> str:

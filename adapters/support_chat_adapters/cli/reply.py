@@ -8,7 +8,7 @@ from typing import Final
 
 from support_chat import Identity, SignedIn, Visitor
 
-from .answers import ANSWER_ID, answer, one_text
+from .answers import AGENT, ANSWER_ID, answer, one_text
 from .options import one_of, option
 from .served import add_backend_options, open_backend, require_database
 from .terminal import Misuse
@@ -34,6 +34,7 @@ OPTIONS: Final = (
         option("--conversation", metavar="ID", help="in this conversation"),
     ),
     ANSWER_ID,
+    AGENT,
     add_backend_options,
     option("--json", action="store_true", help="what was stored, as a line of JSON"),
 )

@@ -140,12 +140,12 @@ class KeyringStorage:
         keyring leaves on its disk is its own affair, and encrypted.
         """
         with self._opened() as backend:
+            removed = {key: self._removed(backend, key) for key in dict.fromkeys(keys)}
             index = self._index(backend)
-            named = set(keys)
-            gone = {key: self._removed(backend, key) for key in index if key in named}
-            if gone:
-                self._write_index(backend, [key for key in index if key not in gone])
-            return {key: value for key, value in gone.items() if value is not None}
+            left = [key for key in index if key not in removed]
+            if left != index:
+                self._write_index(backend, left)
+            return {key: value for key, value in removed.items() if value is not None}
 
     @on_own_thread
     def keys(self) -> Sequence[str]:
@@ -224,10 +224,14 @@ class KeyringStorage:
             return True
 
     def _removed(self, backend: _Keyring, key: str) -> str | None:
-        """The text that was removed, None if there was none."""
+        """The text that was removed, None if there was none; whether the index names it or not: the
+        index may have been lost.
+        """
         value = None
         with contextlib.suppress(DamagedError):
             value = _text(backend, self._service, _quoted(key))
+            if value is None:
+                return None
         _remove(backend, self._service, _quoted(key))
         return value
 

@@ -63,13 +63,15 @@ async def _mend(adapters: Adapters, request: Request, payload: r.MendVisitor) ->
 
 async def _clear(adapters: Adapters, request: Request, payload: r.Clear) -> str | None:
     keys = await adapters.storage.keys()
-    found = [key for key in keys if key.startswith(payload.prefix) and key != payload.keep]
+    # the visitor by its name: a storage that has lost its list of keys still has the secret
+    found = {payload.visitor, *(key for key in keys if key.startswith(payload.prefix))}
+    found -= {payload.keep}
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError  # one that swallows the cancellation must not delete late
     if not found:
         return None
-    removed = await adapters.storage.delete(*found)
+    removed = await adapters.storage.delete(*sorted(found))
     return removed.get(payload.visitor)
 
 

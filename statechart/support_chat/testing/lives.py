@@ -38,7 +38,18 @@ from .trace import watch
 from .virtual_loop import run
 
 CallName: TypeAlias = Literal[
-    "load", "boot", "identify", "update", "shutdown", "destroy", "send_message", "conversations"
+    "load",
+    "boot",
+    "identify",
+    "become",
+    "update",
+    "shutdown",
+    "destroy",
+    "send_message",
+    "start_conversation",
+    "conversations",
+    "messages",
+    "mark_read",
 ]
 """The methods of a `SupportChat` that a life calls."""
 _TICKS: Final = 10

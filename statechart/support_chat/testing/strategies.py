@@ -37,12 +37,21 @@ from ..errors import (
     AuthRefusedError,
     BackendRejectedError,
     NetworkError,
+    NotABackendError,
     RateLimitedError,
     StorageError,
+    VisitorEndedError,
 )
-from ..ports import LinkEvent, MessageArrived, SessionRevoked, TokenExpired
+from ..ports import (
+    LinkEvent,
+    MessageArrived,
+    OwnerChanged,
+    ReadUpTo,
+    SessionRevoked,
+    TokenExpired,
+)
 from ..settings import Settings
-from ..values import JSON, UNSET, Company, Message, User
+from ..values import JSON, UNSET, Agent, Company, Message, User
 from .lives import (
     Abandoned,
     Arrived,
@@ -205,6 +214,17 @@ def identify_options(people: SearchStrategy[User] | None = None) -> SearchStrate
     return _options_of(people, anonymous=False)
 
 
+def become_options(people: SearchStrategy[User] | None = None) -> SearchStrategy[dict[str, Any]]:
+    """Keyword arguments of become(), as those of boot(), and whether a former session is cleared;
+    the user is None for nobody.
+    """
+    return st.builds(
+        lambda options, clears: {"user": None, **options, "clear_storage": clears},
+        boot_options(people),
+        st.booleans(),
+    )
+
+
 def update_options(people: SearchStrategy[User] | None = None) -> SearchStrategy[dict[str, Any]]:
     """Keyword arguments of update(): at least one of user (also without an id), company and
     context.
@@ -324,15 +344,31 @@ def _aimed(compiled: Compiled, bits: int, row: Transition, facts: Sequence[str])
 # --- lives ----------------------------------------------------------------------------------------
 
 
+def messages(author: str = "agent") -> SearchStrategy[Message]:
+    """Messages of one conversation, as a backend brings them."""
+    who = st.none() if author != "agent" else st.none() | st.builds(Agent, ids(), st.none() | ids())
+    return st.builds(
+        Message,
+        ids(),
+        st.just("conversation 1"),
+        st.just(author),
+        texts(),
+        st.just(0.0),
+        st.none() if author == "agent" else st.none() | ids(),
+        who,
+    )
+
+
 def link_events() -> SearchStrategy[LinkEvent]:
     """What a backend says by itself: mostly messages."""
-    message = st.builds(
-        Message, ids(), st.just("conversation 1"), st.just("agent"), texts(), st.just(0.0)
-    )
-    arrived = st.builds(MessageArrived, message, st.integers(0, 99).map(str), st.integers(0, 5))
+    cursor, unread = st.integers(0, 99).map(str), st.none() | st.integers(0, 5)
+    arrived = st.builds(MessageArrived, messages(), cursor, unread)
     return st.one_of(
         arrived,
         arrived,
+        st.builds(MessageArrived, messages("visitor"), cursor, unread, st.booleans()),
+        st.builds(ReadUpTo, st.just("conversation 1"), ids(), unread),
+        st.builds(OwnerChanged),
         st.builds(TokenExpired),
         st.builds(SessionRevoked, st.sampled_from(("revoked", "abuse"))),
     )
@@ -348,12 +384,18 @@ def calls() -> SearchStrategy[Called]:
         booted,
         st.builds(Called, st.just("identify"), identify_options(known)),
         st.builds(Called, st.just("update"), update_options(known)),
+        st.builds(Called, st.just("become"), become_options(known)),
         st.builds(Called, st.just("send_message"), sent),
+        st.builds(Called, st.just("start_conversation"), sent),
         st.builds(
             Called, st.just("shutdown"), st.fixed_dictionaries({"clear_storage": st.booleans()})
         ),
-        st.builds(Called, st.sampled_from(("load", "conversations"))),
-        st.builds(Called, st.sampled_from(("conversations", "destroy"))),
+        st.builds(Called, st.sampled_from(("load", "conversations", "destroy"))),
+        st.builds(
+            Called,
+            st.sampled_from(("messages", "mark_read")),
+            st.just({"conversation_id": "conversation 1"}),
+        ),
     )
 
 
@@ -370,9 +412,9 @@ def failures() -> SearchStrategy[NextFails]:
         NextFails,
         st.sampled_from(
             [
-                "transport.open",
-                "transport.revoke",
+                *(f"transport.{name}" for name in ("open", "revoke", "end_visitor")),
                 *(f"link.{name}" for name in ("identify", "renew", "update", "send")),
+                *(f"link.{name}" for name in ("conversations", "messages", "mark_read")),
             ]
         ),
         st.sampled_from(_WIRE),
@@ -383,9 +425,12 @@ def failures() -> SearchStrategy[NextFails]:
 _STORAGE: Final = StorageError("The disk is full.")
 _WIRE: Final = (
     NetworkError("The network is gone."),
+    NotABackendError("That is a sign-in page."),
     RateLimitedError("Later.", retry_after=5.0),
     AuthRefusedError("No."),
+    VisitorEndedError("Not any more."),
     BackendRejectedError("Never."),
+    BackendRejectedError("For somebody else.", code="owner_changed"),
 )
 
 

@@ -43,18 +43,25 @@ from .recorder import Recorder
 
 T = TypeVar("T")
 
+SETTLES_WITHIN: Final = 90.0
+"""Seconds within which every call settles and every client is live again, from when the backend is
+back.
+"""
 SETTINGS: Final = Settings(
     backoff_base=0.05,
     backoff_min=0.01,
     backoff_max=0.1,
     update_interval=0.02,
     update_burst=1000,
+    connect_timeout=30.0,
+    boot_timeout=SETTLES_WITHIN,
+    call_timeout=SETTLES_WITHIN,
+    storage_timeout=SETTLES_WITHIN,
+    token_timeout=SETTLES_WITHIN,
     revoke_timeout=2.0,
 )
-"""As short as tests want delays, and with no limit of updates that a round could reach."""
-SETTLES_WITHIN: Final = 90.0
-"""Seconds within which every call settles and every client is live again, from when the backend is
-back.
+"""As short as tests want delays, and with no limit of updates, of calls or of what they ask that a
+round could reach: a disk that others keep busy takes its seconds.
 """
 _PAUSE: Final = 0.01
 """Seconds between two attempts of one thing."""

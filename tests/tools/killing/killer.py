@@ -22,8 +22,8 @@ from .evidence import Exchange, Kill, Wire
 from .plans import Moment, Plan
 from .stored import hashed
 
-_PATIENCE: Final = 8.0
-"""Seconds to look for a commit; a request that commits nothing for so long is not going to."""
+_LOCKED: Final = 60.0
+"""Seconds that a database may be locked, as while what a process has left is mended."""
 Trace: TypeAlias = Callable[[sqlite3.Connection], bool]
 """Whether the database holds what a request leaves in it once it is committed."""
 
@@ -63,16 +63,19 @@ def _trace(sql: str, *parameters: object) -> Trace:
 class Killer:
     """Kills the process of `served` once, at the moment and the request that the plan says.
 
-    `aimed` is set when that request is about to leave, `killed` when the process has been killed.
+    A commit is looked for `patience` seconds: a request that commits nothing for so long is not
+    going to. `aimed` is set when that request is about to leave, `killed` when the process has been
+    killed.
     """
 
-    def __init__(self, served: Served, plan: Plan, kill: Kill) -> None:
+    def __init__(self, served: Served, plan: Plan, kill: Kill, patience: float) -> None:
         self.aimed = asyncio.Event()
         self.killed = asyncio.Event()
         self._trace: Trace | None = None
         self._served = served
         self._plan = plan
         self._kill = kill
+        self._patience = patience
         self._waits_for = plan.nth
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
@@ -93,7 +96,7 @@ class Killer:
     def leaving(self, exchange: Exchange) -> None:
         """The request leaves now."""
         self.aimed.set()
-        watch = sqlite3.connect(self._served.db, check_same_thread=False)
+        watch = sqlite3.connect(self._served.db, timeout=_LOCKED, check_same_thread=False)
         self._trace = trace = trace_of(exchange, watch)
         before, later = _version(watch), time.monotonic() + self._plan.lag
         due: dict[Moment, Callable[[], bool]] = {
@@ -104,7 +107,7 @@ class Killer:
         }
 
         def wait_and_kill() -> None:
-            until = time.monotonic() + _PATIENCE
+            until = time.monotonic() + self._patience
             with closing(watch):
                 while not due[self._plan.moment]() and time.monotonic() < until:
                     pass
@@ -129,7 +132,7 @@ class Killer:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._served.kill)
-        with closing(sqlite3.connect(self._served.db)) as db:
+        with closing(sqlite3.connect(self._served.db, timeout=_LOCKED)) as db:
             self._kill.committed = self._trace is not None and self._trace(db)
 
     def _die(self) -> None:

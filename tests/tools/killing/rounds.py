@@ -58,7 +58,7 @@ async def play(
     handler = _Complaints(evidence)
     logging.getLogger("support_chat").addHandler(handler)
     try:
-        killer = Killer(served, plan, evidence.kill)
+        killer = Killer(served, plan, evidence.kill, quiet_within)
         async with AsyncExitStack() as clients:
             players: list[Player] = [
                 await clients.enter_async_context(

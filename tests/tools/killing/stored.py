@@ -9,9 +9,12 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
+
+_LOCKED: Final = 60.0
+"""Seconds that it may be locked, as while what a process has left is mended."""
 
 
 @attrs.frozen
@@ -87,7 +90,7 @@ def hashed(secret: str) -> str:
 
 def read(path: Path, *, look_for_damage: bool = False) -> Stored:
     """The database at `path`, in one transaction."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(sqlite3.connect(path, timeout=_LOCKED, isolation_level=None)) as db:
         damage: list[str] = []
         if look_for_damage:
             damage += [
@@ -133,5 +136,5 @@ def read(path: Path, *, look_for_damage: bool = False) -> Stored:
 
 def newest(path: Path) -> int:
     """The number of the newest message, 0 if there is none."""
-    with closing(sqlite3.connect(path)) as db:
+    with closing(sqlite3.connect(path, timeout=_LOCKED)) as db:
         return int(db.execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0])

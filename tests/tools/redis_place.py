@@ -1,0 +1,20 @@
+"""The Redis server of a run, as a plugin: started when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from redis_server import INSTALL, is_installed, redis_server
+from storages import RedisPlace
+
+
+@pytest.fixture(scope="session")
+def redis_place(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisPlace, None, None]:
+    """A real redis-server, for all tests of a run; each uses a prefix of its own."""
+    if not is_installed():
+        pytest.skip(f"needs redis-server: {INSTALL}")
+    folder = tmp_path_factory.mktemp("redis")
+    with redis_server(folder) as url:
+        yield RedisPlace(url, folder)
