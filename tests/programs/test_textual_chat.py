@@ -25,7 +25,7 @@ from support_chat import SignedIn, Storage, Transport
 from support_chat_adapters.storage import FileStorage
 from support_chat_adapters.transport import WidgetAPITransport
 
-PROGRAMS = ("textual_chat_before",)
+PROGRAMS = ("textual_chat_before", "textual_chat")
 _PATIENCE = 120.0
 """Seconds that anything may take, on a machine however busy."""
 
