@@ -314,8 +314,7 @@ def test_text_is_broken_between_words_where_that_is_possible(text: str, rows: li
 
 STATUSES: tuple[tuple[Event, Status, dict[str, object]], ...] = (
     (phase(P.ANONYMOUS, P.RECONNECTING, ""), LIVE, {"phase": P.RECONNECTING, "since": AT}),
-    (AuthChanged(SignedIn("ada")), LIVE, {"identity": SignedIn("ada")}),
-    (UnreadChanged(2), LIVE, {"unread": 2}),
+    (AuthChanged(SignedIn("ada")), attrs.evolve(LIVE, conversation="c"), {"conversation": None}),
     (ConnectionChanged(False, created_at=AT), LIVE, {"lost_at": AT}),
     (ConnectionChanged(False, created_at=AT), GONE, {}),
     (ConnectionChanged(True, created_at=AT), GONE, {"lost_at": None, "away": (AT - 6, AT)}),

@@ -101,7 +101,13 @@ class Controller:
     @property
     def status(self) -> Status:
         """Where the session stands."""
-        return attrs.evolve(self._status, sending=len(self._chat.outbox))
+        chat = self._chat
+        return attrs.evolve(
+            self._status,
+            identity=chat.identity,
+            unread=chat.unread or 0,
+            sending=len(chat.outbox),
+        )
 
     def show(self, event: Event) -> None:
         """Something has happened: it is shown, and the status follows."""

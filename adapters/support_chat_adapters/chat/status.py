@@ -19,10 +19,8 @@ from support_chat import (
     MessageSent,
     Phase,
     PhaseChanged,
-    UnreadChanged,
 )
 
-from ..ui.events import named
 from .events import Event
 
 Fragments: TypeAlias = list[tuple[str, str]]
@@ -81,9 +79,7 @@ def after(status: Status, event: Event) -> Status:
         case PhaseChanged():
             return attrs.evolve(status, phase=event.current, since=event.created_at)
         case AuthChanged():
-            return attrs.evolve(status, identity=event.identity, conversation=None)
-        case UnreadChanged():
-            return attrs.evolve(status, unread=event.unread or 0)
+            return attrs.evolve(status, conversation=None)
         case ConnectionChanged(connected=False) if status.lost_at is None:
             return attrs.evolve(status, lost_at=event.created_at)
         case ConnectionChanged(connected=True):
@@ -118,7 +114,7 @@ def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragment
     if kind == "trying" or status.lost_at is not None:
         phase += f"{lasted(now - (status.since if status.lost_at is None else status.lost_at))} "
     shown = {
-        "identity": named(status.identity) if status.identity else "",
+        "identity": str(status.identity or ""),
         "url": status.url.split("://")[-1],
         "unread": f"{status.unread} unread" if status.unread else "",
         "sending": f"sending {status.sending}" if status.sending else "",
