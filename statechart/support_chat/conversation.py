@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from .errors import (
     EventsLostError,
-    InvalidInputError,
     NetworkError,
     NotBootedError,
     RateLimitedError,
     SessionDestroyedError,
+    SessionEndedError,
 )
 from .lifecycle import timeline as t
 from .lifecycle.events import (
     AnyEvent,
     AuthChanged,
     ConnectionChanged,
+    MessageFailed,
     MessageReceived,
     MessageSent,
 )
@@ -46,6 +48,11 @@ class Messenger(Protocol):
         """Whether a link is open."""
         ...
 
+    @property
+    def unread(self) -> int | None:
+        """How many messages are unread."""
+        ...
+
     def messages(
         self, conversation_id: str, *, before: str | None = None, limit: int | None = None
     ) -> Call[Sequence[Message]]:
@@ -56,8 +63,8 @@ class Messenger(Protocol):
         """Counts messages as read."""
         ...
 
-    def on(self, kind: type[MessageSent], handler: Callable[[MessageSent], object]) -> Subscription:
-        """Calls the handler with each event of this kind."""
+    def on(self, kind: Any, handler: Callable[[Any], object]) -> Subscription:
+        """Calls the handler with each event of these kinds."""
         ...
 
     def events(self, *kinds: type[Any]) -> EventStream[Any]:
@@ -66,18 +73,27 @@ class Messenger(Protocol):
 
 
 class OpenConversation:
-    """A conversation of whoever is live, made by `chat.conversation()`; without an id it begins
-    with its first message.
+    """A conversation of whoever is live, made by `chat.conversation()` or
+    `chat.newest_conversation()`; without an id it begins with its first message or, if it `joins`,
+    with the first of any conversation that begins here or elsewhere.
     """
 
-    def __init__(self, chat: Messenger, send: Send, conversation_id: str | None) -> None:
+    def __init__(
+        self, chat: Messenger, send: Send, conversation_id: str | None, *, joins: bool = False
+    ) -> None:
         self._chat = chat
         self._send = send
         self._id = conversation_id
+        self._joins = joins
         self._thread = uuid.uuid4().hex
         self._sent: set[str] = set()
         self._learning: Subscription | None = None
-        self._last: str | None = None
+        self._last: Message | None = None
+        """The newest message that was told..."""
+        self._read: Message | None = None
+        """... and that counts as read."""
+        if joins:
+            self._learn()
 
     def __repr__(self) -> str:
         return f"<OpenConversation {self._id or 'that has not begun'}>"
@@ -105,54 +121,64 @@ class OpenConversation:
         call = self._send(text, self._id, name, NOTHING_SAID, queue, timeout, self._thread)
         if self._id is None:
             self._sent.add(name)
-            if self._learning is None:
-                self._learning = self._chat.on(MessageSent, self._learn)
+            self._learn()
         return call
 
-    def messages(
+    async def messages(
         self, *, before: str | None = None, limit: int | None = None
-    ) -> Call[Sequence[Message]]:
-        """Lists its messages as `SupportChat.messages()` does, with its errors.
-
-        Raises InvalidInputError on the line while the conversation has not begun.
+    ) -> Sequence[Message]:
+        """Lists its messages as `SupportChat.messages()` does, with its errors; none while it has
+        not begun.
         """
         if self._id is None:
-            raise InvalidInputError("This conversation has not begun: send() its first message.")
-        return self._chat.messages(self._id, before=before, limit=limit)
+            return ()
+        messages = await self._chat.messages(self._id, before=before, limit=limit)
+        for message in messages[-1:]:
+            self._tell(message)
+        return messages
 
     async def mark_read(self) -> None:
-        """Counts as read what its timeline has told so far, and nothing that has come since; does
-        nothing where it has told nothing. Raises as `SupportChat.mark_read()`.
+        """Counts as read what its timeline and messages() have told so far, and nothing that has
+        come since; does nothing where they have told nothing. Raises as `SupportChat.mark_read()`.
         """
-        if self._id is not None and self._last is not None:
-            await self._chat.mark_read(self._id, self._last)
+        last = self._last
+        if self._id is not None and last is not None:
+            await self._chat.mark_read(self._id, last.id)
+            self._read = last
 
-    async def timeline(self) -> AsyncGenerator[Item]:
+    async def timeline(
+        self, *, mark_read: bool = False, until: type[AnyEvent] | None = None
+    ) -> AsyncGenerator[Item]:
         """Each message of the conversation once, in the backend's order: first those of the past,
         then own ones and others' as they come; `async for` over it.
 
         After a lost link it goes on where it was, by itself; messages that the link missed are
         loaded. A `Gap` says where some may be missing that the backend has no longer. It waits
-        where nobody is live yet or the conversation has not begun, and ends with the session.
+        where nobody is live yet or the conversation has not begun, and ends with the session, or
+        with the first event of the kind `until`. With `mark_read` what was told counts as read once
+        the next is asked for; what no link carries is made up for by the next one.
 
         Raises BackendRejectedError for a conversation that is not theirs.
         """
         line = t.Timeline()
+        kinds = _KINDS if until is None else (*_KINDS, until)
         while True:
-            async with self._chat.events(*_KINDS) as stream:
+            async with self._chat.events(*kinds) as stream:
                 try:
-                    async for after, items in self._told(line, stream):
+                    async for after, items in self._told(line, stream, until):
                         line = after
                         for item in items:
                             if isinstance(item, Message):
-                                self._last = item.id
+                                self._tell(item)
                             yield item
+                        if mark_read:
+                            await self._mark_told()
                     return
                 except EventsLostError:  # whoever iterates is slow
                     line = t.missed(line)
 
     async def _told(
-        self, line: t.Timeline, stream: EventStream[AnyEvent]
+        self, line: t.Timeline, stream: EventStream[AnyEvent], until: type[AnyEvent] | None
     ) -> AsyncGenerator[tuple[t.Timeline, Sequence[Item]]]:
         """What is to be told, each time with the record after it."""
         while True:
@@ -168,24 +194,52 @@ class OpenConversation:
                     continue
                 yield line, items
             event = await anext(stream, None)
+            if until is not None and isinstance(event, until):
+                return
             match event:
                 case None | AuthChanged(identity=None):
                     return
-                case ConnectionChanged(connected=True, gap=True):
-                    line = t.missed(line)
+                case ConnectionChanged(connected=True, gap=gap):
+                    line = t.missed(line) if gap else line
+                    yield line, ()
                 case MessageReceived(message) | MessageSent(message):
-                    if isinstance(event, MessageSent):
-                        self._learn(event)
+                    self._hear(event)
                     if message.conversation_id == self._id:
                         line, items = t.heard(line, message)
                         yield line, items
                 case _:
                     pass
 
-    def _learn(self, event: MessageSent) -> None:
-        """The backend has one of our messages, and so the conversation has an id."""
-        if self._id is None and event.message.client_message_id in self._sent:
-            self._id = event.message.conversation_id
+    async def _mark_told(self) -> None:
+        """What was told counts as read, if something is unread; if it fails, it is owed."""
+        if self._chat.unread and self._last != self._read:
+            with contextlib.suppress(
+                NetworkError, NotBootedError, SessionEndedError, SessionDestroyedError
+            ):
+                await self.mark_read()
+
+    def _tell(self, message: Message) -> None:
+        if self._last is None or self._last.created_at <= message.created_at:
+            self._last = message
+
+    def _learn(self) -> None:
+        """From now on it learns which conversation it is."""
+        if self._learning is None:
+            self._learning = self._chat.on(
+                MessageSent | MessageReceived | MessageFailed, self._hear
+            )
+
+    def _hear(self, event: MessageSent | MessageReceived | MessageFailed) -> None:
+        """It is the conversation that the first message of its own has begun or, if nothing is on
+        its way into it and it joins, whichever has begun.
+        """
+        if isinstance(event, MessageFailed):
+            self._sent.discard(event.client_message_id)
+            return
+        message = event.message
+        own = message.client_message_id in self._sent
+        if self._id is None and (own or (self._joins and not self._sent)):
+            self._id = message.conversation_id
             self._sent.clear()
             if self._learning is not None:
                 self._learning()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType, TracebackType
 from typing import Final
@@ -20,7 +20,7 @@ import attrs
 
 from .errors import InvalidInputError, SessionDestroyedError, WrongThreadError
 from .lifecycle.names import Phase
-from .ports import Storage, Transport
+from .ports import Storage, TokenProvider, Transport
 from .runtime.waiting import finished
 from .session import SupportChat
 from .settings import LONGEST, Settings
@@ -41,11 +41,11 @@ class _Kept:
 class SessionPool:
     """One session for each scope, made when a scope is first used, destroyed when it is no longer.
 
-    `storage` gives the storage of a scope: one that all share, or one of its own; the pool closes
-    neither it nor `transport`. The session of a scope that nobody has used for `idle` seconds is
-    destroyed, and so are those used least recently where there are more than `maximum`; never one
-    that is in use or `busy`, so that there may be more. One in which nobody is live is destroyed
-    when its last block is left.
+    `storage` is one that all share, or gives the storage of a scope; the pool closes neither it nor
+    `transport`. `token_provider` is that of every session. The session of a scope that nobody has
+    used for `idle` seconds is destroyed, and so are those used least recently where there are more
+    than `maximum`; never one that is in use or `busy`, so that there may be more. One in which
+    nobody is live is destroyed when its last block is left.
 
     Enter it with `async with` where the server starts, once for each event loop; the end of the
     block destroys every session. Several processes, each with a pool of its own, may share storage
@@ -60,15 +60,16 @@ class SessionPool:
         workspace_id: str,
         widget_id: str,
         transport: Transport,
-        storage: Callable[[str], Storage],
+        storage: Storage | Callable[[str], Storage],
+        token_provider: TokenProvider | None = None,
         settings: Settings | None = None,
         maximum: int = 1000,
         idle: float = 900.0,
     ) -> None:
         self._widget = (check_id("workspace_id", workspace_id), check_id("widget_id", widget_id))
-        if not callable(storage):
+        if not callable(storage) and not isinstance(storage, Storage):
             raise InvalidInputError(
-                "storage must be callable with a scope, as in storage=lambda scope: storage."
+                "storage must be a support_chat.Storage, or callable with a scope and give one."
             )
         if isinstance(maximum, bool) or not isinstance(maximum, int) or maximum < 1:
             raise InvalidInputError("maximum must be an int of at least 1: how many sessions.")
@@ -76,6 +77,7 @@ class SessionPool:
             raise InvalidInputError("idle must be a number of seconds above 0 and at most 1e9.")
         self._transport = transport
         self._storage = storage
+        self._token_provider = token_provider
         self._settings = settings
         self._maximum = maximum
         self._idle = idle
@@ -115,14 +117,21 @@ class SessionPool:
         finally:  # nothing is awaited here: a request that was cancelled may not be able to
             self._leave(scope, kept)
 
-    @contextmanager
-    def ended_by(self, *signals: int) -> Generator[None, None, None]:
-        """Within this block one of these signals ends the pool at once; whoever handled it goes on
-        to do so. To be entered on the main thread, where a server starts up.
+    @asynccontextmanager
+    async def ended_by(self, *signals: int) -> AsyncGenerator[SessionPool]:
+        """Enters the pool, as `async with pool` does, so that one of these signals ends it at once,
+        too; whoever handled it goes on to do so. To be entered on the main thread, where a server
+        starts up.
 
         A server waits for open responses before it shuts down, and a response that tells the
         events of a session is open until that session ends.
         """
+        async with self:
+            with self._handled(signals):
+                yield self
+
+    @contextmanager
+    def _handled(self, signals: Iterable[int]) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
         handlers = {number: signal.getsignal(number) for number in signals}
 
@@ -199,7 +208,8 @@ class SessionPool:
             workspace_id=workspace_id,
             widget_id=widget_id,
             transport=self._transport,
-            storage=self._storage(scope),
+            storage=self._storage(scope) if callable(self._storage) else self._storage,
+            token_provider=self._token_provider,
             settings=self._settings,
             scope=scope,
         )

@@ -47,10 +47,23 @@ class ReasonedTokenProvider(Protocol):
         ...
 
 
-TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"] | ReasonedTokenProvider
-"""Called without arguments whenever a fresh identity token is needed; returns it, or an awaitable
-of it. One that caches its tokens has a required parameter named `reason`, so that it knows when
-the one it has is bad (`"refused"`).
+class ReasonedUserTokenProvider(Protocol):
+    """A token provider for any user, with a required parameter named `reason` as well."""
+
+    def __call__(self, user_id: str, /, *, reason: TokenReason) -> str | Awaitable[str]:
+        """A fresh identity token of this user, or an awaitable of it."""
+        ...
+
+
+TokenProvider: TypeAlias = (
+    Callable[[], "str | Awaitable[str]"]
+    | Callable[[str], "str | Awaitable[str]"]
+    | ReasonedTokenProvider
+    | ReasonedUserTokenProvider
+)
+"""Called whenever a fresh identity token is needed; returns it, or an awaitable of it. One for any
+user has a required parameter, which gets the user's id. One that caches its tokens has one named
+`reason`, so that it knows when the one it has is bad (`"refused"`).
 
 Raise `TokenRefusedError` to say that this user gets none (the session ends); any other exception is
 a failure, which the session survives and retries. A plain function runs on a daemon thread, so it

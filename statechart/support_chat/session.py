@@ -115,8 +115,7 @@ class SupportChat:
             )
         if token_provider is not None and not callable(token_provider):
             raise InvalidInputError(
-                "token_provider must be callable without arguments; wrap a fixed token in "
-                "StaticToken."
+                "token_provider must be callable; wrap a fixed token in StaticToken."
             )
         self._transport = transport
         self._storage = storage
@@ -127,6 +126,8 @@ class SupportChat:
         self._shell: Shell | None = None
         self._process = os.getpid()
         self._ending = False
+        self._next: tuple[Identity | None, OpenConversation] | None = None
+        """The conversation that this identity begins next."""
 
     def __repr__(self) -> str:
         return f"<SupportChat {self._log.label} {self.state}>"
@@ -170,6 +171,13 @@ class SupportChat:
         """
         context = self._shell.snapshot.context if self._shell else None
         return None if context is None or context.identity is None else context.unread
+
+    @property
+    def outbox(self) -> Sequence[Outgoing]:
+        """The messages that have no answer yet, in the order of the calls."""
+        entries = self._shell.snapshot.context.outbox.entries if self._shell else ()
+        sent = (entry.message for entry in entries)
+        return [message for message in sent if isinstance(message, Outgoing)]
 
     @property
     def busy(self) -> bool:
@@ -275,9 +283,9 @@ class SupportChat:
         Call it where a page or a window learns who its user is, None for nobody, and only where
         that was verified just now: a late request with an old cookie would sign the browser out.
         The last call wins. A visitor becomes a user by an identify(), so that their conversations
-        move; None over a visitor is done at once. Where a session ends, `clear_storage` removes
-        every key of the scope with it. `timeout` is in seconds (that of a boot() or an identify()
-        by default).
+        move; None over a visitor is done at once. `token_provider` is for the user, if there is
+        one. Where a session ends, `clear_storage` removes every key of the scope with it. `timeout`
+        is in seconds (that of a boot() or an identify() by default).
 
         Raises:
             InvalidInputError: on the line.
@@ -288,7 +296,8 @@ class SupportChat:
             raise InvalidInputError(
                 f"clear_storage must be True or False, not {type(clear_storage).__name__}."
             )
-        arguments = _boot_arguments(user, company, token_provider, self._provider, timeout)
+        provider = None if user is None else token_provider
+        arguments = _boot_arguments(user, company, provider, self._provider, timeout)
         return self._call(Trigger.BECOME, attrs.evolve(arguments, clear_storage=clear_storage))
 
     def update(
@@ -409,6 +418,21 @@ class SupportChat:
         if conversation_id is not None:
             check_id("conversation_id", conversation_id)
         return OpenConversation(self, self._send, conversation_id)
+
+    async def newest_conversation(self) -> OpenConversation:
+        """The newest conversation of whoever is live, to hold on to; where they have none, the one
+        that begins next: with the first message that is sent into it, here or elsewhere. It is the
+        same one for all who ask meanwhile, so messages sent at once begin one conversation.
+
+        Raises as conversations().
+        """
+        listed = await self.conversations()
+        if listed:
+            return self.conversation(listed[0].id)
+        who = self.identity
+        if self._next is None or self._next[0] != who:
+            self._next = (who, OpenConversation(self, self._send, None, joins=True))
+        return self._next[1]
 
     def messages(
         self, conversation_id: str, *, before: str | None = None, limit: int | None = None

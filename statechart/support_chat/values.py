@@ -250,12 +250,18 @@ class Visitor:
 
     id: str
 
+    def __str__(self) -> str:
+        return self.id
+
 
 @attrs.frozen
 class SignedIn:
     """A user the backend has accepted, by the id that your own system gave them."""
 
     user_id: str
+
+    def __str__(self) -> str:
+        return self.user_id
 
 
 Identity: TypeAlias = "Visitor | SignedIn"

@@ -44,7 +44,7 @@ async def measured(scopes: int, rounds: int) -> list[float]:
         workspace_id="acme",
         widget_id="help",
         transport=LoopbackTransport(backend),
-        storage=lambda scope: storage,
+        storage=storage,
         maximum=scopes,
         idle=IDLE,
     )

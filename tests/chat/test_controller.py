@@ -19,6 +19,7 @@ from support_chat import (
     MessageQueued,
     MessageReceived,
     NetworkError,
+    NotBootedError,
     Phase,
     SignedIn,
     SupportChat,
@@ -152,7 +153,7 @@ async def test_what_is_typed_without_a_connection_is_sent_once_and_in_order_when
     await r.loses_its_link()
     typing = asyncio.gather(r.types("two"), r.types("three"))
     await until(lambda: len(r.of(MessageQueued)) == 2)
-    assert len(r.controller.status.sending) == 2
+    assert r.controller.status.sending == 2
     r.backend.faults.heal()
     await typing
     assert r.texts() == [["one", "two", "three"]]
@@ -161,26 +162,20 @@ async def test_what_is_typed_without_a_connection_is_sent_once_and_in_order_when
 
 
 @story
-async def test_what_was_not_sent_is_kept_and_sent_again_once_and_in_order(r: Room) -> None:
+async def test_what_is_refused_for_good_is_told_once_and_the_next_goes_on(r: Room) -> None:
     await r.types("one")
-    r.backend.faults.reject("send", "message_invalid", times=3)
-    await r.types("two", "three", "/retry")
-    assert r.done.data == {"sent": 0, "of": 2}
-    assert sorted(r.controller.status.unsent.values()) == ["three", "two"]
-    await r.types("/retry")
-    assert r.done.data == {"sent": 2, "of": 2}
-    assert [len(each) for each in r.texts()] == [3]
-    failed = {each.client_message_id for each in r.of(MessageFailed)}
-    assert {each.client_message_id for each in r.of(Sending) if each.again} == failed
-    await r.types("/retry")
-    assert r.done.shows == ("there is nothing to send again",)
+    r.backend.faults.reject("send", "message_invalid")
+    await r.types("two", "three")
+    assert r.texts() == [["one", "three"]]
+    assert [each.text for each in r.of(MessageFailed)] == ["two"]
+    assert r.of(Failed) == []
 
 
 @story
-async def test_what_is_typed_without_a_session_can_be_sent_in_the_next(r: Room) -> None:
-    await r.types("/shutdown", "one", "/boot", "/retry")
-    assert r.done.data == {"sent": 1, "of": 1}
-    assert r.texts() == [["one"]]
+async def test_what_is_typed_without_a_session_is_told_and_not_sent(r: Room) -> None:
+    await r.types("/shutdown", "one", "/boot", "two")
+    assert [(each.command, type(each.error)) for each in r.of(Failed)] == [("send", NotBootedError)]
+    assert r.texts() == [["two"]]
 
 
 @story
@@ -191,23 +186,6 @@ async def test_a_message_whose_answer_was_lost_is_not_stored_twice(r: Room) -> N
     assert r.texts() == [["one", "two"]]
     assert r.of(MessageFailed) == []
     assert r.backend.agent.duplicates() == 0
-
-
-@story
-async def test_what_an_earlier_session_has_stored_is_not_sending_for_ever(r: Room) -> None:
-    await r.types("one")
-    r.controller.show(Sending("two", "in doubt"))
-    await r.types("/shutdown")
-    r.controller.show(MessageFailed("in doubt", NetworkError("Lost."), True, text="two"))
-    transport = LoopbackTransport(r.backend)
-    async with SupportChat(**WIDGET, transport=transport, storage=r.storage) as earlier:
-        await earlier.boot()
-        conversation = r.backend.agent.conversations()[0].id
-        await earlier.send_message("two", conversation, "in doubt")
-    await r.types("/boot", "/retry")
-    assert r.done.data == {"sent": 1, "of": 1}
-    assert not r.controller.status.sending
-    assert r.texts() == [["one", "two"]]
 
 
 @story
@@ -308,10 +286,16 @@ async def test_the_history_is_shown_and_counts_as_read(r: Room) -> None:
 
 @story
 async def test_what_is_refused_is_shown_and_ends_nothing(r: Room) -> None:
-    wrong = {"/identify ada": "identify", "/update a=1": "update", "/list": "list", "/huh": "line"}
-    await r.types("/shutdown", *wrong, "/boot ada bob", "Hello")
-    assert [failed.command for failed in r.of(Failed)] == [*wrong.values(), "boot"]
-    assert r.of(MessageFailed)
+    wrong = {
+        "/identify ada": "identify",
+        "/update a=1": "update",
+        "/list": "list",
+        "/huh": "line",
+        "/boot ada bob": "boot",
+        "Hello": "send",
+    }
+    await r.types("/shutdown", *wrong)
+    assert [failed.command for failed in r.of(Failed)] == [*wrong.values()]
     assert not r.controller.over.done()
 
 
@@ -363,5 +347,4 @@ async def test_a_session_that_the_backend_ends_ends_the_client(r: Room) -> None:
 async def test_no_error_of_a_call_is_lost(r: Room) -> None:
     r.backend.faults.fail("conversations", NetworkError("Not now."))
     await r.types("Hello")
-    failures = [(str(failed.error), failed.outcome_unknown) for failed in r.of(MessageFailed)]
-    assert failures == [("Not now.", False)]
+    assert [(each.command, str(each.error)) for each in r.of(Failed)] == [("send", "Not now.")]

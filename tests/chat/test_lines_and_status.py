@@ -49,8 +49,6 @@ BOOT_GIVEN_UP.__cause__ = REFUSED
 UNTRUSTED = NotABackendError(
     "here:1 is not trusted. Pass tls= for an authority of your own, or check base_url."
 )
-SENDS = attrs.evolve(LIVE, own=frozenset({"c1", "c2"}), sending=frozenset({"c1", "c2"}))
-DOUBT = attrs.evolve(SENDS, sending=frozenset({"c2"}), unsent={"c1": "one"})
 
 
 def phase(previous: Phase, current: Phase, reason: str) -> PhaseChanged:
@@ -143,12 +141,6 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
         LIVE,
         (("you", "from my other window", "mine"),),
     ),
-    (
-        MessageReceived(message("visitor", "in doubt", client_message_id="c1")),
-        DOUBT,
-        (("·", "the message that was in doubt has arrived", "quiet"),),
-    ),
-    (MessageReceived(message("visitor", "drawn", client_message_id="c2")), DOUBT, ()),
     (Sending("Hello", "c1"), LIVE, (("you", "Hello", "mine"),)),
     (
         ErrorOccurred(IdentityConflictError("boot() names another: shutdown() first.")),
@@ -159,13 +151,7 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
     (
         MessageFailed("c1", NetworkError("The link closed."), True),
         LIVE,
-        (
-            (
-                "!",
-                "perhaps not sent: The link closed. /retry makes sure; it arrives once.",
-                "warning",
-            ),
-        ),
+        (("!", "perhaps not sent: The link closed.", "warning"),),
     ),
     (
         MessageQueued("c1", "conversation-1"),
@@ -180,21 +166,15 @@ LINES: tuple[tuple[Event, Status, tuple[tuple[str, str, str], ...]], ...] = (
             (
                 "!",
                 "not sent: no answer from http://127.0.0.1:8787 in time; is the backend running "
-                "there, is --url right? /retry sends it again.",
+                "there, is --url right?",
                 "warning",
             ),
         ),
     ),
     (
-        MessageFailed("c1", NotBootedError("call boot() first."), False),
+        Failed("send", NotBootedError("call boot() first.")),
         LIVE,
-        (
-            (
-                "!",
-                "not sent: there is no session now: /boot begins one. /retry sends it again.",
-                "warning",
-            ),
-        ),
+        (("!", "not sent: there is no session now: /boot begins one.", "error"),),
     ),
     (UnreadChanged(3), LIVE, ()),
     (
@@ -332,36 +312,15 @@ def test_text_is_broken_between_words_where_that_is_possible(text: str, rows: li
     assert hanging("", text, None) == text
 
 
-ARRIVED: dict[str, object] = {
-    "unsent": dict[str, str](),
-    "conversation": "conversation-1",
-}
 STATUSES: tuple[tuple[Event, Status, dict[str, object]], ...] = (
     (phase(P.ANONYMOUS, P.RECONNECTING, ""), LIVE, {"phase": P.RECONNECTING, "since": AT}),
-    (AuthChanged(SignedIn("ada")), LIVE, {"identity": SignedIn("ada")}),
-    (UnreadChanged(2), LIVE, {"unread": 2}),
+    (AuthChanged(SignedIn("ada")), attrs.evolve(LIVE, conversation="c"), {"conversation": None}),
     (ConnectionChanged(False, created_at=AT), LIVE, {"lost_at": AT}),
     (ConnectionChanged(False, created_at=AT), GONE, {}),
     (ConnectionChanged(True, created_at=AT), GONE, {"lost_at": None, "away": (AT - 6, AT)}),
     (ConnectionChanged(True, created_at=AT), LIVE, {}),
-    (
-        Sending("one", "c1", again=True),
-        DOUBT,
-        {"sending": DOUBT.sending | {"c1"}, "unsent": dict[str, str]()},
-    ),
-    (
-        Sending("three", "c3"),
-        DOUBT,
-        {"sending": DOUBT.sending | {"c3"}, "own": DOUBT.own | {"c3"}},
-    ),
-    (
-        MessageFailed("c2", NetworkError("x"), True, text="two"),
-        DOUBT,
-        {"sending": frozenset[str](), "unsent": {"c1": "one", "c2": "two"}},
-    ),
-    (MessageFailed("c9", NetworkError("x"), True, text="elsewhere"), DOUBT, {}),
-    (MessageSent(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
-    (MessageReceived(message("visitor", "x", client_message_id="c1")), DOUBT, ARRIVED),
+    (MessageSent(message("visitor", "x")), LIVE, {"conversation": "conversation-1"}),
+    (MessageReceived(message("agent", "x")), LIVE, {"conversation": "conversation-1"}),
     (AuthExpired(), LIVE, {}),
 )
 
@@ -377,15 +336,9 @@ def test_each_event_changes_the_status(
 BARS = (
     (LIVE, 80, " anonymous   visitor-1  127.0.0.1:8787", "  /help "),
     (
-        attrs.evolve(LIVE, unread=2, unsent={"c1": "one"}),
+        attrs.evolve(LIVE, unread=2, sending=1),
         80,
-        " anonymous   visitor-1  127.0.0.1:8787  2 unread  1 unsent: /retry",
-        "  /help ",
-    ),
-    (
-        SENDS,
-        80,
-        " anonymous   visitor-1  127.0.0.1:8787  sending 2",
+        " anonymous   visitor-1  127.0.0.1:8787  2 unread  sending 1",
         "  /help ",
     ),
     (GONE, 80, " reconnecting ⠋ 6 s   visitor-1  127.0.0.1:8787", "  /help "),
@@ -395,12 +348,7 @@ BARS = (
         " disconnected 2 min 5 s   visitor-1",
         "  /help ",
     ),
-    (
-        attrs.evolve(LIVE, unread=2, unsent={"c1": "one"}),
-        50,
-        " anonymous   visitor-1  1 unsent: /retry",
-        "  /help ",
-    ),
+    (attrs.evolve(LIVE, unread=2, sending=1), 50, " anonymous   visitor-1  sending 1", "  /help "),
     (LIVE, 32, " anonymous   visitor-1", "  /help "),
     (LIVE, 22, " anonymous ", "  /help "),
     (LIVE, 12, " anonymous ", " "),
@@ -446,13 +394,12 @@ DATA: tuple[tuple[Event, dict[str, object]], ...] = (
             "type": "message_sending",
             "text": "Hello",
             "client_message_id": "c1",
-            "again": False,
             "created_at": AT,
         },
     ),
     (
-        Done("retry", ("sent",), {"sent": 1, "of": 2}, created_at=AT),
-        {"type": "command_done", "command": "retry", "sent": 1, "of": 2, "created_at": AT},
+        Done("shutdown", ("forgotten",), {"clear": True}, created_at=AT),
+        {"type": "command_done", "command": "shutdown", "clear": True, "created_at": AT},
     ),
     (
         Failed("boot", NotBootedError("No."), created_at=AT),

@@ -177,7 +177,7 @@ async def test_a_command_is_completed_by_tab(s: Sitting) -> None:
     s.types("/he")
     await s.shows("> /help")
     s.types(TAB + "\r")
-    await s.shows("/retry              send again")
+    await s.shows("/list               your conversations")
 
 
 @story

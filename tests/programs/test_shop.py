@@ -34,7 +34,7 @@ import pytest
 from served import Served, served
 from support_chat import SignedIn
 
-PROGRAMS = {"shop_before": ("--timeout-graceful-shutdown=1",)}
+PROGRAMS = {"shop_before": ("--timeout-graceful-shutdown=1",), "shop": ()}
 """The programs, and what uvicorn has to be told for them."""
 _PATIENCE = 120.0
 """Seconds that anything may take, on a machine however busy."""

@@ -25,7 +25,7 @@ from support_chat import SignedIn, Storage, Transport
 from support_chat_adapters.storage import FileStorage
 from support_chat_adapters.transport import WidgetAPITransport
 
-PROGRAMS = ("textual_chat_before",)
+PROGRAMS = ("textual_chat_before", "textual_chat")
 _PATIENCE = 120.0
 """Seconds that anything may take, on a machine however busy."""
 
@@ -102,12 +102,14 @@ class World:
 
     @asynccontextmanager
     async def runs(self, storage: str = "visitor.json") -> AsyncGenerator[Screen, None]:
-        """The program, from its start to its end."""
+        """The program, from when it is live as a visitor to its end."""
         transport, kept = WidgetAPITransport(self.server.url), FileStorage(self.folder / storage)
         try:
             app = self.make(transport, kept, self.server.token)
             async with app.run_test(size=(100, 60)) as pilot:
-                yield Screen(pilot)
+                screen = Screen(pilot)
+                await screen.is_as("anonymous")
+                yield screen
         finally:
             await kept.aclose()
             await transport.aclose()
@@ -159,7 +161,6 @@ def scene(play: Scene) -> Scene:
 @scene
 async def what_is_typed_at_once_is_stored_and_shown_once_and_in_order(world: World) -> None:
     async with world.runs() as screen:
-        await screen.is_as("anonymous")
         texts = [f"[{number}] of twelve" for number in range(12)]
         await screen.types(*texts)
         await screen.shows(*(f"you: {text}" for text in texts))
@@ -173,7 +174,6 @@ async def what_is_typed_at_once_is_stored_and_shown_once_and_in_order(world: Wor
 @scene
 async def who_comes_back_sees_what_was_said_each_once(world: World) -> None:
     async with world.runs() as screen:
-        await screen.is_as("anonymous")
         await screen.types("Where is my order?")
         await settled(world.stored, [["Where is my order?"]])
     await world.answers("On its way")
@@ -188,8 +188,6 @@ async def who_comes_back_sees_what_was_said_each_once(world: World) -> None:
 @scene
 async def two_of_one_visitor_show_the_same(world: World) -> None:
     async with world.runs() as one, world.runs() as other:
-        await one.is_as("anonymous")
-        await other.is_as("anonymous")
         said: list[str] = []
         for turn in range(3):
             for screen, text in ((one, f"one {turn}"), (other, f"other {turn}")):
@@ -206,7 +204,6 @@ async def two_of_one_visitor_show_the_same(world: World) -> None:
 @scene
 async def what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back(world: World) -> None:
     async with world.runs() as screen:
-        await screen.is_as("anonymous")
         await screen.types("before")
         await screen.shows("you: before")
         await asyncio.to_thread(world.server.kill)
@@ -227,7 +224,6 @@ async def what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back(world: 
 @scene
 async def a_visitor_becomes_a_user_another_user_and_a_visitor_again(world: World) -> None:
     async with world.runs() as screen:
-        await screen.is_as("anonymous")
         await screen.types("Where is my order?")
         await screen.shows("you: Where is my order?")
         await screen.types("/login ada")
@@ -268,7 +264,6 @@ async def a_visitor_becomes_a_user_another_user_and_a_visitor_again(world: World
 @scene
 async def what_is_refused_for_good_is_told_and_the_next_goes_on(world: World) -> None:
     async with world.runs() as screen:
-        await screen.is_as("anonymous")
         await screen.types("first", "x" * 20_000, "last")
         await screen.shows("you: first", "you: last")
         await screen.is_as("not sent")

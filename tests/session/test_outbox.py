@@ -689,3 +689,18 @@ async def test_that_the_owner_is_another_is_learnt_before_anything_leaves() -> N
         assert told.outcome_unknown, "it had left"
         await asyncio.sleep(60)
         assert it.sent == ["one"]
+
+
+@in_virtual_time
+async def test_the_outbox_shows_what_has_no_answer_yet_in_the_order_of_the_calls() -> None:
+    async with scripted(boot=False) as rig:
+        assert rig.chat.outbox == []
+        await rig.chat.boot()
+        await rig.offline()
+        for text in ("one", "two"):
+            rig.chat.send_message(text, "c")
+        rig.chat.send_message("three", queue=False)
+        assert [message.text for message in rig.chat.outbox] == ["one", "two"]
+        await rig.online()
+        await asyncio.sleep(60)
+        assert rig.chat.outbox == []

@@ -26,9 +26,10 @@ from support_chat import (
     SessionPool,
     StorageError,
     SupportChat,
+    User,
     WrongThreadError,
 )
-from support_chat.testing import RecordingStorage, RecordingTransport, run
+from support_chat.testing import RecordingStorage, RecordingTransport, run, unsigned_token
 from support_chat_adapters.backend import Backend
 from support_chat_adapters.storage import MemoryStorage
 from support_chat_adapters.transport import LoopbackTransport
@@ -53,7 +54,7 @@ def pool_of(transport: Any, storage: Any, **limits: Any) -> SessionPool:
         workspace_id="acme",
         widget_id="help",
         transport=transport,
-        storage=lambda scope: storage,
+        storage=storage,
         **limits,
     )
 
@@ -66,6 +67,30 @@ async def booted(pool: SessionPool, scope: str) -> SupportChat:
 
 
 # --- one session a scope --------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_scope_may_have_a_storage_of_its_own_and_users_their_tokens_by_their_ids() -> None:
+    storages = {scope: RecordingStorage() for scope in "ab"}
+    asked: list[str] = []
+
+    def token(user_id: str) -> str:
+        asked.append(user_id)
+        return unsigned_token(sub=user_id)
+
+    pool = SessionPool(
+        workspace_id="acme",
+        widget_id="help",
+        transport=RecordingTransport(),
+        storage=lambda scope: storages[scope],
+        token_provider=token,
+    )
+    async with pool:
+        await booted(pool, "a")
+        async with pool.session("b") as chat:
+            await chat.become(User("ann"))
+    assert asked == ["ann"]
+    assert [len(each.log.of("storage.create")) for each in storages.values()] == [1, 1]
 
 
 @in_virtual_time
@@ -455,14 +480,16 @@ def test_a_signal_ends_the_pool_and_is_then_handled_as_before() -> None:
     rig = Rig()
 
     async def server() -> None:
-        async with rig.pool as pool:
-            with pool.ended_by(signal.SIGUSR1, signal.SIGUSR2):
-                async with pool.session("a") as chat, chat.events() as events:
-                    await chat.boot()
-                    signal.raise_signal(signal.SIGUSR1)
-                    async for _ in events:
-                        pass
-                    assert chat.is_in(Phase.DESTROYED)
+        async with (
+            rig.pool.ended_by(signal.SIGUSR1, signal.SIGUSR2) as pool,
+            pool.session("a") as chat,
+            chat.events() as events,
+        ):
+            await chat.boot()
+            signal.raise_signal(signal.SIGUSR1)
+            async for _ in events:
+                pass
+            assert chat.is_in(Phase.DESTROYED)
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
 
     try:
@@ -478,7 +505,8 @@ def test_a_signal_ends_the_pool_and_is_then_handled_as_before() -> None:
     ("argument", "value"),
     [
         ("workspace_id", ""),
-        ("storage", MemoryStorage()),
+        ("storage", None),
+        ("storage", "visitors.db"),
         ("maximum", 0),
         ("maximum", True),
         ("idle", 0.0),

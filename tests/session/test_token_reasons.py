@@ -1,7 +1,8 @@
-"""Why a token is asked for: told, by keyword, to a provider with a required parameter `reason`.
+"""What a token provider is told: by keyword why a token is asked for, if it has a required
+parameter `reason`, and for whom, if it has another.
 
-One that caches knows by it that the token it holds is bad. Every other provider is called without
-arguments.
+One that caches knows by the reason that the token it holds is bad. Every other provider is called
+without arguments.
 """
 
 from __future__ import annotations
@@ -88,6 +89,56 @@ def test_a_required_parameter_named_reason_gets_it(rig: Rig, kind: str) -> None:
         told: list[Any] = []
         await rig.chat().boot(user={"id": "ann"}, token_provider=TOLD[kind](told))
         assert told == ["first"]
+
+    rig.run(scenario)
+
+
+def for_anybody(told: list[Any]) -> Any:
+    def provide(user: str, more: int = 0) -> str:
+        told.append(user)
+        return "token"
+
+    return provide
+
+
+def for_a_reason(told: list[Any]) -> Any:
+    async def provide(user_id: str, /, *, reason: TokenReason) -> str:
+        told.append((user_id, reason))
+        return "token"
+
+    return provide
+
+
+def with_key(user: str, told: list[Any], *, key: str) -> str:
+    told.append(user)
+    return "token"
+
+
+FOR_WHOM: dict[str, tuple[Callable[[list[Any]], Any], object]] = {
+    "a function": (for_anybody, "ann"),
+    "with a reason": (for_a_reason, ("ann", "first")),
+    "a partial": (lambda told: partial(with_key, told=told, key="k"), "ann"),
+}
+
+
+@pytest.mark.parametrize("kind", FOR_WHOM)
+def test_another_required_parameter_gets_the_user_s_id(rig: Rig, kind: str) -> None:
+    async def scenario() -> None:
+        told: list[Any] = []
+        provider, wanted = FOR_WHOM[kind]
+        await rig.chat().boot(user={"id": "ann"}, token_provider=provider(told))
+        assert told == [wanted]
+
+    rig.run(scenario)
+
+
+def test_an_identify_asks_for_a_token_of_its_user(rig: Rig) -> None:
+    async def scenario() -> None:
+        told: list[Any] = []
+        chat = rig.chat()
+        await chat.boot()
+        await chat.identify(user={"id": "bob"}, token_provider=for_anybody(told))
+        assert told == ["bob"]
 
     rig.run(scenario)
 

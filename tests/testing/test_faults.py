@@ -27,6 +27,7 @@ from support_chat.ports import (
     Outgoing,
     Storage,
     TokenProvider,
+    TokenReason,
     Transport,
 )
 from support_chat.runtime.providers import called
@@ -219,7 +220,7 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
         for _ in range(2):
             try:
                 async with asyncio.timeout(100.0):
-                    answers.append(await called(tokens))
+                    answers.append(await called(tokens, "ann"))
             except (TokenProviderError, TimeoutError) as error:
                 answers.append(type(error))
         return answers[0], answers[1], len(inner.log)
@@ -237,7 +238,14 @@ def test_each_fault_of_a_token_provider_does_what_it_says() -> None:
 
 def test_a_plain_function_may_provide_the_tokens() -> None:
     for runs in (run, asyncio.run):
-        assert runs(called(FaultyTokens(lambda: "token", Faults()))) == "token"
+        assert runs(called(FaultyTokens(lambda: "token", Faults()), "ann")) == "token"
+
+
+def test_what_a_provider_is_told_of_user_and_reason_passes() -> None:
+    def provide(user_id: str, reason: TokenReason) -> str:
+        return f"{user_id} {reason}"
+
+    assert run(called(FaultyTokens(provide, Faults()), "ann", "expiry")) == "ann expiry"
 
 
 # --- transports and links -------------------------------------------------------------------------

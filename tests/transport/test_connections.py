@@ -8,6 +8,8 @@ import asyncio
 import gc
 import itertools
 import warnings
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -30,6 +32,21 @@ def kept_for(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.3
 
 
+@asynccontextmanager
+async def relay(backend: Served) -> AsyncGenerator[tuple[str, list[asyncio.StreamWriter]], None]:
+    """The address of one before the backend, and the connections that it accepts, each with the
+    end that hangs up.
+    """
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        await relayed(reader, writer, "127.0.0.1", backend.port)
+
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}", accepted
+
+
 def test_idle_connections_are_closed_by_us_before_the_backend_closes_them() -> None:
     from uvicorn import Config
 
@@ -40,15 +57,9 @@ def test_idle_connections_are_closed_by_us_before_the_backend_closes_them() -> N
 async def test_a_call_after_an_idle_while_gets_a_new_connection(
     backend: Served, kept_for: float
 ) -> None:
-    accepted: list[int] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        accepted.append(len(accepted))
-        await relayed(reader, writer, "127.0.0.1", backend.port)
-
     async with (
-        listening(serve) as port,
-        transport_to(f"http://127.0.0.1:{port}") as transport,
+        relay(backend) as (url, accepted),
+        transport_to(url) as transport,
         link_of(transport) as link,
     ):
         await link.send(Outgoing("m-1", "hello"))
@@ -62,25 +73,18 @@ async def test_a_call_after_an_idle_while_gets_a_new_connection(
 async def test_a_connection_that_the_backend_has_closed_meanwhile_fails_no_call(
     backend: Served,
 ) -> None:
-    hang_up: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hang_up.append(writer)
-        await relayed(reader, writer, "127.0.0.1", backend.port)
-
     async with (
-        listening(serve) as port,
-        transport_to(f"http://127.0.0.1:{port}", websocket=None) as transport,
+        relay(backend) as (url, accepted),
+        transport_to(url, websocket=None) as transport,
         link_of(transport) as link,
     ):
         for number in range(3):
             assert (await soon(link.send(Outgoing(f"m-{number}", "hello")))).text == "hello"
-            open_before = len(hang_up)
-            for writer in hang_up[-1:]:  # the one that has just been used
-                writer.close()
+            before = len(accepted)
+            accepted[-1].close()  # the one that has just been used
             await asyncio.sleep(0.05)
             assert (await soon(link.update({"user.name": "V"}))).rejected == ()
-            assert len(hang_up) == open_before + 1
+            assert len(accepted) == before + 1
 
 
 @on_loop
@@ -110,21 +114,12 @@ async def test_cancelled_calls_close_what_they_used(backend: Served) -> None:
 async def test_a_call_that_is_cancelled_while_dead_connections_are_closed_closes_all_of_them(
     backend: Served,
 ) -> None:
-    hang_up: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hang_up.append(writer)
-        await relayed(reader, writer, "127.0.0.1", backend.port)
-
-    async with (
-        listening(serve) as port,
-        transport_to(f"http://127.0.0.1:{port}") as transport,
-    ):
+    async with relay(backend) as (url, accepted), transport_to(url) as transport:
         for step, times in itertools.product(range(8), (1, 2)):
-            hang_up.clear()
+            accepted.clear()
             await asyncio.gather(*(transport.revoke("nobody") for _ in range(3)))
-            assert len(hang_up) == 3, "three are kept"
-            for writer in hang_up:
+            assert len(accepted) == 3, "three are kept"
+            for writer in accepted:
                 writer.close()
             await asyncio.sleep(0.05)
             with warnings.catch_warnings(record=True) as told:

@@ -15,6 +15,7 @@ from support_chat import (
     CHART,
     UNSET,
     AnyEvent,
+    AuthChanged,
     Call,
     Chart,
     Company,
@@ -46,7 +47,7 @@ from support_chat import (
     Visitor,
 )
 from support_chat.lifecycle.events import Event
-from support_chat.ports import Credentials, Link
+from support_chat.ports import Credentials, Link, Outgoing
 
 
 async def what_a_caller_gets(chat: SupportChat) -> None:
@@ -81,6 +82,11 @@ async def what_a_conversation_tells(chat: SupportChat) -> None:
     assert_type(await conversation.mark_read(), None)
     async for item in conversation.timeline():
         assert_type(item, Message | Gap)
+    async for item in conversation.timeline(mark_read=True, until=AuthChanged):
+        assert_type(item, Message | Gap)
+    assert_type(await chat.newest_conversation(), OpenConversation)
+    assert_type(chat.outbox, Sequence[Outgoing])
+    conversation.timeline(until=Message)  # type: ignore[arg-type]
     chat.conversation(1)  # type: ignore[arg-type]
 
 
@@ -89,11 +95,20 @@ async def what_a_pool_gives(transport: Transport, storage: Storage) -> None:
         workspace_id="acme", widget_id="web", transport=transport, storage=lambda scope: storage
     ) as pool:
         assert_type(pool, SessionPool)
+        async with pool.ended_by(15) as same:
+            assert_type(same, SessionPool)
         async with pool.session("browser 1") as chat:
             assert_type(chat, SupportChat)
             assert_type(chat.busy, bool)
         pool.session(1)  # type: ignore[arg-type]
-        SessionPool(workspace_id="a", widget_id="b", transport=transport, storage=storage)  # type: ignore[arg-type]
+        SessionPool(
+            workspace_id="a",
+            widget_id="b",
+            transport=transport,
+            storage=storage,
+            token_provider=for_anybody,
+        )
+        SessionPool(workspace_id="a", widget_id="b", transport=transport, storage="file")  # type: ignore[arg-type]
 
 
 async def a_call_is_a_coroutine(chat: SupportChat) -> None:
@@ -210,6 +225,14 @@ def cached(reason: TokenReason) -> str:
     return reason
 
 
+def for_anybody(user_id: str) -> str:
+    return user_id
+
+
+def cached_for_anybody(user_id: str, reason: TokenReason) -> str:
+    return user_id + reason
+
+
 async def what_may_be_passed(chat: SupportChat) -> None:
     SupportChat(
         workspace_id="w",
@@ -224,6 +247,9 @@ async def what_may_be_passed(chat: SupportChat) -> None:
         token_provider=afetch,
     )
     chat.boot(user=User("user_1"), token_provider=cached)
+    chat.boot(user=User("user_1"), token_provider=for_anybody)
+    chat.boot(user=User("user_1"), token_provider=cached_for_anybody)
+    chat.become(None, token_provider=lambda user_id: f"token of {user_id}")
     chat.identify(
         user={"id": "user_1"}, company={"id": "acme", "plan": None}, token_provider=lambda: "token"
     )
@@ -235,7 +261,7 @@ async def what_may_not(chat: SupportChat, transport: Transport) -> None:
     chat.boot(User("user_1"))  # type: ignore[call-arg]
     chat.boot(timeout="5")  # type: ignore[arg-type]
     chat.boot(token_provider="token")  # type: ignore[arg-type]
-    chat.boot(token_provider=lambda user: "token")  # type: ignore[arg-type]
+    chat.boot(token_provider=lambda user, key: "token")  # type: ignore[arg-type]
     chat.boot(token_provider=lambda: b"token")  # type: ignore[arg-type]
     chat.identify()  # type: ignore[call-arg]
     chat.identify(user=None)  # type: ignore[arg-type]

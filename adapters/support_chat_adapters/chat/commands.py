@@ -31,7 +31,6 @@ class Command:
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
-        "retry": Command("", "send again what could not be sent"),
         "list": Command("", "your conversations"),
         "history": Command("", "what was said; it counts as read"),
         "identify": Command(

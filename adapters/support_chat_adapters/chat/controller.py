@@ -20,8 +20,9 @@ import attrs
 
 from support_chat import (
     AnyEvent,
-    CallTimeoutError,
-    MessageFailed,
+    NotBootedError,
+    OpenConversation,
+    OutboxFullError,
     Phase,
     PhaseChanged,
     SupportChat,
@@ -33,7 +34,7 @@ from support_chat import (
 from .commands import HELP, arguments_of, changes_of, parse
 from .events import Done, Event, Failed, Sending, Warned
 from .lines import Line, for_people, lines_of
-from .status import Status, after, settled
+from .status import Status, after
 
 SILENT_FOR: Final = 3.0
 """Seconds after which a first boot that has neither succeeded nor failed is spoken of."""
@@ -74,7 +75,6 @@ class Controller:
     update waits for its answer.
 
     Attributes:
-        status: Where the session stands.
         begun: The first boot has succeeded or failed.
         over: Why there is nothing left to do: the first boot has failed, or the session has ended
             by itself.
@@ -83,7 +83,7 @@ class Controller:
     def __init__(
         self, chat: SupportChat, person: Person, url: str, show: Show, answered: asyncio.Event
     ) -> None:
-        self.status = Status(url, since=time.time())
+        self._status = Status(url, since=time.time())
         self.begun = asyncio.Event()
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._chat = chat
@@ -91,17 +91,28 @@ class Controller:
         self._show = show
         self._answered = answered
         self._user = person.user
-        # the second message belongs into the conversation that the first one began
+        # messages are sent in the order in which they were typed
         self._turn = asyncio.Lock()
         self._now = asyncio.get_running_loop().time
         self._updates_leave_at = -math.inf
         for kind in get_args(AnyEvent):
             chat.on(kind, self.show)
 
+    @property
+    def status(self) -> Status:
+        """Where the session stands."""
+        chat = self._chat
+        return attrs.evolve(
+            self._status,
+            identity=chat.identity,
+            unread=chat.unread or 0,
+            sending=len(chat.outbox),
+        )
+
     def show(self, event: Event) -> None:
         """Something has happened: it is shown, and the status follows."""
-        lines = lines_of(event, self.status)
-        self.status = after(self.status, event)
+        lines = lines_of(event, self._status)
+        self._status = after(self._status, event)
         if (
             isinstance(event, PhaseChanged)
             and event.current is Phase.SHUTDOWN
@@ -144,7 +155,7 @@ class Controller:
         command, rest = parse(line)
         try:
             if command == "send":
-                await self._send(rest, uuid.uuid4().hex)
+                await self._send(rest)
             elif command:
                 arguments = arguments_of(command, rest)
                 if command == "quit":
@@ -166,8 +177,6 @@ class Controller:
 
     async def _perform(self, command: str, arguments: Sequence[str]) -> Done:
         match command, arguments:
-            case "retry", _:
-                return await self._retry()
             case "identify", [user_id]:
                 return await self._identify(User(user_id))
             case "update", pairs:
@@ -230,57 +239,29 @@ class Controller:
         return Done("list", tuple(shows) or ("no conversation yet",), data)
 
     async def _history(self) -> Done:
-        conversation_id = await self._newest()
-        messages = () if conversation_id is None else await self._chat.messages(conversation_id)
-        if conversation_id is not None:
-            await self._chat.mark_read(conversation_id)
+        conversation = await self._conversation()
+        messages = await conversation.messages()
+        await conversation.mark_read()
         title = "what was said:" if messages else "nothing was said yet"
         data = {"messages": [attrs.asdict(message) for message in messages]}
         return Done("history", (title, *messages), data)
 
-    # --- messages: all in one conversation, and none forgotten ------------------------------------
-
-    async def _retry(self) -> Done:
-        """Sends again what will not be sent otherwise, the oldest first, and stops at the first
-        that fails again.
-        """
-        unsent = self.status.unsent
-        sent = 0
-        for one, text in unsent.items():
-            if not await self._send(text, one):
-                break
-            sent += 1
-        shows = f"sent {sent} of {len(unsent)}" if unsent else "there is nothing to send again"
-        return Done("retry", (shows,), {"sent": sent, "of": len(unsent)})
-
-    async def _send(self, text: str, client_message_id: str) -> bool:
-        """Sends a message; whether it has arrived. It keeps its client id from its first attempt to
-        its last, so that however often it is sent, it arrives once.
-        """
-        again = client_message_id in self.status.own
-        self.show(Sending(text, client_message_id, again))
+    async def _send(self, text: str) -> None:
+        """Sends a message, and waits for what becomes of it; an event tells that."""
+        name = uuid.uuid4().hex
+        self.show(Sending(text, name))
+        async with self._turn:
+            await self.begun.wait()
+            conversation = await self._conversation()
+            call = conversation.send(text, name)
         try:
-            async with self._turn:
-                await self.begun.wait()
-                conversation = await self._newest()
-                call = self._chat.send_message(text, conversation, client_message_id)
-                if conversation is None:
-                    await call
             await call
-            # what an earlier session has stored, no stream tells
-            self.status = settled(self.status, client_message_id)
-        except CallTimeoutError:
-            return False  # an event has told, or will tell, what becomes of it
-        except SupportChatError as error:
-            if client_message_id not in self.status.unsent:  # the session has said nothing
-                unsent = MessageFailed(client_message_id, error, False, text=text)
-                self.show(attrs.evolve(unsent, created_at=time.time()))
-            return False
-        return True
+        except (NotBootedError, OutboxFullError):
+            raise  # it was not taken, and no event tells it
+        except SupportChatError:
+            pass
 
-    async def _newest(self) -> str | None:
-        """Where the conversation goes on; None to begin one."""
-        if self.status.conversation is None:
-            conversations = await self._chat.conversations()
-            return conversations[0].id if conversations else None
-        return self.status.conversation
+    async def _conversation(self) -> OpenConversation:
+        """Where something was said last, or else the newest."""
+        known = self._status.conversation
+        return self._chat.conversation(known) if known else await self._chat.newest_conversation()

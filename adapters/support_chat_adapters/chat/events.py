@@ -18,14 +18,11 @@ def _now() -> Any:
 
 @attrs.frozen
 class Sending:
-    """A message is on its way, for the first time or `again`; it is shown at once, before anybody
-    has answered.
-    """
+    """A message is on its way; it is shown at once, before anybody has answered."""
 
     type: ClassVar[str] = "message_sending"
     text: str
     client_message_id: str
-    again: bool = False
     created_at: float = _now()
 
 

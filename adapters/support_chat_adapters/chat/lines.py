@@ -96,14 +96,11 @@ def lines_of(event: Event, status: Status) -> tuple[Line, ...]:
 def _lines(event: Event, status: Status) -> Iterable[Line]:
     at = event.created_at
     match event:
-        case MessageReceived(message=message) if message.client_message_id in status.own:
-            if message.client_message_id in status.unsent:
-                yield Line(at, "·", "the message that was in doubt has arrived", "quiet")
         case MessageReceived(message=message):
             away = status.away[0] <= message.created_at < status.away[1]
             yield _spoken(message, "missed while away" * away)
         case Sending():
-            yield Line(at, "you", event.text, "mine", "again" * event.again)
+            yield Line(at, "you", event.text, "mine")
         case PhaseChanged() if event.current not in _QUIET_PHASES:
             yield _phase(event, status)
         case AuthChanged(identity=identity) if identity is not None:
@@ -121,20 +118,16 @@ def _lines(event: Event, status: Status) -> Iterable[Line]:
         case MessageQueued() if status.lost_at is not None:
             yield Line(at, "·", "it is sent when the connection is back", "quiet")
         case MessageFailed():
-            why = for_people(event.error, status.url)
-            way_out = (
-                f"perhaps not sent: {why} /retry makes sure; it arrives once."
-                if event.outcome_unknown
-                else f"not sent: {why} /retry sends it again."
-            )
-            yield Line(at, "!", way_out, "warning")
+            what = "perhaps not sent" if event.outcome_unknown else "not sent"
+            yield Line(at, "!", f"{what}: {for_people(event.error, status.url)}", "warning")
         case Done():
             for shown in event.shows:
                 yield (
                     _spoken(shown) if isinstance(shown, Message) else Line(at, "·", shown, "quiet")
                 )
         case Failed():
-            yield Line(at, "!", for_people(event.error, status.url), "error")
+            what = "not sent: " * (event.command == "send")
+            yield Line(at, "!", f"{what}{for_people(event.error, status.url)}", "error")
         case Warned():
             yield Line(at, "!", event.message, "warning")
         case _:

@@ -39,7 +39,7 @@ class PipedShell:
         """Writes at once, and flushes, so that a reader sees it as it happens."""
         if self._as_data:
             texts = [json.dumps(as_json(event))]
-        elif self._echoed and isinstance(event, Sending) and not event.again:
+        elif self._echoed and isinstance(event, Sending):
             texts = []
         else:
             pieces = (fragments(line, columns(self._out)) for line in lines)

@@ -48,7 +48,6 @@ STYLE: Final = Style(
         ("phase.lost", "bg:ansired fg:ansiwhite"),
         ("phase.idle", "reverse"),
         ("bar", "reverse"),
-        ("bar.unsent", "bold"),
         ("time", "dim"),
         ("label", "bold"),
         ("label.agent", "fg:ansicyan"),

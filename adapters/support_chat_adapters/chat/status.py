@@ -15,16 +15,13 @@ from support_chat import (
     AuthChanged,
     ConnectionChanged,
     Identity,
-    MessageFailed,
     MessageReceived,
     MessageSent,
     Phase,
     PhaseChanged,
-    UnreadChanged,
 )
 
-from ..ui.events import named
-from .events import Event, Sending
+from .events import Event
 
 Fragments: TypeAlias = list[tuple[str, str]]
 """Pieces of text, each with the class of its style."""
@@ -60,9 +57,7 @@ class Status:
         lost_at: When the link that is gone was lost.
         trouble: What the last attempt to connect has failed of, in words.
         away: The last time without a link: from, to.
-        sending: The messages on their way, by client id.
-        unsent: Those that will not be sent, the oldest first: their texts by client id.
-        own: All messages that were written here, by client id.
+        sending: How many messages are on their way.
         conversation: Where something was said last; None if that is not known.
     """
 
@@ -74,9 +69,7 @@ class Status:
     lost_at: float | None = None
     trouble: str = ""
     away: tuple[float, float] = (0.0, 0.0)
-    sending: frozenset[str] = frozenset()
-    unsent: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    own: frozenset[str] = frozenset()
+    sending: int = 0
     conversation: str | None = None
 
 
@@ -86,9 +79,7 @@ def after(status: Status, event: Event) -> Status:
         case PhaseChanged():
             return attrs.evolve(status, phase=event.current, since=event.created_at)
         case AuthChanged():
-            return attrs.evolve(status, identity=event.identity, conversation=None)
-        case UnreadChanged():
-            return attrs.evolve(status, unread=event.unread or 0)
+            return attrs.evolve(status, conversation=None)
         case ConnectionChanged(connected=False) if status.lost_at is None:
             return attrs.evolve(status, lost_at=event.created_at)
         case ConnectionChanged(connected=True):
@@ -97,23 +88,10 @@ def after(status: Status, event: Event) -> Status:
             return attrs.evolve(status, lost_at=None, trouble="", away=away)
         case AttemptFailed():
             return attrs.evolve(status, trouble=str(event.error))
-        case Sending(client_message_id=one):
-            status = settled(status, one)
-            return attrs.evolve(status, sending=status.sending | {one}, own=status.own | {one})
         case MessageSent(message) | MessageReceived(message):
-            status = settled(status, message.client_message_id or "")
             return attrs.evolve(status, conversation=message.conversation_id)
-        case MessageFailed(one) if one in status.own:
-            status = settled(status, one)
-            return attrs.evolve(status, unsent={**status.unsent, one: event.text})
         case _:
             return status
-
-
-def settled(status: Status, one: str) -> Status:
-    """The status when this message is neither on its way nor given up."""
-    unsent = {key: text for key, text in status.unsent.items() if key != one}
-    return attrs.evolve(status, sending=status.sending - {one}, unsent=unsent)
 
 
 def lasted(seconds: float) -> str:
@@ -136,15 +114,14 @@ def bar(status: Status, now: float, width: int, hint: str = "/help") -> Fragment
     if kind == "trying" or status.lost_at is not None:
         phase += f"{lasted(now - (status.since if status.lost_at is None else status.lost_at))} "
     shown = {
-        "identity": named(status.identity) if status.identity else "",
+        "identity": str(status.identity or ""),
         "url": status.url.split("://")[-1],
         "unread": f"{status.unread} unread" if status.unread else "",
-        "unsent": f"{len(status.unsent)} unsent: /retry" if status.unsent else "",
-        "sending": f"sending {len(status.sending)}" if status.sending else "",
+        "sending": f"sending {status.sending}" if status.sending else "",
         "hint": f"{hint} ",
     }
     texts = {name: f"  {text}" for name, text in shown.items() if text}
-    for name in ("url", "sending", "unread", "identity", "unsent", "hint"):
+    for name in ("url", "unread", "identity", "sending", "hint"):
         if len(phase) + sum(map(len, texts.values())) <= width:
             break
         texts.pop(name, None)

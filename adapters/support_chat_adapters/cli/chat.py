@@ -56,10 +56,10 @@ the server with Ctrl-C, watch the phase become reconnecting, answer with
 arrive.
 
 Type a message and press Enter (Alt-Enter for another line in it). /help lists
-the commands: /retry, /list, /history, /identify, /update, /shutdown, /boot,
-/quit. Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with
---plain or --json, each line of standard input is a message or a command, and
-the end of the input leaves; for one that only listens: tail -f /dev/null | ...
+the commands: /list, /history, /identify, /update, /shutdown, /boot, /quit.
+Ctrl-D leaves, and so does Ctrl-C, twice. Without a terminal, and with --plain
+or --json, each line of standard input is a message or a command, and the end
+of the input leaves; for one that only listens: tail -f /dev/null | ...
 
 Visitors are told apart by --scope, which is the address of the backend unless
 you name another: what one backend knows as the visitor's secret is never shown

@@ -16,7 +16,6 @@ from support_chat import Message
 
 from ..backend import Backend
 from ..backend.server.condition import file_at
-from ..ui.events import named
 from ..ui.terminal import clean, columns, hanging
 from .answers import AGENT, ANSWER_ID, answer, one_text
 from .inbox_lines import (
@@ -94,7 +93,7 @@ def _open(backend: Backend, arguments: argparse.Namespace) -> int:
     traits = backend.agent.traits(one.owner)
     known = [str(traits[path]) for path in ("user.name", "user.email") if traits.get(path)]
     for name, what in (
-        ("who", ", ".join([named(one.owner), *known])),
+        ("who", ", ".join([str(one.owner), *known])),
         ("subject", about.subject),
         ("tags", ", ".join(about.tags)),
     ):

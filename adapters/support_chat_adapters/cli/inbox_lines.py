@@ -16,7 +16,6 @@ from support_chat import Identity, Message, SignedIn
 from support_chat.values import JSON
 
 from ..backend import Listed
-from ..ui.events import named
 from ..ui.terminal import clean, fitted, hanging
 from .terminal import coloured
 
@@ -29,7 +28,7 @@ def rows(one: Listed, now: float, width: int | None) -> str:
     """A conversation in a list, in two rows: whose it is and how it stands, and what was said last.
     `now` is in seconds since the epoch; `width` None is no terminal, where nothing is cut.
     """
-    who = clean(named(one.owner))
+    who = clean(str(one.owner))
     if width is not None:
         who = fitted(who, _OWNER)
     said = clean(" ".join(one.last.text.split()))
@@ -62,7 +61,7 @@ def spoken(message: Message, width: int | None) -> str:
 
 def arrived(message: Message, owner: Identity, width: int | None) -> str:
     """A message among those of everybody."""
-    who = coloured(clean(named(owner)), "bold", sys.stdout)
+    who = coloured(clean(str(owner)), "bold", sys.stdout)
     text = hanging(_INDENT, clean(message.text), width)
     return f"{_clock(message)}  {who} in {message.conversation_id}\n{text}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -51,17 +51,8 @@ class Wire:
                     dial.cancel()
         return dial.result()
 
-    async def revoke(self, session: str) -> None:
-        """Ends the named backend session."""
-        await self.inner.revoke(session)
-
-    async def end_visitor(self, workspace_id: str, widget_id: str, visitor: str) -> None:
-        """Tells the backend that a visitor is over."""
-        await self.inner.end_visitor(workspace_id, widget_id, visitor)
-
-    async def aclose(self) -> None:
-        """Releases what the inner transport holds."""
-        await self.inner.aclose()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
 
 @attrs.define
@@ -124,35 +115,29 @@ class Environment:
 
 def brisk() -> Environment:
     """For logs and programs: about three seconds."""
-    return Environment(
-        Settings(
-            backoff_base=0.02,
-            backoff_min=0.01,
-            backoff_max=0.05,
-            probe_interval=0.05,
-            min_refresh_interval=0.01,
-            update_burst=3,
-            update_window=1.2,
-            update_interval=0.05,
-        ),
-        latency=0.002,
+    settings = Settings(
+        backoff_base=0.02,
+        backoff_min=0.01,
+        backoff_max=0.05,
+        probe_interval=0.05,
+        min_refresh_interval=0.01,
+        update_burst=3,
+        update_window=1.2,
+        update_interval=0.05,
     )
+    return Environment(settings, latency=0.002)
 
 
 def watchable() -> Environment:
     """For people: some twelve seconds."""
-    return Environment(
-        Settings(
-            backoff_base=0.3,
-            backoff_min=0.15,
-            backoff_max=0.6,
-            probe_interval=0.8,
-            min_refresh_interval=0.2,
-            update_burst=3,
-            update_window=1.5,
-            update_interval=0.25,
-        ),
-        latency=0.06,
-        pause=0.1,
-        reading=0.002,
+    settings = Settings(
+        backoff_base=0.3,
+        backoff_min=0.15,
+        backoff_max=0.6,
+        probe_interval=0.8,
+        min_refresh_interval=0.2,
+        update_burst=3,
+        update_window=1.5,
+        update_interval=0.25,
     )
+    return Environment(settings, latency=0.06, pause=0.1, reading=0.002)

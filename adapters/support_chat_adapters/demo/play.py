@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final, TextIO, TypeAlias, TypeVar, get_args
+from typing import Final, TextIO, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
-from support_chat import AnyEvent, MessageReceived, Phase, PhaseChanged, SupportChat
+from support_chat import AnyEvent, Phase, PhaseChanged, SupportChat, Transport
 from support_chat.values import JSON
 from support_chat_adapters.storage import SQLiteStorage
 
@@ -100,10 +100,6 @@ class Demo:
         """How many dials there were so far."""
         return self.environment.backend.log.count("dial")
 
-    def received(self) -> list[str]:
-        """The texts of the messages that arrived, the oldest first."""
-        return [event.message.text for event in self.events(MessageReceived)]
-
     def update(self, **context: JSON) -> None:
         """Calls update() with this context, and counts it; nobody waits for the call."""
         self.environment.updates += 1
@@ -139,9 +135,10 @@ async def play(scenes: Scenes, environment: Environment, show: Show) -> int:
         chat = SupportChat(
             workspace_id=WORKSPACE,
             widget_id=WIDGET,
-            transport=environment.wire,
+            transport=cast("Transport", environment.wire),
             storage=storage,
             settings=environment.settings,
+            token_provider=environment.token,
         )
         stack.push_async_callback(chat.destroy)
         demo = Demo(chat, environment, storage, folder, show)

@@ -66,11 +66,11 @@ async def a_visitor_asks(demo: Demo) -> None:
         texts=([message.text for message in asked], ["Where is my order?"]),
     )
     demo.step("the agent answers")
-    backend.agent.reply(sent.conversation_id, "On its way!")
+    backend.agent.reply(who, "On its way!")
     await demo.until(lambda: bool(demo.events(MessageReceived)))
     await demo.check(
         "the answer arrives as an event, without asking for it",
-        texts=(demo.received(), ["On its way!"]),
+        texts=([e.message.text for e in demo.events(MessageReceived)], ["On its way!"]),
     )
 
 
@@ -113,10 +113,10 @@ async def calls_overlap(demo: Demo) -> None:
 
 async def the_visitor_signs_in(demo: Demo) -> None:
     """Identify, once as it should be and once with the reply lost on its way."""
-    chat, backend, token = demo.chat, demo.environment.backend, demo.environment.token
+    chat, backend = demo.chat, demo.environment.backend
     visitor, secret, dials = chat.identity, await demo.secret(), demo.dials
-    demo.step("await chat.identify(user=ada, token_provider=...)")
-    result = await chat.identify(user=ADA, token_provider=token)
+    demo.step("await chat.identify(user=ada)")
+    result = await chat.identify(user=ADA)
     await demo.check(
         "Ada is signed in on the same link, and the conversation came along",
         identity=(chat.identity, SIGNED_IN),
@@ -143,7 +143,7 @@ async def the_visitor_signs_in(demo: Demo) -> None:
     committed = backend.log.count("identified")
     demo.step("await chat.identify(user=ada)   # the link breaks before the reply")
     backend.faults.swallow("identify")
-    result = await chat.identify(user=ADA, token_provider=token)
+    result = await chat.identify(user=ADA)
     await demo.check(
         "the next link asks what became of it: signed in, once, and nothing guessed",
         identity=(chat.identity, SIGNED_IN),
@@ -186,7 +186,7 @@ async def fifty_updates(demo: Demo) -> None:
 async def the_link_drops(demo: Demo) -> None:
     """A lost link, a message meanwhile, and a network that is known to be down."""
     chat, backend = demo.chat, demo.environment.backend
-    heard = len(demo.received())
+    conversation = await chat.newest_conversation()
     demo.step("the link breaks, and no dial gets through")
     backend.faults.refuse_dials()
     backend.faults.drop_links()
@@ -196,16 +196,16 @@ async def the_link_drops(demo: Demo) -> None:
         phase=(chat.state, Phase.RECONNECTING),
         identity=(chat.identity, SIGNED_IN),
     )
-    demo.step("an agent writes meanwhile; then dials get through again")
+    demo.step('conversation.send("Hello?")   # an agent writes, too; then dials get through again')
+    waits = conversation.send("Hello?")
     backend.agent.reply(SIGNED_IN, "Are you there?")
     demo.environment.heal()
-    await chat.wait_for(Phase.AUTHENTICATED)
-    backend.agent.reply(SIGNED_IN, "Welcome back")
-    await demo.until(lambda: demo.received()[-1:] == ["Welcome back"])
+    await waits
+    said = [message.text for message in await conversation.messages()]
     await demo.check(
-        "back, and what was missed arrived once and in order",
+        "back: what waited was sent, what was missed is there, each once",
         phase=(chat.state, Phase.AUTHENTICATED),
-        texts=(demo.received()[heard:], ["Are you there?", "Welcome back"]),
+        texts=(said[-2:], ["Are you there?", "Hello?"]),
     )
     dials = demo.dials
     demo.step("chat.set_online(False)   # the platform says: no network")
@@ -254,9 +254,9 @@ async def the_token_expires(demo: Demo) -> None:
         identity=(chat.identity, None),
         token_calls=(environment.token_calls - calls, 2),
     )
-    demo.step("await chat.boot(user=ada)   # let in again")
+    demo.step("await chat.become(ada)   # let in again")
     environment.refusing = False
-    await chat.boot(user={"id": ADA.id}, token_provider=environment.token)
+    await chat.become({"id": ADA.id})
     await demo.check(
         "live at once as Ada, with both of her conversations",
         phase=(chat.state, Phase.AUTHENTICATED),

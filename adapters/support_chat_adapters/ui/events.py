@@ -30,10 +30,10 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             because = f" ({event.reason})" if event.reason else ""
             return f"phase: {event.previous} -> {event.current}{because}"
         case Ready():
-            return f"ready: as {named(event.identity, visitor=visitor)}"
+            return f"ready: as {_named(event.identity, visitor)}"
         case AuthChanged(identity=Visitor() | SignedIn() as identity):
             words = "signed in as" if isinstance(identity, SignedIn) else "you are"
-            return f"{words} {named(identity, visitor=visitor)}"
+            return f"{words} {_named(identity, visitor)}"
         case AuthChanged():
             return "nobody is live"
         case AuthExpired():
@@ -58,6 +58,5 @@ def in_words(event: AnyEvent, *, visitor: str | None = None) -> str:
             return f"unread: {event.unread}"
 
 
-def named(identity: Identity, *, visitor: str | None = None) -> str:
-    """An identity as people read it; `visitor` takes the place of a visitor's id."""
-    return identity.user_id if isinstance(identity, SignedIn) else visitor or identity.id
+def _named(identity: Identity, visitor: str | None) -> str:
+    return visitor if visitor and isinstance(identity, Visitor) else str(identity)

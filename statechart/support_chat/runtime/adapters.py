@@ -79,7 +79,7 @@ async def _fetch(adapters: Adapters, request: Request, payload: r.FetchToken) ->
     provider = payload.provider
     if provider is None:
         raise TokenProviderError("There is no token_provider; pass one to boot() or identify().")
-    return await called(provider, payload.reason)
+    return await called(provider, payload.user_id, payload.reason)
 
 
 async def _dial(adapters: Adapters, request: Request, payload: r.Dial) -> object:

@@ -15,27 +15,33 @@ from ..ports import TokenProvider, TokenReason
 from .threads import DaemonThreads
 
 
-async def called(provider: TokenProvider, reason: TokenReason = "first") -> object:
+async def called(
+    provider: TokenProvider, user_id: str | None, reason: TokenReason = "first"
+) -> object:
     """Calls a provider, a plain function on a thread, since it may block; returns what it comes
-    to and raises what it raises. Only one that asks for the `reason` is told it.
+    to and raises what it raises. Only one that takes the user's id, or a `reason`, is told it.
     """
     function = cast("Callable[..., Any]", provider)
-    if _wants_reason(provider):
+    required = _required(provider)
+    if required.pop("reason", None) is not None:
         function = partial(function, reason=reason)
+    if any(parameter.kind is not parameter.KEYWORD_ONLY for parameter in required.values()):
+        function = partial(function, user_id)
     raw = function() if _may_be_called_here(provider) else await _elsewhere(function)
     return await raw if inspect.isawaitable(raw) else raw
 
 
-def _wants_reason(provider: TokenProvider) -> bool:
+def _required(provider: TokenProvider) -> dict[str, inspect.Parameter]:
+    """The parameters that a provider cannot be called without."""
     try:
-        parameter = inspect.signature(provider).parameters.get("reason")
+        parameters = inspect.signature(provider).parameters
     except (TypeError, ValueError):
-        return False  # it says nothing of what it takes
-    return (
-        parameter is not None
-        and parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    )
+        return {}  # it says nothing of what it takes
+    return {
+        name: each
+        for name, each in parameters.items()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    }
 
 
 def _may_be_called_here(provider: TokenProvider) -> bool:

@@ -29,9 +29,9 @@ class FaultyTokens:
         self._injector = Injector("tokens", faults, self.log, _failure)
         self._before: str | None = None
 
-    async def __call__(self, *, reason: TokenReason) -> str:
+    async def __call__(self, user_id: str, /, *, reason: TokenReason) -> str:
         """The next token."""
-        fetch = partial(called, self.inner, reason)
+        fetch = partial(called, self.inner, user_id, reason)
         before = self._before
         fault, seconds = self._injector.meets("fetch")
         if fault is Fault.REORDER and before is not None:

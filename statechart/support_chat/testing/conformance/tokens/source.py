@@ -41,6 +41,10 @@ manager that gives one of them.
 """
 
 
+_SOMEBODY = "user_123"
+"""For whom a provider is asked that takes the user's id."""
+
+
 @attrs.define(eq=False)
 class TokenTrial:
     """A token provider as a clause gets it."""
@@ -54,7 +58,7 @@ class TokenTrial:
 
     async def ask(self) -> object:
         """Calls the provider as a session does; returns what it comes to."""
-        return await called(self.provider)
+        return await called(self.provider, _SOMEBODY)
 
     async def switch(self, name: Literal["refuse", "fail"]) -> None:
         """From now on the user gets no token, or nobody can be asked; raises NotApplicable if the
