@@ -156,7 +156,7 @@ class OpenConversation:
         loaded. A `Gap` says where some may be missing that the backend has no longer. It waits
         where nobody is live yet or the conversation has not begun, and ends with the session, or
         with the first event of the kind `until`. With `mark_read` what was told counts as read once
-        the next is asked for; what no link carries is made up for by the next one.
+        the next is asked for.
 
         Raises BackendRejectedError for a conversation that is not theirs.
         """
@@ -199,9 +199,8 @@ class OpenConversation:
             match event:
                 case None | AuthChanged(identity=None):
                     return
-                case ConnectionChanged(connected=True, gap=gap):
-                    line = t.missed(line) if gap else line
-                    yield line, ()
+                case ConnectionChanged(connected=True, gap=True):
+                    line = t.missed(line)
                 case MessageReceived(message) | MessageSent(message):
                     self._hear(event)
                     if message.conversation_id == self._id:
@@ -211,11 +210,9 @@ class OpenConversation:
                     pass
 
     async def _mark_told(self) -> None:
-        """What was told counts as read, if something is unread; if it fails, it is owed."""
+        """What was told counts as read, if something is unread."""
         if self._chat.unread and self._last != self._read:
-            with contextlib.suppress(
-                NetworkError, NotBootedError, SessionEndedError, SessionDestroyedError
-            ):
+            with contextlib.suppress(NotBootedError, SessionEndedError, SessionDestroyedError):
                 await self.mark_read()
 
     def _tell(self, message: Message) -> None:
