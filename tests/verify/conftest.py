@@ -544,6 +544,16 @@ FAULTS: Final = (
         {"destroy.done": without(effects=E.SETTLE_DETACHED)},
     ),
     Fault(
+        "S48",
+        "nobody is told that the stored visitor was damaged",
+        {"boot.visitor_damaged": without(effects=E.TELL_ERROR)},
+    ),
+    Fault(
+        "S49",
+        "an update is sent under a token that has expired",
+        {"update.send": without(unless=F.TOKEN_WANTED)},
+    ),
+    Fault(
         "L3a",
         "a hint that the network is up stops the attempts",
         {"link.retry": without(effects=E.ARM_RETRY)},

@@ -257,5 +257,22 @@ PROMISES: Final[tuple[Property, ...]] = (
         ),
         (T.RELEASED,),
     ),
+    EachStep(
+        "S48",
+        "A stored visitor that cannot be one is set aside, and told.",
+        lambda move: (
+            move.before.phase != P.BOOTING
+            or not move.carries(F.DAMAGED)
+            or move.carries(F.BEYOND)
+            or {E.TELL_ERROR, E.READ_VISITOR} <= set(move.effects)
+        ),
+        (T.VISITOR_READ,),
+    ),
+    EachEffect(
+        "S49",
+        "No update is sent under a token that is to be replaced.",
+        (E.SEND_UPDATE,),
+        lambda moment, move: not moment.has(F.TOKEN_WANTED),
+    ),
 )
 """What is promised to those who call."""
