@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import attrs
 import pytest
@@ -211,7 +211,7 @@ def test_a_backend_says_whatever_the_port_knows_in_every_form() -> None:
     seen: dict[tuple[type, str], set[object]] = {}
 
     def note(value: Any) -> None:
-        kind: type = type(value)
+        kind: type[Any] = value.__class__
         for name, item in [("", None), *attrs.asdict(value, recurse=False).items()]:
             seen.setdefault((kind, name), set()).add(item)
 
@@ -259,9 +259,9 @@ def test_a_backend_answers_whatever_the_ports_know_in_every_form() -> None:
     @given(chats.answers())
     def look(move: NextAnswers) -> None:
         asked.add(move.operation)
-        given: Any = move.answer
-        for answer in given if type(given) is list else [given]:
-            kind: type = type(answer)
+        several = isinstance(move.answer, list)
+        for answer in cast("list[Any]", move.answer if several else [move.answer]):
+            kind: type[Any] = answer.__class__
             for name, item in attrs.asdict(answer, recurse=False).items():
                 seen.setdefault((kind, name), set()).add(item)
 
