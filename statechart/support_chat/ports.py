@@ -210,7 +210,8 @@ class Outgoing:
 
     `owner` is who was shown when it was asked for, here and below: the backend refuses it
     (BackendRejectedError, code `owner_changed`) if the session is somebody else's by now. None:
-    whoever the session is for.
+    whoever the session is for. A message that the session has sent before is answered with what was
+    stored, whoever it is for by now.
     """
 
     call: ClassVar = "send_message"

@@ -142,6 +142,21 @@ async def test_a_mark_is_told_to_every_link_of_the_identity_the_marking_one_incl
 
 
 @in_virtual_time
+async def test_what_a_visitor_brings_along_is_told_to_the_links_that_the_user_has_already() -> None:
+    with backend() as b:
+        token = sign_identity_token("ann", SECRET, **WIDGET, now=NOW)
+        elsewhere = b.connect(presents("secret-2", user_id="ann", token=token))
+        quiet, s = opened(b, "secret-3"), opened(b)
+        conversation, _ = answered(b, s, 2)
+        answered(b, s, 0)
+        for session, secret in ((quiet, "secret-3"), (s, "secret-1")):
+            b.identify(session, IdentifyRequest(f"i-{secret}", "ann", secret, token))
+        told = await marks(elsewhere)
+        assert told == [ReadUpTo(conversation, "message-0", 2)]
+        assert sum(one.unread or 0 for one in b.conversations(elsewhere.welcome.session)) == 2
+
+
+@in_virtual_time
 async def test_the_number_in_each_event_is_the_one_at_its_place_in_the_stream() -> None:
     with backend() as b:
         link = b.connect(presents())

@@ -104,7 +104,6 @@ def test_what_is_asked_for_another_than_the_session_is_for_is_refused_and_change
             tried: list[Callable[[], object]] = [
                 lambda: b.send(session, Outgoing("m-2", "for whom?", owner=owner)),  # noqa: B023
                 lambda: b.send(session, Outgoing("m-2", "for whom?", named, owner=owner)),  # noqa: B023
-                lambda: b.send(session, Outgoing("m-1", "hello", owner=owner)),  # noqa: B023
                 lambda: b.update(session, {"user.name": "V"}, owner),  # noqa: B023
                 lambda: b.conversations(session, owner),  # noqa: B023
                 lambda: b.messages(session, named, owner=owner),  # noqa: B023
@@ -143,6 +142,28 @@ def test_a_message_that_was_sent_as_the_visitor_is_not_stored_again_as_the_user(
         not_stored = Outgoing("m-2", "as the user", owner=ANN)
         assert b.send(tab.session, not_stored).author == "user"
         assert b.agent.duplicates() == 0
+
+
+def test_a_late_copy_of_what_was_sent_before_the_merge_is_answered_with_what_was_stored() -> None:
+    with backend() as b:
+        tab, merging = opened(b), opened(b)
+        begins = Outgoing("m-1", "hello", owner=shown(tab))
+        first = b.send(tab.session, begins)
+        goes_on = Outgoing("m-2", "and", first.conversation_id, owner=shown(tab))
+        second = b.send(tab.session, goes_on)
+        others = b.send(merging.session, Outgoing("m-3", "mine", owner=shown(merging)))
+        b.identify(merging.session, asks())
+        assert b.send(tab.session, begins) == first
+        assert b.send(tab.session, goes_on) == second
+        for not_its_own in (
+            Outgoing("m-3", "mine", owner=shown(merging)),
+            Outgoing("m-4", "new", first.conversation_id, owner=shown(tab)),
+        ):
+            with pytest.raises(BackendRejectedError) as caught:
+                b.send(tab.session, not_its_own)
+            assert caught.value.code == "owner_changed"
+        listed = [b.agent.messages(one.id) for one in b.agent.conversations(ANN)]
+        assert sorted(m.id for page in listed for m in page) == [first.id, second.id, others.id]
 
 
 @in_virtual_time

@@ -97,6 +97,20 @@ def send(
     ), True
 
 
+def sent_before(
+    db: Transaction, session: int, visitor: str, client_message_id: str
+) -> tuple[str, Message] | None:
+    """What this session has sent under this client id as the visitor with this id, who was merged
+    since, and whose it is now.
+    """
+    row = db.execute(
+        "SELECT messages.* FROM visitors JOIN messages ON owner = 'user:' || merged_into"
+        " WHERE visitors.id = ? AND client_message_id = ? AND session_id = ?",
+        (visitor, client_message_id, session),
+    ).fetchone()
+    return None if row is None else (str(row["owner"]), message_of(row))
+
+
 def append(
     db: Transaction,
     owner: str,
@@ -286,8 +300,15 @@ def _marked_at(db: Transaction, conversation_id: str, up_to: str | None) -> int:
 
 
 def move(db: Transaction, owner: str, new_owner: str) -> int:
-    """Gives every conversation of `owner` to `new_owner`; returns how many there were."""
+    """Gives every conversation of `owner` to `new_owner`; returns how many there were. What is
+    unread then is told to whoever is connected as `new_owner`, by a mark that reads nothing more.
+    """
     db.lock(owner, new_owner)
+    db.execute(
+        "UPDATE conversations SET marked = ? WHERE number ="
+        " (SELECT max(number) FROM conversations WHERE owner = ? AND unread > 0)",
+        (latest_mark(db) + 1, owner),
+    )
     moved = db.execute(
         "UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)
     ).rowcount

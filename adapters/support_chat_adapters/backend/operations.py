@@ -25,7 +25,7 @@ from support_chat.ports import (
     UpdateAnswer,
     Welcome,
 )
-from support_chat.values import Changes, Conversation, Identity, Message
+from support_chat.values import Changes, Conversation, Identity, Message, Visitor
 
 from . import conversations, identifying, opening, profiles, sessions
 from .log import Entry, Happening, Operation, short
@@ -171,7 +171,11 @@ def send(session: str, message: Outgoing) -> Asked[Message]:
     def work(db: Transaction, found: Session, terms: Terms) -> Done[Message]:
         return _sent(db, found, message, terms)
 
-    return _in_force("send", session, work, message.owner)
+    def again(db: Transaction, found: Session) -> Message | None:
+        before = _sent_before(db, found, message)
+        return None if before is None else before[1]
+
+    return _in_force("send", session, work, message.owner, again=again)
 
 
 def start(session: str, message: Outgoing) -> Asked[tuple[Message, Conversation]]:
@@ -179,12 +183,13 @@ def start(session: str, message: Outgoing) -> Asked[tuple[Message, Conversation]
 
     def begin(db: Transaction, found: Session, terms: Terms) -> Done[tuple[Message, Conversation]]:
         sent = _sent(db, found, message, terms)
-        conversation = conversations.conversation(
-            db, owner_key(found.identity), sent.answer.conversation_id
-        )
-        return Done((sent.answer, conversation), sent.entries)
+        return Done(_with_conversation(db, owner_key(found.identity), sent.answer), sent.entries)
 
-    return _in_force("send", session, begin, message.owner)
+    def again(db: Transaction, found: Session) -> tuple[Message, Conversation] | None:
+        before = _sent_before(db, found, message)
+        return None if before is None else _with_conversation(db, *before)
+
+    return _in_force("send", session, begin, message.owner, again=again)
 
 
 def mark_read(session: str, asked: MarkRead) -> Asked[ReadAnswer]:
@@ -240,8 +245,10 @@ def _in_force(
     owner: Identity | None,
     *,
     writes: bool = True,
+    again: Callable[[Transaction, Session], T | None] = lambda _, __: None,
 ) -> Asked[T]:
-    """Work of a session that is in force, for its `owner`; None is whoever it is.
+    """Work of a session that is in force, for its `owner`; None is whoever it is. What was done for
+    a former owner is answered `again`.
 
     Raises BackendRejectedError for a session that has ended, or that is somebody else's
     (`owner_changed`); AuthRefusedError (`auth_expired`) for one whose token has expired.
@@ -250,6 +257,8 @@ def _in_force(
     def checked(db: Transaction, terms: Terms) -> Done[T]:
         found = sessions.succeeded(db, sessions.find(db, session), terms.now)
         if owner not in (None, found.identity):
+            if (done := again(db, found)) is not None:
+                return Done(done)
             raise BackendRejectedError(
                 "The session is somebody else's by now: its visitor was merged into a user. Dial "
                 "again to learn whose it is.",
@@ -269,3 +278,14 @@ def _sent(db: Transaction, found: Session, message: Outgoing, terms: Terms) -> D
     )
     entry = terms.entry("sent", found, stored.id, "new" if new else "again", whose=found.identity)
     return Done(stored, (entry,))
+
+
+def _sent_before(db: Transaction, found: Session, message: Outgoing) -> tuple[str, Message] | None:
+    """A copy of a request may come late, when the visitor that it was sent as has been merged."""
+    if not isinstance(message.owner, Visitor):
+        return None
+    return conversations.sent_before(db, found.number, message.owner.id, message.client_message_id)
+
+
+def _with_conversation(db: Transaction, owner: str, sent: Message) -> tuple[Message, Conversation]:
+    return sent, conversations.conversation(db, owner, sent.conversation_id)

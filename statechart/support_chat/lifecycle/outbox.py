@@ -171,7 +171,8 @@ def refused(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
     """The backend does not take it. It fails alone and lets the next go on; but the first of a new
     conversation takes those behind it along.
 
-    Had it arrived before, the answer would be another; but an owner is looked at first.
+    Had it arrived before, the answer would be another; but not every backend looks at that before
+    it looks at the owner.
     """
     entry = of(outbox, number)
     if entry is None:

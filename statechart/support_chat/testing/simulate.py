@@ -76,7 +76,7 @@ class World(Protocol):
         ...
 
     def heal(self) -> None:
-        """Everything is well from now on."""
+        """Everything is well from now on, and each link that is open ends once more."""
         ...
 
     def answer(self, identity: Identity, text: str) -> None:
@@ -171,14 +171,18 @@ class _Schedule:
             at = loop.time()
             self.story.append(f"{at:9.3f} {self._move()}")
             await asyncio.sleep(self.choose.choice(_PAUSES))
-        self.world.heal()
-        for tab in self.tabs:
-            tab.chat.set_online(True)
-        await asyncio.sleep(QUIET)
+        await self._heal()
         violations = [*self.faults, *[v async for v in self._judged()]]
         for tab in (*self.tabs, *self.gone):
             await tab.chat.destroy()
         return Verdict(self.seed, tuple(self.story), tuple(dict.fromkeys(violations)))
+
+    async def _heal(self) -> None:
+        """Everything is well from now on, every session dials anew, and it becomes quiet."""
+        self.world.heal()
+        for tab in self.tabs:
+            tab.chat.set_online(True)
+        await asyncio.sleep(QUIET)
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -304,15 +308,16 @@ class _Schedule:
         for tab in (*self.tabs, *self.gone):
             for wrong in _kept(tab, stored, self.world):
                 yield f"{tab.name}: {wrong}"
-        live = [tab for tab in self.tabs if tab.chat.state in ONLINE]
         for tab in self.tabs:
             if tab.chat.state in (Phase.RECONNECTING, Phase.DISCONNECTED, Phase.BOOTING):
                 yield f"{tab.name}: is {tab.chat.state} although everything is well"
-        for tab in live:
+        for tab in self._live:
             async for wrong in self._shows_its_owner(tab):
                 yield f"{tab.name}: {wrong}"
+        # that its visitor was cleared elsewhere a session learns by its next dial at the latest
+        await self._heal()
         for scope in {tab.scope for tab in self.tabs}:
-            here = [t.chat.identity for t in live if t.scope == scope]
+            here = [t.chat.identity for t in self._live if t.scope == scope]
             visitors = {identity for identity in here if isinstance(identity, Visitor)}
             if len(visitors) > 1:
                 yield f"{scope} has several live visitors: {visitors}"
@@ -325,6 +330,10 @@ class _Schedule:
             if left := await self.world.contents(scope):
                 yield f"{scope} has kept {sorted(left)} after every tab has cleared it"
             await fresh.chat.destroy()
+
+    @property
+    def _live(self) -> list[Tab]:
+        return [tab for tab in self.tabs if tab.chat.state in ONLINE]
 
     async def _shows_its_owner(self, tab: Tab) -> AsyncIterator[str]:
         shown, unread = tab.chat.identity, tab.chat.unread

@@ -188,8 +188,7 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "S22b",
         "No event of the link goes unanswered, but for a token that is being replaced.",
         lambda move: (
-            bool(move.step.rows)
-            or (move.trigger == T.TOKEN_EXPIRED and move.before.has(F.RENEWING))
+            bool(move.rows) or (move.trigger == T.TOKEN_EXPIRED and move.before.has(F.RENEWING))
         ),
         LINK_EVENTS,
     ),

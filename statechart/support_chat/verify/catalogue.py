@@ -111,7 +111,7 @@ def _refusals_are_not_retried(move: Move) -> bool:
 
 
 def _one_answer(move: Move) -> bool:
-    effects = [effect for row in move.step.rows for effect in row.effects]
+    effects = [effect for row in move.rows for effect in row.effects]
     specs = move.model.chart.effects
     return (
         sum(
@@ -160,7 +160,7 @@ def _nothing_unforeseen(move: Move) -> bool:
     """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
     mean nothing.
     """
-    if move.step.rows:
+    if move.rows:
         return True
     asks = [
         spec

@@ -150,7 +150,7 @@ def late_ones_do_more(chart: Chart, harmless: Sequence[str]) -> Sequence[str]:
 
 
 def _answered(awaited: frozenset[str], move: Move) -> bool:
-    return bool(move.step.rows) or move.trigger not in awaited
+    return bool(move.rows) or move.trigger not in awaited
 
 
 def _awaited(chart: Chart) -> frozenset[str]:

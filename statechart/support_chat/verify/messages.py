@@ -65,9 +65,9 @@ def _goes_on(move: Move) -> bool:
 
 
 def _looked_after(move: Move) -> bool:
-    if _is_own(move) and E.ARM_OUTBOX not in move.step.rows[0].effects:
+    if _is_own(move) and E.ARM_OUTBOX not in move.rows[0].effects:
         return False
-    return all(_follows(E.ARM_OUTBOX, _CHANGES, row.effects) for row in move.step.rows)
+    return all(_follows(E.ARM_OUTBOX, _CHANGES, row.effects) for row in move.rows)
 
 
 def _is_own(move: Move) -> bool:

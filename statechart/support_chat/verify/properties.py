@@ -14,7 +14,7 @@ from .explore import Space, explore
 from .known import UnknownNameError
 from .liveness import can_reach, lasting
 from .model import Step
-from .views import Move, View
+from .views import Move, Reads, View
 from .ways import Way
 
 _Seen = TypeVar("_Seen")
@@ -202,21 +202,28 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
 def _judge_steps(
     space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
+    """Of steps that go one way and agree in all that the properties read of the first, only the
+    first is judged.
+    """
     concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
+    judged: dict[Way, dict[int, set[int]]] = {}
     for number, edge in space.entries():
-        way = space.ways[edge]
+        way, state = space.ways[edge], space.states[number]
         judges = concerned.get(way)
         if judges is None:
             judges = concerned[way] = [
                 (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
             ]
-        if not judges:
+            judged[way] = {}
+        alike = judged[way]
+        if not judges or any(state & bits in values for bits, values in alike.items()):
             continue
-        step = space.step(number, edge)
-        move = Move(space.model, step)
+        reads = Reads()
+        move = Move(space.model, step := space.step(number, edge), reads)
         for i, holds in judges:
             if i not in failed and (fault := _fault(wanted[i], holds, move)) is not None:
                 failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
+        alike.setdefault(reads.bits, set()).add(state & reads.bits)
 
 
 def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:

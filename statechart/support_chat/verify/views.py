@@ -1,4 +1,8 @@
-"""States and steps of a model as properties read them: by name, not by bit."""
+"""States and steps of a model as properties read them: by name, not by bit.
+
+What is read is noted: of all the steps that go one way, those that agree in what a property has
+read of one are alike to it.
+"""
 
 from __future__ import annotations
 
@@ -6,50 +10,66 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from ..chart.model import Transition
 from .model import Model, State, Step
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True, eq=False)
+class Reads:
+    """The bits below a state's high part that were looked at, of a state, or of a step before or
+    after it.
+    """
+
+    bits: int = 0
+
+
+@attrs.frozen(slots=True, eq=False)
 class View:
     """One state: the chart's side (`phase`, `has`, `who`) and the ledger's (`asked`, `open`,
     `running`, `waiting`, `stored`).
     """
 
     model: Model
-    state: State
+    _state: State
+    _reads: Reads = attrs.field(factory=Reads)
+
+    @property
+    def state(self) -> State:
+        """The packed state."""
+        return self._read(-1)
 
     @property
     def phase(self) -> str:
         """The phase."""
-        return self.model.phase_of(self.state)
+        return self.model.phase_of(self._state)
 
     def has(self, fact: str) -> bool:
         """Whether a stored or booked fact holds."""
-        return bool(self.state & self.model.fact[fact])
+        return bool(self._read(self.model.fact[fact]))
 
     def who(self, register: str) -> int:
         """Who is in the register: 0 for nobody."""
-        return self.model.registers_of(self.state)[self.model.chart.registers.index(register)]
+        return self.model.registers_of(self._state)[self.model.chart.registers.index(register)]
 
     def asked(self, *effects: str) -> bool:
         """Whether one of these effects is outstanding and current."""
-        return any(self.state & self.model.asked[effect] for effect in effects)
+        return any(self._read(self.model.asked[effect]) for effect in effects)
 
     def open(self, lane: str) -> bool:
         """Whether events may come in on this lane."""
-        return bool(self.state & self.model.open[lane])
+        return bool(self._read(self.model.open[lane]))
 
     def running(self, *timers: str) -> bool:
         """Whether one of these timers runs."""
-        return any(self.state & self.model.running[timer] for timer in timers)
+        return any(self._read(self.model.running[timer]) for timer in timers)
 
     def waiting(self, *slots: str) -> bool:
         """Whether a call waits in one of these slots."""
-        return any(self.state & self.model.waiting[slot] for slot in slots)
+        return any(self._read(self.model.waiting[slot]) for slot in slots)
 
     def stored(self, name: str) -> bool:
         """Whether this may be in the storage."""
-        return bool(self.state & self.model.stored[name])
+        return bool(self._read(self.model.stored[name]))
 
     @property
     def idle(self) -> bool:
@@ -58,7 +78,7 @@ class View:
 
     def facts(self) -> tuple[str, ...]:
         """The facts that hold, in the chart's order."""
-        return tuple(fact for fact, bit in self.model.fact.items() if self.state & bit)
+        return tuple(fact for fact, bit in self.model.fact.items() if self._read(bit))
 
     def ledger(self) -> tuple[str, ...]:
         """What the ledger holds, in words."""
@@ -73,54 +93,72 @@ class View:
             f"{word} {name}"
             for word, table in words
             for name, bit in table.items()
-            if self.state & bit
+            if self._read(bit)
         )
 
+    def _read(self, bits: int) -> State:
+        self._reads.bits |= bits
+        return self._state & bits
 
-@attrs.frozen(slots=True)
+
+@attrs.frozen(slots=True, eq=False)
 class Move:
     """One step: what happened between two states. `after` keeps the users' numbers of `before`."""
 
     model: Model
-    step: Step
+    _step: Step
+    _reads: Reads = attrs.field(factory=Reads)
+
+    @property
+    def step(self) -> Step:
+        """The step itself."""
+        self._reads.bits = -1
+        return self._step
 
     @property
     def before(self) -> View:
         """The state before it."""
-        return View(self.model, self.step.before)
+        return View(self.model, self._step.before, self._reads)
 
     @property
     def after(self) -> View:
         """The state after it, users not renamed."""
-        return View(self.model, self.step.raw)
+        return View(self.model, self._step.raw, self._reads)
 
     @property
     def trigger(self) -> str:
         """What happened."""
-        return self.step.happening.trigger
+        return self._step.happening.trigger
 
     @property
     def named(self) -> int:
         """The user whom the trigger names, 0 for nobody."""
-        return self.step.happening.named
+        return self._step.happening.named
 
     def carries(self, fact: str) -> bool:
         """Whether this fact came along with the trigger."""
-        return bool(self.step.happening.carried & self.model.fact[fact])
+        return bool(self._step.happening.carried & self.model.fact[fact])
+
+    @property
+    def rows(self) -> tuple[Transition, ...]:
+        """The rows that fired, those of internal triggers after the first; none if nothing wanted
+        the trigger.
+        """
+        return self._step.rows
 
     @property
     def effects(self) -> tuple[str, ...]:
         """Every effect of the step, internal triggers' included, in order."""
-        return tuple(effect for row in self.step.rows for effect in row.effects)
+        return tuple([effect for row in self._step.rows for effect in row.effects])
 
     def moments(self, effects: Iterable[str]) -> Iterator[tuple[str, View]]:
         """Each of these effects as it is asked, with the ledger as it is just before it (facts as
         before the step).
         """
         wanted = set(effects)
-        state = self.step.before & ~self.step.happening.spends
+        state = self._step.before & ~self._step.happening.spends
         for effect in self.effects:
             if effect in wanted:
-                yield effect, View(self.model, state)
+                yield effect, View(self.model, state, self._reads)
             does = self.model.impacts[effect]
             state = state & ~(does.off | does.free) | does.on

@@ -138,16 +138,20 @@ async def merge_told(trial: TransportTrial) -> None:
 
 @clause("link.merge-sends-once")
 async def merge_sends_once(trial: TransportTrial) -> None:
-    """A message that the visitor sent is not stored again when it is sent as the user they
-    became.
+    """A message that was sent before a merge is answered with what was stored when it is sent
+    again: as the user whom the visitor became, and as the visitor by a session left behind.
     """
-    link = await trial.open()
-    first = await link.send(Outgoing("m-1", "hello", owner=visitor_of(link)))
+    link, tab = await trial.open(), await trial.open()
+    shown = visitor_of(link)
+    first = await link.send(Outgoing("m-1", "hello", owner=shown))
+    other = await tab.send(Outgoing("m-2", "hello, too", first.conversation_id, owner=shown))
     await link.identify(await trial.request())
     again = await link.send(Outgoing("m-1", "hello", owner=SignedIn(trial.user())))
     expect(again.id, first.id, "the id of the message that was sent again")
+    late = Outgoing("m-2", "hello, too", first.conversation_id, owner=shown)
+    expect((await tab.send(late)).id, other.id, "the id of what the session left behind sent again")
     listed = await link.messages(ListMessages(first.conversation_id))
-    expect(len(listed), 1, "how many messages the conversation holds")
+    expect(len(listed), 2, "how many messages the conversation holds")
 
 
 @clause("transport.one-successor")
