@@ -48,8 +48,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _every(config: pytest.Config, usual: int) -> range:
-    first, count = config.getoption("kill_seed"), config.getoption("kill_rounds")
-    return range(first, first + (usual if count is None else count))
+    first, count = int(config.getoption("kill_seed") or 0), config.getoption("kill_rounds")
+    return range(first, first + (usual if count is None else int(count)))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ ROWS = tuple(row(name, number) for number, name in enumerate((FIRST, *NAMES), st
 
 def a_send() -> Evidence:
     """One that is answered, one that is stored, one that has not left; all are sent again."""
-    listed = {"did": "listed", "conversations": [[FIRST, *NAMES]]}
+    listed: dict[str, Any] = {"did": "listed", "conversations": [[FIRST, *NAMES]]}
     dead = [booted(), acknowledged(FIRST, 1), {"did": "under way"}, acknowledged(NAMES[0], 2)]
     again = [booted(), acknowledged(NAMES[1], 3), acknowledged(NAMES[2], 4), listed]
     return Evidence(
@@ -64,7 +64,7 @@ def a_send() -> Evidence:
 def a_clear() -> Evidence:
     """One that had succeeded; whoever comes then is somebody else."""
     dead = [booted(), acknowledged(FIRST, 1), {"did": "under way"}, {"did": "cleared"}]
-    other, listed = booted("w", "t"), {"did": "listed", "conversations": []}
+    other, listed = booted("w", "t"), {"did": "listed", "conversations": list[Any]()}
     return Evidence(
         attrs.evolve(plan("clear"), resends=False, watched=False),
         Told(dead, -9),
@@ -95,6 +95,11 @@ def _dead(*lines: dict[str, Any], status: int = -9) -> Doctor:
     return _set("dead", Told(list(lines), status))
 
 
+def _last_lost(evidence: Evidence) -> None:
+    evidence.stored = Stored(messages=ROWS[:-1])
+    del evidence.successors[0].lines[2]
+
+
 DOCTORED: dict[str, tuple[Callable[[], Evidence], Doctor, str]] = {
     "complained of": (a_send, lambda one: one.complaints.append("it hangs"), "it hangs"),
     "nobody killed": (a_send, lambda one: setattr(one.dead, "status", 0), "nobody was killed"),
@@ -115,10 +120,7 @@ DOCTORED: dict[str, tuple[Callable[[], Evidence], Doctor, str]] = {
     "lost": (a_send, _stored(*ROWS[:-1]), f"{NAMES[2]} was acknowledged and is not stored"),
     "lost though sent again": (
         a_send,
-        lambda one: (
-            setattr(one, "stored", Stored(messages=ROWS[:-1])),
-            one.successors[0].lines.pop(2),
-        ),
+        _last_lost,
         "never came, though they were sent again",
     ),
     "answered otherwise": (a_send, _stored(*ROWS[:-1], row(NAMES[2], 9)), "is stored as message-9"),

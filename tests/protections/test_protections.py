@@ -91,7 +91,9 @@ async def ask(
         for name, value in (("authorization", session and f"Bearer {session}"), ("origin", origin))
         if value
     }
-    async with httpx2.AsyncClient(base_url=f"{url}/widget/v1", headers=headers) as client:
+    async with httpx2.AsyncClient(
+        base_url=f"{url}/widget/v1", headers=headers, timeout=60.0
+    ) as client:
         return await (client.get(path) if payload is None else client.post(path, json=payload))
 
 

@@ -91,7 +91,10 @@ def widget(tmp_path: Path, story: Callable[[Widget], Awaitable[None]]) -> None:
             keys=[IdentityKey("HS256", KEY)],
             clock=lambda: place[0].now if place else 0.0,
         ) as backend:
-            async with serving(backend) as url, httpx2.AsyncClient(base_url=url) as client:
+            async with (
+                serving(backend) as url,
+                httpx2.AsyncClient(base_url=url, timeout=60.0) as client,
+            ):
                 place.append(Widget(client, backend, 1_800_000_000.0))
                 await story(place[0])
 

@@ -124,7 +124,7 @@ def test_a_failure_of_the_backend_tells_the_caller_nothing_and_the_log_everythin
         async def ask() -> httpx2.Response:
             async with (
                 serving(backend) as url,
-                httpx2.AsyncClient(base_url=url, trust_env=False) as http,
+                httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0) as http,
             ):
                 return await http.post(f"{BASE}/sessions/anonymous", json=body)
 
@@ -161,7 +161,7 @@ def test_a_caller_who_asks_too_often_is_told_when_to_come_back(
             limits = RateLimits(requests_per_minute=1)
             async with (
                 serving(backend, limits=limits) as url,
-                httpx2.AsyncClient(base_url=url, trust_env=False) as http,
+                httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0) as http,
             ):
                 return [await http.get(f"{BASE}/config", params=query) for _ in range(2)]
 

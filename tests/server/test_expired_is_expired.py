@@ -91,7 +91,8 @@ def with_ada(story: Callable[[Ada], Awaitable[None]]) -> None:
             keys = [IdentityKey("HS256", KEY)]
             backend = stack.enter_context(Backend(**WIDGET, keys=keys, clock=clock))
             url = await stack.enter_async_context(serving(backend))
-            http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url))
+            client = httpx2.AsyncClient(base_url=url, timeout=PATIENCE)
+            http = await stack.enter_async_context(client)
             place.append(Ada(backend, http, stack))
             await place[0].begin()
             place[0].written("before")

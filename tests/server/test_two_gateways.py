@@ -49,7 +49,7 @@ async def two_gateways() -> AsyncGenerator[tuple[str, str], None]:
 
 async def begun(url: str) -> httpx2.Response:
     body = {"workspaceId": "demo", "widgetId": "web", "visitor": secrets.token_urlsafe(24)}
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60.0) as http:
         return await http.post(f"{BASE}/sessions/anonymous", json=body)
 
 

@@ -296,7 +296,8 @@ async def test_a_key_that_the_list_has_lost_is_deleted_and_answered(warned: Warn
 
 @in_real_time
 async def test_a_clear_removes_the_secret_that_the_list_has_lost() -> None:
-    keyring, widget = dict_keyring(), {"workspace_id": "acme", "widget_id": "help"}
+    keyring = dict_keyring()
+    widget: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}
     async with aclosing(KeyringStorage(keyring=keyring)) as storage:
         with Backend(**widget) as backend:
             async with SupportChat(

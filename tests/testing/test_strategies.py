@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import attrs
 import pytest
@@ -28,6 +28,7 @@ from support_chat import (
     Transition,
     ports,
 )
+from support_chat.chart.model import Ask
 from support_chat.engine import CallMade
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.lifecycle.calls import Arguments
@@ -43,10 +44,11 @@ from support_chat.testing.lives import (
     MintedTokens,
     Move,
     NetworkChanged,
+    NextAnswers,
     NextFails,
     play,
 )
-from support_chat.values import Company, User
+from support_chat.values import Company, Conversation, User
 from support_chat.verify import Model
 from support_chat.verify.following import follow
 
@@ -192,7 +194,7 @@ def test_lives_reach_the_phase(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [Called, Abandoned, Elapsed, Arrived, LinkLost, NextFails, NetworkChanged]
+    "kind", [Called, Abandoned, Elapsed, Arrived, LinkLost, NextFails, NextAnswers, NetworkChanged]
 )
 def test_lives_are_made_of_the_move(kind: type[object]) -> None:
     find(chats.lives(), lambda life: kind in map(type, life), settings=SEARCH)
@@ -209,8 +211,9 @@ def test_a_backend_says_whatever_the_port_knows_in_every_form() -> None:
     seen: dict[tuple[type, str], set[object]] = {}
 
     def note(value: Any) -> None:
+        kind: type[Any] = value.__class__
         for name, item in [("", None), *attrs.asdict(value, recurse=False).items()]:
-            seen.setdefault((type(value), name), set()).add(item)
+            seen.setdefault((kind, name), set()).add(item)
 
     @settings(max_examples=500)
     @given(chats.link_events())
@@ -220,9 +223,9 @@ def test_a_backend_says_whatever_the_port_knows_in_every_form() -> None:
             note(event.message)
 
     look()
-    kinds = get_args(eval(str(ports.LinkEvent), vars(ports)))
+    kinds = get_args(eval(str(ports.LinkEvent), dict(vars(ports))))
     assert {kind for kind, _ in seen} == {*kinds, Message}
-    same = {name for (kind, name), values in seen.items() if name and len(values) == 1}
+    same = {name for (_, name), values in seen.items() if name and len(values) == 1}
     assert same == {"conversation_id", "created_at"}, "what is the same in every one"
 
 
@@ -248,6 +251,37 @@ def test_whatever_a_session_asks_of_a_port_may_fail_in_every_way_that_the_ports_
         assert {kind.__name__ for kind in kinds} == wanted, operation
 
 
+def test_a_backend_answers_whatever_the_ports_know_in_every_form() -> None:
+    seen: dict[tuple[type, str], set[object]] = {}
+    asked: set[str] = set()
+
+    @settings(max_examples=1500)
+    @given(chats.answers())
+    def look(move: NextAnswers) -> None:
+        asked.add(move.operation)
+        several = isinstance(move.answer, list)
+        for answer in cast("list[Any]", move.answer if several else [move.answer]):
+            kind: type[Any] = answer.__class__
+            for name, item in attrs.asdict(answer, recurse=False).items():
+                seen.setdefault((kind, name), set()).add(item)
+
+    look()
+    assert asked == {"transport.open", *(f"link.{name}" for name in coroutines(ports.Link))}
+    answered = {
+        one
+        for asks in CHART.effects.values()
+        if isinstance(asks, Ask)
+        for one in asks.answers
+        if attrs.has(one)
+    }
+    assert {kind for kind, _ in seen} == {*answered, Message, Conversation}
+    same = {f"{kind.__name__}.{name}" for (kind, name), values in seen.items() if len(values) < 2}
+    assert same == {
+        *("Conversation.about", "Conversation.created_at"),
+        *("Message.conversation_id", "Message.created_at"),
+    }
+
+
 def test_a_life_makes_every_call_of_a_session() -> None:
     made = set(get_args(CallName))
     returning_calls = {
@@ -257,8 +291,15 @@ def test_a_life_makes_every_call_of_a_session() -> None:
         and str(getattr(method, "__annotations__", {}).get("return", "")).startswith("Call[")
     }
     assert made == returning_calls
-    for name in made:
-        find(chats.calls(), lambda call, name=name: call.name == name, settings=SEARCH)
+    seen: set[str] = set()
+
+    @settings(max_examples=500)
+    @given(chats.calls())
+    def look(call: Called) -> None:
+        seen.add(call.name)
+
+    look()
+    assert seen == made
 
 
 @in_virtual_time

@@ -59,7 +59,7 @@ def word() -> str:
 
 async def heard(upstream: str, text: str) -> int:
     """How often the upstream has heard it, asked past the proxy."""
-    async with httpx2.AsyncClient(verify=False) as client:
+    async with httpx2.AsyncClient(verify=False, timeout=60.0) as client:
         return int((await client.get(f"{upstream}/v1/heard")).json().count(text))
 
 
@@ -71,7 +71,7 @@ def through_a_proxy(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
     async def tried(upstream: str, **given: Any) -> None:
         async with (
             wire.FaultProxy(upstream) as proxy,
-            httpx2.AsyncClient(base_url=proxy.url, verify=False) as client,
+            httpx2.AsyncClient(base_url=proxy.url, verify=False, timeout=60.0) as client,
         ):
             every = {"upstream": upstream, "proxy": proxy, "client": client, **given}
             await test(**{name: every[name] for name in signature.parameters})
@@ -673,7 +673,7 @@ def test_a_planned_fault_that_never_took_effect_is_an_error(
 ) -> None:
     proxy = wire.FaultProxy(upstream)
     with pytest.raises(AssertionError, match=line), proxy:  # noqa: PT012 - it is left
-        with httpx2.Client(base_url=proxy.url) as client:
+        with httpx2.Client(base_url=proxy.url, timeout=60.0) as client:
             # the connection is open before the plan
             assert client.post("/v1/echo", content="x").text == "x"
             proxy.plan(fault)
@@ -713,7 +713,10 @@ async def test_waiting_for_what_does_not_happen_ends_with_the_log(
 
 
 def test_it_serves_clients_that_block_the_thread_of_the_test(upstream: str) -> None:
-    with wire.FaultProxy(upstream) as proxy, httpx2.Client(base_url=proxy.url) as client:
+    with (
+        wire.FaultProxy(upstream) as proxy,
+        httpx2.Client(base_url=proxy.url, timeout=60.0) as client,
+    ):
         proxy.plan(wire.Status(code=418))
         assert [client.get("/v1/heard").status_code for _ in range(2)] == [418, 200]
         proxy.wait_until(lambda log: log[-1].event == "response")
@@ -726,7 +729,7 @@ async def test_a_killed_upstream_breaks_what_is_open_and_a_new_one_is_found() ->
         ending.callback(stopped, first)
         async with (
             wire.FaultProxy(url) as proxy,
-            httpx2.AsyncClient(base_url=proxy.url, verify=False) as client,
+            httpx2.AsyncClient(base_url=proxy.url, verify=False, timeout=60.0) as client,
         ):
             async with websocket(proxy) as ws:
                 await echoed(ws, "a")

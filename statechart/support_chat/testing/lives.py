@@ -106,13 +106,23 @@ class NextFails:
 
 
 @attrs.frozen
+class NextAnswers:
+    """The next call of this operation of a port returns this, whatever was asked."""
+
+    operation: str
+    answer: object
+
+
+@attrs.frozen
 class NetworkChanged:
     """The frontend hints that the network is there, or gone."""
 
     online: bool
 
 
-Move: TypeAlias = "Called | Abandoned | Elapsed | Arrived | LinkLost | NextFails | NetworkChanged"
+Move: TypeAlias = (
+    "Called | Abandoned | Elapsed | Arrived | LinkLost | NextFails | NextAnswers | NetworkChanged"
+)
 """One thing that happens in the life of a session."""
 
 
@@ -194,10 +204,11 @@ class Life:
                 if self.transport.links:
                     self.transport.link.lose(quietly=move.quietly)
             case NextFails():
-                port, _, operation = move.operation.partition(".")
-                (self.storage if port == "storage" else self.transport).fail_next(
-                    operation, move.error
-                )
+                double, operation = self._asked(move.operation)
+                double.fail_next(operation, move.error)
+            case NextAnswers():
+                double, operation = self._asked(move.operation)
+                double.answer_next(operation, move.answer)
             case NetworkChanged():
                 self.chat.set_online(move.online)
         for _ in range(_TICKS):
@@ -212,6 +223,11 @@ class Life:
             *(made.awaiter for made in self.calls if made.awaiter),
             return_exceptions=True,
         )
+
+    def _asked(self, operation: str) -> tuple[RecordingStorage | RecordingTransport, str]:
+        """The double that this operation is one of, and its name there."""
+        port, _, name = operation.partition(".")
+        return (self.storage if port == "storage" else self.transport), name
 
     def _call(self, move: Called) -> None:
         made = Made(move.name)

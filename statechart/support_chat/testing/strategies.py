@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 
@@ -43,15 +43,20 @@ from ..errors import (
     VisitorEndedError,
 )
 from ..ports import (
+    IdentifyAnswer,
     LinkEvent,
     MessageArrived,
     OwnerChanged,
+    ReadAnswer,
     ReadUpTo,
+    RenewAnswer,
     SessionRevoked,
     TokenExpired,
+    UpdateAnswer,
+    Welcome,
 )
 from ..settings import Settings
-from ..values import JSON, UNSET, Agent, Company, Message, User
+from ..values import JSON, UNSET, Agent, Company, Conversation, Message, NotMergedBecause, User
 from .lives import (
     Abandoned,
     Arrived,
@@ -61,6 +66,7 @@ from .lives import (
     MintedTokens,
     Move,
     NetworkChanged,
+    NextAnswers,
     NextFails,
 )
 
@@ -218,11 +224,13 @@ def become_options(people: SearchStrategy[User] | None = None) -> SearchStrategy
     """Keyword arguments of become(), as those of boot(), and whether a former session is cleared;
     the user is None for nobody.
     """
-    return st.builds(
-        lambda options, clears: {"user": None, **options, "clear_storage": clears},
-        boot_options(people),
-        st.booleans(),
-    )
+    booted, clears = boot_options(people), st.booleans()
+
+    @st.composite
+    def options(draw: st.DrawFn) -> dict[str, Any]:
+        return {"user": None, **draw(booted), "clear_storage": draw(clears)}
+
+    return options()
 
 
 def update_options(people: SearchStrategy[User] | None = None) -> SearchStrategy[dict[str, Any]]:
@@ -434,9 +442,52 @@ _WIRE: Final = (
 )
 
 
+def answers() -> SearchStrategy[NextAnswers]:
+    """What a backend may answer next: any value of the ports, of whomever it is."""
+    who, person = st.none() | st.sampled_from(PEOPLE), st.sampled_from(PEOPLE)
+    count, some = st.integers(0, 5), st.none() | ids()
+    rejected = st.just(()) | st.just((("user.traits.role", "reserved"),))
+    identified = st.builds(
+        IdentifyAnswer,
+        person,
+        st.booleans(),
+        count,
+        st.none() | st.sampled_from(get_args(NotMergedBecause)),
+        rejected,
+        st.none() | count,
+        some,
+    )
+    conversation = st.builds(
+        Conversation, ids(), st.none() | count, st.none() | count, st.just(0.0)
+    )
+    asked: dict[str, SearchStrategy[Any]] = {
+        "transport.open": st.builds(
+            Welcome,
+            ids(),
+            some,
+            who,
+            st.none() | identified,
+            st.none() | count.map(str),
+            st.booleans(),
+            st.none() | count,
+            st.booleans(),
+        ),
+        "link.identify": identified,
+        "link.renew": st.builds(RenewAnswer, some),
+        "link.update": st.builds(UpdateAnswer, rejected),
+        "link.send": messages("visitor"),
+        "link.conversations": st.lists(conversation, max_size=3),
+        "link.messages": st.lists(messages(), max_size=3),
+        "link.mark_read": st.builds(ReadAnswer, st.none() | count),
+    }
+    return st.one_of(
+        [st.builds(NextAnswers, st.just(name), answer) for name, answer in asked.items()]
+    )
+
+
 def moves() -> SearchStrategy[Move]:
     """One thing that happens to a session: a call, somebody who gives up, time, an event, a loss, a
-    failure, a hint.
+    failure, an answer, a hint.
     """
     elapsed = st.builds(Elapsed, st.one_of(st.floats(0.001, 2.0), st.floats(2.0, 600.0)))
     return st.one_of(
@@ -446,6 +497,7 @@ def moves() -> SearchStrategy[Move]:
         st.builds(Arrived, link_events()),
         st.builds(LinkLost, st.booleans()),
         failures(),
+        answers(),
         st.builds(NetworkChanged, st.booleans()),
         st.builds(Abandoned),
     )

@@ -134,7 +134,9 @@ async def _leave(plan: Plan, served: Served, players: list[Player], evidence: Ev
     """
     for player in players:
         await player.leave(clear=plan.seed % 2 == 0)
-    async with httpx2.AsyncClient(verify=False, trust_env=False) as stranger:
+    async with httpx2.AsyncClient(
+        verify=False, trust_env=False, timeout=SETTLES_WITHIN
+    ) as stranger:
         for client in evidence.clients:
             for session in judge.ended_sessions(client):
                 answer = await stranger.get(

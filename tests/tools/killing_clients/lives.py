@@ -48,7 +48,8 @@ _STEPS: Final = frozenset(
 
 class Death:
     """The process dies by SIGKILL before or after the nth of the calls by which it does something
-    to the world, on whatever thread that is started from now on, from when it is armed.
+    to the world, on whatever thread that is started from now on, from when it is armed until it is
+    spared.
     """
 
     def __init__(self, step: int | None) -> None:
@@ -62,6 +63,10 @@ class Death:
         if self._left is not None:
             self._armed = True
             sys.setprofile(self._look)
+
+    def spare(self) -> None:
+        """It lives until somebody else kills it."""
+        self._armed = False
 
     def _look(self, frame: object, event: str, called: Any) -> None:
         if not self._armed or event not in ("c_call", "c_return") or called.__name__ not in _STEPS:
@@ -194,6 +199,7 @@ async def live(role: Mapping[str, Any]) -> None:
             await _PARTS[role["part"]](Tab(role, chat, storage), death)
         except Exception as error:
             tell("broken", error=f"{type(error).__name__}: {error}")
+        death.spare()
         tell("done")
         await asyncio.Event().wait()
 
