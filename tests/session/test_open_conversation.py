@@ -297,7 +297,8 @@ async def test_a_timeline_ends_with_what_it_is_told_to_end_with() -> None:
         on, ended = Reader(conversation), Reader(conversation, until=AuthChanged)
         await asyncio.sleep(1)
         await chat.identify(user={"id": "ann"}, token_provider=token)
-        await ended.task
+        async with asyncio.timeout(10):
+            await ended.task
         backend.agent.reply(sent.conversation_id, "two")
         await asyncio.sleep(1)
         assert (on.texts, ended.texts) == (["one", "two"], ["one"])
