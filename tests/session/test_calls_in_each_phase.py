@@ -5,6 +5,7 @@ is run.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,6 +38,7 @@ CALLS: dict[str, Callable[[Rig, SupportChat], Call[Any]]] = {
     "update(ann)": lambda rig, chat: chat.update(user={"id": "ann", "name": "Ann"}),
     "update(bob)": lambda rig, chat: chat.update(user={"id": "bob", "name": "Bob"}),
     "send": lambda rig, chat: chat.send_message("hello"),
+    "mark": lambda rig, chat: chat.mark_read("c1", "m1"),
     "shutdown()": lambda rig, chat: chat.shutdown(),
     "shutdown(clear)": lambda rig, chat: chat.shutdown(clear_storage=True),
     "destroy()": lambda rig, chat: chat.destroy(),
@@ -386,3 +388,93 @@ def test_a_message_that_is_not_to_wait_and_cannot_leave_is_not_kept(rig: Rig) ->
         assert "send" not in rig.log
 
     rig.run(scenario)
+
+
+# --- the table that is generated from the chart ---------------------------------------------------
+
+GENERATED = Path(__file__).parents[2] / "diagrams" / "calls.md"
+
+
+def generated() -> dict[tuple[str, bool], dict[str, set[str]]]:
+    """The answers in each cell of the generated table, by the phase and whether a boot waits, and
+    by the title of the column.
+    """
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in GENERATED.read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+    ]
+    found: dict[tuple[str, bool], dict[str, set[str]]] = {}
+    for phases, *cells in lines[2:]:
+        for phase in re.findall(r"`(\w+)`", phases):
+            answers = ({*cell.split(", ")} for cell in cells)
+            found[phase, "a boot waits" in phases] = dict(zip(lines[0][1:], answers, strict=True))
+    return found
+
+
+def column(row: Row) -> str:
+    """The title of the column that a call belongs to, by whom the session and its identify are
+    for.
+    """
+    call, who = re.fullmatch(r"(\w+)(?:\((\w*)\))?", row.call).groups("")  # type: ignore[union-attr]
+    user = "ann" if re.search(r"as ann|boot\(ann\)", row.situation) else ""
+    target = "ann" if "identify(ann)" in row.situation else ""
+    match call:
+        case "boot":
+            return "`boot()` same identity" if who == user else "`boot()` another"
+        case "identify":
+            fits = user in ("", who) and target in ("", who)
+            return f"`identify()` {'a user' if fits else 'another'}"
+        case "become":
+            return f"`become()` {'the same' if who == (target or user) else 'another'}"
+        case "send":
+            return "`send_message()`"
+        case _:
+            return f"`{call}()`"
+
+
+def answer(row: Row) -> str:
+    """How the generated table says that the call is answered so."""
+    phase = row.situation.split(",")[0].split(" ")[0]
+    moves = f"→ {row.at_once}" if row.at_once not in ("", phase) else ""
+    match row.settles:
+        case "now":
+            return f"now {moves}".strip()
+        case "joins":
+            return moves or "join"
+        case "waits":
+            return moves or "wait"
+        case error:
+            return "✗ " + re.sub(r"(?<!^)(?=[A-Z])", " ", error).lower()
+
+
+PLAIN = [
+    row
+    for row in ROWS
+    # a mark is held as a message is, and told at once where there is no link
+    if row.call not in ("update(ann)", "update(bob)", "shutdown(clear)", "mark")
+    # the chart has one row for a clear that is under way and for one that is owed
+    and (row.situation, row.call) != ("shutdown, its clear has failed", "shutdown()")
+]
+
+
+@pytest.mark.parametrize("row", PLAIN, ids=str)
+def test_the_generated_table_says_the_same(row: Row) -> None:
+    phase, _, more = row.situation.partition(",")
+    phase = phase.split(" ")[0]
+    waits = "boot(" in more
+    table = generated()
+    cells = table.get((phase, waits)) or table[phase, False]
+    assert answer(row) in cells[column(row)]
+
+
+def test_the_generated_table_says_nothing_else() -> None:
+    """Every answer of a column of the generated table is one that a line here gives, in this phase
+    or, where an identify waits as it may in any, in another.
+    """
+    given: dict[str, set[str]] = {}
+    for row in PLAIN:
+        given.setdefault(column(row), set()).add(answer(row))
+    for place, cells in generated().items():
+        for title, answers in cells.items():
+            assert answers - {"–"} <= given[title], (place, title)

@@ -7,13 +7,13 @@ The model checker knows every reachable state and the row that fires there on th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attrs
 
 from support_chat import Chart, Effect, Fact, InvalidInputError, Register, Transition, Trigger
-from support_chat.chart.model import Arm, Ask, Join
+from support_chat.chart.model import Arm, Ask, Join, Raise
 from support_chat.verify import Space, View, explore
 from support_chat.verify.model import Way
 
@@ -44,6 +44,11 @@ def _same(held: _Registers, named: int) -> bool:
     return named == held.get(Register.USER, 0)
 
 
+def _stays(held: _Registers, named: int) -> bool:
+    """The call names whom the session is for, or will be after the identify under way."""
+    return named == (held.get(Register.TARGET, 0) or held.get(Register.USER, 0))
+
+
 def _fits(held: _Registers, named: int) -> bool:
     """The call names nobody whom the session, or the identify under way, is not already for."""
     return all(held.get(register, 0) in (0, named) for register in (Register.USER, Register.TARGET))
@@ -58,7 +63,10 @@ _COLUMNS: Final = (
     _Column("`boot()` another", Trigger.BOOT, lambda held, named: not _same(held, named)),
     _Column("`identify()` a user", Trigger.IDENTIFY, _fits),
     _Column("`identify()` another", Trigger.IDENTIFY, lambda held, named: not _fits(held, named)),
+    _Column("`become()` the same", Trigger.BECOME, _stays),
+    _Column("`become()` another", Trigger.BECOME, lambda held, named: not _stays(held, named)),
     _Column("`update()`", Trigger.UPDATE, _nobody),
+    _Column("`send_message()`", Trigger.SEND, _nobody),
     _Column("`shutdown()`", Trigger.SHUTDOWN, _nobody),
     _Column("`destroy()`", Trigger.DESTROY, _nobody),
 )
@@ -125,8 +133,21 @@ def _answers(space: Space, columns: list[_Column]) -> _Answers:
                 who = range(model.users + 1) if alike else (way.happening.named,)
                 if any(column.asks_for(held, named) for named in who):
                     place = view.phase, boot_waits, column.title
-                    found.setdefault(place, set()).add(way.rows[0].name)
+                    found.setdefault(place, set()).add(_answering(chart, way.rows).name)
     return found
+
+
+def _answering(chart: Chart, rows: Sequence[Transition]) -> Transition:
+    """The row that answers: the first, or the one by which the call goes on as another."""
+    row = rows[0]
+    while row.target is None:
+        raises = (spec for e in row.effects if isinstance(spec := chart.effects[e], Raise))
+        trigger = next((spec.trigger for spec in raises if spec.carries), None)
+        after = next((other for other in rows[1:] if trigger in other.trigger), None)
+        if after is None:
+            break
+        row = after
+    return row
 
 
 def _is_plain(way: Way, call: str) -> bool:
