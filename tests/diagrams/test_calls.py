@@ -15,14 +15,14 @@ def test_a_chart_needs_no_more_than_one_of_the_calls() -> None:
         name="form",
         initial="open",
         phases=("open", "sent"),
-        triggers=("update", "send"),
-        external=("update", "send"),
+        triggers=("update", "post"),
+        external=("update", "post"),
         effects={"done": Note(doc="it is done")},
         transitions=(
             Transition(name="up", group="g", trigger="update", sources="open", effects="done"),
-            Transition(name="send", group="g", trigger="send", sources="open", target="sent"),
+            Transition(name="post", group="g", trigger="post", sources="open", target="sent"),
         ),
-        ignored=(Ignored(triggers=("update", "send"), phases="sent", because="it is sent"),),
+        ignored=(Ignored(triggers=("update", "post"), phases="sent", because="it is sent"),),
     )
     assert calls_table(form).splitlines()[-4:] == [
         "| phase | `update()` |",

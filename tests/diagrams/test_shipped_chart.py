@@ -183,6 +183,26 @@ def test_the_table_of_calls_says_what_the_design_promises() -> None:
         ],
         "`destroyed`": [dead, dead, dead, "–", dead, dead, "join, now"],
     }
+    becomes_and_sends = {
+        "`not_initialized`": ("→ loading", "→ loading", unbooted),
+        "`loading`": ("wait", "wait", unbooted),
+        "`loading`, a boot waits": ("join", "wait, join", "wait"),
+        "`ready`": ("→ booting", "→ booting", unbooted),
+        "`booting`": ("join", "join, wait, → shutdown", "wait"),
+        "`anonymous`": ("now, join", "now, wait, → shutdown", "wait"),
+        "`authenticated`": ("now", "→ shutdown", "wait"),
+        "`reconnecting`": ("now, join, wait", "now, wait, → shutdown", "wait"),
+        "`disconnected`": (
+            "now → reconnecting, join, wait",
+            "now → reconnecting, wait, → shutdown",
+            "wait",
+        ),
+        "`shutdown`": ("→ booting, wait", "→ booting, wait", unbooted),
+        "`shutdown`, a boot waits": ("join", "wait, join", "wait"),
+        "`destroyed`": (dead, dead, dead),
+    }
+    for phase, (same, another, sends) in becomes_and_sends.items():
+        expected[phase][4:5] = [same, another, expected[phase][4], sends]
     lines = [
         line.strip("| ").split(" | ")
         for line in calls_table(CHART).splitlines()
