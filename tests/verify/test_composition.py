@@ -107,6 +107,11 @@ def test_what_is_left_out_never_happens() -> None:
     assert check_whole(attrs.evolve(key(2), components=(worker,))).states == 1
 
 
+def test_what_is_not_as_it_is_said_to_be_never_happens() -> None:
+    worker = attrs.evolve(key(2).components[0], where=lambda seen: seen.phase != "waiting")
+    assert check_whole(attrs.evolve(key(2), components=(worker,))).states == 1
+
+
 def test_components_of_several_kinds_share_places() -> None:
     boss = attrs.evolve(key(1).components[0], name="boss")
     workers = key(2)

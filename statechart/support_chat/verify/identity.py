@@ -14,6 +14,8 @@ What is abstracted:
   which that is not so, are under way until a place move.
 - All tabs together have one message and one request that a secret is over under way. The outbox is
   not modelled: a message is for whom its tab shows, and for the user after the tab's own merge.
+  What becomes of messages once *a request is accepted only for the owner shown* (I6) is explored in
+  `support_chat.verify.delivery`, which takes that from here, and no more.
 - A dial that is given up leaves a session that nobody knows. Sessions end by their tab, or because
   their secret is over.
 """

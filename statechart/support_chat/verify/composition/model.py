@@ -56,7 +56,9 @@ class Component:
     everywhere).
 
     `sees` is what properties may know of a copy, by name. Steps of a trigger, or with an effect,
-    that is named in `without` are left out: what the composition abstracts from.
+    that is named in `without` are left out: what the composition abstracts from. So are steps into
+    states that are not as `where` says, by what is seen of them: those that a model of the chart
+    alone allows, and no session comes to.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Component:
         factory=dict[str, "Callable[[View], Hashable]"], hash=False
     )
     without: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    where: Callable[[Seen], bool] = attrs.field(default=lambda seen: True, hash=False)
 
 
 @attrs.frozen(kw_only=True)

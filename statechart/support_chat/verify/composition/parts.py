@@ -81,8 +81,8 @@ def prepare(component: Component, rules: Sequence[Rule]) -> Part:
         edges.append([])
         moves.append([])
         for edge in space.edges(number):
-            if not act_of.left_out(space.ways[edge]):
-                after = space.afters[edge]
+            after = space.afters[edge]
+            if not act_of.left_out(space.ways[edge]) and component.where(act_of.seen(after)):
                 if after not in indices:
                     indices[after] = len(numbers)
                     numbers.append(after)

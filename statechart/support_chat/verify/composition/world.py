@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from ...errors import InvalidInputError
-from .model import Act, Composition, PlaceMove, Places, Whole, named
+from .model import Act, Composition, PlaceMove, Places, Rule, Whole, named
 from .parts import Part, prepare
 
 
@@ -101,13 +101,12 @@ class World:
 
     def acted(self, copy: Copy, act: Act, places: Places) -> list[Places]:
         """What the places may be after this act. Raises InvalidInputError."""
-        found = [places]
+        found, rules = [places], self._rules
         for name in (act.trigger, *act.effects):
-            rule = self._rules.get((copy.name, name))
+            rule = rules.get((copy.name, name))
             if rule is not None:
-                who = f"the rule of {copy.name} on {name}"
                 found = [
-                    self._checked(who, rule.changes, each, after)
+                    self._checked(rule, name, each, after)
                     for each in found
                     for after in rule.does(each, copy.number, act)
                 ]
@@ -115,25 +114,27 @@ class World:
                     return []
                 if not found:
                     raise InvalidInputError(
-                        f"In {self.composition.name}, {who} has no way, and an effect cannot be "
-                        f"refused; give it one. The places are {places}."
+                        f"In {self.composition.name}, the rule of {copy.name} on {name} has no "
+                        "way, and an effect cannot be refused; give it one. The places are "
+                        f"{places}."
                     )
         return list(dict.fromkeys(found))
 
     def moved(self, move: PlaceMove, copy: int, places: Places) -> list[Places]:
         """What the places may be after they have moved by themselves. Raises InvalidInputError."""
         return [
-            self._checked(repr(move.name), move.changes, places, after)
+            self._checked(move, move.name, places, after)
             for after in dict.fromkeys(move.does(places, copy))
         ]
 
-    def _checked(self, who: str, may: Sequence[str], before: Places, after: Places) -> Places:
-        if before != after:
-            for name, old, new in zip(before._fields, before, after, strict=True):
-                if old is not new and old != new and name not in may:
+    def _checked(self, by: Rule | PlaceMove, name: str, before: Places, after: Places) -> Places:
+        if before is not after:
+            for place, old, new in zip(before._fields, before, after, strict=True):
+                if old is not new and old != new and place not in by.changes:
+                    who = f"the rule of {by.of} on {name}" if isinstance(by, Rule) else repr(name)
                     raise InvalidInputError(
-                        f"In {self.composition.name}, {who} changes {name} without saying so; name "
-                        "it in `changes`."
+                        f"In {self.composition.name}, {who} changes {place} without saying so; "
+                        "name it in `changes`."
                     )
         return after
 
