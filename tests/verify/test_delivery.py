@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from support_chat import CHART, Chart, Message, NetworkError
+from support_chat import CHART, Chart, Message
 from support_chat.engine import Emit
 from support_chat.lifecycle import reducers as do
 from support_chat.lifecycle.context import replaced
@@ -20,7 +20,7 @@ from support_chat.lifecycle.events import MessageReceived, MessageSent
 from support_chat.lifecycle.names import Effect as E, Fact as F, Trigger as T
 from support_chat.lifecycle.outbox import leave
 from support_chat.lifecycle.requests import SendMessage
-from support_chat.ports import MessageArrived, Outgoing, ReadAnswer, ReadUpTo, Welcome
+from support_chat.ports import MarkRead, MessageArrived, Outgoing, ReadAnswer, ReadUpTo, Welcome
 from support_chat.verify import (
     Composition,
     Judgement,
@@ -84,7 +84,7 @@ class Tab(Player):
         super().__init__(chart)
         self.before: Places = DELIVERY.begin()
         self.after = self.before
-        self.copy = self.given = 0
+        self.copy = 0
 
     def play(self, one: Occurrence, rest: Sequence[Occurrence]) -> Sequence[Seen]:
         """As it is, but time stands still until something is to be sent again."""
@@ -94,9 +94,14 @@ class Tab(Player):
     def _arguments(self, one: Occurrence, rest: Sequence[Occurrence]) -> Any:
         arguments = super()._arguments(one, rest)
         if one.trigger == T.SEND:
-            self.given += 1
-            return attrs.evolve(arguments, message=Outgoing(f"m{self.given}", "hello", "c"))
+            (given,) = set(self._waiting(self.after)) - set(self._waiting(self.before))
+            return attrs.evolve(arguments, message=self._waiting(self.after)[given])
         return arguments
+
+    def _waiting(self, places: Places) -> dict[int, Any]:
+        """What is on its way, by the number of its call."""
+        entries = places.knows[self.copy].context.outbox.entries
+        return {entry.number: entry.message for entry in entries}
 
     def _event(self, trigger: T, one: Occurrence) -> Any:
         if trigger is T.LINK_LOST:
@@ -120,17 +125,15 @@ class Tab(Player):
             welcome = Welcome("s", "v", cursor=str(last), unread=unread, echoes=True)
             return attrs.evolve(outcome, result=welcome)
         if one.trigger in (T.SENT, T.SEND_FAILED):
-            ((number, answer),) = set(sends) - set(self.after.sends[self.copy])
+            gone = set(sends) - set(self.after.sends[self.copy])
+            marked = set(marking) - set(self.after.marking[self.copy])
+            ((what, answer),) = gone or marked
+            name = f"m{what}" if gone else str(what)
             asked = [r for r in self.trace.account.asked.values() if r.effect == E.SEND_MESSAGES]
-            its = next(r for r in asked if r.payload.message.client_message_id == f"m{number}")
+            its = next(r for r in asked if _name(r.payload.message) == name)
             stored = Message(str(answer), "c", "visitor", "hello", 0.0)
-            result = stored if one.trigger == T.SENT else None
+            result = (stored if gone else ReadAnswer(answer)) if one.trigger == T.SENT else None
             return attrs.evolve(outcome, request=its, result=result)
-        if one.trigger == T.REPLIED:
-            ((_, answer),) = set(marking) - set(self.after.marking[self.copy])
-            if answer == "":
-                return attrs.evolve(outcome, result=None, error=NetworkError("No answer."))
-            return attrs.evolve(outcome, result=ReadAnswer(answer))
         return outcome
 
     def told(self) -> tuple[tuple[int, str], ...]:
@@ -172,7 +175,11 @@ def went_on_the_engine(
 
 def _waiting(context: Any) -> list[tuple[str, bool, bool]]:
     entries = context.outbox.entries
-    return [(e.message.client_message_id, e.under_way, e.left) for e in entries]
+    return [(_name(e.message), e.under_way, e.left) for e in entries]
+
+
+def _name(message: Outgoing | MarkRead) -> str | None:
+    return message.up_to if isinstance(message, MarkRead) else message.client_message_id
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -237,8 +244,10 @@ FAULTS: Final = (
         "the answer to a mark is believed, and may have been overtaken",
         delivery(
             doing(
-                E.ANSWER,
-                reduce=lambda c, m: replaced(c, unread=m.result.unread) if m.result else c,
+                E.KEEP_SENT,
+                reduce=lambda c, m: replaced(
+                    do.keep_sent(c, m), unread=getattr(m.result, "unread", c.unread)
+                ),
             ),
             size=MUCH_TO_READ,
         ),

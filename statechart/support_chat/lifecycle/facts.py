@@ -95,6 +95,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
                 E.EXPIRE_MESSAGES,
                 E.WITHDRAW_MESSAGE,
                 E.TELL_MESSAGE,
+                E.TELL_READ,
             ),
             clears=(E.DROP_MESSAGES, E.FORGET),
             reads=c.queued,

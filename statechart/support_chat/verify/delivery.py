@@ -36,7 +36,7 @@ from ..lifecycle.calls import Arguments
 from ..lifecycle.chart import CHART, ONLINE
 from ..lifecycle.names import Effect as E, Fact as F, Timer, Trigger as T
 from ..lifecycle.requests import SendMessage
-from ..ports import MessageArrived, Outgoing, ReadAnswer, ReadUpTo, Welcome
+from ..ports import MarkRead, MessageArrived, Outgoing, ReadAnswer, ReadUpTo, Welcome
 from ..values import Message
 from .composition.model import (
     Act,
@@ -58,6 +58,10 @@ from .views import View
 
 After: TypeAlias = Iterator[Places]
 
+MARK: Final = 10
+"""The number of the call that marks up to the first message, less one; those of messages are
+below.
+"""
 LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""
 NONE: Final = ""
@@ -67,7 +71,7 @@ MARKED: Final = "a read mark arrives"
 
 WITHOUT: Final = (
     E.FORGET, E.REFUSE, E.FETCH_TOKEN, E.SEND_UPDATE, T.DESTROY, T.SHUTDOWN, T.IDENTIFY, T.BECOME,
-    T.UPDATE, T.WITHDRAW, T.OWNER_CHANGED, T.GO_OFFLINE, T.SILENCE_DUE, T.TOKEN_EXPIRED,
+    T.UPDATE, T.USE, T.WITHDRAW, T.OWNER_CHANGED, T.GO_OFFLINE, T.SILENCE_DUE, T.TOKEN_EXPIRED,
     T.SEND_REFUSED, T.SEND_UNAUTHORISED,
 )  # fmt: skip
 """What is left out of a tab: its end, other owners, tokens, noes, calls that are given up; and all
@@ -240,11 +244,15 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         if E.CUT in act.effects and p.link[me] is not None:
             sends, marking = map(_given_up, (p.sends[me], p.marking[me]))
             p = p.put(me, link=None, sends=sends, marking=marking)
-        p = p.put(me, sends=(*p.sends[me], *((number, NONE) for number in leaving)))
+        p = p.put(
+            me,
+            sends=(*p.sends[me], *((number, NONE) for number in leaving if number <= MARK)),
+            marking=(*p.marking[me], *((n - MARK, NONE) for n in leaving if n > MARK)),
+        )
         # what the chart leaves open, the context and what is on its way decide
-        seen, queued = act.after, bool(knows.context.outbox.entries)
-        sending, using = _awaited(p.sends[me]), _awaited(p.marking[me])
-        if (queued, sending, using) == (seen.queued, seen.sending, seen.using):
+        queued = bool(knows.context.outbox.entries)
+        sending = _awaited(p.sends[me]) or _awaited(p.marking[me])
+        if (queued, sending) == (act.after.queued, act.after.sending):
             yield p
 
     def goes(p: Places, me: int, act: Act) -> After:
@@ -288,51 +296,46 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
             )
 
     def sends(p: Places, me: int, act: Act) -> After:
+        if not _begun(p) or E.QUEUE not in act.effects:
+            return
         number = p.sent[me] + 1
-        if _begun(p) and E.QUEUE in act.effects and number <= size.mine and sum(p.sent) < size.both:
-            message = Outgoing(f"m{number}", "hello", "c")
-            after = p.put(me, sent=number)
-            yield from takes(
-                after, me, act, number, call=number, arguments=Arguments(message=message)
-            )
+        if number <= size.mine and sum(p.sent) < size.both:
+            yield from gives(p.put(me, sent=number), me, act, number)
+        if p.marks:
+            for up_to, _ in p.knows[me].told:
+                if p.record[up_to - 1] == "agent":
+                    yield from gives(p._replace(marks=p.marks - 1), me, act, MARK + up_to)
 
-    def is_sent(p: Places, me: int, act: Act) -> After:
-        for request in p.sends[me]:
-            number, answer = request
-            if answer not in (NONE, LATE):
-                rest = tuple(each for each in p.sends[me] if each != request)
-                after = p.put(me, sends=rest)
-                message = _message(answer, "visitor")
-                yield from takes(after, me, act, request, result=message, request=_request(number))
+    def gives(p: Places, me: int, act: Act, number: int) -> After:
+        arguments = Arguments(message=_request(number).payload.message)
+        yield from takes(p, me, act, number, call=number, arguments=arguments)
 
-    def is_not_sent(p: Places, me: int, act: Act) -> After:
-        for request in p.sends[me]:
-            number, answer = request
-            if answer == LATE or not p.losses:
-                continue
-            rest = [each for each in p.sends[me] if each != request]
-            late = _once([*rest, *([(number, LATE)] if answer == NONE else [])])
-            after = p.put(me, sends=late)._replace(losses=p.losses - 1)
-            yield from takes(after, me, act, number, error=_LOST, request=_request(number))
+    def is_answered(p: Places, me: int, act: Act) -> After:
+        for place, first in (("sends", 0), ("marking", MARK)):
+            requests = getattr(p, place)[me]
+            for request in requests:
+                what, answer = request
+                if answer not in (NONE, LATE):
+                    rest = tuple(each for each in requests if each != request)
+                    result = ReadAnswer(answer) if first else _message(answer, "visitor")
+                    asked = _request(first + what)
+                    yield from takes(
+                        p.put(me, **{place: rest}), me, act, (first, request),
+                        result=result, request=asked,
+                    )  # fmt: skip
 
-    def marks(p: Places, me: int, act: Act) -> After:
-        told = [at for at, _ in p.knows[me].told if p.record[at - 1] == "agent"]
-        if E.USE_LINK in act.effects and p.marks and not _awaited(p.marking[me]):
-            for up_to in told:
-                after = p.put(me, marking=(*p.marking[me], (up_to, NONE)))
-                yield from takes(after._replace(marks=p.marks - 1), me, act)
-
-    def is_marked(p: Places, me: int, act: Act) -> After:
-        for request in p.marking[me]:
-            up_to, answer = request
-            rest = [each for each in p.marking[me] if each != request]
-            if answer == NONE and p.losses:
-                after = p.put(me, marking=_once([*rest, (up_to, LATE)]))
-                after = after._replace(losses=p.losses - 1)
-                yield from takes(after, me, act, error=_LOST)
-            elif answer not in (NONE, LATE):
-                after = p.put(me, marking=tuple(rest))
-                yield from takes(after, me, act, answer, result=ReadAnswer(answer))
+    def is_not_answered(p: Places, me: int, act: Act) -> After:
+        for place, first in (("sends", 0), ("marking", MARK)):
+            requests = getattr(p, place)[me]
+            for request in requests:
+                what, answer = request
+                if answer == LATE or not p.losses:
+                    continue
+                rest = [each for each in requests if each != request]
+                late = _once([*rest, *([(what, LATE)] if answer == NONE else [])])
+                after = p.put(me, **{place: late})._replace(losses=p.losses - 1)
+                asked = _request(first + what)
+                yield from takes(after, me, act, first + what, error=_LOST, request=asked)
 
     def done(p: Places, me: int, act: Act) -> After:
         if act.trigger:
@@ -346,11 +349,9 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         rule(T.LINK_UP, is_up),
         rule(T.MESSAGE_ARRIVED, hears_message),
         rule(T.READ_MARKED, hears_mark),
-        rule(T.SEND, sends, "sent"),
-        rule(T.SENT, is_sent),
-        rule(T.SEND_FAILED, is_not_sent, "losses"),
-        rule(T.USE, marks, "marks"),
-        rule(T.REPLIED, is_marked, "losses"),
+        rule(T.SEND, sends, "sent marks"),
+        rule(T.SENT, is_answered),
+        rule(T.SEND_FAILED, is_not_answered, "losses"),
         rule(T.OUTBOX_DUE, goes),
         rule(T.LINK_LOST, is_lost, "losses"),
         rule(CHANGES, done),
@@ -359,15 +360,16 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
 
 CHANGES: Final = (
     E.KEEP_LINK, E.CUT, E.QUEUE, E.SEND_MESSAGES, E.KEEP_SENT, E.KEEP_UNANSWERED,
-    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ, E.USE_LINK, E.ANSWER,
+    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ,
 )  # fmt: skip
 """What changes, asks or tells something of messages."""
 
 
 def _request(number: int) -> Request:
-    return Request(
-        E.SEND_MESSAGES, "", 0, SendMessage(Outgoing(f"m{number}", "hello", "c"), number, 1)
-    )
+    """To send the message, or the mark, of this call."""
+    is_mark = number > MARK
+    what = MarkRead("c", str(number - MARK)) if is_mark else Outgoing(f"m{number}", "hello", "c")
+    return Request(E.SEND_MESSAGES, "", 0, SendMessage(what, number, 1))
 
 
 # --- what is seen of a tab, and what must hold ----------------------------------------------------
@@ -389,12 +391,8 @@ def _sending(view: View) -> bool:
     return view.asked(E.SEND_MESSAGES)
 
 
-def _using(view: View) -> bool:
-    return view.asked(E.USE_LINK)
-
-
 SEES: Final = {
-    "online": _online, "queued": _queued, "due": _due, "sending": _sending, "using": _using,
+    "online": _online, "queued": _queued, "due": _due, "sending": _sending,
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Knows:
 
     def __repr__(self) -> str:
         context = self.context
-        waiting = [entry.message.client_message_id for entry in context.outbox.entries]
+        waiting = [entry.number for entry in context.outbox.entries]
         told = [f"{kind} {position}" for position, kind in self.told]
         return f"<cursor {context.cursor}, unread {context.unread}, outbox {waiting}, told {told}>"
 
