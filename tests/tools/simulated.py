@@ -23,7 +23,9 @@ def schedule(seed: int) -> Verdict:
     """Plays the schedule of this seed in virtual time; it replays whatever ran before it."""
 
     async def play() -> Verdict:
-        return await simulate(TwoTabs(seed), seed=seed)
+        world = TwoTabs(seed)
+        with world.backend:
+            return await simulate(world, seed=seed)
 
     drawn = random.Random(seed).randbytes
     # `secrets` draws from the one, everybody else from the other

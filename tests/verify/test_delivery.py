@@ -173,7 +173,7 @@ def went_on_the_engine(
     return differs
 
 
-def _waiting(context: Any) -> list[tuple[str, bool, bool]]:
+def _waiting(context: Any) -> list[tuple[str | None, bool, bool]]:
     entries = context.outbox.entries
     return [(_name(e.message), e.under_way, e.left) for e in entries]
 

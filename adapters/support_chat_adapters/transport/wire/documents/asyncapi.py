@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Final
 
 from ..closing import TERMINAL, CloseCode
@@ -116,7 +117,7 @@ def _message(name: str) -> dict[str, Any]:
     kind = FRAMES[name]
     return {
         "name": name,
-        "summary": kind.__doc__,
+        "summary": inspect.getdoc(kind),
         "contentType": "application/json",
         "payload": reference(kind),
     }
