@@ -37,7 +37,7 @@ def backend() -> Backend:
 
 
 def session(b: Backend, **options: Any) -> SupportChat:
-    given = {"storage": MemoryStorage(), **options}
+    given: dict[str, Any] = {"storage": MemoryStorage(), **options}
     return SupportChat(**WIDGET, transport=LoopbackTransport(b), **given)
 
 

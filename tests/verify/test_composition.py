@@ -33,6 +33,7 @@ from support_chat.verify import (
 )
 from support_chat.verify.composition import parts
 from support_chat.verify.composition.minimise import Minimal, System
+from support_chat.verify.composition.model import Seen
 
 
 def held(product: Product) -> dict[str, bool | None]:
@@ -108,7 +109,10 @@ def test_what_is_left_out_never_happens() -> None:
 
 
 def test_what_is_not_as_it_is_said_to_be_never_happens() -> None:
-    worker = attrs.evolve(key(2).components[0], where=lambda seen: seen.phase != "waiting")
+    def never_waits(seen: Seen) -> bool:
+        return bool(seen.phase != "waiting")
+
+    worker = attrs.evolve(key(2).components[0], where=never_waits)
     assert check_whole(attrs.evolve(key(2), components=(worker,))).states == 1
 
 

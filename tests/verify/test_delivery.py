@@ -5,7 +5,7 @@ by step, on the engine that a session runs, which then knows and has told what t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -44,9 +44,10 @@ FEW: Final = Size(mine=1, both=1, marks=1)
 MUCH_TO_READ: Final = Size(mine=0, both=0, answers=2, marks=2)
 
 
-def doing(effect: str, **otherwise: Any) -> Chart:
+def doing(effect: str, **otherwise: Callable[[Any, Any], Any]) -> Chart:
     """The shipped chart, of which one effect does something else."""
-    spec = attrs.evolve(CHART.effects[effect], **otherwise)
+    values: dict[str, Any] = {**otherwise}
+    spec = attrs.evolve(CHART.effects[effect], **values)
     return attrs.evolve(CHART, name="edited", effects={**CHART.effects, effect: spec})
 
 
@@ -168,7 +169,7 @@ def went_on_the_engine(
                 ("unread", knows.context.unread, context.unread),
                 ("outbox", *(_waiting(c) for c in (knows.context, context))),
             )
-            differs += [f"{one.trigger}: {what}: {a}, {b}" for what, a, b in pairs if a != b]
+            differs += [f"{entry}: {what}: {a}, {b}" for what, a, b in pairs if a != b]
         tab.before = entry.places
     return differs
 
