@@ -295,6 +295,17 @@ async def test_a_key_that_the_list_has_lost_is_deleted_and_answered(warned: Warn
 
 
 @in_real_time
+async def test_of_many_keys_only_those_that_the_list_names_are_asked_for() -> None:
+    keyring = dict_keyring()
+    async with aclosing(KeyringStorage(keyring=keyring)) as storage:
+        await storage.create("key", "one")
+        keyring.calls.clear()
+        many = [f"absent {n}" for n in range(50_000)]
+        assert await storage.delete("key", *many) == {"key": "one"}
+        assert len(keyring.calls) < 10
+
+
+@in_real_time
 async def test_a_clear_removes_the_secret_that_the_list_has_lost() -> None:
     keyring = dict_keyring()
     widget: dict[str, Any] = {"workspace_id": "acme", "widget_id": "help"}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
 _INDEX: Final = "%index"  # no key is quoted to this: a percent sign is followed by two digits
+_FEW: Final = 100
+"""How many keys are asked for although the index does not name them."""
 _PROBE: Final = "%probe"
 
 
@@ -140,8 +142,10 @@ class KeyringStorage:
         keyring leaves on its disk is its own affair, and encrypted.
         """
         with self._opened() as backend:
-            removed = {key: self._removed(backend, key) for key in dict.fromkeys(keys)}
-            index = self._index(backend)
+            index, named = self._index(backend), dict.fromkeys(keys)
+            # the index may have lost a few: to ask for each of many would take the system minutes
+            sought = named if len(named) <= _FEW else [key for key in index if key in named]
+            removed = {key: self._removed(backend, key) for key in sought}
             left = [key for key in index if key not in removed]
             if left != index:
                 self._write_index(backend, left)
