@@ -37,6 +37,12 @@ def reply(folder: Path, text: str, *options: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether the backend has a conversation."""
+    with Backend(folder / "chat.db", workspace_id="demo", widget_id="web") as backend:
+        return bool(backend.agent.conversations())
+
+
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 @pytest.mark.parametrize(
     ("options", "phase", "to"),
@@ -60,6 +66,7 @@ def test_the_client_is_reconnecting_while_the_server_is_gone_and_comes_back_with
     client.until(lambda: client.foot.startswith(f" {phase} "))
     client.types("Where do I export?")
     client.shows("you    Where do I export?")
+    client.until(lambda: is_begun(tmp_path))  # else the answer would begin another one
     reply(tmp_path, "I am having a look.", *to)
     client.shows("agent  I am having a look.")
 
