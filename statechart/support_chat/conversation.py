@@ -12,6 +12,7 @@ from .errors import (
     EventsLostError,
     NetworkError,
     NotBootedError,
+    OutboxFullError,
     RateLimitedError,
     SessionDestroyedError,
     SessionEndedError,
@@ -212,7 +213,10 @@ class OpenConversation:
     async def _mark_told(self) -> None:
         """What was told counts as read, if something is unread."""
         if self._chat.unread and self._last != self._read:
-            with contextlib.suppress(NotBootedError, SessionEndedError, SessionDestroyedError):
+            # the stream tells the end; a mark for which there is no room the next one makes up for
+            with contextlib.suppress(
+                NotBootedError, OutboxFullError, SessionEndedError, SessionDestroyedError
+            ):
                 await self.mark_read()
 
     def _tell(self, message: Message) -> None:

@@ -454,15 +454,22 @@ class SupportChat:
         )
 
     def mark_read(self, conversation_id: str, up_to: str | None = None) -> Call[ReadAnswer]:
-        """Counts the messages of a conversation as read, up to the one with the id `up_to`; the
-        answer says how many are unread then, and `unread` with it.
+        """Counts the messages of a conversation as read, up to the one with the id `up_to`;
+        awaited, returns how many are unread then, as `unread` says too.
 
         Name the last message that was shown: what arrives meanwhile then stays unread, and the mark
         is owed: it is sent again until the backend has it. The call waits for no link: without one,
-        or when it is lost, it returns at once, and how many are unread is None. Without `up_to` all
-        messages so far are read, at once or not at all.
+        or without an answer, it returns at once, and how many are unread is None. Without `up_to`
+        all messages so far are read, at once or not at all.
 
-        Raises as send_message(); BackendRejectedError for a conversation that is not theirs.
+        Raises:
+            InvalidInputError: on the line, for an id that cannot be one.
+            NotBootedError: nobody is booted or being booted.
+            BackendRejectedError: the conversation is not theirs. Of a mark that was owed an
+                `ErrorOccurred` tells it.
+            OutboxFullError: `Settings.outbox_size` marks are owed.
+            NetworkError: without `up_to` alone: there is no link, or it broke before the answer.
+            SessionEndedError, SessionDestroyedError: the session ended first.
         """
         check_id("conversation_id", conversation_id)
         if up_to is not None:

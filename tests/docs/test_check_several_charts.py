@@ -19,7 +19,7 @@ def test_the_page_has_what_it_is_to_show() -> None:
     assert len(WHOLE.of("sh")) == 3
     assert len(WHOLE.of("python")) == 4
     assert WHOLE.programs == [], "every snippet is an excerpt"
-    assert len(WHOLE.text.splitlines()) < 160
+    assert len(WHOLE.text.splitlines()) < 150
 
 
 @pytest.mark.parametrize("command", WHOLE.of("sh"))

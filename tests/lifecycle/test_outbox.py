@@ -155,7 +155,7 @@ class Sending(RuleBasedStateMachine):
             self.reaches(number)
         del self.flying[number]
         if how == "refused" and fine:
-            self.does(o.refused(before, number, REFUSED))
+            self.does(o.refused(before, number, VISITOR, REFUSED))
         else:
             error = RateLimitedError("Later.", retry_after=1.0) if how == "limited" else LOST
             self.does(o.unanswered(before, number, error, self.now + 1.0))
@@ -241,7 +241,7 @@ def test_of_each_conversation_the_first_leaves_and_the_next_when_that_is_answere
     outbox = left(outbox)
     assert leaving(outbox) == []
     assert leaving(o.stored(outbox, 1, answer(1, "a"))) == [2]
-    assert leaving(o.refused(outbox, 1, REFUSED)) == [2]
+    assert leaving(o.refused(outbox, 1, VISITOR, REFUSED)) == [2]
     assert leaving(o.arrived(outbox, answer(1, "a"))) == [2], "the stream brings it first"
 
 
@@ -256,7 +256,7 @@ def test_those_behind_the_first_of_a_new_conversation_follow_it_there() -> None:
 
 
 FIRST_ENDS: list[tuple[str, Reaches, list[int], int | None]] = [
-    ("refused", lambda box: o.refused(box, 1, REFUSED), [1, 2, 3], None),
+    ("refused", lambda box: o.refused(box, 1, VISITOR, REFUSED), [1, 2, 3], None),
     (
         "cancelled when it may have arrived",
         lambda box: o.withdraw(o.unanswered(box, 1, LOST, 0.0), 1, WITHDRAWN),
@@ -404,7 +404,7 @@ def test_a_cancelled_one_is_not_sent_again_and_those_behind_it_go_on(
 
 ANSWERED: list[tuple[Reaches, tuple[int, object, bool]]] = [
     (lambda box: o.stored(box, 1, answer(1)), (1, answer(1), False)),
-    (lambda box: o.refused(box, 1, REFUSED), (1, REFUSED, False)),
+    (lambda box: o.refused(box, 1, VISITOR, REFUSED), (1, REFUSED, False)),
     (lambda box: o.unanswered(box, 1, LOST, 9.0), (1, LOST, True)),
     (lambda box: o.link_gone(box, UNSENT, LOST), (1, LOST, True)),
 ]
@@ -429,7 +429,7 @@ def test_a_cancelled_one_that_is_under_way_ends_with_what_comes_of_that(
 
 
 def test_after_a_merge_it_is_the_users_and_is_sent_at_once() -> None:
-    outbox = o.owner_changed(left(box(entry(1), entry(2))), 1, 9.0)
+    outbox = o.disowned(left(box(entry(1), entry(2))), 1, VISITOR, NOT_THEIRS, 9.0)
     assert leaving(outbox) == [], "whether there was a merge is not known yet"
     outbox = o.owned(o.become(outbox, VISITOR, USER), USER, NOT_THEIRS)
     assert [each.message.owner for each in outbox.entries] == [USER, USER]
@@ -438,13 +438,22 @@ def test_after_a_merge_it_is_the_users_and_is_sent_at_once() -> None:
     assert leaving(outbox) == [1]
 
 
+def test_what_was_refused_as_the_visitors_after_the_merge_is_sent_again_as_the_users() -> None:
+    merged = o.become(left(box(entry(1))), VISITOR, USER)
+    assert leaving(o.refused(merged, 1, VISITOR, NOT_THEIRS)) == [1]
+    assert ends(o.refused(merged, 1, VISITOR, REFUSED)) == [(1, REFUSED, False)]
+    assert ends(o.refused(merged, 1, USER, NOT_THEIRS)) == [(1, NOT_THEIRS, False)]
+    cancelled = o.withdraw(merged, 1, WITHDRAWN)
+    assert ends(o.disowned(cancelled, 1, VISITOR, NOT_THEIRS, 9.0)) == [(1, NOT_THEIRS, False)]
+
+
 def test_without_a_merge_it_is_nobodys_any_more() -> None:
     outbox = left(box(entry(1, "a"), entry(2, "a"), entry(3, "b")))
     outbox = o.unanswered(outbox, 3, LOST, 0.0)
     outbox = o.owned(outbox, USER, NOT_THEIRS)
     assert ends(outbox) == [(2, NOT_THEIRS, False), (3, NOT_THEIRS, True)]
     assert [each.number for each in outbox.entries] == [1], "this one is under way"
-    refused = o.refused(outbox, 1, NOT_THEIRS)
+    refused = o.refused(outbox, 1, VISITOR, NOT_THEIRS)
     assert ends(refused)[-1] == (1, NOT_THEIRS, False)
     lost = o.unanswered(outbox, 1, LOST, 9.0)
     assert ends(lost)[-1] == (1, LOST, True), "it is not sent again, for whomever"
@@ -452,8 +461,8 @@ def test_without_a_merge_it_is_nobodys_any_more() -> None:
 
 def test_an_owner_that_changed_says_nothing_of_an_earlier_attempt() -> None:
     outbox = left(o.unanswered(left(box(entry(1))), 1, LOST, 0.0))
-    assert ends(o.refused(outbox, 1, NOT_THEIRS)) == [(1, NOT_THEIRS, True)]
-    assert ends(o.refused(outbox, 1, REFUSED)) == [(1, REFUSED, False)]
+    assert ends(o.refused(outbox, 1, VISITOR, NOT_THEIRS)) == [(1, NOT_THEIRS, True)]
+    assert ends(o.refused(outbox, 1, VISITOR, REFUSED)) == [(1, REFUSED, False)]
 
 
 def test_what_was_sent_while_the_session_booted_is_for_whom_it_has_become() -> None:
@@ -548,5 +557,5 @@ def test_a_mark_that_is_not_to_wait_ends_with_its_link_or_its_time() -> None:
 
 
 def test_a_mark_that_is_refused_takes_nothing_along() -> None:
-    outbox = o.refused(left(box(mark(1), mark(2), entry(3))), 1, NOT_THEIRS)
+    outbox = o.refused(left(box(mark(1), mark(2), entry(3))), 1, VISITOR, NOT_THEIRS)
     assert [each.number for each in outbox.entries] == [2, 3]

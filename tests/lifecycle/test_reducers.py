@@ -39,13 +39,14 @@ from support_chat.lifecycle.context import Context, Target
 from support_chat.lifecycle.effects import EFFECTS
 from support_chat.lifecycle.facts import FACTS
 from support_chat.lifecycle.names import Effect as E, Lane
-from support_chat.lifecycle.outbox import Entry, Outbox
+from support_chat.lifecycle.outbox import OWNER_CHANGED, Entry, Outbox
 from support_chat.lifecycle.requests import SendMessage
 from support_chat.lifecycle.tokens import Token
 from support_chat.lifecycle.updates import Updates
 from support_chat.ports import (
     Claim,
     IdentifyAnswer,
+    MarkRead,
     MessageArrived,
     Outgoing,
     ReadUpTo,
@@ -186,6 +187,31 @@ FACTS_OF: dict[str, tuple[Context, Moment, set[Fact]]] = {
         moment(Trigger.SEND, arguments=Arguments(queue=False)),
         set(),
     ),
+    "as many messages as the outbox holds, and a mark": (
+        Context(up_at=90.0, outbox=Outbox(FULL.outbox.entries * 100)),
+        moment(Trigger.SEND, arguments=Arguments(message=MarkRead("c", "m"))),
+        {Fact.QUEUED},
+    ),
+    "as many marks as may be owed, and another": (
+        Context(up_at=90.0, outbox=Outbox((Entry(2, MarkRead("c", "m"), 200.0),) * 100)),
+        moment(Trigger.SEND, arguments=Arguments(message=MarkRead("c", "m"))),
+        {Fact.QUEUED, Fact.CROWDED},
+    ),
+    "what was for the visitor, whom an identify may have merged": (
+        Context(target=Target("u", None, "identify_1")),
+        moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
+        {Fact.DISOWNED},
+    ),
+    "what was for somebody else": (
+        NOTHING,
+        moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
+        set(),
+    ),
+    "what is refused for another reason": (
+        Context(target=Target("u", None, "identify_1")),
+        moment(Trigger.SEND_REFUSED),
+        set(),
+    ),
     "a message of another": (NOTHING, moment(Trigger.MESSAGE_ARRIVED), set()),
     "a message of this session": (
         NOTHING,
@@ -241,6 +267,7 @@ def test_every_fact_that_is_read_can_be_true_and_can_be_false() -> None:
     own = moment(Trigger.MESSAGE_ARRIVED, result=OWN)
     crowded = Context(outbox=Outbox(FULL.outbox.entries * 100))
     true = facts(attrs.evolve(FULL, up_at=None), everything) | facts(crowded, own)
+    true |= facts(*FACTS_OF["what was for the visitor, whom an identify may have merged"][:2])
     assert true | facts(NOTHING, damage) == read
     assert facts(NOTHING, moment()) == set()
 

@@ -24,6 +24,7 @@ from support_chat import (
     NetworkError,
     OpenConversation,
     Phase,
+    Settings,
     SupportChat,
 )
 from support_chat.ports import MessageArrived, Welcome
@@ -287,6 +288,31 @@ async def test_a_mark_that_no_link_carried_is_made_up_for_by_the_next() -> None:
         marked = [call.request.up_to for call in transport.log.of("link.mark_read")]
         assert marked == ["m1", "m1"]
         assert reader.texts == ["one"]
+
+
+@in_virtual_time
+async def test_a_timeline_goes_on_where_there_is_no_room_for_another_mark() -> None:
+    transport = RecordingTransport()
+    async with SupportChat(
+        **WIDGET, transport=transport, storage=RecordingStorage(), settings=Settings(outbox_size=1)
+    ) as chat:
+        await chat.boot()
+        transport.hold("mark_read")
+        await chat.mark_read("another", "m")
+        reader = Reader(chat.conversation("c"), mark_read=True)
+        await asyncio.sleep(1)
+        for number in (1, 2):
+            said = Message(f"m{number}", "c", "agent", f"{number}", float(number))
+            transport.link.emit(MessageArrived(said, f"{number}", unread=number))
+        await asyncio.sleep(1)
+        assert reader.texts == ["1", "2"]
+        transport.release("mark_read")
+        await asyncio.sleep(30)
+        said = Message("m3", "c", "agent", "3", 3.0)
+        transport.link.emit(MessageArrived(said, "3", unread=3))
+        await asyncio.sleep(1)
+        marked = [call.request.up_to for call in transport.log.of("link.mark_read")]
+        assert marked[-1] == "m3"
 
 
 @in_virtual_time

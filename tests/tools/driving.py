@@ -42,10 +42,11 @@ from support_chat.engine import (
     Settle,
     Snapshot,
 )
-from support_chat.errors import RateLimitedError
+from support_chat.errors import BackendRejectedError, RateLimitedError
 from support_chat.lifecycle.calls import Arguments
 from support_chat.lifecycle.chart import CHART
 from support_chat.lifecycle.names import Fact, Trigger as T
+from support_chat.lifecycle.outbox import OWNER_CHANGED
 from support_chat.lifecycle.requests import (
     CheckVisitor,
     Clear,
@@ -352,7 +353,10 @@ class Life:
         fault = self.one_of(LimitReachedError(1.0), spec.blame.error("fault"), ValueError("fault"))
         blame = spec.blame
         told = (*blame.refusals, *blame.rejections[:1], *blame.strangers, *blame.ended)
-        return Outcome(request, error=self.one_of(later, fault, *(kind("no") for kind in told)))
+        noes = [kind("no") for kind in told]
+        if isinstance(request.payload, SendMessage):
+            noes.append(BackendRejectedError("no", code=OWNER_CHANGED))
+        return Outcome(request, error=self.one_of(later, fault, *noes))
 
     def result(self, request: Request) -> Any:
         """A result of the right type; who it is for, and what is said of it, may be wrong."""

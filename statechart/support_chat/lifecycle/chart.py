@@ -38,7 +38,8 @@ The reasoning that the rows share:
   link is no longer the session's: nothing it delivers is heard.
 - *A message waits its turn.* send_message() waits for the link, and for those before it in its
   conversation; the outbox (`outbox`) knows which may leave, and `FLUSH` lets them. What has left
-  without an answer is sent again under its id until there is one.
+  without an answer is sent again under its id until there is one. A read mark goes the same way,
+  and is owed until the backend has it; its call waits for no link.
 - *Another tab is another session.* It is told of a merge, and dials again; it looks whether its
   visitor is still the stored one before each dial; and what was cleared is over at the backend.
 - `PROCEED`, `FLUSH` and `CLEAN` are internal: they run before anything else happens, and let what
@@ -570,7 +571,8 @@ UPDATING: Final = (
 )
 
 MESSAGING: Final = (
-    # A message waits its turn, whether there is a link or not; the outbox keeps the order.
+    # A message, or a read mark, waits its turn, whether there is a link or not; the outbox keeps
+    # the order.
     Transition(
         name="send.queue", group="messaging", trigger=T.SEND, sources=BOOTABLE, when=F.BOOTED,
         unless=(F.AT_ONCE, F.CROWDED),
@@ -594,7 +596,12 @@ MESSAGING: Final = (
     ),
     Transition(
         name="send.refused", group="messaging", trigger=T.SEND_REFUSED, sources=ONLINE,
-        effects=(E.KEEP_REFUSED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+        unless=F.DISOWNED, effects=(E.KEEP_REFUSED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
+    ),
+    # an identify is not resolved: whose the message is will be known, and it is sent again
+    Transition(
+        name="send.disowned", group="messaging", trigger=T.SEND_REFUSED, sources=ONLINE,
+        when=F.DISOWNED, effects=(E.KEEP_DISOWNED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
     Transition(
         name="send.failed", group="messaging", trigger=T.SEND_FAILED, sources=ONLINE,

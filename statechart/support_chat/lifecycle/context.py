@@ -13,10 +13,11 @@ from typing import Any, Final, cast
 import attrs
 
 from ..engine import Moment
-from ..errors import RateLimitedError
+from ..errors import BackendRejectedError, RateLimitedError
 from ..ports import (
     Claim,
     IdentifyAnswer,
+    MarkRead,
     MessageArrived,
     TokenProvider,
     TokenReason,
@@ -214,8 +215,20 @@ def at_once(context: Context, moment: Moment) -> bool:
 
 
 def crowded(context: Context, moment: Moment) -> bool:
-    """Whether the outbox is full."""
-    return bool(len(context.outbox.entries) >= moment.settings.outbox_size)
+    """Whether the outbox is full of messages; for a read mark, whether it is full of marks."""
+    asked, entries = moment.arguments, context.outbox.entries
+    marks = asked is not None and isinstance(asked.message, MarkRead)
+    size: int = moment.settings.outbox_size
+    return sum(entry.is_mark == marks for entry in entries) >= size
+
+
+def disowned(context: Context, moment: Moment) -> bool:
+    """Whether what was asked is refused as another owner's, while it is not known whether this
+    session's identify has made the visitor the user.
+    """
+    error = moment.error
+    is_for_another = isinstance(error, BackendRejectedError) and error.code == o.OWNER_CHANGED
+    return is_for_another and context.claim is not None
 
 
 def own(context: Context, moment: Moment) -> bool:

@@ -288,7 +288,8 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
         E.REFUSE: Refuse(doc="the call raises the row's error and changes nothing"),
         E.ANSWER: Reply(doc="the one call that this is the reply to gets it"),
         E.QUEUE: Hold(
-            doc="the message waits its turn, and its call for what becomes of it",
+            doc="the message waits its turn, and its call for what becomes of it; a read mark's "
+            "waits for no link",
             abandoned=T.WITHDRAW,
             reduce=do.queue,
             emits=do.queued,
@@ -441,11 +442,15 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             reduce=do.drop_updates,
             emits=do.updates_dropped,
         ),
-        E.KEEP_SENT: Note(doc="the backend has the message", reduce=do.keep_sent),
+        E.KEEP_SENT: Note(doc="the backend has the message, or the mark", reduce=do.keep_sent),
         E.KEEP_REFUSED: Note(
-            doc="the backend does not take the message; one that was for the visitor waits, as the "
-            "user's, if this session has merged them or may have",
+            doc="the backend does not take the message; one that was sent as the visitor's and is "
+            "the user's by now is sent again",
             reduce=do.keep_refused,
+        ),
+        E.KEEP_DISOWNED: Note(
+            doc="the message was not taken, and waits until it is known whose it is",
+            reduce=do.keep_disowned,
         ),
         E.KEEP_UNANSWERED: Note(
             doc="the message may have arrived, and waits to be sent again",

@@ -56,9 +56,13 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             "there is no link, and the message is not to wait for one", reads=c.at_once
         ),
         Fact.CROWDED: Carried(
-            "as many messages as the outbox holds have no answer yet", reads=c.crowded
+            "as many messages, or marks, as the outbox holds have no answer yet", reads=c.crowded
         ),
         Fact.OWN: Carried("this very session has sent the message", reads=c.own),
+        Fact.DISOWNED: Carried(
+            "it was for the visitor, whom this session's identify may have made the user",
+            reads=c.disowned,
+        ),
         Fact.LATE: Derived("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Derived(
             "there is a token provider for the session's user",
@@ -91,6 +95,7 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
                 E.BECOME_USER,
                 E.KEEP_SENT,
                 E.KEEP_REFUSED,
+                E.KEEP_DISOWNED,
                 E.KEEP_UNANSWERED,
                 E.EXPIRE_MESSAGES,
                 E.WITHDRAW_MESSAGE,

@@ -133,6 +133,7 @@ class Fact(StrEnum):
     AT_ONCE = auto()
     CROWDED = auto()
     OWN = auto()
+    DISOWNED = auto()
     # derived from the context
     LATE = auto()
     PROVIDER = auto()
@@ -288,6 +289,7 @@ class Effect(StrEnum):
     DROP_UPDATES = auto()
     KEEP_SENT = auto()
     KEEP_REFUSED = auto()
+    KEEP_DISOWNED = auto()
     KEEP_UNANSWERED = auto()
     EXPIRE_MESSAGES = auto()
     WITHDRAW_MESSAGE = auto()

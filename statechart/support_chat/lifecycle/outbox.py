@@ -233,9 +233,10 @@ def owed(outbox: Outbox, which: Callable[[Entry], bool] = lambda _: True) -> Out
     return attrs.evolve(outbox, over=(*outbox.over, *told)) if told else outbox
 
 
-def refused(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
-    """The backend does not take it. It fails alone and lets the next go on; but the first of a new
-    conversation takes those behind it along.
+def refused(outbox: Outbox, number: int, owner: Identity | None, error: SupportChatError) -> Outbox:
+    """The backend does not take what was sent for this owner. It fails alone and lets the next go
+    on; but the first of a new conversation takes those behind it along. What was sent as the
+    visitor's, and is the user's by now, is sent again.
 
     Had it arrived before, the answer would be another; but not every backend looks at that before
     it looks at the owner.
@@ -243,15 +244,26 @@ def refused(outbox: Outbox, number: int, error: SupportChatError) -> Outbox:
     entry = of(outbox, number)
     if entry is None:
         return outbox
+    if entry.wanted and error.code == OWNER_CHANGED and entry.message.owner != owner:
+        return disowned(outbox, number, owner, error, 0.0)
     unknown = entry.left and (not entry.wanted or error.code == OWNER_CHANGED)
     outbox = _over(outbox, lambda e: e is entry, lambda e: Over(e, error=error, unknown=unknown))
     return _follow(outbox, (entry,), error)
 
 
-def owner_changed(outbox: Outbox, number: int, not_before: float) -> Outbox:
+def disowned(
+    outbox: Outbox,
+    number: int,
+    owner: Identity | None,
+    error: SupportChatError,
+    not_before: float,
+) -> Outbox:
     """It was asked for another owner than the session's, and nothing was done: it is asked again,
-    not before then.
+    not before then; unless nobody wants that.
     """
+    entry = of(outbox, number)
+    if entry is not None and not entry.wanted:
+        return refused(outbox, number, owner, error)
     return _each(
         outbox,
         lambda e: e.number == number,

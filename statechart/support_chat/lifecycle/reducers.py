@@ -138,18 +138,17 @@ def keep_sent(context: Context, moment: Moment) -> Context:
 
 
 def keep_refused(context: Context, moment: Moment) -> Context:
-    """The backend does not take the message. One that was for the visitor is the user's if this
-    session has merged them since; while that is not known, it waits.
-    """
-    (sent, error), outbox = _ended(moment), context.outbox
-    entry = o.of(outbox, sent.number)
-    if entry is not None and entry.wanted and error.code == o.OWNER_CHANGED:
-        if entry.message.owner != sent.message.owner:
-            return replaced(context, outbox=o.owner_changed(outbox, sent.number, 0.0))
-        if context.claim is not None:
-            after = moment.now.at + _pause(moment)
-            return replaced(context, outbox=o.owner_changed(outbox, sent.number, after))
-    return replaced(context, outbox=o.refused(outbox, sent.number, error))
+    """The backend does not take the message."""
+    sent, error = _ended(moment)
+    outbox = o.refused(context.outbox, sent.number, sent.message.owner, error)
+    return replaced(context, outbox=outbox)
+
+
+def keep_disowned(context: Context, moment: Moment) -> Context:
+    """The message waits until it is known whose it is."""
+    (sent, error), after = _ended(moment), moment.now.at + _pause(moment)
+    outbox = o.disowned(context.outbox, sent.number, sent.message.owner, error, after)
+    return replaced(context, outbox=outbox)
 
 
 def keep_unanswered(context: Context, moment: Moment) -> Context:

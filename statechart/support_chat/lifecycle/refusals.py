@@ -58,8 +58,8 @@ NO_LINK: Final = Refusal(
 
 CROWDED: Final = Refusal(
     OutboxFullError,
-    "Settings.outbox_size messages have no answer yet, and so this one is not taken ({phase}): "
-    "send it again when some have left.",
+    "Settings.outbox_size messages, or read marks, have no answer yet, and so {call}() takes no "
+    "more ({phase}): call it again when some have left.",
 )
 NOT_SENT: Final = Refusal(
     CallTimeoutError,

@@ -387,6 +387,8 @@ def calls() -> SearchStrategy[Called]:
     known = users(st.sampled_from(PEOPLE))
     sent = st.fixed_dictionaries({"text": texts().filter(str.strip)})
     booted = st.builds(Called, st.just("boot"), boot_options(known))
+    listed = {"conversation_id": st.just("conversation 1")}
+    marked = st.fixed_dictionaries(listed, optional={"up_to": ids()})
     return st.one_of(
         booted,
         booted,
@@ -399,11 +401,8 @@ def calls() -> SearchStrategy[Called]:
             Called, st.just("shutdown"), st.fixed_dictionaries({"clear_storage": st.booleans()})
         ),
         st.builds(Called, st.sampled_from(("load", "conversations", "destroy"))),
-        st.builds(
-            Called,
-            st.sampled_from(("messages", "mark_read")),
-            st.just({"conversation_id": "conversation 1"}),
-        ),
+        st.builds(Called, st.just("messages"), st.fixed_dictionaries(listed)),
+        st.builds(Called, st.just("mark_read"), marked),
     )
 
 

@@ -58,9 +58,9 @@ from .views import View
 
 After: TypeAlias = Iterator[Places]
 
-MARK: Final = 10
-"""The number of the call that marks up to the first message, less one; those of messages are
-below.
+MARKS_FROM: Final = 10
+"""Calls that mark have greater numbers than this, by the message that they mark up to; those that
+send have smaller ones.
 """
 LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""
@@ -246,8 +246,8 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
             p = p.put(me, link=None, sends=sends, marking=marking)
         p = p.put(
             me,
-            sends=(*p.sends[me], *((number, NONE) for number in leaving if number <= MARK)),
-            marking=(*p.marking[me], *((n - MARK, NONE) for n in leaving if n > MARK)),
+            sends=(*p.sends[me], *((number, NONE) for number in leaving if number <= MARKS_FROM)),
+            marking=(*p.marking[me], *((n - MARKS_FROM, NONE) for n in leaving if n > MARKS_FROM)),
         )
         # what the chart leaves open, the context and what is on its way decide
         queued = bool(knows.context.outbox.entries)
@@ -304,14 +304,14 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         if p.marks:
             for up_to, _ in p.knows[me].told:
                 if p.record[up_to - 1] == "agent":
-                    yield from gives(p._replace(marks=p.marks - 1), me, act, MARK + up_to)
+                    yield from gives(p._replace(marks=p.marks - 1), me, act, MARKS_FROM + up_to)
 
     def gives(p: Places, me: int, act: Act, number: int) -> After:
         arguments = Arguments(message=_request(number).payload.message)
         yield from takes(p, me, act, number, call=number, arguments=arguments)
 
     def is_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARK)):
+        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
             requests = getattr(p, place)[me]
             for request in requests:
                 what, answer = request
@@ -325,7 +325,7 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
                     )  # fmt: skip
 
     def is_not_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARK)):
+        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
             requests = getattr(p, place)[me]
             for request in requests:
                 what, answer = request
@@ -367,8 +367,10 @@ CHANGES: Final = (
 
 def _request(number: int) -> Request:
     """To send the message, or the mark, of this call."""
-    is_mark = number > MARK
-    what = MarkRead("c", str(number - MARK)) if is_mark else Outgoing(f"m{number}", "hello", "c")
+    is_mark = number > MARKS_FROM
+    what = (
+        MarkRead("c", str(number - MARKS_FROM)) if is_mark else Outgoing(f"m{number}", "hello", "c")
+    )
     return Request(E.SEND_MESSAGES, "", 0, SendMessage(what, number, 1))
 
 

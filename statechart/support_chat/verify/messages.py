@@ -22,12 +22,15 @@ _KEEPS: Final[Mapping[str, tuple[str, ...]]] = {
     T.OUTBOX_DUE: (E.EXPIRE_MESSAGES,),
     T.WITHDRAW: (E.WITHDRAW_MESSAGE,),
 }
+_KEEPS_IN_DOUBT: Final[Mapping[str, tuple[str, ...]]] = {T.SEND_REFUSED: (E.KEEP_DISOWNED,)}
+"""What is kept while it is not known whose it is."""
 _CHANGES: Final = frozenset(
     {
         E.QUEUE,
         E.SEND_MESSAGES,
         E.KEEP_SENT,
         E.KEEP_REFUSED,
+        E.KEEP_DISOWNED,
         E.KEEP_UNANSWERED,
         E.EXPIRE_MESSAGES,
         E.WITHDRAW_MESSAGE,
@@ -45,7 +48,7 @@ def _kept(move: Move) -> bool:
     before = move.before
     if not before.has(F.BOOTED):
         return True
-    keeps = _KEEPS.get(move.trigger)
+    keeps = (_KEEPS_IN_DOUBT if move.carries(F.DISOWNED) else _KEEPS).get(move.trigger)
     if keeps is not None and E.DISPOSE not in move.effects:  # it is not late
         return set(keeps) <= set(move.effects)
     return move.after.has(F.BOOTED) or E.DROP_MESSAGES in move.effects

@@ -33,10 +33,12 @@ from ..engine import (
     Request,
 )
 from ..errors import (
+    BackendRejectedError,
     RateLimitedError,
 )
 from ..lifecycle.calls import Arguments
 from ..lifecycle.names import Effect as E, Fact as F, Slot, Timer, Trigger as T
+from ..lifecycle.outbox import OWNER_CHANGED
 from ..lifecycle.requests import Keys
 from ..ports import (
     IdentifyAnswer,
@@ -183,6 +185,8 @@ class Player:
         assert blame is not None, "whatever a session asks says whose fault a failure is"
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
+        if F.DISOWNED in one.carried:
+            return Outcome(request, error=BackendRejectedError("No.", code=OWNER_CHANGED))
         told = {
             spec.ended: blame.ended,
             spec.stranger: blame.strangers,

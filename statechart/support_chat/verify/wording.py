@@ -49,6 +49,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     F.CROWDED: " with a full outbox",
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
+_DISOWNED: Final[Mapping[str, str]] = {F.DISOWNED: ", since it was for the visitor"}
 _CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
@@ -109,7 +110,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.RENEW_FAILED: Saying("backend", "the reply to the renewal is lost"),
         T.SENT: Saying("backend", "the message is stored"),
         T.SEND_UNAUTHORISED: Saying("backend", "the message is refused: not with this token"),
-        T.SEND_REFUSED: Saying("backend", "the message is refused"),
+        T.SEND_REFUSED: Saying("backend", "the message is refused{facts}", facts=_DISOWNED),
         T.SEND_FAILED: Saying("backend", "the reply to the message is lost"),
         T.REPLIED: Saying("backend", "the reply to a use of the link arrives"),
         T.PARTED: Saying("backend", "the parting is over"),
