@@ -81,7 +81,7 @@ class Settings:
     update_interval: float = _time(1.0)
     """Updates that follow each other within this time leave together at its end."""
     outbox_size: int = attrs.field(default=100, validator=_count)
-    """At most this many messages are without an answer at a time."""
+    """At most this many messages are without an answer at a time, and as many read marks."""
     outbox_timeout: float = _time(5 * 60.0)
     """How long a send_message() waits, for a link, its turn and its answer;
     send_message(timeout=...) overrides it.
