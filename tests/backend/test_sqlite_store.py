@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
@@ -132,6 +133,43 @@ def test_each_request_of_a_shared_commit_fails_alone(tmp_path: Path) -> None:
 def fill_log(backend: Backend, session: str, times: int) -> None:
     for n in range(times):
         backend.send(session, Outgoing(f"m-{n}-{times}", "x" * 30_000))
+
+
+def test_ctrl_c_around_any_statement_of_work_done_at_once_goes_up_and_the_store_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(db: sqlite3.Connection, *statement: Any) -> sqlite3.Cursor:
+        for done in (False, True):
+            if done:
+                cursor = sqlite3.Connection.execute(db, *statement)
+            if next(left, None) == 0:
+                signal.raise_signal(signal.SIGINT)
+        return cursor
+
+    def asked(db: Transaction) -> int:
+        ran.append(len(db.execute("SELECT * FROM sqlite_master").fetchall()))
+        return ran[-1]
+
+    def asked_to_write(db: Transaction) -> int:
+        db.lock("everybody")
+        return asked(db)
+
+    ran: list[int] = []
+    left = iter(())
+    monkeypatch.setattr(sqlite_line.SQLiteConnection, "execute", execute)
+    for path in (":memory:", tmp_path / "chat.db"):
+        with closing(WatchedStore(path)) as store:
+            store.follow(lambda db: asked(db) and None, print)
+            for now, work in ((store.write_now, asked_to_write), (store.read_now, asked)):
+                with store.watched():
+                    tables = now(work, as_it_is)
+                assert len(store.statements) >= 4
+                for place in range(2 * len(store.statements)):
+                    left = iter(range(place, -1, -1))
+                    with pytest.raises(KeyboardInterrupt):
+                        now(work, as_it_is)
+                    assert now(work, as_it_is) == tables
+    assert caplog.messages == []
 
 
 def test_the_write_ahead_log_stays_short_beside_readers_and_is_told_of_where_it_cannot(

@@ -49,6 +49,12 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     return write
 
 
+def test_ctrl_c_ends_any_command_with_130_and_no_traceback(module: Module, capsys: Printed) -> None:
+    module("slow", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    assert main(["check", "--chart", "slow:LAMP"]) == 130
+    assert capsys.readouterr() == ("", "support-chat: stopped\n")
+
+
 def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys: Printed) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out

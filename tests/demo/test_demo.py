@@ -167,5 +167,5 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing_behind(tmp_path: Path) -> No
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=120)
-    assert (process.returncode, error) == (130, "support-chat demo: stopped\n")
+    assert (process.returncode, error) == (130, "support-chat: stopped\n")
     assert list(tmp_path.iterdir()) == []

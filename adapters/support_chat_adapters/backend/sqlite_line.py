@@ -122,6 +122,8 @@ class Line:
             self._db.execute("COMMIT")
         except BaseException as error:
             self._undo()
+            if not isinstance(error, Exception):
+                raise  # Ctrl-C, where work is done where it is asked for
             if not isinstance(error, sqlite3.Error):
                 _LOG.error("The news of a database could not be read.", exc_info=error)
             return _failed(pieces, error, told)
@@ -152,6 +154,8 @@ class Line:
             self._db.execute("COMMIT")
         except BaseException as error:
             self._undo()
+            if not isinstance(error, Exception):
+                raise
             return _failed(pieces, error, told)
         finally:
             self._db.writing = False

@@ -46,15 +46,18 @@ try first:
 `support-chat COMMAND --help` has the options and more examples.
 
 exit status:
-  0  all is well
-  1  what was checked is not
-  2  the command cannot be run as it was given
+  0    all is well
+  1    what was checked is not
+  2    the command cannot be run as it was given
+  130  stopped by Ctrl-C
 """
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command, or helps without one, and returns the exit status: 0 well, 1 not well, 2
-    misuse. `arguments` defaults to the program's own.
+    misuse, 130 stopped by Ctrl-C. `arguments` defaults to the program's own.
 
     Errors that a caller can mend come out as a line on standard error, never as a traceback.
     """
@@ -77,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Misuse as misuse:
         complain(str(misuse))
         return 2
+    except KeyboardInterrupt:
+        print("support-chat: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader has gone (`| head`): there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

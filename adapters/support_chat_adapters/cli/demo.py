@@ -11,8 +11,6 @@ from typing import Final
 from .options import one_of, option
 from .terminal import needs
 
-INTERRUPTED: Final = 130
-"""The exit status after Ctrl-C, as shells have it."""
 ABOUT: Final = """\
 Plays the whole lifecycle against a backend inside the process:
 no network, no account, nothing to set up."""
@@ -23,7 +21,7 @@ examples:
   support-chat demo --json       as lines of JSON, for a program
 
 exit status: 0 if every step ended as expected, 1 if one did not, 2 if a part is
-missing (pip install "support-chat[demo]"), 130 after Ctrl-C.
+missing (pip install "support-chat[demo]").
 """
 OPTIONS: Final = (
     one_of(
@@ -42,9 +40,4 @@ def run(arguments: argparse.Namespace) -> int:
 
     # what the log says the demo shows as events; on a terminal it would tear the view
     logging.getLogger("support_chat").addHandler(logging.NullHandler())
-    demo = watch(SCENES, sys.stdout, plain=arguments.plain, json=arguments.json)
-    try:
-        return asyncio.run(demo)
-    except KeyboardInterrupt:
-        print("support-chat demo: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return asyncio.run(watch(SCENES, sys.stdout, plain=arguments.plain, json=arguments.json))

@@ -121,16 +121,19 @@ def _follow(backend: Backend, arguments: argparse.Namespace) -> int:
 
     if not arguments.json:
         say("what visitors and users write from now on; Ctrl-C ends it")
-    for message in _arriving(backend, arguments.after, is_there):
-        one = backend.agent.listed(message.conversation_id)
-        if one is None:  # forgotten at this very moment
-            continue
-        if arguments.json:
-            owner = owner_as_json(one.owner)
-            emit(as_json("message", {**message_as_json(message), "owner": owner}))
-        else:
-            print(arrived(message, one.owner, columns(sys.stdout)))
-        sys.stdout.flush()
+    try:
+        for message in _arriving(backend, arguments.after, is_there):
+            one = backend.agent.listed(message.conversation_id)
+            if one is None:  # forgotten at this very moment
+                continue
+            if arguments.json:
+                owner = owner_as_json(one.owner)
+                emit(as_json("message", {**message_as_json(message), "owner": owner}))
+            else:
+                print(arrived(message, one.owner, columns(sys.stdout)))
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 0
     complain(f"{arguments.db} was deleted or replaced; begin again when it is back.")
     return 1
 
@@ -275,10 +278,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Does the action."""
     action = _ACTIONS[arguments.action]
     require_database(arguments)
-    try:
-        with open_backend(arguments) as backend:
-            return action.run(backend, arguments)
-    except KeyboardInterrupt:
-        if action.run is not _follow:
-            raise
-        return 0
+    with open_backend(arguments) as backend:
+        return action.run(backend, arguments)
