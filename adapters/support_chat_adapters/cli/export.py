@@ -13,6 +13,7 @@ from typing import Final
 
 from ..diagrams.exported import to_json
 from ..extras import require
+from ..murphi.model import to_murphi
 from .charts import CHART_OPTIONS, DEFAULT, load_chart
 from .keeping import keep, keeping_options
 from .options import option
@@ -28,6 +29,8 @@ examples:
   support-chat export > chart.json
   support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
   support-chat export --chart shop.chat:CHART > before.json
+  support-chat export --format murphi > chart.m          the chart and its ledger, for
+                                                         Rumur and other model checkers
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -35,7 +38,9 @@ examples:
 """
 OPTIONS: Final = (
     *CHART_OPTIONS,
-    option("--format", choices=("chart", *_DOCUMENTS), help="what to export (default: chart)"),
+    option(
+        "--format", choices=("chart", "murphi", *_DOCUMENTS), help="what to export (default: chart)"
+    ),
     keeping_options(
         "write both documents of the Widget API into DIR",
         "check that DIR holds just what --write would write",
@@ -60,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
-    emit(to_json(load_chart(arguments)))
+    chart = load_chart(arguments)
+    emit(to_murphi(chart).text if arguments.format == "murphi" else to_json(chart))
     return 0
 
 

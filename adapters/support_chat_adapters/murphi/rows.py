@@ -1,0 +1,94 @@
+"""The rows of a chart as clauses of one `if`, in the chart's order: each once, with its guard and
+all that it does.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from support_chat.chart.model import Raise, Transition
+
+from .effects import Effects
+from .names import Names
+
+WIDTH = 96
+
+
+def current(names: Names) -> tuple[Transition, ...]:
+    """The rows of what is not late: what comes too late changes nothing, and is left out."""
+    late = names.chart.late
+    return tuple(row for row in names.chart.transitions if late is None or late not in row.when)
+
+
+def any_of(left: str, values: Iterable[str], of: int) -> str:
+    """The condition that `left` is one of the values, of which there are so many in all."""
+    values = tuple(values)
+    if len(values) == of:
+        return "true"
+    found = " | ".join(f"{left} = {value}" for value in values)
+    return f"({found})"
+
+
+def guard(names: Names, row: Transition) -> str:
+    """Where a row fires."""
+    sources = [names.phase[source] for source in dict.fromkeys(row.sources)]
+    terms = [any_of("phase", sources, len(names.phase))]
+    terms += [names.holds(fact) for fact in row.when]
+    terms += [f"!{names.holds(fact)}" for fact in row.unless if fact != names.chart.late]
+    return " & ".join(term for term in terms if term != "true") or "true"
+
+
+def clause(effects: Effects, row: Transition, noted: frozenset[str]) -> Iterator[str]:
+    """A row: facts, registers and phase first, then its effects in their order, then what they have
+    left open; `noted` are the effects of which it is remembered that they were asked.
+    """
+    names = effects.names
+    yield from indented(f"{guard(names, row)} then", "")
+    yield from indented(" ".join(_own(names, row)), "  ")
+    for effect in row.effects:
+        spec = names.chart.effects[effect]
+        done = list(effects.statements(effect))
+        if effect in noted:
+            done.append(f"{names.effect[effect]} := true;")
+        if isinstance(spec, Raise):
+            carried = "true" if spec.carries else "false"
+            done.append(
+                f"raised := raised + 1; queue[raised] := {names.trigger[spec.trigger]}; "
+                f"carried[raised] := {carried};"
+            )
+        yield f"  -- {effect}"
+        yield from indented(" ".join(done), "  ")
+    for name in effects.left_open(row):
+        yield (
+            f"  if {name}_is_open then {name}_is_open := false; {name} := rest % 2 = 1; "
+            "rest := rest / 2; room := room / 2; end;"
+        )
+
+
+def _own(names: Names, row: Transition) -> Iterator[str]:
+    yield "rows := rows + 1;"
+    yield from (f"{names.kept[fact]} := false;" for fact in row.clears)
+    yield from (f"{names.kept[fact]} := true;" for fact in row.sets)
+    # all registers are read before any is written
+    again = [source for source in row.assigns.values() if source in row.assigns]
+    yield from (f"was_in_{names.register[r]} := {names.register[r]};" for r in again if r)
+    for register, source in row.assigns.items():
+        value = "NOBODY" if source is None else names.who(source)
+        if source in again and source is not None:
+            value = f"was_in_{names.register[source]}"
+        yield f"{names.register[register]} := {value};"
+    if row.target is not None:
+        yield f"phase := {names.phase[row.target]};"
+
+
+def indented(text: str, by: str) -> Iterator[str]:
+    """The text on lines that are not too long."""
+    yield from textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=by,
+        subsequent_indent=f"{by}  " if not by else by,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
