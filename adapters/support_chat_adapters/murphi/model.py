@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
 from support_chat.chart.model import Chart
+from support_chat.verify.properties import Property
 
-from . import happenings
-from .effects import Effects, effects_of
-from .happenings import Happening
+from . import step
+from .effects import effects_of
+from .happenings import Happening, happenings_of
+from .judged import Judged, judged
 from .names import Names, names_of
-from .rows import clause, current, indented
+from .rows import indented
 
 LONGEST_RUN = 64
 """How many rows one step may fire before it counts as one that never comes to rest."""
@@ -21,42 +22,75 @@ LONGEST_RUN = 64
 
 @attrs.frozen
 class Murphi:
-    """The text of a model, and what can happen in it."""
+    """The text of a model, what can happen in it, which properties it judges, and which are left
+    out and why, by their ids.
+    """
 
     text: str
     happenings: tuple[Happening, ...]
     names: Names
     users: int
+    judged: Judged
 
 
-def to_murphi(chart: Chart, users: int | None = None) -> Murphi:
+def to_murphi(
+    chart: Chart,
+    properties: Iterable[Property] = (),
+    *,
+    users: int | None = None,
+    counted: bool = False,
+) -> Murphi:
     """The model of a chart and its ledger, with `users` users (None: as many as it can tell
-    apart).
+    apart), that asserts these properties; `counted` ones are not asserted, but it is counted how
+    often each is broken.
+
+    Raises UnknownNameError for a property that asks for a name which the chart has not.
     """
     names = names_of(chart)
     effects = effects_of(names)
     count = 0 if chart.named is None else len(chart.registers) + 1 if users is None else users
-    found = happenings.happenings_of(effects, count)
+    found = happenings_of(effects, count)
+    triggers = dict.fromkeys(str(each.rule.trigger) for each in found)
+    properties = tuple(properties)
+    judging = judged(effects, properties, triggers)
     lines = [
-        *_head(chart),
+        *_head(chart, properties, judging),
+        "",
         *_declared(names, count, found),
         "",
         *_newest(names),
         "",
-        *_may_happen(names, found),
+        *step.may_happen(names, found),
         "",
         'startstate "the beginning"',
         "begin",
         *indented(" ".join(_initial(names)), "  "),
         "end;",
         "",
-        *_rule(effects, found),
+        *step.rule(effects, found, judging, counted),
+        *step.of_states(judging, counted),
     ]
-    return Murphi("\n".join(lines) + "\n", found, names, count)
+    return Murphi("\n".join(lines) + "\n", found, names, count, judging)
 
 
-def _head(chart: Chart) -> Iterator[str]:
-    yield f"-- The chart {chart.name} and its ledger."
+def _head(chart: Chart, properties: Sequence[Property], judging: Judged) -> Iterator[str]:
+    yield f"-- The chart {chart.name} and its ledger, as `support-chat export --format murphi`"
+    yield "-- writes them. What a state and a step are, and how a row is read, says"
+    yield "-- docs/chart-semantics.md of support-chat. Rumur explores it (Debian: apt-get install"
+    yield "-- rumur gcc):"
+    yield "--"
+    yield "--   rumur --deadlock-detection off --output chart.c chart.m"
+    yield "--   cc -O2 -std=c11 -o chart chart.c -lpthread && ./chart"
+    yield "--"
+    yield "-- (A session that is over stays as it is; Rumur would take that for a deadlock.)"
+    if properties:
+        yield "--"
+        yield f"-- {len(judging.judgements)} properties are asserted. Left out:"
+        for each in properties:
+            if (why := judging.left_out.get(each.id)) is not None:
+                yield from indented(f"{each.id}: {why}", "--   ")
+        if not judging.left_out:
+            yield "--   none"
 
 
 def _declared(names: Names, users: int, found: Sequence[Happening]) -> Iterator[str]:
@@ -75,7 +109,7 @@ def _declared(names: Names, users: int, found: Sequence[Happening]) -> Iterator[
     for name, table in (
         ("Phase", names.phase),
         ("Trigger", names.trigger),
-        ("Row", names.row),
+        ("Row", {"": "no_row", **names.row}),
     ):
         yield from indented(f"{name}: enum {{ {', '.join(table.values())} }};", "  ")
     yield ""
@@ -99,86 +133,4 @@ def _newest(names: Names) -> Iterator[str]:
     for name in names.register.values():
         yield f"  if {name} > found then found := {name}; end;"
     yield "  return found;"
-    yield "end;"
-
-
-def _locals(names: Names) -> Iterator[str]:
-    yield "  way: Number; named: Who; choices: Choices; room: Choices;"
-    yield from (f"  {name}: boolean;" for name in names.brought.values())
-
-
-def _none(names: Names) -> str:
-    none = "".join(f" {name} := false;" for name in names.brought.values())
-    return f"named := NOBODY; choices := 0; room := 1;{none}"
-
-
-def _may_happen(names: Names, found: Sequence[Happening]) -> Iterator[str]:
-    yield "function may_happen(number: Number): boolean;"
-    yield "var"
-    yield from _locals(names)
-    yield "begin"
-    for each, after in zip_longest(found, found[1:]):
-        yield f"  if number < {after.name if after else 'ENDS'} then"
-        yield from indented(" ".join(happenings.read(names, each)), "    ")
-        yield from indented(f"return {happenings.condition(names, each)};", "    ")
-        yield "  end;"
-    yield "  return false;"
-    yield "end;"
-
-
-def _rule(effects: Effects, found: Sequence[Happening]) -> Iterator[str]:
-    names = effects.names
-    yield "ruleset number: 0..ENDS - 1 do"
-    yield 'rule "something happens"'
-    yield "  may_happen(number)"
-    yield "==>"
-    yield "var"
-    yield from _locals(names)
-    yield "  on: Trigger; brings: boolean; who: Who; wanted: boolean;"
-    yield "  rest: Choices; rows: 0..LONGEST_RUN;"
-    yield "  taken: 0..LONGEST_RUN; raised: 0..LONGEST_RUN;"
-    yield "  queue: array [1..LONGEST_RUN] of Trigger; carried: array [1..LONGEST_RUN] of boolean;"
-    yield "  known: array [Who] of Who; count: Who;"
-    yield from (f"  {name}_is_open: boolean;" for name in effects.openable)
-    yield from (f"  was_in_{name}: Who;" for name in names.register.values())
-    yield "begin"
-    yield from indented(_none(names), "  ")
-    yield from indented(" ".join(f"{name}_is_open := false;" for name in effects.openable), "  ")
-    yield "  rows := 0; wanted := false; taken := 0; raised := 1; carried[1] := true;"
-    for number, (each, after) in enumerate(zip_longest(found, found[1:])):
-        yield f"  {'elsif' if number else 'if'} number < {after.name if after else 'ENDS'} then"
-        told = [*happenings.read(names, each), *happenings.beginning(names, each)]
-        yield from indented(" ".join(told), "    ")
-    yield "  end;"
-    yield "  rest := choices;"
-    yield "  while taken < raised do"
-    yield "    taken := taken + 1;"
-    yield "    on := queue[taken]; brings := carried[taken];"
-    yield "    if brings then who := named; else who := NOBODY; end;"
-    yield "    switch on"
-    for trigger, constant in names.trigger.items():
-        rows = [row for row in current(names) if trigger in row.trigger]
-        if rows:
-            yield f"    case {constant}:"
-        for number, row in enumerate(rows):
-            yield f"    -- {row.name} ({row.group})"
-            for line, text in enumerate(clause(effects, row, frozenset())):
-                first = ("    elsif " if number else "    if ") if line == 0 else "    "
-                yield f"{first}{text}"
-        if rows:
-            yield "    end;"
-            yield ""
-    yield "    end;"
-    yield "  end;"
-    yield "  assume rest = 0;"
-    yield '  if room = 0 then error "a row fires three times in a step"; end;'
-    yield "  assume !wanted | rows > 0;"
-    yield ""
-    yield "  clear known; count := NOBODY;"
-    for r in names.register.values():
-        yield f"  if {r} != NOBODY then"
-        yield f"    if known[{r}] = NOBODY then count := count + 1; known[{r}] := count; end;"
-        yield f"    {r} := known[{r}];"
-        yield "  end;"
-    yield "end;"
     yield "end;"

@@ -33,7 +33,7 @@ _WORDS = frozenset(
     "undefine union uses var while "
     # what every model declares itself
     "nobody users longest_run most_choices ends number way room wanted count who phase trigger row named choices on brings rest drawn most known "
-    "next rows fired taken raised queue carried take newest".split()
+    "next first count no_row i j k rows fired taken raised queue carried take newest".split()
 )
 
 

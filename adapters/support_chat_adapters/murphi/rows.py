@@ -5,12 +5,13 @@ all that it does.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from support_chat.chart.model import Raise, Transition
 
 from .effects import Effects
 from .names import Names
+from .readings import FIRED
 
 WIDTH = 96
 
@@ -39,17 +40,20 @@ def guard(names: Names, row: Transition) -> str:
     return " & ".join(term for term in terms if term != "true") or "true"
 
 
-def clause(effects: Effects, row: Transition, noted: frozenset[str]) -> Iterator[str]:
+def clause(
+    effects: Effects, row: Transition, noted: frozenset[str], before: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     """A row: facts, registers and phase first, then its effects in their order, then what they have
-    left open; `noted` are the effects of which it is remembered that they were asked.
+    left open; of what is `noted` it is remembered that it was asked, and `before` an effect it is
+    judged.
     """
     names = effects.names
     yield from indented(f"{guard(names, row)} then", "")
-    yield from indented(" ".join(_own(names, row)), "  ")
+    yield from indented(" ".join(_own(names, row, FIRED in noted)), "  ")
     for effect in row.effects:
         spec = names.chart.effects[effect]
-        done = list(effects.statements(effect))
-        if effect in noted:
+        done = [*before.get(effect, ()), *effects.statements(effect)]
+        if names.effect[effect] in noted:
             done.append(f"{names.effect[effect]} := true;")
         if isinstance(spec, Raise):
             carried = "true" if spec.carries else "false"
@@ -66,17 +70,19 @@ def clause(effects: Effects, row: Transition, noted: frozenset[str]) -> Iterator
         )
 
 
-def _own(names: Names, row: Transition) -> Iterator[str]:
+def _own(names: Names, row: Transition, by_name: bool) -> Iterator[str]:
     yield "rows := rows + 1;"
+    if by_name:
+        yield f"fired[rows] := {names.row[row.name]};"
     yield from (f"{names.kept[fact]} := false;" for fact in row.clears)
     yield from (f"{names.kept[fact]} := true;" for fact in row.sets)
     # all registers are read before any is written
     again = [source for source in row.assigns.values() if source in row.assigns]
-    yield from (f"was_in_{names.register[r]} := {names.register[r]};" for r in again if r)
+    yield from (f"before_{names.register[r]} := {names.register[r]};" for r in again if r)
     for register, source in row.assigns.items():
         value = "NOBODY" if source is None else names.who(source)
         if source in again and source is not None:
-            value = f"was_in_{names.register[source]}"
+            value = f"before_{names.register[source]}"
         yield f"{names.register[register]} := {value};"
     if row.target is not None:
         yield f"phase := {names.phase[row.target]};"

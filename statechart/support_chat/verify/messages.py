@@ -50,7 +50,7 @@ def _kept(move: Move) -> bool:
         return True
     keeps = (_KEEPS_IN_DOUBT if move.carries(F.DISOWNED) else _KEEPS).get(move.trigger)
     if keeps is not None and E.DISPOSE not in move.effects:  # it is not late
-        return set(keeps) <= set(move.effects)
+        return set(keeps) <= move.asks
     return move.after.has(F.BOOTED) or E.DROP_MESSAGES in move.effects
 
 
