@@ -14,7 +14,7 @@ from typing import Final
 from ..diagrams.exported import to_json
 from ..extras import require
 from ..murphi.model import to_murphi
-from .charts import CHART_OPTIONS, DEFAULT, load_chart
+from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
 from .keeping import keep, keeping_options
 from .options import option
 from .terminal import Misuse, emit
@@ -29,8 +29,8 @@ examples:
   support-chat export > chart.json
   support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
   support-chat export --chart shop.chat:CHART > before.json
-  support-chat export --format murphi > chart.m          the chart and its ledger, for
-                                                         Rumur and other model checkers
+  support-chat export --format murphi > chart.m          the chart, its ledger and its
+                                                         properties, for Rumur
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -38,6 +38,7 @@ examples:
 """
 OPTIONS: Final = (
     *CHART_OPTIONS,
+    PROPERTIES_OPTION,
     option(
         "--format", choices=("chart", "murphi", *_DOCUMENTS), help="what to export (default: chart)"
     ),
@@ -66,7 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
     chart = load_chart(arguments)
-    emit(to_murphi(chart).text if arguments.format == "murphi" else to_json(chart))
+    if arguments.format == "murphi":
+        properties, _ = properties_of(chart, arguments)
+        emit(to_murphi(chart, properties).text)
+        return 0
+    if arguments.properties is not None:
+        raise Misuse("--properties goes with --format murphi: no other format has properties")
+    emit(to_json(chart))
     return 0
 
 

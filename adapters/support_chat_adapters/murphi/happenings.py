@@ -8,7 +8,7 @@ the step leaves to the context; each combination that makes a difference is a st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import attrs
@@ -207,11 +207,13 @@ def happenings_of(effects: Effects, users: int) -> tuple[Happening, ...]:
         found.append(Happening(rule, word, 0, facts, where, apart, choices, users))
     found.sort(key=lambda each: -each.ways)
     firsts = accumulate((each.ways for each in found), initial=0)
-    return tuple(attrs.evolve(each, first=first) for each, first in zip(found, firsts))
+    return tuple(
+        attrs.evolve(each, first=first) for each, first in zip(found, firsts, strict=False)
+    )
 
 
 def read(names: Names, each: Happening) -> Iterator[str]:
-    """What a way says: whom it names, what comes along, and in how many ways it may go from here."""
+    """What a way says: whom it names, what comes along, and how many ways there are from here."""
     count, facts = each.choices, len(each.facts)
     if each.ways > 1:
         yield f"way := number - {each.name};"

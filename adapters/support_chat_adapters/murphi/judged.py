@@ -140,4 +140,3 @@ def _of_effects(
     if END in reads:
         raise LeftOutError("it compares the middle of a step with its end")
     return Judgement(wanted, formula, frozenset(reads), effects=asked)
-

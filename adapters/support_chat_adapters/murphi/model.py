@@ -80,16 +80,17 @@ def _head(chart: Chart, properties: Sequence[Property], judging: Judged) -> Iter
     yield "-- rumur gcc):"
     yield "--"
     yield "--   rumur --deadlock-detection off --output chart.c chart.m"
-    yield "--   cc -O2 -std=c11 -o chart chart.c -lpthread && ./chart"
+    yield "--   cc -O1 -std=c11 -mcx16 -o chart chart.c -lpthread && ./chart"
     yield "--"
     yield "-- (A session that is over stays as it is; Rumur would take that for a deadlock.)"
     if properties:
         yield "--"
         yield f"-- {len(judging.judgements)} properties are asserted. Left out:"
-        for each in properties:
-            if (why := judging.left_out.get(each.id)) is not None:
-                yield from indented(f"{each.id}: {why}", "--   ")
-        if not judging.left_out:
+        reasons = dict.fromkeys(judging.left_out.values())
+        for why in reasons:
+            ids = ", ".join(id for id, reason in judging.left_out.items() if reason == why)
+            yield from indented(f"{ids}: {why}", "--   ")
+        if not reasons:
             yield "--   none"
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -24,17 +25,23 @@ from support_chat.chart.model import (
     Stored,
 )
 
-_WORDS = frozenset(
-    "alias array assert assume begin bool boolean by case clear const cover default do else elsif "
-    "end endalias endexists endfor endforall endfunction endif endprocedure endrecord endrule "
-    "endruleset endstartstate endswitch endwhile enum error exists false for forall function if "
-    "import in invariant isundefined liveness map multiset of procedure process program put real "
-    "record return rule ruleset scalarset startstate string switch then to traceuntil true type "
-    "undefine union uses var while "
-    # what every model declares itself
-    "nobody users longest_run most_choices ends number way room wanted count who phase trigger row named choices on brings rest drawn most known "
-    "next first count no_row i j k rows fired taken raised queue carried take newest".split()
-)
+_WORDS: Final = frozenset(
+    (  # fmt: skip
+        "alias", "array", "assert", "assume", "before", "begin", "bool", "boolean", "brings",
+        "by", "carried", "case", "choices", "clear", "const", "count", "cover", "default", "do",
+        "drawn", "else", "elsif", "end", "endalias", "endexists", "endfor", "endforall",
+        "endfunction", "endif", "endprocedure", "endrecord", "endrule", "endruleset", "ends",
+        "endstartstate", "endswitch", "endwhile", "enum", "error", "exists", "false", "fired",
+        "first", "for", "forall", "function", "i", "if", "import", "in", "invariant",
+        "isundefined", "j", "k", "known", "liveness", "longest_run", "map", "most",
+        "most_choices", "multiset", "named", "newest", "no_row", "nobody", "number", "of", "on",
+        "phase", "procedure", "process", "program", "put", "queue", "raised", "real", "record",
+        "rest", "return", "room", "row", "rows", "rule", "ruleset", "scalarset", "startstate",
+        "string", "switch", "take", "taken", "then", "to", "traceuntil", "trigger", "true",
+        "type", "undefine", "union", "users", "uses", "var", "wanted", "way", "while", "who",
+    )
+)  # fmt: skip
+"""The words of the language, and what every model declares itself."""
 
 
 def quoted(text: str) -> str:

@@ -94,7 +94,7 @@ def indented(text: str, by: str) -> Iterator[str]:
         text,
         WIDTH,
         initial_indent=by,
-        subsequent_indent=f"{by}  " if not by else by,
+        subsequent_indent=by or "  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
