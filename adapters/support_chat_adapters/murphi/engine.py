@@ -67,7 +67,8 @@ def check(
         elif isinstance(each, Structure) and (faults := _faults(chart, each)) is not None:
             verdicts.append(Verdict(each, not faults, detail="; ".join(faults)))
         else:
-            by = f"{BY}, as {why}"
+            told = "it asks what was explored" if isinstance(each, Structure) else why
+            by = f"{BY}, since {told}"
             elsewhere.append(Elsewhere(each.id, each.sentence, by, again(each)))
     return ByRumur(model, seen.states, seen.steps, broken, tuple(verdicts), tuple(elsewhere))
 

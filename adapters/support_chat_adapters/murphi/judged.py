@@ -32,10 +32,9 @@ from .readings import (
 )
 
 UNTRANSLATED: Final[Mapping[type[Property], str]] = {
-    Structure: "it is said of the chart itself, and no state or step decides it",
-    Eventually: "that something does not last is said of endless runs, of which Murphi has none",
-    CanReach: "that a state can be reached from another is said of many runs, and Murphi has an "
-    "eye for one state and one step",
+    Structure: "no state and no step decides it",
+    Eventually: "it is said of endless runs",
+    CanReach: "it is said of all runs from a state",
 }
 """The kinds of properties that are left out, and why."""
 

@@ -25,8 +25,9 @@ from support_chat.chart.model import (
     Stored,
 )
 
+# fmt: off
 _WORDS: Final = frozenset(
-    (  # fmt: skip
+    (
         "alias", "array", "assert", "assume", "before", "begin", "bool", "boolean", "brings",
         "by", "carried", "case", "choices", "clear", "const", "count", "cover", "default", "do",
         "drawn", "else", "elsif", "end", "endalias", "endexists", "endfor", "endforall",
@@ -40,7 +41,8 @@ _WORDS: Final = frozenset(
         "string", "switch", "take", "taken", "then", "to", "traceuntil", "trigger", "true",
         "type", "undefine", "union", "users", "uses", "var", "wanted", "way", "while", "who",
     )
-)  # fmt: skip
+)
+# fmt: on
 """The words of the language, and what every model declares itself."""
 
 

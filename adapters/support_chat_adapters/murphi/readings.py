@@ -195,6 +195,8 @@ class OneOf:
         self.oracle, self._text, self._table, self._all = oracle, text, table, known
 
     def __eq__(self, other: object) -> Any:
+        if isinstance(other, OneOf):
+            return Truth(self.oracle, Atom(f"({self._text} = {other._text})"))
         if not isinstance(other, str):
             return False
         if other not in self._table:
@@ -206,7 +208,8 @@ class OneOf:
         )
 
     def __ne__(self, other: object) -> Any:
-        return not self == other
+        same = self == other
+        return ~same if isinstance(same, Truth) else not same
 
     def __hash__(self) -> int:
         return hash(str(self))
