@@ -69,8 +69,12 @@ def main() -> int:
         theirs, ours = by_rumur(murphi), by_us(chart, murphi)
         differ += theirs != ours
         missed = "" if name not in murphi.judged.left_out else "left out, "
-        print(f"{name}: {missed}{'DIFFERS from ' + str(ours) if theirs != ours else 'same'}, ", end="")
-        print(f"{theirs.states:,} states, {theirs.steps:,} steps, {dict(theirs.broken)}", flush=True)
+        print(
+            f"{name}: {missed}{'DIFFERS from ' + str(ours) if theirs != ours else 'same'}, ", end=""
+        )
+        print(
+            f"{theirs.states:,} states, {theirs.steps:,} steps, {dict(theirs.broken)}", flush=True
+        )
     return 1 if differ else 0
 
 

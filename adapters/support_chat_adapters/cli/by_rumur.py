@@ -5,6 +5,7 @@ that others wrote.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ def run_by_rumur(
             chart,
             properties,
             users=arguments.users,
-            again=lambda each: f"{again} --property '{each.id}'",
+            again=lambda each: f"{again} {shlex.join([f'--property={each.id}'])}",
         )
     except UnknownNameError as slip:
         raise Misuse(f"--properties {arguments.properties}: {slip}") from None

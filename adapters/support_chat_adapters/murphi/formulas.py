@@ -93,13 +93,13 @@ def choice(on: Formula, yes: Formula, no: Formula) -> Formula:
             return choice(both(on, yes.on), yes.yes, no)
         if yes.yes == no:
             return choice(both(on, negated(yes.on)), yes.no, no)
-    if yes == TRUE:
+    if yes in (TRUE, on):
         return either(on, no)
     if yes == FALSE:
         return both(negated(on), no)
     if no == TRUE:
         return either(negated(on), yes)
-    if no == FALSE:
+    if no in (FALSE, on):
         return both(on, yes)
     return Choice(on, yes, no)
 

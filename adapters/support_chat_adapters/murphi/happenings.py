@@ -244,7 +244,8 @@ def condition(names: Names, each: Happening) -> str:
         # users are numbered in the order of the registers: the next number is anybody else
         conditions.append("named <= newest() + 1")
         if rule.trigger in names.chart.naming:
-            conditions.append(_or(f"!{_in(names, each.named)}", "named != NOBODY"))
+            elsewhere = [phase for phase in names.phase if phase not in each.named]
+            conditions.append(_or(_in(names, elsewhere), "named != NOBODY"))
     return " & ".join(each for each in conditions if each != "true") or "true"
 
 

@@ -4,8 +4,10 @@ all that it does.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from support_chat.chart.model import Raise, Transition
 
@@ -64,10 +66,10 @@ def clause(
         yield f"  -- {effect}"
         yield from indented(" ".join(done), "  ")
     for name in effects.left_open(row):
-        yield (
-            f"  if {name}_is_open then {name}_is_open := false; {name} := rest % 2 = 1; "
-            "rest := rest / 2; room := room / 2; end;"
-        )
+        yield f"  if {name}_is_open then"
+        yield f"    {name}_is_open := false; {name} := rest % 2 = 1;"
+        yield "    rest := rest / 2; room := room / 2;"
+        yield "  end;"
 
 
 def _own(names: Names, row: Transition, by_name: bool) -> Iterator[str]:
@@ -89,12 +91,17 @@ def _own(names: Names, row: Transition, by_name: bool) -> Iterator[str]:
 
 
 def indented(text: str, by: str) -> Iterator[str]:
-    """The text on lines that are not too long."""
-    yield from textwrap.wrap(
-        text,
+    """The text on lines that are not too long, and no assignment or comparison torn apart."""
+    lines = textwrap.wrap(
+        _TOGETHER.sub(lambda found: found[0].replace(" ", _HARD), text),
         WIDTH,
         initial_indent=by,
         subsequent_indent=by or "  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+    yield from (line.replace(_HARD, " ") for line in lines)
+
+
+_HARD: Final = "\xa0"
+_TOGETHER: Final = re.compile(r"\S+ (:=|=|!=|<|<=) \S+")

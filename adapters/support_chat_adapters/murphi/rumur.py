@@ -21,6 +21,10 @@ INSTALL: Final = "apt-get install -y rumur gcc"
 """The line that installs both on Debian."""
 
 
+SMALL: Final = 100_000
+"""How many characters a model has at most that is explored before a compiler has optimised it."""
+
+
 class NoRumurError(Exception):
     """There is no Rumur, or no C compiler, or one of them refuses the model."""
 
@@ -74,7 +78,8 @@ def explore(text: str, *, threads: int = 0, limit: float | None = None) -> Explo
         # a double word is exchanged at once where threads share the states
         double = ["-mcx16"] if platform.machine() in ("x86_64", "AMD64") else []
         atomic = [] if double else ["-latomic"]
-        run(_compiler() or "cc", "-O1", "-std=c11", *double, "-o", "chart", "chart.c", "-lpthread",
+        level = "-O1" if len(text) > SMALL else "-O0"
+        run(_compiler() or "cc", level, "-std=c11", *double, "-o", "chart", "chart.c", "-lpthread",
             *atomic)  # fmt: skip
         return _read(run("./chart", fails=True))
 
