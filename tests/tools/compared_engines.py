@@ -1,15 +1,10 @@
 """Rumur and this package's own engine, side by side on one chart: how many states and steps, and
 in how many of them each property is broken.
-
-As a program it compares them on the shipped chart and on every seeded fault, and prints a line for
-each: `python tests/tools/compared_engines.py` (about a quarter of an hour).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import attrs
 
@@ -53,30 +48,3 @@ def by_us(chart: Chart, murphi: Murphi) -> Counts:
 def counted(chart: Chart, properties: Iterable[Property]) -> Murphi:
     """The model that counts."""
     return to_murphi(chart, properties, counted=True)
-
-
-def main() -> int:
-    """Compares them on every seeded fault; 1 if they differ anywhere."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "verify"))
-    from conftest import FAULTS  # type: ignore[attr-defined]  # that of `verify`
-
-    from support_chat import CHART
-    from support_chat.verify.catalogue import CATALOGUE
-
-    differ = 0
-    for name, chart in (("shipped", CHART), *((f.breaks, f.chart()) for f in FAULTS)):
-        murphi = counted(chart, CATALOGUE)
-        theirs, ours = by_rumur(murphi), by_us(chart, murphi)
-        differ += theirs != ours
-        missed = "" if name not in murphi.judged.left_out else "left out, "
-        print(
-            f"{name}: {missed}{'DIFFERS from ' + str(ours) if theirs != ours else 'same'}, ", end=""
-        )
-        print(
-            f"{theirs.states:,} states, {theirs.steps:,} steps, {dict(theirs.broken)}", flush=True
-        )
-    return 1 if differ else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

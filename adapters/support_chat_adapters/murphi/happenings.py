@@ -171,7 +171,7 @@ class Happening:
     @property
     def choices(self) -> int:
         """In how many ways what is left open may go."""
-        return int(2 ** max(self.most.values(), default=0))
+        return 1 << max(self.most.values(), default=0)
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class Happening:
     @property
     def ways(self) -> int:
         """How many ways it has."""
-        return self.choices * 2 ** len(self.facts) * (self.users + 1 if self.named else 1)
+        return (self.choices << len(self.facts)) * (self.users + 1 if self.named else 1)
 
     def of(self, number: int) -> tuple[int, frozenset[str]]:
         """Whom the way of this number names, and the facts that come along."""

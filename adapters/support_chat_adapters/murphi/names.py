@@ -103,7 +103,7 @@ class Names:
 
 def names_of(chart: Chart) -> Names:
     """The names of a chart."""
-    taken = set(_WORDS)
+    taken = set[str](_WORDS)
 
     def table(these: Iterable[str], prefix: str = "") -> Mapping[str, str]:
         found: dict[str, str] = {}

@@ -543,10 +543,10 @@ class _Effects:
         return bool(_did(self.move, effect))
 
     def __eq__(self, other: object) -> Any:
-        return self._all() == other
+        return bool(self._all() == other)
 
     def __ne__(self, other: object) -> Any:
-        return self._all() != other
+        return bool(self._all() != other)
 
     __hash__ = None  # type: ignore[assignment]  # their order is not known
 
@@ -586,7 +586,7 @@ class _Asks:
 
     def isdisjoint(self, these: Any) -> Truth:
         """Whether none of these is asked."""
-        return ~(self & these)
+        return Truth(self.move.oracle, negated((self & these).formula))
 
 
 def _did(move: OpenMove, effect: object) -> Truth:

@@ -124,9 +124,9 @@ def _read(xml: str) -> Explored:
     for each in root.iter("cover_result"):
         told = each.get("message", "")
         counts[told] = counts.get(told, 0) + int(each.get("count", "0"))
-    error = root.find("error")
-    message = "" if error is None else error.findtext("message", "").strip()
-    way = () if error is None else tuple(_stages(error))
+    found = root.find("error")
+    message = "" if found is None else found.findtext("message", "").strip()
+    way = () if found is None else tuple(_stages(found))
     return Explored(
         int(summary.get("states", "0")),
         int(summary.get("rules_fired", "0")),

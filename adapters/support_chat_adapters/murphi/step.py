@@ -60,9 +60,9 @@ def rule(
     yield "  assume !wanted | rows > 0;"
     if FIRED in reads:
         yield from _not_thrice()
-    for each in judged.judgements:
-        if not each.of_states:
-            yield from _judging(each, counted)
+    for judgement in judged.judgements:
+        if not judgement.of_states:
+            yield from _judging(judgement, counted)
     yield ""
     yield "  -- users are called by numbers in the order of the registers that they are met in"
     yield "  clear known; count := NOBODY;"
