@@ -522,7 +522,7 @@ class _Rows:
     def __iter__(self) -> Iterator[Transition]:
         return iter(self.move.fired())
 
-    def __getitem__(self, at: Any) -> Any:
+    def __getitem__(self, at: int) -> Transition:
         return self.move.fired()[at]
 
 
@@ -559,7 +559,7 @@ class _Effects:
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._all())
 
-    def __getitem__(self, at: Any) -> Any:
+    def __getitem__(self, at: int) -> str:
         return self._all()[at]
 
 
