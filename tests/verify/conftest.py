@@ -472,6 +472,14 @@ FAULTS: Final = (
         {"identify.done": having(target=None, reason="")},
     ),
     Fault(
+        "S38a",
+        "a backend that remembers no identify is believed, if nobody waits any more",
+        {
+            "link.back_identify_forgotten": without(unless=F.REPEATABLE),
+            "link.back_identify_repeated": adding(when=F.IDENTIFYING),
+        },
+    ),
+    Fault(
         "S39",
         "a link that is back is used and let go",
         {"link.back_as_visitor": adding(effects=E.DISPOSE)},

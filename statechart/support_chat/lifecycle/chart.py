@@ -31,7 +31,8 @@ The reasoning that the rows share:
   live session ends); or the attempt fails (then the next one is scheduled). A no of the backend to
   a token is a refusal only if the token was `TOKEN_FRESH`.
 - *A lost reply is learnt, not guessed.* From the moment an identify request leaves until its answer
-  is known, `UNRESOLVED` holds, whoever still waits. A reopened link asks what became of it.
+  is known, `UNRESOLVED` holds, whoever still waits. A reopened link asks what became of it; a
+  backend that does not remember is asked the same again.
 - *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a
   write under way, and comes before the next boot. It waits for no network. The parting (revocation
   and goodbye) belongs to the shutdown that asked for it and goes on beside a boot that follows; its
@@ -317,9 +318,10 @@ IDENTIFYING: Final = (
     ),
     # an earlier one was given up after it had left: whoever asks again waits for what became of it
     Transition(
-        name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
-        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING),
-        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
+        name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY,
+        sources=(P.ANONYMOUS, *OFFLINE), when=(F.BOOTED, F.TARGETED, F.SAME_TARGET),
+        unless=(F.SIGNED_IN, F.IDENTIFYING), sets=F.IDENTIFYING,
+        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
     ),
     Transition(
         name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY,
@@ -773,15 +775,22 @@ STAYING_CONNECTED: Final = (
     Transition(
         name="link.back_not_identified", group="staying connected", trigger=T.LINK_UP,
         sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING),
-        unless=F.SIGNED_IN, clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
+        unless=(F.SIGNED_IN, F.REPEATABLE), clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
         effects=(E.UNCLAIM, E.PROCEED), reason="connected",
     ),
     # nor had the one that was given up: it is forgotten
     Transition(
         name="link.back_identify_forgotten", group="staying connected", trigger=T.LINK_UP,
         sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED),
-        unless=(F.SIGNED_IN, F.IDENTIFYING), clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
-        assigns=NO_TARGET, effects=(E.FORGET_TARGET, E.PROCEED), reason="connected",
+        unless=(F.SIGNED_IN, F.IDENTIFYING, F.REPEATABLE),
+        clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED), assigns=NO_TARGET,
+        effects=(E.FORGET_TARGET, E.PROCEED), reason="connected",
+    ),
+    # nobody knows whether it will be: it is asked again, whoever still waits for it
+    Transition(
+        name="link.back_identify_repeated", group="staying connected", trigger=T.LINK_UP,
+        sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED, F.REPEATABLE),
+        unless=F.SIGNED_IN, effects=E.SEND_IDENTIFY, reason="connected",
     ),
     # it had been committed, whoever still waits for it
     Transition(

@@ -40,13 +40,14 @@ _SECRET: Final = re.compile(r"[\x21-\x7e]{22,512}")
 
 @attrs.frozen
 class Target:
-    """The user to be identified: who it is, who mints their tokens, and the id of the request that
-    is out for them.
+    """The user to be identified: who it is, who mints their tokens, the id of the request that is
+    out for them, and whether it was asked again.
     """
 
     user_id: str
     provider: TokenProvider | None = attrs.field(default=None, repr=False)
     identify_id: str | None = None
+    again: bool = False
 
 
 @attrs.frozen(slots=False)
@@ -161,8 +162,9 @@ def not_before(context: Context, moment: Moment) -> float:
 def beyond(context: Context, moment: Moment) -> bool:
     """Whether the backend asks to stay away for longer than the call can wait."""
     if moment.request is not None and moment.request.lane == Lane.IDENTIFY:
-        after = retry_after(moment)  # only this very answer says that the identify was not done
-        return after is not None and moment.now.at + after > context.identify_until
+        # only this very answer says that the identify was not done, and not of one asked before
+        after, again = retry_after(moment), context.target is not None and context.target.again
+        return after is not None and not again and moment.now.at + after > context.identify_until
     return not_before(context, moment) > max(moment.now.at, context.boot_until)
 
 
@@ -229,6 +231,11 @@ def disowned(context: Context, moment: Moment) -> bool:
     error = moment.error
     is_for_another = isinstance(error, BackendRejectedError) and error.code == o.OWNER_CHANGED
     return is_for_another and context.claim is not None
+
+
+def repeatable(context: Context, moment: Moment) -> bool:
+    """Whether the backend cannot say what became of an identify, and takes it again."""
+    return isinstance(moment.result, Welcome) and moment.result.identify == "repeatable"
 
 
 def own(context: Context, moment: Moment) -> bool:

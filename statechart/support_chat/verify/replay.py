@@ -203,7 +203,9 @@ class Player:
                 known = claim is not None and one.user == claim.user_id
                 answer = IdentifyAnswer(one.user, True) if known and one.user else None
                 session = context.session or f"session {self._new()}"
-                return Welcome(session, "visitor", one.user, answer)
+                repeats = F.REPEATABLE in one.carried
+                welcome = Welcome(session, "visitor", one.user, answer)
+                return attrs.evolve(welcome, identify="repeatable") if repeats else welcome
             case T.IDENTIFIED:
                 return IdentifyAnswer(one.user or "", True)
             case T.TOKEN_ARRIVED:

@@ -50,6 +50,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
 _DISOWNED: Final[Mapping[str, str]] = {F.DISOWNED: ", since it was for the visitor"}
+_REPEATABLE: Final[Mapping[str, str]] = {F.REPEATABLE: ", and remembers no identify"}
 _CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
@@ -84,8 +85,9 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.TOKEN_FAILED: Saying("provider", "the token cannot be had"),
         T.LINK_UP: Saying(
             "backend",
-            "the link is up, as {user}",
-            alone="the link is up, as the visitor",
+            "the link is up, as {user}{facts}",
+            alone="the link is up, as the visitor{facts}",
+            facts=_REPEATABLE,
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
