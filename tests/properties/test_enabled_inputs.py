@@ -106,7 +106,7 @@ def lets_go(life: Life) -> bool:
 
 
 def says_what_became_of_it(life: Life) -> bool:
-    """Whether the last outcome is an answer to the identify, or a no to whoever would ask for it."""
+    """Whether the last outcome answers the identify, or is a no to whoever would ask for it."""
     taken = life.log[-1]
     target, trigger = taken.before.context.target, taken.reaction.fired[0].trigger
     match taken.happened:
