@@ -162,9 +162,10 @@ def not_before(context: Context, moment: Moment) -> float:
 def beyond(context: Context, moment: Moment) -> bool:
     """Whether the backend asks to stay away for longer than the call can wait."""
     if moment.request is not None and moment.request.lane == Lane.IDENTIFY:
-        # only this very answer says that the identify was not done, and not of one asked before
-        after, again = retry_after(moment), context.target is not None and context.target.again
-        return after is not None and not again and moment.now.at + after > context.identify_until
+        after, target = retry_after(moment), context.target
+        if after is None or (target is not None and target.again):
+            return False  # only this very answer says that what was asked once was not done
+        return moment.now.at + after > context.identify_until
     return not_before(context, moment) > max(moment.now.at, context.boot_until)
 
 
