@@ -366,8 +366,9 @@ class SupportChat:
         never makes two, until the backend answers: `MessageQueued`, `MessageSent` and
         `MessageFailed` tell of it. `timeout` is how many seconds the call waits, None for
         `Settings.outbox_timeout`: a message that has not left by then never leaves. Cancelling the
-        call withdraws it, or, once it has left, ends its resends, as `withdraw()` does. With `queue=False` it is sent
-        once and at once or not at all, as a page that a server renders wants it.
+        call withdraws it, or, once it has left, ends its resends, as `withdraw()` does. With
+        `queue=False` it is sent once and at once or not at all, as a page that a server renders
+        wants it.
 
         Raises:
             InvalidInputError: on the line, for a text or an id that cannot be one.

@@ -135,7 +135,7 @@ class Screen:
             controller.over.add_done_callback(self._leave)
 
         with contextlib.suppress(EOFError):  # the terminal has gone
-            # a signal is for who runs the screen; afterwards prompt_toolkit would leave it to nobody
+            # signals are for who runs the screen: prompt_toolkit would leave Ctrl-C to nobody
             await self._app.run_async(pre_run=begin, handle_sigint=False)
         self._print()
 

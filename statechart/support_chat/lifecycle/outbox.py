@@ -380,8 +380,11 @@ def of(outbox: Outbox, number: int) -> Entry | None:
 
 def named(outbox: Outbox, client_message_id: str) -> Entry | None:
     """The message that was sent under this id."""
-    messages = (e for e in outbox.entries if isinstance(e.message, Outgoing))
-    return next((e for e in messages if e.message.client_message_id == client_message_id), None)
+    for entry in outbox.entries:
+        message = entry.message
+        if isinstance(message, Outgoing) and message.client_message_id == client_message_id:
+            return entry
+    return None
 
 
 def _told_late(outbox: Outbox, which: _Which) -> Outbox:
