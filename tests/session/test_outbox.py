@@ -26,6 +26,7 @@ from support_chat import (
     MessageQueued,
     MessageReceived,
     MessageSent,
+    MessageWithdrawnError,
     NetworkError,
     NotBootedError,
     Phase,
@@ -413,6 +414,40 @@ async def test_cancelling_withdraws_what_never_left_and_ends_the_resends_of_what
         await it.online()
         await tasks[2]
         assert it.sent == ["left", "next"]
+
+
+@in_virtual_time
+async def test_what_is_taken_back_is_not_sent_again_whether_or_not_its_call_still_waits() -> None:
+    async with scripted(call_timeout=2.0) as it:
+        it.transport.hold("send")
+        unknown = it.chat.send_message("one", "c", "unknown", timeout=3.0)
+        queued, behind = (it.chat.send_message("x", "c", name) for name in ("queued", "behind"))
+        await failed(unknown, CallTimeoutError)
+        assert it.chat.outbox[0].client_message_id == "unknown"
+        assert not it.chat.withdraw("nothing")
+        assert it.chat.withdraw("queued")
+        assert "withdraw()" in str(await failed(queued, MessageWithdrawnError))
+        assert it.chat.withdraw("unknown")
+        await asyncio.sleep(5)
+        it.transport.release("send")
+        await behind
+        told = [(e.client_message_id, e.outcome_unknown) for e in it.of(MessageFailed)]
+        assert sorted(told) == [("queued", False), ("unknown", True)]
+        assert it.sent[-1] == "behind"
+        assert "queued" not in it.sent
+        assert not it.chat.withdraw("unknown")
+
+
+@in_virtual_time
+async def test_what_is_taken_back_under_way_ends_with_its_answer() -> None:
+    async with scripted() as it:
+        it.transport.hold("send")
+        call = it.chat.send_message("one", "c", "one")
+        await asyncio.sleep(0)
+        assert it.chat.withdraw("one")
+        it.transport.release("send")
+        assert (await call).text == "one"
+        assert it.of(MessageFailed) == []
 
 
 async def waiting(call: Any) -> Any:

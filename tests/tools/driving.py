@@ -429,12 +429,13 @@ class Life:
 
     def enabled(self) -> tuple[Input, Now]:
         """One of the inputs that may come in now."""
-        account, roll = self.account, self.roll
+        account, roll, entries = self.account, self.roll, self.snapshot.context.outbox.entries
         superseded = [r for n, (r, _) in self.pending.items() if n not in account.asked]
         awaited = sorted(self.unsettled - self.abandoned)
         kinds: list[tuple[object, int, Callable[[], Input]]] = [
             (True, 6, self._call),
             (True, 1, lambda: Hinted(self.one_of(T.GO_ONLINE, T.GO_OFFLINE))),
+            (entries, 1, lambda: Hinted(T.WITHDRAW, roll.choice(entries).number)),
             (account.asked, 13, lambda: self.outcome(roll.choice(list(account.asked.values())))),
             (superseded, 2, lambda: self.outcome(roll.choice(superseded))),
             (account.link, 3, lambda: Heard(account.link or 0, self.event())),

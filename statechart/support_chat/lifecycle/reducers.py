@@ -179,7 +179,7 @@ def expire_messages(context: Context, moment: Moment) -> Context:
 
 
 def withdraw_message(context: Context, moment: Moment) -> Context:
-    """Nobody awaits the message."""
+    """Nobody wants the message any more."""
     error = R.WITHDRAWN.make("send_message", "")
     return replaced(context, outbox=o.withdraw(context.outbox, moment.call or 0, error))
 
