@@ -68,6 +68,8 @@ class Context:
     token: Token | None = attrs.field(default=None, repr=False)
     accepted: bool = False
     """Whether the backend has accepted this token."""
+    tokens_accepted: int = 0
+    """How many it has accepted of this session's, each time that one was presented."""
     arrived_at: float = 0.0
     fetched_at: float | None = None
     spent: bytes | None = attrs.field(default=None, repr=False)
@@ -229,6 +231,13 @@ def disowned(context: Context, moment: Moment) -> bool:
     error = moment.error
     is_for_another = isinstance(error, BackendRejectedError) and error.code == o.OWNER_CHANGED
     return is_for_another and context.claim is not None
+
+
+def outdated(context: Context, moment: Moment) -> bool:
+    """Whether what was refused left under an earlier token than the one that is in use."""
+    payload = moment.request.payload if moment.request else None
+    under: int = getattr(payload, "tokens_accepted", context.tokens_accepted)
+    return under != context.tokens_accepted
 
 
 def own(context: Context, moment: Moment) -> bool:

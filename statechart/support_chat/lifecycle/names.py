@@ -134,6 +134,7 @@ class Fact(StrEnum):
     CROWDED = auto()
     OWN = auto()
     DISOWNED = auto()
+    OUTDATED = auto()
     # derived from the context
     LATE = auto()
     PROVIDER = auto()
