@@ -111,6 +111,7 @@ FULL = Context(
 SENDING = Request(
     E.SEND_MESSAGES, Lane.SEND, 1, SendMessage(Outgoing("message_1", "hello", "c"), 1, 1)
 )
+UNDER_ONE = attrs.evolve(SENDING, payload=attrs.evolve(SENDING.payload, tokens_accepted=1))
 REQUESTS: dict[Trigger, Request] = dict.fromkeys(
     (Trigger.SENT, Trigger.SEND_UNAUTHORISED, Trigger.SEND_REFUSED, Trigger.SEND_FAILED), SENDING
 )
@@ -202,6 +203,16 @@ FACTS_OF: dict[str, tuple[Context, Moment, set[Fact]]] = {
         moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
         {Fact.DISOWNED},
     ),
+    "what was refused under an earlier token": (
+        Context(tokens_accepted=2),
+        moment(Trigger.SEND_UNAUTHORISED, request=UNDER_ONE),
+        {Fact.OUTDATED},
+    ),
+    "what was refused under this token": (
+        Context(tokens_accepted=1),
+        moment(Trigger.SEND_UNAUTHORISED, request=UNDER_ONE),
+        set(),
+    ),
     "what was for somebody else": (
         NOTHING,
         moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
@@ -281,8 +292,12 @@ def test_every_fact_that_is_read_can_be_true_and_can_be_false() -> None:
     own = moment(Trigger.MESSAGE_ARRIVED, result=OWN)
     crowded = Context(outbox=Outbox(FULL.outbox.entries * 100))
     true = facts(attrs.evolve(FULL, up_at=None), everything) | facts(crowded, own)
-    true |= facts(*FACTS_OF["what was for the visitor, whom an identify may have merged"][:2])
-    true |= facts(*FACTS_OF["a backend that takes them again"][:2])
+    for name in (
+        "what was for the visitor, whom an identify may have merged",
+        "what was refused under an earlier token",
+        "a backend that takes them again",
+    ):
+        true |= facts(*FACTS_OF[name][:2])
     assert true | facts(NOTHING, damage) == read
     assert facts(NOTHING, moment()) == set()
 

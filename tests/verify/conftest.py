@@ -561,6 +561,11 @@ FAULTS: Final = (
         {"update.send": without(unless=F.TOKEN_WANTED)},
     ),
     Fault(
+        "S50",
+        "a message that was refused under an earlier token spends the one in use",
+        {"send.unauthorised_before": adding(effects=E.SAY_EXPIRED)},
+    ),
+    Fault(
         "L3a",
         "a hint that the network is up stops the attempts",
         {"link.retry": without(effects=E.ARM_RETRY)},

@@ -543,28 +543,34 @@ UPDATING: Final = (
         sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
         effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
+    # the refused token is not the one in use: that one is as good as it was
+    Transition(
+        name="update.unauthorised_before", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
+    ),
     # the token has expired and nobody said so: renew it, and send again afterwards
     Transition(
         name="update.unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING),
+        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.OUTDATED, F.FETCHING, F.RENEWING),
         sets=F.TOKEN_WANTED, clears=F.SENDING,
         effects=(E.RESTORE, E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
     ),
     Transition(
         name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), sets=F.TOKEN_WANTED,
-        clears=F.SENDING, effects=(E.RESTORE, E.DROP_TOKEN),
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), unless=F.OUTDATED,
+        sets=F.TOKEN_WANTED, clears=F.SENDING, effects=(E.RESTORE, E.DROP_TOKEN),
     ),
     # it may have been the token before this one: send again once this one is accepted, or was not
     Transition(
         name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.RENEWING), unless=F.FETCHING, clears=F.SENDING,
-        effects=E.RESTORE,
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.RENEWING), unless=(F.OUTDATED, F.FETCHING),
+        clears=F.SENDING, effects=E.RESTORE,
     ),
     Transition(
         name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
-        effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
+        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=(F.OUTDATED, F.PROVIDER), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED,
+        reason="auth_refused",
     ),
     Transition(
         name="update.failed", group="updating", trigger=T.UPDATE_FAILED, sources=ONLINE,
@@ -613,7 +619,14 @@ MESSAGING: Final = (
     # is next may leave afterwards, if there is a link then.
     Transition(
         name="send.unauthorised", group="messaging", trigger=T.SEND_UNAUTHORISED, sources=ONLINE,
+        unless=F.OUTDATED,
         effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.SAY_EXPIRED, E.FLUSH),
+    ),
+    # the refused token is not the one in use: it is sent again under that
+    Transition(
+        name="send.unauthorised_before", group="messaging", trigger=T.SEND_UNAUTHORISED,
+        sources=ONLINE, when=F.OUTDATED,
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
     # the stream brings it, before its answer or instead of it
     Transition(

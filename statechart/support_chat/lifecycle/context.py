@@ -69,6 +69,8 @@ class Context:
     token: Token | None = attrs.field(default=None, repr=False)
     accepted: bool = False
     """Whether the backend has accepted this token."""
+    tokens_accepted: int = 0
+    """How many it has accepted of this session's, each time that one was presented."""
     arrived_at: float = 0.0
     fetched_at: float | None = None
     spent: bytes | None = attrs.field(default=None, repr=False)
@@ -237,6 +239,13 @@ def disowned(context: Context, moment: Moment) -> bool:
 def repeatable(context: Context, moment: Moment) -> bool:
     """Whether the backend cannot say what became of an identify, and takes it again."""
     return isinstance(moment.result, Welcome) and moment.result.identify == "repeatable"
+
+
+def outdated(context: Context, moment: Moment) -> bool:
+    """Whether what was refused left under an earlier token than the one that is in use."""
+    payload = moment.request.payload if moment.request else None
+    under: int = getattr(payload, "tokens_accepted", context.tokens_accepted)
+    return under != context.tokens_accepted
 
 
 def own(context: Context, moment: Moment) -> bool:

@@ -135,6 +135,7 @@ class Fact(StrEnum):
     OWN = auto()
     DISOWNED = auto()
     REPEATABLE = auto()
+    OUTDATED = auto()
     # derived from the context
     LATE = auto()
     PROVIDER = auto()

@@ -394,7 +394,13 @@ def accept_token(context: Context, moment: Moment) -> Context:
     """The backend has accepted the token, and may have given the session another credential."""
     answer = moment.result
     renewed = answer.session if isinstance(answer, IdentifyAnswer | RenewAnswer) else None
-    return replaced(context, accepted=True, spent=None, session=renewed or context.session)
+    return replaced(
+        context,
+        accepted=True,
+        tokens_accepted=context.tokens_accepted + 1,
+        spent=None,
+        session=renewed or context.session,
+    )
 
 
 def spend_token(context: Context, moment: Moment) -> Context:

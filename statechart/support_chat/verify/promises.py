@@ -155,6 +155,14 @@ def _who_gives_up_probes(move: Move) -> bool:
     return not given_up or (move.after.phase == P.DISCONNECTED and probes)
 
 
+def _a_refusal_spends_what_it_names(move: Move) -> bool:
+    before, after = move.before, move.after
+    if before.phase != P.AUTHENTICATED or not move.carries(F.OUTDATED):
+        return True
+    spends = {E.SPEND_TOKEN, E.DROP_TOKEN, E.SAY_EXPIRED} & set(move.effects)
+    return after.phase == P.AUTHENTICATED and not spends
+
+
 def _an_expiry_is_made_good(move: Move) -> bool:
     if move.before.phase != P.AUTHENTICATED or not move.rows or E.DISPOSE in move.effects:
         return True
@@ -300,6 +308,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         "No update is sent under a token that is to be replaced.",
         (E.SEND_UPDATE,),
         lambda moment, move: not moment.has(F.TOKEN_WANTED),
+    ),
+    EachStep(
+        "S50",
+        "A refusal spends only the token that the request left under.",
+        _a_refusal_spends_what_it_names,
+        (T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
     ),
 )
 """What is promised to those who call."""

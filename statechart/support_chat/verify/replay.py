@@ -183,6 +183,9 @@ class Player:
             return Outcome(request, self._result(one, request, rest))
         blame = spec.blame
         assert blame is not None, "whatever a session asks says whose fault a failure is"
+        if F.OUTDATED in one.carried:
+            payload = attrs.evolve(request.payload, tokens_accepted=-1)
+            request = attrs.evolve(request, payload=payload)
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         if F.DISOWNED in one.carried:

@@ -49,6 +49,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     F.CROWDED: " with a full outbox",
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
+_OUTDATED: Final[Mapping[str, str]] = {F.OUTDATED: ", which was replaced since"}
 _DISOWNED: Final[Mapping[str, str]] = {F.DISOWNED: ", since it was for the visitor"}
 _REPEATABLE: Final[Mapping[str, str]] = {F.REPEATABLE: ", and remembers no identify"}
 _CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
@@ -105,13 +106,17 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         ),
         T.UPDATED: Saying("backend", "the update is acknowledged"),
         T.UPDATE_REFUSED: Saying("backend", "the update is rejected"),
-        T.UPDATE_UNAUTHORISED: Saying("backend", "the update is refused: not with this token"),
+        T.UPDATE_UNAUTHORISED: Saying(
+            "backend", "the update is refused: not with this token{facts}", facts=_OUTDATED
+        ),
         T.UPDATE_FAILED: Saying("backend", "the reply to the update is lost"),
         T.RENEWED: Saying("backend", "the fresh token is accepted"),
         T.RENEW_REFUSED: Saying("backend", "the fresh token is refused"),
         T.RENEW_FAILED: Saying("backend", "the reply to the renewal is lost"),
         T.SENT: Saying("backend", "the message is stored"),
-        T.SEND_UNAUTHORISED: Saying("backend", "the message is refused: not with this token"),
+        T.SEND_UNAUTHORISED: Saying(
+            "backend", "the message is refused: not with this token{facts}", facts=_OUTDATED
+        ),
         T.SEND_REFUSED: Saying("backend", "the message is refused{facts}", facts=_DISOWNED),
         T.SEND_FAILED: Saying("backend", "the reply to the message is lost"),
         T.REPLIED: Saying("backend", "the reply to a use of the link arrives"),
