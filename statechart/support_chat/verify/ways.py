@@ -15,7 +15,7 @@ whether an optional timer runs is free wherever the chart says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
@@ -127,10 +127,11 @@ _Candidate: TypeAlias = "tuple[_Change, int, int, int]"
 
 class Ways:
     """Composes the steps of one chart, each at its first use; users are renamed unless they are to
-    be told `apart`.
+    be told `apart`. Of a chart in which a few rows of `former` were edited only these are made
+    anew.
     """
 
-    def __init__(self, layout: Layout, apart: bool) -> None:
+    def __init__(self, layout: Layout, apart: bool, former: Ways | None = None) -> None:
         self._layout, self._chart, self._apart = layout, layout.chart, apart
         chart = self._chart
         self._places: dict[str | None, int] = {
@@ -144,7 +145,32 @@ class Ways:
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
         self._candidates = cache(self._candidates_of)
-        self._change_by = {row.name: self._change(row) for row in chart.transitions}
+        known = {} if former is None else former._change_by
+        self._change_by = {
+            row.name: had
+            if (had := known.get(row.name)) is not None and had.row is row
+            else self._change(row)
+            for row in chart.transitions
+        }
+
+    def rows(self) -> Iterator[Transition]:
+        """The rows whose steps are composed."""
+        return (change.row for change in self._change_by.values())
+
+    def consulted(self, phase: str, trigger: str) -> frozenset[tuple[str, str]]:
+        """The pairs of a phase and a trigger whose rows may have a say in what this trigger leads
+        to in this phase, and perhaps some more.
+        """
+        first = (phase, trigger)
+        phases, raised, asked, todo = {phase}, set[str](), {first}, [first]
+        while todo:
+            at, by = todo.pop()
+            for change in self._changes(at, by):
+                phases.add(change.row.target or at)
+                raised.update(follows for follows, _ in change.triggers)
+            todo += set(product(phases, raised)) - asked
+            asked.update(todo)
+        return frozenset(asked)
 
     # --- what can happen --------------------------------------------------------------------------
 
@@ -318,6 +344,16 @@ class Ways:
             if isinstance(spec, Raise):
                 triggers.append((spec.trigger, spec.carries))
         return _Change(row, mask, wanted, ~clears, sets, frees, raised, lowered, tuple(triggers))
+
+
+def taken(decisions: Iterable[Decision], state: int) -> Iterator[tuple[Way, int]]:
+    """The ways that are taken in this state, each with the state it leads to."""
+    for decision in decisions:
+        for mask, wanted, keep, sets, way in decision:
+            if state & mask == wanted:
+                if way is not None:
+                    yield way, state & keep | sets
+                break
 
 
 def renamed(registers: Sequence[int]) -> tuple[int, ...]:

@@ -1,0 +1,278 @@
+"""Judges mutants, cheapest first: by validation, by the chart itself, by the steps that the edit
+has a say in, by the whole space, by what goes on for ever, by a judge of yours.
+
+The chart is explored and judged once. What an edit has no say in is neither composed nor judged
+again for its mutant, so that most take milliseconds. Nothing is lost by that: a property that fails
+by the steps looked at first fails of the whole, since they begin in states that the mutant reaches
+as the chart does; and only a mutant that all of the space lets pass survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from ...chart.model import Chart
+from ...errors import ChartError, SupportChatError
+from ..explore import Space, explore, explore_model
+from ..layout import State
+from ..liveness import can_reach, lasting
+from ..model import Model
+from ..properties import (
+    Always,
+    CanReach,
+    EachEffect,
+    EachStep,
+    Eventually,
+    Property,
+    StepJudge,
+    Structure,
+    decide_all,
+    holds_in,
+)
+from ..views import View
+from ..ways import Decision, Way, taken
+from .edits import Edit
+
+MORE_STATES: Final = 3
+"""How many times as many states as the chart has a mutant may have, before it is left open."""
+
+OwnJudge: TypeAlias = "Callable[[Chart], str | None]"
+"""Says what is wrong with a chart, or None: a test suite of yours."""
+Differs: TypeAlias = "Callable[[Chart], str | None]"
+"""Says what of a chart is different for whoever runs it, or None."""
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    INVALID = "invalid"
+    """The chart's own validation refuses it."""
+    KILLED = "killed"
+    """A property fails."""
+    CAUGHT = "caught"
+    """A judge of yours says what is wrong."""
+    EQUIVALENT = "equivalent"
+    """Nothing that anybody could notice is different."""
+    OPEN = "open"
+    """It has too many states to say."""
+    SURVIVES = "survives"
+    """Something is different, and nobody has noticed."""
+
+
+@attrs.frozen
+class Outcome:
+    """What became of a mutant, `by` whom (a property's id), and `why` in words."""
+
+    fate: Fate
+    by: str = ""
+    why: str = ""
+
+
+class Unsound(SupportChatError):
+    """The chart fails a property as it is, so that its mutants say nothing."""
+
+
+class Judge:
+    """Judges mutants of one chart by properties, and at last by `own`; `differs` says what is
+    different of one that all let pass, or None.
+
+    Raises Unsound if the chart itself does not hold the properties.
+    """
+
+    def __init__(
+        self,
+        chart: Chart,
+        properties: Sequence[Property],
+        own: OwnJudge | None = None,
+        differs: Differs | None = None,
+    ) -> None:
+        self.chart, self._properties = chart, tuple(properties)
+        self._own, self._differs = own, differs
+        self.space = space = explore(chart)
+        for verdict in decide_all(space, self._properties):
+            if not verdict.held:
+                raise Unsound(
+                    f"The chart fails {verdict.property.id} as it is: mend it first (`support-chat "
+                    "check` tells how), then try its mutants."
+                )
+        self._of_chart = [p for p in self._properties if isinstance(p, Structure)]
+        self._of_states = [p for p in self._properties if isinstance(p, Always)]
+        self._of_steps = {
+            i: p for i, p in enumerate(self._properties) if isinstance(p, EachStep | EachEffect)
+        }
+        self._of_space = [
+            (p, [_holding(space.model, space.states, seen) for seen in _sees(p)])
+            for p in self._properties
+            if isinstance(p, Eventually | CanReach)
+        ]
+        self._states = set(space.states)
+        self._held = StepJudge(self._of_steps)
+        for number, edge in space.entries():
+            way, after = space.ways[edge], space.states[space.afters[edge]]
+            any(self._held.faults(space.model, space.states[number], way, after))
+
+    def judge(self, edit: Edit) -> Outcome:
+        """What becomes of the chart with this edit."""
+        try:
+            chart = edit.make(self.chart)
+            same = chart.effects is self.chart.effects
+            mutant = Mutant(self.space, Model(chart, former=self.space.model)) if same else None
+            return next(self._judged(chart, mutant))
+        except ChartError as refused:
+            return Outcome(Fate.INVALID, why=(refused.faults or (refused.message,))[0])
+
+    def _judged(self, chart: Chart, mutant: Mutant | None) -> Iterator[Outcome]:
+        model = Model(chart) if mutant is None else mutant.model
+        judge = StepJudge(self._of_steps, self._held)
+        yield from self._by_chart(Space(model, [], [], [], [], [], 0, 0.0, complete=False))
+        space = self.space
+        if mutant is not None:
+            for state, way, after in mutant.steps():
+                yield from self._by_step(model, judge, state, way, after)
+            if not mutant.is_different:
+                yield Outcome(Fate.EQUIVALENT, why="in no state that is reached it goes otherwise")
+        if mutant is None or mutant.leads_elsewhere:
+            space = explore_model(model, MORE_STATES * len(self.space.states))
+            yield from self._by_space(space, judge, mutant)
+        if not space.complete:
+            yield Outcome(Fate.OPEN, why=f"it has more than {len(space.states) - 1:,} states")
+        if self._own is not None and (wrong := self._own(chart)) is not None:
+            yield Outcome(Fate.CAUGHT, why=wrong)
+        if self._differs is None:
+            yield Outcome(Fate.SURVIVES)
+        elif (different := self._differs(chart)) is None:
+            yield Outcome(Fate.EQUIVALENT, why="whoever runs it is told the same")
+        else:
+            yield Outcome(Fate.SURVIVES, why=different)
+
+    def _by_chart(self, space: Space) -> Iterator[Outcome]:
+        for each in self._of_chart:
+            if faults := each.faults(space.model.chart, space):
+                yield Outcome(Fate.KILLED, each.id, faults[0])
+
+    def _by_step(
+        self, model: Model, judge: StepJudge, state: State, way: Way, after: State
+    ) -> Iterator[Outcome]:
+        for i, _, fault in judge.faults(model, state, way, after):
+            yield Outcome(Fate.KILLED, self._properties[i].id, fault)
+        if after not in self._states:
+            yield from self._by_state(model, after)
+
+    def _by_state(self, model: Model, state: State) -> Iterator[Outcome]:
+        for each in self._of_states:
+            if (fault := holds_in(model, state, each)) is not None:
+                yield Outcome(Fate.KILLED, each.id, fault)
+
+    def _by_space(
+        self, space: Space, judge: StepJudge, mutant: Mutant | None
+    ) -> Iterator[Outcome]:
+        """The rest: what only the edit leads to, what all of the space shows, and what lasts."""
+        model = space.model
+        for number, state in enumerate(space.states):
+            if mutant is not None and state in self._states:
+                for way, after in mutant.other(state):
+                    yield from self._by_step(model, judge, state, way, after)
+            else:
+                yield from self._by_state(model, state)
+                for edge in space.edges(number):
+                    way, after = space.ways[edge], space.states[space.afters[edge]]
+                    yield from self._by_step(model, judge, state, way, after)
+        if not space.complete:
+            return
+        yield from self._by_chart(space)
+        new = [state for state in space.states if state not in self._states]
+        for each, known in self._of_space:
+            holding = [
+                held | _holding(model, new, seen)
+                for held, seen in zip(known, _sees(each), strict=True)
+            ]
+            numbers = [{n for n, s in enumerate(space.states) if s in held} for held in holding]
+            if isinstance(each, Eventually):
+                if lasting(space, numbers[0]) is not None:
+                    yield Outcome(Fate.KILLED, each.id)
+            elif can_reach(space, sorted(numbers[0]), numbers[1], each.calls) is not None:
+                yield Outcome(Fate.KILLED, each.id)
+
+
+def _sees(each: Eventually | CanReach) -> tuple[Callable[[View], bool], ...]:
+    return (each.waits,) if isinstance(each, Eventually) else (each.begin, each.end)
+
+
+def _holding(
+    model: Model, states: Iterable[State], seen: Callable[[View], bool]
+) -> set[State]:
+    return {state for state in states if seen(View(model, state))}
+
+
+class Mutant:
+    """A mutant that differs from its chart in rows alone, beside the space of the chart."""
+
+    def __init__(self, space: Space, model: Model) -> None:
+        self._space, self.model = space, model
+        self.is_different = False
+        """Whether something goes otherwise in some state of the chart, once `steps` are through."""
+        self.leads_elsewhere = False
+        """Whether it then leads elsewhere, or asks for something else."""
+        self._said: dict[Way, tuple[Any, Any]] = {}
+        self._edited = cache(self._edited_at)
+
+    def steps(self) -> Iterator[tuple[State, Way, State]]:
+        """The steps that go otherwise than in the chart, out of states that are reached as before.
+
+        When they are through, all states of the chart have been compared.
+        """
+        states, ways, model = self._space.states, self._space.ways, self.model
+        as_before = [True]
+        for number, state in enumerate(states):
+            if number:
+                edge = self._space.born[number]
+                came = self._space.owner(edge)
+                as_before.append(
+                    as_before[came] and not model.is_edited(states[came], ways[edge])
+                )
+            for way, after in self.other(state):
+                if as_before[number]:
+                    yield state, way, after
+
+    def other(self, state: State) -> list[tuple[Way, State]]:
+        """The steps out of this state that the chart has not."""
+        found: list[tuple[Way, State]] = []
+        for bit, before, now in self._edited(state >> self.model.shift):
+            if not bit or state & bit:
+                had = [(*self._says(way), after) for way, after in taken(before, state)]
+                has = list(taken(now, state))
+                says = [(*self._says(way), after) for way, after in has]
+                if had != says:
+                    self.is_different = True
+                    had_led, leads = ([(one[0], one[2]) for one in all] for all in (had, says))
+                    self.leads_elsewhere = self.leads_elsewhere or had_led != leads
+                    found += [step for step, said in zip(has, says, strict=True) if said not in had]
+        return found
+
+    def _edited_at(self, high: int) -> list[tuple[int, list[Decision], list[Decision]]]:
+        return [each for each in self.model.edited(high) if not self._is_same(each[1], each[2])]
+
+    def _is_same(self, before: list[Decision], now: list[Decision]) -> bool:
+        """Whether both decide alike, whatever the state."""
+        return before is now or self._meaning(before) == self._meaning(now)
+
+    def _meaning(self, decisions: list[Decision]) -> list[list[Any]]:
+        return [
+            [(*bits, None if way is None else self._says(way)) for *bits, way in decision]
+            for decision in decisions
+        ]
+
+    def _says(self, way: Way) -> tuple[Any, Any]:
+        """What is said by a way: to what may last, and to everybody else."""
+        said = self._said.get(way)
+        if said is None:
+            happening, rows = way.happening, way.rows
+            effects = tuple(row.effects for row in rows)
+            told = tuple((row.error, row.reason, row.target) for row in rows)
+            said = self._said[way] = ((happening.of, happening.trigger, effects), (happening, way.high, told))
+        return said
