@@ -487,6 +487,11 @@ FAULTS: Final = (
         {"shutdown.clear_too": without(sets=F.OWED_FULL)},
     ),
     Fault(
+        "S40e",
+        "whoever asks for a full clear waits for a plain one",
+        {"shutdown.live_clear": instead(E.JOIN_CLEAR, E.JOIN_SHUTDOWN)},
+    ),
+    Fault(
         "S40b",
         "a full clear that has succeeded is owed for ever",
         {"clear.all_done": without(clears=F.OWED_FULL)},

@@ -235,7 +235,7 @@ def _print(
         cells = [f"{ends[fate] or '·':>11}" for fate in COLUMNS]
         print("".join([f"{kind:20}", *cells, f"{ends.total():>8}"]))
     sums = [sum(ends[fate] for ends in table.values()) for fate in COLUMNS]
-    print("".join([f"{'all':20}", *(f"{n:>11}" for n in sums), f"{len(results):>8}"]))
+    print("".join([f"{'all':20}", *(f"{n or '·':>11}" for n in sums), f"{len(results):>8}"]))
     if by := killers(results).most_common():
         say(", ".join(f"{id} {count}" for id, count in by), "killed by: ")
     places = _Places(arguments.chart)

@@ -109,7 +109,7 @@ class Model:
             self.users = former.users
             self._layout = layout = former._layout.of(chart)
             self._ways = Ways(layout, apart, former._ways)
-            self._edited = _pairs(former._ways, self._ways)
+            self._edited = edited_pairs(former.chart, chart)
         known = frozenset(map(str, chart.phases))
         self.phases = tuple(PhaseName(phase, known) for phase in map(str, chart.phases))
         self.fact, self.asked = Bits("fact", layout.fact), Bits("effect that asks", layout.asked)
@@ -253,14 +253,21 @@ class Model:
             yield Offer(bit, tuple(expiries), timer, dict.fromkeys(expiries, bit))
 
 
-def _pairs(former: Ways, ways: Ways) -> frozenset[tuple[str, str]]:
-    """The pairs of a phase and a trigger that have an edited row."""
-    old, new = list(former.rows()), list(ways.rows())
+def edited_rows(chart: Chart, other: Chart) -> list[Transition]:
+    """The rows that only one of two charts has, as they are there."""
+    old, new = chart.transitions, other.transitions
     known, kept = {id(row) for row in old}, {id(row) for row in new}
-    edited = [
+    return [
         *(row for row in old if id(row) not in kept),
         *(row for row in new if id(row) not in known),
     ]
+
+
+def edited_pairs(chart: Chart, other: Chart) -> frozenset[tuple[str, str]]:
+    """The pairs of a phase and a trigger for which two charts have other rows."""
     return frozenset(
-        (phase, trigger) for row in edited for phase in row.sources for trigger in row.trigger
+        (phase, trigger)
+        for row in edited_rows(chart, other)
+        for phase in row.sources
+        for trigger in row.trigger
     )

@@ -195,6 +195,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.SHUTDOWN, T.BECOME),
     ),
     EachStep(
+        "S40e",
+        "Who asks for a clear of everything waits for it.",
+        lambda move: not (move.carries(F.FULL) and _accepted(move)) or E.JOIN_CLEAR in move.effects,
+        (T.SHUTDOWN,),
+    ),
+    EachStep(
         "S40b", "What is owed is owed until it is done, and no longer.", _what_is_owed_is_done
     ),
     Always(

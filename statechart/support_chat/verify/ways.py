@@ -153,10 +153,6 @@ class Ways:
             for row in chart.transitions
         }
 
-    def rows(self) -> Iterator[Transition]:
-        """The rows whose steps are composed."""
-        return (change.row for change in self._change_by.values())
-
     def consulted(self, phase: str, trigger: str) -> frozenset[tuple[str, str]]:
         """The pairs of a phase and a trigger whose rows may have a say in what this trigger leads
         to in this phase, and perhaps some more.

@@ -88,7 +88,7 @@ def edits(chart: Chart) -> Iterator[Edit]:
             *_errors(row, errors),
         ]
         for kind, words, values in found:
-            make = partial(_with_row, row.name, attrs.evolve(row, **values))
+            make = partial(_with_row, row.name, values)
             yield Edit(kind, row.name, words, make)
     for part in chart.composites:
         for words, edited in _composites(part):
@@ -97,19 +97,23 @@ def edits(chart: Chart) -> Iterator[Edit]:
     for name, spec in chart.effects.items():
         if isinstance(spec, Ask):
             for words, values in _outcomes(spec):
-                make = partial(_with_effect, name, attrs.evolve(spec, **values))
+                make = partial(_with_effect, name, values)
                 yield Edit(Kind.OUTCOME, f"effect {name}", words, make)
 
 
 _Found = Iterator[tuple[Kind, str, Mapping[str, Any]]]
 
 
-def _with_row(name: str, edited: Transition | None, chart: Chart) -> Chart:
-    rows = (edited if row.name == name else row for row in chart.transitions)
+def _with_row(name: str, values: Mapping[str, Any] | None, chart: Chart) -> Chart:
+    rows = (
+        (attrs.evolve(row, **values) if values is not None else None) if row.name == name else row
+        for row in chart.transitions
+    )
     return attrs.evolve(chart, transitions=tuple(row for row in rows if row is not None))
 
 
-def _with_effect(name: str, spec: EffectSpec, chart: Chart) -> Chart:
+def _with_effect(name: str, values: Mapping[str, Any], chart: Chart) -> Chart:
+    spec = attrs.evolve(chart.effects[name], **values)
     return attrs.evolve(chart, effects={**chart.effects, name: spec})
 
 

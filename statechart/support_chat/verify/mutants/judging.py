@@ -17,11 +17,11 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from ...chart.model import Chart
-from ...errors import ChartError, SupportChatError
+from ...errors import ChartError
 from ..explore import Space, explore, explore_model
 from ..layout import State
 from ..liveness import can_reach, lasting
-from ..model import Model
+from ..model import Model, edited_rows
 from ..properties import (
     Always,
     CanReach,
@@ -73,15 +73,11 @@ class Outcome:
     why: str = ""
 
 
-class Unsound(SupportChatError):
-    """The chart fails a property as it is, so that its mutants say nothing."""
-
-
 class Judge:
     """Judges mutants of one chart by properties, and at last by `own`; `differs` says what is
     different of one that all let pass, or None.
 
-    Raises Unsound if the chart itself does not hold the properties.
+    Raises ChartError if the chart itself does not hold the properties.
     """
 
     def __init__(
@@ -96,7 +92,7 @@ class Judge:
         self.space = space = explore(chart)
         for verdict in decide_all(space, self._properties):
             if not verdict.held:
-                raise Unsound(
+                raise ChartError(
                     f"The chart fails {verdict.property.id} as it is: mend it first (`support-chat "
                     "check` tells how), then try its mutants."
                 )
@@ -168,9 +164,7 @@ class Judge:
             if (fault := holds_in(model, state, each)) is not None:
                 yield Outcome(Fate.KILLED, each.id, fault)
 
-    def _by_space(
-        self, space: Space, judge: StepJudge, mutant: Mutant | None
-    ) -> Iterator[Outcome]:
+    def _by_space(self, space: Space, judge: StepJudge, mutant: Mutant | None) -> Iterator[Outcome]:
         """The rest: what only the edit leads to, what all of the space shows, and what lasts."""
         model = space.model
         for number, state in enumerate(space.states):
@@ -203,9 +197,7 @@ def _sees(each: Eventually | CanReach) -> tuple[Callable[[View], bool], ...]:
     return (each.waits,) if isinstance(each, Eventually) else (each.begin, each.end)
 
 
-def _holding(
-    model: Model, states: Iterable[State], seen: Callable[[View], bool]
-) -> set[State]:
+def _holding(model: Model, states: Iterable[State], seen: Callable[[View], bool]) -> set[State]:
     return {state for state in states if seen(View(model, state))}
 
 
@@ -214,7 +206,9 @@ class Mutant:
 
     def __init__(self, space: Space, model: Model) -> None:
         self._space, self.model = space, model
-        self.is_different = False
+        late, rows = model.chart.late, edited_rows(space.model.chart, model.chart)
+        # what comes too late is not explored: it disposes, and changes nothing
+        self.is_different = any(late in row.when for row in rows)
         """Whether something goes otherwise in some state of the chart, once `steps` are through."""
         self.leads_elsewhere = False
         """Whether it then leads elsewhere, or asks for something else."""
@@ -232,9 +226,7 @@ class Mutant:
             if number:
                 edge = self._space.born[number]
                 came = self._space.owner(edge)
-                as_before.append(
-                    as_before[came] and not model.is_edited(states[came], ways[edge])
-                )
+                as_before.append(as_before[came] and not model.is_edited(states[came], ways[edge]))
             for way, after in self.other(state):
                 if as_before[number]:
                     yield state, way, after
@@ -274,5 +266,8 @@ class Mutant:
             happening, rows = way.happening, way.rows
             effects = tuple(row.effects for row in rows)
             told = tuple((row.error, row.reason, row.target) for row in rows)
-            said = self._said[way] = ((happening.of, happening.trigger, effects), (happening, way.high, told))
+            said = self._said[way] = (
+                (happening.of, happening.trigger, effects),
+                (happening, way.high, told),
+            )
         return said
