@@ -82,7 +82,7 @@ def test_it_prints_who_noticed_which_kinds_of_edits_and_where_the_survivors_are(
     assert table["row dropped"] == ["3", "1", "·", "·", "·", "·", "4"]
     assert table["effects swapped"] == ["·", "·", "·", "·", "·", "1", "1"]
     assert table["all"] == ["14", "14", "·", "2", "·", "5", "35"]
-    assert "killed by: P2 8, P1 4, P3 2" in lines
+    assert "killed by: P2 7, P1 5, P3 2" in lines
     assert "survives  lamps.py:25: light: tick before click" in out
     assert len(survivors(out)) == 5
 

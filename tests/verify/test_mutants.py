@@ -153,7 +153,7 @@ def test_composites_are_taken_out_of_rows_and_written_into_them_again() -> None:
 
 
 def test_an_edit_of_a_composite_edits_the_rows_that_begin_or_end_it_and_no_others() -> None:
-    session, link, _ = CHART.composites
+    session, *_ = CHART.composites
     without = of(CHART, "composite session: its exit is without disarm").make(CHART)
     for before, after in zip(CHART.transitions, without.transitions, strict=True):
         effects = tuple(effect for effect in before.effects if effect != "disarm")

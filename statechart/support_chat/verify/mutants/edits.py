@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -216,7 +217,7 @@ def _effects(row: Transition, chart: Chart) -> _Found:
         for other in _competing(effect, chart):
             words = f"{other} instead of {which}"
             yield Kind.REPLACED, words, {"effects": _at(asked, place, other)}
-    for place, (one, other) in enumerate(zip(asked, asked[1:], strict=False)):
+    for place, (one, other) in enumerate(pairwise(asked)):
         if one != other:
             swapped = (*asked[:place], other, one, *asked[place + 2 :])
             yield Kind.ORDER, f"{other} before {one}", {"effects": swapped}
@@ -265,7 +266,7 @@ def _composites(part: Composite) -> Iterator[tuple[str, Composite]]:
         for place, effect in enumerate(effects):
             shorter = attrs.evolve(part, **{field: _at(effects, place)})
             yield f"its {field} is without {effect}", shorter
-        for place, (one, other) in enumerate(zip(effects, effects[1:], strict=False)):
+        for place, (one, other) in enumerate(pairwise(effects)):
             swapped = (*effects[:place], other, one, *effects[place + 2 :])
             yield f"its {field} has {other} before {one}", attrs.evolve(part, **{field: swapped})
     for fact in part.clears:

@@ -99,11 +99,11 @@ def _renumbered(
     mine, its = ([c.request for c in each if isinstance(c, Perform)] for each in (one, other))
     numbers: dict[int, int] = {}
     for request in its:
-        for same in mine:
-            if same.effect == request.effect and same.number not in numbers.values():
-                if request.number > serial and same.payload == request.payload:
-                    numbers[request.number] = same.number
-                    break
+        for each in mine:
+            same = each.effect == request.effect and alike(each.payload, request.payload)
+            if same and request.number > serial and each.number not in numbers.values():
+                numbers[request.number] = each.number
+                break
     return {a: b for a, b in numbers.items() if a != b}
 
 
@@ -153,7 +153,7 @@ def _told(command: Command | None) -> str:
             return f"{request.effect or 'word'} is asked"
         case Emit(event):
             return f"{type(event).__name__} is told"
-        case Settle(call, error=error):
+        case Settle(error=error):
             return f"a call ends with {type(error).__name__ if error else 'its result'}"
         case Cancel(lanes):
             return f"{', '.join(lanes)} is cancelled"

@@ -1,4 +1,4 @@
-"""What is known of mutants, kept in a file: a line of JSON for each, written as soon as it is known.
+"""What is known of mutants, kept in a file: a line of JSON for each, written when it is known.
 
 Each line says of which chart, properties and code it is (`key_of`), so that a file never answers
 for another one: lines with another key are left where they are, and not read. A line that was cut
