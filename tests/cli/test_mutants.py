@@ -83,7 +83,9 @@ def test_it_prints_who_noticed_which_kinds_of_edits_and_where_the_survivors_are(
     assert table["effects swapped"] == ["·", "·", "·", "·", "·", "1", "1"]
     assert table["all"] == ["14", "14", "·", "2", "·", "5", "35"]
     assert "killed by: P2 7, P1 5, P3 2" in lines
-    assert "survives  lamps.py:25: light: tick before click" in out
+    source = Path("lamps.py").read_text(encoding="utf-8")
+    row = source[: source.index('name="light"')].count("\n") + 1
+    assert f"survives  lamps.py:{row}: light: tick before click" in out
     assert len(survivors(out)) == 5
 
 
