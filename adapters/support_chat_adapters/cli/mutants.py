@@ -244,7 +244,8 @@ def _print(
         if fate in _COLOURS:
             at = places.of(each.edit)
             print(coloured(f"{fate:9}", _COLOURS[fate], sys.stdout), end=" ")
-            say(f"{f'{at}: ' if at else ''}{each.edit.id}: {each.outcome.why}")
+            why = f" ({each.outcome.why})" if each.outcome.why else ""
+            say(f"{f'{at}: ' if at else ''}{each.edit.id}{why}")
 
 
 class _Places:

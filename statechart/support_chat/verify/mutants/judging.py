@@ -140,7 +140,7 @@ class Judge:
         if self._own is not None and (wrong := self._own(chart)) is not None:
             yield Outcome(Fate.CAUGHT, why=wrong)
         if self._differs is None:
-            yield Outcome(Fate.SURVIVES)
+            yield Outcome(Fate.SURVIVES, why="" if mutant is None else mutant.where)
         elif (different := self._differs(chart)) is None:
             yield Outcome(Fate.EQUIVALENT, why="whoever runs it is told the same")
         else:
@@ -210,6 +210,8 @@ class Mutant:
         # what comes too late is not explored: it disposes, and changes nothing
         self.is_different = any(late in row.when for row in rows)
         """Whether something goes otherwise in some state of the chart, once `steps` are through."""
+        self.where = ""
+        """The first place where it goes otherwise, in words."""
         self.leads_elsewhere = False
         """Whether it then leads elsewhere, or asks for something else."""
         self._said: dict[Way, tuple[Any, Any]] = {}
@@ -241,10 +243,16 @@ class Mutant:
                 says = [(*self._says(way), after) for way, after in has]
                 if had != says:
                     self.is_different = True
+                    self.where = self.where or self._place(state, now)
                     had_led, leads = ([(one[0], one[2]) for one in all] for all in (had, says))
                     self.leads_elsewhere = self.leads_elsewhere or had_led != leads
                     found += [step for step, said in zip(has, says, strict=True) if said not in had]
         return found
+
+    def _place(self, state: State, decisions: list[Decision]) -> str:
+        ways = (way for decision in decisions for *_, way in decision if way is not None)
+        triggers = dict.fromkeys(way.happening.trigger for way in ways)
+        return f"it goes otherwise in {self.model.phase_of(state)}, on {', '.join(triggers)}"
 
     def _edited_at(self, high: int) -> list[tuple[int, list[Decision], list[Decision]]]:
         return [each for each in self.model.edited(high) if not self._is_same(each[1], each[2])]
