@@ -487,6 +487,36 @@ FAULTS: Final = (
         {"shutdown.clear_too": without(sets=F.OWED_FULL)},
     ),
     Fault(
+        "S38a",
+        "an identify that was given up for its token succeeds",
+        {"link.target_token_refused": instead(E.FAIL_IDENTIFY, E.SETTLE_IDENTIFY)},
+    ),
+    Fault(
+        "S38b",
+        "a boot that is live tells nobody",
+        {"boot.live_as_user": without(effects=E.SETTLE_BOOT)},
+    ),
+    Fault(
+        "S43a",
+        "a boot() waits for the next probe",
+        {"boot.try_at_once": without(effects=E.ARM_DIAL)},
+    ),
+    Fault(
+        "S43b",
+        "after a lost reply it dials at once",
+        {"identify.reply_lost": instead(E.ARM_RETRY, E.ARM_DIAL)},
+    ),
+    Fault(
+        "S44a",
+        "who has given up tries as often as before",
+        {"link.probe_again": instead(E.ARM_PROBE, E.ARM_RETRY)},
+    ),
+    Fault(
+        "S50",
+        "an identify overtakes an update that is out",
+        {"identify.send_without_token": without(unless=F.SENDING)},
+    ),
+    Fault(
         "S40e",
         "whoever asks for a full clear waits for a plain one",
         {"shutdown.live_clear": instead(E.JOIN_CLEAR, E.JOIN_SHUTDOWN)},

@@ -4,7 +4,7 @@ the chart: a row that forgets what it was asked for, or whom it is for, breaks o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from ..lifecycle.chart import CONNECTING, ENDED, LIVE, OFFLINE, ONLINE
@@ -14,6 +14,7 @@ from ..lifecycle.names import (
     Lane,
     Phase as P,
     Register,
+    Slot,
     Timer,
     Trigger as T,
 )
@@ -151,6 +152,28 @@ def _a_write_lets_go_on(move: Move) -> bool:
     return not (move.before.has(F.OWED) and not move.before.has(F.CLEARING)) or begins
 
 
+_COMES_ABOUT: Final[Mapping[str, tuple[str, Callable[[Move], bool]]]] = {
+    E.SETTLE_LOAD: (Slot.LOAD, lambda move: move.trigger == T.LOADED),
+    E.SETTLE_BOOT: (Slot.BOOT, lambda move: move.after.phase in ONLINE),
+    E.SETTLE_IDENTIFY: (Slot.IDENTIFY, lambda move: move.after.phase == P.AUTHENTICATED),
+    E.SETTLE_DESTROY: (Slot.DESTROY, lambda move: move.after.has(F.RELEASED)),
+}
+"""What each effect settles, and when that has come about."""
+
+
+def _has_come_about(move: Move) -> bool:
+    settled = [_COMES_ABOUT[effect] for effect in move.effects if effect in _COMES_ABOUT]
+    return all(come(move) or not move.before.waiting(slot) for slot, come in settled)
+
+
+def _tries_again_at_its_pace(move: Move) -> bool:
+    """The slow cadence where it has given up, the backoff elsewhere."""
+    if not move.after.running(Timer.RETRY) or E.DISPOSE in move.effects:
+        return True
+    paced = E.ARM_PROBE if move.after.phase == P.DISCONNECTED else E.ARM_RETRY
+    return move.after.phase not in CONNECTING or paced in move.effects
+
+
 PROMISES: Final[tuple[Property, ...]] = (
     EachStep("S34", "The phase goes along the edges of the picture.", _goes_along_the_picture),
     Always("S35", "anonymous is nobody's, and authenticated somebody's.", _is_somebodys),
@@ -180,6 +203,22 @@ PROMISES: Final[tuple[Property, ...]] = (
         "An identify that the backend has accepted makes the session the user's.",
         _makes_the_user_of_the_visitor,
         (T.IDENTIFIED,),
+    ),
+    EachEffect(
+        "S38a",
+        "A call that waits succeeds when what it waits for has come about, and not before.",
+        tuple(_COMES_ABOUT),
+        lambda moment, move: _has_come_about(move),
+    ),
+    Always(
+        "S38b",
+        "Nobody waits for what has come about: for a load, a boot, an identify, a release.",
+        lambda view: (
+            not (view.phase not in (P.NOT_INITIALIZED, P.LOADING) and view.waiting(Slot.LOAD))
+            and not (view.phase in LIVE and view.waiting(Slot.BOOT))
+            and not (view.phase == P.AUTHENTICATED and view.waiting(Slot.IDENTIFY))
+            and not (view.has(F.RELEASED) and view.waiting(Slot.DESTROY))
+        ),
     ),
     EachStep(
         "S39",
@@ -238,6 +277,34 @@ PROMISES: Final[tuple[Property, ...]] = (
         _a_hint_dials_at_once,
         (T.GO_ONLINE, T.GO_OFFLINE),
     ),
+    EachStep(
+        "S43a",
+        "A boot() of a session that has given up tries at once, and for as long as after a loss.",
+        lambda move: (
+            move.before.phase != P.DISCONNECTED
+            or not _accepted(move)
+            or (
+                move.after.phase == P.RECONNECTING
+                and E.ARM_GIVE_UP in move.effects
+                and (E.ARM_DIAL in move.effects or not move.before.running(Timer.RETRY))
+            )
+        ),
+        (T.BOOT,),
+    ),
+    EachEffect(
+        "S43b",
+        "Only a call, a hint, a visitor who is known at last or a change of owner dials at once.",
+        (E.ARM_DIAL,),
+        lambda moment, move: (
+            move.trigger in (T.BOOT, T.BECOME, T.GO_ONLINE, T.VISITOR_READ, T.OWNER_CHANGED)
+        ),
+    ),
+    EachStep(
+        "S44a",
+        "An attempt that has failed is followed by one at the pace of the phase.",
+        _tries_again_at_its_pace,
+        (T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED, T.GO_OFFLINE),
+    ),
     EachStep("S44", "Who gives up goes on probing.", _who_gives_up_probes, (T.GIVE_UP,)),
     EachStep(
         "S45",
@@ -273,6 +340,12 @@ PROMISES: Final[tuple[Property, ...]] = (
             or {E.TELL_ERROR, E.READ_VISITOR} <= set(move.effects)
         ),
         (T.VISITOR_READ,),
+    ),
+    EachEffect(
+        "S50",
+        "An update that is out is the visitor's: no identify begins before it has its answer.",
+        (E.FETCH_TARGET_TOKEN, E.SEND_IDENTIFY),
+        lambda moment, move: not moment.asked(E.SEND_UPDATE),
     ),
     EachEffect(
         "S49",

@@ -37,26 +37,27 @@ def engine_differs(chart: Chart) -> Differs | None:
     """Says of mutants of this chart what is different for whoever runs them; None if the chart says
     not what its names mean, as the shipped one's do.
     """
-    return _Compared(chart).differs if can_be_led(chart) else None
+    return Compared(chart).differs if can_be_led(chart) else None
 
 
-class _Compared:
-    """One chart, and the places of its sessions, found when they are first asked for."""
+class Compared:
+    """One chart, and the places in the `lives` of its sessions; without them they are found when
+    they are first asked for.
+    """
 
-    def __init__(self, chart: Chart) -> None:
-        self._chart = chart
+    def __init__(self, chart: Chart, lives: Lives | None = None) -> None:
+        self._chart, self._known = chart, lives
 
     @cached_property
-    def lives(self) -> Lives:
-        """The places."""
-        return Lives(self._chart)
+    def _lives(self) -> Lives:
+        return self._known or Lives(self._chart)
 
     def differs(self, mutant: Chart) -> str | None:
         """What is different, the first that is found, or None."""
         pairs = edited_pairs(self._chart, mutant)
         all_alike = mutant.effects is self._chart.effects  # no outcome is another
         engine = Engine(mutant, SETTINGS, KEYS)
-        for step in self.lives.steps(pairs if all_alike else None):
+        for step in self._lives.steps(pairs if all_alike else None):
             before, reaction = step.place.snapshot, step.reaction
             try:
                 other = engine.step(before, step.happened, step.now)

@@ -53,6 +53,7 @@ from ...ports import (
 )
 from ...settings import Settings
 from ...values import Message
+from ..replay import token
 from ..trace import Account
 
 SETTINGS: Final = Settings(boot_timeout=3000.0, call_timeout=3000.0, outbox_size=2)
@@ -196,10 +197,14 @@ class Lives:
                 yield Outcome(request, error=error)
         for timer in sorted(account.timers):
             yield Expired(timer)
-        for calls in (*account.slots.values(), account.held):
+        for slot, calls in account.slots.items():
+            bounded = self.engine.program.joins[slot].limit is not None
             for call in sorted(calls):
                 yield AwaiterLeft(call)
-                yield OutOfTime(call)
+                if bounded:
+                    yield OutOfTime(call)
+        for call in sorted(account.held):
+            yield AwaiterLeft(call)
 
     def _new(self) -> int:
         self._made += 1
@@ -245,7 +250,7 @@ class Lives:
         number = str(self._new())
         yield MessageArrived(Message(number, "c", "agent", "hello", 0.0), number)
         entries = place.snapshot.context.outbox.entries
-        sent = entries[0].client_message_id if entries and not entries[0].is_mark else None
+        sent = entries[0].message.client_message_id if entries and not entries[0].is_mark else None
         yield MessageArrived(Message(number, "c", "visitor", "hello", 0.0, sent), number, own=True)
 
     def _results(self, place: Place, request: Request) -> Iterator[Any]:
@@ -264,7 +269,7 @@ class Lives:
                 yield IdentifyAnswer(payload.request.user_id, True)
                 yield IdentifyAnswer("eve", False)
             case E.FETCH_TOKEN | E.FETCH_TARGET_TOKEN:
-                yield f"opaque {self._new()}"
+                yield token(payload.user_id, self._new(), draw.random() < 0.7)
             case E.SEND_UPDATE:
                 yield UpdateAnswer(draw.choice(((), (("context.0", "no"),))))
             case E.SEND_TOKEN:
