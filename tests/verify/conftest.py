@@ -497,6 +497,27 @@ FAULTS: Final = (
         {"boot.live_as_user": without(effects=E.SETTLE_BOOT)},
     ),
     Fault(
+        "S51",
+        "an identify whose answer is out is sent again",
+        {"identify.send_without_token": without(unless=F.UNRESOLVED)},
+    ),
+    Fault(
+        "S52",
+        "a clear that fails counts as done",
+        {},
+        {E.CLEAR_ALL: attrs.evolve(CHART.effects[E.CLEAR_ALL], failure=T.CLEARED)},  # type: ignore[call-arg]
+    ),
+    Fault(
+        "S53",
+        "who is not booted is told that all is well",
+        {"refuse.not_booted": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S54",
+        "a message is lost when the outbox is full",
+        {"send.refuse_crowded": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
         "S43a",
         "a boot() waits for the next probe",
         {"boot.try_at_once": without(effects=E.ARM_DIAL)},

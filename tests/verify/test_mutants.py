@@ -16,7 +16,7 @@ from support_chat.chart.model import Ask, Stored
 from support_chat.verify import Always, CanReach, EachStep, Eventually, Property, check
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.mutants.edits import Edit, Kind, edits, unwritten
-from support_chat.verify.mutants.judging import Fate, Judge, Outcome
+from support_chat.verify.mutants.judging import Fate, Judge, Ruling
 
 BY_HAND: Final = """
 light   is dropped              invalid
@@ -60,8 +60,8 @@ does not put out the light, or that the click is heard before the tick.
 """
 
 
-def told(edit: Edit, outcome: Outcome) -> str:
-    return f"{edit.of:8}{edit.words:24}{outcome.fate} {outcome.by}".rstrip()
+def told(edit: Edit, ruling: Ruling) -> str:
+    return f"{edit.of:8}{edit.words:24}{ruling.fate} {ruling.by}".rstrip()
 
 
 def of(chart: Chart, id: str) -> Edit:
@@ -97,7 +97,7 @@ def test_what_properties_let_through_a_judge_of_ones_own_may_catch() -> None:
 
     small = Judge(lamp.CHART, lamp.PROPERTIES, wrong)
     fates = {edit.id: small.judge(edit) for edit in edits(lamp.CHART)}
-    assert fates["light: tick before click"] == Outcome(Fate.CAUGHT, why="it does not click first")
+    assert fates["light: tick before click"] == Ruling(Fate.CAUGHT, why="it does not click first")
     assert fates["light: sets locked"].fate is Fate.SURVIVES
 
 
@@ -134,8 +134,8 @@ def test_a_mutant_with_too_many_states_is_left_open() -> None:
         facts={name: Stored("a digit") for name in ("go", *names)},
     )  # fmt: skip
     somewhere = Always("A", "", lambda view: view.phase == "on")
-    outcome = Judge(counter, [somewhere]).judge(of(counter, "start: whether or not bit0"))
-    assert outcome.fate is Fate.OPEN
+    ruling = Judge(counter, [somewhere]).judge(of(counter, "start: whether or not bit0"))
+    assert ruling.fate is Fate.OPEN
 
 
 # --- the edits ------------------------------------------------------------------------------------
@@ -186,8 +186,8 @@ ESCAPED: Final = {
 
 @pytest.mark.parametrize("id", ESCAPED)
 def test_what_once_escaped_is_killed_by_a_named_property(id: str) -> None:
-    outcome = judge().judge(of(CHART, id))
-    assert (outcome.fate, outcome.by) == (Fate.KILLED, ESCAPED[id])
+    ruling = judge().judge(of(CHART, id))
+    assert (ruling.fate, ruling.by) == (Fate.KILLED, ESCAPED[id])
 
 
 def sampled(seed: int, count: int) -> Sequence[Edit]:
@@ -196,14 +196,14 @@ def sampled(seed: int, count: int) -> Sequence[Edit]:
 
 @pytest.mark.parametrize("edit", sampled(3, 24), ids=lambda edit: edit.id)
 def test_the_short_way_comes_to_the_same_verdict_as_checking_the_whole_mutant(edit: Edit) -> None:
-    outcome = judge().judge(edit)
-    if outcome.fate is Fate.INVALID:
+    ruling = judge().judge(edit)
+    if ruling.fate is Fate.INVALID:
         with pytest.raises(Exception, match="problem"):
             edit.make(CHART)
         return
     report = check(edit.make(CHART), CATALOGUE, max_states=3 * len(judge().space.states))
     failed = {verdict.property.id for verdict in report.verdicts if verdict.held is False}
-    if outcome.fate is Fate.KILLED:
-        assert outcome.by in failed
+    if ruling.fate is Fate.KILLED:
+        assert ruling.by in failed
     elif report.space.complete:
         assert not failed

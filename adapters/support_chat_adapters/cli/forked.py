@@ -42,8 +42,8 @@ def judged(judge: Judge, edits: Sequence[Edit], jobs: int) -> Iterator[Result]:
             for pipe in wait(list(open_pipes)):
                 assert isinstance(pipe, Connection)
                 try:
-                    place, outcome = pipe.recv()
-                    yield Result(edits[place], outcome)
+                    place, ruling = pipe.recv()
+                    yield Result(edits[place], ruling)
                 except EOFError:
                     worker = open_pipes.pop(pipe)
                     worker.join()

@@ -123,11 +123,11 @@ def run(arguments: argparse.Namespace) -> int:
     known, new = list[Result](), list[Edit]()
     book = _book(chart, arguments)
     for edit in chosen:
-        outcome = None if book is None else book.of(edit)
-        if outcome is None:
+        ruling = None if book is None else book.of(edit)
+        if ruling is None:
             new.append(edit)
         else:
-            known.append(Result(edit, outcome))
+            known.append(Result(edit, ruling))
     begun = time.perf_counter()
     judge = Judge(chart, properties, own, engine_differs(chart)) if new else None
     found = list[Result]()
@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_to_json(chart, results, arguments))
     else:
         _print(chart, results, len(found), seconds, arguments)
-    fates = {each.outcome.fate for each in results}
+    fates = {each.ruling.fate for each in results}
     return 1 if Fate.SURVIVES in fates else 3 if Fate.OPEN in fates else 0
 
 
@@ -201,13 +201,13 @@ class _Progress:
 
     def __init__(self, all_edits: int, known: Sequence[Result]) -> None:
         self._all, self._known, self._done, self._survive = all_edits, len(known), 0, 0
-        self._survive = sum(each.outcome.fate is Fate.SURVIVES for each in known)
+        self._survive = sum(each.ruling.fate is Fate.SURVIVES for each in known)
         self._begun = self._told = time.perf_counter()
         self._live = sys.stderr.isatty()
 
     def tell(self, result: Result) -> None:
         self._done += 1
-        self._survive += result.outcome.fate is Fate.SURVIVES
+        self._survive += result.ruling.fate is Fate.SURVIVES
         now = time.perf_counter()
         if now - self._told >= (0.2 if self._live else _TOLD_EVERY):
             self._told = now
@@ -240,11 +240,11 @@ def _print(
         say(", ".join(f"{id} {count}" for id, count in by), "killed by: ")
     places = _Places(arguments.chart)
     for each in results:
-        fate = each.outcome.fate
+        fate = each.ruling.fate
         if fate in _COLOURS:
             at = places.of(each.edit)
             print(coloured(f"{fate:9}", _COLOURS[fate], sys.stdout), end=" ")
-            why = f" ({each.outcome.why})" if each.outcome.why else ""
+            why = f" ({each.ruling.why})" if each.ruling.why else ""
             say(f"{f'{at}: ' if at else ''}{each.edit.id}{why}")
 
 
@@ -267,10 +267,10 @@ def _to_json(chart: Chart, results: Sequence[Result], arguments: argparse.Namesp
     places = _Places(arguments.chart)
 
     def told(each: Result) -> dict[str, Any]:
-        edit, outcome = each.edit, each.outcome
+        edit, ruling = each.edit, each.ruling
         return {
-            "kind": edit.kind, "of": edit.of, "edit": edit.words, "fate": outcome.fate,
-            "by": outcome.by, "why": outcome.why, "at": places.of(edit),
+            "kind": edit.kind, "of": edit.of, "edit": edit.words, "fate": ruling.fate,
+            "by": ruling.by, "why": ruling.why, "at": places.of(edit),
         }  # fmt: skip
 
     whole = {
@@ -278,7 +278,7 @@ def _to_json(chart: Chart, results: Sequence[Result], arguments: argparse.Namesp
         "edits": len(results),
         "matrix": {kind: dict(ends) for kind, ends in matrix(results).items()},
         "killed by": dict(killers(results).most_common()),
-        "equivalent": [each.edit.id for each in results if each.outcome.fate is Fate.EQUIVALENT],
-        "unnoticed": [told(each) for each in results if each.outcome.fate in _COLOURS],
+        "equivalent": [each.edit.id for each in results if each.ruling.fate is Fate.EQUIVALENT],
+        "unnoticed": [told(each) for each in results if each.ruling.fate in _COLOURS],
     }
     return as_json("mutants", whole, indent=2)

@@ -4,7 +4,7 @@ the chart: a row that forgets what it was asked for, or whom it is for, breaks o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from ..lifecycle.chart import CONNECTING, ENDED, LIVE, OFFLINE, ONLINE
@@ -14,7 +14,6 @@ from ..lifecycle.names import (
     Lane,
     Phase as P,
     Register,
-    Slot,
     Timer,
     Trigger as T,
 )
@@ -93,7 +92,8 @@ def _a_link_is_kept_or_let_go(move: Move) -> bool:
 
 
 def _an_end_owes_a_clear(move: Move) -> bool:
-    ends = move.before.phase in (P.BOOTING, *LIVE) and move.after.phase == P.SHUTDOWN
+    passes = any(row.target == P.SHUTDOWN for row in move.rows)  # perhaps on to another boot
+    ends = move.before.phase in (P.BOOTING, *LIVE) and passes
     return not ends or move.after.has(F.OWED)
 
 
@@ -152,20 +152,6 @@ def _a_write_lets_go_on(move: Move) -> bool:
     return not (move.before.has(F.OWED) and not move.before.has(F.CLEARING)) or begins
 
 
-_COMES_ABOUT: Final[Mapping[str, tuple[str, Callable[[Move], bool]]]] = {
-    E.SETTLE_LOAD: (Slot.LOAD, lambda move: move.trigger == T.LOADED),
-    E.SETTLE_BOOT: (Slot.BOOT, lambda move: move.after.phase in ONLINE),
-    E.SETTLE_IDENTIFY: (Slot.IDENTIFY, lambda move: move.after.phase == P.AUTHENTICATED),
-    E.SETTLE_DESTROY: (Slot.DESTROY, lambda move: move.after.has(F.RELEASED)),
-}
-"""What each effect settles, and when that has come about."""
-
-
-def _has_come_about(move: Move) -> bool:
-    settled = [_COMES_ABOUT[effect] for effect in move.effects if effect in _COMES_ABOUT]
-    return all(come(move) or not move.before.waiting(slot) for slot, come in settled)
-
-
 def _tries_again_at_its_pace(move: Move) -> bool:
     """The slow cadence where it has given up, the backoff elsewhere."""
     if not move.after.running(Timer.RETRY) or E.DISPOSE in move.effects:
@@ -203,22 +189,6 @@ PROMISES: Final[tuple[Property, ...]] = (
         "An identify that the backend has accepted makes the session the user's.",
         _makes_the_user_of_the_visitor,
         (T.IDENTIFIED,),
-    ),
-    EachEffect(
-        "S38a",
-        "A call that waits succeeds when what it waits for has come about, and not before.",
-        tuple(_COMES_ABOUT),
-        lambda moment, move: _has_come_about(move),
-    ),
-    Always(
-        "S38b",
-        "Nobody waits for what has come about: for a load, a boot, an identify, a release.",
-        lambda view: (
-            not (view.phase not in (P.NOT_INITIALIZED, P.LOADING) and view.waiting(Slot.LOAD))
-            and not (view.phase in LIVE and view.waiting(Slot.BOOT))
-            and not (view.phase == P.AUTHENTICATED and view.waiting(Slot.IDENTIFY))
-            and not (view.has(F.RELEASED) and view.waiting(Slot.DESTROY))
-        ),
     ),
     EachStep(
         "S39",
@@ -318,7 +288,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         "S46",
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
-        (T.TOKEN_EXPIRED,),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
     ),
     EachStep(
         "S47",

@@ -1,5 +1,5 @@
 """Whether anybody can tell a mutant from its chart: the engine of each is led through the same
-places, and must answer alike.
+situations, and must answer alike.
 
 Alike means: the same events in the same order and the same commands, up to swaps of commands that
 commute (`support_chat.engine.commuting`), and the same snapshot after it, so that it goes on alike.
@@ -41,8 +41,8 @@ def engine_differs(chart: Chart) -> Differs | None:
 
 
 class Compared:
-    """One chart, and the places in the `lives` of its sessions; without them they are found when
-    they are first asked for.
+    """One chart, and the situations in the `lives` of its sessions; without these they are found
+    when they are first asked for.
     """
 
     def __init__(self, chart: Chart, lives: Lives | None = None) -> None:
@@ -58,7 +58,7 @@ class Compared:
         all_alike = mutant.effects is self._chart.effects  # no outcome is another
         engine = Engine(mutant, SETTINGS, KEYS)
         for step in self._lives.steps(pairs if all_alike else None):
-            before, reaction = step.place.snapshot, step.reaction
+            before, reaction = step.situation.snapshot, step.reaction
             try:
                 other = engine.step(before, step.happened, step.now)
             except Exception as error:

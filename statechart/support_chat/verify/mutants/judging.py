@@ -65,7 +65,7 @@ class Fate(StrEnum):
 
 
 @attrs.frozen
-class Outcome:
+class Ruling:
     """What became of a mutant, `by` whom (a property's id), and `why` in words."""
 
     fate: Fate
@@ -112,7 +112,7 @@ class Judge:
             way, after = space.ways[edge], space.states[space.afters[edge]]
             any(self._held.faults(space.model, space.states[number], way, after))
 
-    def judge(self, edit: Edit) -> Outcome:
+    def judge(self, edit: Edit) -> Ruling:
         """What becomes of the chart with this edit."""
         try:
             chart = edit.make(self.chart)
@@ -120,9 +120,9 @@ class Judge:
             mutant = Mutant(self.space, Model(chart, former=self.space.model)) if same else None
             return next(self._judged(chart, mutant))
         except ChartError as refused:
-            return Outcome(Fate.INVALID, why=(refused.faults or (refused.message,))[0])
+            return Ruling(Fate.INVALID, why=(refused.faults or (refused.message,))[0])
 
-    def _judged(self, chart: Chart, mutant: Mutant | None) -> Iterator[Outcome]:
+    def _judged(self, chart: Chart, mutant: Mutant | None) -> Iterator[Ruling]:
         model = Model(chart) if mutant is None else mutant.model
         judge = StepJudge(self._of_steps, self._held)
         yield from self._by_chart(Space(model, [], [], [], [], [], 0, 0.0, complete=False))
@@ -131,40 +131,40 @@ class Judge:
             for state, way, after in mutant.steps():
                 yield from self._by_step(model, judge, state, way, after)
             if not mutant.is_different:
-                yield Outcome(Fate.EQUIVALENT, why="in no state that is reached it goes otherwise")
+                yield Ruling(Fate.EQUIVALENT, why="in no state that is reached it goes otherwise")
         if mutant is None or mutant.leads_elsewhere:
             space = explore_model(model, MORE_STATES * len(self.space.states))
             yield from self._by_space(space, judge, mutant)
         if not space.complete:
-            yield Outcome(Fate.OPEN, why=f"it has more than {len(space.states) - 1:,} states")
+            yield Ruling(Fate.OPEN, why=f"it has more than {len(space.states) - 1:,} states")
         if self._own is not None and (wrong := self._own(chart)) is not None:
-            yield Outcome(Fate.CAUGHT, why=wrong)
+            yield Ruling(Fate.CAUGHT, why=wrong)
         if self._differs is None:
-            yield Outcome(Fate.SURVIVES, why="" if mutant is None else mutant.where)
+            yield Ruling(Fate.SURVIVES, why="" if mutant is None else mutant.where)
         elif (different := self._differs(chart)) is None:
-            yield Outcome(Fate.EQUIVALENT, why="whoever runs it is told the same")
+            yield Ruling(Fate.EQUIVALENT, why="whoever runs it is told the same")
         else:
-            yield Outcome(Fate.SURVIVES, why=different)
+            yield Ruling(Fate.SURVIVES, why=different)
 
-    def _by_chart(self, space: Space) -> Iterator[Outcome]:
+    def _by_chart(self, space: Space) -> Iterator[Ruling]:
         for each in self._of_chart:
             if faults := each.faults(space.model.chart, space):
-                yield Outcome(Fate.KILLED, each.id, faults[0])
+                yield Ruling(Fate.KILLED, each.id, faults[0])
 
     def _by_step(
         self, model: Model, judge: StepJudge, state: State, way: Way, after: State
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[Ruling]:
         for i, _, fault in judge.faults(model, state, way, after):
-            yield Outcome(Fate.KILLED, self._properties[i].id, fault)
+            yield Ruling(Fate.KILLED, self._properties[i].id, fault)
         if after not in self._states:
             yield from self._by_state(model, after)
 
-    def _by_state(self, model: Model, state: State) -> Iterator[Outcome]:
+    def _by_state(self, model: Model, state: State) -> Iterator[Ruling]:
         for each in self._of_states:
             if (fault := holds_in(model, state, each)) is not None:
-                yield Outcome(Fate.KILLED, each.id, fault)
+                yield Ruling(Fate.KILLED, each.id, fault)
 
-    def _by_space(self, space: Space, judge: StepJudge, mutant: Mutant | None) -> Iterator[Outcome]:
+    def _by_space(self, space: Space, judge: StepJudge, mutant: Mutant | None) -> Iterator[Ruling]:
         """The rest: what only the edit leads to, what all of the space shows, and what lasts."""
         model = space.model
         for number, state in enumerate(space.states):
@@ -188,9 +188,9 @@ class Judge:
             numbers = [{n for n, s in enumerate(space.states) if s in held} for held in holding]
             if isinstance(each, Eventually):
                 if lasting(space, numbers[0]) is not None:
-                    yield Outcome(Fate.KILLED, each.id)
+                    yield Ruling(Fate.KILLED, each.id)
             elif can_reach(space, sorted(numbers[0]), numbers[1], each.calls) is not None:
-                yield Outcome(Fate.KILLED, each.id)
+                yield Ruling(Fate.KILLED, each.id)
 
 
 def _sees(each: Eventually | CanReach) -> tuple[Callable[[View], bool], ...]:

@@ -1,5 +1,5 @@
-"""Places in the lives of sessions that run one chart: for every state that one can be in, by the
-facts, the registers and what is under way, some snapshots of its engine.
+"""Situations in the lives of sessions that run one chart: for every state that one can be in, by
+the facts, the registers and what is under way, some snapshots of its engine.
 
 They are reached by steps of the engine itself, from its first snapshot on: whatever can happen in a
 snapshot happens, with arguments, answers and errors that are drawn by a seed. So the contexts are
@@ -9,6 +9,7 @@ those that sessions have, and differ where the chart does not look.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from ...engine import (
 )
 from ...errors import AuthRefusedError, BackendRejectedError, RateLimitedError, SupportChatError
 from ...lifecycle.calls import Arguments
-from ...lifecycle.names import Effect as E, Trigger as T
+from ...lifecycle.names import Effect as E, Phase as P, Trigger as T
 from ...lifecycle.outbox import OWNER_CHANGED
 from ...lifecycle.requests import Keys
 from ...ports import (
@@ -61,8 +62,6 @@ SETTINGS: Final = Settings(boot_timeout=3000.0, call_timeout=3000.0, outbox_size
 KEYS: Final = Keys("w", "w", "default")
 PEOPLE: Final = ("ann", "bob", "cyd")
 _EVENTS: Final = (TokenExpired(), SessionRevoked(), OwnerChanged(), ReadUpTo("c", "m", 0), None)
-_LATE: Final = 4
-"""How many superseded requests are kept in mind, to end all the same."""
 
 
 def can_be_led(chart: Chart) -> bool:
@@ -77,9 +76,9 @@ def can_be_led(chart: Chart) -> bool:
 
 
 @attrs.frozen(eq=False)
-class Place:
-    """A snapshot, and what is under way in it; its number is higher than those of all on the way to
-    it.
+class Situation:
+    """A snapshot, what is under way in it, and what the last step has superseded; its number is
+    higher than those of all on the way to it.
     """
 
     number: int
@@ -91,38 +90,42 @@ class Place:
 
 @attrs.frozen(eq=False)
 class Lived:
-    """One step out of a place."""
+    """One step out of a situation."""
 
-    place: Place
+    situation: Situation
     happened: Input
     now: Now
     reaction: Reaction
 
 
 class Lives:
-    """The places of sessions that run `chart`, `each` so many of every state, drawn by `seed`, and
-    every step out of them.
+    """The situations of sessions that run `chart`, `each` so many of every state, drawn by `seed`,
+    and every step out of them.
     """
 
-    def __init__(self, chart: Chart, each: int = 2, seed: int = 0) -> None:
+    def __init__(self, chart: Chart, each: int = 1, seed: int = 0) -> None:
         self.chart, self._seed = chart, seed
         self.engine = Engine(chart, SETTINGS, KEYS)
         self._draw, self._made = random.Random(), 0
-        self.places = [Place(0, self.engine.initial, Account(chart), 0.0)]
-        self.states: dict[Any, int] = {}
-        """How many places there are of each state."""
+        self.situations = [Situation(0, self.engine.initial, Account(chart), 0.0)]
+        self.states: set[Any] = set()
+        """Every state that was reached: the phase, the registers, the facts, the ledger."""
+        seen = Counter[Any]()
         self._by_pair: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for place in self.places:  # grows while it is read
-            for number, (happened, now) in enumerate(self._drawn(place)):
-                step = Lived(place, happened, now, self.engine.step(place.snapshot, happened, now))
+        for situation in self.situations:  # grows while it is read
+            for number, (happened, now) in enumerate(self._drawn(situation)):
+                step = Lived(
+                    situation, happened, now, self.engine.step(situation.snapshot, happened, now)
+                )
                 after = self._after(step)
                 state = self._state(after, now)
-                known = self.states.get(state, 0)
-                if known < each:
-                    self.states[state] = known + 1
-                    self.places.append(after)
+                self.states.add(state)
+                kept = (state, self._beside(after))
+                if seen[kept] < each:
+                    seen[kept] += 1
+                    self.situations.append(after)
                 for pair in {(fired.phase, fired.trigger) for fired in step.reaction.fired}:
-                    self._by_pair.setdefault(pair, []).append((place.number, number))
+                    self._by_pair.setdefault(pair, []).append((situation.number, number))
 
     def steps(self, pairs: Iterable[tuple[str, str]] | None = None) -> Iterator[Lived]:
         """Every step, or those in which something of these pairs of a phase and a trigger
@@ -133,31 +136,48 @@ class Lives:
             for number, which in self._by_pair.get(pair, ()):
                 wanted.setdefault(number, set()).add(which)
         for number in sorted(wanted):
-            place = self.places[number]
-            for which, (happened, now) in enumerate(self._drawn(place)):
+            situation = self.situations[number]
+            for which, (happened, now) in enumerate(self._drawn(situation)):
                 if which in wanted[number]:
-                    reaction = self.engine.step(place.snapshot, happened, now)
-                    yield Lived(place, happened, now, reaction)
+                    reaction = self.engine.step(situation.snapshot, happened, now)
+                    yield Lived(situation, happened, now, reaction)
 
-    def _drawn(self, place: Place) -> list[tuple[Input, Now]]:
-        """What can happen in a place, and when: the same each time."""
-        self._draw, self._made = random.Random(f"{self._seed} {place.number}"), place.number * 1000
-        return [(happened, self._now(place)) for happened in self._happenings(place)]
+    def _drawn(self, situation: Situation) -> list[tuple[Input, Now]]:
+        """What can happen in a situation, and when: the same each time."""
+        self._draw, self._made = (
+            random.Random(f"{self._seed} {situation.number}"),
+            situation.number * 1000,
+        )
+        return [(happened, self._now(situation)) for happened in self._happenings(situation)]
 
-    def _now(self, place: Place) -> Now:
-        at = place.at + self._draw.choice((0.1, 1.0, 40.0))
+    def _now(self, situation: Situation) -> Now:
+        at = situation.at + self._draw.choice((0.1, 1.0, 40.0))
         heard = at - self._draw.choice((0.0, SETTINGS.silence_timeout))
         return Now(at, heard, at, self._draw.randbytes(24))
 
-    def _state(self, place: Place, now: Now) -> Any:
-        state = place.snapshot.state
+    def _state(self, situation: Situation, now: Now) -> Any:
+        state = situation.snapshot.state
         names: dict[Any, int] = {None: 0}
         registers = tuple(names.setdefault(who, len(names)) for who in state.registers)
-        facts = self.engine.facts(place.snapshot, now)
-        return state.phase, registers, facts, place.account.ledger()
+        facts = self.engine.facts(situation.snapshot, now)
+        return state.phase, registers, facts, situation.account.ledger()
 
-    def _after(self, step: Lived) -> Place:
-        place, old = step.place, step.place.account
+    def _beside(self, situation: Situation) -> Any:
+        """What else rows look at, and is in no state of the model: what may come too late, a full
+        outbox, and a backend that has asked a boot to stay away.
+        """
+        context, specs = situation.snapshot.context, self.chart.effects
+        messages = [entry for entry in context.outbox.entries if not entry.is_mark]
+        boots = situation.snapshot.state.phase in (P.READY, P.BOOTING)
+        return (
+            bool(situation.account.apart),
+            any(getattr(specs[r.effect], "dispose", None) for r in situation.superseded),
+            len(messages) >= SETTINGS.outbox_size,
+            boots and context.not_before > situation.at,
+        )
+
+    def _after(self, step: Lived) -> Situation:
+        old = step.situation.account
         account = attrs.evolve(
             old,
             asked=dict(old.asked),
@@ -172,26 +192,28 @@ class Lives:
             pass
         gone = [old.asked[n] for n in old.asked if n not in account.asked]
         ended = step.happened.request if isinstance(step.happened, Outcome) else None
-        late = [r for r in (*place.superseded, *gone) if r is not ended][-_LATE:]
-        return Place(len(self.places), step.reaction.snapshot, account, step.now.at, tuple(late))
+        late = [request for request in gone if request is not ended]
+        return Situation(
+            len(self.situations), step.reaction.snapshot, account, step.now.at, tuple(late)
+        )
 
     # --- what can happen --------------------------------------------------------------------------
 
-    def _happenings(self, place: Place) -> Iterator[Input]:
+    def _happenings(self, situation: Situation) -> Iterator[Input]:
         """Whatever can happen there, drawn."""
-        account, chart = place.account, self.chart
+        account, chart = situation.account, self.chart
         for trigger in chart.external:
             if trigger in (T.GO_ONLINE, T.GO_OFFLINE):
                 yield Hinted(trigger)
             elif trigger not in chart.events and trigger != T.WITHDRAW:
-                for who in self._people(place):
+                for who in self._people(situation):
                     for arguments in self._arguments(trigger, who):
                         yield CallMade(self._new(), trigger, arguments)
         if account.link is not None:
-            for event in (*_EVENTS, *self._messages(place)):
+            for event in (*_EVENTS, *self._messages(situation)):
                 yield Heard(account.link, event)
-        for request in (*account.asked.values(), *account.apart.values(), *place.superseded):
-            for result in self._results(place, request):
+        for request in (*account.asked.values(), *account.apart.values(), *situation.superseded):
+            for result in self._results(situation, request):
                 yield Outcome(request, result)
             for error in self._errors(request):
                 yield Outcome(request, error=error)
@@ -210,9 +232,9 @@ class Lives:
         self._made += 1
         return self._made
 
-    def _people(self, place: Place) -> Sequence[str | None]:
+    def _people(self, situation: Situation) -> Sequence[str | None]:
         """Nobody, whoever is in a register, and one who is in none."""
-        held = [who for who in dict.fromkeys(place.snapshot.state.registers) if who is not None]
+        held = [who for who in dict.fromkeys(situation.snapshot.state.registers) if who is not None]
         stranger = next(who for who in PEOPLE if who not in held)
         return (None, *held, stranger)
 
@@ -246,15 +268,15 @@ class Lives:
     def _provider(user_id: str = "") -> str:
         return user_id
 
-    def _messages(self, place: Place) -> Iterator[MessageArrived]:
+    def _messages(self, situation: Situation) -> Iterator[MessageArrived]:
         number = str(self._new())
         yield MessageArrived(Message(number, "c", "agent", "hello", 0.0), number)
-        entries = place.snapshot.context.outbox.entries
+        entries = situation.snapshot.context.outbox.entries
         sent = entries[0].message.client_message_id if entries and not entries[0].is_mark else None
         yield MessageArrived(Message(number, "c", "visitor", "hello", 0.0, sent), number, own=True)
 
-    def _results(self, place: Place, request: Request) -> Iterator[Any]:
-        draw, context, payload = self._draw, place.snapshot.context, request.payload
+    def _results(self, situation: Situation, request: Request) -> Iterator[Any]:
+        draw, context, payload = self._draw, situation.snapshot.context, request.payload
         match request.effect:
             case E.DIAL:
                 session = context.session or f"session {self._new()}"

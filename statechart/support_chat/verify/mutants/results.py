@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 import attrs
 
 from .edits import Edit, Kind
-from .judging import Fate, Outcome
+from .judging import Fate, Ruling
 
 COLUMNS: Final = tuple(Fate)
 """The columns of a matrix, cheapest judge first."""
@@ -29,7 +29,7 @@ class Result:
     """What became of one mutant."""
 
     edit: Edit
-    outcome: Outcome
+    ruling: Ruling
 
 
 def key_of(chart: str, *sources: Path) -> str:
@@ -51,7 +51,7 @@ class Book:
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
-        self._known: dict[str, Outcome] = {}
+        self._known: dict[str, Ruling] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self._read(line)
@@ -60,11 +60,11 @@ class Book:
         try:
             said: Mapping[str, Any] = json.loads(line)
             if said["key"] == self._key:
-                self._known[said["edit"]] = Outcome(Fate(said["fate"]), said["by"], said["why"])
+                self._known[said["edit"]] = Ruling(Fate(said["fate"]), said["by"], said["why"])
         except (ValueError, KeyError, TypeError):
             return
 
-    def of(self, edit: Edit) -> Outcome | None:
+    def of(self, edit: Edit) -> Ruling | None:
         """What is known of this edit."""
         return self._known.get(edit.id)
 
@@ -78,7 +78,7 @@ class Book:
     def write(self, file: TextIO, result: Result) -> None:
         """Notes a result, at once."""
         said = {"key": self._key, "kind": result.edit.kind, "edit": result.edit.id}
-        said |= attrs.asdict(result.outcome)
+        said |= attrs.asdict(result.ruling)
         file.write(json.dumps(said, ensure_ascii=False) + "\n")
         file.flush()
 
@@ -87,10 +87,10 @@ def matrix(results: Iterable[Result]) -> dict[Kind, Counter[Fate]]:
     """How many mutants of each kind came to which end."""
     found: dict[Kind, Counter[Fate]] = {}
     for each in results:
-        found.setdefault(each.edit.kind, Counter())[each.outcome.fate] += 1
+        found.setdefault(each.edit.kind, Counter())[each.ruling.fate] += 1
     return {kind: found[kind] for kind in Kind if kind in found}
 
 
 def killers(results: Iterable[Result]) -> Counter[str]:
     """How many mutants each property has killed."""
-    return Counter(each.outcome.by for each in results if each.outcome.fate is Fate.KILLED)
+    return Counter(each.ruling.by for each in results if each.ruling.fate is Fate.KILLED)
