@@ -497,6 +497,21 @@ FAULTS: Final = (
         {"boot.live_as_user": without(effects=E.SETTLE_BOOT)},
     ),
     Fault(
+        "S20a",
+        "a shutdown() waits for the boot that it ends",
+        {"shutdown.booting": instead(E.JOIN_SHUTDOWN, E.JOIN_BOOT)},
+    ),
+    Fault(
+        "S7a",
+        "what was held for an identify outlives it",
+        {"identify.given_up_offline": without(effects=E.DROP_HELD)},
+    ),
+    Fault(
+        "S48a",
+        "the visitor's secret is not remembered",
+        {"boot.visitor_known": without(effects=E.KEEP_VISITOR)},
+    ),
+    Fault(
         "S51",
         "an identify whose answer is out is sent again",
         {"identify.send_without_token": without(unless=F.UNRESOLVED)},

@@ -85,6 +85,27 @@ def _has_come_about(move: Move) -> bool:
     return all(come(move) or not move.before.waiting(slot) for slot, come in settled)
 
 
+_WAITS_FOR: Final[Mapping[str, Collection[str]]] = {
+    T.LOAD: (E.JOIN_LOAD,),
+    T.BOOT: (E.JOIN_BOOT,),
+    T.IDENTIFY: (E.JOIN_IDENTIFY, E.JOIN_BOOT),
+    T.BECOME: (E.JOIN_IDENTIFY, E.JOIN_BOOT),
+    T.SHUTDOWN: (E.JOIN_SHUTDOWN, E.JOIN_CLEAR),
+    T.DESTROY: (E.JOIN_DESTROY,),
+}
+_JOINS: Final = frozenset(join for joins in _WAITS_FOR.values() for join in joins)
+
+
+def _waits_for_what_it_asks(move: Move) -> bool:
+    return _JOINS.intersection(move.effects) <= set(_WAITS_FOR[move.trigger])
+
+
+def _a_good_visitor_is_kept(move: Move) -> bool:
+    is_good = not (move.carries(F.DAMAGED) or move.carries(F.BEYOND))
+    kept = E.KEEP_VISITOR in move.effects
+    return move.before.phase != P.BOOTING or E.DISPOSE in move.effects or kept == is_good
+
+
 TELLING: Final[tuple[Property, ...]] = (
     EachEffect(
         "S38a",
@@ -101,6 +122,21 @@ TELLING: Final[tuple[Property, ...]] = (
             and not (view.phase == P.AUTHENTICATED and view.waiting(Slot.IDENTIFY))
             and not (view.has(F.RELEASED) and view.waiting(Slot.DESTROY))
         ),
+    ),
+    EachStep(
+        "S20a", "A call waits for what it asks for.", _waits_for_what_it_asks, tuple(_WAITS_FOR)
+    ),
+    EachStep(
+        "S7a",
+        "What was recorded for an identify that is given up is dropped, with an event.",
+        lambda move: not move.rows or bool({E.DROP_HELD, E.FORGET_TARGET} & set(move.effects)),
+        (T.ABANDON_IDENTIFY,),
+    ),
+    EachStep(
+        "S48a",
+        "A visitor that can be one is the session's, and no other.",
+        _a_good_visitor_is_kept,
+        (T.VISITOR_READ,),
     ),
     EachStep("S51", "Nothing is asked twice at once.", _nothing_twice),
     Structure("S52", "Each effect tells its ends apart.", _ends_are_told_apart),
