@@ -512,6 +512,26 @@ FAULTS: Final = (
         {"boot.visitor_known": without(effects=E.KEEP_VISITOR)},
     ),
     Fault(
+        "S6b",
+        "a boot waits for a clear that nobody begins",
+        {"boot.clear_first": without(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S18b",
+        "an update is sent although there is none",
+        {"update.send": without(when=F.PENDING)},
+    ),
+    Fault(
+        "S27a",
+        "a token that is due without a link is kept",
+        {"renew.due_offline": without(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S44b",
+        "a boot tries at the slow cadence",
+        {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_PROBE)},
+    ),
+    Fault(
         "S51",
         "an identify whose answer is out is sent again",
         {"identify.send_without_token": without(unless=F.UNRESOLVED)},

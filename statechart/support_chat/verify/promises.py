@@ -105,7 +105,7 @@ def _a_full_clear_is_owed_in_full(move: Move) -> bool:
 
 def _what_is_owed_is_done(move: Move) -> bool:
     if move.trigger == T.DESTROY_TIMEOUT:
-        return True
+        return not move.rows or not (move.after.has(F.OWED) or move.after.has(F.OWED_FULL))
     before, after = move.before, move.after
     cleared = move.trigger == T.CLEARED and E.DISPOSE not in move.effects
     all_gone = cleared and before.asked(E.CLEAR_ALL)
@@ -274,6 +274,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         "An attempt that has failed is followed by one at the pace of the phase.",
         _tries_again_at_its_pace,
         (T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED, T.GO_OFFLINE),
+    ),
+    EachEffect(
+        "S44b",
+        "The slow cadence is for whoever has given up.",
+        (E.ARM_PROBE,),
+        lambda moment, move: move.after.phase == P.DISCONNECTED,
     ),
     EachStep("S44", "Who gives up goes on probing.", _who_gives_up_probes, (T.GIVE_UP,)),
     EachStep(

@@ -10,8 +10,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from ..chart.model import Ask, Chart
-from ..lifecycle.chart import LIVE, ONLINE
-from ..lifecycle.names import Effect as E, Fact as F, Phase as P, Slot, Trigger as T
+from ..lifecycle.chart import LIVE, OFFLINE, ONLINE
+from ..lifecycle.names import (
+    Effect as E,
+    Fact as F,
+    Phase as P,
+    Register,
+    Slot,
+    Trigger as T,
+)
 from .explore import Space
 from .properties import Always, EachEffect, EachStep, Property, Structure
 from .views import Move
@@ -106,6 +113,13 @@ def _a_good_visitor_is_kept(move: Move) -> bool:
     return move.before.phase != P.BOOTING or E.DISPOSE in move.effects or kept == is_good
 
 
+def _is_fetched_before_the_dial(move: Move) -> bool:
+    before = move.before
+    due = before.phase in OFFLINE and before.has(F.PROVIDER) and not before.has(F.FETCHING)
+    drops = E.DROP_TOKEN in move.effects and move.after.has(F.TOKEN_WANTED)
+    return not (due and before.who(Register.USER)) or drops
+
+
 TELLING: Final[tuple[Property, ...]] = (
     EachEffect(
         "S38a",
@@ -137,6 +151,26 @@ TELLING: Final[tuple[Property, ...]] = (
         "A visitor that can be one is the session's, and no other.",
         _a_good_visitor_is_kept,
         (T.VISITOR_READ,),
+    ),
+    Always(
+        "S6b",
+        "A boot that waits for a clear has it under way, or the write before it.",
+        lambda view: (
+            not (view.phase == P.SHUTDOWN and view.waiting(Slot.BOOT) and view.has(F.OWED))
+            or view.asked(E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR)
+        ),
+    ),
+    EachEffect(
+        "S18b",
+        "No update is sent of nothing.",
+        (E.SEND_UPDATE,),
+        lambda moment, move: moment.has(F.PENDING),
+    ),
+    EachStep(
+        "S27a",
+        "A token that is about to expire without a link is replaced before the next dial.",
+        _is_fetched_before_the_dial,
+        (T.RENEW_DUE,),
     ),
     EachStep("S51", "Nothing is asked twice at once.", _nothing_twice),
     Structure("S52", "Each effect tells its ends apart.", _ends_are_told_apart),

@@ -34,7 +34,7 @@ from ...engine import (
 )
 from ...errors import AuthRefusedError, BackendRejectedError, RateLimitedError, SupportChatError
 from ...lifecycle.calls import Arguments
-from ...lifecycle.names import Effect as E, Phase as P, Trigger as T
+from ...lifecycle.names import Effect as E, Trigger as T
 from ...lifecycle.outbox import OWNER_CHANGED
 from ...lifecycle.requests import Keys
 from ...ports import (
@@ -120,9 +120,9 @@ class Lives:
                 after = self._after(step)
                 state = self._state(after, now)
                 self.states.add(state)
-                kept = (state, self._beside(after))
-                if seen[kept] < each:
-                    seen[kept] += 1
+                kinds = [state, *self._beside(after)]
+                if any(seen[kind] < each for kind in kinds):
+                    seen.update(kinds)
                     self.situations.append(after)
                 for pair in {(fired.phase, fired.trigger) for fired in step.reaction.fired}:
                     self._by_pair.setdefault(pair, []).append((situation.number, number))
@@ -162,19 +162,21 @@ class Lives:
         facts = self.engine.facts(situation.snapshot, now)
         return state.phase, registers, facts, situation.account.ledger()
 
-    def _beside(self, situation: Situation) -> Any:
-        """What else rows look at, and is in no state of the model: what may come too late, a full
-        outbox, and a backend that has asked a boot to stay away.
+    def _beside(self, situation: Situation) -> Iterator[Any]:
+        """What else rows look at, and is in no state of the model, in each phase: what may come too
+        late, a full outbox, and a backend that has asked a boot to stay away.
         """
-        context, specs = situation.snapshot.context, self.chart.effects
+        context = situation.snapshot.context
         messages = [entry for entry in context.outbox.entries if not entry.is_mark]
-        boots = situation.snapshot.state.phase in (P.READY, P.BOOTING)
-        return (
-            bool(situation.account.apart),
-            any(getattr(specs[r.effect], "dispose", None) for r in situation.superseded),
-            len(messages) >= SETTINGS.outbox_size,
-            boots and context.not_before > situation.at,
-        )
+        phase = situation.snapshot.state.phase
+        if situation.account.apart:
+            yield phase, "apart"
+        for request in situation.superseded:
+            yield phase, "late", request.effect
+        if len(messages) >= SETTINGS.outbox_size:
+            yield phase, "crowded"
+        if context.not_before > situation.at:
+            yield phase, "away"
 
     def _after(self, step: Lived) -> Situation:
         old = step.situation.account
