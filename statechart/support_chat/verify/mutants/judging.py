@@ -1,5 +1,5 @@
 """Judges mutants, cheapest first: by validation, by the chart itself, by the steps that the edit
-has a say in, by the whole space, by what goes on for ever, by a judge of yours.
+has a say in, by the whole space, by what goes on for ever, by who runs it, by a judge of yours.
 
 The chart is explored and judged once. What an edit has no say in is neither composed nor judged
 again for its mutant, so that most take milliseconds. Nothing is lost by that: a property that fails
@@ -137,14 +137,12 @@ class Judge:
             yield from self._by_space(space, judge, mutant)
         if not space.complete:
             yield Ruling(Fate.OPEN, why=f"it has more than {len(space.states) - 1:,} states")
+        different = None if mutant is None else mutant.where
+        if self._differs is not None and (different := self._differs(chart)) is None:
+            yield Ruling(Fate.EQUIVALENT, why="whoever runs it is told the same")
         if self._own is not None and (wrong := self._own(chart)) is not None:
             yield Ruling(Fate.CAUGHT, why=wrong)
-        if self._differs is None:
-            yield Ruling(Fate.SURVIVES, why="" if mutant is None else mutant.where)
-        elif (different := self._differs(chart)) is None:
-            yield Ruling(Fate.EQUIVALENT, why="whoever runs it is told the same")
-        else:
-            yield Ruling(Fate.SURVIVES, why=different)
+        yield Ruling(Fate.SURVIVES, why=different or "")
 
     def _by_chart(self, space: Space) -> Iterator[Ruling]:
         for each in self._of_chart:

@@ -176,7 +176,7 @@ class Lives:
         if len(messages) >= SETTINGS.outbox_size:
             yield phase, "crowded"
         if context.not_before > situation.at:
-            yield phase, "away"
+            yield phase, "away", frozenset(r.effect for r in situation.account.asked.values())
 
     def _after(self, step: Lived) -> Situation:
         old = step.situation.account
