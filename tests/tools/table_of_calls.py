@@ -9,6 +9,7 @@ these rows, or of those that it competes with, has a say.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,11 @@ LIMIT: Final = 30.0
 
 def wrong(chart: Chart) -> str | None:
     """The first line of the table that sessions with this chart do not do as it says, or None."""
+    with _quiet():
+        return _first_fault(chart)
+
+
+def _first_fault(chart: Chart) -> str | None:
     concerned = edited_pairs(CHART, chart)
     ends = chart.effects is not CHART.effects  # an effect ends otherwise
     for row, pairs in _asked_of_the_shipped_chart().items():
@@ -74,7 +80,7 @@ def _fault(row: table.Row, engine: Callable[..., Any], chart: Chart) -> str | No
     try:
         with patch.object(session, "Shell", running), patch.object(shell, "Engine", engine):
             for test in tests:
-                with _limited_and_quiet():
+                with _limited():
                     test(Rig(), row)
     except (Exception, pytest.fail.Exception) as error:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -82,11 +88,21 @@ def _fault(row: table.Row, engine: Callable[..., Any], chart: Chart) -> str | No
 
 
 @contextmanager
-def _limited_and_quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
+    """What sessions log is not told, also what they log of calls that are collected later."""
+    logging.disable()
+    try:
+        yield
+        gc.collect()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
     def over(*_: object) -> None:
         raise TimeoutError(f"it goes on for more than {LIMIT:g} s")
 
-    logging.disable()
     former = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, LIMIT)
     try:
@@ -94,4 +110,3 @@ def _limited_and_quiet() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-        logging.disable(logging.NOTSET)

@@ -167,6 +167,8 @@ def _a_refusal_spends_what_it_names(move: Move) -> bool:
 def _an_expiry_is_made_good(move: Move) -> bool:
     if move.before.phase != P.AUTHENTICATED or not move.rows or E.DISPOSE in move.effects:
         return True
+    if move.carries(F.OUTDATED):  # it is a former one that is not accepted
+        return move.after.phase == P.AUTHENTICATED and E.SPEND_TOKEN not in move.effects
     if move.after.phase == P.SHUTDOWN:
         return {E.TELL_EXPIRED, E.TELL_ERROR} <= set(move.effects)
     if move.before.has(F.FETCHING):
