@@ -172,7 +172,7 @@ def test_an_outcome_may_be_another_of_the_same_effect() -> None:
 ESCAPED: Final = {
     # after a merge the session is anonymous
     "identify.done: stays where it is": "S38",
-    "link.back_identified: leads to anonymous": "S35",
+    "link.back_identified: leads to anonymous": "S38a",
     # clear_storage=True is ignored
     "shutdown.live_clear: does not set owed_full": "S40a",
     "shutdown.live_clear: join_shutdown instead of join_clear": "S40e",
@@ -194,7 +194,7 @@ def sampled(seed: int, count: int) -> Sequence[Edit]:
     return random.Random(seed).sample(list(edits(CHART)), count)
 
 
-@pytest.mark.parametrize("edit", sampled(3, 24), ids=lambda edit: edit.id)
+@pytest.mark.parametrize("edit", sampled(3, 8), ids=lambda edit: edit.id)
 def test_the_short_way_comes_to_the_same_verdict_as_checking_the_whole_mutant(edit: Edit) -> None:
     ruling = judge().judge(edit)
     if ruling.fate is Fate.INVALID:

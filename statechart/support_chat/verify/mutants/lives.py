@@ -229,6 +229,7 @@ class Lives:
                     yield OutOfTime(call)
         for call in sorted(account.held):
             yield AwaiterLeft(call)
+            yield Hinted(T.WITHDRAW, call)
 
     def _new(self) -> int:
         self._made += 1
