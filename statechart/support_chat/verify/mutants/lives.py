@@ -173,6 +173,10 @@ class Lives:
             yield phase, "apart"
         for request in situation.superseded:
             yield phase, "late", request.effect
+        for request in situation.account.asked.values():
+            under = getattr(request.payload, "tokens_accepted", context.tokens_accepted)
+            if under != context.tokens_accepted:
+                yield phase, "under an earlier token", request.effect
         if len(messages) >= SETTINGS.outbox_size:
             yield phase, "crowded"
         if context.not_before > situation.at:
@@ -290,6 +294,7 @@ class Lives:
                 if claim is not None:
                     answer = IdentifyAnswer(claim.user_id, draw.random() < 0.5)
                     yield Welcome(session, "visitor", claim.user_id, answer)
+                    yield Welcome(session, "visitor", identify="repeatable")
             case E.SEND_IDENTIFY:
                 yield IdentifyAnswer(payload.request.user_id, True)
                 yield IdentifyAnswer("eve", False)
