@@ -80,7 +80,7 @@ def test_a_command_too_many_or_too_few_is_told() -> None:
 
 def test_swaps_of_several_commands_are_seen_through() -> None:
     """Of all orders, those are alike that keep each pair in order which has to be."""
-    said = [Emit("one"), Arm("retry", 1.0), Emit("two"), Disarm(("retry",))]
+    said: list[Command] = [Emit("one"), Arm("retry", 1.0), Emit("two"), Disarm(("retry",))]
     for order in permutations(said):
         kept = order.index(said[0]) < order.index(said[2])
         stopped = order.index(said[1]) < order.index(said[3])

@@ -76,7 +76,7 @@ def _fault(row: table.Row, engine: Callable[..., Any], chart: Chart) -> str | No
             table.test_what_is_under_way_ends_as_if_the_refused_call_had_not_been_made,
         )
     )
-    running = partial(session.Shell, chart=chart)
+    running = partial(shell.Shell, chart=chart)
     try:
         with patch.object(session, "Shell", running), patch.object(shell, "Engine", engine):
             for test in tests:

@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _chosen(chart: Chart, arguments: argparse.Namespace) -> Sequence[Edit]:
     all_edits = list(edits(chart))
-    places = range(len(all_edits))
+    places: Sequence[int] = range(len(all_edits))
     if arguments.sample is not None and arguments.sample < len(all_edits):
         places = sorted(random.Random(arguments.seed).sample(places, arguments.sample))
     mine, shares = arguments.shard or (1, 1)

@@ -15,7 +15,7 @@ whether an optional timer runs is free wherever the chart says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
@@ -145,8 +145,8 @@ class Ways:
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
         self._candidates = cache(self._candidates_of)
-        known = {} if former is None else former._change_by
-        self._change_by = {
+        known: Mapping[str, _Change] = {} if former is None else former._change_by
+        self._change_by: dict[str, _Change] = {
             row.name: had
             if (had := known.get(row.name)) is not None and had.row is row
             else self._change(row)

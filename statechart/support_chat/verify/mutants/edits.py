@@ -261,14 +261,10 @@ def _errors(row: Transition, errors: Sequence[Refusal]) -> _Found:
 
 
 def _composites(part: Composite) -> Iterator[tuple[str, Composite]]:
-    for field in ("entry", "exit"):
-        effects: tuple[str, ...] = getattr(part, field)
-        for place, effect in enumerate(effects):
-            shorter = attrs.evolve(part, **{field: _at(effects, place)})
-            yield f"its {field} is without {effect}", shorter
-        for place, (one, other) in enumerate(pairwise(effects)):
-            swapped = (*effects[:place], other, one, *effects[place + 2 :])
-            yield f"its {field} has {other} before {one}", attrs.evolve(part, **{field: swapped})
+    for words, effects in _shorter_or_swapped(part.entry):
+        yield f"its entry {words}", attrs.evolve(part, entry=effects)
+    for words, effects in _shorter_or_swapped(part.exit):
+        yield f"its exit {words}", attrs.evolve(part, exit=effects)
     for fact in part.clears:
         if fact != part.fact:
             fewer = attrs.evolve(part, clears=_less(part.clears, fact))
@@ -278,6 +274,13 @@ def _composites(part: Composite) -> Iterator[tuple[str, Composite]]:
         yield f"its end leaves {register} as it is", attrs.evolve(part, assigns=less)
     if part.within is not None:
         yield f"is not within {part.within}", attrs.evolve(part, within=None)
+
+
+def _shorter_or_swapped(effects: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for place, effect in enumerate(effects):
+        yield f"is without {effect}", _at(effects, place)
+    for place, (one, other) in enumerate(pairwise(effects)):
+        yield f"has {other} before {one}", (*effects[:place], other, one, *effects[place + 2 :])
 
 
 _ENDS = ("success", "failure", "refusal", "rejection", "stranger", "ended")
