@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, Final
@@ -88,7 +88,7 @@ def _fault(row: table.Row, engine: Callable[..., Any], chart: Chart) -> str | No
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """What sessions log is not told, also what they log of calls that are collected later."""
     logging.disable()
     try:
@@ -99,7 +99,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def _limited() -> Generator[None, None, None]:
     def over(*_: object) -> None:
         raise TimeoutError(f"it goes on for more than {LIMIT:g} s")
 

@@ -494,7 +494,7 @@ FAULTS: Final = (
         {"shutdown.clear_too": without(sets=F.OWED_FULL)},
     ),
     Fault(
-        "S38a",
+        "S38c",
         "an identify that was given up for its token succeeds",
         {"link.target_token_refused": instead(E.FAIL_IDENTIFY, E.SETTLE_IDENTIFY)},
     ),
@@ -539,6 +539,16 @@ FAULTS: Final = (
         {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_PROBE)},
     ),
     Fault(
+        "S26c",
+        "a call that joins makes the token on its way an old one",
+        {"identify.join_boot": adding(clears=F.TOKEN_FRESH)},
+    ),
+    Fault(
+        "S55",
+        "whoever uses the link gets no answer",
+        {"use.replied": adding(when=F.NAMED)},
+    ),
+    Fault(
         "S51",
         "an identify whose answer is out is sent again",
         {"identify.send_without_token": without(unless=F.UNRESOLVED)},
@@ -575,7 +585,7 @@ FAULTS: Final = (
         {"link.probe_again": instead(E.ARM_PROBE, E.ARM_RETRY)},
     ),
     Fault(
-        "S50",
+        "S56",
         "an identify overtakes an update that is out",
         {"identify.send_without_token": without(unless=F.SENDING)},
     ),

@@ -172,7 +172,7 @@ def test_an_outcome_may_be_another_of_the_same_effect() -> None:
 ESCAPED: Final = {
     # after a merge the session is anonymous
     "identify.done: stays where it is": "S38",
-    "link.back_identified: leads to anonymous": "S38a",
+    "link.back_identified: leads to anonymous": "S38c",
     # clear_storage=True is ignored
     "shutdown.live_clear: does not set owed_full": "S40a",
     "shutdown.live_clear: join_shutdown instead of join_clear": "S40e",

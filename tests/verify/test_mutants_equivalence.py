@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import pytest
@@ -60,7 +61,7 @@ def test_every_row_fires_somewhere_the_late_ones_too() -> None:
 
 def test_the_situations_are_states_of_the_model_and_most_of_them() -> None:
     space = explore(CHART)
-    known = set()
+    known = set[Any]()
     for state in space.states:
         view = View(space.model, state)
         ledger = tuple(sorted(e for e in view.ledger() if not e.startswith("stored ")))
@@ -101,6 +102,8 @@ def test_what_is_different_is_told(id: str) -> None:
 def test_without_swaps_that_commute_more_would_be_different(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    in_order = lambda one, other, same: None if list(one) == list(other) else (None, None)  # noqa: E731
+    def in_order(one: Sequence[Any], other: Sequence[Any], same: object) -> Any:
+        return None if list(one) == list(other) else (None, None)
+
     monkeypatch.setattr(equivalence, "first_difference", in_order)
     assert differs(ALIKE[0]) is not None

@@ -6,13 +6,17 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import Any, TypeAlias, cast
 
 from support_chat.errors import SupportChatError
 from support_chat.verify.mutants.edits import Edit
-from support_chat.verify.mutants.judging import Judge
+from support_chat.verify.mutants.judging import Judge, Ruling
 from support_chat.verify.mutants.results import Result
 
 from .terminal import Misuse
+
+Pipe: TypeAlias = "Connection[Any, Any]"
 
 
 def judged(judge: Judge, edits: Sequence[Edit], jobs: int) -> Iterator[Result]:
@@ -27,7 +31,7 @@ def judged(judge: Judge, edits: Sequence[Edit], jobs: int) -> Iterator[Result]:
     if "fork" not in multiprocessing.get_all_start_methods():
         raise Misuse("--jobs: processes cannot be forked here; take a --shard in each of several")
     context = multiprocessing.get_context("fork")
-    workers = []
+    workers: dict[Pipe, ForkProcess] = {}
     try:
         for number in range(jobs):
             ours, theirs = context.Pipe(duplex=False)
@@ -36,16 +40,16 @@ def judged(judge: Judge, edits: Sequence[Edit], jobs: int) -> Iterator[Result]:
             )
             worker.start()
             theirs.close()
-            workers.append((worker, ours))
-        open_pipes = {pipe: worker for worker, pipe in workers}
-        while open_pipes:
-            for pipe in wait(list(open_pipes)):
-                assert isinstance(pipe, Connection)
+            workers[ours] = worker
+        pipes = list(workers)
+        while pipes:
+            for pipe in cast("list[Pipe]", wait(pipes)):
                 try:
-                    place, ruling = pipe.recv()
+                    place, ruling = cast("tuple[int, Ruling]", pipe.recv())
                     yield Result(edits[place], ruling)
                 except EOFError:
-                    worker = open_pipes.pop(pipe)
+                    pipes.remove(pipe)
+                    worker = workers[pipe]
                     worker.join()
                     if worker.exitcode:
                         raise SupportChatError(
@@ -53,13 +57,13 @@ def judged(judge: Judge, edits: Sequence[Edit], jobs: int) -> Iterator[Result]:
                             f"{worker.exitcode}); what it says stands above. Try --jobs 1."
                         ) from None
     finally:
-        for worker, pipe in workers:
+        for pipe, worker in workers.items():
             worker.terminate()
             worker.join()
             pipe.close()
 
 
-def _work(judge: Judge, edits: Sequence[Edit], places: range, pipe: Connection) -> None:
+def _work(judge: Judge, edits: Sequence[Edit], places: range, pipe: Pipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
     for place in places:
         pipe.send((place, judge.judge(edits[place])))

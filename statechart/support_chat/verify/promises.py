@@ -355,7 +355,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.VISITOR_READ,),
     ),
     EachEffect(
-        "S50",
+        "S56",
         "An update that is out is the visitor's: no identify begins before it has its answer.",
         (E.FETCH_TARGET_TOKEN, E.SEND_IDENTIFY),
         lambda moment, move: not moment.asked(E.SEND_UPDATE),

@@ -14,6 +14,7 @@ from ..lifecycle.chart import LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
     Fact as F,
+    Lane,
     Phase as P,
     Register,
     Slot,
@@ -100,6 +101,7 @@ _WAITS_FOR: Final[Mapping[str, Collection[str]]] = {
     T.SHUTDOWN: (E.JOIN_SHUTDOWN, E.JOIN_CLEAR),
     T.DESTROY: (E.JOIN_DESTROY,),
 }
+_PRESENTS: Final = frozenset((E.DIAL, E.SEND_IDENTIFY, E.SEND_TOKEN))
 _JOINS: Final = frozenset(join for joins in _WAITS_FOR.values() for join in joins)
 
 
@@ -120,9 +122,15 @@ def _is_fetched_before_the_dial(move: Move) -> bool:
     return not (due and before.who(Register.USER)) or drops
 
 
+def _stays_fresh(move: Move) -> bool:
+    """As long as its answer is out."""
+    out = move.before.has(F.TOKEN_FRESH) and move.after.asked(*_PRESENTS)
+    return not out or move.after.has(F.TOKEN_FRESH) or not _PRESENTS.isdisjoint(move.effects)
+
+
 TELLING: Final[tuple[Property, ...]] = (
     EachEffect(
-        "S38a",
+        "S38c",
         "A call that waits succeeds when what it waits for has come about, and not before.",
         tuple(_COMES_ABOUT),
         lambda moment, move: _has_come_about(move),
@@ -171,6 +179,15 @@ TELLING: Final[tuple[Property, ...]] = (
         "A token that is about to expire without a link is replaced before the next dial.",
         _is_fetched_before_the_dial,
         (T.RENEW_DUE,),
+    ),
+    EachStep("S26c", "A token is fresh until it is answered for the first time.", _stays_fresh),
+    EachStep(
+        "S55",
+        "Whoever uses the link is told what came of it.",
+        lambda move: (
+            not move.before.open(Lane.LINK) or bool({E.ANSWER, E.DISPOSE} & set(move.effects))
+        ),
+        (T.REPLIED,),
     ),
     EachStep("S51", "Nothing is asked twice at once.", _nothing_twice),
     Structure("S52", "Each effect tells its ends apart.", _ends_are_told_apart),

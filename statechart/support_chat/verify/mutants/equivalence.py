@@ -8,9 +8,9 @@ Requests that a step makes in another order have other numbers, and are the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -86,7 +86,8 @@ def _differences(serial: int, one: Reaction, other: Reaction) -> Iterator[str]:
     for field in attrs.fields(Snapshot):
         had, has = getattr(one.snapshot, field.name), getattr(after, field.name)
         if field.name == "context":
-            for name in sorted(vars(had)):
+            names = sorted(cast("Mapping[str, Any]", vars(had)))
+            for name in names:
                 if not alike(getattr(had, name), getattr(has, name)):
                     yield f"afterwards {name} is another"
         elif not alike(had, has):
@@ -135,14 +136,16 @@ def alike(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, BaseException):
         return one.args == other.args and alike(vars(one), vars(other))
-    if attrs.has(type(one)):
-        fields = [field.name for field in attrs.fields(type(one)) if field.eq]
+    kind: Any = type(one)
+    if attrs.has(kind):
+        fields: list[str] = [field.name for field in attrs.fields(kind) if field.eq]
         return all(alike(getattr(one, name), getattr(other, name)) for name in fields)
     if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+        mine, its = cast("Mapping[Any, Any]", one), cast("Mapping[Any, Any]", other)
+        return mine.keys() == its.keys() and all(alike(mine[key], its[key]) for key in mine)
     if isinstance(one, tuple | list):
-        pairs = zip(one, other, strict=False)
-        return len(one) == len(other) and all(alike(mine, its) for mine, its in pairs)
+        first, second = cast("Sequence[Any]", one), cast("Sequence[Any]", other)
+        return len(first) == len(second) and all(map(alike, first, second))
     return bool(one == other)
 
 
