@@ -16,9 +16,9 @@ from .world import World
 
 @attrs.frozen
 class Told:
-    """One entry of a story of the whole: what places did by themselves (`move`), or what the copy
-    of a component did: steps that the places do not see, and a last one, which they may. `places`
-    are as they are afterwards.
+    """One entry of a story of the whole: what places did by themselves (`move`; where it is there
+    for each, for this `copy`), or what the copy of a component did: steps that the places do not
+    see, and a last one, which they may. `places` are as they are afterwards.
     """
 
     places: Places
@@ -30,9 +30,12 @@ class Told:
 
 @attrs.frozen
 class _Next:
-    """One way to go on: who did what (`copy` -1: places), and how everything is afterwards."""
+    """One way to go on: who did what (`copy` -1: places, for this `number`), and how everything is
+    afterwards.
+    """
 
     copy: int
+    number: int
     act: Act
     label: int
     places: Places
@@ -58,12 +61,12 @@ def expanded(
             )
         )
         if found.copy < 0:
-            yield Told(found.places, found.act.trigger)
+            yield Told(found.places, found.act.trigger, copy=found.number)
         else:
             copy = world.copies[found.copy]
             block = found.blocks[found.copy]
             steps, states[found.copy] = copy.part.way(states[found.copy], found.label, block)
-            yield Told(found.places, "", copy.name, copy.number, tuple(steps))
+            yield Told(found.places, "", copy.name, found.number, tuple(steps))
         places, blocks = found.places, found.blocks
 
 
@@ -72,11 +75,12 @@ def _possible(world: World, places: Places, blocks: tuple[int, ...]) -> Iterator
     for i, (copy, block) in enumerate(zip(world.copies, blocks, strict=True)):
         for label, after in copy.part.blocks.system.moves[block]:
             act = copy.part.act(label, block, after)
+            now = (*blocks[:i], after, *blocks[i + 1 :])
             for then in world.acted(copy, act, places):
-                yield _Next(i, act, label, then, (*blocks[:i], after, *blocks[i + 1 :]))
+                yield _Next(i, copy.number, act, label, then, now)
     for move, number in world.moves:
         for then in world.moved(move, number, places):
-            yield _Next(-1, moving(move.name), 0, then, blocks)
+            yield _Next(-1, number, moving(move.name), 0, then, blocks)
 
 
 def moving(move: str) -> Act:
@@ -86,7 +90,5 @@ def moving(move: str) -> Act:
 
 def _breaks(world: World, wrong: StepInvariant, places: Places, each: _Next) -> bool:
     copy = world.copies[each.copy] if each.copy >= 0 else None
-    taken = Taken(
-        copy.name if copy else "", copy.number if copy else 0, each.act, places, each.places
-    )
+    taken = Taken(copy.name if copy else "", each.number, each.act, places, each.places)
     return fault_of(wrong.holds, taken) is not None
