@@ -66,6 +66,7 @@ LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""
 NONE: Final = ""
 """The answer of a request that has not arrived."""
+AGENT: Final = "an agent answers"
 STORED: Final = "a message arrives"
 MARKED: Final = "a read mark arrives"
 
@@ -210,7 +211,7 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
             after = p._replace(read=max(p.read, up_to) if rules.onwards else up_to)
             unread = _unread(rules, after)
             if rules.marks_told:
-                after = _tell(after, ("mark", up_to, unread))
+                after = _tell(after, ("mark", after.read, unread))
             answered = () if answer == LATE else ((up_to, unread),)
             rest = [each for each in p.marking[me] if each != request]
             yield after.put(me, marking=(*rest, *answered))
@@ -226,7 +227,7 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
         return PlaceMove(name=name, each="tab", changes=changes.split(), does=does)
 
     return [
-        PlaceMove(name="an agent answers", changes=("record", "link"), does=agent_writes),
+        PlaceMove(name=AGENT, changes=("record", "link"), does=agent_writes),
         move(STORED, "record stored sends link", message_arrives),
         move(MARKED, "read marking link", mark_arrives),
         move("a late copy is lost", "sends marking", late_is_lost),
@@ -239,20 +240,24 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
 def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
     def takes(p: Places, me: int, act: Act, of: Any = None, **brings: Any) -> After:
         """The tab takes this step, which brings this along, all of it named by `of`."""
-        knows, leaving = steps.after(p.knows[me], act, of, brings)
-        p = p.put(me, knows=knows)
+        after = steps.after(p.knows[me], act, of, brings)
+        p = p.put(me, knows=after.knows)
         if E.CUT in act.effects and p.link[me] is not None:
             sends, marking = map(_given_up, (p.sends[me], p.marking[me]))
             p = p.put(me, link=None, sends=sends, marking=marking)
         p = p.put(
             me,
-            sends=(*p.sends[me], *((number, NONE) for number in leaving if number <= MARKS_FROM)),
-            marking=(*p.marking[me], *((n - MARKS_FROM, NONE) for n in leaving if n > MARKS_FROM)),
+            sends=(*p.sends[me], *((n, NONE) for n in after.leaving if n <= MARKS_FROM)),
+            marking=(
+                *p.marking[me],
+                *((n - MARKS_FROM, NONE) for n in after.leaving if n > MARKS_FROM),
+            ),
         )
         # what the chart leaves open, the context and what is on its way decide
-        queued = bool(knows.context.outbox.entries)
+        queued = bool(after.knows.context.outbox.entries)
         sending = _awaited(p.sends[me]) or _awaited(p.marking[me])
-        if (queued, sending) == (act.after.queued, act.after.sending):
+        agrees = (queued, sending) == (act.after.queued, act.after.sending)
+        if agrees and after.due in (None, act.after.due):
             yield p
 
     def goes(p: Places, me: int, act: Act) -> After:
@@ -360,7 +365,7 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
 
 CHANGES: Final = (
     E.KEEP_LINK, E.CUT, E.QUEUE, E.SEND_MESSAGES, E.KEEP_SENT, E.KEEP_UNANSWERED,
-    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ,
+    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ, E.ARM_OUTBOX,
 )  # fmt: skip
 """What changes, asks or tells something of messages."""
 
@@ -399,8 +404,8 @@ SEES: Final = {
 
 
 def _agrees(seen: Seen) -> bool:
-    """The timer of the outbox runs while there is something in it."""
-    return bool(seen.due == seen.queued and seen.queued >= seen.sending)
+    """What is sent is in the outbox."""
+    return bool(seen.queued >= seen.sending)
 
 
 def _quiet(whole: Whole) -> bool:

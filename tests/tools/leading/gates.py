@@ -193,9 +193,7 @@ class HeldStorage:
         return stored
 
     async def delete(self, *keys: str) -> Mapping[str, str]:
-        removed: Mapping[str, str] = await self._held(
-            "delete", lambda: self._place.delete(*keys)
-        )
+        removed: Mapping[str, str] = await self._held("delete", lambda: self._place.delete(*keys))
         return removed
 
     async def keys(self) -> Sequence[str]:

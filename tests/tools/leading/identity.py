@@ -18,11 +18,19 @@ from support_chat.errors import BackendRejectedError, SupportChatError, VisitorE
 from support_chat.lifecycle.chart import ONLINE
 from support_chat.lifecycle.names import Fact as F, Trigger as T
 from support_chat.lifecycle.requests import Keys
-from support_chat.ports import Credentials, LinkEvent, Outgoing, OwnerChanged, SessionRevoked, Welcome
+from support_chat.ports import (
+    Credentials,
+    LinkEvent,
+    Outgoing,
+    OwnerChanged,
+    SessionRevoked,
+    Welcome,
+)
 from support_chat.runtime.calls import Call
 from support_chat.values import Identity, Message, Visitor
 from support_chat.verify import Occurrence, Places
 from support_chat.verify.identity import ACCEPTED, LATE, LEARNT, NOBODY, USER, Rules
+from support_chat.verify.replay import Impossible
 from support_chat_adapters.backend import Backend, Connection, WidgetRules, sessions
 from support_chat_adapters.backend.log import Entry
 from support_chat_adapters.backend.store import as_it_is, hashed
@@ -166,7 +174,7 @@ class IdentityStage:
         operations, arrives = done[move]
         pending = [c for c in tab.gate.of(*operations.split()) if c.pending]
         if not pending:
-            return f"no {operations.replace(' ', ' or ')} of the tab is on its way"
+            raise Impossible(f"no {operations.replace(' ', ' or ')} of the tab is on its way")
         if not arrives:
             pending[-1].drop()
             return ""
@@ -216,11 +224,9 @@ class IdentityStage:
     # --- what is real -----------------------------------------------------------------------------
 
     def _owner(self, credential: str) -> Any:
-        """Whose the session is as it is stored: the id of a visitor, USER, or None if it is over."""
+        """Whose the session is as it is stored: a visitor's id, USER, or None if it is over."""
         try:
-            found = self.backend.store.read_now(
-                lambda db: sessions.find(db, credential), as_it_is
-            )
+            found = self.backend.store.read_now(lambda db: sessions.find(db, credential), as_it_is)
         except BackendRejectedError:
             return None
         return found.visitor_id if found.user_id is None else USER

@@ -11,6 +11,7 @@ import attrs
 from leading.gates import settled
 from leading.tab import Director, Tab
 from support_chat.verify import Judgement, Places, Product, each_story
+from support_chat.verify.replay import Impossible
 
 QUIET: Final = 900.0
 """Seconds until everything that is under way has ended, once nothing is held."""
@@ -22,7 +23,9 @@ class Stage(Director, Protocol):
     tabs: Sequence[Tab]
 
     async def moves(self, move: str, tab: Tab, before: Places, after: Places) -> str:
-        """Does what places do by themselves; returns why it cannot be, "" if it was done."""
+        """Does what places do by themselves; returns how what is real differs, "" if it does not.
+        Raises Impossible.
+        """
         ...
 
     async def differs(self, places: Places) -> str:
@@ -41,14 +44,23 @@ class Stage(Director, Protocol):
 
 
 @attrs.frozen
-class Led:
-    """How far real sessions have gone along a story: in the `step` called `words` something `differs`
-    (all empty if they have gone all the way). What is `wrong` then, by the property that it breaks.
+class Left:
+    """Where real sessions leave a story: the number of the step, what it is called, and how what is
+    real differs, or why nobody can bring it about.
     """
 
     step: int
     words: str
     differs: str
+
+
+@attrs.frozen
+class Led:
+    """What real sessions have done with a story: where they have `left` it, None if they have gone
+    all the way, and what was `wrong` in the end, by the property that it breaks.
+    """
+
+    left: Left | None
     wrong: Mapping[str, str]
 
 
@@ -58,38 +70,39 @@ async def led(stage: Stage, product: Product, judgement: Judgement, *, lost: boo
     arrives.
     """
     try:
-        step, words, differs = await _along(stage, product, judgement)
+        left = await _along(stage, product, judgement)
         for tab in stage.tabs:
             await tab.open(lost=lost)
         await asyncio.sleep(QUIET)
-        wrong = {**await stage.judged()}
+        wrong = await stage.judged()
         faults = [fault for tab in stage.tabs for seen in tab.trace.steps for fault in seen.faults]
         assert not faults, faults
         for tab in stage.tabs:
             await tab.end()
-        return Led(step, words, differs, wrong)
+        return Led(left, wrong)
     finally:
         stage.close()
 
 
-async def _along(stage: Stage, product: Product, judgement: Judgement) -> tuple[int, str, str]:
+async def _along(stage: Stage, product: Product, judgement: Judgement) -> Left | None:
     told = {who: iter(those) for who, those in each_story(product, judgement).items()}
-    before, step = product.composition.begin(), 0
-    for entry in judgement.story:
-        tab = stage.tabs[entry.copy]
-        if entry.move:
-            step, words = step + 1, entry.move
-            differs = await stage.moves(entry.move, tab, before, entry.places)
-            await settled()
-            if differs:
-                return step, words, differs
-        for each in entry.steps:
-            one = next(told[entry.component, entry.copy])
-            after = entry.places if each is entry.steps[-1] else before
-            step, words = step + 1, f"tab {entry.copy + 1}: {one.words}"
-            if differs := await tab.does(one, stage, before, after):
-                return step, words, differs
-        if differs := await stage.differs(entry.places):
-            return step, words, differs
-        before = entry.places
-    return 0, "", ""
+    before, step, words = product.composition.begin(), 0, ""
+    try:
+        for entry in judgement.story:
+            tab, differs = stage.tabs[entry.copy], ""
+            if entry.move:
+                step, words = step + 1, entry.move
+                differs = await stage.moves(entry.move, tab, before, entry.places)
+                await settled()
+            for number, _ in enumerate(entry.steps, 1):
+                one = next(told[entry.component, entry.copy])
+                after = entry.places if number == len(entry.steps) else before
+                step, words = step + 1, f"tab {entry.copy + 1}: {one.words}"
+                if differs := await tab.does(one, stage, before, after):
+                    return Left(step, words, differs)
+            if differs := differs or await stage.differs(entry.places):
+                return Left(step, words, differs)
+            before = entry.places
+    except Impossible as impossible:
+        return Left(step, words, str(impossible))
+    return None

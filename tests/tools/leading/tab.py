@@ -195,12 +195,11 @@ class Tab:
         before: Places,
         after: Places,
     ) -> str:
-        """Does one step of a story; returns how what it does differs, "" if it does not."""
+        """Does one step of a story; returns how what it does differs, "" if it does not. Raises
+        Impossible.
+        """
         taken = len(self.trace.steps)
-        try:
-            await self._bring(one, director, before, after)
-        except Impossible as impossible:
-            return str(impossible)
+        await self._bring(one, director, before, after)
         await settled()
         return differs(self.chart, one, self.trace.steps[taken:])
 
@@ -262,7 +261,7 @@ class Tab:
         self, one: Occurrence, spec: Ask, director: Director, before: Places, after: Places
     ) -> None:
         operations, taken = OPERATIONS[one.of], len(self.trace.steps)
-        told = director.crossing(self, one, before, after)
+        told = director.crossing(self, one, before, after)  # of several
         fails = one.trigger == spec.failure and one.trigger != spec.success
         loss = director.loss(self, one, before, after) if fails else None
         while len(self.trace.steps) == taken:

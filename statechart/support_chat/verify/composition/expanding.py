@@ -4,6 +4,7 @@ or renamed on the way is again who they were.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -48,39 +49,63 @@ def expanded(
     """The story that goes this way, states as a search keeps them, and then, if a step is `wrong`,
     takes such a step.
     """
-    places, blocks = world.composition.begin(), (0,) * len(world.copies)
-    states = [0] * len(world.copies)
-    for wanted in [*way[1:], *([None] if wrong else [])]:
-        found = next(
-            each
-            for each in _possible(world, places, blocks)
-            if (
-                world.canonical(world.number(each.places), each.blocks) == wanted
-                if wanted is not None
-                else wrong is not None and _breaks(world, wrong, places, each)
+    traveller = _Traveller(world)
+    for places, blocks in way[1:]:
+        yield traveller.take(
+            next(
+                each
+                for each in traveller.possible()
+                if world.canonical(world.number(each.places), each.blocks) == (places, blocks)
             )
         )
+    if wrong is not None:
+        its = (e for e in traveller.possible() if _breaks(world, wrong, traveller.places, e))
+        yield traveller.take(next(its))
+
+
+def wandered(world: World, choose: random.Random, entries: int) -> Iterator[Told]:
+    """A story that chance takes: so many entries, or as many as there are until nothing can happen.
+    What is real may be tried on it.
+    """
+    traveller = _Traveller(world)
+    for _ in range(entries):
+        possible = list(traveller.possible())
+        if not possible:
+            return
+        yield traveller.take(choose.choice(possible))
+
+
+class _Traveller:
+    """Goes through a world step by step, with nobody exchanged and nothing renamed."""
+
+    def __init__(self, world: World) -> None:
+        self.places = world.composition.begin()
+        self._world = world
+        self._blocks = (0,) * len(world.copies)
+        self._states = [0] * len(world.copies)
+
+    def possible(self) -> Iterator[_Next]:
+        """Every way to go on."""
+        world, places, blocks = self._world, self.places, self._blocks
+        for i, (copy, block) in enumerate(zip(world.copies, blocks, strict=True)):
+            for label, after in copy.part.blocks.system.moves[block]:
+                act = copy.part.act(label, block, after)
+                now = (*blocks[:i], after, *blocks[i + 1 :])
+                for then in world.acted(copy, act, places):
+                    yield _Next(i, copy.number, act, label, then, now)
+        for move, number in world.moves:
+            for then in world.moved(move, number, places):
+                yield _Next(-1, number, moving(move.name), 0, then, blocks)
+
+    def take(self, found: _Next) -> Told:
+        """Goes on so."""
+        self.places, self._blocks = found.places, found.blocks
         if found.copy < 0:
-            yield Told(found.places, found.act.trigger, copy=found.number)
-        else:
-            copy = world.copies[found.copy]
-            block = found.blocks[found.copy]
-            steps, states[found.copy] = copy.part.way(states[found.copy], found.label, block)
-            yield Told(found.places, "", copy.name, found.number, tuple(steps))
-        places, blocks = found.places, found.blocks
-
-
-def _possible(world: World, places: Places, blocks: tuple[int, ...]) -> Iterator[_Next]:
-    """Every way to go on from a state, with nobody exchanged and nothing renamed."""
-    for i, (copy, block) in enumerate(zip(world.copies, blocks, strict=True)):
-        for label, after in copy.part.blocks.system.moves[block]:
-            act = copy.part.act(label, block, after)
-            now = (*blocks[:i], after, *blocks[i + 1 :])
-            for then in world.acted(copy, act, places):
-                yield _Next(i, copy.number, act, label, then, now)
-    for move, number in world.moves:
-        for then in world.moved(move, number, places):
-            yield _Next(-1, number, moving(move.name), 0, then, blocks)
+            return Told(found.places, found.act.trigger, copy=found.number)
+        copy, block = self._world.copies[found.copy], found.blocks[found.copy]
+        state = self._states[found.copy]
+        steps, self._states[found.copy] = copy.part.way(state, found.label, block)
+        return Told(found.places, "", copy.name, found.number, tuple(steps))
 
 
 def moving(move: str) -> Act:
