@@ -69,7 +69,8 @@ def lead(fault: Fault, chart: Chart, rules: object, *, lost: bool = True) -> Led
     async def leading() -> Led:
         product = explored(fault)
         (judgement,) = product.judgements
-        return await led(await staged(fault, chart, rules), product, judgement, lost=lost)
+        stage, begin = await staged(fault, chart, rules), fault.whole.begin()
+        return await led(stage, begin, product.parts, judgement.story, lost=lost)
 
     return run(leading())
 

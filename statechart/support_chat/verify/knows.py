@@ -54,7 +54,7 @@ class Knows:
 @attrs.frozen
 class After:
     """What a tab knows after a step, the numbers of the messages that leave, and whether its timer
-    runs then; None: as before.
+    runs then, to send something again; None: as before.
     """
 
     knows: Knows
@@ -86,7 +86,7 @@ class Steps:
         for effect in act.effects:  # it tells and asks before it changes the context
             spec: Any = self._chart.effects[effect]
             if effect == E.ARM_OUTBOX:
-                runs = due(context.outbox, now.at) is not None
+                runs = _waits(context.outbox, now.at)
             if getattr(spec, "batch", False):
                 asked: Sequence[SendMessage] = spec.request(context, moment)
                 leaving += [each.number for each in asked]
@@ -100,6 +100,12 @@ class Steps:
                 context = spec.reduce(context, moment)
         after = Knows(_timeless(context, now.at), tuple(told))
         return After(self._same.setdefault(after, after), tuple(leaving), runs)
+
+
+def _waits(outbox: Outbox, now: float) -> bool:
+    """Whether something is to be sent again later; no call is given up here."""
+    entries = tuple(attrs.evolve(each, awaited=False) for each in outbox.entries)
+    return due(attrs.evolve(outbox, entries=entries), now) is not None
 
 
 def _timeless(context: Context, now: float) -> Context:

@@ -1,5 +1,5 @@
-"""A stage for `support_chat.verify.identity`: tabs on one storage at one backend, of which a rule may
-be taken away, and what became of who is who, judged from outside.
+"""A stage for `support_chat.verify.identity`: tabs on one storage at one backend, of which a rule
+may be taken away, and what became of who is who, judged from outside.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class IdentityStage:
         """Secrets and visitors have names of their own; otherwise what is real is what is told."""
         pairs: list[tuple[str, Any, Any]] = [
             ("what is stored", places.stored, await self.storage.get(KEY)),
-            ("whether it is clean", places.clean, self._clean),
+            ("whether it is clean", places.clean, places.clean and self._clean),
         ]
         for me, tab in enumerate(self.tabs):
             context, connection = tab.trace.snapshot.context, tab.way.connection
@@ -205,7 +205,10 @@ class IdentityStage:
                     (f"what tab {me + 1} will hear", places.news[me], news[0] if news else "")
                 )
         found = (self._differs(what, told, real) for what, told, real in pairs)
-        return next(filter(None, found), "")
+        differs = next(filter(None, found), "")
+        # a story gives the number of what nobody has any more to something else
+        self._names = {n: name for n, name in self._names.items() if n in _numbers(places)}
+        return differs
 
     def _differs(self, what: str, told: Any, real: Any) -> str:
         if isinstance(told, bool | str) or told == USER:
@@ -218,8 +221,9 @@ class IdentityStage:
             same = real is not None and real not in self._names.values()
             if same:
                 self._names[told] = real
-        numbers = {real: told for told, real in self._names.items()}
-        return "" if same else f"{what}: {told} in the story, {numbers.get(real, real)} really"
+        numbers = {name: number for number, name in self._names.items()}
+        really = numbers.get(real, "another" if isinstance(told, int) and real else real)
+        return "" if same else f"{what}: {told} in the story, {really} really"
 
     # --- what is real -----------------------------------------------------------------------------
 
@@ -305,3 +309,10 @@ class IdentityStage:
     def close(self) -> None:
         """Closes the backend."""
         self.backend.close()
+
+
+def _numbers(places: Places) -> set[int]:
+    """The secrets and visitors that somebody has."""
+    pairs = [number for pair in places.stands_for for number in pair]
+    each = (places.known, places.over, places.shown, places.owner, places.stray, places.message)
+    return {places.stored, *pairs, *(number for values in each for number in values)}

@@ -10,7 +10,9 @@ import attrs
 
 from leading.gates import settled
 from leading.tab import Director, Tab
-from support_chat.verify import Judgement, Places, Product, each_story
+from support_chat.verify import Places, Told
+from support_chat.verify.composition.parts import Part
+from support_chat.verify.composition.story import each_part
 from support_chat.verify.replay import Impossible
 
 QUIET: Final = 900.0
@@ -64,13 +66,15 @@ class Led:
     wrong: Mapping[str, str]
 
 
-async def led(stage: Stage, product: Product, judgement: Judgement, *, lost: bool = True) -> Led:
-    """Leads a story as far as it goes; then lets go of everything, waits until it is quiet, and
-    judges what has become of it. What is on its way and nobody waits for is `lost` then, or
-    arrives.
+async def led(
+    stage: Stage, begin: Places, parts: Sequence[Part], story: Sequence[Told], *, lost: bool = True
+) -> Led:
+    """Leads a story of a composition with these parts as far as it goes; then lets go of
+    everything, waits until it is quiet, and judges what has become of it. What is on its way and
+    nobody waits for is `lost` then, or arrives.
     """
     try:
-        left = await _along(stage, product, judgement)
+        left = await _along(stage, begin, parts, story)
         for tab in stage.tabs:
             await tab.open(lost=lost)
         await asyncio.sleep(QUIET)
@@ -84,11 +88,13 @@ async def led(stage: Stage, product: Product, judgement: Judgement, *, lost: boo
         stage.close()
 
 
-async def _along(stage: Stage, product: Product, judgement: Judgement) -> Left | None:
-    told = {who: iter(those) for who, those in each_story(product, judgement).items()}
-    before, step, words = product.composition.begin(), 0, ""
+async def _along(
+    stage: Stage, before: Places, parts: Sequence[Part], story: Sequence[Told]
+) -> Left | None:
+    told = {who: iter(those) for who, those in each_part(parts, story).items()}
+    step, words = 0, ""
     try:
-        for entry in judgement.story:
+        for entry in story:
             tab, differs = stage.tabs[entry.copy], ""
             if entry.move:
                 step, words = step + 1, entry.move

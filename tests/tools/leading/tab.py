@@ -37,16 +37,24 @@ from support_chat_adapters.backend import Backend, Connection
 from support_chat_adapters.transport import LoopbackTransport
 
 IDS: Final[Mapping[str, str]] = {"workspace_id": "acme", "widget_id": "help"}
-_LONG: Final = 1e6
+_LONG: Final = 3000.0
+_SHORT: Final = 1e-9
 SETTINGS: Final = Settings(
     connect_timeout=_LONG,
     boot_timeout=_LONG,
     call_timeout=_LONG,
-    storage_timeout=1e3,
+    storage_timeout=100.0,
     outbox_timeout=_LONG,
     revoke_timeout=_LONG,
+    backoff_base=2 * _SHORT,
+    backoff_min=_SHORT,
+    backoff_max=2 * _SHORT,
+    probe_interval=_SHORT,
 )
-"""Limits beyond every story, but for what a story gives up."""
+"""Limits beyond every story, but for what it gives up, and for how long a backend may ask a boot to
+stay away; pauses that end before anything else happens,
+since a story knows of none.
+"""
 
 OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     E.CHECK_ADAPTERS: ("get",),

@@ -5,7 +5,7 @@ or renamed on the way is again who they were.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
@@ -63,16 +63,22 @@ def expanded(
         yield traveller.take(next(its))
 
 
-def wandered(world: World, choose: random.Random, entries: int) -> Iterator[Told]:
-    """A story that chance takes: so many entries, or as many as there are until nothing can happen.
-    What is real may be tried on it.
+def wandered(
+    world: World, choose: random.Random, entries: int, without: Collection[str] = ()
+) -> Iterator[Told]:
+    """A story that chance takes: so many entries, or as many as there are until nothing can happen,
+    `without` these rows. What is real may be tried on it.
     """
     traveller = _Traveller(world)
     for _ in range(entries):
         possible = list(traveller.possible())
-        if not possible:
+        choose.shuffle(possible)
+        for each in possible:
+            if not {row.name for step in traveller.steps(each) for row in step.rows} & {*without}:
+                yield traveller.take(each)
+                break
+        else:
             return
-        yield traveller.take(choose.choice(possible))
 
 
 class _Traveller:
@@ -99,13 +105,23 @@ class _Traveller:
 
     def take(self, found: _Next) -> Told:
         """Goes on so."""
+        steps, state = self._way(found)
         self.places, self._blocks = found.places, found.blocks
         if found.copy < 0:
             return Told(found.places, found.act.trigger, copy=found.number)
-        copy, block = self._world.copies[found.copy], found.blocks[found.copy]
-        state = self._states[found.copy]
-        steps, self._states[found.copy] = copy.part.way(state, found.label, block)
-        return Told(found.places, "", copy.name, found.number, tuple(steps))
+        self._states[found.copy] = state
+        return Told(found.places, "", self._world.copies[found.copy].name, found.number, steps)
+
+    def steps(self, found: _Next) -> tuple[Step, ...]:
+        """The steps of the component that goes on so."""
+        return self._way(found)[0]
+
+    def _way(self, found: _Next) -> tuple[tuple[Step, ...], int]:
+        if found.copy < 0:
+            return (), 0
+        part, block = self._world.copies[found.copy].part, found.blocks[found.copy]
+        steps, state = part.way(self._states[found.copy], found.label, block)
+        return tuple(steps), state
 
 
 def moving(move: str) -> Act:
