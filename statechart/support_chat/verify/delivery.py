@@ -59,8 +59,8 @@ from .views import View
 After: TypeAlias = Iterator[Places]
 
 MARKS_FROM: Final = 10
-"""Calls that mark have greater numbers than this, by the message that they mark up to; those that
-send have smaller ones.
+"""Calls that mark have greater numbers than this, of which the rest is the message that they mark up
+to; those that send have smaller ones.
 """
 LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""
@@ -205,14 +205,15 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
 
     def mark_arrives(p: Places, me: int) -> After:
         for request in p.marking[me]:
-            up_to, answer = request
+            number, answer = request
             if answer not in (NONE, LATE):
                 continue
+            up_to = number % MARKS_FROM
             after = p._replace(read=max(p.read, up_to) if rules.onwards else up_to)
             unread = _unread(rules, after)
             if rules.marks_told:
                 after = _tell(after, ("mark", after.read, unread))
-            answered = () if answer == LATE else ((up_to, unread),)
+            answered = () if answer == LATE else ((number, unread),)
             rest = [each for each in p.marking[me] if each != request]
             yield after.put(me, marking=(*rest, *answered))
 
@@ -248,10 +249,7 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         p = p.put(
             me,
             sends=(*p.sends[me], *((n, NONE) for n in after.leaving if n <= MARKS_FROM)),
-            marking=(
-                *p.marking[me],
-                *((n - MARKS_FROM, NONE) for n in after.leaving if n > MARKS_FROM),
-            ),
+            marking=(*p.marking[me], *((n, NONE) for n in after.leaving if n > MARKS_FROM)),
         )
         # what the chart leaves open, the context and what is on its way decide
         queued = bool(after.knows.context.outbox.entries)
@@ -307,40 +305,41 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         if number <= size.mine and sum(p.sent) < size.both:
             yield from gives(p.put(me, sent=number), me, act, number)
         if p.marks:
+            first = MARKS_FROM * (1 + size.marks - p.marks)
             for up_to, _ in p.knows[me].told:
                 if p.record[up_to - 1] == "agent":
-                    yield from gives(p._replace(marks=p.marks - 1), me, act, MARKS_FROM + up_to)
+                    yield from gives(p._replace(marks=p.marks - 1), me, act, first + up_to)
 
     def gives(p: Places, me: int, act: Act, number: int) -> After:
         arguments = Arguments(message=_request(number).payload.message)
         yield from takes(p, me, act, number, call=number, arguments=arguments)
 
     def is_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
+        for place in ("sends", "marking"):
             requests = getattr(p, place)[me]
             for request in requests:
-                what, answer = request
+                number, answer = request
                 if answer not in (NONE, LATE):
                     rest = tuple(each for each in requests if each != request)
-                    result = ReadAnswer(answer) if first else _message(answer, "visitor")
-                    asked = _request(first + what)
+                    sent = place == "sends"
+                    result = _message(answer, "visitor") if sent else ReadAnswer(answer)
                     yield from takes(
-                        p.put(me, **{place: rest}), me, act, (first, request),
-                        result=result, request=asked,
+                        p.put(me, **{place: rest}), me, act, request,
+                        result=result, request=_request(number),
                     )  # fmt: skip
 
     def is_not_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
+        for place in ("sends", "marking"):
             requests = getattr(p, place)[me]
             for request in requests:
-                what, answer = request
+                number, answer = request
                 if answer == LATE or not p.losses:
                     continue
                 rest = [each for each in requests if each != request]
-                late = _once([*rest, *([(what, LATE)] if answer == NONE else [])])
+                late = _once([*rest, *([(number, LATE)] if answer == NONE else [])])
                 after = p.put(me, **{place: late})._replace(losses=p.losses - 1)
-                asked = _request(first + what)
-                yield from takes(after, me, act, first + what, error=_LOST, request=asked)
+                asked = _request(number)
+                yield from takes(after, me, act, number, error=_LOST, request=asked)
 
     def done(p: Places, me: int, act: Act) -> After:
         if act.trigger:
@@ -373,9 +372,8 @@ CHANGES: Final = (
 def _request(number: int) -> Request:
     """To send the message, or the mark, of this call."""
     is_mark = number > MARKS_FROM
-    what = (
-        MarkRead("c", str(number - MARKS_FROM)) if is_mark else Outgoing(f"m{number}", "hello", "c")
-    )
+    up_to = str(number % MARKS_FROM)
+    what = MarkRead("c", up_to) if is_mark else Outgoing(f"m{number}", "hello", "c")
     return Request(E.SEND_MESSAGES, "", 0, SendMessage(what, number, 1))
 
 

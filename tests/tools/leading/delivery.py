@@ -21,7 +21,6 @@ from support_chat.lifecycle.requests import Keys
 from support_chat.ports import (
     Credentials,
     LinkEvent,
-    MarkRead,
     MessageArrived,
     Outgoing,
     ReadAnswer,
@@ -113,8 +112,8 @@ class DeliveryStage:
     read: int = 0
     """Up to which message the visitor has read."""
     _wrong: dict[str, str] = attrs.field(factory=dict[str, str])
-    _given: dict[int, int] = attrs.field(factory=dict[int, int])
-    """How many messages each tab was given."""
+    _calls: dict[tuple[int, int], int] = attrs.field(factory=dict["tuple[int, int]", int])
+    """The number of each tab's calls in the story, by that which it has really."""
 
     @classmethod
     async def begin(cls, chart: Chart, rules: Rules) -> DeliveryStage:
@@ -160,16 +159,10 @@ class DeliveryStage:
 
         self.backend.store.write_now(forget, as_it_is)
 
-    def _called(self, message: Outgoing | MarkRead) -> int:
-        """The number by which a story knows a message, or the message up to which a mark reads."""
-        if isinstance(message, MarkRead):
-            return self.position(str(message.up_to))
-        return int(message.client_message_id.partition("-")[2])
-
     def _requests(self, tab: Tab, operation: str) -> list[tuple[tuple[int, Any], Crossing]]:
         """The requests of a tab as a story has them."""
         found: list[tuple[tuple[int, Any], Crossing]] = []
-        for message, crossing in tab.sends():
+        for payload, crossing in tab.sends():
             if crossing.operation != operation or crossing.over:
                 continue
             answer: Any = NONE if crossing.awaited else LATE
@@ -179,7 +172,7 @@ class DeliveryStage:
                 result = crossing.result
                 told = result.unread if isinstance(result, ReadAnswer) else self.position(result.id)
                 answer = told
-            found.append(((self._called(message), answer), crossing))
+            found.append(((self._calls[tab.number, payload.number], answer), crossing))
         return found
 
     def _told(self, tab: Tab) -> tuple[tuple[int, str], ...]:
@@ -195,14 +188,16 @@ class DeliveryStage:
     def send(self, tab: Tab, before: Places, after: Places) -> Call[Any]:
         """A message, or a mark, as the tab's outbox has it afterwards."""
         me, conversation = tab.number, self.begins.conversation_id
-        if after.sent[me] != before.sent[me]:
-            self._given[me] = after.sent[me]
-            name = f"{me}-{after.sent[me]}"
-            return tab.chat.send_message("hello", conversation, name)
         entries = [p.knows[me].context.outbox.entries for p in (before, after)]
-        given = [each.number for each in entries[1] if each not in entries[0]]
-        up_to = self.record()[given[0] - MARKS_FROM - 1]
-        return tab.chat.mark_read(conversation, up_to.id)
+        (given,) = (each.number for each in entries[1] if each not in entries[0])
+        call: Call[Any]
+        if given > MARKS_FROM:
+            up_to = self.record()[given % MARKS_FROM - 1]
+            call = tab.chat.mark_read(conversation, up_to.id)
+        else:
+            call = tab.chat.send_message("hello", conversation, f"{me}-{given}")
+        self._calls[me, call.number] = given
+        return call
 
     def crossing(self, tab: Tab, one: Occurrence, before: Places, after: Places) -> Crossing | None:
         """The message, or the mark, that has an outcome."""
@@ -257,7 +252,7 @@ class DeliveryStage:
                     ("told", knows.told, self._told(tab)),
                     ("cursor", told.cursor, self._at(context.cursor)),
                     ("unread", told.unread, tab.chat.unread),
-                    ("outbox", self._entries(told, False), self._entries(context, True)),
+                    ("outbox", _entries(told), self._waiting(tab, context)),
                     ("link", places.link[me], self._link(tab)),
                     ("sends", set(places.sends[me]), sends),
                     ("marks", set(places.marking[me]), marking),
@@ -276,11 +271,11 @@ class DeliveryStage:
         """Where a cursor stands in the story."""
         return None if cursor is None else str(number_in(cursor) - _number(self.begins.id))
 
-    def _entries(self, context: Context, real: bool) -> list[tuple[int, bool, bool]]:
-        """What waits in an outbox."""
+    def _waiting(self, tab: Tab, context: Context) -> list[tuple[int, bool, bool]]:
+        """What waits in the outbox of a tab."""
         return [
-            (self._called(e.message) if real else _call(e.message), e.under_way, e.left)
-            for e in context.outbox.entries
+            (self._calls[tab.number, entry.number], entry.under_way, entry.left)
+            for entry in context.outbox.entries
         ]
 
     def _link(self, tab: Tab) -> tuple[tuple[str, int, Any], ...] | None:
@@ -321,7 +316,8 @@ class DeliveryStage:
                 wrong["D2"] = f"tab {me + 1} tells {positions}"
             if any((kind == SENT) != own[position - 1] for position, kind in told):
                 wrong["D3"] = f"tab {me + 1} tells {told}, and its own are {own}"
-            if len(mine) != self._given.get(me, 0) or {*positions} != {*range(1, len(record) + 1)}:
+            given = [n for (of, _), n in self._calls.items() if of == me and n < MARKS_FROM]
+            if len(mine) != len(given) or {*positions} != {*range(1, len(record) + 1)}:
                 wrong["D4"] = f"tab {me + 1} has told {positions} of {len(record)}"
             if tab.chat.unread != self.unread():
                 wrong["D5"] = (
@@ -341,10 +337,9 @@ async def _nothing(crossing: Crossing) -> AsyncGenerator[None]:
     yield
 
 
-def _call(message: Outgoing | MarkRead) -> int:
-    """The number by which a story knows a message of its own, or a mark."""
-    name = message.up_to if isinstance(message, MarkRead) else message.client_message_id[1:]
-    return int(str(name))
+def _entries(context: Context) -> list[tuple[int, bool, bool]]:
+    """What waits in an outbox, as a story has it."""
+    return [(entry.number, entry.under_way, entry.left) for entry in context.outbox.entries]
 
 
 def _number(message_id: str) -> int:

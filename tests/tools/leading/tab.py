@@ -26,7 +26,8 @@ from support_chat.engine import Perform
 from support_chat.errors import RateLimitedError, StorageError
 from support_chat.lifecycle.events import AnyEvent
 from support_chat.lifecycle.names import Effect as E, Fact as F, Slot, Trigger as T
-from support_chat.ports import Credentials, LinkEvent, MarkRead, Outgoing, Storage, Welcome
+from support_chat.lifecycle.requests import SendMessage
+from support_chat.ports import Credentials, LinkEvent, Storage, Welcome
 from support_chat.runtime.calls import Call
 from support_chat.runtime.shell import Timers
 from support_chat.testing.trace import watch
@@ -306,10 +307,10 @@ class Tab:
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def sends(self) -> Sequence[tuple[Outgoing | MarkRead, Crossing]]:
+    def sends(self) -> Sequence[tuple[SendMessage, Crossing]]:
         """Every message and mark that has left, with its request, in their order."""
         asked = [
-            command.request.payload.message
+            command.request.payload
             for step in self.trace.steps
             for command in step.commands
             if isinstance(command, Perform) and command.request.effect == E.SEND_MESSAGES
