@@ -59,8 +59,8 @@ from .views import View
 After: TypeAlias = Iterator[Places]
 
 MARKS_FROM: Final = 10
-"""Calls that mark have greater numbers than this, of which the rest is the message that they mark up
-to; those that send have smaller ones.
+"""Calls that mark have greater numbers than this: their rest is the message that they mark up to.
+Those that send have smaller ones.
 """
 LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""

@@ -137,6 +137,7 @@ class DeliveryStage:
     def unread(self) -> int:
         """How many the backend counts."""
         (conversation,) = self.backend.agent.conversations(self.visitor)
+        assert conversation.unread is not None, "the backend counts"
         return conversation.unread
 
     def position(self, message_id: str) -> int:

@@ -5,7 +5,7 @@ may be taken away, and what became of who is who, judged from outside.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -120,7 +120,7 @@ class IdentityStage:
         """A full clear has landed, and no boot has read since."""
         self._names: dict[int, str] = {}
         """What a secret or a visitor is really called that a story knows by a number."""
-        self.tabs = [
+        self.tabs: Sequence[Tab] = [
             Tab.begin(
                 number,
                 chart,

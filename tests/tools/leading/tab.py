@@ -37,7 +37,7 @@ from support_chat.verify.trace import Trace
 from support_chat_adapters.backend import Backend, Connection
 from support_chat_adapters.transport import LoopbackTransport
 
-IDS: Final[Mapping[str, str]] = {"workspace_id": "acme", "widget_id": "help"}
+IDS: Final[dict[str, Any]] = {"workspace_id": "acme", "widget_id": "help"}
 _LONG: Final = 3000.0
 _SHORT: Final = 1e-9
 SETTINGS: Final = Settings(
