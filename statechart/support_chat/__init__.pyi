@@ -18,6 +18,7 @@ from .errors import (
     EventsLostError as EventsLostError,
     IdentityConflictError as IdentityConflictError,
     InvalidInputError as InvalidInputError,
+    MessageWithdrawnError as MessageWithdrawnError,
     NetworkError as NetworkError,
     NotABackendError as NotABackendError,
     NotBootedError as NotBootedError,

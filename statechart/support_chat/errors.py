@@ -79,6 +79,15 @@ class OutboxFullError(SupportChatError):
     recoverable_by_default = True
 
 
+class MessageWithdrawnError(SupportChatError):
+    """The message was taken back, by withdraw() or since the call that sent it was cancelled; send
+    it again if it is wanted after all.
+    """
+
+    code = "message_withdrawn"
+    recoverable_by_default = True
+
+
 class IdentityConflictError(SupportChatError):
     """The call names another identity than the session's; the message says which call changes
     identities.

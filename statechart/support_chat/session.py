@@ -24,6 +24,7 @@ from .lifecycle.calls import Arguments
 from .lifecycle.chart import CHART
 from .lifecycle.events import AnyEvent, PhaseChanged
 from .lifecycle.names import Phase, Trigger
+from .lifecycle.outbox import named
 from .lifecycle.requests import Keys
 from .ports import (
     ListConversations,
@@ -322,8 +323,9 @@ class SupportChat:
         revocation and the goodbye.
 
         The visitor is kept for the next boot(), unless `clear_storage` removes every key of this
-        scope. Raises (when awaited) StorageError, after which the next shutdown() or boot() clears
-        first, and SessionDestroyedError.
+        scope. Raises (when awaited) SessionDestroyedError; and StorageError as soon as the clear
+        has failed, whether or not the goodbye is still under way: the next shutdown() or boot()
+        clears first.
         """
         if not isinstance(clear_storage, bool):
             raise InvalidInputError(
@@ -365,8 +367,9 @@ class SupportChat:
         never makes two, until the backend answers: `MessageQueued`, `MessageSent` and
         `MessageFailed` tell of it. `timeout` is how many seconds the call waits, None for
         `Settings.outbox_timeout`: a message that has not left by then never leaves. Cancelling the
-        call withdraws it, or, once it has left, ends its resends. With `queue=False` it is sent
-        once and at once or not at all, as a page that a server renders wants it.
+        call withdraws it, or, once it has left, ends its resends, as `withdraw()` does. With
+        `queue=False` it is sent once and at once or not at all, as a page that a server renders
+        wants it.
 
         Raises:
             InvalidInputError: on the line, for a text or an id that cannot be one.
@@ -376,8 +379,23 @@ class SupportChat:
             CallTimeoutError: the time is over; it says whether the message may have arrived.
             NetworkError: with `queue=False` alone: there is no link, or it broke before the answer.
             SessionEndedError, SessionDestroyedError: the session ended first.
+            MessageWithdrawnError: withdraw() has taken it back.
         """
         return self._send(text, conversation_id, client_message_id, NOTHING_SAID, queue, timeout)
+
+    def withdraw(self, client_message_id: str) -> bool:
+        """Takes back a message that has no answer yet, whether or not a call still waits for it:
+        for one that was told as unknown, or a button beside one that waits for the network.
+
+        One that never left never leaves. One that has left may have arrived, and is not sent again:
+        `MessageFailed` says so with `outcome_unknown`. If it is under way, its answer still counts.
+        Later ones of its conversation go on. Returns whether there is such a message.
+        """
+        shell = self._bound()
+        entry = named(shell.snapshot.context.outbox, client_message_id)
+        if entry is not None:
+            shell.hint(Trigger.WITHDRAW, entry.number)
+        return entry is not None
 
     def conversations(self) -> Call[Sequence[Conversation]]:
         """Lists the conversations of whoever is live, the newest first.

@@ -10,7 +10,7 @@ import logging
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def test_ctrl_c_around_any_statement_of_work_done_at_once_goes_up_and_the_store_
         return asked(db)
 
     ran: list[int] = []
-    left = iter(())
+    left: Iterator[int] = iter(())
     monkeypatch.setattr(sqlite_line.SQLiteConnection, "execute", execute)
     for path in (":memory:", tmp_path / "chat.db"):
         with closing(WatchedStore(path)) as store:

@@ -39,7 +39,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_snippet_runs_one_after_the_other_in_an_empty_folder(tmp_path: Path) -> None:
-    assert len(SNIPPETS) >= 4
+    assert len(SNIPPETS) >= 3
     story = tmp_path / "readme.py"
     story.write_text("\n\n".join(SNIPPETS), "utf-8")
     done = run(["-W", "error", str(story)], tmp_path)
@@ -87,17 +87,6 @@ async def test_the_chat_screen_shows_what_is_said_while_links_break(
         "visitor: My export is empty.",
         "visitor: It was not yesterday.",
     ]
-
-
-def test_the_adapter_that_the_readme_writes_is_a_storage() -> None:
-    from support_chat import Storage
-
-    scope: dict[str, type] = {}
-    adapter = next(snippet for snippet in SNIPPETS if "class DictStorage" in snippet)
-    exec(adapter, scope)
-    assert isinstance(scope["DictStorage"]({}), Storage)
-    lines = [line for line in adapter.splitlines() if line.strip() and '"""' not in line]
-    assert len(lines) <= 25, "the README promises 25 lines"
 
 
 def test_the_table_of_calls_is_the_generated_one() -> None:

@@ -14,7 +14,11 @@ async function main([program, ...folders]) {
   await python.runPythonAsync(readFileSync(program, "utf8") + "\nawait everything()");
 }
 
-main(process.argv.slice(2)).catch((error) => {
-  console.error(String(error.message ?? error));
-  process.exitCode = 1;
-});
+// Exit is asked for: Pyodide's loop leaves the timers of what it has cancelled running.
+main(process.argv.slice(2)).then(
+  () => process.exit(0),
+  (error) => {
+    console.error(String(error.message ?? error));
+    process.exit(1);
+  },
+);

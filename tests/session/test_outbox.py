@@ -26,6 +26,7 @@ from support_chat import (
     MessageQueued,
     MessageReceived,
     MessageSent,
+    MessageWithdrawnError,
     NetworkError,
     NotBootedError,
     Phase,
@@ -37,7 +38,14 @@ from support_chat import (
     Visitor,
 )
 from support_chat.errors import OutboxFullError, SupportChatError
-from support_chat.ports import IdentifyAnswer, MessageArrived, OwnerChanged, Storage, Welcome
+from support_chat.ports import (
+    IdentifyAnswer,
+    MessageArrived,
+    OwnerChanged,
+    Storage,
+    TokenExpired,
+    Welcome,
+)
 from support_chat.testing import RecordingStorage, RecordingTransport, ScriptedTokens
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
@@ -415,6 +423,40 @@ async def test_cancelling_withdraws_what_never_left_and_ends_the_resends_of_what
         assert it.sent == ["left", "next"]
 
 
+@in_virtual_time
+async def test_what_is_taken_back_is_not_sent_again_whether_or_not_its_call_still_waits() -> None:
+    async with scripted(call_timeout=2.0) as it:
+        it.transport.hold("send")
+        unknown = it.chat.send_message("one", "c", "unknown", timeout=3.0)
+        queued, behind = (it.chat.send_message("x", "c", name) for name in ("queued", "behind"))
+        await failed(unknown, CallTimeoutError)
+        assert it.chat.outbox[0].client_message_id == "unknown"
+        assert not it.chat.withdraw("nothing")
+        assert it.chat.withdraw("queued")
+        assert "withdraw()" in str(await failed(queued, MessageWithdrawnError))
+        assert it.chat.withdraw("unknown")
+        await asyncio.sleep(5)
+        it.transport.release("send")
+        await behind
+        told = [(e.client_message_id, e.outcome_unknown) for e in it.of(MessageFailed)]
+        assert sorted(told) == [("queued", False), ("unknown", True)]
+        assert it.sent[-1] == "behind"
+        assert "queued" not in it.sent
+        assert not it.chat.withdraw("unknown")
+
+
+@in_virtual_time
+async def test_what_is_taken_back_under_way_ends_with_its_answer() -> None:
+    async with scripted() as it:
+        it.transport.hold("send")
+        call = it.chat.send_message("one", "c", "one")
+        await asyncio.sleep(0)
+        assert it.chat.withdraw("one")
+        it.transport.release("send")
+        assert (await call).text == "one"
+        assert it.of(MessageFailed) == []
+
+
 async def waiting(call: Any) -> Any:
     return await call
 
@@ -479,6 +521,29 @@ async def test_a_token_that_is_not_accepted_any_more_is_renewed_and_the_message_
         await chat.send_message("one", "c", "one")
         assert len(transport.log.of("link.renew")) == 1
         assert len(transport.log.of("link.send")) == 2
+        assert chat.is_in(Phase.AUTHENTICATED)
+
+
+@pytest.mark.parametrize("operation", ["send", "update"])
+@in_virtual_time
+async def test_a_late_refusal_spends_only_the_token_that_it_names(operation: str) -> None:
+    tokens = ScriptedTokens()
+    transport = RecordingTransport()
+    async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
+        await chat.boot(user={"id": "ann"}, token_provider=tokens)
+        transport.hold(operation)
+        calls: Any = [chat.send_message("one", "c", "one"), chat.update(context={"page": "a"})]
+        await asyncio.sleep(5)
+        transport.link.emit(TokenExpired())
+        await asyncio.sleep(5)
+        assert len(transport.log.of("link.renew")) == 1
+        (pending,) = transport.waiting(operation)
+        pending.fail(AuthRefusedError("Expired.", code="auth_expired"))
+        transport.release(operation)
+        await calls[0]
+        await asyncio.sleep(60)
+        assert len(transport.log.of(f"link.{operation}")) == 2, "it is sent again"
+        assert len(transport.log.of("link.renew")) == 1, "under the token that was accepted since"
         assert chat.is_in(Phase.AUTHENTICATED)
 
 

@@ -388,7 +388,8 @@ class Life:
                 gap, began = self.one_of(True, False), self.own("session", None, session)
                 unread, echoes = self.one_of(0, 1, None), self.one_of(False, True)
                 visitor = self.one_of("v-1", "v-2", *[None] * (who is not None))
-                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes)
+                identify = self.one_of("remembered", "repeatable")
+                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes, identify)
             case Identify(asked):
                 return self._answer(asked.user_id, session)
             case Renew():
@@ -428,12 +429,13 @@ class Life:
 
     def enabled(self) -> tuple[Input, Now]:
         """One of the inputs that may come in now."""
-        account, roll = self.account, self.roll
+        account, roll, entries = self.account, self.roll, self.snapshot.context.outbox.entries
         superseded = [r for n, (r, _) in self.pending.items() if n not in account.asked]
         awaited = sorted(self.unsettled - self.abandoned)
         kinds: list[tuple[object, int, Callable[[], Input]]] = [
             (True, 6, self._call),
             (True, 1, lambda: Hinted(self.one_of(T.GO_ONLINE, T.GO_OFFLINE))),
+            (entries, 1, lambda: Hinted(T.WITHDRAW, roll.choice(entries).number)),
             (account.asked, 13, lambda: self.outcome(roll.choice(list(account.asked.values())))),
             (superseded, 2, lambda: self.outcome(roll.choice(superseded))),
             (account.link, 3, lambda: Heard(account.link or 0, self.event())),

@@ -37,6 +37,8 @@ class Fault:
     wrong: str
     chart: Chart = CHART
     rules: Any
+    sound: Any
+    """The rules of which none is taken away."""
     whole: Composition
 
     def __str__(self) -> str:
@@ -70,16 +72,28 @@ GOES_ON: Final[Mapping[str, Any]] = {
     "error": None,
     "reason": "",
 }
+BELIEVING: Final = edited(
+    link_back_identify_forgotten={"unless": (F.SIGNED_IN, F.IDENTIFYING)},
+    link_back_identify_repeated={"when": (F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING, F.REPEATABLE)},
+)
+"""It believes any backend that an identify that was given up has not been done."""
 
 
 def _identity(breaks: str, wrong: str, chart: Chart = CHART, tabs: int = 2, **rules: bool) -> Fault:
     kept = IdentityRules(**rules)
-    whole = identity(chart, kept, tabs=tabs)
-    return Fault(breaks=breaks, wrong=wrong, chart=chart, rules=kept, whole=whole)
+    sound, whole = IdentityRules(remembers=kept.remembers), identity(chart, kept, tabs=tabs)
+    return Fault(breaks=breaks, wrong=wrong, chart=chart, rules=kept, sound=sound, whole=whole)
 
 
 IDENTITY_FAULTS: Final = (
     _identity("I1", "a merge is not told to the other tab", told=False),
+    _identity(
+        "I1",
+        "a backend that remembers no identify is believed",
+        BELIEVING,
+        tabs=1,
+        remembers=False,
+    ),
     _identity("I2", "each dial gets a visitor of its own", one_visitor=False),
     _identity(
         "I3", "a tab that learns that its visitor is over goes on", edited(link_signed_out=GOES_ON)
@@ -136,8 +150,8 @@ def _delivery(
     breaks: str, wrong: str, chart: Chart = CHART, size: Size | None = FEW, **rules: bool
 ) -> Fault:
     kept = DeliveryRules(**rules)
-    whole = delivery(chart, kept, size)
-    return Fault(breaks=breaks, wrong=wrong, chart=chart, rules=kept, whole=whole)
+    sound, whole = DeliveryRules(), delivery(chart, kept, size)
+    return Fault(breaks=breaks, wrong=wrong, chart=chart, rules=kept, sound=sound, whole=whole)
 
 
 DELIVERY_FAULTS: Final = (

@@ -1,4 +1,5 @@
-"""What a run leaves behind: no process, and nothing in the folder of temporary files.
+"""What a run leaves behind: no process, nothing in the folder of temporary files; and a test leaves
+Ctrl-C to whom it was before.
 
 Every process that a test starts, and whatever that one starts, inherits a mark of the run and the
 name of the test. Whoever still bears the mark at the end has been left: it is ended, told, and the
@@ -23,6 +24,7 @@ _MARK: Final = "SUPPORT_CHAT_TESTS"
 _TEST: Final = "PYTEST_CURRENT_TEST"
 _PATIENCE: Final = 20.0
 """Seconds that a process which is on its way out has for it."""
+_HANDLERS: Final = pytest.StashKey[list[object]]()
 _LEFT: Final = pytest.StashKey[list[str]]()
 
 
@@ -43,6 +45,22 @@ def _own_temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Generator[
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield
+
+
+def _handlers() -> list[object]:
+    return [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Sees who handles the signals."""
+    item.stash[_HANDLERS] = _handlers()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Looks whether they still do."""
+    assert _handlers() == item.stash[_HANDLERS], "this test leaves a signal to somebody else"
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,6 +9,7 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from itertools import product
 from typing import Any, Final, TypeAlias
 
@@ -73,14 +74,14 @@ def seen(model: Model, state: int) -> Seen:
 
 
 def edges(space: Space) -> set[Edge]:
-    model = space.model
+    as_seen = {state: seen(space.model, state) for state in space.states}
     return {
         (
-            seen(model, s.before),
+            as_seen[s.before],
             s.happening.trigger,
             s.happening.carried,
-            tuple(row.name for row in s.rows),
-            seen(model, s.after),
+            tuple([row.name for row in s.rows]),
+            as_seen[s.after],
         )
         for s in space.steps
     }
@@ -320,19 +321,18 @@ def unreduced(model: Model) -> tuple[set[Seen], set[Edge]]:
     """
     reached, todo = {model.initial}, [model.initial]
     found: set[Edge] = set()
+    as_seen = cache(partial(seen, model))
     while todo:
         state = todo.pop()
         for happening in model.happenings(state):
             for one in called_by_everybody(model, state, happening):
                 for taken in model.take(state, one):
-                    rows = tuple(row.name for row in taken.rows)
-                    found.add(
-                        (seen(model, state), one.trigger, one.carried, rows, seen(model, taken.raw))
-                    )
+                    rows = tuple([row.name for row in taken.rows])
+                    found.add((as_seen(state), one.trigger, one.carried, rows, as_seen(taken.raw)))
                     if taken.raw not in reached:
                         reached.add(taken.raw)
                         todo.append(taken.raw)
-    return {seen(model, state) for state in reached}, found
+    return {as_seen(state) for state in reached}, found
 
 
 def called_by_everybody(model: Model, state: int, happening: Happening) -> Iterator[Happening]:

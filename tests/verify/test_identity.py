@@ -9,12 +9,13 @@ import pytest
 
 from faulty_wholes import IDENTITY_FAULTS, Fault, explored
 from support_chat.verify import check_whole, each_story
-from support_chat.verify.identity import IDENTITY, identity
+from support_chat.verify.identity import IDENTITY, Rules, identity
 from support_chat.verify.replay import Replay, replay
 
 
 def test_there_is_a_fault_for_each_property() -> None:
-    assert [fault.breaks for fault in IDENTITY_FAULTS] == [each.id for each in IDENTITY.properties]
+    found = dict.fromkeys(fault.breaks for fault in IDENTITY_FAULTS)
+    assert list(found) == [each.id for each in IDENTITY.properties]
 
 
 @pytest.mark.parametrize("fault", IDENTITY_FAULTS, ids=str)
@@ -34,5 +35,11 @@ def test_each_tab_goes_its_part_of_the_story_on_the_engine(fault: Fault) -> None
 
 def test_one_tab_alone_is_right() -> None:
     product = check_whole(identity(tabs=1))
+    assert product.complete
+    assert [each.property.id for each in product.judgements if each.held is not True] == []
+
+
+def test_a_tab_and_a_backend_that_remembers_no_identify_agree_in_the_end() -> None:
+    product = check_whole(identity(rules=Rules(remembers=False), tabs=1))
     assert product.complete
     assert [each.property.id for each in product.judgements if each.held is not True] == []

@@ -5,18 +5,15 @@ chart, and on no other.
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from support_chat import CHART
-from support_chat.verify import Occurrence, occurrences
+from support_chat.verify import Occurrence, Structure, occurrences
 from support_chat.verify.replay import Replay, as_test, replay
-
-
-def story(faulty: Any) -> tuple[Occurrence, ...]:
-    return occurrences(faulty.model, faulty.verdict)
 
 
 def told(trigger: str, **values: Any) -> Occurrence:
@@ -33,13 +30,27 @@ def told(trigger: str, **values: Any) -> Occurrence:
     return Occurrence(trigger=trigger, **{**nothing, **lists, **values})
 
 
-def test_each_counterexample_goes_all_the_way_on_the_session(faulty_on_the_way: Any) -> None:
-    whole = story(faulty_on_the_way)
-    assert replay(faulty_on_the_way.model.chart, whole) == Replay(len(whole))
+def test_each_fault_breaks_its_property_and_the_story_goes_on_the_faulty_session_and_on_no_other(
+    faulty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict, chart = faulty.verdict, faulty.model.chart
+    assert verdict.held is False, faulty.fault.wrong
+    if isinstance(verdict.property, Structure):
+        assert verdict.detail, "the rows that are wrong"
+        return
+    whole = occurrences(faulty.model, verdict)
+    assert replay(chart, whole) == Replay(len(whole))
+    assert replay(CHART, whole).differs
 
-
-def test_on_the_shipped_chart_the_session_goes_elsewhere(faulty_on_the_way: Any) -> None:
-    assert replay(CHART, story(faulty_on_the_way)).differs
+    charts = ModuleType("charts_of_this_test")
+    monkeypatch.setitem(sys.modules, charts.__name__, charts)
+    text = as_test(whole, "charts_of_this_test:PANEL", verdict.property.sentence, "s1")
+    for panel, fails in ((chart, True), (CHART, False)):
+        charts.PANEL = panel  # type: ignore[attr-defined]
+        written: dict[str, Any] = {}
+        exec(compile(text, "test_of_a_story.py", "exec"), written)
+        with pytest.raises(AssertionError) if fails else nullcontext():
+            written["test_s1_no_session_goes_this_way"]()
 
 
 @pytest.mark.parametrize(
@@ -68,25 +79,3 @@ def test_a_replay_says_where_the_session_stands_instead() -> None:
     assert replay(CHART, [one]) == Replay(
         0, "load: ledger: [] only in the story, ['waits for load'] only in the session"
     )
-
-
-def test_a_replay_written_as_a_test_fails_while_the_fault_is_there(
-    faulty_on_the_way: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    charts = ModuleType("charts_of_this_test")
-    monkeypatch.setitem(sys.modules, charts.__name__, charts)
-    text = as_test(
-        story(faulty_on_the_way),
-        "charts_of_this_test:PANEL",
-        faulty_on_the_way.verdict.property.sentence,
-        "s1",
-    )
-    for chart, fails in ((faulty_on_the_way.model.chart, True), (CHART, False)):
-        charts.PANEL = chart  # type: ignore[attr-defined]
-        written: dict[str, Any] = {}
-        exec(compile(text, "test_of_a_story.py", "exec"), written)
-        if fails:
-            with pytest.raises(AssertionError):
-                written["test_s1_no_session_goes_this_way"]()
-        else:
-            written["test_s1_no_session_goes_this_way"]()

@@ -25,13 +25,17 @@ from support_chat.lifecycle.names import Fact as F, Trigger as T
 from support_chat.testing import run
 from support_chat.verify import Composition, View
 from support_chat.verify.composition.expanding import wandered
+from support_chat.verify.composition.model import Seen
 from support_chat.verify.composition.world import World
 from support_chat.verify.delivery import DELIVERY, Rules as DeliveryRules, delivery
-from support_chat.verify.identity import IDENTITY, Rules as IdentityRules
+from support_chat.verify.identity import IDENTITY, Rules as IdentityRules, identity
 
 FAULTS: Final = (*IDENTITY_FAULTS, *DELIVERY_FAULTS)
 LEFT: Final = {
     "I1: a merge is not told to the other tab": "the identify arrives",
+    "I1: a backend that remembers no identify is believed": (
+        "tab 1: the link is up, as the visitor, and remembers no identify"
+    ),
     "I2: each dial gets a visitor of its own": "tab 2: the link is up, as the visitor",
     "I3: a tab that learns that its visitor is over goes on": (
         "tab 1: the visitor was cleared elsewhere"
@@ -98,14 +102,14 @@ def test_where_nothing_is_wrong_they_leave_the_story_and_all_is_well(
     fault: Fault, lost: bool
 ) -> None:
     """Whether what nobody waits for any more is lost in the end, or comes late."""
-    went = lead(fault, CHART, type(fault.rules)(), lost=lost)
+    went = lead(fault, CHART, fault.sound, lost=lost)
     assert went.left is not None
     assert went.left.words == LEFT[str(fault)], went
     assert went.wrong == {}, went
 
 
 def test_there_is_no_fault_that_is_not_led() -> None:
-    assert len({str(fault) for fault in FAULTS}) == len(FAULTS) == len(LEFT) == 21
+    assert len({str(fault) for fault in FAULTS}) == len(FAULTS) == len(LEFT) == 22
 
 
 # --- where nothing is wrong -----------------------------------------------------------------------
@@ -120,18 +124,20 @@ def usual(whole: Composition, *more: str) -> Composition:
     def is_usual(view: View) -> bool:
         return not any(map(view.has, (F.PENDING, F.PROVIDER, F.TARGET_PROVIDER)))
 
-    usual = attrs.evolve(
-        tab,
-        sees={**tab.sees, "usual": is_usual},
-        where=lambda seen: seen.usual and tab.where(seen),
-        without=(*tab.without, *more),
-    )
+    def where(seen: Seen) -> bool:
+        return bool(seen.usual and tab.where(seen))
+
+    sees, without = {**tab.sees, "usual": is_usual}, (*tab.without, *more)
+    usual = attrs.evolve(tab, sees=sees, where=where, without=without)
     return attrs.evolve(whole, components=(usual,))
 
 
+NOT_THERE: Final = (T.UPDATE, T.USE, T.SEND, T.DIAL_ASTRAY)
+"""Messages are a place's where it is asked who is who; and no backend answers as somebody else."""
+FORGETFUL: Final = IdentityRules(remembers=False)
 WALKS: Final = {
-    # messages are a place's there; and no backend of ours answers as somebody else
-    "identity": (usual(IDENTITY, T.UPDATE, T.USE, T.SEND, T.DIAL_ASTRAY), IdentityRules()),
+    "identity": (usual(IDENTITY, *NOT_THERE), IdentityRules()),
+    "a forgetful backend": (usual(identity(rules=FORGETFUL), *NOT_THERE), FORGETFUL),
     "delivery": (usual(DELIVERY), DeliveryRules()),
     # a message beside a mark would have to pause after a link is back, and stories know no pauses
     "reading": (usual(delivery(size=MUCH_TO_READ)), DeliveryRules()),

@@ -135,7 +135,8 @@ class Screen:
             controller.over.add_done_callback(self._leave)
 
         with contextlib.suppress(EOFError):  # the terminal has gone
-            await self._app.run_async(pre_run=begin)
+            # signals are for who runs the screen: prompt_toolkit would leave Ctrl-C to nobody
+            await self._app.run_async(pre_run=begin, handle_sigint=False)
         self._print()
 
     def _leave(self, _: object = None) -> None:

@@ -240,7 +240,7 @@ class Engine:
         return Moment(self.program.expiries[expired.timer], now, self.settings, self.keys)
 
     def _hinted(self, step: Step, hinted: Hinted, now: Now) -> Moment:
-        return Moment(hinted.trigger, now, self.settings, self.keys)
+        return Moment(hinted.trigger, now, self.settings, self.keys, hinted.call)
 
     def _came(self, step: Step, came: AwaiterCame, now: Now) -> None:
         step.abandoned -= {came.call}

@@ -90,9 +90,12 @@ class Expired:
 
 @attrs.frozen(slots=False)
 class Hinted:
-    """The platform hints at something: an external trigger that is no call."""
+    """The platform, or the user, hints at something: an external trigger that is no call. `call` is
+    the one that it is about, if it is about one.
+    """
 
     trigger: str
+    call: int | None = None
 
 
 @attrs.frozen(slots=False)

@@ -54,7 +54,7 @@ class Entry:
     left: bool = False
     """Whether it may have arrived."""
     wanted: bool = True
-    """Whether it is sent again; not after its call was cancelled, nor for somebody else."""
+    """Whether it is sent again; not after it was withdrawn, nor for somebody else."""
     not_before: float = 0.0
     held_back: bool = False
     """Whether it has waited for the link, and waits its turn among all that have."""
@@ -298,7 +298,7 @@ def expire(outbox: Outbox, now: float, unsent: Exception, sent: Exception) -> Ou
 
 
 def withdraw(outbox: Outbox, number: int, error: Exception) -> Outbox:
-    """Nobody awaits the call any more. A message that never left does not leave; one that has left
+    """Nobody wants it any more. A message that never left does not leave; one that has left
     is not sent again, and those behind it go on once it is not under way. A mark is owed all the
     same.
     """
@@ -376,6 +376,15 @@ _Which = Callable[[Entry], bool]
 def of(outbox: Outbox, number: int) -> Entry | None:
     """The message of this call."""
     return next((entry for entry in outbox.entries if entry.number == number), None)
+
+
+def named(outbox: Outbox, client_message_id: str) -> Entry | None:
+    """The message that was sent under this id."""
+    for entry in outbox.entries:
+        message = entry.message
+        if isinstance(message, Outgoing) and message.client_message_id == client_message_id:
+            return entry
+    return None
 
 
 def _told_late(outbox: Outbox, which: _Which) -> Outbox:

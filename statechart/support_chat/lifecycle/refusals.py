@@ -16,6 +16,7 @@ from ..errors import (
     CallTimeoutError,
     IdentityConflictError,
     InvalidInputError,
+    MessageWithdrawnError,
     NetworkError,
     NotABackendError,
     NotBootedError,
@@ -71,8 +72,9 @@ NOT_ANSWERED: Final = Refusal(
     "or MessageFailed says what became of it.",
 )
 WITHDRAWN: Final = Refusal(
-    SessionEndedError,
-    "The call that sent this message was cancelled: send it again if it is to be.",
+    MessageWithdrawnError,
+    "The message was taken back, by withdraw() or since the call that sent it was cancelled: send "
+    "it again if it is wanted after all.",
 )
 
 OTHER_BOOT: Final = Refusal(

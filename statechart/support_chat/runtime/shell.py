@@ -232,9 +232,9 @@ class Shell:
         self._calls[call.number] = call
         self.take(CallMade(call.number, call.trigger, call.arguments))
 
-    def hint(self, trigger: str) -> None:
-        """A hint of the platform."""
-        self.take(Hinted(trigger))
+    def hint(self, trigger: str, call: int | None = None) -> None:
+        """A hint of the platform, or of the user about a call of theirs."""
+        self.take(Hinted(trigger, call))
 
     def awaiter_left(self, call: Call[Any]) -> None:
         """The last awaiter of a call was cancelled."""

@@ -190,11 +190,11 @@ class DeliveryStage:
         """A message, or a mark, as the tab's outbox has it afterwards."""
         me, conversation = tab.number, self.begins.conversation_id
         entries = [p.knows[me].context.outbox.entries for p in (before, after)]
+        given: int
         (given,) = (each.number for each in entries[1] if each not in entries[0])
         call: Call[Any]
         if given > MARKS_FROM:
-            up_to = self.record()[given % MARKS_FROM - 1]
-            call = tab.chat.mark_read(conversation, up_to.id)
+            call = tab.chat.mark_read(conversation, self.record()[given % MARKS_FROM - 1].id)
         else:
             call = tab.chat.send_message("hello", conversation, f"{me}-{given}")
         self._calls[me, call.number] = given

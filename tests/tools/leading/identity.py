@@ -14,7 +14,12 @@ import attrs
 from leading.gates import Crossing
 from leading.tab import IDS, Loss, Tab
 from support_chat import Chart
-from support_chat.errors import BackendRejectedError, SupportChatError, VisitorEndedError
+from support_chat.errors import (
+    AuthRefusedError,
+    BackendRejectedError,
+    SupportChatError,
+    VisitorEndedError,
+)
 from support_chat.lifecycle.chart import ONLINE
 from support_chat.lifecycle.names import Fact as F, Trigger as T
 from support_chat.lifecycle.requests import Keys
@@ -39,7 +44,7 @@ from support_chat_adapters.storage import MemoryStorage
 EPOCH: Final = 1_800_000_000.0
 KEY: Final = Keys(**IDS, scope="default").visitor
 _LONG_ENOUGH: Final = 3600.0
-_NEWS: Final = {OwnerChanged: "changed", SessionRevoked: "ended"}
+_NEWS: Final[Mapping[type, str]] = {OwnerChanged: "changed", SessionRevoked: "ended"}
 
 
 @attrs.frozen
@@ -68,12 +73,23 @@ class Served:
         if not self._rules.one_visitor:
             another = f"{secret}-{len(self._stage.opened)}"
             credentials = attrs.evolve(credentials, visitor=another, session=None)
-        connection = self._backend.connect(credentials)
+        connection = self._dialled(credentials)
         self._stage.opened.append(Opened(self._number, connection.welcome.session, secret))
         return connection
 
+    def _dialled(self, credentials: Credentials) -> Connection:
+        claim = credentials.claim
+        if claim is None or self._rules.remembers:
+            return self._backend.connect(credentials)
+        bare = attrs.evolve(credentials, claim=None)
+        try:
+            return self._backend.connect(bare)
+        except AuthRefusedError:  # the session may be the user's by now
+            return self._backend.connect(attrs.evolve(bare, user_id=claim.user_id))
+
     def welcome(self, connection: Connection) -> Welcome:
-        return connection.welcome
+        kind = "remembered" if self._rules.remembers else "repeatable"
+        return attrs.evolve(connection.welcome, identify=kind)
 
     def telling(self, event: LinkEvent) -> LinkEvent | None:
         return event if self._rules.told or not isinstance(event, OwnerChanged) else None
@@ -211,19 +227,20 @@ class IdentityStage:
         return differs
 
     def _differs(self, what: str, told: Any, real: Any) -> str:
-        if isinstance(told, bool | str) or told == USER:
-            same = told == real
-        elif told == NOBODY:
-            same = real is None
-        elif told in self._names:
-            same = self._names[told] == real
-        else:
-            same = real is not None and real not in self._names.values()
-            if same:
-                self._names[told] = real
-        numbers = {name: number for number, name in self._names.items()}
+        same = self._is(told, real)
+        numbers: dict[Any, Any] = {name: number for number, name in self._names.items()}
         really = numbers.get(real, "another" if isinstance(told, int) and real else real)
         return "" if same else f"{what}: {told} in the story, {really} really"
+
+    def _is(self, told: Any, real: Any) -> bool:
+        """Whether what is real may be what a story calls so."""
+        if isinstance(told, bool | str) or told == USER:
+            return bool(told == real)
+        if told == NOBODY:
+            return real is None
+        if told not in self._names and isinstance(real, str) and real not in self._names.values():
+            self._names[told] = real
+        return self._names.get(told) == real is not None
 
     # --- what is real -----------------------------------------------------------------------------
 

@@ -129,13 +129,17 @@ async def serve(
     )
     server = uvicorn.Server(config)
     watch = _Watch(backend, server, lines, counts, condition, ages or Ages())
+    sockets = [each for each in (listener, status) if each is not None]
+    serving = asyncio.ensure_future(server.serve(sockets=sockets))
     beside = asyncio.ensure_future(watch.keep(started))
     try:
-        await server.serve(sockets=[each for each in (listener, status) if each is not None])
+        await asyncio.wait((serving,))
     finally:
-        beside.cancel()
-        await asyncio.gather(beside, return_exceptions=True)
+        for task in (beside, serving):  # who took the signals over last gives them back first
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         lines.cut_all()
+    await serving
     if condition.lost:
         raise DatabaseLostError
 
