@@ -84,6 +84,7 @@ class Model:
         self.open, self.running = Bits("lane of events", layout.open), Bits("timer", layout.running)
         self.waiting, self.stored = Bits("slot", layout.waiting), Bits("key", layout.stored)
         self.impacts = layout.impacts
+        self._facts = sum(layout.fact.values())
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
         self._phase_shift = layout.shift + layout.phase_shift
@@ -102,6 +103,13 @@ class Model:
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""
         return self._layout.registers_of(state >> self.shift)
+
+    def facts_of(self, state: State, named: int = 0) -> int:
+        """The facts that hold as bits, those of registers among them when a trigger names this
+        user.
+        """
+        registers = (*self.registers_of(state), named)
+        return state & self._facts | self._layout.compiled.derive(registers, 0)
 
     def names(self, facts: int) -> tuple[str, ...]:
         """The facts whose bits are set, in the chart's order."""
