@@ -174,7 +174,7 @@ def added(line: int, *more: Line) -> Callable[[list[Line]], list[Line]]:
 
 DOCTORED: Final[dict[str, tuple[Callable[[list[Line]], list[Line]], int, str]]] = {
     "another phase": (changed(6, phase="reconnecting"), 6, "cannot lead to reconnecting"),
-    "an outcome of nothing": (changed(2, trigger="cleared"), 2, "nothing under way ends in cleared"),
+    "an outcome of nothing": (changed(2, trigger="cleared"), 2, "nothing under way ends in"),
     "an outcome twice": (added(7, LIFE[5]), 7, "nothing under way ends in link_up"),
     "a step left out": (without(5), 5, "nothing under way ends in link_up"),
     "the timer that expires does not run": (
@@ -182,7 +182,7 @@ DOCTORED: Final[dict[str, tuple[Callable[[list[Line]], list[Line]], int, str]]] 
         "nothing under way ends in retry_due",
     ),
     "of another effect": (changed(6, of="send_identify"), 6, "send_identify is not under way"),
-    "a fact that does not hold": (changed(6, facts={"booted": False}), 6, "the log says not booted"),
+    "a fact that does not hold": (changed(6, facts={"booted": False}), 6, "says not booted"),
     "a fact that did not come along": (
         changed(8, facts={"same_target": False}), 8, "identify.answered_as_another",
     ),
@@ -191,7 +191,7 @@ DOCTORED: Final[dict[str, tuple[Callable[[list[Line]], list[Line]], int, str]]] 
         "nothing that link_lost could be late of has ended before",
     ),
     "a call is late": (changed(7, late=True), 7, "identify is never late"),
-    "what is late moves on": (changed(10, phase="disconnected"), 10, "what is late changes nothing"),
+    "what is late moves on": (changed(10, phase="disconnected"), 10, "late changes nothing"),
     "an internal trigger": (
         added(7, {"trigger": "proceed", "phase": "anonymous"}), 7, "proceed is internal",
     ),

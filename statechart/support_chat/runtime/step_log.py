@@ -28,7 +28,7 @@ class StepLog:
     """A log of the session that goes by this name, into `file`. `phase` is where the session stands
     if it has begun before.
 
-    It ends with `close()`, or with the `with` that it is used in; one that has no end counts as cut.
+    It ends with `close()`, or with the `with` that it is used in; one without an end counts as cut.
     """
 
     def __init__(self, file: Text, chart: Chart, session: str, phase: str | None) -> None:

@@ -176,16 +176,19 @@ class Judge:
         for each in found:
             offered |= each.carried
         unnamed = {each.named for each in found} == {0}
-        open_facts = 0
-        for fact, kind in chart.facts.items():
-            bit = model.fact[fact]
-            if isinstance(kind, Carried) and not bit & offered:
-                open_facts |= bit
-            elif isinstance(kind, Same) and unnamed and chart.named in (kind.left, kind.right):
-                open_facts |= bit
-            elif isinstance(kind, Present) and unnamed and kind.register == chart.named:
-                open_facts |= bit
-        return open_facts
+        of_named = {fact for fact in chart.facts if unnamed and self._is_of_named(fact)}
+        return sum(
+            bit
+            for fact, bit in model.fact.items()
+            if fact in of_named or (isinstance(chart.facts[fact], Carried) and not bit & offered)
+        )
+
+    def _is_of_named(self, fact: str) -> bool:
+        """Whether it says something of whom a trigger names."""
+        named, kind = self.model.chart.named, self.model.chart.facts[fact]
+        if isinstance(kind, Same):
+            return named in (kind.left, kind.right)
+        return isinstance(kind, Present) and kind.register == named
 
     def _fits(self, option: _Option, logged: Logged) -> bool:
         if logged.of is not None and option.step.happening.of != logged.of:
