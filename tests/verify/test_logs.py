@@ -219,6 +219,7 @@ DOCTORED: Final[dict[str, tuple[Callable[[list[Line]], list[Line]], int, str]]] 
     "a key that there is not": (changed(2, fact={"full": True}), 2, "no key 'fact'"),
     "no phase": (lambda log: [log[0], {"trigger": "boot"}, *log[2:]], 2, "says its phase"),
     "late in words": (changed(10, late="yes"), 10, "'late' is true or false"),
+    "late among the facts": (changed(10, facts={"late": True}), 10, "said beside its facts"),
     "a fact in words": (changed(4, facts={"provider": "no"}), 4, "names to true or false"),
     "it begins elsewhere and does not say so": (
         lambda log: [HEAD, {"trigger": "link_lost", "phase": "reconnecting"}, {"end": 1}], 2,

@@ -147,6 +147,8 @@ class Log:
         self._known(number, "trigger", (trigger,))
         self._known(number, "phase", (values["phase"],))
         self._known(number, "fact", facts)
+        if self.chart.late in facts:
+            raise LogFault(number, 'Whether a step is late is said beside its facts: "late": true.')
         self._known(number, "row", rows or ())
         self._known(number, "effect", effects or ())
         self._known(number, "effect", () if of is None else (of,))

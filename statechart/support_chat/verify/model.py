@@ -28,7 +28,7 @@ The space is finite without having been cut, and nothing is lost by that:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import attrs
@@ -108,8 +108,11 @@ class Model:
         """The facts that hold as bits, those of registers among them when a trigger names this
         user.
         """
-        registers = (*self.registers_of(state), named)
-        return state & self._facts | self._layout.compiled.derive(registers, 0)
+        return state & self._facts | self.derived(self.registers_of(state), named)
+
+    def derived(self, registers: Sequence[int], named: int = 0) -> int:
+        """The facts of registers as bits, when a trigger names this user."""
+        return self._layout.compiled.derive((*registers, named), 0)
 
     def names(self, facts: int) -> tuple[str, ...]:
         """The facts whose bits are set, in the chart's order."""
