@@ -16,6 +16,7 @@ from support_chat import CHART, Chart, Compiled, Input, Transition
 from support_chat.chart.machine import UNHANDLED, State
 from support_chat.chart.model import Carried, Derived, Stored
 from support_chat.lifecycle.names import Fact as F
+from support_chat.verify import Model
 from support_chat.verify.cases import Cases, cases
 from support_chat.verify.possible import trace
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
@@ -95,14 +96,15 @@ def test_what_the_cases_claim_to_show_they_show() -> None:
 
 def test_the_cases_are_short_few_and_the_same_each_time() -> None:
     lengths = [len(case) for case in exported()]
-    assert max(lengths) <= 16
-    assert len(lengths) < len(CHART.transitions)
+    assert max(lengths) <= 20
+    assert len(lengths) < 2 * len(CHART.transitions)
     assert cases_to_json(cases(CHART)) == cases_to_json(found())
 
 
 def test_each_case_is_a_path() -> None:
+    model = Model(CHART)
     for case in exported():
-        verdict = trace(CHART, logged(case))
+        verdict = trace(model, logged(case))
         assert not verdict.fault, verdict
 
 
@@ -166,8 +168,8 @@ def test_the_machine_comes_to_what_each_case_says() -> None:
 
 
 def _target(row: Transition) -> Transition:
-    other = next(phase for phase in CHART.phases if phase not in (row.target, *row.sources))
-    return attrs.evolve(row, target=other)
+    others = (phase for phase in CHART.phases if phase not in (row.target, *row.sources))
+    return attrs.evolve(row, target=next(others, row.target))
 
 
 EDITS: Final = {
@@ -180,16 +182,17 @@ EDITS: Final = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_no_machine_with_one_row_changed_comes_there(edit: str) -> None:
-    """Each fifth row in turn; what the edit leaves as it is is no fault."""
+def test_no_machine_with_one_row_changed_comes_there() -> None:
+    """Each fifth row in turn."""
+    undetected = set[tuple[str, str]]()
     for number, row in list(enumerate(CHART.transitions))[::5]:
-        changed = EDITS[edit](row)
-        rows = [*CHART.transitions[:number], changed, *CHART.transitions[number + 1 :]]
-        faulty = _unchecked(rows)
-        if changed != row:
-            told = (case for case in exported() if any(row.name in of_row(s) for s in case))
-            assert any(differs(faulty, case) for case in told), row.name
+        told = [case for case in exported() if any(row.name in of_row(step) for step in case)]
+        for name, edit in EDITS.items():
+            changed = edit(row)
+            rows = [*CHART.transitions[:number], changed, *CHART.transitions[number + 1 :]]
+            if changed != row and not any(differs(_unchecked(rows), case) for case in told):
+                undetected.add((name, row.name))
+    assert not undetected
 
 
 def of_row(step: Step) -> list[str]:

@@ -1,5 +1,6 @@
-"""Paths of a chart and its ledger on which every row fires, and every fact of every guard is seen
-to hold and not to hold: test cases for whoever runs the chart in another language.
+"""Paths of a chart and its ledger on which every row fires and changes all that it can, and every
+fact of every guard is seen to hold and not to hold: test cases for whoever runs the chart in
+another language.
 
 Each case is a shortest path from the initial state to a step that shows something new; the farthest
 are chosen first, since they show much on their way, and what the others show as well is left out.
@@ -21,7 +22,9 @@ from .story import Occurrence, occurred
 from .unfolding import Asked, Unfolding, guards
 
 Side: TypeAlias = "tuple[str, str, bool]"
-"""A row, a fact of its guard, and whether it holds; of a row that fires, its name, "" and True."""
+"""A row, a fact of its guard, and whether it holds; of a row that fires, its name, "" or what it
+changes, and True.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -138,6 +141,7 @@ def _shown(chart: Chart, asks: Iterable[Asked], model: Model) -> Iterator[Side]:
     for asked in asks:
         if asked.row is not None:
             yield asked.row.name, "", True
+            yield from ((asked.row.name, change, True) for change in asked.changes)
         for row in guards(chart, asked):
             for fact in (*row.when, *row.unless):
                 yield row.name, str(fact), bool(asked.facts & model.fact[fact])

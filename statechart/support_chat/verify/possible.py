@@ -64,15 +64,18 @@ class Traced:
     possible: tuple[Possibility, ...] = ()
 
 
-def trace(chart: Chart, lines: Iterable[str], *, max_states: int | None = None) -> Traced:
-    """Whether these lines are a log of a path of the chart and its ledger.
+def trace(
+    chart: Chart | Model, lines: Iterable[str], *, max_states: int | None = None
+) -> Traced:
+    """Whether these lines are a log of a path of the chart and its ledger; of many logs each is
+    judged sooner if the chart comes as one model.
 
     A log that begins in mid-life needs every reachable state; with more than `max_states` of them
     it cannot be judged, and counts as faulty.
     """
-    steps, judge = 0, Judge(chart)
+    steps, judge = 0, Judge(chart if isinstance(chart, Model) else Model(chart))
     try:
-        log = read(chart, lines)
+        log = read(judge.model.chart, lines)
         if log.begins is not None:
             judge.begin_anywhere(log.begins, max_states)
         for logged in log:
@@ -104,8 +107,8 @@ class _Option:
 class Judge:
     """The states in which a client may be, from the initial one on."""
 
-    def __init__(self, chart: Chart) -> None:
-        self.model = model = Model(chart)
+    def __init__(self, model: Model) -> None:
+        self.model, chart = model, model.chart
         self.states: dict[State, int] = {model.initial: 0}
         """And with each the bits of the ledger of which one has ended or been superseded."""
         self._ends = sum({*model.asked.values(), *model.open.values()})

@@ -21,13 +21,15 @@ from .model import Model, Step
 @attrs.frozen
 class Asked:
     """A trigger as the chart is asked about it: in which `phase`, with which `facts` as bits, and
-    the row that it fires, if any.
+    the row that it fires, if any; `changes` says what that sets, clears and assigns that was not
+    so before.
     """
 
     trigger: str
     phase: str
     facts: int
     row: Transition | None
+    changes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -75,7 +77,8 @@ class Unfolding:
         facts = self._model.derived(run.registers, named) | carried
         facts |= run.bits & sum(self._model.fact.values())
         row = self._row(run.phase, trigger, facts)
-        asked = (*run.asked, Asked(trigger, run.phase, facts, row))
+        changes = () if row is None else tuple(self._changes(run, row, facts, named))
+        asked = (*run.asked, Asked(trigger, run.phase, facts, row, changes))
         waiting = attrs.evolve(run, asked=asked, todo=tuple(rest))
         fired = [one.row for one in asked if one.row is not None]
         if fired != list(step.rows[: len(fired)]):
@@ -96,13 +99,7 @@ class Unfolding:
 
     def _applied(self, run: _Run, row: Transition, named: int) -> Iterator[_Run]:
         """What a row makes of a run, for each choice that the context has."""
-        bits, places = self._model.fact, self._places(run, named)
-        registers = tuple(
-            (0 if (source := row.assigns[register]) is None else places[source])
-            if register in row.assigns
-            else places[register]
-            for register in self._chart.registers
-        )
+        bits, registers = self._model.fact, self._assigned(run, row, named)
         nobodys = self._nobodys(dict(zip(self._chart.registers, registers, strict=True)))
         cleared = sum(bits[fact] for fact in set(row.clears))
         begun = run.bits & ~cleared | sum(bits[fact] for fact in set(row.sets))
@@ -121,9 +118,18 @@ class Unfolding:
                 todo=(*run.todo, *raised),
             )
 
-    def _places(self, run: _Run, named: int) -> dict[str | None, int]:
+    def _assigned(self, run: _Run, row: Transition, named: int) -> tuple[int, ...]:
         chart = self._chart
-        return {**dict(zip(chart.registers, run.registers, strict=True)), chart.named: named}
+        held: dict[str | None, int] = dict(zip(chart.registers, run.registers, strict=True))
+        held[chart.named], held[None] = named, 0
+        return tuple(held[row.assigns.get(register, register)] for register in chart.registers)
+
+    def _changes(self, run: _Run, row: Transition, facts: int, named: int) -> Iterator[str]:
+        bits, registers = self._model.fact, self._assigned(run, row, named)
+        yield from (f"sets {fact}" for fact in row.sets if not facts & bits[fact])
+        yield from (f"clears {fact}" for fact in row.clears if facts & bits[fact])
+        both = zip(self._chart.registers, run.registers, registers, strict=True)
+        yield from (f"assigns {register}" for register, old, new in both if old != new)
 
     def _nobodys(self, held: dict[str, int]) -> int:
         """The facts that cannot come to hold, since nobody is there whom they are of."""
