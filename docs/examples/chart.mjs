@@ -5,8 +5,8 @@
 //
 // A state is a value: { phase, facts, registers }. `Chart` says what happens; it holds nothing, and
 // knows no clock and no network. `UnderWay` keeps account of what your program has begun: which
-// answer is the current one, which timer runs, who waits. `logLines` writes what was done as a log
-// that `support-chat trace` judges.
+// answer is the current one, which timer runs. `logLines` writes what was done as a log that
+// `support-chat trace` judges.
 
 const NO_RECORDS = { holds: () => false, take: () => {} };
 
@@ -110,10 +110,18 @@ export class UnderWay {
     return begun;
   }
 
-  // Whether what has this number is superseded, or has ended: say it once its outcome is here.
+  // Whether what has this number is superseded, or has ended.
   isLate = (number) => !this.current.has(number);
 
+  // The outcome of a request has come: whatever else comes of it is late.
   ended = (number) => this.current.delete(number);
+
+  // A timer has run out; returns the trigger that this is.
+  expired(timer) {
+    const trigger = this.timers.get(timer);
+    this.timers.delete(timer);
+    return trigger;
+  }
 
   end(...lanes) {
     for (const [number, lane] of this.current) if (lanes.includes(lane)) this.ended(number);

@@ -98,7 +98,7 @@ for (let n = 0; n < Number(length); n++) {
   const holds = (fact) => chart.holds(fact, state, { user, facts }, () => booked.has(fact));
   const held = late ? {} : Object.fromEntries(known.map((fact) => [fact, holds(fact)]));
   if (number) underWay.ended(number), begun.delete(number);
-  if (timer) underWay.timers.delete(timer);
+  if (timer) underWay.expired(timer);
   const came = chart.step(state, { trigger, user, facts, late }, records);
   state = came.state;
   enter(came.effects);

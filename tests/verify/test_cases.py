@@ -132,7 +132,9 @@ def logged(case: list[Step]) -> Iterator[str]:
 def differs(chart: Chart, case: list[Step]) -> str:
     """Where a machine that runs this chart does not do what the case says; "" if nowhere."""
     compiled = Compiled(chart)
-    mine = compiled.mask(f for f, kind in chart.facts.items() if isinstance(kind, Carried | Derived))
+    mine = compiled.mask(
+        f for f, kind in chart.facts.items() if isinstance(kind, Carried | Derived)
+    )
     stored = {str(f) for f, kind in chart.facts.items() if isinstance(kind, Stored)}
     state = compiled.initial
     for number, step in enumerate(case):
@@ -154,9 +156,7 @@ CARRIED: Final = ("boot", "identify", "become")
 """The internal triggers that go on with the call."""
 
 
-def differ(
-    chart: Chart, compiled: Compiled, state: State, step: Step, stored: set[str]
-) -> bool:
+def differ(chart: Chart, compiled: Compiled, state: State, step: Step, stored: set[str]) -> bool:
     facts = stored.intersection(map(str, compiled.names(state.facts)))
     registers = dict(zip(map(str, chart.registers), state.registers, strict=True))
     expected = step["phase"], set(step.get("facts", ())), step["registers"]

@@ -109,7 +109,9 @@ class _Finding:
     def cover(self) -> list[list[Step]]:
         """Paths that show everything, the farthest first."""
         seen, paths = set[Side](), list[list[Step]]()
-        for side, (number, edge) in sorted(self.first.items(), key=lambda one: (-one[1][1], one[0])):
+        for side, (number, edge) in sorted(
+            self.first.items(), key=lambda one: (-one[1][1], one[0])
+        ):
             if side not in seen:
                 path = [*self.space.way_to(number), self.space.step(number, edge)]
                 seen |= {shown for step in path for shown in self.shown(step)}
