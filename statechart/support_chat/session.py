@@ -324,8 +324,9 @@ class SupportChat:
         revocation and the goodbye.
 
         The visitor is kept for the next boot(), unless `clear_storage` removes every key of this
-        scope. Raises (when awaited) StorageError, after which the next shutdown() or boot() clears
-        first, and SessionDestroyedError.
+        scope. Raises (when awaited) SessionDestroyedError; and StorageError as soon as the clear
+        has failed, whether or not the goodbye is still under way: the next shutdown() or boot()
+        clears first.
         """
         if not isinstance(clear_storage, bool):
             raise InvalidInputError(

@@ -471,6 +471,14 @@ FAULTS: Final = (
         {"identify.done": having(target=None, reason="")},
     ),
     Fault(
+        "S38a",
+        "a backend that remembers no identify is believed, if nobody waits any more",
+        {
+            "link.back_identify_forgotten": without(unless=F.REPEATABLE),
+            "link.back_identify_repeated": adding(when=F.IDENTIFYING),
+        },
+    ),
+    Fault(
         "S39",
         "a link that is back is used and let go",
         {"link.back_as_visitor": adding(effects=E.DISPOSE)},
@@ -551,6 +559,11 @@ FAULTS: Final = (
         "S49",
         "an update is sent under a token that has expired",
         {"update.send": without(unless=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S50",
+        "a message that was refused under an earlier token spends the one in use",
+        {"send.unauthorised_before": adding(effects=E.SAY_EXPIRED)},
     ),
     Fault(
         "L3a",

@@ -102,3 +102,18 @@ def test_one_tab_alone_is_right() -> None:
     product = check_whole(identity(tabs=1))
     assert product.complete
     assert [each.property.id for each in product.judgements if each.held is not True] == []
+
+
+BELIEVING: Final = edited(
+    link_back_identify_forgotten={"unless": (F.SIGNED_IN, F.IDENTIFYING)},
+    link_back_identify_repeated={"when": (F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING, F.REPEATABLE)},
+)
+"""It believes any backend that an identify that was given up has not been done."""
+
+
+def test_a_tab_and_a_backend_that_remembers_no_identify_agree_in_the_end() -> None:
+    forgetful = Rules(remembers=False)
+    for chart, broken in ((CHART, []), (BELIEVING, ["I1"])):
+        product = check_whole(identity(chart, forgetful, tabs=1))
+        assert product.complete
+        assert [one.property.id for one in product.judgements if one.held is not True] == broken

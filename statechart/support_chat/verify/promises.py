@@ -35,6 +35,11 @@ _EDGES: Final[Mapping[str, Collection[str]]] = {
 """Where the phase goes, but for the two ends, which every phase before them has."""
 
 
+_ANSWERS: Final = (T.IDENTIFIED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED, T.TOKEN_REFUSED)
+"""What says what became of an identify, whatever comes along."""
+_LETS_GO: Final = frozenset({E.UNCLAIM, E.FORGET_TARGET})
+
+
 def _goes_along_the_picture(move: Move) -> bool:
     phase: str = move.before.phase
     for row in move.rows:
@@ -74,6 +79,23 @@ def _makes_the_user_of_the_visitor(move: Move) -> bool:
     if not (_accepted(move) and meant):
         return True
     return move.after.phase == P.AUTHENTICATED and move.after.who(Register.USER) == move.named
+
+
+def _says_what_became_of_it(move: Move) -> bool:
+    """Whether an identify that has left may be let go of by this."""
+    match move.trigger:
+        case T.LINK_UP:
+            return not move.carries(F.REPEATABLE) or move.named == move.before.who(Register.TARGET)
+        case T.IDENTIFY_FAILED:
+            return move.carries(F.BEYOND)
+        case _:
+            return move.trigger in _ANSWERS
+
+
+def _is_asked_again(move: Move) -> bool:
+    let_go = not move.after.has(F.UNRESOLVED) or not _LETS_GO.isdisjoint(move.effects)
+    open_still = move.before.has(F.UNRESOLVED) and move.after.phase in LIVE
+    return not (open_still and let_go) or _says_what_became_of_it(move)
 
 
 def _a_link_is_kept_or_let_go(move: Move) -> bool:
@@ -133,6 +155,14 @@ def _who_gives_up_probes(move: Move) -> bool:
     return not given_up or (move.after.phase == P.DISCONNECTED and probes)
 
 
+def _a_refusal_spends_what_it_names(move: Move) -> bool:
+    before, after = move.before, move.after
+    if before.phase != P.AUTHENTICATED or not move.carries(F.OUTDATED):
+        return True
+    spends = {E.SPEND_TOKEN, E.DROP_TOKEN, E.SAY_EXPIRED} & set(move.effects)
+    return after.phase == P.AUTHENTICATED and not spends
+
+
 def _an_expiry_is_made_good(move: Move) -> bool:
     if move.before.phase != P.AUTHENTICATED or not move.rows or E.DISPOSE in move.effects:
         return True
@@ -180,6 +210,11 @@ PROMISES: Final[tuple[Property, ...]] = (
         "An identify that the backend has accepted makes the session the user's.",
         _makes_the_user_of_the_visitor,
         (T.IDENTIFIED,),
+    ),
+    EachStep(
+        "S38a",
+        "An identify that may have been accepted is asked again, and never told as forgotten.",
+        _is_asked_again,
     ),
     EachStep(
         "S39",
@@ -273,6 +308,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         "No update is sent under a token that is to be replaced.",
         (E.SEND_UPDATE,),
         lambda moment, move: not moment.has(F.TOKEN_WANTED),
+    ),
+    EachStep(
+        "S50",
+        "A refusal spends only the token that the request left under.",
+        _a_refusal_spends_what_it_names,
+        (T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
     ),
 )
 """What is promised to those who call."""

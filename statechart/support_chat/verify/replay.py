@@ -183,6 +183,9 @@ class Player:
             return Outcome(request, self._result(one, request, rest))
         blame = spec.blame
         assert blame is not None, "whatever a session asks says whose fault a failure is"
+        if F.OUTDATED in one.carried:
+            payload = attrs.evolve(request.payload, tokens_accepted=-1)
+            request = attrs.evolve(request, payload=payload)
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         if F.DISOWNED in one.carried:
@@ -203,7 +206,9 @@ class Player:
                 known = claim is not None and one.user == claim.user_id
                 answer = IdentifyAnswer(one.user, True) if known and one.user else None
                 session = context.session or f"session {self._new()}"
-                return Welcome(session, "visitor", one.user, answer)
+                repeats = F.REPEATABLE in one.carried
+                welcome = Welcome(session, "visitor", one.user, answer)
+                return attrs.evolve(welcome, identify="repeatable") if repeats else welcome
             case T.IDENTIFIED:
                 return IdentifyAnswer(one.user or "", True)
             case T.TOKEN_ARRIVED:
