@@ -5,12 +5,12 @@ to hold, but for precautions; whoever runs the chart comes to what they say, and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
-import pytest
 
 from support_chat import CHART, Chart, Compiled, Input, Transition
 from support_chat.chart.machine import UNHANDLED, State
@@ -19,6 +19,7 @@ from support_chat.lifecycle.names import Fact as F
 from support_chat.verify import Model
 from support_chat.verify.cases import Cases, cases
 from support_chat.verify.possible import trace
+from support_chat_adapters.cli.charts import chart_named
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
 Step: TypeAlias = dict[str, Any]
@@ -172,7 +173,7 @@ def _target(row: Transition) -> Transition:
     return attrs.evolve(row, target=next(others, row.target))
 
 
-EDITS: Final = {
+EDITS: Final[dict[str, Callable[[Transition], Transition]]] = {
     "other targets": _target,
     "an effect less": lambda row: attrs.evolve(row, effects=row.effects[1:]),
     "two effects swapped": lambda row: attrs.evolve(row, effects=row.effects[::-1]),
@@ -207,10 +208,9 @@ def _unchecked(rows: list[Transition]) -> Any:
     )
 
 
-def test_a_chart_of_ones_own_has_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend("docs/examples")
-    from panel import CHART as panel
-
+def test_a_chart_of_ones_own_has_cases() -> None:
+    examples = Path(__file__).parents[2] / "docs" / "examples"
+    panel = chart_named("panel:CHART", "", str(examples))
     own = cases(panel)
     fired = {row for case in own.cases for step in case for row in step.occurrence.rows}
     assert fired == {row.name for row in panel.transitions}

@@ -25,16 +25,16 @@ class Text(Protocol):
 
 
 class StepLog:
-    """A log of the session that goes by this name, into `file`. `phase` is where the session stands
-    if it has begun before.
+    """A log of the session that goes by this name, into `file`. `begins` is the phase in which it
+    begins, if the session has begun before.
 
     It ends with `close()`, or with the `with` that it is used in; one without an end counts as cut.
     """
 
-    def __init__(self, file: Text, chart: Chart, session: str, phase: str | None) -> None:
+    def __init__(self, file: Text, chart: Chart, session: str, begins: str | None) -> None:
         self.open = True
         self._file, self._session, self._steps = file, session, 0
-        begun = {} if phase is None else {"from": str(phase)}
+        begun = {} if begins is None else {"from": str(begins)}
         names = {"chart": chart.name, "session": session}
         self._write({"schema": SCHEMA, "version": VERSION, **names, **begun})
 

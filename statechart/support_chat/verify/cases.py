@@ -52,8 +52,8 @@ class CaseStep:
 
 @attrs.frozen(kw_only=True)
 class Cases:
-    """The cases of a chart, each from its initial state, and the sides of guards that no path shows:
-    precautions.
+    """The cases of a chart, each from its initial state, and the sides of guards that are `unseen`,
+    since no path shows them: precautions.
     """
 
     chart: Chart
