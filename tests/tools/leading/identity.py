@@ -88,8 +88,8 @@ class Served:
             return self._backend.connect(attrs.evolve(bare, user_id=claim.user_id))
 
     def welcome(self, connection: Connection) -> Welcome:
-        kind = "remembered" if self._rules.remembers else "repeatable"
-        return attrs.evolve(connection.welcome, identify=kind)
+        welcome = connection.welcome
+        return welcome if self._rules.remembers else attrs.evolve(welcome, identify="repeatable")
 
     def telling(self, event: LinkEvent) -> LinkEvent | None:
         return event if self._rules.told or not isinstance(event, OwnerChanged) else None
@@ -240,7 +240,7 @@ class IdentityStage:
             return real is None
         if told not in self._names and isinstance(real, str) and real not in self._names.values():
             self._names[told] = real
-        return self._names.get(told) == real is not None
+        return real is not None and bool(self._names.get(told) == real)
 
     # --- what is real -----------------------------------------------------------------------------
 
