@@ -287,7 +287,7 @@ def test_a_story_that_rumur_finds_is_one_of_ours_and_as_short() -> None:
 def test_a_way_that_our_engine_does_not_go_is_told_and_not_believed() -> None:
     wanted = WANTED[3]
     murphi = to_murphi(DESK, [wanted])
-    doctored = murphi.text.replace("row_quiet; quiet := true;", "row_quiet;")
+    doctored = murphi.text.replace("rows + 1; quiet := true;", "rows + 1;")
     way = rumur.explore(doctored, threads=1).way
     with pytest.raises(DisagreementError, match="Rumur goes on with enter from idle after 0 steps"):
         retold(murphi, Model(DESK), wanted, way)
@@ -343,7 +343,7 @@ def test_without_rumur_one_sentence_says_what_to_install(
     monkeypatch.setenv("PATH", "")
     assert main(["check", "--engine", "rumur"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "support-chat: --engine rumur: there is no Rumur and no C compiler here; on Debian: "
+        "support-chat: error: --engine rumur: there is no Rumur and no C compiler here; on Debian: "
         "apt-get install -y rumur gcc"
     )
 

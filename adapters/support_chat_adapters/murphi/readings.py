@@ -98,6 +98,8 @@ def condition(oracle: Oracle, holds: Callable[[Oracle], Any]) -> Formula:
             return said.formula if isinstance(said, Truth) else TRUE if said else FALSE
         except _Undecided as wants:
             of, about = wants.of, wants.about
+        except UnknownNameError:
+            raise
         except (ArithmeticError, LookupError, ValueError):
             return FALSE  # a property that raises fails, here as in `support_chat.verify`
         yes = grown(known.within(of, about, True))
