@@ -97,7 +97,7 @@ def _same_boot_opens_nothing(move: Move) -> bool:
     if move.before.phase not in quiet or move.named != move.before.who(Register.USER):
         return True
     return (
-        not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & set(move.effects)
+        not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & move.asks
         and move.after.phase == move.before.phase
     )
 

@@ -28,7 +28,7 @@ The space is finite without having been cut, and nothing is lost by that:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import attrs
@@ -116,6 +116,7 @@ class Model:
         self.open, self.running = Bits("lane of events", layout.open), Bits("timer", layout.running)
         self.waiting, self.stored = Bits("slot", layout.waiting), Bits("key", layout.stored)
         self.impacts = layout.impacts
+        self._facts = sum(layout.fact.values())
         self.shift = layout.shift
         """How many bits of a state lie below its high part."""
         self._phase_shift = layout.shift + layout.phase_shift
@@ -138,6 +139,16 @@ class Model:
     def registers_of(self, state: State) -> tuple[int, ...]:
         """Who is in each register: 0 for nobody."""
         return self._layout.registers_of(state >> self.shift)
+
+    def facts_of(self, state: State, named: int = 0) -> int:
+        """The facts that hold as bits, those of registers among them when a trigger names this
+        user.
+        """
+        return state & self._facts | self.derived(self.registers_of(state), named)
+
+    def derived(self, registers: Sequence[int], named: int = 0) -> int:
+        """The facts of registers as bits, when a trigger names this user."""
+        return self._layout.compiled.derive((*registers, named), 0)
 
     def names(self, facts: int) -> tuple[str, ...]:
         """The facts whose bits are set, in the chart's order."""

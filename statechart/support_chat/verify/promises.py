@@ -170,10 +170,10 @@ def _an_expiry_is_made_good(move: Move) -> bool:
     if move.carries(F.OUTDATED):  # it is a former one that is not accepted
         return move.after.phase == P.AUTHENTICATED and E.SPEND_TOKEN not in move.effects
     if move.after.phase == P.SHUTDOWN:
-        return {E.TELL_EXPIRED, E.TELL_ERROR} <= set(move.effects)
+        return {E.TELL_EXPIRED, E.TELL_ERROR} <= move.asks
     if move.before.has(F.FETCHING):
         return E.DROP_TOKEN in move.effects and move.after.has(F.TOKEN_WANTED)
-    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= set(move.effects)
+    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= move.asks
     return move.before.has(F.RENEWING) or (spent and move.after.has(F.TOKEN_WANTED))
 
 
@@ -339,7 +339,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         lambda move: (
             E.DISPOSE in move.effects
             or not move.rows
-            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= set(move.effects)
+            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= move.asks
         ),
         (T.RELEASED,),
     ),
@@ -350,7 +350,7 @@ PROMISES: Final[tuple[Property, ...]] = (
             move.before.phase != P.BOOTING
             or not move.carries(F.DAMAGED)
             or move.carries(F.BEYOND)
-            or {E.TELL_ERROR, E.READ_VISITOR} <= set(move.effects)
+            or {E.TELL_ERROR, E.READ_VISITOR} <= move.asks
         ),
         (T.VISITOR_READ,),
     ),

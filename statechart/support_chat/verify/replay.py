@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -88,14 +88,13 @@ def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
     comes of it.
     """
     player = Player(chart)
-    optional = set(_optional(chart))
     for number, one in enumerate(story):
         try:
-            differs = _differs(one, player.play(one, story[number + 1 :]), optional)
+            wrong = differs(chart, one, player.play(one, story[number + 1 :]))
         except Impossible as impossible:
-            differs = str(impossible)
-        if differs:
-            return Replay(number, f"{one.trigger}: {differs}")
+            wrong = str(impossible)
+        if wrong:
+            return Replay(number, f"{one.trigger}: {wrong}")
     return Replay(len(story))
 
 
@@ -257,8 +256,11 @@ def _optional(chart: Chart) -> Iterator[str]:
             yield f"asked {effect}"
 
 
-def _differs(one: Occurrence, steps: Sequence[Seen], optional: Container[str]) -> str:
-    """How what the engine did differs from what is told; "" if it does not."""
+def differs(chart: Chart, one: Occurrence, steps: Sequence[Seen]) -> str:
+    """How what an engine or a session with this chart did differs from what is told; "" if it does
+    not. What the context decides may be otherwise, as `replay` says.
+    """
+    optional = set(_optional(chart))
     if [seen.trigger for seen in steps] != [one.trigger]:
         return f"what happened is {', '.join(seen.trigger for seen in steps) or 'nothing'}"
     seen = steps[0]
