@@ -16,7 +16,8 @@ from support_chat.verify.cases import cases
 from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
 from ..extras import require
-from .charts import CHART_OPTIONS, DEFAULT, load_chart
+from ..murphi.model import to_murphi
+from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
 from .keeping import keep, keeping_options
 from .options import option
 from .terminal import Misuse, emit
@@ -33,6 +34,8 @@ examples:
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format cases > cases.json        paths that show each row and
                                                          both sides of each guard
+  support-chat export --format murphi > chart.m          the chart, its ledger and its
+                                                         properties, for Rumur
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -40,9 +43,10 @@ examples:
 """
 OPTIONS: Final = (
     *CHART_OPTIONS,
+    PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", *_DOCUMENTS),
+        choices=("chart", "cases", "murphi", *_DOCUMENTS),
         help="what to export (default: chart)",
     ),
     keeping_options(
@@ -70,6 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
     chart = load_chart(arguments)
+    if arguments.format == "murphi":
+        properties, _ = properties_of(chart, arguments)
+        emit(to_murphi(chart, properties).text)
+        return 0
+    if arguments.properties is not None:
+        raise Misuse("--properties goes with --format murphi: no other format has properties")
     emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
     return 0
 
