@@ -17,7 +17,7 @@ import pytest
 from support_chat import CHART
 from support_chat.verify import Model
 from support_chat.verify.cases import cases
-from support_chat.verify.possible import Traced, trace
+from support_chat.verify.possible import Traced, trace_log
 from support_chat_adapters.diagrams.exported import to_json
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
@@ -59,7 +59,7 @@ def walked(interpreter: Path, files: Path, model: Model, seed: int) -> tuple[str
     """The log of a walk, and what it is found to be."""
     done = node("walking.mjs", interpreter, files / "chart.json", seed, LENGTH)
     assert done.returncode == 0, done.stderr
-    return done.stdout, trace(model, done.stdout.splitlines(keepends=True))
+    return done.stdout, trace_log(model, done.stdout.splitlines(keepends=True))
 
 
 def test_the_interpreter_is_short_and_needs_nothing() -> None:

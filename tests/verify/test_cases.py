@@ -18,7 +18,7 @@ from support_chat.chart.model import Carried, Derived, Stored
 from support_chat.lifecycle.names import Fact as F
 from support_chat.verify import Model
 from support_chat.verify.cases import Cases, cases
-from support_chat.verify.possible import trace
+from support_chat.verify.possible import trace_log
 from support_chat_adapters.cli.charts import chart_named
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
@@ -105,7 +105,7 @@ def test_the_cases_are_short_few_and_the_same_each_time() -> None:
 def test_each_case_is_a_path() -> None:
     model = Model(CHART)
     for case in exported():
-        verdict = trace(model, logged(case))
+        verdict = trace_log(model, logged(case))
         assert not verdict.fault, verdict
 
 

@@ -16,7 +16,7 @@ import pytest
 from stories.moves import MOVES
 from stories.world import MODEL, World
 from support_chat import CHART
-from support_chat.verify.possible import Traced, trace
+from support_chat.verify.possible import Traced, trace_log
 
 Line: TypeAlias = dict[str, Any]
 
@@ -53,7 +53,7 @@ def logs_of(seed: int) -> tuple[str, ...]:
 
 def traced(lines: list[Line] | str) -> Traced:
     text = lines if isinstance(lines, str) else "".join(json.dumps(each) + "\n" for each in lines)
-    return trace(MODEL, io.StringIO(text))
+    return trace_log(MODEL, io.StringIO(text))
 
 
 def parsed(text: str) -> list[Line]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from support_chat.verify.possible import Possibility, Traced, trace
+from support_chat.verify.possible import Possibility, Traced, trace_log
 
 from .charts import CHART_OPTIONS, load_chart
 from .options import number, option
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     named: str = arguments.log
     if named == "-" == arguments.chart:
         raise Misuse("the log and --chart cannot both be standard input")
-    found = trace(load_chart(arguments), _lines(named), max_states=arguments.max_states)
+    found = trace_log(load_chart(arguments), _lines(named), max_states=arguments.max_states)
     if arguments.json:
         emit(as_json("trace-verdict", {"path": not found.fault, **attrs.asdict(found)}, indent=2))
     else:
@@ -106,8 +106,8 @@ def _tell(named: str, found: Traced) -> None:
     alike: dict[object, list[Possibility]] = {}
     for each in found.possible:
         alike.setdefault((each.phase, each.because, each.rows), []).append(each)
-    for states in [*alike.values()][:_MOST_SHOWN]:
-        _tell_states(states)
+    for group in [*alike.values()][:_MOST_SHOWN]:
+        _tell_states(group)
     if (more := sum(map(len, [*alike.values()][_MOST_SHOWN:]))) > 0:
         say(f"... and {more:,} more states were possible: see --json.", "  ")
 

@@ -64,7 +64,9 @@ class Traced:
     possible: tuple[Possibility, ...] = ()
 
 
-def trace(chart: Chart | Model, lines: Iterable[str], *, max_states: int | None = None) -> Traced:
+def trace_log(
+    chart: Chart | Model, lines: Iterable[str], *, max_states: int | None = None
+) -> Traced:
     """Whether these lines are a log of a path of the chart and its ledger; of many logs each is
     judged sooner if the chart comes as one model.
 
