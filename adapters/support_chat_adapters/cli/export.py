@@ -1,5 +1,5 @@
-"""`support-chat export`: what programs read of us, as JSON: the whole chart, and the documents of
-the Widget API.
+"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, and
+the documents of the Widget API.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -11,7 +11,10 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from support_chat.verify.cases import cases
+
 from ..diagrams.exported import to_json
+from ..diagrams.exported_cases import cases_to_json
 from ..extras import require
 from ..murphi.model import to_murphi
 from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
@@ -21,14 +24,16 @@ from .terminal import Misuse, emit
 
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 ABOUT: Final = (
-    "Writes the whole chart, or a document of the Widget API, as JSON: the same code always gives "
-    "the same text."
+    "Writes the whole chart, test cases of it, or a document of the Widget API, as JSON: the same "
+    "code always gives the same text."
 )
 MORE: Final = """\
 examples:
   support-chat export > chart.json
   support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
   support-chat export --chart shop.chat:CHART > before.json
+  support-chat export --format cases > cases.json        paths that show each row and
+                                                         both sides of each guard
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
@@ -40,7 +45,9 @@ OPTIONS: Final = (
     *CHART_OPTIONS,
     PROPERTIES_OPTION,
     option(
-        "--format", choices=("chart", "murphi", *_DOCUMENTS), help="what to export (default: chart)"
+        "--format",
+        choices=("chart", "cases", "murphi", *_DOCUMENTS),
+        help="what to export (default: chart)",
     ),
     keeping_options(
         "write both documents of the Widget API into DIR",
@@ -73,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.properties is not None:
         raise Misuse("--properties goes with --format murphi: no other format has properties")
-    emit(to_json(chart))
+    emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
     return 0
 
 

@@ -38,6 +38,7 @@ from .properties import (
     Structure,
 )
 from .tabs import TABS
+from .telling import TELLING
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -375,6 +376,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     *BOOKKEEPING,
     *TABS,
     *PROMISES,
+    *TELLING,
 )
 """Every property of the shipped chart that the model decides."""
 

@@ -15,7 +15,7 @@ whether an optional timer runs is free wherever the chart says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
@@ -127,10 +127,11 @@ _Candidate: TypeAlias = "tuple[_Change, int, int, int]"
 
 class Ways:
     """Composes the steps of one chart, each at its first use; users are renamed unless they are to
-    be told `apart`.
+    be told `apart`. Of a chart in which a few rows of `former` were edited only these are made
+    anew.
     """
 
-    def __init__(self, layout: Layout, apart: bool) -> None:
+    def __init__(self, layout: Layout, apart: bool, former: Ways | None = None) -> None:
         self._layout, self._chart, self._apart = layout, layout.chart, apart
         chart = self._chart
         self._places: dict[str | None, int] = {
@@ -146,7 +147,28 @@ class Ways:
         self._candidates = cache(self._candidates_of)
         self._change = cache(self._change_of)
         self._row_by = {row.name: row for row in chart.transitions}
-        self._change_by = {name: self._change(name, 0) for name in self._row_by}
+        known: Mapping[str, _Change] = {} if former is None else former._change_by
+        self._change_by: dict[str, _Change] = {
+            name: had
+            if (had := known.get(name)) is not None and had.row is row
+            else self._change(name, 0)
+            for name, row in self._row_by.items()
+        }
+
+    def consulted(self, phase: str, trigger: str) -> frozenset[tuple[str, str]]:
+        """The pairs of a phase and a trigger whose rows may have a say in what this trigger leads
+        to in this phase, and perhaps some more.
+        """
+        first = (phase, trigger)
+        phases, raised, asked, todo = {phase}, set[str](), {first}, [first]
+        while todo:
+            at, by = todo.pop()
+            for change in self._changes(at, by):
+                phases.add(change.row.target or at)
+                raised.update(follows for follows, _ in change.triggers)
+            todo += set(product(phases, raised)) - asked
+            asked.update(todo)
+        return frozenset(asked)
 
     # --- what can happen --------------------------------------------------------------------------
 
@@ -324,6 +346,16 @@ class Ways:
             if isinstance(spec, Raise):
                 triggers.append((spec.trigger, spec.carries))
         return _Change(row, mask, wanted, ~clears, sets, frees, raised, lowered, tuple(triggers))
+
+
+def taken(decisions: Iterable[Decision], state: int) -> Iterator[tuple[Way, int]]:
+    """The ways that are taken in this state, each with the state it leads to."""
+    for decision in decisions:
+        for mask, wanted, keep, sets, way in decision:
+            if state & mask == wanted:
+                if way is not None:
+                    yield way, state & keep | sets
+                break
 
 
 def renamed(registers: Sequence[int]) -> tuple[int, ...]:
