@@ -43,9 +43,9 @@ let state = chart.initial;
 const outcomes = ({ success, failure, refusal, rejection, stranger, ended }) =>
   [success, success, success, failure, refusal, rejection, stranger, ended].filter(Boolean);
 
-const SELDOM = { destroy: 0.003, shutdown: 0.05, become: 0.2, session_revoked: 0.2 };
+const SELDOM = { destroy: 0, shutdown: 0.05, become: 0.2, session_revoked: 0.2 };
 
-function possible() {
+function possible(ending) {
   const happenings = [];
   const calls = external.filter((trigger) => !(trigger in events));
   for (let n = 0; n < 2; n++) happenings.push({ trigger: one(calls) });
@@ -58,7 +58,7 @@ function possible() {
   }
   for (const [timer, trigger] of underWay.timers) happenings.push({ trigger, timer });
   for (const trigger of waiting.values()) if (trigger && coin(0.2)) happenings.push({ trigger });
-  return happenings.filter(({ trigger }) => coin(SELDOM[trigger] ?? 1));
+  return happenings.filter(({ trigger }) => ending || coin(SELDOM[trigger] ?? 1));
 }
 
 function enter(effects) {
@@ -89,7 +89,7 @@ function usersOf(trigger, known) {
 
 const steps = [];
 for (let n = 0; n < Number(length); n++) {
-  const options = possible();
+  const options = possible(n > 0.9 * length);  // in the end everything may happen, destroy() too
   if (!options.length) continue;
   const { trigger, of, late = false, number, timer } = one(options);
   const user = one(usersOf(trigger, external.includes(trigger) ? 0.3 : 0.9));
