@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART
+from support_chat import CHART, Chart, InvalidInputError, Settings
 from support_chat.verify import (
     Elsewhere,
     Property,
@@ -45,6 +45,7 @@ from support_chat.verify.reports import (
 )
 from support_chat.verify.source_lines import place_of
 
+from ..diagrams.bounds import bounds_tables
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
@@ -55,11 +56,12 @@ from .charts import (
     command,
     has_catalogue,
     is_file,
+    load,
     load_chart,
     properties_of,
 )
 from .options import number, option
-from .terminal import Misuse, coloured, say
+from .terminal import Misuse, coloured, emit, say
 from .verdicts import (
     STATUS,
     is_meant,
@@ -89,6 +91,9 @@ examples:
   support-chat check --chart before.json -q
   support-chat check --composition chairs:TWO_AT_THE_DESK
                                          several charts and what they share
+  support-chat check --bounds            how long each call can wait, by which limits
+  support-chat check --bounds shop:SETTINGS
+                                         with these Settings
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
@@ -111,6 +116,14 @@ OPTIONS: Final = (
         action="append",
         default=[],
         help="only this one; may be given several times",
+    ),
+    option(
+        "--bounds",
+        metavar="MODULE:NAME",
+        nargs="?",
+        const="",
+        help="decide nothing: compute from the limits how long each call can wait, whatever "
+        "adapters do, with these Settings (default: the defaults)",
     ),
     option("--list", action="store_true", help="list the properties and decide none"),
     option(
@@ -157,6 +170,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.composition is not None:
         return compositions.run(arguments)
     chart = load_chart(arguments)
+    if arguments.bounds is not None:
+        return _print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
@@ -190,6 +205,24 @@ def run(arguments: argparse.Namespace) -> int:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
+
+
+def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
+    settings = Settings()
+    if arguments.bounds:
+        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
+        if not isinstance(found, Settings):
+            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
+        settings = found
+    try:
+        emit(bounds_tables(chart, settings))
+    except InvalidInputError as error:
+        raise Misuse(f"--bounds: {error}") from error
+    return 0
+
+
+def _are_settings(value: object) -> bool:
+    return isinstance(value, Settings)
 
 
 def _chosen(
