@@ -1,6 +1,6 @@
 """How long each call can wait, as Markdown tables: how long a spinner may spin.
 
-The model checker computes it from the limits that the chart declares (`support_chat.verify.bounds`).
+`support_chat.verify.bounds` computes it from the limits that the chart declares.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""How long whatever a ledger holds can last: what an adapter is asked its limit, a timer the most of
-its delay, a call in a slot its own limit.
+"""How long whatever a ledger holds can last: what an adapter is asked its limit, a timer the most
+of its delay, a call in a slot its own limit.
 """
 
 from __future__ import annotations

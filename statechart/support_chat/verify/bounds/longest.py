@@ -180,7 +180,8 @@ class _Node:
         """The node on the way here that was the same, but earlier and with no more time left for
         anything.
         """
-        earlier, mine = self.parent, self.deadlines
+        # their own time goes by
+        earlier, mine = self.parent if self.waiting.own is None else None, self.deadlines
         while earlier is not None:
             if earlier.number == self.number:
                 later = self.due.at - earlier.due.at
@@ -250,16 +251,19 @@ def longest(
                 deadlines[bit] = before[bit]
         return _Node(move.after, waiting, deadlines, node, move.way)
 
-    for number, waiting in dict.fromkeys(begins):
+    for number, waiting in (begins := dict.fromkeys(begins)):
         is_new(_first(number, waiting, timed(states[number], waiting), lasting))
+    own = (math.inf if waiting.own is None else waiting.own.seconds for _, waiting in begins)
+    enough = min(enough, max(own, default=math.inf))
     while heap:
         *_, node = heapq.heappop(heap)
         if node not in known[node.number, node.waiting]:
             continue  # another one stands for it by now
         found = _longer(found, node.due, node)
-        own = node.waiting.own
-        if found.seconds >= enough - _CLOSE or (own is not None and node.due.term is own):
+        if found.seconds >= enough - _CLOSE:
             break
+        if node.due.term is not None and node.due.term is node.waiting.own:
+            continue  # they wait no more
         for move in moves.out_of(node.number, node.waiting):
             happening = move.way.happening
             if (not calls and not happening.of) or happening.trigger in unless:
