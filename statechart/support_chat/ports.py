@@ -114,10 +114,10 @@ class Storage(Protocol):
 @attrs.frozen
 class Claim:
     """An identify whose reply was lost: presented on the next dial so that its outcome is learnt,
-    not guessed.
+    not guessed. Of one that was committed the welcome is the user's.
 
     Presenting it closes it: if the backend has not committed this `identify_id` by now, it never
-    will.
+    will. One that cannot promise this says so (`Welcome.identify`).
     """
 
     identify_id: str
@@ -164,7 +164,7 @@ class Welcome:
 
     `session` is the credential that a reconnect resumes and a revocation names. `user_id` is None
     for a visitor, `visitor_id` may be None for a user. `claim` is the remembered answer of the
-    `Claim` presented, None if that identify was not committed. `gap` says that messages after
+    `Claim` presented; what None means then, `identify` says. `gap` says that messages after
     `cursor` could not all be replayed. `cursor` is where the replay will end: a session moves there
     message by message, since a jump would lose what is still to be replayed if the link broke.
     """
@@ -179,6 +179,11 @@ class Welcome:
     """How many messages are unread, over all conversations; None: not known."""
     echoes: bool = False
     """Whether this session's own messages come in its stream and its replay, too."""
+    identify: Literal["remembered", "repeatable"] = "remembered"
+    """What becomes of an identify whose reply was lost. *Remembered*: a claim that is answered with
+    None was not committed and never will be. *Repeatable*: it may yet be, and is asked again under
+    its id, which does nothing twice.
+    """
 
 
 @attrs.frozen

@@ -23,6 +23,7 @@ from redis import Redis
 from broken_transports import Healthy, arranged
 from loopback_arrangement import LoopbackArrangement, loopback
 from redis_server import INSTALL, is_installed, redis_server
+from repeatable import RepeatableTransport
 from support_chat.errors import TokenProviderError, TokenRefusedError
 from support_chat.ports import MessageArrived, SessionRevoked, Storage, TokenExpired, TokenProvider
 from support_chat.testing import (
@@ -318,6 +319,22 @@ TRANSPORTS: dict[str, Callable[[], AbstractAsyncContextManager[LoopbackArrangeme
 def test_a_transport_keeps_its_port(kind: str) -> None:
     report = check_transport(TRANSPORTS[kind])
     assert report.passed == tuple(clause.id for clause in TRANSPORT_CLAUSES)
+
+
+def test_what_a_backend_need_not_remember_is_not_asked_of_one_that_takes_an_identify_again() -> (
+    None
+):
+    @asynccontextmanager
+    async def made() -> AsyncGenerator[LoopbackArrangement, None]:
+        async with loopback() as arrangement:
+            transport = RepeatableTransport(arrangement.transport, arrangement.backend)
+            yield attrs.evolve(arrangement, transport=transport)
+
+    report = check_transport(made)
+    memory = ("claim-answered", "claim-closed", "lost-reply")
+    reason = "the backend remembers no identify, as its welcome says"
+    assert report.not_applicable == {f"transport.{each}": reason for each in memory}
+    assert "transport.identify-late" in report.passed
 
 
 @attrs.define(eq=False)

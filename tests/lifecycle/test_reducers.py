@@ -111,6 +111,7 @@ FULL = Context(
 SENDING = Request(
     E.SEND_MESSAGES, Lane.SEND, 1, SendMessage(Outgoing("message_1", "hello", "c"), 1, 1)
 )
+UNDER_ONE = attrs.evolve(SENDING, payload=attrs.evolve(SENDING.payload, tokens_accepted=1))
 REQUESTS: dict[Trigger, Request] = dict.fromkeys(
     (Trigger.SENT, Trigger.SEND_UNAUTHORISED, Trigger.SEND_REFUSED, Trigger.SEND_FAILED), SENDING
 )
@@ -202,10 +203,26 @@ FACTS_OF: dict[str, tuple[Context, Moment, set[Fact]]] = {
         moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
         {Fact.DISOWNED},
     ),
+    "what was refused under an earlier token": (
+        Context(tokens_accepted=2),
+        moment(Trigger.SEND_UNAUTHORISED, request=UNDER_ONE),
+        {Fact.OUTDATED},
+    ),
+    "what was refused under this token": (
+        Context(tokens_accepted=1),
+        moment(Trigger.SEND_UNAUTHORISED, request=UNDER_ONE),
+        set(),
+    ),
     "what was for somebody else": (
         NOTHING,
         moment(Trigger.SEND_REFUSED, error=BackendRejectedError("no", code=OWNER_CHANGED)),
         set(),
+    ),
+    "a backend that remembers identifies": (NOTHING, moment(Trigger.LINK_UP), set()),
+    "a backend that takes them again": (
+        NOTHING,
+        moment(Trigger.LINK_UP, result=Welcome("s", "v", identify="repeatable")),
+        {Fact.REPEATABLE},
     ),
     "what is refused for another reason": (
         Context(target=Target("u", None, "identify_1")),
@@ -256,6 +273,14 @@ def test_a_wait_that_the_backend_asks_for_is_beyond_the_time_of_the_call_it_belo
     assert (Fact.BEYOND in facts(FULL, when)) is beyond
 
 
+def test_a_wait_says_nothing_of_an_identify_that_was_asked_before() -> None:
+    later = RateLimitedError("later", retry_after=1e6)
+    asked = Request(E.SEND_IDENTIFY, Lane.IDENTIFY, 1, None)
+    when = moment(Trigger.IDENTIFY_FAILED, error=later, request=asked)
+    again = do.send_identify(FULL, moment(Trigger.LINK_UP))
+    assert (Fact.BEYOND in facts(FULL, when), Fact.BEYOND in facts(again, when)) == (True, False)
+
+
 def test_every_fact_that_is_read_can_be_true_and_can_be_false() -> None:
     read = {f for f, k in FACTS.items() if isinstance(k, Carried | Derived) and k.reads}
     error = RateLimitedError("later", retry_after=1e6)
@@ -267,7 +292,12 @@ def test_every_fact_that_is_read_can_be_true_and_can_be_false() -> None:
     own = moment(Trigger.MESSAGE_ARRIVED, result=OWN)
     crowded = Context(outbox=Outbox(FULL.outbox.entries * 100))
     true = facts(attrs.evolve(FULL, up_at=None), everything) | facts(crowded, own)
-    true |= facts(*FACTS_OF["what was for the visitor, whom an identify may have merged"][:2])
+    for name in (
+        "what was for the visitor, whom an identify may have merged",
+        "what was refused under an earlier token",
+        "a backend that takes them again",
+    ):
+        true |= facts(*FACTS_OF[name][:2])
     assert true | facts(NOTHING, damage) == read
     assert facts(NOTHING, moment()) == set()
 
@@ -349,6 +379,18 @@ def test_an_identify_is_claimed_on_a_dial_until_its_outcome_is_known() -> None:
     assert do.unclaim(sent, moment(Trigger.LINK_UP)).claim is None
     assert do.forget_target(sent, moment()).claim is None
     assert do.become_user(sent, moment(Trigger.IDENTIFIED)).claim is None
+
+
+def test_an_identify_that_is_asked_again_is_the_same_one_with_what_it_carried() -> None:
+    recorded = Updates(recorded={"user.name": "Ann"}, held={"company.plan": "pro"})
+    sent = do.send_identify(Context(target=Target("user_1"), updates=recorded), moment())
+    held = do.hold(sent, moment(Trigger.UPDATE, arguments=ARGUMENTS))
+    again = do.send_identify(held, moment(Trigger.LINK_UP))
+    assert (again.claim, again.updates) == (sent.claim, held.updates)
+    joined = do.adopt_target(again, moment(Trigger.IDENTIFY, arguments=ARGUMENTS))
+    assert joined.target == attrs.evolve(again.target or Target(""), provider=PROVIDER)
+    anew = do.send_identify(do.unclaim(again, moment(Trigger.LINK_UP)), moment())
+    assert anew.target == attrs.evolve(sent.target or Target(""), again=False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ A life (`driving.Life`) keeps an account of what is under way, by inputs and com
 Whatever is under way may come in at any moment, in any declared outcome, between any two calls;
 nothing else may. The chart's own facts choose nothing: if a row forgot to clear one, the outcome
 would still come in. After each step the account is compared with what the snapshot says, and each
-promise is looked at: S1 to S4, S8, S9, S11, S13, S16 to S21, S26, S27, L1, L3, L6.
+promise is looked at: S1 to S4, S8, S9, S11, S13, S16 to S21, S26, S27, S38a, L1, L3, L6.
 
 The lives are seeded, so they are the same everywhere; a failure prints the story that led to it.
 Together they are long enough for every transition to fire and every guard to be seen both ways,
@@ -24,11 +24,12 @@ from hypothesis import given
 from driving import Life
 from keeping import kept
 from support_chat.chart.machine import UNHANDLED, Compiled
-from support_chat.engine import CallMade, Input, Now, Request, Settle
+from support_chat.engine import CallMade, Input, Now, Outcome, Request, Settle
 from support_chat.lifecycle.chart import CALLS, CHART, LIVE, ONLINE, OUTCOMES
 from support_chat.lifecycle.names import Effect as E, Fact, Lane, Phase, Slot, Timer, Trigger as T
 from support_chat.lifecycle.outbox import EMPTY
 from support_chat.lifecycle.updates import NO_UPDATES
+from support_chat.ports import Welcome
 from support_chat.settings import Settings
 from support_chat.testing.chart_coverage import Sighting, Watch
 from support_chat.values import SignedIn, Visitor
@@ -74,6 +75,9 @@ def of_step(life: Life) -> Mapping[str, bool]:
         "S20 a call is settled, or waits, in the step that it is made": (
             call is None or answers == 1
         ),
+        "S38a an identify that may have been accepted is asked again": (
+            not lets_go(life) or says_what_became_of_it(life)
+        ),
         "L1 calls and outcomes are handled": all(
             one.row is not UNHANDLED or one.trigger not in (*CALLS, *OUTCOMES) for one in fired
         ),
@@ -93,6 +97,25 @@ def is_free(life: Life, request: Request) -> bool:
     before = taken.before.current[life.engine.program.lane[request.lane]]
     given_up = E.DETACH in taken.effects or request.lane in taken.cancelled
     return request.effect == E.USE_LINK or not before or taken.is_outcome_of(before) or given_up
+
+
+def lets_go(life: Life) -> bool:
+    """Whether a session that goes on no longer claims the identify that has left."""
+    before, after = life.log[-1].before.context.claim, life.snapshot.context.claim
+    return before is not None and before != after and life.phase in LIVE
+
+
+def says_what_became_of_it(life: Life) -> bool:
+    """Whether the last outcome answers the identify, or is a no to whoever would ask for it."""
+    taken = life.log[-1]
+    target, trigger = taken.before.context.target, taken.reaction.fired[0].trigger
+    match taken.happened:
+        case Outcome(_, Welcome(user_id=user, identify=identify)):
+            return identify == "remembered" or (target is not None and target.user_id == user)
+        case _ if trigger == T.IDENTIFY_FAILED:
+            return target is not None and not target.again
+        case _:
+            return trigger in (T.IDENTIFIED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED, T.TOKEN_REFUSED)
 
 
 def of_state(life: Life) -> Mapping[str, bool]:

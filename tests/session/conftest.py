@@ -115,14 +115,7 @@ class StagedLink:
         await self._asked("identify")
         if request.identify_id in self.rig.closed_claims:
             raise NetworkError("Too late: its claim has been presented.")
-        if request.user_changes:
-            self.rig.log.append("update")
-            self.rig.updates.append((request.user_id, dict(request.user_changes)))
-        answer = IdentifyAnswer(
-            request.user_id, merged=True, conversations_moved=2, **self.rig.says["identify"]
-        )
-        self.rig.committed[request.identify_id] = answer
-        self.rig.users[self.welcome.session] = request.user_id
+        answer = self.rig.commit(self.welcome.session, request)
         await self.rig.gates.through("identify reply")
         return answer
 
@@ -173,14 +166,17 @@ class StagedTransport:
         if credentials.visitor in rig.over:
             raise VisitorEndedError("The visitor is over.")
         user, answer = credentials.user_id, None
-        if credentials.claim is not None:
+        session = credentials.session or f"session-{len(rig.users) + 1}"
+        if credentials.claim is not None and rig.remembers:
             rig.closed_claims.add(credentials.claim.identify_id)
             answer = rig.committed.get(credentials.claim.identify_id)
             user = answer.user_id if answer else None
-        session = credentials.session or f"session-{len(rig.users) + 1}"
+        elif credentials.claim is not None:
+            user = rig.users[session]
         rig.users[session] = user
         visitor = f"visitor-of-{hash(credentials.visitor)}"
         said = Welcome(session, visitor, user, answer)
+        said = said if rig.remembers else attrs.evolve(said, identify="repeatable")
         welcome = attrs.evolve(said, **rig.says["dial"])
         link = StagedLink(rig, welcome, credentials.visitor)
         rig.links.append(link)
@@ -256,6 +252,8 @@ class Rig:
         self.identifies: list[IdentifyRequest] = []
         self.committed: dict[str, IdentifyAnswer] = {}
         self.closed_claims: set[str] = set()
+        self.remembers = True
+        """Whether the backend remembers identifies; else they are repeatable."""
         self.updates: list[tuple[str | None, dict[str, Any]]] = []
         self.revoked: list[str] = []
         self.over: list[str] = []
@@ -334,6 +332,20 @@ class Rig:
         await self.quiet(0.01)
 
     # --- the adapters -----------------------------------------------------------------------------
+
+    def commit(self, session: str, request: IdentifyRequest) -> IdentifyAnswer:
+        """An identify arrives at the backend, which does it once; its link may be gone by now."""
+        if request.identify_id in self.committed:
+            return self.committed[request.identify_id]
+        if request.user_changes:
+            self.log.append("update")
+            self.updates.append((request.user_id, dict(request.user_changes)))
+        answer = IdentifyAnswer(
+            request.user_id, merged=True, conversations_moved=2, **self.says["identify"]
+        )
+        self.committed[request.identify_id] = answer
+        self.users[session] = request.user_id
+        return answer
 
     def hold(self, *operations: str, deaf: bool = False) -> None:
         """These operations do not get through until they are released; `deaf` ones ignore their

@@ -158,6 +158,16 @@ def asking(held: str) -> Situation:
     return arrange
 
 
+async def asking_again(rig: Rig, chat: SupportChat) -> Calls:
+    rig.remembers = False
+    await chat.boot()
+    rig.hold("identify")
+    with pytest.raises(support_chat.CallTimeoutError):
+        await chat.identify(user={"id": "ann"}, token_provider=rig.tokens("ann"), timeout=1)
+    await rig.quiet()
+    return []
+
+
 def reconnecting(live: Situation) -> Situation:
     async def arrange(rig: Rig, chat: SupportChat) -> Calls:
         await live(rig, chat)
@@ -200,6 +210,7 @@ SITUATIONS: dict[str, Situation] = {
     "anonymous": anonymous,
     "anonymous, an identify(ann) asks for its token": asking("token"),
     "anonymous, an identify(ann) was sent": asking("identify"),
+    "anonymous, an identify(ann) that was given up is asked again": asking_again,
     "authenticated as ann": authenticated,
     "authenticated as ann by identify": identified,
     "reconnecting": reconnecting(anonymous),

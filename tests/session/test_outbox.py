@@ -38,7 +38,14 @@ from support_chat import (
     Visitor,
 )
 from support_chat.errors import OutboxFullError, SupportChatError
-from support_chat.ports import IdentifyAnswer, MessageArrived, OwnerChanged, Storage, Welcome
+from support_chat.ports import (
+    IdentifyAnswer,
+    MessageArrived,
+    OwnerChanged,
+    Storage,
+    TokenExpired,
+    Welcome,
+)
 from support_chat.testing import RecordingStorage, RecordingTransport, ScriptedTokens
 from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
 from support_chat_adapters.storage import MemoryStorage
@@ -514,6 +521,29 @@ async def test_a_token_that_is_not_accepted_any_more_is_renewed_and_the_message_
         await chat.send_message("one", "c", "one")
         assert len(transport.log.of("link.renew")) == 1
         assert len(transport.log.of("link.send")) == 2
+        assert chat.is_in(Phase.AUTHENTICATED)
+
+
+@pytest.mark.parametrize("operation", ["send", "update"])
+@in_virtual_time
+async def test_a_late_refusal_spends_only_the_token_that_it_names(operation: str) -> None:
+    tokens = ScriptedTokens()
+    transport = RecordingTransport()
+    async with SupportChat(**WIDGET, transport=transport, storage=RecordingStorage()) as chat:
+        await chat.boot(user={"id": "ann"}, token_provider=tokens)
+        transport.hold(operation)
+        calls: Any = [chat.send_message("one", "c", "one"), chat.update(context={"page": "a"})]
+        await asyncio.sleep(5)
+        transport.link.emit(TokenExpired())
+        await asyncio.sleep(5)
+        assert len(transport.log.of("link.renew")) == 1
+        (pending,) = transport.waiting(operation)
+        pending.fail(AuthRefusedError("Expired.", code="auth_expired"))
+        transport.release(operation)
+        await calls[0]
+        await asyncio.sleep(60)
+        assert len(transport.log.of(f"link.{operation}")) == 2, "it is sent again"
+        assert len(transport.log.of("link.renew")) == 1, "under the token that was accepted since"
         assert chat.is_in(Phase.AUTHENTICATED)
 
 

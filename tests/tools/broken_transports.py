@@ -211,6 +211,8 @@ BROKEN: dict[str, Kind] = {
     "transport.unreachable": translating(NetworkError, lambda _, __: ConnectionRefusedError("111")),
     "transport.claim-answered": welcomed(lambda w: attrs.evolve(w, claim=None)),
     "transport.claim-closed": presenting(lambda c: as_a_visitor(c, claim=None) if c.claim else c),
+    # says what the backend does not do
+    "transport.identify-late": welcomed(lambda w: attrs.evolve(w, identify="repeatable")),
     "link.identify-merges": answering(
         "identify", lambda answer: attrs.evolve(answer, conversations_moved=0)
     ),

@@ -388,7 +388,8 @@ class Life:
                 gap, began = self.one_of(True, False), self.own("session", None, session)
                 unread, echoes = self.one_of(0, 1, None), self.one_of(False, True)
                 visitor = self.one_of("v-1", "v-2", *[None] * (who is not None))
-                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes)
+                identify = self.one_of("remembered", "repeatable")
+                return Welcome(began, visitor, who, answer, cursor, gap, unread, echoes, identify)
             case Identify(asked):
                 return self._answer(asked.user_id, session)
             case Renew():

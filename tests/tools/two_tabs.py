@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
+from repeatable import RepeatableTransport
 from support_chat.errors import InvalidInputError, NetworkError
 from support_chat.ports import Credentials, Link, Storage, Transport
 from support_chat.testing import Faults, FaultyTransport
@@ -39,7 +40,9 @@ REQUESTS: Final = (
 
 
 class TwoTabs:
-    """A reference backend and one storage a scope."""
+    """A reference backend and one storage a scope. To every other tab it is one that remembers no
+    identify, and each that is lost lands late.
+    """
 
     users: Sequence[str] = ("ada", "bob")
 
@@ -62,7 +65,9 @@ class TwoTabs:
 
     def transport(self) -> Transport:
         self._transports += 1
-        well = LoopbackTransport(self.backend)
+        well: Transport = LoopbackTransport(self.backend)
+        if self._transports % 2 == 0:
+            well = cast("Transport", RepeatableTransport(well, self.backend))
         faults = Faults(
             seed=self._seed * 1000 + self._transports,
             delay=0.3, fail=0.03, drop=0.05, duplicate=0.03, reorder=0.05, hang=0.01, longest=2.0,

@@ -471,6 +471,14 @@ FAULTS: Final = (
         {"identify.done": having(target=None, reason="")},
     ),
     Fault(
+        "S38a",
+        "a backend that remembers no identify is believed, if nobody waits any more",
+        {
+            "link.back_identify_forgotten": without(unless=F.REPEATABLE),
+            "link.back_identify_repeated": adding(when=F.IDENTIFYING),
+        },
+    ),
+    Fault(
         "S39",
         "a link that is back is used and let go",
         {"link.back_as_visitor": adding(effects=E.DISPOSE)},
@@ -484,6 +492,97 @@ FAULTS: Final = (
         "S40a",
         "a second shutdown() cannot ask for a full clear",
         {"shutdown.clear_too": without(sets=F.OWED_FULL)},
+    ),
+    Fault(
+        "S38a",
+        "an identify that was given up for its token succeeds",
+        {"link.target_token_refused": instead(E.FAIL_IDENTIFY, E.SETTLE_IDENTIFY)},
+    ),
+    Fault(
+        "S38b",
+        "a boot that is live tells nobody",
+        {"boot.live_as_user": without(effects=E.SETTLE_BOOT)},
+    ),
+    Fault(
+        "S20a",
+        "a shutdown() waits for the boot that it ends",
+        {"shutdown.booting": instead(E.JOIN_SHUTDOWN, E.JOIN_BOOT)},
+    ),
+    Fault(
+        "S7a",
+        "what was held for an identify outlives it",
+        {"identify.given_up_offline": without(effects=E.DROP_HELD)},
+    ),
+    Fault(
+        "S48a",
+        "the visitor's secret is not remembered",
+        {"boot.visitor_known": without(effects=E.KEEP_VISITOR)},
+    ),
+    Fault(
+        "S6b",
+        "a boot waits for a clear that nobody begins",
+        {"boot.clear_first": without(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S18b",
+        "an update is sent although there is none",
+        {"update.send": without(when=F.PENDING)},
+    ),
+    Fault(
+        "S27a",
+        "a token that is due without a link is kept",
+        {"renew.due_offline": without(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S44b",
+        "a boot tries at the slow cadence",
+        {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_PROBE)},
+    ),
+    Fault(
+        "S51",
+        "an identify whose answer is out is sent again",
+        {"identify.send_without_token": without(unless=F.UNRESOLVED)},
+    ),
+    Fault(
+        "S52",
+        "a clear that fails counts as done",
+        {},
+        {E.CLEAR_ALL: attrs.evolve(CHART.effects[E.CLEAR_ALL], failure=T.CLEARED)},  # type: ignore[call-arg]
+    ),
+    Fault(
+        "S53",
+        "who is not booted is told that all is well",
+        {"refuse.not_booted": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S54",
+        "a message is lost when the outbox is full",
+        {"send.refuse_crowded": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S43a",
+        "a boot() waits for the next probe",
+        {"boot.try_at_once": without(effects=E.ARM_DIAL)},
+    ),
+    Fault(
+        "S43b",
+        "after a lost reply it dials at once",
+        {"identify.reply_lost": instead(E.ARM_RETRY, E.ARM_DIAL)},
+    ),
+    Fault(
+        "S44a",
+        "who has given up tries as often as before",
+        {"link.probe_again": instead(E.ARM_PROBE, E.ARM_RETRY)},
+    ),
+    Fault(
+        "S50",
+        "an identify overtakes an update that is out",
+        {"identify.send_without_token": without(unless=F.SENDING)},
+    ),
+    Fault(
+        "S40e",
+        "whoever asks for a full clear waits for a plain one",
+        {"shutdown.live_clear": instead(E.JOIN_CLEAR, E.JOIN_SHUTDOWN)},
     ),
     Fault(
         "S40b",
@@ -551,6 +650,11 @@ FAULTS: Final = (
         "S49",
         "an update is sent under a token that has expired",
         {"update.send": without(unless=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S50",
+        "a message that was refused under an earlier token spends the one in use",
+        {"send.unauthorised_before": adding(effects=E.SAY_EXPIRED)},
     ),
     Fault(
         "L3a",

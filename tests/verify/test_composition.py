@@ -4,6 +4,7 @@ on each component.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,8 +33,10 @@ from support_chat.verify import (
     whole_story,
 )
 from support_chat.verify.composition import parts
+from support_chat.verify.composition.expanding import wandered
 from support_chat.verify.composition.minimise import Minimal, System
 from support_chat.verify.composition.model import Seen
+from support_chat.verify.composition.world import World
 
 
 def held(product: Product) -> dict[str, bool | None]:
@@ -411,6 +414,40 @@ def test_a_trigger_that_cannot_be_has_no_effects() -> None:
     never = Rule(of="worker", on="leave", does=lambda p, me, act: [])
     product = check_whole(attrs.evolve(key(2), rules=(*key(2).rules, never)))
     assert (product.states, held(product)["K3"]) == (5, True)
+
+
+def test_a_story_says_for_whom_places_move() -> None:
+    """Only the second of two that turn is wrong, whoever it is."""
+    turns = PlaceMove(
+        name="turns",
+        each="worker",
+        changes="turned",
+        does=lambda p, me: [] if p.turned[me] else [p.put(me, turned=True)],
+    )
+    first = StepInvariant(
+        "K4",
+        "One turns.",
+        lambda t: t.act.trigger != "turns" or t.before.turned[t.copy] or not any(t.before.turned),
+    )
+    turned = Place(name="turned", doc="who has turned", initial=False, each="worker")
+    product = check_whole(
+        attrs.evolve(key(2), places=(*key(2).places, turned), moves=(turns,), properties=(first,))
+    )
+    story = judged(product, "K4").story
+    assert [(entry.move, entry.copy) for entry in story] == [("turns", 0), ("turns", 1)]
+
+
+def test_chance_goes_where_a_composition_can_go() -> None:
+    world = World(key(2), symmetric=False)
+    ways = [tuple(wandered(world, random.Random(seed), 9)) for seed in range(20)]
+    assert ways == [tuple(wandered(world, random.Random(seed), 9)) for seed in range(20)]
+    reached = {(each.places, each.component and each.steps[-1]) for way in ways for each in way}
+    assert {len(way) for way in ways} == {9}
+    assert {places.taken for places, _ in reached} == {True, False}
+    never = attrs.evolve(
+        key(1), components=(attrs.evolve(key(1).components[0], without=("want", "fidget")),)
+    )
+    assert list(wandered(World(never, symmetric=False), random.Random(0), 9)) == []
 
 
 def test_an_effect_cannot_be_refused() -> None:

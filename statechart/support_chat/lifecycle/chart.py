@@ -31,7 +31,8 @@ The reasoning that the rows share:
   live session ends); or the attempt fails (then the next one is scheduled). A no of the backend to
   a token is a refusal only if the token was `TOKEN_FRESH`.
 - *A lost reply is learnt, not guessed.* From the moment an identify request leaves until its answer
-  is known, `UNRESOLVED` holds, whoever still waits. A reopened link asks what became of it.
+  is known, `UNRESOLVED` holds, whoever still waits. A reopened link asks what became of it; a
+  backend that does not remember is asked the same again.
 - *A clear is owed until it has succeeded* (`OWED`, at its strongest level `OWED_FULL`), waits for a
   write under way, and comes before the next boot. It waits for no network. The parting (revocation
   and goodbye) belongs to the shutdown that asked for it and goes on beside a boot that follows; its
@@ -317,9 +318,10 @@ IDENTIFYING: Final = (
     ),
     # an earlier one was given up after it had left: whoever asks again waits for what became of it
     Transition(
-        name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY, sources=OFFLINE,
-        when=(F.BOOTED, F.TARGETED, F.SAME_TARGET), unless=(F.SIGNED_IN, F.IDENTIFYING),
-        sets=F.IDENTIFYING, effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
+        name="identify.wait_for_outcome", group="identifying", trigger=T.IDENTIFY,
+        sources=(P.ANONYMOUS, *OFFLINE), when=(F.BOOTED, F.TARGETED, F.SAME_TARGET),
+        unless=(F.SIGNED_IN, F.IDENTIFYING), sets=F.IDENTIFYING,
+        effects=(E.JOIN_IDENTIFY, E.ADOPT_TARGET),
     ),
     Transition(
         name="identify.refuse_other_target", group="identifying", trigger=T.IDENTIFY,
@@ -541,28 +543,34 @@ UPDATING: Final = (
         sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
         effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
+    # the refused token is not the one in use: that one is as good as it was
+    Transition(
+        name="update.unauthorised_before", group="updating", trigger=T.UPDATE_UNAUTHORISED,
+        sources=P.AUTHENTICATED, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
+    ),
     # the token has expired and nobody said so: renew it, and send again afterwards
     Transition(
         name="update.unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.FETCHING, F.RENEWING),
+        sources=P.AUTHENTICATED, when=F.PROVIDER, unless=(F.OUTDATED, F.FETCHING, F.RENEWING),
         sets=F.TOKEN_WANTED, clears=F.SENDING,
         effects=(E.RESTORE, E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW),
     ),
     Transition(
         name="update.unauthorised_while_fetching", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), sets=F.TOKEN_WANTED,
-        clears=F.SENDING, effects=(E.RESTORE, E.DROP_TOKEN),
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.FETCHING), unless=F.OUTDATED,
+        sets=F.TOKEN_WANTED, clears=F.SENDING, effects=(E.RESTORE, E.DROP_TOKEN),
     ),
     # it may have been the token before this one: send again once this one is accepted, or was not
     Transition(
         name="update.unauthorised_while_renewing", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.RENEWING), unless=F.FETCHING, clears=F.SENDING,
-        effects=E.RESTORE,
+        sources=P.AUTHENTICATED, when=(F.PROVIDER, F.RENEWING), unless=(F.OUTDATED, F.FETCHING),
+        clears=F.SENDING, effects=E.RESTORE,
     ),
     Transition(
         name="update.unauthorised_for_good", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=F.PROVIDER, sets=F.OWED, clears=F.BOOTED,
-        effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED, reason="auth_refused",
+        sources=P.AUTHENTICATED, target=P.SHUTDOWN, unless=(F.OUTDATED, F.PROVIDER), sets=F.OWED,
+        clears=F.BOOTED, effects=(E.TELL_EXPIRED, E.TELL_ERROR, E.CLEAN), error=R.EXPIRED,
+        reason="auth_refused",
     ),
     Transition(
         name="update.failed", group="updating", trigger=T.UPDATE_FAILED, sources=ONLINE,
@@ -611,7 +619,14 @@ MESSAGING: Final = (
     # is next may leave afterwards, if there is a link then.
     Transition(
         name="send.unauthorised", group="messaging", trigger=T.SEND_UNAUTHORISED, sources=ONLINE,
+        unless=F.OUTDATED,
         effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.SAY_EXPIRED, E.FLUSH),
+    ),
+    # the refused token is not the one in use: it is sent again under that
+    Transition(
+        name="send.unauthorised_before", group="messaging", trigger=T.SEND_UNAUTHORISED,
+        sources=ONLINE, when=F.OUTDATED,
+        effects=(E.KEEP_UNANSWERED, E.ANSWER_MESSAGES, E.ARM_OUTBOX, E.FLUSH),
     ),
     # the stream brings it, before its answer or instead of it
     Transition(
@@ -773,15 +788,22 @@ STAYING_CONNECTED: Final = (
     Transition(
         name="link.back_not_identified", group="staying connected", trigger=T.LINK_UP,
         sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED, F.IDENTIFYING),
-        unless=F.SIGNED_IN, clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
+        unless=(F.SIGNED_IN, F.REPEATABLE), clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
         effects=(E.UNCLAIM, E.PROCEED), reason="connected",
     ),
     # nor had the one that was given up: it is forgotten
     Transition(
         name="link.back_identify_forgotten", group="staying connected", trigger=T.LINK_UP,
         sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED),
-        unless=(F.SIGNED_IN, F.IDENTIFYING), clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED),
-        assigns=NO_TARGET, effects=(E.FORGET_TARGET, E.PROCEED), reason="connected",
+        unless=(F.SIGNED_IN, F.IDENTIFYING, F.REPEATABLE),
+        clears=(F.UNRESOLVED, F.TOKEN_FRESH, F.TOKEN_WANTED), assigns=NO_TARGET,
+        effects=(E.FORGET_TARGET, E.PROCEED), reason="connected",
+    ),
+    # nobody knows whether it will be: it is asked again, whoever still waits for it
+    Transition(
+        name="link.back_identify_repeated", group="staying connected", trigger=T.LINK_UP,
+        sources=OFFLINE, target=P.ANONYMOUS, when=(F.SAME_USER, F.UNRESOLVED, F.REPEATABLE),
+        unless=F.SIGNED_IN, effects=E.SEND_IDENTIFY, reason="connected",
     ),
     # it had been committed, whoever still waits for it
     Transition(

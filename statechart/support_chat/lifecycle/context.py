@@ -40,13 +40,14 @@ _SECRET: Final = re.compile(r"[\x21-\x7e]{22,512}")
 
 @attrs.frozen
 class Target:
-    """The user to be identified: who it is, who mints their tokens, and the id of the request that
-    is out for them.
+    """The user to be identified: who it is, who mints their tokens, the id of the request that is
+    out for them, and whether it was asked again.
     """
 
     user_id: str
     provider: TokenProvider | None = attrs.field(default=None, repr=False)
     identify_id: str | None = None
+    again: bool = False
 
 
 @attrs.frozen(slots=False)
@@ -68,6 +69,8 @@ class Context:
     token: Token | None = attrs.field(default=None, repr=False)
     accepted: bool = False
     """Whether the backend has accepted this token."""
+    tokens_accepted: int = 0
+    """How many it has accepted of this session's, each time that one was presented."""
     arrived_at: float = 0.0
     fetched_at: float | None = None
     spent: bytes | None = attrs.field(default=None, repr=False)
@@ -161,8 +164,10 @@ def not_before(context: Context, moment: Moment) -> float:
 def beyond(context: Context, moment: Moment) -> bool:
     """Whether the backend asks to stay away for longer than the call can wait."""
     if moment.request is not None and moment.request.lane == Lane.IDENTIFY:
-        after = retry_after(moment)  # only this very answer says that the identify was not done
-        return after is not None and moment.now.at + after > context.identify_until
+        after, target = retry_after(moment), context.target
+        if after is None or (target is not None and target.again):
+            return False  # only this very answer says that what was asked once was not done
+        return moment.now.at + after > context.identify_until
     return not_before(context, moment) > max(moment.now.at, context.boot_until)
 
 
@@ -229,6 +234,18 @@ def disowned(context: Context, moment: Moment) -> bool:
     error = moment.error
     is_for_another = isinstance(error, BackendRejectedError) and error.code == o.OWNER_CHANGED
     return is_for_another and context.claim is not None
+
+
+def repeatable(context: Context, moment: Moment) -> bool:
+    """Whether the backend cannot say what became of an identify, and takes it again."""
+    return isinstance(moment.result, Welcome) and moment.result.identify == "repeatable"
+
+
+def outdated(context: Context, moment: Moment) -> bool:
+    """Whether what was refused left under an earlier token than the one that is in use."""
+    payload = moment.request.payload if moment.request else None
+    under: int = getattr(payload, "tokens_accepted", context.tokens_accepted)
+    return under != context.tokens_accepted
 
 
 def own(context: Context, moment: Moment) -> bool:

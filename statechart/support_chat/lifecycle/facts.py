@@ -63,6 +63,13 @@ FACTS: Final[Mapping[str, FactKind]] = MappingProxyType(
             "it was for the visitor, whom this session's identify may have made the user",
             reads=c.disowned,
         ),
+        Fact.REPEATABLE: Carried(
+            "the backend does not remember what became of an identify, and takes it again",
+            reads=c.repeatable,
+        ),
+        Fact.OUTDATED: Carried(
+            "the backend has accepted another token since the request left", reads=c.outdated
+        ),
         Fact.LATE: Derived("the outcome belongs to an effect that something later has superseded"),
         Fact.PROVIDER: Derived(
             "there is a token provider for the session's user",

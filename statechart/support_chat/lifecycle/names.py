@@ -134,6 +134,8 @@ class Fact(StrEnum):
     CROWDED = auto()
     OWN = auto()
     DISOWNED = auto()
+    REPEATABLE = auto()
+    OUTDATED = auto()
     # derived from the context
     LATE = auto()
     PROVIDER = auto()

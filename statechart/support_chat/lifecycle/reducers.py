@@ -69,7 +69,7 @@ def adopt_target(context: Context, moment: Moment) -> Context:
     provider = arguments.provider or target.provider or arguments.fallback
     return replaced(
         context,
-        target=Target(target.user_id, provider, target.identify_id),
+        target=attrs.evolve(target, provider=provider),
         updates=u.hold(context.updates, arguments.changes),
     )
 
@@ -394,7 +394,13 @@ def accept_token(context: Context, moment: Moment) -> Context:
     """The backend has accepted the token, and may have given the session another credential."""
     answer = moment.result
     renewed = answer.session if isinstance(answer, IdentifyAnswer | RenewAnswer) else None
-    return replaced(context, accepted=True, spent=None, session=renewed or context.session)
+    return replaced(
+        context,
+        accepted=True,
+        tokens_accepted=context.tokens_accepted + 1,
+        spent=None,
+        session=renewed or context.session,
+    )
 
 
 def spend_token(context: Context, moment: Moment) -> Context:
@@ -417,8 +423,12 @@ def expired(context: Context, moment: Moment) -> Events:
 
 
 def send_identify(context: Context, moment: Moment) -> Context:
-    """The identify leaves under an id of its own, with everything that was recorded."""
+    """The identify leaves under an id of its own, with everything that was recorded; one that is
+    asked again leaves as it was.
+    """
     target = context.target
+    if target is not None and target.identify_id is not None:
+        return replaced(context, target=attrs.evolve(target, again=True))
     if target is not None:
         target = Target(target.user_id, target.provider, moment.now.draw("identify").hex())
     return replaced(context, target=target, updates=u.carry(context.updates))

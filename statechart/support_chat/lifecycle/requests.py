@@ -136,6 +136,8 @@ class Update:
 
     changes: Changes = attrs.field(repr=False, hash=False)
     owner: Identity | None
+    tokens_accepted: int = 0
+    """Under which token it leaves, told by how many were accepted until then."""
 
 
 @attrs.frozen
@@ -161,6 +163,8 @@ class SendMessage:
     message: Outgoing | MarkRead
     number: int
     attempt: int
+    tokens_accepted: int = 0
+    """As an update's."""
 
 
 @attrs.frozen
@@ -306,7 +310,7 @@ def identify(context: Context, moment: Moment) -> Identify:
 
 def update(context: Context, moment: Moment) -> Update:
     """To send what was recorded."""
-    return Update(context.updates.sent, context.identity)
+    return Update(context.updates.sent, context.identity, context.tokens_accepted)
 
 
 def renew(context: Context, moment: Moment) -> Renew:
@@ -322,7 +326,8 @@ def use_link(context: Context, moment: Moment) -> UseLink:
 def send_messages(context: Context, moment: Moment) -> Sequence[SendMessage]:
     """To send whatever may leave now."""
     leaving = o.sendable(context.outbox, moment.now.at)
-    return [SendMessage(entry.message, entry.number, entry.attempts + 1) for entry in leaving]
+    accepted = context.tokens_accepted
+    return [SendMessage(e.message, e.number, e.attempts + 1, accepted) for e in leaving]
 
 
 def answer_of(request: Request, answer: Message | ReadAnswer, now: Now) -> Message | ReadAnswer:

@@ -231,8 +231,11 @@ class _Schedule:
     def _identify(self, tab: Tab) -> str:
         user = self.choose.choice(self.world.users)
         tab.merged.append((tab.chat.identity, user))
-        self._call(tab, tab.chat.identify(user={"id": user}, token_provider=self._tokens(user)))
-        return f"identify({user})"
+        timeout = None if len(tab.merged) % 2 else 1.0  # some are given up, and may be done
+        provider = self._tokens(user)
+        call = tab.chat.identify(user={"id": user}, token_provider=provider, timeout=timeout)
+        self._call(tab, call)
+        return f"identify({user}, timeout={timeout})"
 
     def _become(self, tab: Tab) -> str:
         user = self.choose.choice((None, *self.world.users))

@@ -470,6 +470,7 @@ def answers() -> SearchStrategy[NextAnswers]:
             st.booleans(),
             st.none() | count,
             st.booleans(),
+            st.sampled_from(("remembered", "repeatable")),
         ),
         "link.identify": identified,
         "link.renew": st.builds(RenewAnswer, some),

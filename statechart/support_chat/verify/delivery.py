@@ -59,13 +59,14 @@ from .views import View
 After: TypeAlias = Iterator[Places]
 
 MARKS_FROM: Final = 10
-"""Calls that mark have greater numbers than this, by the message that they mark up to; those that
-send have smaller ones.
+"""Calls that mark have greater numbers than this: their rest is the message that they mark up to.
+Those that send have smaller ones.
 """
 LATE: Final = "late"
 """The answer of a request whose outcome was told already: nobody hears it."""
 NONE: Final = ""
 """The answer of a request that has not arrived."""
+AGENT: Final = "an agent answers"
 STORED: Final = "a message arrives"
 MARKED: Final = "a read mark arrives"
 
@@ -204,14 +205,15 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
 
     def mark_arrives(p: Places, me: int) -> After:
         for request in p.marking[me]:
-            up_to, answer = request
+            number, answer = request
             if answer not in (NONE, LATE):
                 continue
+            up_to = number % MARKS_FROM
             after = p._replace(read=max(p.read, up_to) if rules.onwards else up_to)
             unread = _unread(rules, after)
             if rules.marks_told:
-                after = _tell(after, ("mark", up_to, unread))
-            answered = () if answer == LATE else ((up_to, unread),)
+                after = _tell(after, ("mark", after.read, unread))
+            answered = () if answer == LATE else ((number, unread),)
             rest = [each for each in p.marking[me] if each != request]
             yield after.put(me, marking=(*rest, *answered))
 
@@ -226,7 +228,7 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
         return PlaceMove(name=name, each="tab", changes=changes.split(), does=does)
 
     return [
-        PlaceMove(name="an agent answers", changes=("record", "link"), does=agent_writes),
+        PlaceMove(name=AGENT, changes=("record", "link"), does=agent_writes),
         move(STORED, "record stored sends link", message_arrives),
         move(MARKED, "read marking link", mark_arrives),
         move("a late copy is lost", "sends marking", late_is_lost),
@@ -239,20 +241,21 @@ def _backend(rules: Rules, size: Size) -> list[PlaceMove]:
 def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
     def takes(p: Places, me: int, act: Act, of: Any = None, **brings: Any) -> After:
         """The tab takes this step, which brings this along, all of it named by `of`."""
-        knows, leaving = steps.after(p.knows[me], act, of, brings)
-        p = p.put(me, knows=knows)
+        after = steps.after(p.knows[me], act, of, brings)
+        p = p.put(me, knows=after.knows)
         if E.CUT in act.effects and p.link[me] is not None:
             sends, marking = map(_given_up, (p.sends[me], p.marking[me]))
             p = p.put(me, link=None, sends=sends, marking=marking)
         p = p.put(
             me,
-            sends=(*p.sends[me], *((number, NONE) for number in leaving if number <= MARKS_FROM)),
-            marking=(*p.marking[me], *((n - MARKS_FROM, NONE) for n in leaving if n > MARKS_FROM)),
+            sends=(*p.sends[me], *((n, NONE) for n in after.leaving if n <= MARKS_FROM)),
+            marking=(*p.marking[me], *((n, NONE) for n in after.leaving if n > MARKS_FROM)),
         )
         # what the chart leaves open, the context and what is on its way decide
-        queued = bool(knows.context.outbox.entries)
+        queued = bool(after.knows.context.outbox.entries)
         sending = _awaited(p.sends[me]) or _awaited(p.marking[me])
-        if (queued, sending) == (act.after.queued, act.after.sending):
+        agrees = (queued, sending) == (act.after.queued, act.after.sending)
+        if agrees and after.due in (None, act.after.due):
             yield p
 
     def goes(p: Places, me: int, act: Act) -> After:
@@ -302,40 +305,41 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
         if number <= size.mine and sum(p.sent) < size.both:
             yield from gives(p.put(me, sent=number), me, act, number)
         if p.marks:
+            first = MARKS_FROM * (1 + size.marks - p.marks)
             for up_to, _ in p.knows[me].told:
                 if p.record[up_to - 1] == "agent":
-                    yield from gives(p._replace(marks=p.marks - 1), me, act, MARKS_FROM + up_to)
+                    yield from gives(p._replace(marks=p.marks - 1), me, act, first + up_to)
 
     def gives(p: Places, me: int, act: Act, number: int) -> After:
         arguments = Arguments(message=_request(number).payload.message)
         yield from takes(p, me, act, number, call=number, arguments=arguments)
 
     def is_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
+        for place in ("sends", "marking"):
             requests = getattr(p, place)[me]
             for request in requests:
-                what, answer = request
+                number, answer = request
                 if answer not in (NONE, LATE):
                     rest = tuple(each for each in requests if each != request)
-                    result = ReadAnswer(answer) if first else _message(answer, "visitor")
-                    asked = _request(first + what)
+                    sent = place == "sends"
+                    result = _message(answer, "visitor") if sent else ReadAnswer(answer)
                     yield from takes(
-                        p.put(me, **{place: rest}), me, act, (first, request),
-                        result=result, request=asked,
+                        p.put(me, **{place: rest}), me, act, request,
+                        result=result, request=_request(number),
                     )  # fmt: skip
 
     def is_not_answered(p: Places, me: int, act: Act) -> After:
-        for place, first in (("sends", 0), ("marking", MARKS_FROM)):
+        for place in ("sends", "marking"):
             requests = getattr(p, place)[me]
             for request in requests:
-                what, answer = request
+                number, answer = request
                 if answer == LATE or not p.losses:
                     continue
                 rest = [each for each in requests if each != request]
-                late = _once([*rest, *([(what, LATE)] if answer == NONE else [])])
+                late = _once([*rest, *([(number, LATE)] if answer == NONE else [])])
                 after = p.put(me, **{place: late})._replace(losses=p.losses - 1)
-                asked = _request(first + what)
-                yield from takes(after, me, act, first + what, error=_LOST, request=asked)
+                asked = _request(number)
+                yield from takes(after, me, act, number, error=_LOST, request=asked)
 
     def done(p: Places, me: int, act: Act) -> After:
         if act.trigger:
@@ -360,7 +364,7 @@ def _wire(rules: Rules, size: Size, steps: Steps) -> list[Rule]:
 
 CHANGES: Final = (
     E.KEEP_LINK, E.CUT, E.QUEUE, E.SEND_MESSAGES, E.KEEP_SENT, E.KEEP_UNANSWERED,
-    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ,
+    E.EXPIRE_MESSAGES, E.ANSWER_MESSAGES, E.TELL_MESSAGE, E.TELL_READ, E.ARM_OUTBOX,
 )  # fmt: skip
 """What changes, asks or tells something of messages."""
 
@@ -368,9 +372,8 @@ CHANGES: Final = (
 def _request(number: int) -> Request:
     """To send the message, or the mark, of this call."""
     is_mark = number > MARKS_FROM
-    what = (
-        MarkRead("c", str(number - MARKS_FROM)) if is_mark else Outgoing(f"m{number}", "hello", "c")
-    )
+    up_to = str(number % MARKS_FROM)
+    what = MarkRead("c", up_to) if is_mark else Outgoing(f"m{number}", "hello", "c")
     return Request(E.SEND_MESSAGES, "", 0, SendMessage(what, number, 1))
 
 
@@ -399,8 +402,8 @@ SEES: Final = {
 
 
 def _agrees(seen: Seen) -> bool:
-    """The timer of the outbox runs while there is something in it."""
-    return bool(seen.due == seen.queued and seen.queued >= seen.sending)
+    """What is sent is in the outbox."""
+    return bool(seen.queued >= seen.sending)
 
 
 def _quiet(whole: Whole) -> bool:

@@ -54,6 +54,10 @@ USER: Final = -1
 """The user whom visitors become."""
 OVER: Final = 0
 """What a secret that is over stands for."""
+UNDER_WAY: Final = ("sent", "again", "forgotten")
+"""Where an identify stands that has not arrived: it was asked for once, or again, or its tab no
+longer waits for it.
+"""
 ACCEPTED: Final = "the message is accepted"
 LATE: Final = "a call that was given up lands, or never does"
 LEARNT: Final = "the backend learns that a secret is over, or never does"
@@ -106,6 +110,10 @@ class Rules:
     """A storage call that has ended lands no more."""
     looks: bool = True
     """A look at the stored secret stores nothing."""
+    remembers: bool = True
+    """Not a rule: the backend remembers identifies, and does none whose claim it has answered. One
+    that does not takes the same again.
+    """
     strays: bool = False
     """Not a rule: an identify whose session has ended may still arrive. It makes the whole larger,
     so only a night run has it.
@@ -263,26 +271,30 @@ def _backend(rules: Rules) -> tuple[list[Rule], list[PlaceMove]]:
                 message = USER if p.message[me] else NOBODY  # its own merge
                 yield p.put(me, shown=NOBODY, owner=USER, message=message, identify="", news="",
                             booted=True)  # fmt: skip
-        elif act.may_name(0) and p.owner[me] != USER:
+        elif act.may_name(0) and p.owner[me] != USER and act.may(F.REPEATABLE, not rules.remembers):
             if not rules.one_visitor:
                 visitor = _fresh(p)
-            yield p.put(me, shown=visitor, owner=visitor, identify="", news="", booted=True)
+            left = "" if rules.remembers else p.identify[me]
+            if left:  # the tab asks again, or believes that it is forgotten
+                left = "again" if E.SEND_IDENTIFY in act.effects else "forgotten"
+            yield p.put(me, shown=visitor, owner=visitor, identify=left, news="", booted=True)
 
     def is_not_up(p: Places, me: int, act: Act) -> After:
         yield p
-        if p.identify[me] == "sent" and _visitor(p, p.known[me]) != OVER:
+        closes = rules.remembers and p.identify[me] == "sent"
+        if closes and _visitor(p, p.known[me]) != OVER:
             yield p.put(me, identify="closed")  # the answer that it was not done is lost
 
     def cuts(p: Places, me: int, act: Act) -> After:
         yield p.put(me, news="")
 
     def identifies(p: Places, me: int, act: Act) -> After:
-        yield p.put(me, identify="sent")
+        yield p.put(me, identify=p.identify[me] or "sent")
 
     def identify_lands(p: Places, me: int) -> After:
-        if p.identify[me] == "sent" and _is_name(p.owner[me]):
-            visitor = p.owner[me]
-            p = p.put(me, identify="merged", owner=USER)
+        if p.identify[me] in UNDER_WAY and _is_name(p.owner[me]):
+            visitor, awaited = p.owner[me], p.identify[me] != "forgotten"
+            p = p.put(me, identify="merged" if awaited else "", owner=USER)
             yield _merged(rules, p, visitor)
 
     def is_identified(p: Places, me: int, act: Act) -> After:
@@ -301,7 +313,7 @@ def _backend(rules: Rules) -> tuple[list[Rule], list[PlaceMove]]:
             yield _merged(rules, p, p.stray[me]).put(me, stray=NOBODY)
 
     def forgets(p: Places, me: int, act: Act) -> After:
-        stray = p.owner[me] if p.identify[me] == "sent" and _is_name(p.owner[me]) else NOBODY
+        stray = p.owner[me] if p.identify[me] in UNDER_WAY and _is_name(p.owner[me]) else NOBODY
         p = p.put(
             me, known=NOBODY, shown=NOBODY, aware=False, booted=False, owner=NOBODY,
             identify="", news="", message=NOBODY,

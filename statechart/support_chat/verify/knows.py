@@ -14,8 +14,8 @@ from ..chart.model import Chart
 from ..engine import Moment, Now
 from ..lifecycle.context import Context, replaced
 from ..lifecycle.events import MessageReceived, MessageSent
-from ..lifecycle.names import Trigger as T
-from ..lifecycle.outbox import Entry, Outbox
+from ..lifecycle.names import Effect as E, Trigger as T
+from ..lifecycle.outbox import Entry, Outbox, due
 from ..lifecycle.requests import Keys, SendMessage
 from ..settings import Settings
 from .composition.model import Act
@@ -51,34 +51,42 @@ class Knows:
         return f"<cursor {context.cursor}, unread {context.unread}, outbox {waiting}, told {told}>"
 
 
+@attrs.frozen
+class After:
+    """What a tab knows after a step, the numbers of the messages that leave, and whether its timer
+    runs then, to send something again; None: as before.
+    """
+
+    knows: Knows
+    leaving: tuple[int, ...]
+    due: bool | None
+
+
 class Steps:
     """What tabs with this chart know after each step, worked out once."""
 
     def __init__(self, chart: Chart) -> None:
         self._chart = chart
-        self._after: dict[Any, tuple[Knows, tuple[int, ...]]] = {}
+        self._after: dict[Any, After] = {}
         self._same: dict[Knows, Knows] = {}
 
-    def after(
-        self, knows: Knows, act: Act, of: Any, brings: Mapping[str, Any]
-    ) -> tuple[Knows, tuple[int, ...]]:
-        """What a tab knows after an act, and the numbers of the messages that leave; the moment
-        `brings` what `of` names.
-        """
+    def after(self, knows: Knows, act: Act, of: Any, brings: Mapping[str, Any]) -> After:
+        """What comes of an act; the moment `brings` what `of` names."""
         key = (knows, act.trigger, act.effects, of)
         found = self._after.get(key)
         if found is None:
             found = self._after[key] = self._worked_out(knows, act, brings)
         return found
 
-    def _worked_out(
-        self, knows: Knows, act: Act, brings: Mapping[str, Any]
-    ) -> tuple[Knows, tuple[int, ...]]:
+    def _worked_out(self, knows: Knows, act: Act, brings: Mapping[str, Any]) -> After:
         now = _LATER if act.trigger == T.OUTBOX_DUE else _NOW
         moment = Moment(act.trigger, now, _SETTINGS, _KEYS, **brings)
         context, told, leaving = knows.context, list(knows.told), list[int]()
+        runs: bool | None = None
         for effect in act.effects:  # it tells and asks before it changes the context
             spec: Any = self._chart.effects[effect]
+            if effect == E.ARM_OUTBOX:
+                runs = _waits(context.outbox, now.at)
             if getattr(spec, "batch", False):
                 asked: Sequence[SendMessage] = spec.request(context, moment)
                 leaving += [each.number for each in asked]
@@ -91,7 +99,13 @@ class Steps:
             if getattr(spec, "reduce", None) is not None:
                 context = spec.reduce(context, moment)
         after = Knows(_timeless(context, now.at), tuple(told))
-        return self._same.setdefault(after, after), tuple(leaving)
+        return After(self._same.setdefault(after, after), tuple(leaving), runs)
+
+
+def _waits(outbox: Outbox, now: float) -> bool:
+    """Whether something is to be sent again later; no call is given up here."""
+    entries = tuple(attrs.evolve(each, awaited=False) for each in outbox.entries)
+    return due(attrs.evolve(outbox, entries=entries), now) is not None
 
 
 def _timeless(context: Context, now: float) -> Context:

@@ -22,8 +22,11 @@ _KEEPS: Final[Mapping[str, tuple[str, ...]]] = {
     T.OUTBOX_DUE: (E.EXPIRE_MESSAGES,),
     T.WITHDRAW: (E.WITHDRAW_MESSAGE,),
 }
-_KEEPS_IN_DOUBT: Final[Mapping[str, tuple[str, ...]]] = {T.SEND_REFUSED: (E.KEEP_DISOWNED,)}
-"""What is kept while it is not known whose it is."""
+_KEEPS_IF: Final[Mapping[str, tuple[F, str]]] = {
+    T.SEND_REFUSED: (F.DISOWNED, E.KEEP_DISOWNED),
+    T.SEND_UNAUTHORISED: (F.OUTDATED, E.KEEP_UNANSWERED),
+}
+"""What alone is kept while it is not known whose it is, or what nobody has refused but before."""
 _CHANGES: Final = frozenset(
     {
         E.QUEUE,
@@ -48,9 +51,12 @@ def _kept(move: Move) -> bool:
     before = move.before
     if not before.has(F.BOOTED):
         return True
-    keeps = (_KEEPS_IN_DOUBT if move.carries(F.DISOWNED) else _KEEPS).get(move.trigger)
+    keeps = _KEEPS.get(move.trigger)
+    if move.trigger in _KEEPS_IF:
+        fact, kept = _KEEPS_IF[move.trigger]
+        keeps = (kept,) if move.carries(fact) else keeps
     if keeps is not None and E.DISPOSE not in move.effects:  # it is not late
-        return set(keeps) <= set(move.effects)
+        return set(keeps) <= move.asks
     return move.after.has(F.BOOTED) or E.DROP_MESSAGES in move.effects
 
 

@@ -35,6 +35,11 @@ _EDGES: Final[Mapping[str, Collection[str]]] = {
 """Where the phase goes, but for the two ends, which every phase before them has."""
 
 
+_ANSWERS: Final = (T.IDENTIFIED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED, T.TOKEN_REFUSED)
+"""What says what became of an identify, whatever comes along."""
+_LETS_GO: Final = frozenset({E.UNCLAIM, E.FORGET_TARGET})
+
+
 def _goes_along_the_picture(move: Move) -> bool:
     phase: str = move.before.phase
     for row in move.rows:
@@ -76,6 +81,23 @@ def _makes_the_user_of_the_visitor(move: Move) -> bool:
     return move.after.phase == P.AUTHENTICATED and move.after.who(Register.USER) == move.named
 
 
+def _says_what_became_of_it(move: Move) -> bool:
+    """Whether an identify that has left may be let go of by this."""
+    match move.trigger:
+        case T.LINK_UP:
+            return not move.carries(F.REPEATABLE) or move.named == move.before.who(Register.TARGET)
+        case T.IDENTIFY_FAILED:
+            return move.carries(F.BEYOND)
+        case _:
+            return move.trigger in _ANSWERS
+
+
+def _is_asked_again(move: Move) -> bool:
+    let_go = not move.after.has(F.UNRESOLVED) or not _LETS_GO.isdisjoint(move.effects)
+    open_still = move.before.has(F.UNRESOLVED) and move.after.phase in LIVE
+    return not (open_still and let_go) or _says_what_became_of_it(move)
+
+
 def _a_link_is_kept_or_let_go(move: Move) -> bool:
     if not move.rows:
         return True
@@ -92,7 +114,8 @@ def _a_link_is_kept_or_let_go(move: Move) -> bool:
 
 
 def _an_end_owes_a_clear(move: Move) -> bool:
-    ends = move.before.phase in (P.BOOTING, *LIVE) and move.after.phase == P.SHUTDOWN
+    passes = any(row.target == P.SHUTDOWN for row in move.rows)  # perhaps on to another boot
+    ends = move.before.phase in (P.BOOTING, *LIVE) and passes
     return not ends or move.after.has(F.OWED)
 
 
@@ -104,7 +127,7 @@ def _a_full_clear_is_owed_in_full(move: Move) -> bool:
 
 def _what_is_owed_is_done(move: Move) -> bool:
     if move.trigger == T.DESTROY_TIMEOUT:
-        return True
+        return not move.rows or not (move.after.has(F.OWED) or move.after.has(F.OWED_FULL))
     before, after = move.before, move.after
     cleared = move.trigger == T.CLEARED and E.DISPOSE not in move.effects
     all_gone = cleared and before.asked(E.CLEAR_ALL)
@@ -133,14 +156,24 @@ def _who_gives_up_probes(move: Move) -> bool:
     return not given_up or (move.after.phase == P.DISCONNECTED and probes)
 
 
+def _a_refusal_spends_what_it_names(move: Move) -> bool:
+    before, after = move.before, move.after
+    if before.phase != P.AUTHENTICATED or not move.carries(F.OUTDATED):
+        return True
+    spends = {E.SPEND_TOKEN, E.DROP_TOKEN, E.SAY_EXPIRED} & set(move.effects)
+    return after.phase == P.AUTHENTICATED and not spends
+
+
 def _an_expiry_is_made_good(move: Move) -> bool:
     if move.before.phase != P.AUTHENTICATED or not move.rows or E.DISPOSE in move.effects:
         return True
+    if move.carries(F.OUTDATED):  # it is a former one that is not accepted
+        return move.after.phase == P.AUTHENTICATED and E.SPEND_TOKEN not in move.effects
     if move.after.phase == P.SHUTDOWN:
-        return {E.TELL_EXPIRED, E.TELL_ERROR} <= set(move.effects)
+        return {E.TELL_EXPIRED, E.TELL_ERROR} <= move.asks
     if move.before.has(F.FETCHING):
         return E.DROP_TOKEN in move.effects and move.after.has(F.TOKEN_WANTED)
-    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= set(move.effects)
+    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= move.asks
     return move.before.has(F.RENEWING) or (spent and move.after.has(F.TOKEN_WANTED))
 
 
@@ -149,6 +182,14 @@ def _a_write_lets_go_on(move: Move) -> bool:
         return True
     begins = move.after.asked(E.CLEAR_USER, E.CLEAR_ALL)
     return not (move.before.has(F.OWED) and not move.before.has(F.CLEARING)) or begins
+
+
+def _tries_again_at_its_pace(move: Move) -> bool:
+    """The slow cadence where it has given up, the backoff elsewhere."""
+    if not move.after.running(Timer.RETRY) or E.DISPOSE in move.effects:
+        return True
+    paced = E.ARM_PROBE if move.after.phase == P.DISCONNECTED else E.ARM_RETRY
+    return move.after.phase not in CONNECTING or paced in move.effects
 
 
 PROMISES: Final[tuple[Property, ...]] = (
@@ -182,6 +223,11 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.IDENTIFIED,),
     ),
     EachStep(
+        "S38a",
+        "An identify that may have been accepted is asked again, and never told as forgotten.",
+        _is_asked_again,
+    ),
+    EachStep(
         "S39",
         "A link that comes up as whom it was dialled for is kept, and any other let go.",
         _a_link_is_kept_or_let_go,
@@ -193,6 +239,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A clear of everything that is asked for is owed in full.",
         _a_full_clear_is_owed_in_full,
         (T.SHUTDOWN, T.BECOME),
+    ),
+    EachStep(
+        "S40e",
+        "Who asks for a clear of everything waits for it.",
+        lambda move: not (move.carries(F.FULL) and _accepted(move)) or E.JOIN_CLEAR in move.effects,
+        (T.SHUTDOWN,),
     ),
     EachStep(
         "S40b", "What is owed is owed until it is done, and no longer.", _what_is_owed_is_done
@@ -232,6 +284,40 @@ PROMISES: Final[tuple[Property, ...]] = (
         _a_hint_dials_at_once,
         (T.GO_ONLINE, T.GO_OFFLINE),
     ),
+    EachStep(
+        "S43a",
+        "A boot() of a session that has given up tries at once, and for as long as after a loss.",
+        lambda move: (
+            move.before.phase != P.DISCONNECTED
+            or not _accepted(move)
+            or (
+                move.after.phase == P.RECONNECTING
+                and E.ARM_GIVE_UP in move.effects
+                and (E.ARM_DIAL in move.effects or not move.before.running(Timer.RETRY))
+            )
+        ),
+        (T.BOOT,),
+    ),
+    EachEffect(
+        "S43b",
+        "Only a call, a hint, a visitor who is known at last or a change of owner dials at once.",
+        (E.ARM_DIAL,),
+        lambda moment, move: (
+            move.trigger in (T.BOOT, T.BECOME, T.GO_ONLINE, T.VISITOR_READ, T.OWNER_CHANGED)
+        ),
+    ),
+    EachStep(
+        "S44a",
+        "An attempt that has failed is followed by one at the pace of the phase.",
+        _tries_again_at_its_pace,
+        (T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED, T.GO_OFFLINE),
+    ),
+    EachEffect(
+        "S44b",
+        "The slow cadence is for whoever has given up.",
+        (E.ARM_PROBE,),
+        lambda moment, move: move.after.phase == P.DISCONNECTED,
+    ),
     EachStep("S44", "Who gives up goes on probing.", _who_gives_up_probes, (T.GIVE_UP,)),
     EachStep(
         "S45",
@@ -245,7 +331,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         "S46",
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
-        (T.TOKEN_EXPIRED,),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
     ),
     EachStep(
         "S47",
@@ -253,7 +339,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         lambda move: (
             E.DISPOSE in move.effects
             or not move.rows
-            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= set(move.effects)
+            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= move.asks
         ),
         (T.RELEASED,),
     ),
@@ -264,15 +350,27 @@ PROMISES: Final[tuple[Property, ...]] = (
             move.before.phase != P.BOOTING
             or not move.carries(F.DAMAGED)
             or move.carries(F.BEYOND)
-            or {E.TELL_ERROR, E.READ_VISITOR} <= set(move.effects)
+            or {E.TELL_ERROR, E.READ_VISITOR} <= move.asks
         ),
         (T.VISITOR_READ,),
+    ),
+    EachEffect(
+        "S50",
+        "An update that is out is the visitor's: no identify begins before it has its answer.",
+        (E.FETCH_TARGET_TOKEN, E.SEND_IDENTIFY),
+        lambda moment, move: not moment.asked(E.SEND_UPDATE),
     ),
     EachEffect(
         "S49",
         "No update is sent under a token that is to be replaced.",
         (E.SEND_UPDATE,),
         lambda moment, move: not moment.has(F.TOKEN_WANTED),
+    ),
+    EachStep(
+        "S50",
+        "A refusal spends only the token that the request left under.",
+        _a_refusal_spends_what_it_names,
+        (T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
     ),
 )
 """What is promised to those who call."""

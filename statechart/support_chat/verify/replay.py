@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -88,14 +88,13 @@ def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
     comes of it.
     """
     player = Player(chart)
-    optional = set(_optional(chart))
     for number, one in enumerate(story):
         try:
-            differs = _differs(one, player.play(one, story[number + 1 :]), optional)
+            wrong = differs(chart, one, player.play(one, story[number + 1 :]))
         except Impossible as impossible:
-            differs = str(impossible)
-        if differs:
-            return Replay(number, f"{one.trigger}: {differs}")
+            wrong = str(impossible)
+        if wrong:
+            return Replay(number, f"{one.trigger}: {wrong}")
     return Replay(len(story))
 
 
@@ -183,6 +182,9 @@ class Player:
             return Outcome(request, self._result(one, request, rest))
         blame = spec.blame
         assert blame is not None, "whatever a session asks says whose fault a failure is"
+        if F.OUTDATED in one.carried:
+            payload = attrs.evolve(request.payload, tokens_accepted=-1)
+            request = attrs.evolve(request, payload=payload)
         if F.BEYOND in one.carried:
             return Outcome(request, error=RateLimitedError("Later.", retry_after=1e9))
         if F.DISOWNED in one.carried:
@@ -203,13 +205,15 @@ class Player:
                 known = claim is not None and one.user == claim.user_id
                 answer = IdentifyAnswer(one.user, True) if known and one.user else None
                 session = context.session or f"session {self._new()}"
-                return Welcome(session, "visitor", one.user, answer)
+                repeats = F.REPEATABLE in one.carried
+                welcome = Welcome(session, "visitor", one.user, answer)
+                return attrs.evolve(welcome, identify="repeatable") if repeats else welcome
             case T.IDENTIFIED:
                 return IdentifyAnswer(one.user or "", True)
             case T.TOKEN_ARRIVED:
                 renewed = next((later for later in rest if E.ARM_RENEW in later.effects), None)
                 expires = renewed is not None and f"timer {Timer.RENEW}" in renewed.ledger
-                return _token(payload.user_id, self._new(), expires)
+                return token(payload.user_id, self._new(), expires)
             case T.UPDATED:
                 return UpdateAnswer()
             case T.RENEWED:
@@ -226,7 +230,7 @@ class Player:
                 return None
 
 
-def _token(user: str | None, number: int, expires: bool) -> str:
+def token(user: str | None, number: int, expires: bool) -> str:
     """An identity token as a client reads it: unsigned, and of a known life or not."""
     claims = {"sub": user, "jti": number, **({"iat": 0, "exp": 3600} if expires else {})}
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
@@ -252,8 +256,11 @@ def _optional(chart: Chart) -> Iterator[str]:
             yield f"asked {effect}"
 
 
-def _differs(one: Occurrence, steps: Sequence[Seen], optional: Container[str]) -> str:
-    """How what the engine did differs from what is told; "" if it does not."""
+def differs(chart: Chart, one: Occurrence, steps: Sequence[Seen]) -> str:
+    """How what an engine or a session with this chart did differs from what is told; "" if it does
+    not. What the context decides may be otherwise, as `replay` says.
+    """
+    optional = set(_optional(chart))
     if [seen.trigger for seen in steps] != [one.trigger]:
         return f"what happened is {', '.join(seen.trigger for seen in steps) or 'nothing'}"
     seen = steps[0]

@@ -49,7 +49,9 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     F.CROWDED: " with a full outbox",
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
+_OUTDATED: Final[Mapping[str, str]] = {F.OUTDATED: ", which was replaced since"}
 _DISOWNED: Final[Mapping[str, str]] = {F.DISOWNED: ", since it was for the visitor"}
+_REPEATABLE: Final[Mapping[str, str]] = {F.REPEATABLE: ", and remembers no identify"}
 _CLEARS: Final[Mapping[str, str]] = {F.FULL: ", clear_storage=True"}
 _FULL: Final[Mapping[str, str]] = {F.FULL: "clear_storage=True"}
 _SILENT: Final[Mapping[str, str]] = {F.SILENT: ", and nothing was heard for the whole limit"}
@@ -84,8 +86,9 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         T.TOKEN_FAILED: Saying("provider", "the token cannot be had"),
         T.LINK_UP: Saying(
             "backend",
-            "the link is up, as {user}",
-            alone="the link is up, as the visitor",
+            "the link is up, as {user}{facts}",
+            alone="the link is up, as the visitor{facts}",
+            facts=_REPEATABLE,
         ),
         T.DIAL_REFUSED: Saying("backend", "the dial is refused: not with this token"),
         T.DIAL_REJECTED: Saying("backend", "the dial is rejected: not for this widget"),
@@ -103,13 +106,17 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
         ),
         T.UPDATED: Saying("backend", "the update is acknowledged"),
         T.UPDATE_REFUSED: Saying("backend", "the update is rejected"),
-        T.UPDATE_UNAUTHORISED: Saying("backend", "the update is refused: not with this token"),
+        T.UPDATE_UNAUTHORISED: Saying(
+            "backend", "the update is refused: not with this token{facts}", facts=_OUTDATED
+        ),
         T.UPDATE_FAILED: Saying("backend", "the reply to the update is lost"),
         T.RENEWED: Saying("backend", "the fresh token is accepted"),
         T.RENEW_REFUSED: Saying("backend", "the fresh token is refused"),
         T.RENEW_FAILED: Saying("backend", "the reply to the renewal is lost"),
         T.SENT: Saying("backend", "the message is stored"),
-        T.SEND_UNAUTHORISED: Saying("backend", "the message is refused: not with this token"),
+        T.SEND_UNAUTHORISED: Saying(
+            "backend", "the message is refused: not with this token{facts}", facts=_OUTDATED
+        ),
         T.SEND_REFUSED: Saying("backend", "the message is refused{facts}", facts=_DISOWNED),
         T.SEND_FAILED: Saying("backend", "the reply to the message is lost"),
         T.REPLIED: Saying("backend", "the reply to a use of the link arrives"),

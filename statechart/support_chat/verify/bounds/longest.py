@@ -168,7 +168,9 @@ class _Node:
         own = waiting.own
         if own is not None and own.seconds <= self.due.at:
             self.due = Deadline(own.seconds, own)
-        self.outside = 0 if parent is None else parent.outside + (not (way and way.happening.of))
+        self.outside: int = (
+            0 if parent is None else parent.outside + (not (way and way.happening.of))
+        )
         """How many steps from outside it took."""
 
     def outlasts(self, other: _Node) -> bool:

@@ -19,9 +19,16 @@ def each_story(
     """What each copy of a component goes through in a story, by its name and number: each can be
     replayed by itself.
     """
+    return each_part(product.parts, judgement.story)
+
+
+def each_part(
+    parts: Sequence[Part], story: Sequence[Told]
+) -> dict[tuple[str, int], tuple[Occurrence, ...]]:
+    """As `each_story`, of any story of a composition with these parts."""
     return {
-        (part.component.name, copy): tuple(_occurred(part, copy, judgement.story))
-        for part in product.parts
+        (part.component.name, copy): tuple(_occurred(part, copy, story))
+        for part in parts
         for copy in range(part.component.copies)
     }
 

@@ -21,12 +21,22 @@ from ....errors import (
 from ....ports import (
     Claim,
     Credentials,
+    Link,
     ListConversations,
     Outgoing,
     Welcome,
 )
 from ..arrangement import TransportTrial
-from ..expecting import MOMENT, Unmet, expect, expect_that, raised, resolved, until
+from ..expecting import (
+    MOMENT,
+    NotApplicable,
+    Unmet,
+    expect,
+    expect_that,
+    raised,
+    resolved,
+    until,
+)
 from ..suites import Clause, clause, clauses_of
 
 
@@ -222,7 +232,7 @@ async def unreachable(trial: TransportTrial) -> None:
 @clause("transport.claim-answered")
 async def claim_answered(trial: TransportTrial) -> None:
     """A claim of an identify that was committed is answered with its answer, as the user."""
-    link = await trial.open()
+    link = await _remembering(trial)
     await link.send(Outgoing("m-1", "hello"))
     request = await trial.request()
     answer = await link.identify(request)
@@ -241,7 +251,7 @@ async def claim_closed(trial: TransportTrial) -> None:
     """A claim of an identify that was not committed is answered with None, and closes it for
     good.
     """
-    first, request = await trial.open(), await trial.request()
+    first, request = await _remembering(trial), await trial.request()
     first.abort()
     link = await trial.open(await _claiming(trial, first.welcome, request.identify_id))
     expect(
@@ -262,7 +272,7 @@ async def lost_reply(trial: TransportTrial) -> None:
     """What became of an identify whose reply was lost is learnt by its claim, and stays so."""
     for number, moment in enumerate((0.0, 0.0005, 0.002, 0.01, 0.05)):
         visitor, name = f"visitor{number}", f"ann{number}"
-        first = await trial.open(trial.credentials(visitor))
+        first = await _remembering(trial, visitor)
         request = await trial.request(name=name, visitor=trial.visitor(visitor))
         asking = asyncio.ensure_future(first.identify(request))
         await asyncio.sleep(moment)
@@ -293,6 +303,42 @@ async def lost_reply(trial: TransportTrial) -> None:
         expect(author, "visitor" if user is None else "user", "who writes after it")
 
 
+@clause("transport.identify-late")
+async def identify_late(trial: TransportTrial) -> None:
+    """Whether an identify without a reply arrives before its claim is answered or after, both sides
+    agree in the end on who the session is for.
+    """
+    for name, is_late in (("ann", False), ("bob", True)):
+        first = await trial.open(trial.credentials(name))
+        request = await trial.request(name=name, visitor=trial.visitor(name))
+        if not is_late:
+            await first.identify(request)
+        first.abort()
+        link = await trial.open(
+            await _claiming(trial, first.welcome, request.identify_id, name, name)
+        )
+        shown = link.welcome.user_id
+        if not is_late:
+            expect(shown, trial.user(name), "the user of the welcome, once it has arrived")
+        else:
+            with contextlib.suppress(AuthRefusedError):
+                await link.identify(request)
+            if shown is None and link.welcome.identify == "repeatable":
+                shown = (await link.identify(request)).user_id  # as a session asks again
+        link.abort()
+        credentials = trial.credentials(name) if shown is None else await trial.as_user(name, name)
+        again = await trial.open(attrs.evolve(credentials, session=link.welcome.session))
+        expect(again.welcome.user_id, shown, "the user of the session in the end")
+
+
+async def _remembering(trial: TransportTrial, name: str = "visitor") -> Link:
+    """A link of this visitor, to a backend that remembers identifies; else NotApplicable."""
+    link = await trial.open(trial.credentials(name))
+    if link.welcome.identify == "repeatable":
+        raise NotApplicable("the backend remembers no identify, as its welcome says")
+    return link
+
+
 async def _claiming(
     trial: TransportTrial,
     before: Welcome,
@@ -300,9 +346,9 @@ async def _claiming(
     name: str = "ann",
     visitor: str = "visitor",
 ) -> Credentials:
-    return await trial.as_user(
-        name, visitor, session=before.session, claim=Claim(identify_id, trial.user(name))
-    )
+    """What a session presents whose identify has had no answer: it is still the visitor's."""
+    claim, token = Claim(identify_id, trial.user(name)), await trial.token(name)
+    return trial.credentials(visitor, session=before.session, claim=claim, token=token)
 
 
 @clause("transport.cancelled-open")
