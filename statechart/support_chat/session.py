@@ -321,7 +321,9 @@ class SupportChat:
 
     def shutdown(self, *, clear_storage: bool = False) -> Call[None]:
         """Ends the session: nobody is live when this returns; awaiting it waits for the clear, the
-        revocation and the goodbye.
+        revocation and the goodbye: 10 s at most by default, twice `Settings.storage_timeout` or
+        `revoke_timeout` if that is longer. Another shutdown(clear_storage=True) that comes
+        meanwhile may prolong it by its clear.
 
         The visitor is kept for the next boot(), unless `clear_storage` removes every key of this
         scope. Raises (when awaited) SessionDestroyedError; and StorageError as soon as the clear

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART
+from support_chat import CHART, Chart, InvalidInputError, Settings
 from support_chat.verify import (
     Elsewhere,
     Property,
@@ -42,6 +42,7 @@ from support_chat.verify.reports import (
     to_markdown,
 )
 
+from ..diagrams.bounds import bounds_tables
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
@@ -52,12 +53,13 @@ from .charts import (
     PROPERTIES_OPTION,
     has_catalogue,
     is_file,
+    load,
     load_chart,
     properties_of,
 )
 from .failures import decided, place, print_failures
 from .options import number, option
-from .terminal import Misuse, coloured, say
+from .terminal import Misuse, coloured, emit, say
 from .verdicts import (
     STATUS,
     is_meant,
@@ -86,6 +88,9 @@ examples:
   support-chat check --chart before.json -q
   support-chat check --composition chairs:TWO_AT_THE_DESK
                                          several charts and what they share
+  support-chat check --bounds            how long each call can wait, by which limits
+  support-chat check --bounds shop:SETTINGS
+                                         with these Settings
   support-chat check --engine rumur      the same by a checker that others wrote; on
                                          Debian: apt-get install -y rumur gcc
   support-chat check --junit check.xml --counterexamples out/
@@ -110,6 +115,14 @@ OPTIONS: Final = (
         action="append",
         default=[],
         help="only this one; may be given several times",
+    ),
+    option(
+        "--bounds",
+        metavar="MODULE:NAME",
+        nargs="?",
+        const="",
+        help="decide nothing: compute from the limits how long each call can wait, whatever "
+        "adapters do, with these Settings (default: the defaults)",
     ),
     option("--list", action="store_true", help="list the properties and decide none"),
     option(
@@ -165,6 +178,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.engine == "rumur":
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
+    if arguments.bounds is not None:
+        return _print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
@@ -200,6 +215,24 @@ def run(arguments: argparse.Namespace) -> int:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
+
+
+def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
+    settings = Settings()
+    if arguments.bounds:
+        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
+        if not isinstance(found, Settings):
+            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
+        settings = found
+    try:
+        emit(bounds_tables(chart, settings))
+    except InvalidInputError as error:
+        raise Misuse(f"--bounds: {error}") from error
+    return 0
+
+
+def _are_settings(value: object) -> bool:
+    return isinstance(value, Settings)
 
 
 def _chosen(
