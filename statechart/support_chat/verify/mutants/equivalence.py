@@ -141,7 +141,8 @@ def alike(one: Any, other: Any) -> bool:
         fields: list[str] = [field.name for field in attrs.fields(kind) if field.eq]
         return all(alike(getattr(one, name), getattr(other, name)) for name in fields)
     if isinstance(one, Mapping):
-        mine, its = cast("Mapping[Any, Any]", one), cast("Mapping[Any, Any]", other)
+        mine: Any = one
+        its: Any = other
         return mine.keys() == its.keys() and all(alike(mine[key], its[key]) for key in mine)
     if isinstance(one, tuple | list):
         first, second = cast("Sequence[Any]", one), cast("Sequence[Any]", other)
