@@ -163,3 +163,8 @@ PROPERTIES: Final = (
     CanReach("P4", "The panel can always be opened.",
              lambda v: True, lambda v: v.phase == "open", calls=True),
 )
+
+MORE_PROPERTIES: Final = (
+    *PROPERTIES,
+    EachStep("P5", "hide() closes it.", lambda m: m.after.phase == "closed", on="hide"),
+)

@@ -40,6 +40,7 @@ from .runtime.calls import Call
 from .runtime.listeners import EventStream, Listeners, Subscription
 from .runtime.log import SessionLog
 from .runtime.shell import Shell
+from .runtime.step_log import StepLog, Text
 from .runtime.waiting import finished
 from .settings import Settings
 from .values import (
@@ -320,7 +321,9 @@ class SupportChat:
 
     def shutdown(self, *, clear_storage: bool = False) -> Call[None]:
         """Ends the session: nobody is live when this returns; awaiting it waits for the clear, the
-        revocation and the goodbye.
+        revocation and the goodbye: 10 s at most by default, twice `Settings.storage_timeout` or
+        `revoke_timeout` if that is longer. Another shutdown(clear_storage=True) that comes
+        meanwhile may prolong it by its clear.
 
         The visitor is kept for the next boot(), unless `clear_storage` removes every key of this
         scope. Raises (when awaited) SessionDestroyedError; and StorageError as soon as the clear
@@ -557,6 +560,18 @@ class SupportChat:
         return EventStream(kinds or (object,), buffer, self._listeners)
 
     # --- machinery --------------------------------------------------------------------------------
+
+    def log_steps(self, file: Text) -> StepLog:
+        """Writes each step of the session from now on as a line of JSON into `file`, until the log
+        that it returns is closed, as by `with`; `support-chat trace` judges it.
+
+        The lines hold names of the chart alone: no id, no token, no text. A file that cannot be
+        written to is given up, and the session's log says so.
+
+        Raises:
+            WrongThreadError: from another thread or loop.
+        """
+        return self._bound().log_steps(file)
 
     async def __aenter__(self) -> SupportChat:
         try:

@@ -49,7 +49,9 @@ class Settings:
     call_timeout: float = _time(30.0)
     """An identify(), an update request, a message; identify(timeout=...) overrides it."""
     storage_timeout: float = _time(5.0)
-    """One operation of the storage."""
+    """One request to the storage: a read, a write, or a clear with all that it removes. A
+    shutdown() may wait for a boot's write, and then for its clear.
+    """
     token_timeout: float = _time(10.0)
     """One call of the token provider."""
     backoff_base: float = _time(0.5)
@@ -87,7 +89,9 @@ class Settings:
     send_message(timeout=...) overrides it.
     """
     revoke_timeout: float = _time(5.0)
-    """The revocation that a shutdown() asks for, and again the goodbye of its link."""
+    """The revocation that a shutdown() asks for and the goodbye of its link, side by side; and each
+    request of which nobody awaits the outcome.
+    """
     destroy_timeout: float = _time(5.0)
     """What destroy() lets a clear or a revocation under way take, and again the release of the
     adapters.

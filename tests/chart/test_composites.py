@@ -135,6 +135,6 @@ def test_the_shipped_rows_have_every_entry_and_exit_and_are_shown_without() -> N
         assert written_out([written], CHART.composites, CHART.effects) == (one,)
     assert {end: ends.count(end) for end in ends} == {
         "end session": 42,
-        "begin link": 7,
+        "begin link": 8,
         "end link": 8,
     }

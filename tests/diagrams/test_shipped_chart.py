@@ -189,7 +189,7 @@ def test_the_table_of_calls_says_what_the_design_promises() -> None:
         "`loading`, a boot waits": ("join", "wait, join", "wait"),
         "`ready`": ("→ booting", "→ booting", unbooted),
         "`booting`": ("join", "join, wait, → shutdown", "wait"),
-        "`anonymous`": ("now, join", "now, wait, → shutdown", "wait"),
+        "`anonymous`": ("now, join, wait", "now, wait, → shutdown", "wait"),
         "`authenticated`": ("now", "→ shutdown", "wait"),
         "`reconnecting`": ("now, join, wait", "now, wait, → shutdown", "wait"),
         "`disconnected`": (

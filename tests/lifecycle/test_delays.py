@@ -30,9 +30,10 @@ from support_chat.chart.model import Arm
 from support_chat.engine import Moment, Now, Request
 from support_chat.lifecycle import reducers as do
 from support_chat.lifecycle.calls import Arguments
-from support_chat.lifecycle.context import Context, Target, replaced
+from support_chat.lifecycle.context import LONGEST_STAY, Context, Target, replaced
 from support_chat.lifecycle.delays import (
     DELAYS,
+    SPANS,
     backoff,
     backoff_bounds,
     dial_in,
@@ -424,11 +425,62 @@ def test_a_caller_is_told_when_an_update_will_leave() -> None:
         assert leaves_in(context, at(50.0)) == expected
 
 
+# --- the least and the most of each ---------------------------------------------------------------
+
+
+@st.composite
+def contexts(draw: st.DrawFn, settings: Settings, now: float) -> Context:
+    """Whatever a session may know at this time that a delay depends on."""
+    past = st.floats(0.0, now)
+    waits = max(settings.outbox_timeout, settings.call_timeout, settings.backoff_max, LONGEST_STAY)
+    token = st.builds(Token, st.just("t"), st.one_of(st.none(), st.floats(0.0, LONGEST_LIFE)))
+    entry = st.builds(
+        Entry,
+        number=st.integers(1, 3),
+        message=st.builds(Outgoing, st.just("m"), st.just("hello"), st.sampled_from(["c", "d"])),
+        until=st.floats(0.0, waits).map(lambda s: now + s),
+        awaited=st.booleans(),
+        not_before=st.floats(0.0, waits).map(lambda s: now + s),
+    )
+    return Context(
+        user_id="u",
+        provider=draw(st.sampled_from([None, lambda: "t"])),
+        token=draw(st.one_of(st.none(), token)),
+        accepted=draw(st.booleans()),
+        arrived_at=draw(past),
+        fetched_at=draw(st.one_of(st.none(), past)),
+        failures=draw(st.integers(0, 100)),
+        dialled_at=draw(st.one_of(st.none(), past)),
+        not_before=now + draw(st.floats(-1e3, LONGEST_STAY)),
+        updated_at=tuple(sorted(draw(st.lists(past, max_size=8)))),
+        update_failures=draw(st.integers(0, 100)),
+        outbox=Outbox(tuple(draw(st.lists(entry, max_size=3)))),
+    )
+
+
+@given(data=st.data(), now=st.floats(0.0, 1e6), settings=any_settings(), entropy=ENTROPY)
+def test_each_delay_is_as_long_as_its_span_says(
+    data: st.DataObject, now: float, settings: Settings, entropy: bytes
+) -> None:
+    context = data.draw(contexts(settings, now))
+    lane = data.draw(st.sampled_from([None, Lane.DIAL, Lane.TOKEN]))
+    asks = data.draw(st.one_of(st.none(), st.floats(0.0, 1e7)))
+    error = None if asks is None else RateLimitedError("later", retry_after=asks)
+    heard_at = data.draw(st.floats(0.0, now))
+    when = at(now, settings, entropy, heard_at=heard_at, lane=lane, error=error)
+    for name, delay in DELAYS.items():
+        seconds, span = delay(context, when), SPANS[name](settings)
+        assert seconds is None or (
+            no_sooner(seconds, span.least) and seconds <= span.most + 1e-9 * max(1.0, now)
+        ), f"{name}: {seconds} is not within {span}"
+
+
 # --- the names that the chart uses ----------------------------------------------------------------
 
 
 def test_every_timer_of_the_chart_has_its_delay_and_no_delay_is_without_a_timer() -> None:
     assert set(DELAYS) == {spec.delay for spec in EFFECTS.values() if isinstance(spec, Arm)}
+    assert set(SPANS) == set(DELAYS)
 
 
 @given(settings=any_settings(), now=st.floats(0.0, 1e6), timeout=st.one_of(st.none(), SECONDS))

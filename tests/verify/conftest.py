@@ -494,6 +494,107 @@ FAULTS: Final = (
         {"shutdown.clear_too": without(sets=F.OWED_FULL)},
     ),
     Fault(
+        "S38c",
+        "an identify that was given up for its token succeeds",
+        {"link.target_token_refused": instead(E.FAIL_IDENTIFY, E.SETTLE_IDENTIFY)},
+    ),
+    Fault(
+        "S38b",
+        "a boot that is live tells nobody",
+        {"boot.live_as_user": without(effects=E.SETTLE_BOOT)},
+    ),
+    Fault(
+        "S20a",
+        "a shutdown() waits for the boot that it ends",
+        {"shutdown.booting": instead(E.JOIN_SHUTDOWN, E.JOIN_BOOT)},
+    ),
+    Fault(
+        "S7a",
+        "what was held for an identify outlives it",
+        {"identify.given_up_offline": without(effects=E.DROP_HELD)},
+    ),
+    Fault(
+        "S48a",
+        "the visitor's secret is not remembered",
+        {"boot.visitor_known": without(effects=E.KEEP_VISITOR)},
+    ),
+    Fault(
+        "S6b",
+        "a boot waits for a clear that nobody begins",
+        {"boot.clear_first": without(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S18b",
+        "an update is sent although there is none",
+        {"update.send": without(when=F.PENDING)},
+    ),
+    Fault(
+        "S27a",
+        "a token that is due without a link is kept",
+        {"renew.due_offline": without(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S44b",
+        "a boot tries at the slow cadence",
+        {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_PROBE)},
+    ),
+    Fault(
+        "S26c",
+        "a call that joins makes the token on its way an old one",
+        {"identify.join_boot": adding(clears=F.TOKEN_FRESH)},
+    ),
+    Fault(
+        "S55",
+        "whoever uses the link gets no answer",
+        {"use.replied": adding(when=F.NAMED)},
+    ),
+    Fault(
+        "S51",
+        "an identify whose answer is out is sent again",
+        {"identify.send_without_token": without(unless=F.UNRESOLVED)},
+    ),
+    Fault(
+        "S52",
+        "a clear that fails counts as done",
+        {},
+        {E.CLEAR_ALL: attrs.evolve(CHART.effects[E.CLEAR_ALL], failure=T.CLEARED)},  # type: ignore[call-arg]
+    ),
+    Fault(
+        "S53",
+        "who is not booted is told that all is well",
+        {"refuse.not_booted": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S54",
+        "a message is lost when the outbox is full",
+        {"send.refuse_crowded": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S43a",
+        "a boot() waits for the next probe",
+        {"boot.try_at_once": without(effects=E.ARM_DIAL)},
+    ),
+    Fault(
+        "S43b",
+        "after a lost reply it dials at once",
+        {"identify.reply_lost": instead(E.ARM_RETRY, E.ARM_DIAL)},
+    ),
+    Fault(
+        "S44a",
+        "who has given up tries as often as before",
+        {"link.probe_again": instead(E.ARM_PROBE, E.ARM_RETRY)},
+    ),
+    Fault(
+        "S56",
+        "an identify overtakes an update that is out",
+        {"identify.send_without_token": without(unless=F.SENDING)},
+    ),
+    Fault(
+        "S40e",
+        "whoever asks for a full clear waits for a plain one",
+        {"shutdown.live_clear": instead(E.JOIN_CLEAR, E.JOIN_SHUTDOWN)},
+    ),
+    Fault(
         "S40b",
         "a full clear that has succeeded is owed for ever",
         {"clear.all_done": without(clears=F.OWED_FULL)},

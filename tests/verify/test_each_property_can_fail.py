@@ -16,6 +16,10 @@ def test_there_is_a_seeded_fault_for_each_property(faults: tuple[Any, ...]) -> N
     assert sorted(fault.breaks for fault in faults) == sorted(each.id for each in CATALOGUE)
 
 
+def test_no_two_properties_have_one_id() -> None:
+    assert len({each.id for each in CATALOGUE}) == len(CATALOGUE)
+
+
 def test_the_shipped_chart_holds_them_all() -> None:
     report = check(CHART, CATALOGUE)
     assert report.space.complete

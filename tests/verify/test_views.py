@@ -40,6 +40,7 @@ OF_A_VIEW: Final[Mapping[str, Callable[[View], Iterator[Any]]]] = {
     "who": lambda view: map(view.who, view.model.chart.registers),
 }
 OF_A_MOVE: Final[Mapping[str, Callable[[Move], Iterator[Any]]]] = {
+    "asks": lambda move: iter(sorted(move.asks)),
     "carries": lambda move: map(move.carries, move.model.fact),
     "effects": lambda move: iter(move.effects),
     "moments": lambda move: (

@@ -20,7 +20,9 @@ from .terminal import Misuse, complain
 COMMANDS: Final = {
     "draw": "pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
     "check": "model-check the chart: every reachable state, every property",
+    "mutants": "every single edit of the chart: which ones does nobody notice?",
     "diff": "what differs between two charts: rows, what is accepted, states, verdicts",
+    "trace": "judge the log of a client: is it a path of the chart?",
     "export": "the whole chart, or the OpenAPI and AsyncAPI documents, as stable JSON",
     "demo": "watch a session live through its whole life, nothing to set up",
     "serve": "a backend to develop and test against, on this machine",

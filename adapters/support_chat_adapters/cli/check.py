@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART
+from support_chat import CHART, Chart, InvalidInputError, Settings
 from support_chat.verify import (
     Elsewhere,
     Property,
@@ -37,36 +36,36 @@ from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
     annotation,
-    concerned,
     summary,
     to_json,
     to_junit,
     to_markdown,
 )
-from support_chat.verify.source_lines import place_of
 
+from ..diagrams.bounds import bounds_tables
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
 from . import compositions
+from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
-    command,
     has_catalogue,
     is_file,
+    load,
     load_chart,
     properties_of,
 )
+from .failures import decided, place, print_failures
 from .options import number, option
-from .terminal import Misuse, coloured, say
+from .terminal import Misuse, coloured, emit, say
 from .verdicts import (
     STATUS,
     is_meant,
     print_counts,
     print_cut_short,
     print_line,
-    print_story,
     progress,
 )
 
@@ -89,6 +88,11 @@ examples:
   support-chat check --chart before.json -q
   support-chat check --composition chairs:TWO_AT_THE_DESK
                                          several charts and what they share
+  support-chat check --bounds            how long each call can wait, by which limits
+  support-chat check --bounds shop:SETTINGS
+                                         with these Settings
+  support-chat check --engine rumur      the same by a checker that others wrote; on
+                                         Debian: apt-get install -y rumur gcc
   support-chat check --junit check.xml --counterexamples out/
 
 exit status:
@@ -112,9 +116,24 @@ OPTIONS: Final = (
         default=[],
         help="only this one; may be given several times",
     ),
+    option(
+        "--bounds",
+        metavar="MODULE:NAME",
+        nargs="?",
+        const="",
+        help="decide nothing: compute from the limits how long each call can wait, whatever "
+        "adapters do, with these Settings (default: the defaults)",
+    ),
     option("--list", action="store_true", help="list the properties and decide none"),
     option(
         "-q", "--quiet", action="store_true", help="only what fails, and how many properties do"
+    ),
+    option(
+        "--engine",
+        choices=("python", "rumur"),
+        default="python",
+        help="who explores the chart: this package, or Rumur, which others wrote, compiled and on "
+        "all cores, for what is too large for Python, or to be believed twice (default: python)",
     ),
     option(
         "--users",
@@ -156,17 +175,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
     if arguments.composition is not None:
         return compositions.run(arguments)
+    if arguments.engine == "rumur":
+        refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
+    if arguments.bounds is not None:
+        return _print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
         for id, sentence in (
             *((each.id, each.sentence) for each in properties),
-            *((one.id, _decided(one)) for one in elsewhere),
+            *((one.id, decided(one)) for one in elsewhere),
         ):
             say(sentence, f"{id:11} ")
         return 0
+    if arguments.engine == "rumur":
+        return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
         report = check(
             chart,
@@ -190,6 +215,24 @@ def run(arguments: argparse.Namespace) -> int:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
+
+
+def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
+    settings = Settings()
+    if arguments.bounds:
+        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
+        if not isinstance(found, Settings):
+            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
+        settings = found
+    try:
+        emit(bounds_tables(chart, settings))
+    except InvalidInputError as error:
+        raise Misuse(f"--bounds: {error}") from error
+    return 0
+
+
+def _are_settings(value: object) -> bool:
+    return isinstance(value, Settings)
 
 
 def _chosen(
@@ -231,7 +274,7 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
                 for word, verdict in zip(words, report.verdicts, strict=True)
                 if verdict.held is not False
             ),
-            *(("elsewhere", one.id, _decided(one)) for one in elsewhere),
+            *(("elsewhere", one.id, decided(one)) for one in elsewhere),
             *(
                 ("unanswered", trigger, f"no row wants it in some states of {', '.join(phases)}")
                 for trigger, phases in (() if told else unanswered(space).items())
@@ -239,42 +282,10 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         ]
         for line in lines:
             print_line(*line)
-    _print_failures(report, arguments)
+    print_failures(space.model, report.verdicts, arguments)
     print_counts(words, WORDS[report.held])
     if not space.complete:
         print_cut_short()
-
-
-def _decided(one: Elsewhere) -> str:
-    return f"{one.sentence} Decided by {one.by}: {one.where}"
-
-
-def _print_failures(report: Report, arguments: argparse.Namespace) -> None:
-    """Those that fail in the same way together, with their story, the place and the command that
-    decides them again.
-    """
-    alike: dict[str, list[Verdict]] = {}
-    for verdict in report.verdicts:
-        if verdict.held is False:
-            alike.setdefault(story(report.space.model, verdict), []).append(verdict)
-    again = command("check", arguments, "chart", "app_dir", "properties", "users")
-    for text, verdicts in alike.items():
-        for verdict in verdicts:
-            print_line("failed", verdict.property.id, verdict.property.sentence)
-        place = _place(report, verdicts[0], arguments)
-        ids = shlex.join(f"--property={verdict.property.id}" for verdict in verdicts)
-        at = [f"at {place[0]}:{place[1]}"] if place else []
-        print_story("\n".join([*text.splitlines(), *at]))
-        print(f"    {again} {ids}")  # in one piece, as it is pasted
-
-
-def _place(
-    report: Report, verdict: Verdict, arguments: argparse.Namespace
-) -> tuple[str, int] | None:
-    """Where the row is written that a failure is about."""
-    row = concerned(verdict, [row.name for row in report.space.model.chart.transitions])
-    named: str = arguments.chart
-    return place_of(row, named if is_file(named) else named.partition(":")[0]) if row else None
 
 
 def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:
@@ -328,7 +339,7 @@ def _tell_github(
     for verdict in report.verdicts:
         if verdict.held is False:
             print(
-                annotation(verdict, _place(report, verdict, arguments)),
+                annotation(verdict, place(report.space.model.chart, verdict, arguments)),
                 file=sys.stderr if arguments.json else sys.stdout,
             )
     if step_summary := os.environ.get("GITHUB_STEP_SUMMARY"):

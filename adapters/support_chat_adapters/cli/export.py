@@ -1,5 +1,5 @@
-"""`support-chat export`: what programs read of us, as JSON: the whole chart, and the documents of
-the Widget API.
+"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, and
+the documents of the Widget API.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -11,23 +11,31 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from support_chat.verify.cases import cases
+
 from ..diagrams.exported import to_json
+from ..diagrams.exported_cases import cases_to_json
 from ..extras import require
-from .charts import CHART_OPTIONS, DEFAULT, load_chart
+from ..murphi.model import to_murphi
+from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
 from .keeping import keep, keeping_options
 from .options import option
 from .terminal import Misuse, emit
 
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 ABOUT: Final = (
-    "Writes the whole chart, or a document of the Widget API, as JSON: the same code always gives "
-    "the same text."
+    "Writes the whole chart, test cases of it, or a document of the Widget API, as JSON: the same "
+    "code always gives the same text."
 )
 MORE: Final = """\
 examples:
   support-chat export > chart.json
   support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
   support-chat export --chart shop.chat:CHART > before.json
+  support-chat export --format cases > cases.json        paths that show each row and
+                                                         both sides of each guard
+  support-chat export --format murphi > chart.m          the chart, its ledger and its
+                                                         properties, for Rumur
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -35,7 +43,12 @@ examples:
 """
 OPTIONS: Final = (
     *CHART_OPTIONS,
-    option("--format", choices=("chart", *_DOCUMENTS), help="what to export (default: chart)"),
+    PROPERTIES_OPTION,
+    option(
+        "--format",
+        choices=("chart", "cases", "murphi", *_DOCUMENTS),
+        help="what to export (default: chart)",
+    ),
     keeping_options(
         "write both documents of the Widget API into DIR",
         "check that DIR holds just what --write would write",
@@ -60,7 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
             )
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
-    emit(to_json(load_chart(arguments)))
+    chart = load_chart(arguments)
+    if arguments.format == "murphi":
+        properties, _ = properties_of(chart, arguments)
+        emit(to_murphi(chart, properties).text)
+        return 0
+    if arguments.properties is not None:
+        raise Misuse("--properties goes with --format murphi: no other format has properties")
+    emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
     return 0
 
 

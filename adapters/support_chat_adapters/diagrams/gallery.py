@@ -13,6 +13,7 @@ from typing import Final
 
 from support_chat import Chart
 
+from .bounds import bounds_tables, has_bounds
 from .calls import calls_table, has_calls
 from .dot import dot
 from .exported import SCHEMA, to_json
@@ -51,6 +52,8 @@ def gallery(chart: Chart) -> dict[str, str]:
     files.append(("table.md", table(chart), "every transition, fact and effect"))
     if has_calls(chart):
         files.append(("calls.md", calls_table(chart), "what each call does in each phase"))
+    if has_bounds(chart):
+        files.append(("bounds.md", bounds_tables(chart), "how long each call can wait"))
     files.append(("chart.json", to_json(chart), "the whole chart for programs"))
     links = [f"- [{name}]({name}): {about}" for name, _, about in files]
     index = "\n".join([f"# {chart.name}", "", "![overview](overview.svg)", "", *links])

@@ -23,7 +23,7 @@ checkers and exported files do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import attrs
 
@@ -349,9 +349,16 @@ class Join(EffectSpec):
 class Hold(EffectSpec):
     """The call that is the trigger is kept by the context, until an `Answer` says what came of it.
     `abandoned` is the trigger when nobody awaits it any more.
+
+    `limit` names the Settings attribute that says how long it is kept, unless it brings a `timeout`
+    of its own; `linked` that of calls which are kept no longer than a lane is open for events. The
+    context sees to it: when a kept call has no time left, the `timer` expires.
     """
 
     abandoned: str
+    limit: str | None = None
+    linked: str | None = None
+    timer: str | None = None
     reduce: Reducer | None = _code()
     emits: Emitter | None = _code()
 
@@ -468,6 +475,16 @@ class Dispose(EffectSpec):
     """What came too late is undone, as its effect declares."""
 
 
+class Span(NamedTuple):
+    """How long a delay is, at least and at most, in seconds; `by` names what sets the most: an
+    attribute of Settings, or what else it is.
+    """
+
+    least: float
+    most: float
+    by: str
+
+
 @attrs.frozen(kw_only=True)
 class Semantics:
     """What running a chart takes beside its rows, facts and effects; all functions are pure."""
@@ -476,6 +493,10 @@ class Semantics:
     """What is known before anything has happened."""
     delays: Mapping[str, Callable[[Any, Any], float | None]]
     """Seconds that a timer runs, by the name in `Arm.delay`, from the context and the moment."""
+    spans: Mapping[str, Callable[[Any], Span]] = attrs.field(factory=dict[str, Any], hash=False)
+    """How long each of these delays is with given settings; for who computes how long a call can
+    wait.
+    """
     names: Callable[[Any], str | None]
     """Whom a moment names: the value of the register `Chart.named`."""
     hears: Callable[[Any], tuple[str, Exception | None] | None]

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from ..chart.model import Span
 from ..engine import Moment
 from ..settings import Settings
 from . import outbox as o
-from .context import Context, not_before
+from .context import LONGEST_STAY, Context, not_before
 from .names import Lane
+from .tokens import LONGEST_LIFE
 
 
 def backoff_bounds(n: int, settings: Settings) -> tuple[float, float]:
@@ -162,4 +164,60 @@ DELAYS: Final[Mapping[str, Callable[[Context, Moment], float | None]]] = Mapping
 )
 """The delay of each timer by the name that the chart gives it; None means that the timer is not to
 run.
+"""
+
+
+# --- the least and the most of each ---------------------------------------------------------------
+
+_ASKED: Final = ("retry_after", LONGEST_STAY)
+"""A backend may ask to stay away for so long, whatever the settings."""
+
+
+def _span(least: float, settings: Settings, *names: str, other: tuple[str, float] = _ASKED) -> Span:
+    """From `least` to the longest of what these settings, and something `other`, say."""
+    by, most = max([*((name, getattr(settings, name)) for name in names), other], key=_seconds)
+    return Span(least, most, by)
+
+
+def _seconds(named: tuple[str, float]) -> float:
+    return named[1]
+
+
+def _exactly(name: str) -> Callable[[Settings], Span]:
+    return lambda settings: Span(getattr(settings, name), getattr(settings, name), name)
+
+
+_APART: Final = ("backoff_min", "min_refresh_interval")
+"""What dials, and the token calls that they begin with, keep between them."""
+
+SPANS: Final[Mapping[str, Callable[[Settings], Span]]] = MappingProxyType(
+    {
+        "dial": lambda settings: _span(0.0, settings, *_APART),
+        "retry": lambda settings: _span(
+            backoff_bounds(0, settings)[0], settings, "backoff_max", *_APART
+        ),
+        "probe": lambda settings: _span(
+            0.8 * settings.probe_interval,
+            settings,
+            *_APART,
+            other=max(_ASKED, ("probe_interval", 1.2 * settings.probe_interval), key=_seconds),
+        ),
+        "give_up": _exactly("disconnected_after"),
+        "silence": lambda settings: _span(
+            0.0, settings, "silence_timeout", other=("connect_timeout", settings.connect_timeout)
+        ),
+        "renew": lambda settings: _span(
+            0.0, settings, "min_refresh_interval", other=("the token's life", LONGEST_LIFE)
+        ),
+        "update": lambda settings: _span(
+            0.0, settings, "update_interval", "update_window", "backoff_max"
+        ),
+        "outbox": lambda settings: _span(
+            0.0, settings, "outbox_timeout", "call_timeout", "backoff_max"
+        ),
+        "destroy": _exactly("destroy_timeout"),
+    }
+)
+"""How long each of the `DELAYS` is with these settings, whatever the context, but for calls that
+bring a `timeout` of their own.
 """

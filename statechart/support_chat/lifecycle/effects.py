@@ -291,6 +291,9 @@ EFFECTS: Final[Mapping[str, EffectSpec]] = MappingProxyType(
             doc="the message waits its turn, and its call for what becomes of it; a read mark's "
             "waits for no link",
             abandoned=T.WITHDRAW,
+            limit="outbox_timeout",
+            linked="call_timeout",
+            timer=Timer.OUTBOX,
             reduce=do.queue,
             emits=do.queued,
         ),

@@ -16,7 +16,7 @@ from ..ports import (
 )
 from .calls import RESULTS, called
 from .context import Context, named
-from .delays import DELAYS
+from .delays import DELAYS, SPANS
 from .names import Trigger
 from .reducers import changed, moved
 
@@ -46,6 +46,7 @@ def hears(event: LinkEvent | None) -> tuple[Trigger, Exception | None] | None:
 SEMANTICS: Final = Semantics(
     context=Context(),
     delays=DELAYS,
+    spans=SPANS,
     names=named,
     hears=hears,
     results=RESULTS,

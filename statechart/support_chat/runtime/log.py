@@ -31,7 +31,8 @@ class SessionLog(logging.LoggerAdapter[logging.Logger]):
 
     def __init__(self, keys: Keys) -> None:
         where = f"{keys.workspace_id}/{keys.widget_id}/{keys.scope}"
-        self.label = f"{where}#{secrets.token_hex(2)}"
+        self.digits = secrets.token_hex(2)
+        self.label = f"{where}#{self.digits}"
         super().__init__(logging.getLogger("support_chat"), {"session": self.label})
         self._told: set[str] = set()
 

@@ -15,7 +15,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -47,6 +47,7 @@ from ..engine import (
     Settle,
     Snapshot,
 )
+from ..engine.told import told
 from ..errors import SupportChatError
 from ..lifecycle.calls import called
 from ..lifecycle.chart import CHART
@@ -59,6 +60,7 @@ from .adapters import Adapters, perform
 from .calls import Call
 from .listeners import Listeners
 from .log import SessionLog
+from .step_log import StepLog, Text
 
 _CLOSING: Final = 1.0
 """Seconds in which a loop that is being closed has closed."""
@@ -191,6 +193,7 @@ class Shell:
         self.timers = Timers(loop, self.clock)
         self.bounds = Timers(loop, self.clock)  # of calls, by their numbers
         self.adapters = Adapters(storage, transport, self.links, self._release, self._failed)
+        self.step_logs: Sequence[StepLog] = ()
         self._calls: dict[int, Call[Any]] = {}
         self._made = 0
         self._performing: set[_Performing] = set()
@@ -244,6 +247,14 @@ class Shell:
         """Somebody awaits a call that everybody had left."""
         self.take(AwaiterCame(call.number))
 
+    def log_steps(self, file: Text) -> StepLog:
+        """Writes every step from now on into `file`, until the log is closed."""
+        chart, phase = self.engine.chart, self.snapshot.state.phase
+        begun = None if self.snapshot == self.engine.initial else phase
+        step_log = StepLog(file, chart, self.log.digits, begun)
+        self.step_logs = [*self.step_logs, step_log]
+        return step_log
+
     def nobody_heard(self, call: Call[Any], error: Exception) -> None:
         """A call failed that nobody can await any more; it may be dropped on any thread."""
         self.log.warning(
@@ -287,6 +298,18 @@ class Shell:
         if self.log.isEnabledFor(logging.DEBUG):
             came = happened.error if isinstance(happened, Outcome | Heard) else None
             self.log.step(reaction, came)
+        if self.step_logs:
+            self._tell_step(told(self.engine.program, before, happened, reaction))
+
+    def _tell_step(self, step: Mapping[str, Any]) -> None:
+        """Writes a step into every log of steps; one that cannot be written to is given up."""
+        for step_log in self.step_logs:
+            try:
+                step_log.step(step)
+            except Exception as fault:
+                step_log.give_up()
+                self.log.fault("The log of steps cannot be written", fault)
+        self.step_logs = [each for each in self.step_logs if each.open]
 
     def _instead(self, happened: Input, fault: BaseException) -> Input:
         """What an adapter brought has the right type and wrong insides: it has failed. (What a link

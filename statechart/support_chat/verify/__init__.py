@@ -5,6 +5,8 @@ properties on it.
 properties of the shipped chart. A property of your own is an `Always`, `EachStep`, `EachEffect`,
 `Structure`, `Eventually` or `CanReach` with a small function.
 
+`trace_log(chart, lines)` judges the log of a client that runs the chart, in any language.
+
 Several sessions that share a storage or a backend are a `Composition` of `Component`s, `Place`s and
 `Rule`s; `check_whole(composition)` decides its `Invariant`s, `StepInvariant`s and `Possible`s.
 """
@@ -28,6 +30,7 @@ from .composition.story import each_story, whole_story
 from .explore import Space, explore
 from .generic import generic
 from .model import Model, Step
+from .possible import Possibility, Traced, trace_log
 from .properties import (
     Always,
     CanReach,
@@ -64,6 +67,7 @@ __all__ = [
     "Place",
     "PlaceMove",
     "Places",
+    "Possibility",
     "Possible",
     "Product",
     "Property",
@@ -75,6 +79,7 @@ __all__ = [
     "Structure",
     "Taken",
     "Told",
+    "Traced",
     "Verdict",
     "View",
     "check",
@@ -87,5 +92,6 @@ __all__ = [
     "occurrences",
     "sequence",
     "story",
+    "trace_log",
     "whole_story",
 ]

@@ -63,7 +63,7 @@ def _an_owed_clear_begins(move: Move) -> bool:
 
 
 def _nothing_is_lost(move: Move) -> bool:
-    before, after, effects = move.before, move.after, set(move.effects)
+    before, after, effects = move.before, move.after, move.asks
     answered = not (before.has(F.SENDING) and not after.has(F.SENDING)) or effects & {
         E.RESTORE,
         E.DROP_SENT,

@@ -38,6 +38,7 @@ from .properties import (
     Structure,
 )
 from .tabs import TABS
+from .telling import TELLING
 from .views import Move, View
 
 FETCHES: Final = (E.FETCH_TOKEN, E.FETCH_TARGET_TOKEN)
@@ -96,7 +97,7 @@ def _same_boot_opens_nothing(move: Move) -> bool:
     if move.before.phase not in quiet or move.named != move.before.who(Register.USER):
         return True
     return (
-        not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & set(move.effects)
+        not {E.DIAL, E.ARM_DIAL, E.ARM_RETRY, *FETCHES, *WRITES} & move.asks
         and move.after.phase == move.before.phase
     )
 
@@ -375,6 +376,7 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     *BOOKKEEPING,
     *TABS,
     *PROMISES,
+    *TELLING,
 )
 """Every property of the shipped chart that the model decides."""
 

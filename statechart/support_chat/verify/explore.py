@@ -106,6 +106,23 @@ def explore(
     """
     begun = time.perf_counter()
     model = Model(chart, users, apart=apart)
+    until = None if time_limit is None else begun + time_limit
+    space = explore_model(model, max_states, until, backwards, progress)
+    space.seconds = time.perf_counter() - begun
+    return space
+
+
+def explore_model(
+    model: Model,
+    max_states: int | None = None,
+    until: float | None = None,
+    backwards: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Space:
+    """Every reachable state of a model; as `explore`, but for a limit `until` some moment of
+    `time.perf_counter`.
+    """
+    begun = time.perf_counter()
     shift, plan = model.shift, cache(partial(_plan, model, backwards))
     states, numbers, born = [model.initial], {model.initial: 0}, [-1]
     ways: list[Way] = []
@@ -118,7 +135,7 @@ def explore(
         if progress is not None and not len(starts) % PROGRESS_EVERY:
             progress(len(states), len(ways))
         complete = (max_states is None or len(states) <= max_states) and (
-            time_limit is None or time.perf_counter() - begun <= time_limit
+            until is None or time.perf_counter() <= until
         )
         if not complete:
             break

@@ -11,6 +11,7 @@ happen is worked out once for each of them (`support_chat.verify.ways`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TypeAlias
 
 import attrs
@@ -75,6 +76,12 @@ class Layout:
         self.phase_shift = self._width * len(chart.registers)
         self._phases = {phase: i for i, phase in enumerate(chart.phases)}
         self.impacts = {effect: self._impact(effect) for effect in chart.effects}
+
+    def of(self, chart: Chart) -> Layout:
+        """The same places, for a chart that differs from this one in its rows alone."""
+        same = copy(self)
+        same.chart = chart
+        return same
 
     def high_of(self, phase: str, registers: Sequence[int]) -> int:
         """The high part of a state in this phase with these users in the registers."""

@@ -56,7 +56,7 @@ def _kept(move: Move) -> bool:
         fact, kept = _KEEPS_IF[move.trigger]
         keeps = (kept,) if move.carries(fact) else keeps
     if keeps is not None and E.DISPOSE not in move.effects:  # it is not late
-        return set(keeps) <= set(move.effects)
+        return set(keeps) <= move.asks
     return move.after.has(F.BOOTED) or E.DROP_MESSAGES in move.effects
 
 

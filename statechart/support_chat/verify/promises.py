@@ -114,7 +114,8 @@ def _a_link_is_kept_or_let_go(move: Move) -> bool:
 
 
 def _an_end_owes_a_clear(move: Move) -> bool:
-    ends = move.before.phase in (P.BOOTING, *LIVE) and move.after.phase == P.SHUTDOWN
+    passes = any(row.target == P.SHUTDOWN for row in move.rows)  # perhaps on to another boot
+    ends = move.before.phase in (P.BOOTING, *LIVE) and passes
     return not ends or move.after.has(F.OWED)
 
 
@@ -126,7 +127,7 @@ def _a_full_clear_is_owed_in_full(move: Move) -> bool:
 
 def _what_is_owed_is_done(move: Move) -> bool:
     if move.trigger == T.DESTROY_TIMEOUT:
-        return True
+        return not move.rows or not (move.after.has(F.OWED) or move.after.has(F.OWED_FULL))
     before, after = move.before, move.after
     cleared = move.trigger == T.CLEARED and E.DISPOSE not in move.effects
     all_gone = cleared and before.asked(E.CLEAR_ALL)
@@ -166,11 +167,13 @@ def _a_refusal_spends_what_it_names(move: Move) -> bool:
 def _an_expiry_is_made_good(move: Move) -> bool:
     if move.before.phase != P.AUTHENTICATED or not move.rows or E.DISPOSE in move.effects:
         return True
+    if move.carries(F.OUTDATED):  # it is a former one that is not accepted
+        return move.after.phase == P.AUTHENTICATED and E.SPEND_TOKEN not in move.effects
     if move.after.phase == P.SHUTDOWN:
-        return {E.TELL_EXPIRED, E.TELL_ERROR} <= set(move.effects)
+        return {E.TELL_EXPIRED, E.TELL_ERROR} <= move.asks
     if move.before.has(F.FETCHING):
         return E.DROP_TOKEN in move.effects and move.after.has(F.TOKEN_WANTED)
-    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= set(move.effects)
+    spent = {E.SPEND_TOKEN, E.TELL_EXPIRED, E.ARM_RENEW} <= move.asks
     return move.before.has(F.RENEWING) or (spent and move.after.has(F.TOKEN_WANTED))
 
 
@@ -179,6 +182,14 @@ def _a_write_lets_go_on(move: Move) -> bool:
         return True
     begins = move.after.asked(E.CLEAR_USER, E.CLEAR_ALL)
     return not (move.before.has(F.OWED) and not move.before.has(F.CLEARING)) or begins
+
+
+def _tries_again_at_its_pace(move: Move) -> bool:
+    """The slow cadence where it has given up, the backoff elsewhere."""
+    if not move.after.running(Timer.RETRY) or E.DISPOSE in move.effects:
+        return True
+    paced = E.ARM_PROBE if move.after.phase == P.DISCONNECTED else E.ARM_RETRY
+    return move.after.phase not in CONNECTING or paced in move.effects
 
 
 PROMISES: Final[tuple[Property, ...]] = (
@@ -230,6 +241,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.SHUTDOWN, T.BECOME),
     ),
     EachStep(
+        "S40e",
+        "Who asks for a clear of everything waits for it.",
+        lambda move: not (move.carries(F.FULL) and _accepted(move)) or E.JOIN_CLEAR in move.effects,
+        (T.SHUTDOWN,),
+    ),
+    EachStep(
         "S40b", "What is owed is owed until it is done, and no longer.", _what_is_owed_is_done
     ),
     Always(
@@ -267,6 +284,40 @@ PROMISES: Final[tuple[Property, ...]] = (
         _a_hint_dials_at_once,
         (T.GO_ONLINE, T.GO_OFFLINE),
     ),
+    EachStep(
+        "S43a",
+        "A boot() of a session that has given up tries at once, and for as long as after a loss.",
+        lambda move: (
+            move.before.phase != P.DISCONNECTED
+            or not _accepted(move)
+            or (
+                move.after.phase == P.RECONNECTING
+                and E.ARM_GIVE_UP in move.effects
+                and (E.ARM_DIAL in move.effects or not move.before.running(Timer.RETRY))
+            )
+        ),
+        (T.BOOT,),
+    ),
+    EachEffect(
+        "S43b",
+        "Only a call, a hint, a visitor who is known at last or a change of owner dials at once.",
+        (E.ARM_DIAL,),
+        lambda moment, move: (
+            move.trigger in (T.BOOT, T.BECOME, T.GO_ONLINE, T.VISITOR_READ, T.OWNER_CHANGED)
+        ),
+    ),
+    EachStep(
+        "S44a",
+        "An attempt that has failed is followed by one at the pace of the phase.",
+        _tries_again_at_its_pace,
+        (T.DIAL_FAILED, T.DIAL_ASTRAY, T.TOKEN_FAILED, T.GO_OFFLINE),
+    ),
+    EachEffect(
+        "S44b",
+        "The slow cadence is for whoever has given up.",
+        (E.ARM_PROBE,),
+        lambda moment, move: move.after.phase == P.DISCONNECTED,
+    ),
     EachStep("S44", "Who gives up goes on probing.", _who_gives_up_probes, (T.GIVE_UP,)),
     EachStep(
         "S45",
@@ -280,7 +331,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         "S46",
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
-        (T.TOKEN_EXPIRED,),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
     ),
     EachStep(
         "S47",
@@ -288,7 +339,7 @@ PROMISES: Final[tuple[Property, ...]] = (
         lambda move: (
             E.DISPOSE in move.effects
             or not move.rows
-            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= set(move.effects)
+            or {E.ABANDON_PARTINGS, E.SETTLE_DETACHED} <= move.asks
         ),
         (T.RELEASED,),
     ),
@@ -299,9 +350,15 @@ PROMISES: Final[tuple[Property, ...]] = (
             move.before.phase != P.BOOTING
             or not move.carries(F.DAMAGED)
             or move.carries(F.BEYOND)
-            or {E.TELL_ERROR, E.READ_VISITOR} <= set(move.effects)
+            or {E.TELL_ERROR, E.READ_VISITOR} <= move.asks
         ),
         (T.VISITOR_READ,),
+    ),
+    EachEffect(
+        "S56",
+        "An update that is out is the visitor's: no identify begins before it has its answer.",
+        (E.FETCH_TARGET_TOKEN, E.SEND_IDENTIFY),
+        lambda moment, move: not moment.asked(E.SEND_UPDATE),
     ),
     EachEffect(
         "S49",

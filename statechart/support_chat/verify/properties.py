@@ -4,7 +4,7 @@ space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
@@ -13,7 +13,7 @@ from ..chart.model import Chart
 from .explore import Space, explore
 from .known import UnknownNameError
 from .liveness import can_reach, lasting
-from .model import Step
+from .model import Model, State, Step
 from .views import Move, Reads, View
 from .ways import Way
 
@@ -199,31 +199,63 @@ def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Ve
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
+def holds_in(model: Model, state: State, wanted: Always) -> str | None:
+    """None if the property holds in this state, else what to say of it."""
+    return _fault(wanted, wanted.holds, View(model, state))
+
+
+class StepJudge:
+    """Judges steps by properties. Of steps that go one way and agree in all that the properties
+    read of the first, only the first is judged.
+
+    What `former` has judged is not judged again: the properties are the same, and all of it held.
+    """
+
+    def __init__(
+        self, wanted: Mapping[int, EachStep | EachEffect], former: StepJudge | None = None
+    ) -> None:
+        self._wanted, self._former = wanted, former
+        self._concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways
+        self._judged: dict[Way, dict[int, set[int]]] = {}
+
+    def faults(
+        self, model: Model, state: State, way: Way, after: State
+    ) -> Iterator[tuple[int, Step, str]]:
+        """The properties, by number, that do not hold of this step, and what to say of each."""
+        if self._former is not None and self._former._is_known(way, state):
+            return
+        judges = self._concerned.get(way)
+        if judges is None:
+            judges = self._concerned[way] = [
+                (i, _judge(each)) for i, each in self._wanted.items() if _concerns(each, way)
+            ]
+            self._judged[way] = {}
+        if not judges or self._is_known(way, state):
+            return
+        reads = Reads()
+        raw = model.raw(after, way)
+        move = Move(model, step := Step(state, way.happening, way.rows, after, raw), reads)
+        for i, holds in judges:
+            if (fault := _fault(self._wanted[i], holds, move)) is not None:
+                yield i, step, fault
+        self._judged[way].setdefault(reads.bits, set()).add(state & reads.bits)
+
+    def _is_known(self, way: Way, state: int) -> bool:
+        alike = self._judged.get(way)
+        return alike is not None and (
+            not self._concerned[way] or any(state & bits in known for bits, known in alike.items())
+        )
+
+
 def _judge_steps(
     space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
-    """Of steps that go one way and agree in all that the properties read of the first, only the
-    first is judged.
-    """
-    concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways, many steps
-    judged: dict[Way, dict[int, set[int]]] = {}
+    judge = StepJudge(wanted)
     for number, edge in space.entries():
-        way, state = space.ways[edge], space.states[number]
-        judges = concerned.get(way)
-        if judges is None:
-            judges = concerned[way] = [
-                (i, _judge(each)) for i, each in wanted.items() if _concerns(each, way)
-            ]
-            judged[way] = {}
-        alike = judged[way]
-        if not judges or any(state & bits in values for bits, values in alike.items()):
-            continue
-        reads = Reads()
-        move = Move(space.model, step := space.step(number, edge), reads)
-        for i, holds in judges:
-            if i not in failed and (fault := _fault(wanted[i], holds, move)) is not None:
+        way, after = space.ways[edge], space.states[space.afters[edge]]
+        for i, step, fault in judge.faults(space.model, space.states[number], way, after):
+            if i not in failed:
                 failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
-        alike.setdefault(reads.bits, set()).add(state & reads.bits)
 
 
 def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:

@@ -213,7 +213,7 @@ class Player:
             case T.TOKEN_ARRIVED:
                 renewed = next((later for later in rest if E.ARM_RENEW in later.effects), None)
                 expires = renewed is not None and f"timer {Timer.RENEW}" in renewed.ledger
-                return _token(payload.user_id, self._new(), expires)
+                return token(payload.user_id, self._new(), expires)
             case T.UPDATED:
                 return UpdateAnswer()
             case T.RENEWED:
@@ -230,7 +230,7 @@ class Player:
                 return None
 
 
-def _token(user: str | None, number: int, expires: bool) -> str:
+def token(user: str | None, number: int, expires: bool) -> str:
     """An identity token as a client reads it: unsigned, and of a known life or not."""
     claims = {"sub": user, "jti": number, **({"iat": 0, "exp": 3600} if expires else {})}
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")

@@ -151,6 +151,11 @@ class Move:
         """Every effect of the step, internal triggers' included, in order."""
         return tuple([effect for row in self._step.rows for effect in row.effects])
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """The effects of the step, whatever their order."""
+        return frozenset(self.effects)
+
     def moments(self, effects: Iterable[str]) -> Iterator[tuple[str, View]]:
         """Each of these effects as it is asked, with the ledger as it is just before it (facts as
         before the step).

@@ -15,7 +15,7 @@ whether an optional timer runs is free wherever the chart says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
@@ -127,10 +127,11 @@ _Candidate: TypeAlias = "tuple[_Change, int, int, int]"
 
 class Ways:
     """Composes the steps of one chart, each at its first use; users are renamed unless they are to
-    be told `apart`.
+    be told `apart`. Of a chart in which a few rows of `former` were edited only these are made
+    anew.
     """
 
-    def __init__(self, layout: Layout, apart: bool) -> None:
+    def __init__(self, layout: Layout, apart: bool, former: Ways | None = None) -> None:
         self._layout, self._chart, self._apart = layout, layout.chart, apart
         chart = self._chart
         self._places: dict[str | None, int] = {
@@ -144,7 +145,30 @@ class Ways:
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
         self._candidates = cache(self._candidates_of)
-        self._change_by = {row.name: self._change(row) for row in chart.transitions}
+        self._change = cache(self._change_of)
+        self._row_by = {row.name: row for row in chart.transitions}
+        known: Mapping[str, _Change] = {} if former is None else former._change_by
+        self._change_by: dict[str, _Change] = {
+            name: had
+            if (had := known.get(name)) is not None and had.row is row
+            else self._change(name, 0)
+            for name, row in self._row_by.items()
+        }
+
+    def consulted(self, phase: str, trigger: str) -> frozenset[tuple[str, str]]:
+        """The pairs of a phase and a trigger whose rows may have a say in what this trigger leads
+        to in this phase, and perhaps some more.
+        """
+        first = (phase, trigger)
+        phases, raised, asked, todo = {phase}, set[str](), {first}, [first]
+        while todo:
+            at, by = todo.pop()
+            for change in self._changes(at, by):
+                phases.add(change.row.target or at)
+                raised.update(follows for follows, _ in change.triggers)
+            todo += set(product(phases, raised)) - asked
+            asked.update(todo)
+        return frozenset(asked)
 
     # --- what can happen --------------------------------------------------------------------------
 
@@ -219,18 +243,15 @@ class Ways:
             found = [[*one, *other] for one, other in zip_longest(found, after, fillvalue=())]
         return found
 
-    def _possible(self, change: _Change, high: int) -> _Change:
-        """The change, but for what the context cannot hold because nobody is there whom it is
-        of.
-        """
+    def _absent(self, high: int) -> int:
+        """What the context cannot come to hold because nobody is there whom it is of."""
         layout, chart = self._layout, self._chart
         held = dict(zip(chart.registers, layout.registers_of(high), strict=True))
-        off = sum(
+        return sum(
             layout.fact[fact]
             for fact, kind in chart.facts.items()
             if isinstance(kind, Derived) and held.get(kind.of or "") == 0
         )
-        return change._replace(frees=change.frees & ~off, raised=change.raised & ~off)
 
     def _candidates_of(self, high: int, trigger: str, carried: int, named: int) -> list[_Candidate]:
         """The rows that the phase, the users and what comes along leave possible, with what else
@@ -240,7 +261,12 @@ class Ways:
         phase, registers = layout.phase_of(high), (*layout.registers_of(high), named)
         true = carried | self._compiled.derive(registers, 0)
         return [
-            (self._possible(change, after), change.mask & ~known, change.wanted & ~known, after)
+            (
+                self._change(change.row.name, self._absent(after)),
+                change.mask & ~known,
+                change.wanted & ~known,
+                after,
+            )
             for change in self._changes(phase, trigger)
             if not (true ^ change.wanted) & change.mask & known
             for after in (
@@ -295,8 +321,9 @@ class Ways:
             after[self._places[register]] = 0 if source is None else registers[self._places[source]]
         return after
 
-    def _change(self, row: Transition) -> _Change:
-        fact = self._layout.fact
+    def _change_of(self, name: str, absent: int) -> _Change:
+        """The row of this name as bits, where nothing that is `absent` comes to hold by chance."""
+        row, fact = self._row_by[name], self._layout.fact
         wanted = sum(fact[name] for name in set(row.when))
         mask = wanted | sum(fact[name] for name in set(row.unless))
         clears, sets = (
@@ -307,17 +334,28 @@ class Ways:
         triggers: list[tuple[str, bool]] = []
         for effect in row.effects:
             does, spec = self._layout.impacts[effect], self._chart.effects[effect]
+            free, up = does.free & ~absent, does.up & ~absent
             clears, sets = clears | does.off | does.free, sets & ~(does.off | does.free) | does.on
-            frees = frees & ~(does.off | does.on) | does.free
-            raised = raised & ~(does.off | does.on | does.free) | does.up & ~frees
+            frees = frees & ~(does.off | does.on | does.free) | free
+            raised = raised & ~(does.off | does.on | does.free) | up & ~frees
             lowered &= ~(does.off | does.on | does.free)
             # what the row itself may have set is left open by what may clear it, and the reverse
-            both = does.down & (sets | raised) | does.up & lowered
+            both = does.down & (sets | raised) | up & lowered
             clears, sets, frees = clears | both, sets & ~both, frees | both
             raised, lowered = raised & ~both, lowered & ~both | does.down & ~(frees | clears)
             if isinstance(spec, Raise):
                 triggers.append((spec.trigger, spec.carries))
         return _Change(row, mask, wanted, ~clears, sets, frees, raised, lowered, tuple(triggers))
+
+
+def taken(decisions: Iterable[Decision], state: int) -> Iterator[tuple[Way, int]]:
+    """The ways that are taken in this state, each with the state it leads to."""
+    for decision in decisions:
+        for mask, wanted, keep, sets, way in decision:
+            if state & mask == wanted:
+                if way is not None:
+                    yield way, state & keep | sets
+                break
 
 
 def renamed(registers: Sequence[int]) -> tuple[int, ...]:

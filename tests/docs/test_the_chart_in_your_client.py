@@ -1,0 +1,64 @@
+"""The page on the chart in a client of one's own is true: its programs and commands are run as they
+stand, and print what it shows.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from checked_pages import DOCS, checked_page, run
+from support_chat_adapters.cli import main
+
+PAGE: Final = checked_page("the-chart-in-your-client.md", "chart.mjs")
+NODE: Final = shutil.which("node")
+
+
+def test_the_page_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(PAGE.text.splitlines()) < 160
+    for link in re.findall(r"\]\(([^)#]+)\)", PAGE.text):
+        assert (DOCS / link).exists()
+
+
+@pytest.mark.skipif(NODE is None, reason="needs Node")
+def test_the_program_in_javascript_prints_what_the_page_shows() -> None:
+    (program,) = PAGE.of("js")
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-"],
+        input=program,
+        cwd=DOCS / "examples",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.stderr == ""
+    assert done.stdout == PAGE.shown[program]
+
+
+def test_the_commands_judge_the_logs_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (program,), (forgotten,) = PAGE.of("js"), PAGE.of("json")
+    Path("life.jsonl").write_text(PAGE.shown[program], "utf-8")
+    Path("forgotten.jsonl").write_text(forgotten, "utf-8")
+    commands = PAGE.of("sh")
+    assert len(commands) == 2
+    for command in commands:
+        _, *arguments = shlex.split(command, comments=True)
+        assert main(arguments) == int(command.strip()[-1])
+        assert capsys.readouterr().out == PAGE.shown[command]
+
+
+def test_the_program_in_python_prints_what_the_page_shows() -> None:
+    (program,) = PAGE.of("python")
+    done = run("-c", program)
+    assert done.stderr == ""
+    assert done.stdout == PAGE.shown[program]

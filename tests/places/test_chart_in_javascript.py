@@ -1,0 +1,158 @@
+"""The example of a client in another language runs the chart as it is exported: it comes to what
+every case says, its random walks are paths, and with one fault in it neither is true.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from support_chat import CHART
+from support_chat.verify import Model
+from support_chat.verify.cases import cases
+from support_chat.verify.possible import Traced, trace_log
+from support_chat_adapters.diagrams.exported import to_json
+from support_chat_adapters.diagrams.exported_cases import cases_to_json
+
+HERE: Final = Path(__file__).parent
+INTERPRETER: Final = HERE.parents[1] / "docs" / "examples" / "chart.mjs"
+NODE: Final = shutil.which("node")
+SEEDS: Final = range(1, 7)
+LENGTH: Final = 600
+"""Steps of one walk."""
+
+needs_node = pytest.mark.skipif(NODE is None, reason="needs Node")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the chart and its cases are, as exported."""
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "chart.json").write_text(to_json(CHART), "utf-8")
+    (folder / "cases.json").write_text(cases_to_json(cases(CHART)), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model(CHART)
+
+
+def node(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    assert NODE is not None
+    command = [NODE, str(HERE / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+
+
+def replayed(interpreter: Path, files: Path) -> subprocess.CompletedProcess[str]:
+    return node("replaying.mjs", interpreter, files / "chart.json", files / "cases.json")
+
+
+def walked(interpreter: Path, files: Path, model: Model, seed: int) -> tuple[str, Traced]:
+    """The log of a walk, and what it is found to be."""
+    done = node("walking.mjs", interpreter, files / "chart.json", seed, LENGTH)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, trace_log(model, done.stdout.splitlines(keepends=True))
+
+
+def test_the_interpreter_is_short_and_needs_nothing() -> None:
+    text = INTERPRETER.read_text("utf-8")
+    assert len(text.splitlines()) <= 150
+    assert max(map(len, text.splitlines())) <= 100
+    assert not re.search(r"^import |require\(|process\.", text, re.MULTILINE)
+
+
+@needs_node
+def test_it_comes_to_what_every_case_says(files: Path) -> None:
+    done = replayed(INTERPRETER, files)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((files / "cases.json").read_text("utf-8"))["cases"]
+    steps = sum(map(len, told))
+    assert f"{steps} steps of {len(told)} cases are as they must be" in done.stdout
+
+
+@needs_node
+def test_its_walks_are_paths_and_lively(files: Path, model: Model) -> None:
+    fired, phases, late = set[str](), set[str](), 0
+    for seed in SEEDS:
+        text, verdict = walked(INTERPRETER, files, model, seed)
+        assert not verdict.fault, verdict
+        for line in text.splitlines()[1:-1]:
+            step = json.loads(line)
+            fired |= set(step["rows"])
+            phases.add(step["phase"])
+            late += step["late"]
+    assert phases == set(CHART.phases)
+    assert late > 10
+    assert len(fired) > len(CHART.transitions) / 3
+
+
+@needs_node
+def test_the_same_seed_walks_the_same_way(files: Path, model: Model) -> None:
+    assert walked(INTERPRETER, files, model, 1) == walked(INTERPRETER, files, model, 1)
+
+
+FAULTS: Final = {
+    "what must not hold is not read": (" && !unless.some(holds)", ""),
+    "what must hold is not read": ("when.every(holds) && ", ""),
+    "nothing is set": (", ...sets]", "]"),
+    "nothing is cleared": (".filter((fact) => !clears.includes(fact))", ""),
+    "what is late counts": ("late ? [this.document.late] : facts", "facts"),
+    "internal triggers are forgotten": ('if (kind === "raise")', "if (false)"),
+    "no internal trigger carries anything": ("carries ? came : nothing", "nothing"),
+    "two that are nobody are not the same": (
+        "who(kind.left) === who(kind.right)",
+        "who(kind.left) !== null && who(kind.left) === who(kind.right)",
+    ),
+    "nobody is assigned": ("...Object.fromEntries(assigned)", ""),
+    "it stays where it is": ("target ?? phase", "phase"),
+}
+FAULTS_OF_THE_ACCOUNT: Final = {
+    "nothing is ever late": ("=> !this.current.has(number)", "=> false"),
+    "what is abandoned goes on": ('if (kind === "abandon")', "if (false)"),
+    "a timer that is stopped runs on": ("this.timers.delete(each)", "each"),
+}
+
+
+def faulty(fault: tuple[str, str], folder: Path) -> Path:
+    right, wrong = fault
+    text = INTERPRETER.read_text("utf-8")
+    assert text.count(right) == 1
+    path = folder / "chart.mjs"
+    path.write_text(text.replace(right, wrong), "utf-8")
+    return path
+
+
+@needs_node
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_interpreter_with_one_fault_does_not_come_to_what_the_cases_say(
+    fault: str, files: Path, tmp_path: Path
+) -> None:
+    done = replayed(faulty(FAULTS[fault], tmp_path), files)
+    assert done.returncode == 1
+    assert "must come to" in done.stderr
+
+
+@needs_node
+@pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_THE_ACCOUNT])
+def test_the_walks_of_an_interpreter_with_one_fault_are_no_paths(
+    fault: str, files: Path, tmp_path: Path, model: Model
+) -> None:
+    path = faulty({**FAULTS, **FAULTS_OF_THE_ACCOUNT}[fault], tmp_path)
+
+    def rejected() -> Iterator[Traced]:
+        for seed in SEEDS:
+            verdict = walked(path, files, model, seed)[1]
+            if verdict.fault:
+                yield verdict
+
+    verdict = next(rejected(), None)
+    assert verdict is not None
+    assert verdict.possible
