@@ -139,12 +139,14 @@ def test_ctrl_c_around_any_statement_of_work_done_at_once_goes_up_and_the_store_
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute(db: sqlite3.Connection, *statement: Any) -> sqlite3.Cursor:
-        for done in (False, True):
-            if done:
-                cursor = sqlite3.Connection.execute(db, *statement)
-            if next(left, None) == 0:
-                signal.raise_signal(signal.SIGINT)
+        interrupted()
+        cursor = sqlite3.Connection.execute(db, *statement)
+        interrupted()
         return cursor
+
+    def interrupted() -> None:
+        if next(left, None) == 0:
+            signal.raise_signal(signal.SIGINT)
 
     def asked(db: Transaction) -> int:
         ran.append(len(db.execute("SELECT * FROM sqlite_master").fetchall()))

@@ -74,9 +74,8 @@ class Site:
     chat: SupportChat = attrs.field(init=False)
     tasks: list[asyncio.Task[float]] = attrs.field(factory=list["asyncio.Task[float]"])
 
-    @chat.default
-    def _chat(self) -> SupportChat:
-        return SupportChat(
+    def __attrs_post_init__(self) -> None:
+        self.chat = SupportChat(
             workspace_id="acme",
             widget_id="help",
             storage=self.storage,
@@ -498,7 +497,8 @@ def _made(chat: SupportChat, name: str, roll: random.Random) -> Awaitable[Any]:
         case "identify":
             return chat.identify(**who)
         case "become":
-            return chat.become(**roll.choice(({"user": None}, who)))
+            anybody: Any = roll.choice(({"user": None}, who))
+            return chat.become(**anybody)
         case "shutdown":
             return chat.shutdown(clear_storage=roll.random() < 0.5)
         case "send_message":

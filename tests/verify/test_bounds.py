@@ -52,11 +52,12 @@ def with_rows(name: str, *edits: Mapping[str, Any]) -> Chart:
     """In the place of this row one for each of these edits."""
     rows = list[Transition]()
     for row in CHART.transitions:
-        names = [f"{name}_{number}" for number in range(len(edits))] if row.name == name else [""]
-        variants = edits if row.name == name else ({},)
+        if row.name != name:
+            rows.append(row)
+            continue
         rows += [
-            attrs.evolve(row, **{**edit, "name": new or row.name})
-            for edit, new in zip(variants, names, strict=True)
+            attrs.evolve(row, **{**edit, "name": f"{name}_{number}"})
+            for number, edit in enumerate(edits)
         ]
     return attrs.evolve(CHART, transitions=rows)
 

@@ -34,10 +34,11 @@ class Durations:
     bits: Mapping[str, int]
     """The bit of the ledger that an effect sets of which the end is timed."""
     begun: Mapping[str, Term]
-    longest: Mapping[int, Term] = attrs.field(init=False)
+    longest: Mapping[int, Term] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self._longest_of_each(), takes_self=True)
+    )
 
-    @longest.default
-    def _longest(self) -> Mapping[int, Term]:
+    def _longest_of_each(self) -> Mapping[int, Term]:
         longest: dict[int, Term] = {}
         for effect, term in self.begun.items():
             bit = self.bits[effect]

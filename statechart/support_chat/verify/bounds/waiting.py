@@ -153,7 +153,7 @@ class Calls:
         return Waiting(after, latest={bit: time}, clocks=bit, needs=needs, kept=limit)
 
 
-NOBODY_ANSWERS: Final = Waiting(lambda *_: WAITS, clocks=0)
+NOBODY_ANSWERS: Final = Waiting(lambda way, state: WAITS, clocks=0)
 """A call waits for nothing that could end."""
 
 

@@ -136,13 +136,12 @@ def alike(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, BaseException):
         return one.args == other.args and alike(vars(one), vars(other))
-    kind: Any = type(one)
+    kind = cast("Any", type(one))
     if attrs.has(kind):
         fields: list[str] = [field.name for field in attrs.fields(kind) if field.eq]
         return all(alike(getattr(one, name), getattr(other, name)) for name in fields)
     if isinstance(one, Mapping):
-        mine: Any = one
-        its: Any = other
+        mine, its = cast("Any", one), other
         return mine.keys() == its.keys() and all(alike(mine[key], its[key]) for key in mine)
     if isinstance(one, tuple | list):
         first, second = cast("Sequence[Any]", one), cast("Sequence[Any]", other)
