@@ -403,6 +403,10 @@ class OpenMove:
         self.reads(END)
         return _Asks(self)
 
+    def moments(self, effects: Iterable[str]) -> Iterator[tuple[str, OpenView]]:
+        """As `Move.moments`, which no model remembers."""
+        raise LeftOutError("it goes through the moments of a step")
+
     def fired(self) -> tuple[Transition, ...]:
         """The rows that have fired, one decided after the other."""
         self.reads(FIRED)
