@@ -561,13 +561,13 @@ FAULTS: Final = (
     ),
     Fault(
         "S53",
-        "who is not booted is told that all is well",
-        {"refuse.not_booted": instead(E.REFUSE, E.DONE)},
+        "who calls what is destroyed is told that all is well",
+        {"refuse.destroyed": instead(E.REFUSE, E.DONE)},
     ),
     Fault(
         "S54",
-        "a message is lost when the outbox is full",
-        {"send.refuse_crowded": instead(E.REFUSE, E.DONE)},
+        "a message that is not to wait is lost without a link",
+        {"send.refuse_no_link": instead(E.REFUSE, E.DONE)},
     ),
     Fault(
         "S43a",

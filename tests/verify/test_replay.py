@@ -15,6 +15,11 @@ from support_chat import CHART
 from support_chat.verify import Occurrence, Structure, occurrences
 from support_chat.verify.replay import Replay, as_test, replay
 
+NO_SESSION_GOES_SO = {
+    "S18b": "the update timer runs only while something is recorded, which the model leaves open"
+}
+"""Faults whose story the model has and a session has not, and why."""
+
 
 def told(trigger: str, **values: Any) -> Occurrence:
     """One step of a story; what is not given is nothing."""
@@ -39,6 +44,9 @@ def test_each_fault_breaks_its_property_and_the_story_goes_on_the_faulty_session
         assert verdict.detail, "the rows that are wrong"
         return
     whole = occurrences(faulty.model, verdict)
+    if verdict.property.id in NO_SESSION_GOES_SO:
+        assert replay(chart, whole).differs
+        return
     assert replay(chart, whole) == Replay(len(whole))
     assert replay(CHART, whole).differs
 
