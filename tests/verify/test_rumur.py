@@ -65,7 +65,7 @@ UNTRANSLATED: Final = {
 
 
 def is_nightly(config: pytest.Config) -> bool:
-    return config.getoption("--hypothesis-profile", None) == "nightly"
+    return bool(config.getoption("--hypothesis-profile", None) == "nightly")
 
 
 # --- the shipped chart ----------------------------------------------------------------------------
