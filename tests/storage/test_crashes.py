@@ -156,11 +156,13 @@ async def write_for_ever():
 
 asyncio.run(write_for_ever())
 """
-KILLS = 12
+KILLS = 25
 
 
 @pytest.mark.parametrize("place", ["file", "sqlite", "redis"], indirect=True)
-def test_a_process_killed_at_random_leaves_what_it_wrote_last_or_was_writing(place: Place) -> None:
+def test_a_process_killed_at_random_leaves_what_it_wrote_last_or_was_writing_until_a_clear(
+    place: Place,
+) -> None:
     async def stored() -> int:
         storage = place.open()
         keys = await storage.keys()
@@ -186,6 +188,5 @@ def test_a_process_killed_at_random_leaves_what_it_wrote_last_or_was_writing(pla
             child.send_signal(signal.SIGKILL)
             reported = ([reported, *child.stdout.read().splitlines(keepends=True)])[-1]
         assert asyncio.run(stored()) in (int(reported), int(reported) + 1)
-    assert int(reported) > KILLS
-    asyncio.run(cleared())
-    assert [name for name, content in place.left().items() if b"x" * 20 in content] == []
+        asyncio.run(cleared())
+        assert [name for name, content in place.left().items() if b"x" * 20 in content] == []

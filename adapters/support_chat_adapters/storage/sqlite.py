@@ -256,6 +256,8 @@ def _private(path: str) -> os.stat_result:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
+    # No free page stays in a new file: what a killed process writes to one is not taken back.
+    connection.execute("PRAGMA auto_vacuum = FULL")
     connection.execute("PRAGMA journal_mode = DELETE")
     # also shows at once, rather than at the first write, that a file is read-only
     with _transaction(connection):
