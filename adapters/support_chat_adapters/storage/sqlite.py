@@ -19,6 +19,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
@@ -126,6 +127,7 @@ class SQLiteStorage:
             with _transaction(db):
                 self._thread.land()
                 removed = {key: _removed(db, key) for key in dict.fromkeys(keys)}
+                _wipe_free_pages(db)
             return {key: value for key, value in removed.items() if value is not None}
 
         return self._done(delete)
@@ -256,8 +258,6 @@ def _private(path: str) -> os.stat_result:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
-    # No free page stays in a new file: what a killed process writes to one is not taken back.
-    connection.execute("PRAGMA auto_vacuum = FULL")
     connection.execute("PRAGMA journal_mode = DELETE")
     # also shows at once, rather than at the first write, that a file is read-only
     with _transaction(connection):
@@ -293,6 +293,20 @@ def _value(connection: sqlite3.Connection, key: str) -> str | None:
     )
     rows = connection.execute(query, (key,)).fetchall()  # all: an open cursor locks
     return _text(rows[0][0]) if rows else None
+
+
+def _wipe_free_pages(connection: sqlite3.Connection) -> None:
+    """What a killed process wrote to a page that was free is not taken back with its transaction:
+    all of them are written once, and freed again; a part of a transaction.
+    """
+    (free,), (size,) = (
+        connection.execute(f"PRAGMA {what}").fetchone() for what in ("freelist_count", "page_size")
+    )
+    if free:
+        filler = uuid.uuid4().hex
+        insert = "INSERT INTO support_chat VALUES (?, zeroblob(?))"
+        connection.execute(insert, (filler, free * size))
+        connection.execute("DELETE FROM support_chat WHERE key = ?", (filler,))
 
 
 def _removed(connection: sqlite3.Connection, key: str) -> str | None:
