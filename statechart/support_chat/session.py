@@ -393,6 +393,9 @@ class SupportChat:
         One that never left never leaves. One that has left may have arrived, and is not sent again:
         `MessageFailed` says so with `outcome_unknown`. If it is under way, its answer still counts.
         Later ones of its conversation go on. Returns whether there is such a message.
+
+        Raises:
+            WrongThreadError: from another thread or loop.
         """
         shell = self._bound()
         entry = named(shell.snapshot.context.outbox, client_message_id)
@@ -559,8 +562,6 @@ class SupportChat:
             )
         return EventStream(kinds or (object,), buffer, self._listeners)
 
-    # --- machinery --------------------------------------------------------------------------------
-
     def log_steps(self, file: Text) -> StepLog:
         """Writes each step of the session from now on as a line of JSON into `file`, until the log
         that it returns is closed, as by `with`; `support-chat trace` judges it.
@@ -572,6 +573,8 @@ class SupportChat:
             WrongThreadError: from another thread or loop.
         """
         return self._bound().log_steps(file)
+
+    # --- machinery --------------------------------------------------------------------------------
 
     async def __aenter__(self) -> SupportChat:
         try:

@@ -1,7 +1,7 @@
 """`support-chat mutants`: what it prints, what it keeps, and where it goes on.
 
 The chart is a user's own: a lamp with a lock (`tests/tools/lamp.py`), each of whose edits is judged
-by hand in `tests/verify/test_mutants.py`.
+by hand in `tests/verify/engines/test_mutants.py`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import pytest
 
 from support_chat import CHART
 from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
+from support_chat.lifecycle import refusals as R
 from support_chat.lifecycle.chart import CONNECTING
 from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
 from support_chat.verify import Model, Verdict, explore
@@ -568,6 +569,11 @@ FAULTS: Final = (
         "S54",
         "a message that is not to wait is lost without a link",
         {"send.refuse_no_link": instead(E.REFUSE, E.DONE)},
+    ),
+    Fault(
+        "S57",
+        "whoever has no link is told that the outbox is full",
+        {"send.refuse_no_link": lambda row: attrs.evolve(row, error=R.CROWDED)},
     ),
     Fault(
         "S43a",

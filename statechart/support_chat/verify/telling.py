@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from ..chart.model import Ask, Chart
+from ..chart.model import Ask, Chart, Refusal, Transition
+from ..lifecycle import refusals as R
 from ..lifecycle.chart import LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -50,6 +51,48 @@ whoever uses the link, parts or releases gets what came of it, or is done.
 
 def _nothing_twice(move: Move) -> bool:
     return not any(view.asked(effect) for effect, view in move.moments(_ASKED_ONCE))
+
+
+_CONFLICTS: Final = (R.OTHER_BOOT, R.OTHER_TARGET, R.USER_IS_LIVE, R.VISITOR_IS_LIVE)
+_BLAMES: Final[Mapping[str, Collection[Refusal]]] = {
+    T.BOOT: _CONFLICTS,
+    T.IDENTIFY: _CONFLICTS,
+    T.UPDATE: _CONFLICTS,
+    T.USE: (R.NO_LINK,),
+    T.BECOME: (R.SUPERSEDED,),
+    T.SHUTDOWN: (R.ENDED,),
+    T.DESTROY: (R.WAS_DESTROYED,),
+    T.DESTROY_TIMEOUT: (R.WAS_DESTROYED,),
+    T.ABANDON_BOOT: (R.BOOT_ABANDONED,),
+    T.ABANDON_IDENTIFY: (R.IDENTIFY_TIMED_OUT,),
+    T.VISITOR_READ: (R.DAMAGED, R.NOT_IN_TIME),
+    T.VISITOR_ENDED: (R.SIGNED_OUT,),
+    T.LINK_UP: (R.WRONG_USER,),
+    T.IDENTIFIED: (R.WRONG_USER,),
+    T.DIAL_REFUSED: (R.EXPIRED,),
+    T.UPDATE_UNAUTHORISED: (R.EXPIRED,),
+    T.TOKEN_EXPIRED: (R.EXPIRED,),
+}
+"""What a row of its own accord may say, by what has come."""
+
+
+def _blamed(row: Transition) -> Collection[Refusal]:
+    """What the row may say, by whom it refuses or ends; nothing is known of other triggers."""
+    if E.REFUSE in row.effects and P.DESTROYED in row.sources:
+        return (R.DESTROYED,)
+    if E.REFUSE in row.effects and F.BOOTED in row.unless:
+        return (R.NOT_BOOTED,)
+    if T.SEND in row.trigger:
+        return (R.NO_LINK if F.AT_ONCE in row.when else R.CROWDED,)
+    return [refusal for trigger in row.trigger for refusal in _BLAMES.get(trigger, ())]
+
+
+def _names_what_is_to_blame(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} blames what is not to blame: {row.error.message}"
+        for row in chart.transitions
+        if row.error is not None and (may := _blamed(row)) and row.error not in may
+    ]
 
 
 def _ends_are_told_apart(chart: Chart, space: Space) -> Sequence[str]:
@@ -202,6 +245,9 @@ TELLING: Final[tuple[Property, ...]] = (
         "A message is queued, unless it is not to wait and must, or the outbox is full.",
         _is_queued_unless,
         (T.SEND,),
+    ),
+    Structure(
+        "S57", "What refuses or ends a call names what is to blame.", _names_what_is_to_blame
     ),
 )
 """What is true of what is told."""
