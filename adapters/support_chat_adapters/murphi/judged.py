@@ -18,18 +18,10 @@ from support_chat.verify.properties import (
     Structure,
 )
 
+from .decisions import LeftOutError, Oracle, condition
 from .effects import Effects
 from .formulas import Atom, Formula, either, negated
-from .readings import (
-    END,
-    TRIGGER,
-    Firings,
-    LeftOutError,
-    OpenMove,
-    OpenView,
-    Oracle,
-    condition,
-)
+from .readings import END, TRIGGER, Firings, OpenMove, OpenView
 
 UNTRANSLATED: Final[Mapping[type[Property], str]] = {
     Structure: "no state and no step decides it",
