@@ -1208,6 +1208,30 @@ IGNORED: Final = (
     ),
 )
 
+# --- what comes along with what happens -----------------------------------------------------------
+
+CARRIES: Final[Mapping[str, tuple[str, ...]]] = {
+    # calls
+    T.BOOT: (Register.NAMED,),
+    T.IDENTIFY: (Register.NAMED,),
+    T.BECOME: (Register.NAMED, F.FULL),
+    T.UPDATE: (Register.NAMED,),
+    T.SEND: (F.AT_ONCE, F.CROWDED),
+    T.SHUTDOWN: (F.FULL,),
+    # outcomes
+    T.VISITOR_READ: (F.DAMAGED, F.BEYOND),
+    T.LINK_UP: (Register.NAMED, F.REPEATABLE),
+    T.DIAL_FAILED: (F.BEYOND,),
+    T.IDENTIFIED: (Register.NAMED,),
+    T.IDENTIFY_FAILED: (F.BEYOND,),
+    T.UPDATE_UNAUTHORISED: (F.OUTDATED,),
+    T.SEND_UNAUTHORISED: (F.OUTDATED,),
+    T.SEND_REFUSED: (F.DISOWNED,),
+    # events and expiries
+    T.MESSAGE_ARRIVED: (F.OWN,),
+    T.SILENCE_DUE: (F.SILENT,),
+}
+
 CHART: Final = Chart(
     name="support_chat",
     initial=P.NOT_INITIALIZED,
@@ -1222,6 +1246,7 @@ CHART: Final = Chart(
     ignored=IGNORED,
     events=dict.fromkeys(LINK_EVENTS, Lane.LINK),
     naming=(T.IDENTIFY, T.IDENTIFIED),
+    carries=CARRIES,
     late=F.LATE,
     composites=COMPOSITES,
     semantics=SEMANTICS,
