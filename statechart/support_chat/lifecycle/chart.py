@@ -540,13 +540,13 @@ UPDATING: Final = (
     ),
     Transition(
         name="update.visitor_unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
+        sources=P.ANONYMOUS, target=P.RECONNECTING, unless=F.OUTDATED, sets=F.RETRYING,
         effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
     # the refused token is not the one in use: that one is as good as it was
     Transition(
         name="update.unauthorised_before", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
+        sources=ONLINE, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
     ),
     # the token has expired and nobody said so: renew it, and send again afterwards
     Transition(

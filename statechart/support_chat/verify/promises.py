@@ -157,11 +157,10 @@ def _who_gives_up_probes(move: Move) -> bool:
 
 
 def _a_refusal_spends_what_it_names(move: Move) -> bool:
-    before, after = move.before, move.after
-    if before.phase != P.AUTHENTICATED or not move.carries(F.OUTDATED):
+    if move.before.phase not in ONLINE or not move.carries(F.OUTDATED):
         return True
     spends = {E.SPEND_TOKEN, E.DROP_TOKEN, E.SAY_EXPIRED} & set(move.effects)
-    return after.phase == P.AUTHENTICATED and not spends
+    return move.after.phase == move.before.phase and not spends
 
 
 def _an_expiry_is_made_good(move: Move) -> bool:
