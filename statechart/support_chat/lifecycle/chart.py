@@ -869,13 +869,13 @@ STAYING_CONNECTED: Final = (
         name="link.fresh_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
         sources=OFFLINE, when=(F.UNRESOLVED, F.TARGET_PROVIDER, F.TOKEN_FRESH), unless=F.SIGNED_IN,
         sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.target_refused", group="staying connected", trigger=T.DIAL_REFUSED,
         sources=OFFLINE, when=F.UNRESOLVED, unless=(F.SIGNED_IN, F.TARGET_PROVIDER),
         sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
@@ -888,7 +888,7 @@ STAYING_CONNECTED: Final = (
         name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
         sources=OFFLINE, unless=F.SIGNED_IN, sets=F.RETRYING,
         clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.revoked", group="staying connected", trigger=T.SESSION_REVOKED, sources=ONLINE,

@@ -8,6 +8,7 @@ what no other property missed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
 from ..chart.model import Chart
@@ -132,11 +133,15 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     E.SEND_IDENTIFY: (E.KEEP_TOKEN,),
     E.SEND_TOKEN: (E.KEEP_TOKEN,),
     E.SETTLE_BOOT: (E.KEEP_LINK,),
-    E.TELL_READY: (E.KEEP_LINK,),
+    E.TELL_READY: (E.KEEP_LINK, E.SETTLE_BOOT),
+    E.ADOPT_TARGET: (E.JOIN_IDENTIFY,),
+    E.FORGET_TARGET: (E.FAIL_IDENTIFY,),
+    E.DROP_HELD: (E.FAIL_IDENTIFY,),
     E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN),
     E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT),
     E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT),
     E.RESTORE: (E.CUT,),
+    E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
     E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
     E.FETCH_TOKEN: (E.ADOPT,),
     E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR),
@@ -151,6 +156,25 @@ def _in_the_right_order(chart: Chart, space: Space) -> Sequence[str]:
         for number, effect in enumerate(row.effects)
         for first in _FIRST.get(effect, ())
         if first in row.effects[number:]
+    ]
+
+
+_EITHER_WAY: Final = frozenset({E.ACCEPT_TOKEN, E.FLUSH})
+"""What stands in both orders: a link lets messages leave as it comes up, an identify when it is
+through; and they leave after the row.
+"""
+
+
+def _in_one_order(chart: Chart, space: Space) -> Sequence[str]:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in chart.transitions:
+        once = [effect for effect in row.effects if row.effects.count(effect) == 1]
+        for pair in combinations(once, 2):
+            rows.setdefault(pair, []).append(row.name)
+    return [
+        f"{', '.join(rows[one, other])}: {one} stands before {other}, elsewhere behind it"
+        for one, other in rows
+        if _EITHER_WAY != {one, other} and len(rows[one, other]) <= len(rows.get((other, one), ()))
     ]
 
 
@@ -199,6 +223,9 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
     ),
     Structure(
         "S22d", "In a row, what is known is used before it is forgotten.", _in_the_right_order
+    ),
+    Structure(
+        "S22f", "Two effects stand in one order wherever a row has both.", _in_one_order
     ),
     Structure("S22e", "What a row starts it does not stop again.", stops_what_it_starts),
     Structure("S25", "What comes too late is disposed of.", _late_ones_are_disposed_of),

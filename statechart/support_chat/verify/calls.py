@@ -150,6 +150,14 @@ def _boot_leads(before: View) -> str:
     return before.phase
 
 
+def _joins_what_is_under_way(move: Move) -> bool:
+    """Whoever waits for the same one goes on waiting."""
+    before, named = move.before, move.named
+    user, target = before.who(Register.USER), before.who(Register.TARGET)
+    same = named == target if target else named == user
+    return not (before.has(F.BOOTED) and same) or not {E.FAIL_BOOT, E.FAIL_IDENTIFY} & move.asks
+
+
 CALLED: Final[tuple[Property, ...]] = (
     EachStep(
         "S58",
@@ -172,6 +180,12 @@ CALLED: Final[tuple[Property, ...]] = (
         "A call leads where it says, at once, and nowhere else.",
         lambda move: move.after.phase == _leads(move),
         CALLS,
+    ),
+    EachStep(
+        "S58e",
+        "A call for whoever is there ends nothing of what is under way for them.",
+        _joins_what_is_under_way,
+        (T.BOOT, T.IDENTIFY, T.BECOME),
     ),
 )
 """What is true of each call."""

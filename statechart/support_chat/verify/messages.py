@@ -61,7 +61,9 @@ def _kept(move: Move) -> bool:
 
 
 def _told(move: Move) -> bool:
-    if _is_own(move) or (move.before.open(Lane.LINK) and not move.after.open(Lane.LINK)):
+    if _is_own(move):
+        return _follows(E.ANSWER_MESSAGES, {E.TELL_MESSAGE}, move.effects)
+    if move.before.open(Lane.LINK) and not move.after.open(Lane.LINK):
         return E.ANSWER_MESSAGES in move.effects
     return _follows(E.ANSWER_MESSAGES, _ENDS, move.effects)
 

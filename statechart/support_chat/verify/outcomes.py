@@ -7,8 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ..chart.model import Refusal
+from ..lifecycle import refusals as R
 from ..lifecycle.chart import CALLS, OFFLINE, ONLINE
-from ..lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Slot, Trigger as T
+from ..lifecycle.names import (
+    Effect as E,
+    Fact as F,
+    Lane,
+    Phase as P,
+    Register,
+    Slot,
+    Trigger as T,
+)
 from .properties import EachStep, Property
 from .views import Move
 
@@ -166,11 +176,92 @@ def _leads_there(move: Move) -> bool:
     return move.after.phase == leads(move)
 
 
+def _says(move: Move) -> Refusal | None:
+    """What whoever fails by it is told, if it says so itself: the rest brings its own error."""
+    before, after = move.before, move.after
+    ends = after.phase != before.phase and after.phase in (P.READY, P.SHUTDOWN)
+    match move.trigger:
+        case T.LINK_UP | T.IDENTIFIED:
+            return R.WRONG_USER if ends else None
+        case T.VISITOR_READ:
+            damaged = move.carries(F.DAMAGED) and before.phase == P.BOOTING
+            return R.NOT_IN_TIME if ends else R.DAMAGED if damaged else None
+        case T.VISITOR_ENDED:
+            return R.SIGNED_OUT if ends else None
+        case T.DIAL_REFUSED:
+            is_old = not (before.has(F.PROVIDER) or before.has(F.TOKEN_FRESH))
+            user = before.who(Register.USER) and before.phase != P.BOOTING
+            return R.EXPIRED if ends and user and is_old else None
+        case T.TOKEN_EXPIRED | T.UPDATE_UNAUTHORISED | T.SEND_UNAUTHORISED:
+            return R.EXPIRED if ends else None
+        case _:
+            return None
+
+
+_SAYS: Final = (
+    T.LINK_UP,
+    T.IDENTIFIED,
+    T.VISITOR_READ,
+    T.VISITOR_ENDED,
+    T.DIAL_REFUSED,
+    T.TOKEN_EXPIRED,
+    T.UPDATE_UNAUTHORISED,
+    T.SEND_UNAUTHORISED,
+)
+
+
+def _tells_what_has_happened(move: Move) -> bool:
+    errors = [row.error for row in move.rows if row.error is not None]
+    return errors == [error for error in (_says(move),) if error is not None]
+
+
+def _learns_what_became_of_it(move: Move) -> bool:
+    """Of an identify that had left, from a link that is up as the visitor."""
+    before, named = move.before, move.named
+    if not before.has(F.UNRESOLVED) or named or before.phase not in OFFLINE:
+        return True
+    asks = move.effects
+    lets_go = E.UNCLAIM in asks or E.FORGET_TARGET in asks
+    if move.carries(F.REPEATABLE):
+        return E.SEND_IDENTIFY in asks and not lets_go
+    return E.UNCLAIM in asks if before.has(F.IDENTIFYING) else E.FORGET_TARGET in asks
+
+
 LEADING: Final[tuple[Property, ...]] = (
     EachStep(
         "S59",
         "What happens leads where its name says: an end ends, a loss reconnects, a yes is live.",
         _leads_there,
+    ),
+    EachStep(
+        "S59a",
+        "Whoever fails by what happens is told what has happened.",
+        _tells_what_has_happened,
+        tuple(_SAYS),
+    ),
+    EachStep(
+        "S38d",
+        "A link that is up as the visitor says what became of an identify that had left: it is "
+        "asked again if nobody knows, begins anew if somebody waits, and is forgotten else.",
+        _learns_what_became_of_it,
+        (T.LINK_UP,),
+    ),
+    EachStep(
+        "S33d",
+        "A message of somebody else is told, and touches none of the session's own.",
+        lambda move: (
+            move.carries(F.OWN)
+            or E.DISPOSE in move.effects
+            or not move.before.open(Lane.LINK)
+            or move.effects == (E.TELL_MESSAGE,)
+        ),
+        (T.MESSAGE_ARRIVED,),
+    ),
+    EachStep(
+        "S26d",
+        "A token that has arrived is fresh.",
+        lambda move: not move.rows or move.after.has(F.TOKEN_FRESH),
+        (T.TOKEN_ARRIVED,),
     ),
 )
 """What is true of what happens."""
