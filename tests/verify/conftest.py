@@ -777,6 +777,21 @@ FAULTS: Final = (
         {"link.lost": swapping(E.ARM_RETRY, E.ARM_GIVE_UP)},
     ),
     Fault(
+        "S60a",
+        "a lost link tells that there is one",
+        {"link.lost": adding(effects=E.TELL_CONNECTED)},
+    ),
+    Fault(
+        "S59b",
+        "who gives up a boot that waits is left waiting",
+        {"boot.abandoned_waiting": without(effects=E.FAIL_BOOT)},
+    ),
+    Fault(
+        "S46a",
+        "a token that was due without a link is wanted when there is one",
+        {"link.back_as_user": without(clears=F.TOKEN_WANTED)},
+    ),
+    Fault(
         "S18c",
         "an update is scheduled under a token that is to be replaced",
         {"update.schedule": without(unless=F.TOKEN_WANTED)},

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
-from ..chart.model import Chart
+from ..chart.model import Ask, Chart, Detach
 from ..lifecycle.chart import CALLS, ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -119,11 +119,21 @@ def _listeners_are_told(move: Move) -> bool:
 
 
 def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
-    rows = [row for row in chart.transitions if chart.late in row.when]
+    """On a lane that calls are detached from they wait for nothing else."""
+    specs = chart.effects.values()
+    detached = {spec.lane for spec in specs if isinstance(spec, Detach)}
+    awaited = {
+        trigger
+        for spec in specs
+        if isinstance(spec, Ask) and spec.lane in detached
+        for trigger in spec.outcomes
+    }
     return [
         f"{row.name} leaves what came too late as it is"
-        for row in rows
-        if not {E.DISPOSE, E.SETTLE_DETACHED} & set(row.effects)
+        for row in chart.transitions
+        if chart.late in row.when
+        for trigger in row.trigger
+        if (E.SETTLE_DETACHED if trigger in awaited else E.DISPOSE) not in row.effects
     ]
 
 
@@ -205,7 +215,7 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda move: (
             move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
         ),
-        (T.DIAL_FAILED, T.DIAL_REFUSED, T.VISITOR_ENDED),
+        (T.DIAL_FAILED, T.DIAL_ASTRAY, T.DIAL_REFUSED, T.TOKEN_FAILED, T.VISITOR_ENDED),
     ),
     Always("S18a", "What is recorded and may leave is scheduled.", _what_may_leave_is_scheduled),
     EachStep(

@@ -47,6 +47,52 @@ def _notes_by_its_cause(chart: Chart, space: Space) -> Sequence[str]:
     return found
 
 
+_TOKEN_TOLD: Final = (T.DIAL_REFUSED, T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED)
+_CAUSES: Final[Mapping[str, Collection[str]]] = {
+    E.KEEP_VISITOR: (T.VISITOR_READ,),
+    E.KEEP_TOKEN: (T.TOKEN_ARRIVED,),
+    E.KEEP_LINK: (T.LINK_UP,),
+    E.TELL_CONNECTED: (T.LINK_UP,),
+    E.TELL_READY: (T.LINK_UP,),
+    E.ACCEPT_TOKEN: (T.LINK_UP, T.IDENTIFIED, T.RENEWED),
+    E.SPEND_TOKEN: _TOKEN_TOLD,
+    E.TELL_EXPIRED: _TOKEN_TOLD,
+    E.DROP_TOKEN: (T.RENEW_DUE, T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
+    E.BECOME_USER: (T.LINK_UP, T.IDENTIFIED),
+    E.UNCLAIM: (T.LINK_UP,),
+    E.ADOPT: (T.BOOT, T.IDENTIFY),
+    E.ADOPT_TARGET: (T.IDENTIFY,),
+    E.RECORD: (T.UPDATE,),
+    E.HOLD: (T.UPDATE,),
+    E.ACKNOWLEDGE: (T.UPDATED,),
+    E.DROP_SENT: (T.UPDATE_REFUSED,),
+    E.COUNT_FAILURE: (
+        T.DIAL_FAILED,
+        T.DIAL_ASTRAY,
+        T.DIAL_REFUSED,
+        T.TOKEN_FAILED,
+        T.TOKEN_REFUSED,
+        T.VISITOR_ENDED,
+    ),
+    E.TELL_MESSAGE: (T.MESSAGE_ARRIVED,),
+    E.TELL_READ: (T.READ_MARKED,),
+    E.EXPIRE_MESSAGES: (T.OUTBOX_DUE,),
+    E.WITHDRAW_MESSAGE: (T.WITHDRAW,),
+    E.END_VISITOR: (T.CLEARED,),
+    E.PART: (T.SHUTDOWN, T.BECOME),
+}
+"""By what alone each of these is done: what is noted has come, and what is told is so."""
+
+
+def _does_by_its_cause(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} asks for {effect}, and is no cause of it"
+        for row in chart.transitions
+        for effect in row.effects
+        if not set(row.trigger) <= {*_CAUSES.get(effect, row.trigger)}
+    ]
+
+
 def _owes_what_is_asked_for(chart: Chart, space: Space) -> Sequence[str]:
     """A clear is owed by an end, in full by nobody but who asks for it."""
     return [
@@ -100,6 +146,7 @@ def _may_leave(move: Move) -> bool:
 
 FRAMES: Final[tuple[Property, ...]] = (
     Structure("S60", "What is noted begins and ends by its cause alone.", _notes_by_its_cause),
+    Structure("S60a", "What is noted or told has come about.", _does_by_its_cause),
     Structure(
         "S61",
         "A clear is owed by the end of a session or by who asks for it, in full by who asks for "

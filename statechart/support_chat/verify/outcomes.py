@@ -258,6 +258,20 @@ LEADING: Final[tuple[Property, ...]] = (
         (T.MESSAGE_ARRIVED,),
     ),
     EachStep(
+        "S59b",
+        "Whoever gives up waits no more.",
+        lambda move: not move.after.waiting(
+            Slot.BOOT if move.trigger == T.ABANDON_BOOT else Slot.IDENTIFY
+        ),
+        (T.ABANDON_BOOT, T.ABANDON_IDENTIFY),
+    ),
+    EachStep(
+        "S46a",
+        "Once a link is up no other token is wanted than the one that it came up with.",
+        lambda move: move.after.phase not in ONLINE or not move.after.has(F.TOKEN_WANTED),
+        (T.LINK_UP,),
+    ),
+    EachStep(
         "S26d",
         "A token that has arrived is fresh.",
         lambda move: not move.rows or move.after.has(F.TOKEN_FRESH),
