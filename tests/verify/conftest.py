@@ -787,6 +787,42 @@ FAULTS: Final = (
         {"boot.abandoned_waiting": without(effects=E.FAIL_BOOT)},
     ),
     Fault(
+        "S22g",
+        "what waits goes on before the update is noted as sent",
+        {"update.sent": swapping(E.ACKNOWLEDGE, E.PROCEED)},
+    ),
+    Fault(
+        "L2a",
+        "a boot waits for a read that nobody has begun",
+        {
+            "boot.begin": having(sources=P.SHUTDOWN),
+            "boot.begin_while_reading": lambda row: attrs.evolve(
+                row, when=(), sources=P.READY, sets=(F.BOOTED,)
+            ),
+        },
+    ),
+    Fault(
+        "S40f",
+        "a full clear begins with a plain one",
+        {
+            "clear.user": without(unless=F.OWED_FULL),
+            "clear.all": having(sources=P.DESTROYED, when=(F.OWED, F.OWED_FULL, F.TARGETED)),
+        },
+    ),
+    Fault(
+        "S42a",
+        "a plain shutdown() waits for the full clear of another",
+        {"clear.user_done_all_next": without(effects=E.SETTLE_SHUTDOWN)},
+    ),
+    Fault(
+        "S15d",
+        "an identify that had left ends when its token has grown old",
+        {
+            "link.old_target_token_refused": no_longer,
+            "link.fresh_target_token_refused": without(when=F.TOKEN_FRESH),
+        },
+    ),
+    Fault(
         "S46a",
         "a token that was due without a link is wanted when there is one",
         {"link.back_as_user": without(clears=F.TOKEN_WANTED)},

@@ -89,8 +89,8 @@ def told_apart(chart: Chart, phase: str, trigger: str) -> Apart:
     take, and those of the internal triggers that carry it on.
     """
     if chart.carries is not None:
-        carried = chart.carries.get(trigger, ())
-        return Apart(frozenset(carried), chart.named is not None and chart.named in carried)
+        brought = chart.carries.get(trigger, ())
+        return Apart(frozenset(brought), chart.named is not None and chart.named in brought)
     rows: list[Transition] = []
     todo, seen = [(phase, trigger)], set[tuple[str, str]]()
     while todo:

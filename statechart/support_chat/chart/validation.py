@@ -206,7 +206,9 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
     does.
     """
     carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
-    known = carried if chart.carries is None else {*carried, *([chart.named] if chart.named else [])}
+    known = (
+        carried if chart.carries is None else {*carried, *([chart.named] if chart.named else [])}
+    )
     brings = _brought(chart, known)
     for trigger in internal_triggers(chart):
         for name in (chart.carries or {}).get(trigger, ()):

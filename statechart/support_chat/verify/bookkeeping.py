@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
-from ..chart.model import Ask, Chart, Detach
+from ..chart.model import Ask, Chart, Detach, Raise
 from ..lifecycle.chart import CALLS, ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -154,7 +154,7 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
     E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
     E.FETCH_TOKEN: (E.ADOPT,),
-    E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR),
+    E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR, E.COUNT_FAILURE, E.TELL_ERROR),
 }
 """What comes before an effect wherever one row has both: it reads what they change."""
 
@@ -184,8 +184,33 @@ def _in_one_order(chart: Chart, space: Space) -> Sequence[str]:
     return [
         f"{', '.join(rows[one, other])}: {one} stands before {other}, elsewhere behind it"
         for one, other in rows
-        if _EITHER_WAY != {one, other} and len(rows[one, other]) <= len(rows.get((other, one), ()))
+        if {one, other} != _EITHER_WAY and len(rows[one, other]) <= len(rows.get((other, one), ()))
     ]
+
+
+_AT_LAST: Final = frozenset(
+    {E.PROCEED, E.CLEAN, E.SAY_EXPIRED, E.CALL_BOOT, E.CALL_IDENTIFY, E.CALL_BECOME}
+)
+
+
+def _goes_on_at_last(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} asks for {effect} after what goes on when it is through"
+        for row in chart.transitions
+        for number, effect in enumerate(row.effects)
+        if not isinstance(chart.effects[effect], Raise)
+        and not _AT_LAST.isdisjoint(row.effects[:number])
+    ]
+
+
+_FAILED_ATTEMPTS: Final = (
+    T.DIAL_FAILED,
+    T.DIAL_ASTRAY,
+    T.DIAL_REFUSED,
+    T.TOKEN_FAILED,
+    T.TOKEN_REFUSED,
+    T.VISITOR_ENDED,
+)
 
 
 BOOKKEEPING: Final[tuple[Property, ...]] = (
@@ -215,7 +240,7 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda move: (
             move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
         ),
-        (T.DIAL_FAILED, T.DIAL_ASTRAY, T.DIAL_REFUSED, T.TOKEN_FAILED, T.VISITOR_ENDED),
+        _FAILED_ATTEMPTS,
     ),
     Always("S18a", "What is recorded and may leave is scheduled.", _what_may_leave_is_scheduled),
     EachStep(
@@ -234,9 +259,8 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
     Structure(
         "S22d", "In a row, what is known is used before it is forgotten.", _in_the_right_order
     ),
-    Structure(
-        "S22f", "Two effects stand in one order wherever a row has both.", _in_one_order
-    ),
+    Structure("S22f", "Two effects stand in one order wherever a row has both.", _in_one_order),
+    Structure("S22g", "What goes on by itself goes on when its row is through.", _goes_on_at_last),
     Structure("S22e", "What a row starts it does not stop again.", stops_what_it_starts),
     Structure("S25", "What comes too late is disposed of.", _late_ones_are_disposed_of),
     Always("S26a", "A timer runs exactly while there is what it bounds.", _timers_bound_something),
@@ -257,6 +281,15 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda view: (
             not (view.phase == P.ANONYMOUS and view.waiting(Slot.IDENTIFY))
             or view.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_UPDATE)
+        ),
+    ),
+    Always(
+        "L2a",
+        "While a boot is under way, something of it is.",
+        lambda view: (
+            view.phase != P.BOOTING
+            or view.running(Timer.RETRY)
+            or view.asked(E.READ_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
     Always(

@@ -30,7 +30,11 @@ def _against(move: Move) -> Refusal | None:
     if not before.has(F.BOOTED):
         return None if trigger == T.BOOT else R.NOT_BOOTED
     if trigger == T.SEND:
-        return R.NO_LINK if move.carries(F.AT_ONCE) else _unless(not move.carries(F.CROWDED), R.CROWDED)
+        return (
+            R.NO_LINK
+            if move.carries(F.AT_ONCE)
+            else _unless(not move.carries(F.CROWDED), R.CROWDED)
+        )
     if trigger == T.USE:
         return _unless(before.phase in ONLINE, R.NO_LINK)
     return _conflict(move)

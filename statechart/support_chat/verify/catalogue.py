@@ -309,7 +309,8 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     Structure("S22", "Every row can fire.", no_dead_row),
     EachStep(
         "S22a",
-        "No call, no current outcome and nobody who gives up goes unanswered by the chart.", _nothing_unforeseen
+        "No call, no current outcome and nobody who gives up goes unanswered by the chart.",
+        _nothing_unforeseen,
     ),
     Always(
         "S26",

@@ -159,7 +159,9 @@ FRAMES: Final[tuple[Property, ...]] = (
         lambda view: view.phase in ENDED or not view.has(F.OWED),
     ),
     EachStep(
-        "S62", "Whom the session is for changes by a call or an accepted identify.", _who_it_is_for_stays
+        "S62",
+        "Whom the session is for changes by a call or an accepted identify.",
+        _who_it_is_for_stays,
     ),
     EachStep(
         "S62a",

@@ -132,7 +132,9 @@ def _give_up(move: Move) -> str:
 def _nobody_awaits_the_identify(move: Move) -> str:
     """One that has left: another link learns what became of it."""
     before = move.before
-    left = before.phase == P.ANONYMOUS and before.has(F.UNRESOLVED) and before.waiting(Slot.IDENTIFY)
+    left = (
+        before.phase == P.ANONYMOUS and before.has(F.UNRESOLVED) and before.waiting(Slot.IDENTIFY)
+    )
     return P.RECONNECTING if left else before.phase
 
 
@@ -260,8 +262,8 @@ LEADING: Final[tuple[Property, ...]] = (
     EachStep(
         "S59b",
         "Whoever gives up waits no more.",
-        lambda move: not move.after.waiting(
-            Slot.BOOT if move.trigger == T.ABANDON_BOOT else Slot.IDENTIFY
+        lambda move: (
+            not move.after.waiting(Slot.BOOT if move.trigger == T.ABANDON_BOOT else Slot.IDENTIFY)
         ),
         (T.ABANDON_BOOT, T.ABANDON_IDENTIFY),
     ),
