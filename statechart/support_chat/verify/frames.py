@@ -158,6 +158,12 @@ FRAMES: Final[tuple[Property, ...]] = (
         "A clear is owed after an end, and before anything else begins.",
         lambda view: view.phase in ENDED or not view.has(F.OWED),
     ),
+    EachEffect(
+        "S61b",
+        "Nothing is cleared that is not owed.",
+        (E.CLEAR_USER, E.CLEAR_ALL),
+        lambda moment, move: move.after.has(F.OWED),
+    ),
     EachStep(
         "S62",
         "Whom the session is for changes by a call or an accepted identify.",

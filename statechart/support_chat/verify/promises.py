@@ -309,6 +309,16 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.CLEARED, T.PARTED),
     ),
     EachStep(
+        "S15e",
+        "Whoever has a token provider boots with a token of it.",
+        lambda move: (
+            move.after.phase != P.BOOTING
+            or move.after.asked(E.READ_VISITOR)
+            or move.after.has(F.TOKEN_WANTED) == move.before.has(F.PROVIDER)
+        ),
+        (T.VISITOR_READ,),
+    ),
+    EachStep(
         "S15d",
         "An old token of an identify that had left is replaced; a fresh one, or none, ends it.",
         _an_old_token_is_replaced,
