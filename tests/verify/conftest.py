@@ -823,6 +823,24 @@ FAULTS: Final = (
         {"clear.user": without(when=F.OWED), "destroy.begin": adding(effects=E.CLEAN)},
     ),
     Fault(
+        "S61c",
+        "after a plain clear everything is removed",
+        {
+            "clear.user_done": adding(when=F.PARTING),
+            "clear.user_done_all_next": without(when=F.OWED_FULL),
+        },
+    ),
+    Fault(
+        "S18d",
+        "a link that comes up sends messages although there are none",
+        {"send.leave": without(when=F.QUEUED)},
+    ),
+    Fault(
+        "S46b",
+        "a token that is on its way is spent since the former one has expired",
+        {"renew.expired": without(unless=F.RENEWING)},
+    ),
+    Fault(
         "S42a",
         "a plain shutdown() waits for the full clear of another",
         {"clear.user_done_all_next": without(effects=E.SETTLE_SHUTDOWN)},

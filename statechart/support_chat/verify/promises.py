@@ -380,6 +380,17 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
     ),
     EachStep(
+        "S46b",
+        "A token that is being presented is not spent for the one that it replaces.",
+        lambda move: (
+            move.before.phase != P.AUTHENTICATED
+            or not move.before.has(F.RENEWING)
+            or not {E.SPEND_TOKEN, E.TELL_EXPIRED} & move.asks
+            or move.after.phase == P.SHUTDOWN
+        ),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
+    ),
+    EachStep(
         "S47",
         "The end settles whoever still waits for an earlier parting.",
         lambda move: (
