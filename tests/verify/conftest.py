@@ -832,8 +832,8 @@ FAULTS: Final = (
     ),
     Fault(
         "S18d",
-        "a link that comes up sends messages although there are none",
-        {"send.leave": without(when=F.QUEUED)},
+        "a link on which something was heard sends messages although there are none",
+        {"link.heard": adding(effects=E.SEND_MESSAGES)},
     ),
     Fault(
         "S46b",
