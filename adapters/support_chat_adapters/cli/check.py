@@ -31,7 +31,7 @@ from support_chat.verify import (
 )
 from support_chat.verify.generic import unanswered
 from support_chat.verify.known import UnknownNameError
-from support_chat.verify.properties import counterexamples, never_asked
+from support_chat.verify.properties import counterexamples
 from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
@@ -40,6 +40,7 @@ from support_chat.verify.reports import (
     to_json,
     to_junit,
     to_markdown,
+    word_of,
 )
 
 from ..diagrams.bounds import bounds_tables
@@ -258,12 +259,7 @@ def _chosen(
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
     space = report.space
-    words = [
-        "never asked"
-        if verdict.held and never_asked(space, verdict.property)
-        else WORDS[verdict.held]
-        for verdict in report.verdicts
-    ]
+    words = [word_of(space, verdict) for verdict in report.verdicts]
     if not arguments.quiet:
         print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
         # the catalogue of the shipped chart says itself what may go unanswered

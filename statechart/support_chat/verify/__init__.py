@@ -3,7 +3,7 @@ properties on it.
 
 `check(chart, properties)` is the way in; `CATALOGUE` (in `support_chat.verify.catalogue`) holds the
 properties of the shipped chart. A property of your own is an `Always`, `EachStep`, `EachEffect`,
-`Structure`, `Eventually` or `CanReach` with a small function.
+`Structure`, `LeadsTo`, `Eventually`, `Until` or `CanReach` with small functions.
 
 `trace_log(chart, lines)` judges the log of a client that runs the chart, in any language.
 
@@ -38,9 +38,11 @@ from .properties import (
     EachStep,
     Elsewhere,
     Eventually,
+    LeadsTo,
     Property,
     Report,
     Structure,
+    Until,
     Verdict,
     check,
     decide,
@@ -61,6 +63,7 @@ __all__ = [
     "Eventually",
     "Invariant",
     "Judgement",
+    "LeadsTo",
     "Model",
     "Move",
     "Occurrence",
@@ -80,6 +83,7 @@ __all__ = [
     "Taken",
     "Told",
     "Traced",
+    "Until",
     "Verdict",
     "View",
     "check",

@@ -4,15 +4,15 @@ space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
 from ..chart.model import Chart
 from .explore import Space, explore
 from .known import UnknownNameError
-from .liveness import can_reach, lasting
+from .liveness import Assumed, Entry, can_reach, lasting, let_go
 from .model import Model, State, Step
 from .views import Move, Reads, View
 from .ways import Way
@@ -28,6 +28,9 @@ def _several(names: str | Iterable[str]) -> tuple[str, ...]:
 class Property:
     """One thing that is to hold, with a stable id and a sentence for people; what is decided of it
     says its class.
+
+    Each kind has a `when`, or may have one: what it is asked of. A property that is asked of
+    nothing holds whatever the chart does, and `check` says so.
     """
 
     id: str
@@ -36,27 +39,32 @@ class Property:
 
 @attrs.frozen
 class Always(Property):
-    """Holds in every reachable state."""
+    """Holds in every reachable state; with `when`, in every one in which that is so."""
 
     holds: Callable[[View], bool]
+    when: Callable[[View], bool] | None = None
 
 
 @attrs.frozen
 class EachStep(Property):
-    """Holds of every step; with `on`, of every step of this trigger, or of one of these."""
+    """Holds of every step; with `on`, of every step of this trigger, or of one of these; with
+    `when`, of those of which that is so.
+    """
 
     holds: Callable[[Move], bool]
     on: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    when: Callable[[Move], bool] | None = None
 
 
 @attrs.frozen
 class EachEffect(Property):
     """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it
-    belongs to.
+    belongs to; with `when`, whenever that is so then.
     """
 
     effects: tuple[str, ...] = attrs.field(converter=_several)
     holds: Callable[[View, Move], bool]
+    when: Callable[[View, Move], bool] | None = None
 
 
 @attrs.frozen
@@ -69,26 +77,55 @@ class Structure(Property):
 
 
 @attrs.frozen
-class Eventually(Property):
-    """What `waits` describes does not last: without another call it ends, whatever the outcomes, if
-    timers are fair.
+class LeadsTo(Property):
+    """From every state in which `when` holds, one in which `to` holds is come to at last, whatever
+    the outcomes; without another call or event, or, with `calls`, whatever is called and heard.
 
     Every adapter effect has a limit, so whatever is outstanding ends. A timer that keeps running
-    fires at last.
+    fires at last. Nothing else is taken for granted, but that what can happen again and again of
+    the triggers in `fair` happens: an outcome, or a call or event.
     """
 
-    waits: Callable[[View], bool]
+    when: Callable[[View], bool]
+    to: Callable[[View], bool]
+    fair: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    calls: bool = False
+
+
+@attrs.frozen
+class Eventually(Property):
+    """What `when` describes does not last: it leads to a state in which that is not so, as
+    `LeadsTo` has it.
+    """
+
+    when: Callable[[View], bool]
+    fair: tuple[str, ...] = attrs.field(default=(), converter=_several)
+
+
+@attrs.frozen
+class Until(Property):
+    """From every state in which `when` holds, `holds` stays true, whatever happens, until one in
+    which `to` holds. Whether that is ever come to is a `LeadsTo`.
+    """
+
+    when: Callable[[View], bool]
+    holds: Callable[[View], bool]
+    to: Callable[[View], bool]
 
 
 @attrs.frozen
 class CanReach(Property):
-    """From every state in which `begin` holds, one in which `end` holds can be reached (by calls
-    too, if `calls`).
+    """From every state in which `when` holds, one in which `to` holds can be reached (by calls too,
+    if `calls`).
     """
 
-    begin: Callable[[View], bool]
-    end: Callable[[View], bool]
+    when: Callable[[View], bool]
+    to: Callable[[View], bool]
     calls: bool = False
+
+
+OfRuns: TypeAlias = LeadsTo | Eventually | Until | CanReach
+"""What is said of all that can happen from a state on."""
 
 
 @attrs.frozen
@@ -117,8 +154,8 @@ class Verdict:
     story: tuple[Step, ...] = ()
     detail: str = ""
     round: tuple[Step, ...] = ()
-    """The steps by which it then goes round for ever, back to where the story ends; for an
-    `Eventually` only.
+    """The steps by which it then goes round for ever, back to where the story ends; for a `LeadsTo`
+    or an `Eventually` only.
     """
 
 
@@ -190,18 +227,24 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
 
 
 def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Verdict]) -> None:
+    claims = {i: claim(each) for i, each in pending.items()}
     for number, state in enumerate(space.states):
         if not pending:
             return
         view = View(space.model, state)
         for i, each in tuple(pending.items()):
-            if (fault := _fault(each, each.holds, view)) is not None:
+            if (fault := _fault(each, claims[i], view)) is not None:
                 failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
 
 
 def holds_in(model: Model, state: State, wanted: Always) -> str | None:
     """None if the property holds in this state, else what to say of it."""
-    return _fault(wanted, wanted.holds, View(model, state))
+    return _fault(wanted, claim(wanted), View(model, state))
+
+
+def holds_of(model: Model, step: Step, wanted: EachStep | EachEffect) -> str | None:
+    """None if the property holds of this step, else what to say of it."""
+    return _fault(wanted, _judge(wanted), Move(model, step)) if _concerns(wanted, step) else None
 
 
 class StepJudge:
@@ -258,55 +301,93 @@ def _judge_steps(
                 failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
 
 
-def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
+def _concerns(wanted: EachStep | EachEffect, went: Way | Step) -> bool:
     if isinstance(wanted, EachStep):
-        return not wanted.on or way.happening.trigger in wanted.on
-    return any(effect in wanted.effects for row in way.rows for effect in row.effects)
+        return not wanted.on or went.happening.trigger in wanted.on
+    return any(effect in wanted.effects for row in went.rows for effect in row.effects)
+
+
+def claim(wanted: Always | EachStep | EachEffect) -> Callable[..., bool]:
+    """What is to be true of each state, step or moment: that it `holds`, if it is asked there."""
+    when, holds = wanted.when, wanted.holds
+    return holds if when is None else lambda *seen: not when(*seen) or holds(*seen)
 
 
 def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
+    holds = claim(wanted)
     if isinstance(wanted, EachStep):
-        return wanted.holds
-    effects, holds = wanted.effects, wanted.holds
-    return lambda move: all(holds(moment, move) for _, moment in move.moments(effects))
+        return holds
+    return lambda move: all(holds(*seen) for seen in _asked_of(wanted, move))
+
+
+def _asked_of(wanted: EachStep | EachEffect, move: Move) -> Iterator[tuple[Any, ...]]:
+    """What the property is asked of, of a step that concerns it."""
+    if isinstance(wanted, EachStep):
+        yield (move,)
+    else:
+        yield from ((moment, move) for _, moment in move.moments(wanted.effects))
 
 
 def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     if isinstance(wanted, Structure):
         faults = wanted.faults(space.model.chart, space)
         return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
+    assert isinstance(wanted, OfRuns), "a property is of one of the kinds of this module"
     views = [View(space.model, state) for state in space.states]
-    if isinstance(wanted, Eventually):
-        found = lasting(space, {number for number, view in enumerate(views) if wanted.waits(view)})
-        if found is None:
-            return None
-        detail = (
-            "from here on it can go round for ever"
-            if found.round
-            else "from here on nothing more happens by itself"
-        )
-        return Verdict(
-            wanted,
-            False,
-            tuple(space.way_to(found.number)),
-            detail,
-            tuple(space.step(*at) for at in found.round),
-        )
-    assert isinstance(wanted, CanReach), "a property is of one of the kinds of this module"
-    if not space.complete:
-        return None  # what was not explored might be the way
-    ends = {number for number, view in enumerate(views) if wanted.end(view)}
-    stuck = can_reach(
+    return judge_runs(
         space,
-        (number for number, view in enumerate(views) if wanted.begin(view)),
-        ends,
-        wanted.calls,
+        wanted,
+        [{n for n, view in enumerate(views) if seen(view)} for seen in seen_by(wanted)],
     )
-    return (
-        None
-        if stuck is None
-        else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
+
+
+def seen_by(wanted: OfRuns) -> tuple[Callable[[View], bool], ...]:
+    """What it asks of each state."""
+    match wanted:
+        case Eventually(when=when):
+            return (when,)
+        case Until(when=when, holds=holds, to=to):
+            return when, holds, to
+        case _:
+            return wanted.when, wanted.to
+
+
+def judge_runs(space: Space, wanted: OfRuns, holding: Sequence[Set[int]]) -> Verdict | None:
+    """A failure of the property, or None; `holding` are the numbers of the states in which each
+    thing is so that it asks (`seen_by`).
+    """
+    begins, *others = holding
+    match wanted:
+        case CanReach(calls=calls):
+            # what was not explored might be the way
+            ends = others[0]
+            stuck = can_reach(space, sorted(begins), ends, calls) if space.complete else None
+            if stuck is None:
+                return None
+            return Verdict(
+                wanted, False, tuple(space.way_to(stuck)), "from here on there is no way"
+            )
+        case Until():
+            way = let_go(space, begins, *others)
+            return None if way is None else Verdict(wanted, False, _steps(space, way))
+        case LeadsTo(fair=fair, calls=calls):
+            stays: Set[int] = set(range(len(space.states))) - others[0]
+            found = lasting(space, begins & stays, stays, Assumed(frozenset(fair), calls))
+        case Eventually(fair=fair):
+            found = lasting(space, begins, begins, Assumed(frozenset(fair)))
+    if found is None:
+        return None
+    story = (*space.way_to(found.begin), *_steps(space, found.way))
+    detail = (
+        "from here on it can go round for ever"
+        if found.round
+        else "from here on nothing more happens by itself"
     )
+    return Verdict(wanted, False, story, detail, _steps(space, found.round))
+
+
+def _steps(space: Space, entries: Iterable[Entry]) -> tuple[Step, ...]:
+    return tuple(space.step(*entry) for entry in entries)
 
 
 def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
@@ -315,31 +396,48 @@ def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
     """
     if isinstance(wanted, Always):
         for number, state in enumerate(space.states):
-            if _fault(wanted, wanted.holds, View(space.model, state)) is not None:
+            if holds_in(space.model, state, wanted) is not None:
                 yield Verdict(wanted, False, tuple(space.way_to(number)))
     elif isinstance(wanted, EachStep | EachEffect):
-        holds = _judge(wanted)
         for number, edge in space.entries():
-            if _concerns(wanted, space.ways[edge]):
-                move = Move(space.model, space.step(number, edge))
-                if _fault(wanted, holds, move) is not None:
-                    yield Verdict(wanted, False, (*space.way_to(number), move.step))
+            step = space.step(number, edge)
+            if holds_of(space.model, step, wanted) is not None:
+                yield Verdict(wanted, False, (*space.way_to(number), step))
 
 
 def never_asked(space: Space, wanted: Property) -> bool:
-    """Whether there is no state or step that the property says anything of, so that it holds
-    whatever the chart does.
+    """Whether there is no state, step or moment that the property says anything of, so that it
+    holds whatever the chart does.
     """
-    views = (View(space.model, state) for state in space.states)
+    when: Callable[..., bool] | None
     match wanted:
-        case EachStep() | EachEffect():
-            return not any(_concerns(wanted, way) for way in space.ways)
-        case Eventually(waits=waits):
-            return not any(map(waits, views))
-        case CanReach(begin=begin):
-            return not any(map(begin, views))
+        case EachStep(when=when) | EachEffect(when=when):
+            if when is None:
+                return not any(_concerns(wanted, way) for way in space.ways)
+            return not any(
+                when(*seen)
+                for number, edge in space.entries()
+                if _concerns(wanted, space.ways[edge])
+                for seen in _asked_of(wanted, Move(space.model, space.step(number, edge)))
+            )
+        case Always(when=when):
+            pass
+        case LeadsTo(when=when) | Eventually(when=when) | Until(when=when) | CanReach(when=when):
+            pass
         case _:
             return False
+    return when is not None and not any(when(View(space.model, s)) for s in space.states)
+
+
+def unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:
+    """The names that a property gives and the chart has not: each with what it would be."""
+    match wanted:
+        case EachStep(on=names) | LeadsTo(fair=names) | Eventually(fair=names):
+            return [("the trigger", name) for name in names if name not in chart.triggers]
+        case EachEffect(effects=names):
+            return [("the effect", name) for name in names if name not in chart.effects]
+        case _:
+            return []
 
 
 def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:

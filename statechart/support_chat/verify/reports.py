@@ -15,12 +15,23 @@ from xml.etree import ElementTree
 
 import attrs
 
+from .explore import Space
 from .generic import unanswered
 from .properties import Elsewhere, Report, Verdict, never_asked
 from .story import occurrences, sequence, story
 
 WORDS: Final[dict[bool | None, str]] = {True: "held", False: "failed", None: "inconclusive"}
 """A verdict in a word."""
+
+
+UNASKED: Final = "never asked"
+"""The word for what holds since there is nothing that it is asked of."""
+
+
+def word_of(space: Space, verdict: Verdict) -> str:
+    """A verdict in a word; what holds since it is asked of nothing is `never asked`."""
+    unasked = verdict.held and never_asked(space, verdict.property)
+    return UNASKED if unasked else WORDS[verdict.held]
 
 
 def summary(report: Report) -> str:
@@ -67,7 +78,7 @@ def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
         "kind": type(verdict.property).__name__,
         "sentence": verdict.property.sentence,
         "verdict": WORDS[verdict.held],
-        "asked": not never_asked(report.space, verdict.property),
+        "asked": word_of(report.space, verdict) != UNASKED,
         "detail": verdict.detail,
         "story": [attrs.asdict(one) for one in steps[: len(verdict.story)]],
         "round": [attrs.asdict(one) for one in steps[len(verdict.story) :]],
@@ -87,8 +98,8 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
             failure = (text, story(space.model, verdict))
         elif verdict.held is None:
             skipped = "inconclusive: a limit was hit"
-        elif never_asked(space, verdict.property):
-            skipped = "never asked of any state or step"
+        elif word_of(space, verdict) == UNASKED:
+            skipped = f"{UNASKED} of any state or step"
         cases.append(Case(verdict.property.id, verdict.property.sentence, failure, skipped))
     cases += [
         Case(one.id, one.sentence, skipped=f"decided by {one.by}: {one.where}") for one in elsewhere
@@ -150,11 +161,11 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
     """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and
     drawn, and a Mermaid `picture`.
     """
-    signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
+    signs = {WORDS[True]: "✅", WORDS[False]: "❌"}
 
     def sign(verdict: Verdict) -> str:
-        unasked = verdict.held and never_asked(report.space, verdict.property)
-        return "❔ never asked" if unasked else signs[verdict.held]
+        word = word_of(report.space, verdict)
+        return f"{signs.get(word, '❔')} {word}"
 
     lines = [
         f"### support-chat check: {WORDS[report.held]}",
