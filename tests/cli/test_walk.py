@@ -1,4 +1,4 @@
-"""`support-chat walk`: what can be chosen, what is told of it, as text and as JSON, and how it ends."""
+"""`support-chat walk`: what can be chosen, what is told of it, as text and as JSON, how it ends."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is said of whole runs: what leads to what, under which fairness, what is kept until when; and
-what is asked of nothing.
+"""What is said of whole runs: what leads to what, under which fairness, what is kept until when;
+and what is asked of nothing.
 
 The decisions are compared with a plain definition, on small charts by seed: a run can last if it
 can stop, or if some set of states, whichever, can be gone through fairly for ever.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import pytest
@@ -92,7 +92,6 @@ def phone() -> Space:
     return explore(PHONE)
 
 
-# fmt: off
 @pytest.mark.parametrize(("wanted", "held", "way", "round"), [
     # whoever is called may always be busy
     (LeadsTo("", "", at("dialling"), at("talking")), False, ["dial"], ["busy", "again"]),
@@ -124,8 +123,7 @@ def phone() -> Space:
     (Until("", "", at("idle"), at("idle"), at("dialling")), True, [], []),
     # what is to hold until then holds at once
     (Until("", "", at("idle"), at("waiting"), at("dialling")), False, [], []),
-])
-# fmt: on
+])  # fmt: skip
 def test_what_leads_to_what_and_is_kept_until_then(
     phone: Space, wanted: Property, held: bool, way: list[str], round: list[str]
 ) -> None:
@@ -159,7 +157,6 @@ def yes(*_: object) -> bool:
     return True
 
 
-# fmt: off
 @pytest.mark.parametrize(("wanted", "asked"), [
     (Always("", "", yes), True),
     (Always("", "", yes, when=at("talking")), True),
@@ -176,8 +173,7 @@ def yes(*_: object) -> bool:
     (Eventually("", "", lambda v: v.phase == "idle" and v.asked("call")), False),
     (Until("", "", lambda v: v.phase == "idle" and v.asked("call"), yes, yes), False),
     (CanReach("", "", lambda v: v.phase == "idle" and v.asked("call"), yes), False),
-])
-# fmt: on
+])  # fmt: skip
 def test_each_kind_of_property_knows_whether_it_is_asked_of_anything(
     phone: Space, wanted: Property, asked: bool
 ) -> None:
@@ -256,11 +252,14 @@ def connected(states: frozenset[int], steps: list[Step]) -> bool:
 
     def reached(forwards: bool) -> set[int]:
         found = {first}
-        while more := {
-            step.after if forwards else step.before
-            for step in steps
-            if (step.before if forwards else step.after) in found
-        } - found:
+        while (
+            more := {
+                step.after if forwards else step.before
+                for step in steps
+                if (step.before if forwards else step.after) in found
+            }
+            - found
+        ):
             found |= more
         return found
 
@@ -292,7 +291,7 @@ def subsets(of: set[int]) -> Iterator[frozenset[int]]:
 
 def goes_round_fairly(space: Space, verdict: Verdict, wanted: LeadsTo) -> bool:
     steps = list(verdict.round)
-    goes_on = all(one.after == next.before for one, next in zip(steps, [*steps[1:], steps[0]]))
+    goes_on = all(one.after == next.before for one, next in pairwise([*steps, steps[0]]))
     return goes_on and is_fair(space, frozenset(s.before for s in steps), steps, wanted.fair)
 
 

@@ -1,9 +1,9 @@
 """`support-chat check`: explores every reachable state of a chart and says of each property whether
 it holds, and if not, why.
 
-The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit` and
-`--counterexamples` write files beside that. Under GitHub Actions each failure is shown at its
-transition, and the step's summary gets the verdicts and the picture.
+The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit`,
+`--sarif` and `--counterexamples` write files beside that. Under GitHub Actions each failure is
+shown at its transition, and the step's summary gets the verdicts and the picture.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART, Chart, InvalidInputError, Settings
+from support_chat import CHART
 from support_chat.verify import (
     Elsewhere,
     Property,
@@ -43,30 +44,31 @@ from support_chat.verify.reports import (
     word_of,
 )
 
-from ..diagrams.bounds import bounds_tables
 from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
 from . import compositions
+from .bounds_of_calls import print_bounds
 from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
     has_catalogue,
     is_file,
-    load,
     load_chart,
     properties_of,
 )
 from .failures import decided, place, print_failures
+from .findings import write_sarif
 from .options import number, option
-from .terminal import Misuse, coloured, emit, say
+from .terminal import Misuse, coloured
 from .verdicts import (
     STATUS,
     is_meant,
     print_counts,
     print_cut_short,
     print_line,
+    print_list,
     progress,
 )
 
@@ -95,6 +97,7 @@ examples:
   support-chat check --engine rumur      the same by a checker that others wrote; on
                                          Debian: apt-get install -y rumur gcc
   support-chat check --junit check.xml --counterexamples out/
+  support-chat check --sarif check.sarif
 
 exit status:
   0  every property holds
@@ -142,12 +145,18 @@ OPTIONS: Final = (
         type=number(int, 0, "a whole number, 0 or more"),
         help="how many users may call (default: all that can be told apart)",
     ),
-    option("--json", action="store_true", help="the whole report as JSON on standard output"),
+    option("--json", action="store_true", help="what is found as JSON on standard output"),
     option(
         "--junit",
         metavar="FILE",
         type=Path,
         help="also write JUnit XML, a test case for each property",
+    ),
+    option(
+        "--sarif",
+        metavar="FILE",
+        type=Path,
+        help="also write SARIF, each failure at its transition, for code hosts and editors",
     ),
     option(
         "--max-states",
@@ -180,17 +189,13 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
     if arguments.bounds is not None:
-        return _print_bounds(chart, arguments)
+        return print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
-        for id, sentence in (
-            *((each.id, each.sentence) for each in properties),
-            *((one.id, decided(one)) for one in elsewhere),
-        ):
-            say(sentence, f"{id:11} ")
-        return 0
+        listed = [(each.id, each.sentence) for each in properties]
+        return print_list([*listed, *((one.id, decided(one)) for one in elsewhere)], arguments)
     if arguments.engine == "rumur":
         return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
@@ -210,30 +215,15 @@ def run(arguments: argparse.Namespace) -> int:
         _print(report, elsewhere, arguments)
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
+    if arguments.sarif is not None:
+        word = partial(word_of, report.space)
+        write_sarif(arguments, report.space.model, report.verdicts, elsewhere, word)
     if arguments.counterexamples is not None:
         for line in _write_counterexamples(report, arguments.counterexamples, arguments.chart):
             print(line, file=sys.stderr if arguments.json else sys.stdout)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
-
-
-def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
-    settings = Settings()
-    if arguments.bounds:
-        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
-        if not isinstance(found, Settings):
-            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
-        settings = found
-    try:
-        emit(bounds_tables(chart, settings))
-    except InvalidInputError as error:
-        raise Misuse(f"--bounds: {error}") from error
-    return 0
-
-
-def _are_settings(value: object) -> bool:
-    return isinstance(value, Settings)
 
 
 def _chosen(

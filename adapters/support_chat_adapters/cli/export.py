@@ -1,5 +1,5 @@
-"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, and
-the documents of the Widget API.
+"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, its
+states and steps as a graph, and the documents of the Widget API.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -9,23 +9,28 @@ that travel with the package.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from support_chat import Chart
+from support_chat.verify import explore
 from support_chat.verify.cases import cases
 
 from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
+from ..diagrams.exported_graph import graph_to_json
 from ..extras import require
 from ..murphi.model import to_murphi
 from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
-from .keeping import keep, keeping_options
+from .keeping import keep, keeping_options, refuse_json
 from .options import option
 from .terminal import Misuse, emit
 
+_MOST_STATES: Final = 1_000_000
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 ABOUT: Final = (
-    "Writes the whole chart, test cases of it, or a document of the Widget API, as JSON: the same "
-    "code always gives the same text."
+    "Writes the whole chart, test cases of it, its graph of states, or a document of the Widget "
+    "API, as JSON: the same code always gives the same text."
 )
 MORE: Final = """\
 examples:
@@ -34,6 +39,7 @@ examples:
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format cases > cases.json        paths that show each row and
                                                          both sides of each guard
+  support-chat export --format graph > graph.json        every state and every step
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
@@ -46,7 +52,7 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", "murphi", *_DOCUMENTS),
+        choices=("chart", "cases", "graph", "murphi", *_DOCUMENTS),
         help="what to export (default: chart)",
     ),
     keeping_options(
@@ -65,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "--format and --chart"
             )
         return keep(arguments, _documents, "documents", "support-chat export", marks=())
+    refuse_json(arguments)
     if arguments.format in _DOCUMENTS:
         if arguments.chart != DEFAULT:
             raise Misuse(
@@ -80,8 +87,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.properties is not None:
         raise Misuse("--properties goes with --format murphi: no other format has properties")
-    emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
+    emit(_WRITERS[arguments.format or "chart"](chart))
     return 0
+
+
+def _graph(chart: Chart) -> str:
+    space = explore(chart, max_states=_MOST_STATES)
+    if not space.complete:
+        raise Misuse(f"--format graph: {chart.name} has more than {_MOST_STATES:,} states")
+    return graph_to_json(space)
+
+
+_WRITERS: Final[Mapping[str, Callable[[Chart], str]]] = {
+    "chart": to_json,
+    "cases": lambda chart: cases_to_json(cases(chart)),
+    "graph": _graph,
+}
 
 
 def _documents() -> dict[str, str]:

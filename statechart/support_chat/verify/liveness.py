@@ -106,7 +106,6 @@ def lasting(
         for part, edges in _fair_parts(space, inside, debts, assumed.fair)
         for number in part
     }
-    # the nearest; where one can stop and go round, the round says more
     lasts = next((number for number in reached if number in rounds or number in stops), None)
     if lasts is None:
         return None
@@ -114,7 +113,7 @@ def lasting(
     while (edge := reached[at]) is not None:
         at = space.owner(edge)
         way.append((at, edge))
-    found = rounds.get(lasts)
+    found = None if lasts in stops else rounds.get(lasts)
     return Lasting(
         at,
         tuple(way[::-1]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -17,6 +17,7 @@ import attrs
 
 from .explore import Space
 from .generic import unanswered
+from .model import Model
 from .properties import Elsewhere, Report, Verdict, never_asked
 from .story import occurrences, sequence, story
 
@@ -53,32 +54,43 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     then what is decided elsewhere.
     """
     space = report.space
-    whole = {
-        "schema": "support-chat/check",
-        "version": 1,
-        "chart": space.model.chart.name,
-        "states": len(space.states),
-        "transitions": len(space.ways),
-        "depth": space.depth,
-        "users": space.model.users,
-        "seconds": round(space.seconds, 3),
-        "complete": space.complete,
-        "verdict": WORDS[report.held],
-        "properties": [_verdict(report, verdict) for verdict in report.verdicts],
-        "unanswered": unanswered(space),
-        "elsewhere": [attrs.asdict(one) for one in elsewhere],
-    }
+    return document(
+        {
+            "engine": "python",
+            "chart": space.model.chart.name,
+            "states": len(space.states),
+            "transitions": len(space.ways),
+            "depth": space.depth,
+            "users": space.model.users,
+            "seconds": round(space.seconds, 3),
+            "complete": space.complete,
+            "verdict": WORDS[report.held],
+            "properties": [
+                verdict_as_data(space.model, verdict, asked=word_of(space, verdict) != UNASKED)
+                for verdict in report.verdicts
+            ],
+            "unanswered": unanswered(space),
+        },
+        elsewhere,
+    )
+
+
+def document(values: Mapping[str, Any], elsewhere: Iterable[Elsewhere]) -> str:
+    """What `check --json` prints: these values, and what is decided elsewhere."""
+    head = {"schema": "support-chat/check", "version": 1}
+    whole = {**head, **values, "elsewhere": [attrs.asdict(one) for one in elsewhere]}
     return json.dumps(whole, indent=2) + "\n"
 
 
-def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
-    steps = occurrences(report.space.model, verdict)
+def verdict_as_data(model: Model, verdict: Verdict, *, asked: bool | None) -> Mapping[str, Any]:
+    """A verdict with its story; whether it is `asked` of anything, None if nobody has looked."""
+    steps = occurrences(model, verdict)
     return {
         "id": verdict.property.id,
         "kind": type(verdict.property).__name__,
         "sentence": verdict.property.sentence,
         "verdict": WORDS[verdict.held],
-        "asked": word_of(report.space, verdict) != UNASKED,
+        "asked": asked,
         "detail": verdict.detail,
         "story": [attrs.asdict(one) for one in steps[: len(verdict.story)]],
         "round": [attrs.asdict(one) for one in steps[len(verdict.story) :]],

@@ -1,5 +1,5 @@
-"""A walk through a chart and its ledger, step by step: where it stands, what can happen now, and what
-rules out the rest.
+"""A walk through a chart and its ledger, step by step: where it stands, what can happen now, and
+what rules out the rest.
 """
 
 from __future__ import annotations
