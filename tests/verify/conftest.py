@@ -284,6 +284,11 @@ FAULTS: Final = (
         {"link.network_down": without(effects=E.ARM_PROBE)},
     ),
     Fault(
+        "L4a",
+        "nothing probes after a dial that went astray",
+        {"link.probe_again": without(effects=E.ARM_PROBE)},
+    ),
+    Fault(
         "L5",
         "a clear that failed is taken for one under way",
         {"clear.failed": without(clears=F.CLEARING)},

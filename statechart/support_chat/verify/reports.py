@@ -199,7 +199,7 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
         if verdict.held is False:
             lines += ["", f"#### {_cell(verdict.property.id)}: {_cell(verdict.property.sentence)}"]
             lines += _fenced("text", story(report.space.model, verdict))
-            if verdict.story:
+            if verdict.story or verdict.round:
                 lines += _fenced("mermaid", sequence(report.space.model, verdict))
     if picture:
         lines += [
@@ -224,7 +224,7 @@ def concerned(verdict: Verdict, rows: Iterable[str]) -> str | None:
     """Which of the chart's `rows` a failure is about: the one of the last step, or else the first
     that the detail names.
     """
-    for step in reversed(verdict.story):
+    for step in reversed(verdict.story or verdict.round):
         if step.rows:
             return step.rows[0].name
     known = set(rows)

@@ -4,8 +4,11 @@ property broken as often, and breaks where the translation is broken.
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -45,6 +48,7 @@ from support_chat.verify import (
 )
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.known import UnknownNameError
+from support_chat.verify.properties import OfRuns
 from support_chat.verify.views import Move, View
 from support_chat_adapters.cli import main
 from support_chat_adapters.murphi import engine, rumur
@@ -75,7 +79,7 @@ def test_rumur_counts_what_we_count_of_the_shipped_chart() -> None:
 
 def test_what_is_left_out_of_the_catalogue_is_no_property_of_states_and_steps() -> None:
     left_out = to_murphi(CHART, CATALOGUE).judged.left_out
-    others = {p.id for p in CATALOGUE if isinstance(p, Structure | Eventually | CanReach)}
+    others = {p.id for p in CATALOGUE if isinstance(p, Structure | OfRuns)}
     assert others <= left_out.keys()
     assert {id: why for id, why in left_out.items() if id not in others} == UNTRANSLATED
 
@@ -175,7 +179,8 @@ def _row(name: str, trigger: str, sources: str, **more: Any) -> Transition:
 
 DESK: Final = desk()
 WANTED: Final = (
-    Always("D1", "Who is busy has a user.", lambda v: v.phase == "idle" or v.who("user") != 0),
+    Always("D1", "Who is busy has a user.", lambda v: v.who("user") != 0,
+           when=lambda v: v.phase != "idle"),
     Always("D2", "Who waits has asked.", lambda v: not v.waiting("desk") or v.asked("fetch")),
     EachStep("D3", "Who is named is let in.", lambda m: m.named in (0, m.after.who("user")),
              ("enter",)),
@@ -185,8 +190,8 @@ WANTED: Final = (
     EachEffect("D6", "Nothing is fetched twice.", "refetch",
                lambda moment, move: not moment.asked("fetch", "refetch")),
     EachEffect("D7", "Only the rich tell.", "tell", lambda moment, move: move.after.has("rich")),
-    EachStep("D8", "Nothing urgent is swapped.", lambda m: m.carries("urgent") or not m.asks
-             & {"tire"}, "turn"),
+    EachStep("D8", "Nothing urgent is swapped.", lambda m: not m.asks & {"tire"}, "turn",
+             when=lambda m: not m.carries("urgent")),
 )  # fmt: skip
 
 
@@ -356,10 +361,36 @@ def test_without_rumur_one_sentence_says_what_to_install(
 
 
 def test_what_rumur_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--engine", "rumur", "--json"]) == 2
-    assert "--json is of this package's own engine: leave out --engine rumur" in (
+    assert main(["check", "--engine", "rumur", "--junit", "check.xml"]) == 2
+    assert "--junit is of this package's own engine: leave out --engine rumur" in (
         capsys.readouterr().err
     )
+
+
+@needs_rumur
+def test_its_verdicts_are_told_to_programs_as_ours_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3] / "docs" / "examples")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    panel = ["check", "--chart", "panel:AT_FIRST", "--properties", "panel:PROPERTIES", "--json"]
+    assert main([*panel, "--engine", "rumur", "--sarif", str(tmp_path / "theirs.sarif")]) == 1
+    theirs = json.loads(capsys.readouterr().out)
+    assert main([*panel, "--sarif", str(tmp_path / "ours.sarif")]) == 1
+    ours = json.loads(capsys.readouterr().out)
+    assert (theirs["engine"], ours["engine"]) == ("rumur", "python")
+    same = ("schema", "chart", "states", "transitions", "users", "complete", "verdict")
+    assert [theirs[key] for key in same] == [ours[key] for key in same]
+    told = {each["id"]: {**each, "asked": None} for each in ours["properties"]}
+    assert {each["id"]: each for each in theirs["properties"]} == {
+        id: told[id] for id in ("P1", "P2", "G1", "G3", "G4", "G6")
+    }
+    assert {each["id"] for each in theirs["elsewhere"]} == {"P3", "P4", "G2", "G5 show"}
+    results = [
+        json.loads((tmp_path / name).read_text("utf-8"))["runs"][0]["results"][0]["locations"]
+        for name in ("ours.sarif", "theirs.sarif")
+    ]
+    assert results[0] == results[1]
 
 
 def test_the_model_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
