@@ -36,10 +36,8 @@ from support_chat.chart.model import (
 )
 from support_chat.verify import (
     Always,
-    CanReach,
     EachEffect,
     EachStep,
-    Eventually,
     Model,
     Structure,
     check,
