@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,6 @@ def test_the_bounds_are_told_with_what_adds_up_to_them(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "door_of_a_shop.py").write_text(SHOP, "utf-8")
-    monkeypatch.setattr(sys, "path", [*sys.path])
     of = ("--chart", "door_of_a_shop:CHART", "--app-dir", tmp_path)
     status, out, _ = run("check", "--bounds", "--json", *of)
     assert status == 0

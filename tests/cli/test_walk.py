@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pexpect
+import pexpect  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 
 from support_chat import CHART
@@ -141,23 +141,21 @@ def test_a_chart_that_has_come_to_its_end_says_so(walk: Walk, tmp_path: Path) ->
         "utf-8",
     )
     own = ("--chart", "once:CHART", "--app-dir", str(tmp_path))
-    try:
-        status, out, _ = walk("go, back, go, why not go", *own)
-        assert status == 0
-        assert out.count("Nothing can happen any more: `back`, or `quit`.\n") == 2
-        assert "ignored on purpose: it is gone" in out
-        assert walk("", "--steps", "9", *own)[1].endswith("Nothing can happen any more.\n")
-        status, _, complaint = walk("go, 1", *own)
-        assert (status, "Nothing can happen here any more." in complaint) == (2, True)
-    finally:
-        sys.path.remove(str(tmp_path))
+    status, out, _ = walk("go, back, go, why not go", *own)
+    assert status == 0
+    assert out.count("Nothing can happen any more: `back`, or `quit`.\n") == 2
+    assert "ignored on purpose: it is gone" in out
+    assert walk("", "--steps", "9", *own)[1].endswith("Nothing can happen any more.\n")
+    status, _, complaint = walk("go, 1", *own)
+    assert (status, "Nothing can happen here any more." in complaint) == (2, True)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_at_a_terminal_a_slip_is_asked_again_and_ctrl_c_and_ctrl_d_end_it() -> None:
     command = "import sys; from support_chat_adapters.cli import main; sys.exit(main())"
     arguments = ["-c", command, "walk", *PANEL]
     for key, said, status in (("c", "stopped", 130), ("d", "", 0)):
-        person = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
+        person: Any = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
         person.expect("what can happen now:")
         person.expect("> ")
         person.sendline("dance")

@@ -5,7 +5,6 @@ data.
 from __future__ import annotations
 
 import json
-import sys
 from collections import deque
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,6 @@ EXAMPLES: Final = Path(__file__).parents[2] / "docs" / "examples"
 @pytest.fixture
 def graph(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """That of the panel, as the command writes it."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
     of = ["--chart", "panel:CHART", "--app-dir", str(EXAMPLES)]
     assert main(["export", "--format", "graph", *of]) == 0
     return dict(json.loads(capsys.readouterr().out))

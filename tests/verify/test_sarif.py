@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from support_chat_adapters.cli import main
@@ -117,10 +116,10 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
     def check(*arguments: str) -> dict[str, Any]:
         file = tmp_path / "check.sarif"
         monkeypatch.chdir(EXAMPLES)
-        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        monkeypatch.syspath_prepend(tmp_path)
         assert main(["check", "-q", "--sarif", str(file), *arguments]) == 1
         document = json.loads(file.read_text("utf-8"))
-        jsonschema.validate(document, SARIF)
+        jsonschema_rs.validate(SARIF, document)
         (run,) = document["runs"]
         return dict(run)
 
@@ -136,7 +135,7 @@ def test_a_failure_is_at_its_row_and_its_story_is_a_code_flow(
     (place,) = failure["locations"]
     line = place["physicalLocation"]["region"]["startLine"]
     assert place["physicalLocation"]["artifactLocation"] == {"uri": "panel.py"}
-    written_at = (EXAMPLES / "panel.py").read_text("utf-8").splitlines()[line - 1]
+    written_at: str = (EXAMPLES / "panel.py").read_text("utf-8").splitlines()[line - 1]
     assert 'name="panel.opened"' in written_at
     assert place["logicalLocations"] == [{"name": "panel.opened", "kind": "transition"}]
     assert f"at panel.py:{line}" in capsys.readouterr().out

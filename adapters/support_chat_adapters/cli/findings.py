@@ -32,7 +32,8 @@ def write_sarif(
 ) -> None:
     """Writes what became of the properties of a chart; `word` says that of each in a word."""
     others = tuple(elsewhere)
-    rules = {each.id: each.sentence for each in (*(v.property for v in verdicts), *others)}
+    rules = {verdict.property.id: verdict.property.sentence for verdict in verdicts}
+    rules |= {one.id: one.sentence for one in others}
     findings = (_finding(arguments, model, verdict) for verdict in verdicts)
     notes = [note for verdict in verdicts for note in _notes(verdict.property.id, word(verdict))]
     notes += [Note(one.id, "note", f"decided by {one.by}: {one.where}") for one in others]

@@ -12,6 +12,7 @@ import contextlib
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import attrs
@@ -127,7 +128,7 @@ def _lines(as_data: bool) -> Iterator[str]:
                 yield words
         return
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  # lines can be edited, and come back
+        import_module("readline")  # lines can be edited, and come back
     while True:
         try:
             line = input("" if as_data else "> ")

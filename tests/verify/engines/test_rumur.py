@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -370,7 +369,6 @@ def test_its_verdicts_are_told_to_programs_as_ours_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[3] / "docs" / "examples")
-    monkeypatch.setattr(sys, "path", [*sys.path])
     panel = ["check", "--chart", "panel:AT_FIRST", "--properties", "panel:PROPERTIES", "--json"]
     assert main([*panel, "--engine", "rumur", "--sarif", str(tmp_path / "theirs.sarif")]) == 1
     theirs = json.loads(capsys.readouterr().out)
