@@ -127,6 +127,8 @@ def _reached(
     """The states within `stays` that can be reached from `begins`, the nearest to the initial state
     first, each with the entry by which it is (None: it is a begin).
     """
+    if len(begins) == len(stays):
+        return dict.fromkeys(sorted(begins))  # states are numbered as they were found
     far = [0]  # how far each state is, by the shortest way
     for edge in space.born[1:]:
         far.append(far[space.owner(edge)] + 1)
