@@ -28,6 +28,7 @@ from .terminal import Misuse, emit
 
 _MOST_STATES: Final = 1_000_000
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
+_FORMATS: Final = ("chart", "cases", "graph", "murphi", *_DOCUMENTS)
 ABOUT: Final = (
     "Writes the whole chart, test cases of it, its graph of states, or a document of the Widget "
     "API, as JSON: the same code always gives the same text."
@@ -52,8 +53,9 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", "graph", "murphi", *_DOCUMENTS),
-        help="what to export (default: chart)",
+        metavar="FORMAT",
+        choices=_FORMATS,
+        help=f"what to export: {', '.join(_FORMATS)} (default: chart)",
     ),
     keeping_options(
         "write both documents of the Widget API into DIR",
