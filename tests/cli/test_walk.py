@@ -154,8 +154,9 @@ def test_a_chart_that_has_come_to_its_end_says_so(walk: Walk, tmp_path: Path) ->
 def test_at_a_terminal_a_slip_is_asked_again_and_ctrl_c_and_ctrl_d_end_it() -> None:
     command = "import sys; from support_chat_adapters.cli import main; sys.exit(main())"
     arguments = ["-c", command, "walk", *PANEL]
+    spawn: Any = pexpect.spawn
     for key, said, status in (("c", "stopped", 130), ("d", "", 0)):
-        person: Any = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
+        person = spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
         person.expect("what can happen now:")
         person.expect("> ")
         person.sendline("dance")

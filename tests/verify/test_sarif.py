@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +117,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
     def check(*arguments: str) -> dict[str, Any]:
         file = tmp_path / "check.sarif"
         monkeypatch.chdir(EXAMPLES)
-        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
         assert main(["check", "-q", "--sarif", str(file), *arguments]) == 1
         document = json.loads(file.read_text("utf-8"))
         jsonschema_rs.validate(SARIF, document)
@@ -133,9 +134,9 @@ def test_a_failure_is_at_its_row_and_its_story_is_a_code_flow(
     (failure,) = run["results"]
     assert run["tool"]["driver"]["rules"][failure["ruleIndex"]]["id"] == failure["ruleId"] == "P1"
     (place,) = failure["locations"]
-    line = place["physicalLocation"]["region"]["startLine"]
+    line: int = place["physicalLocation"]["region"]["startLine"]
     assert place["physicalLocation"]["artifactLocation"] == {"uri": "panel.py"}
-    written_at: str = (EXAMPLES / "panel.py").read_text("utf-8").splitlines()[line - 1]
+    written_at = (EXAMPLES / "panel.py").read_text("utf-8").splitlines()[line - 1]
     assert 'name="panel.opened"' in written_at
     assert place["logicalLocations"] == [{"name": "panel.opened", "kind": "transition"}]
     assert f"at panel.py:{line}" in capsys.readouterr().out

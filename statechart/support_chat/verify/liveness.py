@@ -322,9 +322,9 @@ def let_go(
     """The steps of a shortest way from one of `begins`, past none of `ends`, to a state that is
     none of `keeps` or `ends`; None if there is no such way. It is told from the initial state.
     """
-    first: tuple[int, bool] = (0, 0 in begins)
+    first = (0, 0 in begins)
     came: dict[tuple[int, bool], tuple[tuple[int, bool], int] | None] = {first: None}
-    frontier = deque([first])
+    frontier = deque[tuple[int, bool]]([first])
     while frontier:
         at = frontier.popleft()
         number, begun = at
