@@ -35,7 +35,7 @@ VERDICTS: Final = "Rumur, its properties"
 
 @attrs.frozen
 class Model:
-    """A model that Rumur and a C compiler have made a program of, and the seconds that they took."""
+    """A model of which Rumur and a C compiler made a program, and the seconds that took."""
 
     program: Path
     seconds: float
@@ -96,10 +96,10 @@ def _by_us(work: Callable[[], object]) -> Callable[[], float]:
     return run
 
 
-def _command() -> float:
+def _command(*more: str) -> float:
     began = _of_children()
     program = "from support_chat_adapters.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", program, "check", "-q"]
+    command = [sys.executable, "-c", program, "check", "-q", *more]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     return _of_children() - began
 
@@ -129,15 +129,18 @@ def measure(quick: bool) -> Found:
     found = {"a state of explore()": [_bytes_of_a_state(chart)]}
     gone = rumur.missing()
     with tempfile.TemporaryDirectory() as name:
+        making = 0.0
         if gone is None:
-            plain = compiled(chart, (), Path(name) / "plain")
-            judged = compiled(chart, properties, Path(name) / "judged")
-            found["a state of Rumur"] = [float(plain.run()[2])]
+            plain = judged = compiled(chart, (), Path(name) / "plain")
+            if properties:
+                judged = compiled(chart, properties, Path(name) / "judged")
+            making = judged.seconds
             turns[STATES] = _by_rumur(plain, states, steps)
             turns[VERDICTS] = _by_rumur(judged, states, steps)
+            found["a state of Rumur"] = [float(plain.run()[2])]
         took = in_turns(turns, rounds, before=0)
-        if gone is None:
-            found["Rumur, with making it"] = [judged.seconds + run for run in took[VERDICTS]]
+    if VERDICTS in took:
+        found["Rumur, with making it"] = [making + run for run in took[VERDICTS]]
     counted = {EXPLORED: steps, EXPLORED + AGAIN: steps, STATES: steps}
     for subject, seconds in took.items():
         found[subject] = [counted.get(subject, states) / one for one in seconds]
@@ -145,7 +148,9 @@ def measure(quick: bool) -> Found:
     found["deciding"] = [
         whole - part for whole, part in zip(took[DECIDED], took[EXPLORED], strict=True)
     ]
-    found["support-chat check"] = [_command() for _ in range(1 if quick else 3)]
+    found["support-chat check"] = (
+        [_command("--property", "S20")] if quick else [_command() for _ in range(3)]
+    )
     found["the composition"] = [
         _by_us(lambda: check_whole(IDENTITY, max_states=100 if quick else None))()
     ]
@@ -155,11 +160,11 @@ def measure(quick: bool) -> Found:
 EXPLORING: Final = Part(
     "exploring",
     "The checker",
-    "The shipped chart with its ledger, explored and decided on one core. Rumur runs the model that "
-    "`support-chat export --format murphi` writes, finds the same states and steps, and decides "
-    "what it can of the same properties, those that hold for ever in each state or step; the rest, "
-    "what is reached and what comes to pass, is ours alone. Processor time; a program of the model "
-    "is made anew for each chart, which is a line of its own.",
+    "The shipped chart with its ledger, explored and decided on one core. Rumur runs the model "
+    "that `support-chat export --format murphi` writes, finds the same states and steps, and "
+    "decides what it can of the same properties, those that hold for ever in each state or step; "
+    "the rest, what is reached and what comes to pass, is ours alone. Processor time; a program of"
+    " the model is made anew for each chart, which is a line of its own.",
     (
         Line("steps explored: the noise", "a second", EXPLORED, EXPLORED + AGAIN),
         Line(

@@ -175,18 +175,18 @@ def measure(quick: bool) -> Found:
 STEPS: Final = Part(
     "steps",
     "A step",
-    "The *phone* is a chart of three states with a guard on data and actions that change it, driven "
-    "by one word of eleven events in each library, written as its users write it: a condition and "
-    "callbacks of a model (`transitions`, python-statemachine), outputs of the core (automat, which "
-    "has no guards, so that another input stands for the other side), Python in YAML (sismic), "
-    "`setup` with `assign` (XState, with `actor.send()` and with the pure `transition()`, in "
-    "Node). `Engine.step` is what does the same: it reads the guard, runs the actions and gives the "
-    "commands. `Compiled.step` is its chart alone, as automat is: whoever calls it looks at the "
-    "data. The *session* is nine rows of the shipped chart, an update, a message, a lost link and "
-    "its return, in the same libraries with all rows of the chart; the engine does in them, "
-    "beyond what the machines do, what their callbacks would have to: it makes the requests, "
-    "events and delays. Processor time, in Node of all its threads; the goals of single steps of the engine are of the "
-    "least figures.",
+    "The *phone* is a chart of three states with a guard on data and actions that change it, "
+    "driven by one word of eleven events in each library, written as its users write it: a "
+    "condition and callbacks of a model (`transitions`, python-statemachine), outputs of the core "
+    "(automat, which has no guards, so that another input stands for the other side), Python in "
+    "YAML (sismic), `setup` with `assign` (XState, with `actor.send()` and with the pure "
+    "`transition()`, in Node). `Engine.step` is what does the same: it reads the guard, runs the "
+    "actions and gives the commands. `Compiled.step` is its chart alone, as automat is: whoever "
+    "calls it looks at the data. The *session* is nine rows of the shipped chart, an update, a "
+    "message, a lost link and its return, in the same libraries with all rows of the chart; the "
+    "engine does in them, beyond what the machines do, what their callbacks would have to: it "
+    "makes the requests, events and delays. Processor time, in Node of all its threads; the goals "
+    "of single steps of the engine are of the least figures.",
     lines(),
     measure,
 )
