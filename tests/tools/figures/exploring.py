@@ -191,7 +191,8 @@ EXPLORING: Final = Part(
             goal=Goal(
                 most=1.0,
                 figure=True,
-                why="a fifth of it is exploring, a third starting Python, and the rest deciding",
+                why="exploring and deciding are lines of their own; the rest is the start of "
+                "Python, its imports and the report",
             ),
         ),
         Line(
@@ -199,8 +200,8 @@ EXPLORING: Final = Part(
             goal=Goal(
                 most=45.0,
                 figure=True,
-                why="see deciding: each world is a tuple, and most of the time goes into the "
-                "successors of worlds of several parts",
+                why="each world is a tuple of its parts, whose steps are put together anew for "
+                "each of them",
             ),
         ),
         Line("memory of a state", "bytes", "a state of explore()", "a state of Rumur"),

@@ -161,11 +161,11 @@ def _section(part: Part, one: Measured) -> str:
 def _row(one: Compared) -> str:
     line = one.line
     if one.theirs is None or one.ratio is None:
-        cells = [line.what, f"{short(one.ours)} {line.unit}", "", "", "", ""]
+        cells = [line.what, f"{digits(one.ours)} {line.unit}", "", "", "", ""]
     else:
         within = "" if one.spread is None else f"{short(one.spread[0])} to {short(one.spread[1])}"
-        theirs = f"{short(one.theirs)} {line.unit}"
-        cells = [line.what, f"{short(one.ours)} {line.unit}", _named(line.theirs)]
+        theirs = f"{digits(one.theirs)} {line.unit}"
+        cells = [line.what, f"{digits(one.ours)} {line.unit}", _named(line.theirs)]
         cells += [theirs, f"{short(one.ratio)}", within]
     return f"| {' | '.join([*cells, _goal(one)])} |"
 
@@ -186,7 +186,7 @@ def _bound(one: Compared) -> str:
     goal = one.line.goal
     assert goal is not None
     unit = f" {one.line.unit}" if goal.figure else ""
-    return f"{'at least' if goal.most is None else 'at most'} {short(goal.bound)}{unit}"
+    return f"{'at least' if goal.most is None else 'at most'} {digits(goal.bound)}{unit}"
 
 
 def _missed(one: Compared) -> str:
@@ -199,6 +199,11 @@ def _missed(one: Compared) -> str:
         f"- Missed: *{one.line.what}* is {short(value)}{unit}, and was to be {_bound(one)}; that "
         f"is {short(abs(value - goal.bound))}{unit} ({abs(value / goal.bound - 1):.0%}) off{why}."
     )
+
+
+def digits(number: float) -> str:
+    """A figure: a count as it is, else as `short` has it."""
+    return f"{number:,.0f}" if float(number).is_integer() else short(number)
 
 
 def short(number: float) -> str:
