@@ -26,7 +26,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from figures.booting import BOOTS
-from figures.exploring import EXPLORING
+from figures.exploring import COMPOSITION, EXPLORING
 from figures.importing import IMPORT
 from figures.lines import Part
 from figures.living import SESSIONS
@@ -34,7 +34,16 @@ from figures.page import FIGURES, PAGE, measured, page, read, write
 from figures.stepping import MEMORY, STEPS
 from figures.storming import STORM
 
-PARTS: Final[tuple[Part, ...]] = (STEPS, MEMORY, EXPLORING, SESSIONS, STORM, IMPORT, BOOTS)
+PARTS: Final[tuple[Part, ...]] = (
+    STEPS,
+    MEMORY,
+    EXPLORING,
+    COMPOSITION,
+    SESSIONS,
+    STORM,
+    IMPORT,
+    BOOTS,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

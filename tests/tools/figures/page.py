@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from .lines import Compared, Found, Part, compared
+from .lines import AGAIN, Compared, Found, Part, compared
 
 DOCS: Final = Path(__file__).parents[3] / "docs"
 PAGE: Final = DOCS / "measured.md"
@@ -147,8 +147,8 @@ def _section(part: Part, one: Measured) -> str:
             f"{one.load[1]:.1f} at the end."
         )
         + "\n",
-        "| what | figure | beside | its figure | ratio | half of the ratios | goal |",
-        "|---|---:|---|---:|---:|---|---|",
+        "| what | measured | figure | beside | its figure | ratio | half of the ratios | goal |",
+        "|---|---|---:|---|---:|---:|---|---|",
         *(_row(line) for line in there),
         "",
     ]
@@ -160,19 +160,21 @@ def _section(part: Part, one: Measured) -> str:
 
 def _row(one: Compared) -> str:
     line = one.line
+    cells = [line.what, _named(line.ours), f"{digits(one.ours)} {line.unit}"]
     if one.theirs is None or one.ratio is None:
-        cells = [line.what, f"{digits(one.ours)} {line.unit}", "", "", "", ""]
+        cells += ["", "", "", ""]
     else:
         within = "" if one.spread is None else f"{short(one.spread[0])} to {short(one.spread[1])}"
         theirs = f"{digits(one.theirs)} {line.unit}"
-        cells = [line.what, f"{digits(one.ours)} {line.unit}", _named(line.theirs)]
-        cells += [theirs, f"{short(one.ratio)}", within]
+        cells += [_named(line.theirs), theirs, short(one.ratio), within]
     return f"| {' | '.join([*cells, _goal(one)])} |"
 
 
 def _named(subject: str) -> str:
     """A subject without the part of its name that its line says already."""
-    return subject.removesuffix(", phone").removesuffix(", session").partition(": ")[0]
+    again = AGAIN if subject.endswith(AGAIN) else ""
+    name = subject.removesuffix(AGAIN).removesuffix(", phone").removesuffix(", session")
+    return name.partition(": ")[0] + again
 
 
 def _goal(one: Compared) -> str:
@@ -210,7 +212,7 @@ def short(number: float) -> str:
     """A number in three digits, or in as many as it has before its point."""
     if abs(number) >= 100:
         return f"{number:,.0f}"
-    return f"{number:.{1 if abs(number) >= 10 else 2 if abs(number) >= 0.1 else 4}f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:#.3g}"
 
 
 def _wrapped(text: str, indent: str = "") -> str:
