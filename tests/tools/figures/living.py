@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from support_chat import CHART, Compiled, Fact, Phase, State, SupportChat
 from support_chat.ports import Credentials
-from support_chat.testing import RecordingTransport, run
+from support_chat.testing import CallLog, PortCall, RecordingTransport, run
 from support_chat_adapters.storage import MemoryStorage
 
 from .lines import Found, Goal, Line, Part
@@ -37,11 +37,18 @@ AT_ONCE: Final = 500
 Make = Callable[[int], Awaitable[Any]]
 
 
+class Forgetting(CallLog):
+    """Keeps no call: what a test wants to know would be counted as the session's."""
+
+    def add(self, call: PortCall) -> None:
+        """Forgets it."""
+
+
 def made() -> dict[str, Make]:
     """What is counted, each made by its number: a session on the doubles, what the double has of
     it, and the least that waits for anything.
     """
-    transport, storage = RecordingTransport(), MemoryStorage()
+    transport, storage = RecordingTransport(log=Forgetting()), MemoryStorage()
 
     async def session(number: int) -> SupportChat:
         chat = SupportChat(
@@ -157,8 +164,8 @@ SESSIONS: Final = Part(
     "sessions",
     "Live sessions",
     "Sessions of visitors, booted on the doubles of `support_chat.testing` with one storage in "
-    "memory, so that the library and nothing else is counted; the double's link and its log of "
-    "calls are in the figure, and are a line of their own. The 10,000 are in one process, with "
+    "memory, so that the library and nothing else is counted, and without their log of calls; the "
+    "double's link is in the figure, and is a line of its own. The 10,000 are in one process, with "
     "default settings; at rest is a minute of virtual time in which no call is made and nothing "
     "comes. Bytes by `tracemalloc` over 1,000, by what is resident over 10,000.",
     (
@@ -167,8 +174,8 @@ SESSIONS: Final = Part(
             goal=Goal(
                 most=15_000,
                 figure=True,
-                why="the double's link, and its log of every call, are in it; the next line says "
-                "how much that is",
+                why="the double's link is in it, as the next line says, and so is the task that "
+                "listens to it",
             ),
         ),
         Line("what the double has of it", "bytes", f"{LINK}, resident", f"{TASK}, resident"),
