@@ -17,6 +17,7 @@ from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
 from ..extras import require
 from ..murphi.model import to_murphi
+from ..xstate.machine import to_xstate
 from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
 from .keeping import keep, keeping_options
 from .options import option
@@ -36,6 +37,7 @@ examples:
                                                          both sides of each guard
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
+  support-chat export --format xstate > machine.json     the same, for XState
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -46,7 +48,7 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", "murphi", *_DOCUMENTS),
+        choices=("chart", "cases", "murphi", "xstate", *_DOCUMENTS),
         help="what to export (default: chart)",
     ),
     keeping_options(
@@ -74,12 +76,18 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
     chart = load_chart(arguments)
-    if arguments.format == "murphi":
+    if arguments.format in ("murphi", "xstate"):
         properties, _ = properties_of(chart, arguments)
-        emit(to_murphi(chart, properties).text)
+        emit(
+            to_murphi(chart, properties).text
+            if arguments.format == "murphi"
+            else to_xstate(chart, properties)
+        )
         return 0
     if arguments.properties is not None:
-        raise Misuse("--properties goes with --format murphi: no other format has properties")
+        raise Misuse(
+            "--properties goes with --format murphi or xstate: no other format has properties"
+        )
     emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
     return 0
 

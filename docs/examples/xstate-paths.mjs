@@ -1,0 +1,79 @@
+// What XState's own tools need to walk all that a machine of `support-chat export --format xstate`
+// can do, and to judge it by the properties that it carries.
+//
+//   const machine = createMachine(document, implement(document.meta));
+//   const paths = getShortestPaths(machine, everything(machine));
+//   const wrong = paths.filter(({ state }) => broken(machine, state).length);
+
+import { transition } from "xstate";
+
+// The options of `getShortestPaths` and the like: all that can happen, and which states are one.
+export function everything(machine) {
+  return { events: (snapshot) => [...happenings(machine, snapshot)], serializeState };
+}
+
+// Every event that can happen now, with all that may come along and every way it can go.
+export function* happenings(machine, snapshot) {
+  const { meta, states } = machine.config;
+  const { value, context } = snapshot;
+  for (const [type, origins] of Object.entries(meta.triggers))
+    for (const { of, needs, spends, several } of origins) {
+      if (needs && !context.ledger.includes(needs)) continue;
+      const brought = states[value].meta.brings[type] ?? [];
+      for (const user of brought.includes(meta.named) ? users(meta, context, type) : [null])
+        for (const facts of subsets(brought.filter((name) => name !== meta.named)))
+          for (const more of several ? [false, true] : [false])
+            for (const [event, fired] of ways(machine, snapshot, { type, of, user, facts, more }))
+              if (fired || (more ? false : spends || type in states[value].on)) yield event;
+    }
+}
+
+// The ways in which one event can go, by what its rows leave open, with how many rows fire.
+export function* ways(machine, snapshot, event) {
+  const { chances = [] } = event;
+  const fired = transition(machine, snapshot, event)[1].filter(({ type }) => type === "chart.fired");
+  if (chances.length >= fired.length) return yield [event, fired.length];
+  for (const hold of subsets(fired[chances.length].params.open))
+    yield* ways(machine, snapshot, { ...event, chances: [...chances, hold] });
+}
+
+// Whom a trigger may name: nobody, whoever is in a register, and one who is in none.
+function users({ naming, registers }, context, type) {
+  const held = [...new Set(Object.values(context.registers))].filter((who) => who !== null);
+  const stranger = ["A", ...registers.map((_, n) => "BCDEFGH"[n])].find((who) => !held.includes(who));
+  return [...(naming.includes(type) ? [] : [null]), ...held, stranger];
+}
+
+function subsets([first, ...rest]) {
+  if (first === undefined) return [[]];
+  return subsets(rest).flatMap((some) => [some, [first, ...some]]);
+}
+
+// Users are called A, B, ... in the order of the registers: who they are makes no difference.
+export function serializeState({ value, context: { facts, ledger, registers } }) {
+  const held = [...new Set(Object.values(registers))].filter((who) => who !== null);
+  const named = Object.values(registers).map((who) => (who === null ? "-" : "ABCDEFGHI"[held.indexOf(who)]));
+  return [value, ...facts, ...ledger, ...named].join(" ");
+}
+
+// The ids of the properties of states that do not hold in this one.
+export function broken(machine, { value, context }) {
+  const { facts, ledger, registers } = context;
+  const read = (name) => (name in registers ? registers[name] : [...facts, ...ledger].includes(name));
+  function holds(formula) {
+    if (typeof formula !== "object") return typeof formula === "string" ? read(formula) : formula;
+    const [[kind, what]] = Object.entries(formula);
+    switch (kind) {
+      case "not": return !holds(what);
+      case "and": return what.every(holds);
+      case "or": return what.some(holds);
+      case "if": return holds(holds(what) ? formula.then : formula.else);
+      case "phase": return value === what;
+      case "nobody": return read(what) === null;
+      case "same": return read(what[0]) === read(what[1]);
+    }
+  }
+  return machine.config.meta.properties
+    .filter((property) => "holds" in property && !holds(property.holds))
+    .map(({ id }) => id);
+}
