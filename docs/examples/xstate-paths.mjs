@@ -23,17 +23,21 @@ export function* happenings(machine, snapshot) {
       for (const user of brought.includes(meta.named) ? users(meta, context, type) : [null])
         for (const facts of subsets(brought.filter((name) => name !== meta.named)))
           for (const more of several ? [false, true] : [false])
-            for (const [event, fired] of ways(machine, snapshot, { type, of, user, facts, more }))
-              if (fired || (more ? false : spends || type in states[value].on)) yield event;
+            for (const { event, rows } of ways(machine, snapshot, { type, of, user, facts, more }))
+              if (rows.length || (!more && (spends || hasRow(states[value].on[type])))) yield event;
     }
 }
 
-// The ways in which one event can go, by what its rows leave open, with how many rows fire.
+const hasRow = (transitions = []) => transitions.some(({ actions: [{ params }] }) => params.name);
+
+// The ways in which one event can go, by what its rows leave open: with the rows that fire, what
+// they come to, and all actions.
 export function* ways(machine, snapshot, event) {
   const { chances = [] } = event;
-  const fired = transition(machine, snapshot, event)[1].filter(({ type }) => type === "chart.fired");
-  if (chances.length >= fired.length) return yield [event, fired.length];
-  for (const hold of subsets(fired[chances.length].params.open))
+  const [next, actions] = transition(machine, snapshot, event);
+  const rows = actions.filter(({ type }) => type === "chart.fired").map(({ params }) => params);
+  if (chances.length >= rows.length) return yield { event, rows, next, actions };
+  for (const hold of subsets(rows[chances.length].open))
     yield* ways(machine, snapshot, { ...event, chances: [...chances, hold] });
 }
 

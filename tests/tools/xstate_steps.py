@@ -5,20 +5,22 @@ it must go.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any, TypeAlias
 
 import attrs
 
 from support_chat import Chart
+from support_chat.chart.machine import UNHANDLED, Compiled, Input
 from support_chat.chart.model import Ask
-from support_chat.verify import Always, Model, explore
+from support_chat.verify import Always, Model
 from support_chat.verify.layout import State
 from support_chat.verify.properties import Property
 from support_chat.verify.views import View
 from support_chat.verify.ways import Happening
 from support_chat_adapters.murphi.names import Names, names_of
-from support_chat_adapters.xstate.machine import to_xstate
+from support_chat_adapters.xstate.machine import state_keys, to_xstate
 
 Lines: TypeAlias = Iterator[str]
 
@@ -33,23 +35,71 @@ class Asked:
     """Asks about states and steps of a model."""
 
     model: Model
-    _names: Names = attrs.field(init=False)
+    _names: Names = attrs.field(
+        init=False, default=attrs.Factory(lambda self: names_of(self.model.chart), takes_self=True)
+    )
 
-    @_names.default
-    def _names_of_chart(self) -> Names:
-        return names_of(self.model.chart)
+    @property
+    def _keys(self) -> Mapping[str, str]:
+        return state_keys(self.model.chart.phases)
 
-    def every_step(self) -> Lines:
-        """Each phase, facts and users that are ever met, with all that may happen there, once: of
-        states that differ in the ledger alone the first that is met.
+    def every_step(self, states: Iterable[State]) -> Lines:
+        """Each phase, facts and users that are met, with all that may happen there, once: of states
+        that differ in the ledger alone the first.
         """
         model, seen = self.model, set[tuple[int, int, Happening]]()
-        for state in explore(model.chart).states:
+        for state in states:
             here = state >> model.shift, model.facts_of(state)
             for happening in model.happenings(state):
                 if (*here, happening) not in seen:
                     seen.add((*here, happening))
                     yield self.step(state, happening)
+
+    def what_is_late(self) -> Lines:
+        """In each phase, each outcome and event too late: a row fires that changes nothing."""
+        chart, compiled = self.model.chart, Compiled(self.model.chart)
+        late = () if chart.late is None else (chart.late,)
+        for phase, trigger in product(chart.phases, sorted(chart.superseding) if late else ()):
+            state = compiled.initial._replace(phase=phase)
+            after, row = compiled.fire(state, Input(trigger, compiled.mask(late)))
+            assert after == state
+            rows = [] if row is UNHANDLED else [row.name]
+            registers = dict.fromkeys(map(str, chart.registers))
+            nothing: dict[str, Any] = {"facts": [], "ledger": [], "registers": registers}
+            told: dict[str, Any] = {
+                "state": {"value": self._keys[phase], "context": nothing},
+                "event": {"type": str(trigger), "late": True},
+                "ways": [[rows, list(map(str, row.effects)), self._keys[phase], *nothing.values()]],
+            }
+            yield json.dumps(told)
+
+    def what_cannot_happen(self, states: Iterable[State]) -> Lines:
+        """Internal triggers from outside, what comes of nothing that is under way, and a trigger of
+        `naming` that names nobody: nothing happens, unless it is late.
+        """
+        chart, model = self.model.chart, self.model
+        inside = [t for t in chart.triggers if t not in chart.external or t in chart.events]
+        for state in states:
+            phase, (key, *here) = model.phase_of(state), self._told(state)
+            happening = list(model.happenings(state))
+            possible = {each.trigger for each in happening}
+            naming = {t for t in chart.naming if any(h.named for h in happening if h.trigger == t)}
+            for trigger in [t for t in inside if t not in possible] + sorted(naming):
+                late = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
+                fired = late if trigger not in naming else []
+                told = {
+                    "state": self.state(state),
+                    "event": {"type": str(trigger)},
+                    "ways": [
+                        [
+                            [row.name for row in fired],
+                            [str(effect) for row in fired for effect in row.effects],
+                            key,
+                            *here,
+                        ]
+                    ],
+                }
+                yield json.dumps(told)
 
     def step(self, state: State, happening: Happening) -> str:
         """What happens in a state, and every way it must go."""
@@ -109,7 +159,7 @@ class Asked:
         ]
         users = zip(model.chart.registers, model.registers_of(state), strict=True)
         registers = {str(register): _user(who) for register, who in users}
-        return [str(model.phase_of(state)), sorted(facts), sorted(entries), registers]
+        return [self._keys[model.phase_of(state)], sorted(facts), sorted(entries), registers]
 
 
 def _user(who: int) -> str | None:

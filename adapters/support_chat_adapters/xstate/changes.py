@@ -1,5 +1,5 @@
-"""What a row does to the facts and the ledger, all its effects together: what holds afterwards, what
-does not, and what it leaves open.
+"""What a row does to the facts and the ledger, all its effects together: what holds afterwards,
+what does not, and what it leaves open.
 """
 
 from __future__ import annotations

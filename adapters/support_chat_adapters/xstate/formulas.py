@@ -1,6 +1,6 @@
-"""What a property says of a state, as JSON: a name of a fact or of the ledger's holds, `not`, `and`,
-`or`, `if` with `then` and `else`; `phase` is this one, `nobody` is in a register, or two are the
-`same`.
+"""What a property says of a state, as JSON: the name of a fact or of an entry of the ledger, which
+holds; `not`, `and`, `or`, `if` with `then` and `else`; the `phase` is this one, `nobody` is in a
+register, two registers or entries are the `same`.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
 from support_chat import ChartError
-from support_chat.chart.model import Carried, Chart, Raise, Transition
+from support_chat.chart.model import Chart, Raise, Transition
 from support_chat.verify.properties import Always, Property
 
 from ..diagrams.drawing import identifiers
@@ -59,12 +59,12 @@ def to_xstate(chart: Chart, properties: Iterable[Property] = ()) -> str:
             f"XState takes an event named {wild[0]!r} for a wildcard: give the trigger a name "
             "without *."
         )
-    writer = _Writer(chart, effects_of(names_of(chart)), _keys(chart.phases))
+    writer = _Writer(chart, effects_of(names_of(chart)), state_keys(chart.phases))
     return _lines(writer.machine(tuple(properties))) + "\n"
 
 
-def _keys(phases: Sequence[str]) -> Mapping[str, str]:
-    """The keys of the states: what XState reads in a target as a path or an id is in none."""
+def state_keys(phases: Sequence[str]) -> Mapping[str, str]:
+    """The key of each phase's state: its name, but for what XState reads as a path or an id."""
     odd = {phase for phase in phases if not phase or re.search(r"[.#\\]", phase)}
     found = identifiers(odd, {phase.lower() for phase in phases})
     return {phase: found.get(phase, phase) for phase in phases}
@@ -77,12 +77,7 @@ class _Writer:
     keys: Mapping[str, str]
 
     def machine(self, properties: Sequence[Property]) -> dict[str, Any]:
-        chart, triggers = self.chart, self.triggers
-        spending = [
-            trigger
-            for trigger, origins in triggers.items()
-            if any("spends" in origin for origin in origins)
-        ]
+        chart = self.chart
         return {
             "id": str(chart.name),
             "initial": self.keys[chart.initial],
@@ -100,13 +95,8 @@ class _Writer:
                 "naming": list(map(str, chart.naming)),
                 "facts": {str(fact): specified(kind) for fact, kind in chart.facts.items()},
                 "effects": {str(effect): specified(s) for effect, s in chart.effects.items()},
-                "triggers": triggers,
+                "triggers": self.triggers,
                 "properties": list(self._properties(properties)),
-            },
-            # what no row of the phase wants is spent all the same
-            "on": {
-                trigger: {"guard": _named("chart.holds", {}), "actions": [_named("chart.row", {})]}
-                for trigger in spending
             },
             "states": {self.keys[phase]: self._state(phase) for phase in chart.phases},
         }
@@ -135,24 +125,33 @@ class _Writer:
 
     def _state(self, phase: str) -> dict[str, Any]:
         chart, key = self.chart, self.keys[phase]
-        rows = {str(trigger): chart.rows(phase, trigger) for trigger in chart.triggers}
-        brings = {trigger: self._brings(phase, trigger) for trigger in rows}
+        triggers = [str(trigger) for trigger in chart.triggers]
+        brings = {trigger: self._brings(phase, trigger) for trigger in triggers}
         return {
             **({} if key == phase else {"description": str(phase)}),
             "meta": {"brings": _filled(brings)},
             "on": {
-                trigger: [self._row(row, phase, trigger) for row in those]
-                for trigger, those in rows.items()
-                if those
+                trigger: transitions
+                for trigger in triggers
+                if (transitions := [*self._transitions(phase, trigger)])
             },
         }
+
+    def _transitions(self, phase: str, trigger: str) -> Iterator[dict[str, Any]]:
+        """The rows of a trigger in a phase, and what becomes of one that no row wants."""
+        naming = trigger in self.chart.naming and self.chart.named in self._brings(phase, trigger)
+        yield from (self._row(row, trigger, naming) for row in self.chart.rows(phase, trigger))
+        if any("spends" in origin for origin in self.triggers[trigger]):
+            holds = _named("chart.holds", _filled({"names": naming}))
+            yield {"guard": holds, "actions": [_named("chart.row", {})]}
 
     def _brings(self, phase: str, trigger: str) -> list[str]:
         apart = told_apart(self.chart, phase, trigger)
         facts = [str(fact) for fact in self.effects.names.brought if fact in apart.facts]
         return [*facts, str(self.chart.named)] if apart.named else facts
 
-    def _row(self, row: Transition, phase: str, trigger: str) -> dict[str, Any]:
+    def _row(self, row: Transition, trigger: str, naming: bool) -> dict[str, Any]:
+        chart = self.chart
         changed = {
             where: _filled(attrs.asdict(change))
             for where, change in changes_of(self.effects, row).items()
@@ -162,14 +161,13 @@ class _Writer:
         actions: list[Any] = [_named("chart.row", _filled(does))]
         for effect in row.effects:
             actions.append(str(effect))
-            if isinstance(spec := self.chart.effects[effect], Raise):
+            if isinstance(spec := chart.effects[effect], Raise):
                 raised = {"trigger": str(spec.trigger), "carries": spec.carries}
                 actions.append(_named("chart.raise", _filled(raised)))
-        names = trigger in self.chart.naming and self.chart.named in self._brings(phase, trigger)
         guard = {
             "when": list(map(str, row.when)),
             "unless": list(map(str, row.unless)),
-            "names": names,
+            "names": naming and chart.late not in row.when,  # what is late brings nothing
         }
         holds = _named("chart.holds", _filled(guard))
         free = {} in self.triggers[trigger] and not holds["params"]
@@ -202,7 +200,8 @@ def _lines(value: Any, depth: int = 0) -> str:
     if len(short) + depth <= _WIDTH or depth == _DEPTH:
         return short
     inner, outer = "\n" + " " * (depth + 1), "\n" + " " * depth
-    if isinstance(value, dict):
-        told = [f"{json.dumps(key)}: {_lines(each, depth + 1)}" for key, each in value.items()]
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, Any]", value).items()
+        told = [f"{json.dumps(key)}: {_lines(each, depth + 1)}" for key, each in entries]
         return "{" + inner + f",{inner}".join(told) + outer + "}"
     return "[" + inner + f",{inner}".join(_lines(each, depth + 1) for each in value) + outer + "]"

@@ -3,7 +3,7 @@
 // A line is a machine, for those that follow; or a step of it, from a state, with every way it must
 // go; or a state with the properties that are broken in it. A warning is an error.
 import { readFileSync } from "node:fs";
-import { createMachine, transition } from "xstate";
+import { createMachine } from "xstate";
 import { implement } from "./xstate.mjs";
 import { broken, ways } from "./xstate-paths.mjs";
 
@@ -13,35 +13,34 @@ let machine, steps = 0, machines = 0, judged = 0;
 const differing = [];
 
 for (const line of readFileSync(process.argv[2], "utf-8").split("\n").filter(Boolean)) {
-  const told = JSON.parse(line);
-  if (told.machine) {
-    machine = createMachine(told.machine, implement(told.machine.meta));
+  const asked = JSON.parse(line);
+  if (asked.machine) {
+    machine = createMachine(asked.machine, implement(asked.machine.meta));
     machines += 1;
     continue;
   }
-  const snapshot = machine.resolveState(told.state);
-  if (told.event) {
-    const went = [...ways(machine, snapshot, told.event)].map(([event]) => step(snapshot, event));
-    compare(told, [...new Set(went)].sort(), told.ways.map((way) => JSON.stringify(way)).sort());
-    steps += told.ways.length;
+  const snapshot = machine.resolveState(asked.state);
+  if (asked.event) {
+    const went = [...ways(machine, snapshot, asked.event)].map(told);
+    compare(asked, [...new Set(went)].sort(), asked.ways.map((way) => JSON.stringify(way)).sort());
+    steps += asked.ways.length;
   } else {
-    compare(told, broken(machine, snapshot), told.broken);
+    compare(asked, broken(machine, snapshot), asked.broken);
     judged += 1;
   }
 }
 
 // What a step comes to, as the line says it.
-function step(snapshot, event) {
-  const [{ value, context }, actions] = transition(machine, snapshot, event);
-  const rows = actions.filter(({ type }) => type === "chart.fired").map(({ params }) => params.name);
+function told({ rows, next: { value, context }, actions }) {
   const effects = actions.map(({ type }) => type).filter((type) => type in machine.config.meta.effects);
-  return JSON.stringify([rows, effects, value, context.facts, context.ledger, context.registers]);
+  const names = rows.map(({ name }) => name);
+  return JSON.stringify([names, effects, value, context.facts, context.ledger, context.registers]);
 }
 
-function compare(told, is, must) {
-  if (JSON.stringify(is) !== JSON.stringify(must)) differing.push({ told, is, must });
+function compare(asked, is, must) {
+  if (JSON.stringify(is) !== JSON.stringify(must)) differing.push({ asked, is, must });
 }
 
-for (const { told, is, must } of differing.slice(0, 3))
-  process.stdout.write(`${JSON.stringify(told)}\n  came to ${is.join("\n  ")}\n  not to ${must.join("\n  ")}\n`);
+for (const { asked, is, must } of differing.slice(0, 3))
+  process.stdout.write(`${JSON.stringify(asked)}\n  came to ${is.join("\n  ")}\n  not to ${must.join("\n  ")}\n`);
 process.stdout.write(`${machines} machines, ${steps} steps, ${judged} states, ${differing.length} differ\n`);
