@@ -44,7 +44,8 @@ export function* ways(machine, snapshot, event) {
 // Whom a trigger may name: nobody, whoever is in a register, and one who is in none.
 function users({ naming, registers }, context, type) {
   const held = [...new Set(Object.values(context.registers))].filter((who) => who !== null);
-  const stranger = ["A", ...registers.map((_, n) => "BCDEFGH"[n])].find((who) => !held.includes(who));
+  const anybody = ["A", ...registers.map((_, n) => "BCDEFGH"[n])];
+  const stranger = anybody.find((who) => !held.includes(who));
   return [...(naming.includes(type) ? [] : [null]), ...held, stranger];
 }
 
@@ -55,15 +56,17 @@ function subsets([first, ...rest]) {
 
 // Users are called A, B, ... in the order of the registers: who they are makes no difference.
 export function serializeState({ value, context: { facts, ledger, registers } }) {
-  const held = [...new Set(Object.values(registers))].filter((who) => who !== null);
-  const named = Object.values(registers).map((who) => (who === null ? "-" : "ABCDEFGHI"[held.indexOf(who)]));
+  const users = Object.values(registers);
+  const held = [...new Set(users)].filter((who) => who !== null);
+  const named = users.map((who) => (who === null ? "-" : "ABCDEFGH"[held.indexOf(who)]));
   return [value, ...facts, ...ledger, ...named].join(" ");
 }
 
 // The ids of the properties of states that do not hold in this one.
 export function broken(machine, { value, context }) {
   const { facts, ledger, registers } = context;
-  const read = (name) => (name in registers ? registers[name] : [...facts, ...ledger].includes(name));
+  const held = [...facts, ...ledger];
+  const read = (name) => (name in registers ? registers[name] : held.includes(name));
   function holds(formula) {
     if (typeof formula !== "object") return typeof formula === "string" ? read(formula) : formula;
     const [[kind, what]] = Object.entries(formula);

@@ -47,7 +47,8 @@ export function implement(meta, records) {
         !unless.some((fact) => holds(fact, context, event)),
     },
     actions: {
-      "chart.row": enqueueActions(({ context, event, enqueue }, { name, facts, ledger, assigns }) => {
+      "chart.row": enqueueActions(({ context, event, enqueue }, row) => {
+        const { name, facts, ledger, assigns } = row;
         const registers = { ...context.registers };
         for (const [register, source] of Object.entries(assigns ?? {}))
           registers[register] = source && who(source, context, event);
@@ -63,14 +64,16 @@ export function implement(meta, records) {
       }),
       "chart.raise": raise(({ event }, { trigger, carries }) => {
         const raised = event.raised ?? event;  // what has happened
-        return { type: trigger, raised, ...(carries && { user: raised.user, facts: raised.facts }) };
+        const came = carries && { user: raised.user, facts: raised.facts };
+        return { type: trigger, raised, ...came };
       }),
     },
   };
 }
 
 // What holds after a row, and what it has left open, each of which holds if it is among `chances`.
-function changed(had, { clears = [], sets = [], raises = [], lowers = [] } = {}, chances, somebody) {
+function changed(had, change = {}, chances, somebody) {
+  const { clears = [], sets = [], raises = [], lowers = [] } = change;
   const holds = new Set([...had.filter((name) => !clears.includes(name)), ...sets]);
   const open = [
     ...raises.filter((name) => !holds.has(name) && somebody(name)),

@@ -1,5 +1,5 @@
-// What Graphviz reads in drawings: node read_by_graphviz.mjs TEXTS, a file of JSON, one text a name.
-// The answer is JSON: of each the nodes and edges, by what stands in them and at them.
+// What Graphviz reads in drawings: node read_by_graphviz.mjs TEXTS, a file of JSON, a text by its
+// name. The answer is JSON: of each the nodes and edges, by what stands in them and at them.
 import { readFileSync } from "node:fs";
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 

@@ -26,7 +26,8 @@ export function walk({ Chart, UnderWay, logLines }, document, seed, length) {
           const may = !of || held[of] !== null;
           if (clears?.includes(effect) || frees?.includes(effect)) booked.delete(fact);
           if (sets?.includes(effect)) booked.add(fact);
-          if (may && (frees?.includes(effect) || raises?.includes(effect)) && coin()) booked.add(fact);
+          const open = frees?.includes(effect) || raises?.includes(effect);
+          if (may && open && coin()) booked.add(fact);
           if (lowers?.includes(effect) && coin()) booked.delete(fact);
         }
     },
@@ -50,7 +51,8 @@ export function walk({ Chart, UnderWay, logLines }, document, seed, length) {
       const late = underWay.isLate(number);
       const spec = specs[effect];
       if (late && !coin(0.1)) continue;
-      if (spec.kind === "ask") happenings.push({ trigger: one(outcomes(spec)), of: effect, late, number });
+      if (spec.kind === "ask")
+        happenings.push({ trigger: one(outcomes(spec)), of: effect, late, number });
       else happenings.push({ trigger: one(Object.keys(events)), late });
     }
     for (const [timer, trigger] of underWay.timers) happenings.push({ trigger, timer });

@@ -35,7 +35,11 @@ def laid(folder: Path, *files: Path) -> Path:
 
 
 def node(script: Path, *arguments: object, limit: float = 300) -> subprocess.CompletedProcess[str]:
-    """A run of a script; packages warn of what they do not like, as they do to developers."""
+    """A run of a script where it lies; packages warn of what they do not like, as they do to
+    developers.
+    """
     assert NODE is not None
     command = [NODE, "--conditions=development", str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=limit)
+    return subprocess.run(
+        command, cwd=script.parent, capture_output=True, encoding="utf-8", timeout=limit
+    )

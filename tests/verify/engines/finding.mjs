@@ -23,11 +23,13 @@ function counted({ events, serializeState }) {  // XState asks once for the even
   };
   return { events: counting, serializeState };
 }
-const paths = getShortestPaths(machine, ...(how === "stock" ? [] : [counted(everything(machine))]));
+const options = how === "stock" ? [] : [counted(everything(machine))];
+const paths = getShortestPaths(machine, ...options);
 
 function line(before, event) {
   const [{ value }, actions] = transition(machine, before, event);
-  const rows = actions.filter(({ type }) => type === "chart.fired").map(({ params }) => params.name);
+  const fired = actions.filter(({ type }) => type === "chart.fired");
+  const rows = fired.map(({ params }) => params.name);
   const effects = actions.map(({ type }) => type).filter((type) => type in document.meta.effects);
   return { trigger: event.type, late: false, rows, effects, phase: value };
 }

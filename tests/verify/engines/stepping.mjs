@@ -32,7 +32,8 @@ for (const line of readFileSync(process.argv[2], "utf-8").split("\n").filter(Boo
 
 // What a step comes to, as the line says it.
 function told({ rows, next: { value, context }, actions }) {
-  const effects = actions.map(({ type }) => type).filter((type) => type in machine.config.meta.effects);
+  const { effects: known } = machine.config.meta;
+  const effects = actions.map(({ type }) => type).filter((type) => type in known);
   const names = rows.map(({ name }) => name);
   return JSON.stringify([names, effects, value, context.facts, context.ledger, context.registers]);
 }
@@ -41,6 +42,9 @@ function compare(asked, is, must) {
   if (JSON.stringify(is) !== JSON.stringify(must)) differing.push({ asked, is, must });
 }
 
-for (const { asked, is, must } of differing.slice(0, 3))
-  process.stdout.write(`${JSON.stringify(asked)}\n  came to ${is.join("\n  ")}\n  not to ${must.join("\n  ")}\n`);
-process.stdout.write(`${machines} machines, ${steps} steps, ${judged} states, ${differing.length} differ\n`);
+const say = (text) => process.stdout.write(`${text}\n`);
+for (const { asked, is, must } of differing.slice(0, 3)) {
+  say(JSON.stringify(asked));
+  say(`  came to ${is.join("\n  ")}\n  not to ${must.join("\n  ")}`);
+}
+say(`${machines} machines, ${steps} steps, ${judged} states, ${differing.length} differ`);

@@ -56,9 +56,9 @@ while (lines.length < Number(length)) {
   const event = happening(lines.length > 0.95 * length);
   if (!event) continue;
   const { facts } = actor.getSnapshot().context;
-  const known = Object.keys(kinds).filter((fact) => /stored|derived|carried/.test(kinds[fact].kind));
-  const held = known.filter((fact) => fact !== lateness)
-    .map((fact) => [fact, facts.includes(fact) || event.facts.includes(fact)]);
+  const known = Object.keys(kinds).filter((fact) =>
+    fact !== lateness && /stored|derived|carried/.test(kinds[fact].kind));
+  const held = known.map((fact) => [fact, facts.includes(fact) || event.facts.includes(fact)]);
   [rows, effects] = [[], []];
   actor.send(event);
   lines.push({
