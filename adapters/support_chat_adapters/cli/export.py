@@ -21,6 +21,7 @@ from ..diagrams.exported_cases import cases_to_json
 from ..diagrams.exported_graph import graph_to_json
 from ..extras import require
 from ..murphi.model import to_murphi
+from ..xstate.machine import to_xstate
 from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
 from .keeping import keep, keeping_options, refuse_json
 from .options import option
@@ -28,7 +29,8 @@ from .terminal import Misuse, emit
 
 _MOST_STATES: Final = 1_000_000
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
-_FORMATS: Final = ("chart", "cases", "graph", "murphi", *_DOCUMENTS)
+_WITH_PROPERTIES: Final = ("murphi", "xstate")
+_FORMATS: Final = ("chart", "cases", "graph", *_WITH_PROPERTIES, *_DOCUMENTS)
 ABOUT: Final = (
     "Writes the whole chart, test cases of it, its graph of states, or a document of the Widget "
     "API, as JSON: the same code always gives the same text."
@@ -43,6 +45,7 @@ examples:
   support-chat export --format graph > graph.json        every state and every step
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
+  support-chat export --format xstate > machine.json     the same, for XState
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -83,12 +86,18 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
     chart = load_chart(arguments)
-    if arguments.format == "murphi":
+    if arguments.format in _WITH_PROPERTIES:
         properties, _ = properties_of(chart, arguments)
-        emit(to_murphi(chart, properties).text)
+        emit(
+            to_murphi(chart, properties).text
+            if arguments.format == "murphi"
+            else to_xstate(chart, properties)
+        )
         return 0
     if arguments.properties is not None:
-        raise Misuse("--properties goes with --format murphi: no other format has properties")
+        raise Misuse(
+            "--properties goes with --format murphi or xstate: no other format has properties"
+        )
     emit(_WRITERS[arguments.format or "chart"](chart))
     return 0
 
