@@ -4,8 +4,9 @@ space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -14,10 +15,11 @@ from .explore import Space, explore
 from .known import UnknownNameError
 from .liveness import can_reach, lasting
 from .model import Model, State, Step
-from .views import Move, Reads, View
+from .views import Move, Reads, View, decisive, goes, told
 from .ways import Way
 
 _Seen = TypeVar("_Seen")
+_Answer = TypeVar("_Answer")
 
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -171,7 +173,12 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
     """
     wanted = tuple(properties)
     failed: dict[int, Verdict] = {}
-    _judge_states(space, {i: p for i, p in enumerate(wanted) if isinstance(p, Always)}, failed)
+    for i, each in enumerate(wanted):
+        if isinstance(each, Always):
+            for number, fault in enumerate(_faults(space, each)):
+                if fault is not None:
+                    failed[i] = Verdict(each, False, tuple(space.way_to(number)), fault)
+                    break
     _judge_steps(
         space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed
     )
@@ -189,14 +196,35 @@ def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, .
     return tuple(failed.get(i) or Verdict(each, held) for i, each in enumerate(wanted))
 
 
-def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Verdict]) -> None:
-    for number, state in enumerate(space.states):
-        if not pending:
-            return
-        view = View(space.model, state)
-        for i, each in tuple(pending.items()):
-            if (fault := _fault(each, each.holds, view)) is not None:
-                failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
+def _faults(space: Space, wanted: Always) -> Iterator[str | None]:
+    """What to say of each state: None where the property holds."""
+    return answers(space.model, space.states, partial(_fault, wanted, wanted.holds))
+
+
+def answers(
+    model: Model, states: Iterable[State], ask: Callable[[View], _Answer]
+) -> Iterator[_Answer]:
+    """The answer to `ask` of each of these states. Of those that agree in all that it reads of the
+    first, only the first is asked.
+    """
+    known: dict[int, dict[int, dict[int, _Answer]]] = {}  # by high part, bits read, and their value
+    for state in states:
+        alike = known.setdefault(state >> model.shift, {})
+        bits = _alike(alike, state)
+        if bits is None:
+            reads = Reads()
+            answer = ask(View(model, state, reads))
+            bits = reads.bits
+            alike.setdefault(bits, {})[state & bits] = answer
+        yield alike[bits][state & bits]
+
+
+def _alike(known: Mapping[int, Collection[int]], state: State) -> int | None:
+    """The bits by which a state is alike to one whose bits are known, or None."""
+    for bits, values in known.items():
+        if state & bits in values:
+            return bits
+    return None
 
 
 def holds_in(model: Model, state: State, wanted: Always) -> str | None:
@@ -204,9 +232,13 @@ def holds_in(model: Model, state: State, wanted: Always) -> str | None:
     return _fault(wanted, wanted.holds, View(model, state))
 
 
+_Concerned: TypeAlias = "tuple[int, Callable[[Move], bool], dict[int, set[int]]]"
+"""A property, by number, and what it has read of steps that go alike, as bits and their values."""
+
+
 class StepJudge:
-    """Judges steps by properties. Of steps that go one way and agree in all that the properties
-    read of the first, only the first is judged.
+    """Judges steps by properties. Of steps that go alike and agree in all that a property reads of
+    the first, it is asked of the first alone.
 
     What `former` has judged is not judged again: the properties are the same, and all of it held.
     """
@@ -215,53 +247,80 @@ class StepJudge:
         self, wanted: Mapping[int, EachStep | EachEffect], former: StepJudge | None = None
     ) -> None:
         self._wanted, self._former = wanted, former
-        self._concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways
+        self._holds = {i: _judge(each) for i, each in wanted.items()}
+        self._concerned: dict[Way, list[_Concerned]] = {}  # few ways, and fewer that go alike
+        self._kinds: dict[Hashable, list[_Concerned]] = {}
         self._judged: dict[Way, dict[int, set[int]]] = {}
 
     def faults(
         self, model: Model, state: State, way: Way, after: State
     ) -> Iterator[tuple[int, Step, str]]:
         """The properties, by number, that do not hold of this step, and what to say of each."""
-        if self._former is not None and self._former._is_known(way, state):
+        if self.knows(way, state):
             return
-        judges = self._concerned.get(way)
-        if judges is None:
-            judges = self._concerned[way] = [
-                (i, _judge(each)) for i, each in self._wanted.items() if _concerns(each, way)
-            ]
-            self._judged[way] = {}
-        if not judges or self._is_known(way, state):
-            return
-        reads = Reads()
-        raw = model.raw(after, way)
-        move = Move(model, step := Step(state, way.happening, way.rows, after, raw), reads)
-        for i, holds in judges:
-            if (fault := _fault(self._wanted[i], holds, move)) is not None:
-                yield i, step, fault
-        self._judged[way].setdefault(reads.bits, set()).add(state & reads.bits)
-
-    def _is_known(self, way: Way, state: int) -> bool:
-        alike = self._judged.get(way)
-        return alike is not None and (
-            not self._concerned[way] or any(state & bits in known for bits, known in alike.items())
+        shift, step = (
+            model.shift,
+            Step(state, way.happening, way.rows, after, model.raw(after, way)),
         )
+        concerned = self._concerned.get(way)
+        if concerned is None:
+            concerned = self._concerned[way] = self._kinds.setdefault(
+                goes(step, shift), [(i, self._holds[i], {}) for i in _concerned(self._wanted, way)]
+            )
+        move, bits_of = Move(model, step, reads := Reads()), told(step, shift)
+        left: list[_Concerned] = []
+        all_read = 0
+        for i, holds, known in concerned:
+            bits = _alike(known, bits_of)
+            if bits is None:
+                reads.bits = 0
+                if (fault := _fault(self._wanted[i], holds, move)) is not None:
+                    yield i, step, fault
+                bits = reads.bits
+                if not bits:
+                    continue  # it says the same of all steps that go alike
+                known.setdefault(bits, set()).add(bits_of & bits)
+            left.append((i, holds, known))
+            all_read |= bits
+        concerned[:] = left
+        before = decisive(all_read, shift)
+        self._judged.setdefault(way, {}).setdefault(before, set()).add(state & before)
+
+    def knows(self, way: Way, state: State) -> bool:
+        """Whether a step out of this state that goes this way is alike to one that was judged."""
+        alike = self._judged.get(way)
+        if alike is not None and _alike(alike, state) is not None:
+            return True
+        return self._former is not None and self._former.knows(way, state)
 
 
 def _judge_steps(
-    space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
+    space: Space, wanted: Mapping[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
-    judge = StepJudge(wanted)
+    if not wanted:
+        return
+    judge, states, ways, afters = StepJudge(wanted), space.states, space.ways, space.afters
     for number, edge in space.entries():
-        way, after = space.ways[edge], space.states[space.afters[edge]]
-        for i, step, fault in judge.faults(space.model, space.states[number], way, after):
-            if i not in failed:
-                failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
+        way, state = ways[edge], states[number]
+        if not judge.knows(way, state):
+            for i, step, fault in judge.faults(space.model, state, way, states[afters[edge]]):
+                if i not in failed:
+                    failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
+
+
+def _concerned(wanted: Mapping[int, EachStep | EachEffect], way: Way) -> Iterator[int]:
+    """Those, by number, that say something of the steps that go this way."""
+    trigger, effects = way.happening.trigger, {e for row in way.rows for e in row.effects}
+    for i, each in wanted.items():
+        if isinstance(each, EachEffect):
+            if not effects.isdisjoint(each.effects):
+                yield i
+        elif not each.on or trigger in each.on:
+            yield i
 
 
 def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
-    if isinstance(wanted, EachStep):
-        return not wanted.on or way.happening.trigger in wanted.on
-    return any(effect in wanted.effects for row in way.rows for effect in row.effects)
+    return 0 in _concerned({0: wanted}, way)
 
 
 def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
@@ -275,9 +334,8 @@ def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     if isinstance(wanted, Structure):
         faults = wanted.faults(space.model.chart, space)
         return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
-    views = [View(space.model, state) for state in space.states]
     if isinstance(wanted, Eventually):
-        found = lasting(space, {number for number, view in enumerate(views) if wanted.waits(view)})
+        found = lasting(space, _numbers(space, wanted.waits))
         if found is None:
             return None
         detail = (
@@ -295,13 +353,8 @@ def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     assert isinstance(wanted, CanReach), "a property is of one of the kinds of this module"
     if not space.complete:
         return None  # what was not explored might be the way
-    ends = {number for number, view in enumerate(views) if wanted.end(view)}
-    stuck = can_reach(
-        space,
-        (number for number, view in enumerate(views) if wanted.begin(view)),
-        ends,
-        wanted.calls,
-    )
+    begins, ends = _numbers(space, wanted.begin), _numbers(space, wanted.end)
+    stuck = can_reach(space, sorted(begins), ends, wanted.calls)
     return (
         None
         if stuck is None
@@ -309,13 +362,19 @@ def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
     )
 
 
+def _numbers(space: Space, seen: Callable[[View], bool]) -> set[int]:
+    """The numbers of the states of which this is so."""
+    held = answers(space.model, space.states, seen)
+    return {number for number, holds in enumerate(held) if holds}
+
+
 def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
     """Every failure of a property of states, steps or effects, the nearest first, since a session
     may not go the shortest way; none for a property of another kind.
     """
     if isinstance(wanted, Always):
-        for number, state in enumerate(space.states):
-            if _fault(wanted, wanted.holds, View(space.model, state)) is not None:
+        for number, fault in enumerate(_faults(space, wanted)):
+            if fault is not None:
                 yield Verdict(wanted, False, tuple(space.way_to(number)))
     elif isinstance(wanted, EachStep | EachEffect):
         holds = _judge(wanted)
@@ -330,14 +389,11 @@ def never_asked(space: Space, wanted: Property) -> bool:
     """Whether there is no state or step that the property says anything of, so that it holds
     whatever the chart does.
     """
-    views = (View(space.model, state) for state in space.states)
     match wanted:
         case EachStep() | EachEffect():
-            return not any(_concerns(wanted, way) for way in space.ways)
-        case Eventually(waits=waits):
-            return not any(map(waits, views))
-        case CanReach(begin=begin):
-            return not any(map(begin, views))
+            return not any(_concerns(wanted, way) for way in space.distinct)
+        case Eventually(waits=begin) | CanReach(begin=begin):
+            return not any(answers(space.model, space.states, begin))
         case _:
             return False
 
