@@ -21,7 +21,7 @@ from support_chat.lifecycle.chart import CONNECTING
 from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
 from support_chat.verify import Model, Verdict, explore
 from support_chat.verify.catalogue import CATALOGUE
-from support_chat.verify.properties import decide
+from support_chat.verify.deciding import decide
 
 Edit: TypeAlias = Callable[[Transition], "Transition | None"]
 """What becomes of a row; None if it is dropped."""
