@@ -24,8 +24,12 @@ from ..lifecycle.names import (
     Trigger as T,
 )
 from .bookkeeping import BOOKKEEPING
+from .calls import CALLED
+from .frames import FRAMES
 from .generic import late_ones_do_more, no_dead_row, one_expiry_each
 from .messages import MESSAGES
+from .model import deserted
+from .outcomes import LEADING
 from .promises import PROMISES
 from .properties import (
     Always,
@@ -160,8 +164,8 @@ def _renewal_is_scheduled(move: Move) -> bool:
 
 
 def _nothing_unforeseen(move: Move) -> bool:
-    """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
-    mean nothing.
+    """A current outcome, a call, or that nobody awaits it any more, would be lost if no row wants
+    it; events and hints may mean nothing.
     """
     if move.rows:
         return True
@@ -170,7 +174,8 @@ def _nothing_unforeseen(move: Move) -> bool:
         for spec in move.model.chart.effects.values()
         if isinstance(spec, Ask) and not spec.several
     ]
-    return move.trigger not in CALLS and not any(move.trigger in spec.outcomes for spec in asks)
+    awaited = (*CALLS, *deserted(move.model.chart).values())
+    return move.trigger not in awaited and not any(move.trigger in spec.outcomes for spec in asks)
 
 
 CATALOGUE: Final[tuple[Property, ...]] = (
@@ -304,7 +309,9 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     Structure("S22", "Every row can fire.", no_dead_row),
     EachStep(
-        "S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen
+        "S22a",
+        "No call, no current outcome and nobody who gives up goes unanswered by the chart.",
+        _nothing_unforeseen,
     ),
     Always(
         "S26",
@@ -385,6 +392,9 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     *TABS,
     *PROMISES,
     *TELLING,
+    *CALLED,
+    *LEADING,
+    *FRAMES,
 )
 """Every property of the shipped chart that the model decides."""
 

@@ -204,6 +204,21 @@ def test_rumur_counts_what_we_count_of_a_chart_that_uses_everything(ours: Counts
     assert set(ours.broken) == {"D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8"}
 
 
+@needs_rumur
+def test_rumur_tries_what_a_trigger_carries_as_we_do() -> None:
+    """Also where no row reads it, and where no row is."""
+    carries = {"enter": "named", "turn": ("urgent", "named"), "got": "urgent", "leave": "urgent"}
+    rows = (  # an internal trigger names nobody
+        attrs.evolve(row, unless=tuple(fact for fact in row.unless if fact != "named_one"))
+        for row in DESK.transitions
+    )
+    facts = {fact: kind for fact, kind in DESK.facts.items() if fact != "named_one"}
+    chart = attrs.evolve(DESK, carries=carries, transitions=tuple(rows), facts=facts)
+    murphi = counted(chart, WANTED)
+    assert by_rumur(murphi) == by_us(chart, murphi)
+    assert len(explore(chart).ways) > len(explore(DESK).ways)
+
+
 def test_what_a_row_may_raise_and_lower_may_stay_as_it_was_where_nobody_is() -> None:
     space = explore(DESK)
     taken = [Move(space.model, step) for step in space.steps if step.happening.trigger == "news"]
