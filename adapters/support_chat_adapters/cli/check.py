@@ -172,7 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
         return compositions.run(arguments)
     by_rumur = arguments.engine == "rumur"
     if by_rumur:
-        from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
+        from .by_rumur import refuse_what_rumur_has_not
 
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
@@ -187,6 +187,8 @@ def run(arguments: argparse.Namespace) -> int:
         listed = [(each.id, each.sentence) for each in properties]
         return print_list([*listed, *((one.id, decided(one)) for one in elsewhere)], arguments)
     if by_rumur:
+        from .by_rumur import run_by_rumur
+
         return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
         report = check(
