@@ -79,7 +79,8 @@ class LeadsTo(Property):
 
     Every adapter effect has a limit, so whatever is outstanding ends. A timer that keeps running
     fires at last. Nothing else is taken for granted, but that what can happen again and again of
-    the triggers in `fair` happens: an outcome, or a call or event.
+    the triggers in `fair` happens: an outcome, or a call or event, whether a row wants it then or
+    not.
     """
 
     when: Callable[[View], bool]
