@@ -204,12 +204,13 @@ class StepJudge:
 def _judge_steps(
     space: Space, wanted: Mapping[int, EachStep | EachEffect], failed: dict[int, Verdict]
 ) -> None:
-    if not wanted:
+    concerned = {way for way in space.distinct if any(True for _ in _concerned(wanted, way))}
+    if not concerned:
         return
     judge, states, ways, afters = StepJudge(wanted), space.states, space.ways, space.afters
     for number, edge in space.entries():
         way, state = ways[edge], states[number]
-        if not judge.knows(way, state):
+        if way in concerned and not judge.knows(way, state):
             for i, step, fault in judge.faults(space.model, state, way, states[afters[edge]]):
                 if i not in failed:
                     failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
@@ -227,7 +228,7 @@ def _concerned(wanted: Mapping[int, EachStep | EachEffect], went: Way | Step) ->
 
 
 def _concerns(wanted: EachStep | EachEffect, went: Way | Step) -> bool:
-    return 0 in _concerned({0: wanted}, went)
+    return any(True for _ in _concerned({0: wanted}, went))
 
 
 def claim(wanted: Always | EachStep | EachEffect) -> Callable[..., bool]:
