@@ -823,9 +823,40 @@ FAULTS: Final = (
         "S40f",
         "a full clear begins with a plain one",
         {
-            "clear.user": without(unless=F.OWED_FULL),
-            "clear.all": having(sources=P.DESTROYED, when=(F.OWED, F.OWED_FULL, F.TARGETED)),
+            "clear.user": having(unless=(F.CLEARING, F.WRITING, F.TARGETED)),
+            "clear.all": adding(when=F.TARGETED),
         },
+    ),
+    Fault(
+        "S15e",
+        "a boot dials before it has its token",
+        {
+            "boot.visitor_known_token_wanted": no_longer,
+            "boot.visitor_known": without(unless=F.PROVIDER),
+        },
+    ),
+    Fault(
+        "S61b",
+        "a session that was never live is cleared as it is destroyed",
+        {"clear.user": without(when=F.OWED), "destroy.begin": adding(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S61c",
+        "after a plain clear everything is removed",
+        {
+            "clear.user_done": adding(when=F.PARTING),
+            "clear.user_done_all_next": without(when=F.OWED_FULL),
+        },
+    ),
+    Fault(
+        "S18d",
+        "a link on which something was heard sends messages although there are none",
+        {"link.heard": adding(effects=E.SEND_MESSAGES)},
+    ),
+    Fault(
+        "S46b",
+        "a token that is on its way is spent since the former one has expired",
+        {"renew.expired": without(unless=F.RENEWING)},
     ),
     Fault(
         "S42a",

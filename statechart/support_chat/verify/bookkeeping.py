@@ -138,25 +138,46 @@ def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
 
 
 _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    # what reads or sends comes after what is kept, and before what is forgotten
     E.FORGET: (E.PART, E.DROP_UPDATES, E.FAIL_BOOT),
     E.DIAL: (E.KEEP_TOKEN,),
     E.SEND_IDENTIFY: (E.KEEP_TOKEN,),
     E.SEND_TOKEN: (E.KEEP_TOKEN,),
-    E.SETTLE_BOOT: (E.KEEP_LINK,),
-    E.TELL_READY: (E.KEEP_LINK, E.SETTLE_BOOT),
-    E.ADOPT_TARGET: (E.JOIN_IDENTIFY,),
-    E.FORGET_TARGET: (E.FAIL_IDENTIFY,),
-    E.DROP_HELD: (E.FAIL_IDENTIFY,),
-    E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN),
-    E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT),
-    E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT),
-    E.RESTORE: (E.CUT,),
-    E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
-    E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
     E.FETCH_TOKEN: (E.ADOPT,),
     E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR, E.COUNT_FAILURE, E.TELL_ERROR),
+    E.ADOPT_TARGET: (E.JOIN_IDENTIFY,),
+    E.RESTORE: (E.CUT,),
+    E.SPEND_TOKEN: (E.RESTORE,),
+    E.DROP_TOKEN: (E.RESTORE,),
+    # a timer is set by what is known at last
+    E.ARM_DIAL: (E.DONE, E.KEEP_VISITOR, E.TELL_LOST),
+    E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN, E.TELL_ERROR),
+    E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT, E.TELL_EXPIRED),
+    E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT, E.DISARM_GIVE_UP, E.TELL_LOST),
+    E.ARM_DESTROY: (E.FORGET,),
+    E.DISARM_GIVE_UP: (E.CUT,),
+    # whoever waits is settled by what has been done, and hears of it afterwards
+    E.SETTLE_BOOT: (E.KEEP_LINK, E.ARM_RENEW),
+    E.TELL_READY: (E.KEEP_LINK, E.SETTLE_BOOT),
+    E.TELL_EXPIRED: (E.COUNT_FAILURE,),
+    E.FAIL_BOOT: (E.COUNT_FAILURE,),
+    E.FORGET_TARGET: (E.FAIL_IDENTIFY,),
+    E.DROP_HELD: (E.FAIL_IDENTIFY,),
+    E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
+    E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
+    # a call waits before what it waits for begins or ends
+    E.CHECK_ADAPTERS: (E.JOIN_LOAD, E.JOIN_BOOT, E.ADOPT),
+    E.PART: (E.JOIN_SHUTDOWN, E.JOIN_CLEAR),
+    E.ABANDON_LOAD: (E.DONE, E.JOIN_CLEAR, E.JOIN_DESTROY),
+    E.CLEAR_ALL: (E.SETTLE_SHUTDOWN,),
+    # the end: who waits, then what is under way, then the adapters
+    E.ABANDON_REST: (E.SETTLE_CLEAR, E.FAIL_CLEAR, E.DISARM),
+    E.ABANDON_PARTINGS: (E.ABANDON_REST,),
+    E.RELEASE: (E.ABANDON_REST, E.ABANDON_PARTINGS),
+    E.SETTLE_DETACHED: (E.ABANDON_PARTINGS,),
+    E.SETTLE_DESTROY: (E.SETTLE_DETACHED,),
 }
-"""What comes before an effect wherever one row has both: it reads what they change."""
+"""What comes before an effect wherever one row has both."""
 
 
 def _in_the_right_order(chart: Chart, space: Space) -> Sequence[str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from ..chart.model import Chart
-from ..lifecycle.chart import ENDED, ONLINE
+from ..lifecycle.chart import CALLS, ENDED, ONLINE
 from ..lifecycle.names import Effect as E, Fact as F, Register, Trigger as T
 from .explore import Space
 from .properties import Always, EachEffect, EachStep, Property, Structure
@@ -80,6 +80,26 @@ _CAUSES: Final[Mapping[str, Collection[str]]] = {
     E.WITHDRAW_MESSAGE: (T.WITHDRAW,),
     E.END_VISITOR: (T.CLEARED,),
     E.PART: (T.SHUTDOWN, T.BECOME),
+    E.DONE: CALLS,
+    E.ANSWER: (T.REPLIED,),
+    E.SETTLE_LOAD: (T.LOADED,),
+    E.SETTLE_BOOT: (T.LINK_UP,),
+    E.SETTLE_IDENTIFY: (T.LINK_UP, T.IDENTIFIED),
+    E.SETTLE_SHUTDOWN: (T.CLEARED, T.PROCEED),
+    E.SETTLE_CLEAR: (T.PROCEED,),
+    E.SETTLE_DESTROY: (T.RELEASED,),
+    E.SETTLE_DETACHED: (T.PARTED, T.RELEASED),
+    E.FAIL_LOAD: (T.LOAD_FAILED, T.SHUTDOWN, T.DESTROY),
+    E.FAIL_SHUTDOWN: (T.CLEAR_FAILED, T.DESTROY_TIMEOUT),
+    E.FAIL_CLEAR: (T.CLEAR_FAILED, T.DESTROY_TIMEOUT),
+    E.ABANDON_LOAD: (T.SHUTDOWN, T.DESTROY),
+    E.ABANDON_TOKEN: (T.ABANDON_IDENTIFY, T.BECOME),
+    E.ABANDON_REST: (T.PROCEED, T.DESTROY_TIMEOUT),
+    E.ABANDON_PARTINGS: (T.RELEASED, T.DESTROY_TIMEOUT),
+    E.DISARM_GIVE_UP: (T.LINK_UP, T.GO_OFFLINE),
+    E.ARM_SILENCE: (T.LINK_UP, T.SILENCE_DUE),
+    E.ARM_DESTROY: (T.DESTROY,),
+    E.ARM_UPDATE: (T.PROCEED,),
 }
 """By what alone each of these is done: what is noted has come, and what is told is so."""
 
@@ -157,6 +177,24 @@ FRAMES: Final[tuple[Property, ...]] = (
         "S61a",
         "A clear is owed after an end, and before anything else begins.",
         lambda view: view.phase in ENDED or not view.has(F.OWED),
+    ),
+    EachEffect(
+        "S61b",
+        "Nothing is cleared that is not owed.",
+        (E.CLEAR_USER, E.CLEAR_ALL),
+        lambda moment, move: move.after.has(F.OWED),
+    ),
+    EachEffect(
+        "S61c",
+        "The visitor is removed by nothing but a clear that is owed in full.",
+        (E.CLEAR_ALL,),
+        lambda moment, move: move.after.has(F.OWED_FULL),
+    ),
+    EachEffect(
+        "S18d",
+        "No messages are sent where none waits.",
+        (E.SEND_MESSAGES,),
+        lambda moment, move: moment.has(F.QUEUED),
     ),
     EachStep(
         "S62",

@@ -309,6 +309,16 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.CLEARED, T.PARTED),
     ),
     EachStep(
+        "S15e",
+        "Whoever has a token provider boots with a token of it.",
+        lambda move: (
+            move.after.phase != P.BOOTING
+            or move.after.asked(E.READ_VISITOR)
+            or move.after.has(F.TOKEN_WANTED) == move.before.has(F.PROVIDER)
+        ),
+        (T.VISITOR_READ,),
+    ),
+    EachStep(
         "S15d",
         "An old token of an identify that had left is replaced; a fresh one, or none, ends it.",
         _an_old_token_is_replaced,
@@ -368,6 +378,17 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
         (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
+    ),
+    EachStep(
+        "S46b",
+        "A token that is being presented is not spent for the one that it replaces.",
+        lambda move: (
+            move.before.phase != P.AUTHENTICATED
+            or not move.before.has(F.RENEWING)
+            or not {E.SPEND_TOKEN, E.TELL_EXPIRED} & move.asks
+            or move.after.phase == P.SHUTDOWN
+        ),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
     ),
     EachStep(
         "S47",
