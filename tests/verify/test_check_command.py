@@ -658,7 +658,7 @@ def test_the_next_story_that_a_session_goes_is_written_as_a_test(
         tried.append(story)
         return Replay(0, "" if len(tried) > differing else "another phase")
 
-    monkeypatch.setattr("support_chat_adapters.cli.check.replay", replay)
+    monkeypatch.setattr("support_chat_adapters.cli.counterexamples.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     (tmp_path / "mine.py").write_text(
         "from support_chat.verify import EachStep\n"
@@ -681,7 +681,7 @@ def test_a_failure_that_no_session_comes_to_is_told_to_be_one(
     def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
         return Replay(0, "another phase")
 
-    monkeypatch.setattr("support_chat_adapters.cli.check.replay", replay)
+    monkeypatch.setattr("support_chat_adapters.cli.counterexamples.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     assert check("--counterexamples", "out", "--chart", "variant:CHART", "--property=L1 boot") == 1
     told = (

@@ -34,7 +34,7 @@ from support_chat.verify import (
     explore,
     story,
 )
-from support_chat.verify.properties import never_asked
+from support_chat.verify.deciding import never_asked
 
 # fmt: off
 

@@ -4,36 +4,28 @@ it holds, and if not, why.
 The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit`,
 `--sarif` and `--counterexamples` write files beside that. Under GitHub Actions each failure is
 shown at its transition, and the step's summary gets the verdicts and the picture.
+
+What only some option needs is imported where it is used: a check of a second waits for no more.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART
 from support_chat.verify import (
     Elsewhere,
     Property,
     Report,
-    Space,
-    Verdict,
     check,
-    occurrences,
-    sequence,
-    story,
 )
 from support_chat.verify.generic import unanswered
 from support_chat.verify.known import UnknownNameError
-from support_chat.verify.properties import counterexamples
-from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
     annotation,
@@ -44,22 +36,15 @@ from support_chat.verify.reports import (
     word_of,
 )
 
-from ..diagrams.mermaid import mermaid
-from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
-from . import compositions
-from .bounds_of_calls import print_bounds
-from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
     has_catalogue,
-    is_file,
     load_chart,
     properties_of,
 )
 from .failures import decided, place, print_failures
-from .findings import write_sarif
 from .options import number, option
 from .terminal import Misuse, coloured
 from .verdicts import (
@@ -73,8 +58,6 @@ from .verdicts import (
 )
 
 _MOST_STATES: Final = 1_000_000
-# how many ways to a failure are tried on a session before none is found to go
-_MOST_STORIES: Final = 50
 ABOUT: Final = (
     "Explores every reachable state of the chart and decides properties on it; a failure comes "
     "with its story."
@@ -184,11 +167,18 @@ OPTIONS: Final = (
 def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
     if arguments.composition is not None:
+        from . import compositions
+
         return compositions.run(arguments)
-    if arguments.engine == "rumur":
+    by_rumur = arguments.engine == "rumur"
+    if by_rumur:
+        from .by_rumur import refuse_what_rumur_has_not
+
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
     if arguments.bounds is not None:
+        from .bounds_of_calls import print_bounds
+
         return print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
@@ -196,7 +186,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         listed = [(each.id, each.sentence) for each in properties]
         return print_list([*listed, *((one.id, decided(one)) for one in elsewhere)], arguments)
-    if arguments.engine == "rumur":
+    if by_rumur:
+        from .by_rumur import run_by_rumur
+
         return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
         report = check(
@@ -216,10 +208,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
     if arguments.sarif is not None:
+        from .findings import write_sarif
+
         word = partial(word_of, report.space)
         write_sarif(arguments, report.space.model, report.verdicts, elsewhere, word)
     if arguments.counterexamples is not None:
-        for line in _write_counterexamples(report, arguments.counterexamples, arguments.chart):
+        from .counterexamples import write_counterexamples
+
+        for line in write_counterexamples(report, arguments.counterexamples, arguments.chart):
             print(line, file=sys.stderr if arguments.json else sys.stdout)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
@@ -274,54 +270,15 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         print_cut_short()
 
 
-def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:
-    """Writes the files; says of each failure that gets no pytest file why not."""
-    directory.mkdir(parents=True, exist_ok=True)
-    model = report.space.model
-    for verdict in report.verdicts:
-        if verdict.held is False:
-            id, sentence = re.sub(r"\W+", "_", verdict.property.id), verdict.property.sentence
-            texts = {f"{id}.txt": f"{verdict.property.id}: {sentence}\n{story(model, verdict)}"}
-            if verdict.story or verdict.round:
-                texts[f"{id}.mmd"] = sequence(model, verdict)
-            replayed = _replayable(report.space, verdict, named)
-            if isinstance(replayed, str):
-                yield f"{verdict.property.id} gets no pytest file: {replayed}"
-            else:
-                texts[f"test_{id.lower()}.py"] = as_test(
-                    occurrences(model, replayed), named, sentence, id.lower()
-                )
-            for name, text in texts.items():
-                (directory / name).write_text(text, encoding="utf-8", newline="\n")
-
-
-def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
-    """The first way to the failure that a session goes as well, or why there is none."""
-    chart = space.model.chart
-    if not (verdict.story or verdict.round):
-        return "there is no story to replay"
-    # what the shipped chart has not, no session can do
-    if not (
-        set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
-    ):
-        return "a session runs nothing but variants of the shipped chart"
-    if is_file(named):
-        return "it imports the chart, so name it as package.module:NAME"
-    differs = ""
-    for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):
-        found = replay(chart, occurrences(space.model, one))
-        if not found.differs:
-            return one
-        differs = differs or found.differs
-    return f"no session goes this way, nor the next ones ({differs})"
-
-
 def _tell_github(
     report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace
 ) -> None:
     """Annotations on standard output (or error, where the output is JSON), and the step's
     summary.
     """
+    from ..diagrams.mermaid import mermaid
+    from ..diagrams.views import overview
+
     for verdict in report.verdicts:
         if verdict.held is False:
             print(

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from support_chat.verify.deciding import claim
 from support_chat.verify.known import UnknownNameError
 from support_chat.verify.properties import (
     Always,
@@ -18,7 +19,6 @@ from support_chat.verify.properties import (
     Property,
     Structure,
     Until,
-    claim,
 )
 
 from .decisions import LeftOutError, Oracle, condition

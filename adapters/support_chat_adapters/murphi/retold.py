@@ -7,15 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from support_chat.verify.deciding import holds_in, holds_of
 from support_chat.verify.model import Model, State, Step
-from support_chat.verify.properties import (
-    Always,
-    EachEffect,
-    EachStep,
-    Property,
-    holds_in,
-    holds_of,
-)
+from support_chat.verify.properties import Always, EachEffect, EachStep, Property
 from support_chat.verify.views import View
 
 from .happenings import Happening

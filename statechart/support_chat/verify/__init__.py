@@ -27,6 +27,7 @@ from .composition.model import (
     Taken,
 )
 from .composition.story import each_story, whole_story
+from .deciding import check, decide, decide_all
 from .explore import Space, explore
 from .generic import generic
 from .model import Model, Step
@@ -44,9 +45,6 @@ from .properties import (
     Structure,
     Until,
     Verdict,
-    check,
-    decide,
-    decide_all,
 )
 from .story import Occurrence, occurrences, sequence, story
 from .views import Move, View

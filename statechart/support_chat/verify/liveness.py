@@ -303,16 +303,17 @@ def can_reach(
     """The first of `begins` from which none of `ends` can be reached, or None; by what happens by
     itself, and by `calls` too.
     """
-    before = defaultdict[int, list[int]](list)
-    for number, edge in space.entries():
-        if calls or space.ways[edge].happening.of:
-            before[space.afters[edge]].append(number)
-    reached, frontier = set(ends), deque(ends)
-    while frontier:
-        for number in before[frontier.popleft()]:
-            if number not in reached:
-                reached.add(number)
-                frontier.append(number)
+    reached, left = set(ends), dict[int, list[int]]()
+    for number in range(len(space.states)):
+        if number not in reached:
+            edges = space.edges(number)
+            left[number] = [space.afters[e] for e in edges if calls or space.ways[e].happening.of]
+    nearer = [-1]
+    while nearer:  # a few rounds: most states are near an end
+        nearer = [number for number, afters in left.items() if not reached.isdisjoint(afters)]
+        reached.update(nearer)
+        for number in nearer:
+            del left[number]
     return next((number for number in begins if number not in reached), None)
 
 

@@ -15,10 +15,11 @@ from xml.etree import ElementTree
 
 import attrs
 
+from .deciding import never_asked
 from .explore import Space
 from .generic import unanswered
 from .model import Model
-from .properties import Elsewhere, Report, Verdict, never_asked
+from .properties import Elsewhere, Report, Verdict
 from .story import occurrences, sequence, story
 
 WORDS: Final[dict[bool | None, str]] = {True: "held", False: "failed", None: "inconclusive"}

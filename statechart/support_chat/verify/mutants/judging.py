@@ -17,22 +17,11 @@ import attrs
 
 from ...chart.model import Chart
 from ...errors import ChartError
+from ..deciding import StepJudge, decide_all, holds_in, judge_runs, seen_by
 from ..explore import Space, explore, explore_model
 from ..layout import State
 from ..model import Model
-from ..properties import (
-    Always,
-    EachEffect,
-    EachStep,
-    OfRuns,
-    Property,
-    StepJudge,
-    Structure,
-    decide_all,
-    holds_in,
-    judge_runs,
-    seen_by,
-)
+from ..properties import Always, EachEffect, EachStep, OfRuns, Property, Structure
 from ..views import View
 from ..ways import Way
 from .edits import Edit
