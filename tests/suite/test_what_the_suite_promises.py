@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[1] / "tools"
+# neither a cache nor a second's import for nothing
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:schemathesis")
 CONFTEST = 'pytest_plugins = ("any_order", "leftovers", "limits")\n'
 
 
@@ -22,7 +24,7 @@ def ran(folder: Path, conftest: str, tests: str, *options: str) -> tuple[int, st
     (folder / "conftest.py").write_text(CONFTEST + conftest, "utf-8")
     (folder / "test_it.py").write_text(tests, "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *options],
+        [sys.executable, "-m", "pytest", *WITHOUT, "-v", *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TOOLS), "PYTEST_ADDOPTS": ""},
         stdout=subprocess.PIPE,
