@@ -9,6 +9,7 @@ catalogue; the tests of this folder share them, and explore each once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -19,9 +20,10 @@ from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
 from support_chat.lifecycle import refusals as R
 from support_chat.lifecycle.chart import CONNECTING
 from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
-from support_chat.verify import Model, Verdict, explore
+from support_chat.verify import Model, Space, Verdict
 from support_chat.verify.catalogue import CATALOGUE
-from support_chat.verify.properties import decide
+from support_chat.verify.deciding import decide
+from support_chat.verify.explore import explore_model
 
 Edit: TypeAlias = Callable[[Transition], "Transition | None"]
 """What becomes of a row; None if it is dropped."""
@@ -128,8 +130,19 @@ class Fault:
             CHART,
             name=f"fault_{self.breaks.replace(' ', '_')}",
             transitions=tuple(row for row in edited if row is not None),
-            effects={**CHART.effects, **self.effects},
+            effects={**CHART.effects, **self.effects} if self.effects else CHART.effects,
         )
+
+    def space(self) -> Space:
+        """The space of its chart; only what the edited rows have a say in is composed anew."""
+        chart = self.chart()
+        model = Model(chart) if self.effects else Model(chart, former=_shipped())
+        return explore_model(model, ENOUGH)
+
+
+@cache
+def _shipped() -> Model:
+    return Model(CHART)
 
 
 ANOTHER_EXPIRY: Final = Arm(
@@ -290,6 +303,11 @@ FAULTS: Final = (
         "L4",
         "nothing probes while the network is down",
         {"link.network_down": without(effects=E.ARM_PROBE)},
+    ),
+    Fault(
+        "L4a",
+        "nothing probes after a dial that went astray",
+        {"link.probe_again": without(effects=E.ARM_PROBE)},
     ),
     Fault(
         "L5",
@@ -890,6 +908,6 @@ def faults() -> tuple[Fault, ...]:
 def faulty(request: pytest.FixtureRequest) -> Faulty:
     """Each seeded fault in its turn, explored; the space itself is let go."""
     fault: Fault = request.param
-    space = explore(fault.chart(), max_states=ENOUGH)
+    space = fault.space()
     broken = next(p for p in CATALOGUE if p.id == fault.breaks)
     return Faulty(fault, space.model, decide(space, broken))

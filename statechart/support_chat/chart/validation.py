@@ -319,12 +319,13 @@ def _late_rows(chart: Chart) -> Iterator[str]:
             yield f"{row.name}: a late outcome is late whatever else holds; drop the other facts"
         if chart.late in row.unless:
             yield f"{row.name}: what is late never gets here; drop {chart.late!r}"
+    superseding = chart.superseding  # made anew each time, and this is asked of hundreds of pairs
     for phase, trigger in product(chart.phases, chart.triggers):
         rows = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
-        if trigger in chart.superseding and len(rows) != 1:
+        if trigger in superseding and len(rows) != 1:
             yield (
                 f"{trigger} in {phase} has {len(rows)} rows for an outcome that comes too "
                 "late; it needs exactly one"
             )
-        if rows and trigger not in chart.superseding:
+        if rows and trigger not in superseding:
             yield f"{rows[0].name}: {trigger} is never late, only outcomes and lane events are"

@@ -12,7 +12,7 @@ from operator import methodcaller
 from typing import Final
 
 from ..chart.model import Ask, Hold, Join
-from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
+from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
     Fact as F,
@@ -38,6 +38,7 @@ from .properties import (
     EachStep,
     Elsewhere,
     Eventually,
+    LeadsTo,
     Property,
     Structure,
 )
@@ -337,6 +338,13 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "A live session's link can return without another call.",
         lambda view: view.phase in LIVE,
         lambda view: view.phase in ONLINE,
+    ),
+    LeadsTo(
+        "L4a",
+        "A lost link returns, if dials that can succeed again and again, and tokens, do.",
+        lambda view: view.phase in OFFLINE,
+        lambda view: view.phase not in OFFLINE,
+        (T.LINK_UP, T.TOKEN_ARRIVED),
     ),
     CanReach(
         "L5",
