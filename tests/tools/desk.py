@@ -103,7 +103,8 @@ def _row(name: str, trigger: str, sources: str, **more: Any) -> Transition:
 
 DESK: Final = desk()
 WANTED: Final = (
-    Always("D1", "Who is busy has a user.", lambda v: v.phase == "idle" or v.who("user") != 0),
+    Always("D1", "Who is busy has a user.", lambda v: v.who("user") != 0,
+           when=lambda v: v.phase != "idle"),
     Always("D2", "Who waits has asked.", lambda v: not v.waiting("desk") or v.asked("fetch")),
     EachStep("D3", "Who is named is let in.", lambda m: m.named in (0, m.after.who("user")),
              ("enter",)),
@@ -113,6 +114,6 @@ WANTED: Final = (
     EachEffect("D6", "Nothing is fetched twice.", "refetch",
                lambda moment, move: not moment.asked("fetch", "refetch")),
     EachEffect("D7", "Only the rich tell.", "tell", lambda moment, move: move.after.has("rich")),
-    EachStep("D8", "Nothing urgent is swapped.", lambda m: m.carries("urgent") or not m.asks
-             & {"tire"}, "turn"),
+    EachStep("D8", "Nothing urgent is swapped.", lambda m: not m.asks & {"tire"}, "turn",
+             when=lambda m: not m.carries("urgent")),
 )  # fmt: skip

@@ -8,7 +8,9 @@ a `Chart` as keys, and one entry of the long ones a line:
   `registers`: lists of names;
 - `composites`: objects with `name`, `doc`, `phases` or `fact`, `within`, and what every row that
   begins (`entry`) or ends it (`exit`, `clears`, `assigns`) does;
-- `events`: trigger to lane; `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
+- `events`: trigger to lane; `naming`: a list of triggers; `carries`: trigger to what it may bring
+  along, facts and the register `named` (or null: what the rows read);
+- `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
 - `effects`: name to `{"kind", "doc"}` and what the kind declares (`success`, `failure`, `limit`,
   `slot`, `timer`, `expiry`...);
 - `transitions`: objects with `name`, `group`, `trigger`, `sources`, `target`, `when`, `unless`,

@@ -4,8 +4,10 @@ property broken as often, and breaks where the translation is broken.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -15,14 +17,10 @@ from compared_engines import Counts, by_rumur, by_us, counted
 from desk import DESK, WANTED
 from rumur import needs_rumur
 from support_chat import CHART
-from support_chat.chart.model import (
-    Stored,
-)
+from support_chat.chart.model import Stored
 from support_chat.verify import (
     Always,
-    CanReach,
     EachEffect,
-    Eventually,
     Model,
     Structure,
     check,
@@ -31,6 +29,7 @@ from support_chat.verify import (
 )
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.known import UnknownNameError
+from support_chat.verify.properties import OfRuns
 from support_chat.verify.views import Move, View
 from support_chat_adapters.cli import main
 from support_chat_adapters.murphi import engine, rumur
@@ -61,7 +60,7 @@ def test_rumur_counts_what_we_count_of_the_shipped_chart() -> None:
 
 def test_what_is_left_out_of_the_catalogue_is_no_property_of_states_and_steps() -> None:
     left_out = to_murphi(CHART, CATALOGUE).judged.left_out
-    others = {p.id for p in CATALOGUE if isinstance(p, Structure | Eventually | CanReach)}
+    others = {p.id for p in CATALOGUE if isinstance(p, Structure | OfRuns)}
     assert others <= left_out.keys()
     assert {id: why for id, why in left_out.items() if id not in others} == UNTRANSLATED
 
@@ -95,6 +94,21 @@ def ours() -> Counts:
 def test_rumur_counts_what_we_count_of_a_chart_that_uses_everything(ours: Counts) -> None:
     assert by_rumur(counted(DESK, WANTED)) == ours
     assert set(ours.broken) == {"D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8"}
+
+
+@needs_rumur
+def test_rumur_tries_what_a_trigger_carries_as_we_do() -> None:
+    """Also where no row reads it, and where no row is."""
+    carries = {"enter": "named", "turn": ("urgent", "named"), "got": "urgent", "leave": "urgent"}
+    rows = (  # an internal trigger names nobody
+        attrs.evolve(row, unless=tuple(fact for fact in row.unless if fact != "named_one"))
+        for row in DESK.transitions
+    )
+    facts = {fact: kind for fact, kind in DESK.facts.items() if fact != "named_one"}
+    chart = attrs.evolve(DESK, carries=carries, transitions=tuple(rows), facts=facts)
+    murphi = counted(chart, WANTED)
+    assert by_rumur(murphi) == by_us(chart, murphi)
+    assert len(explore(chart).ways) > len(explore(DESK).ways)
 
 
 def test_what_a_row_may_raise_and_lower_may_stay_as_it_was_where_nobody_is() -> None:
@@ -251,10 +265,35 @@ def test_without_rumur_one_sentence_says_what_to_install(
 
 
 def test_what_rumur_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--engine", "rumur", "--json"]) == 2
-    assert "--json is of this package's own engine: leave out --engine rumur" in (
+    assert main(["check", "--engine", "rumur", "--junit", "check.xml"]) == 2
+    assert "--junit is of this package's own engine: leave out --engine rumur" in (
         capsys.readouterr().err
     )
+
+
+@needs_rumur
+def test_its_verdicts_are_told_to_programs_as_ours_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3] / "docs" / "examples")
+    panel = ["check", "--chart", "panel:AT_FIRST", "--properties", "panel:PROPERTIES", "--json"]
+    assert main([*panel, "--engine", "rumur", "--sarif", str(tmp_path / "theirs.sarif")]) == 1
+    theirs = json.loads(capsys.readouterr().out)
+    assert main([*panel, "--sarif", str(tmp_path / "ours.sarif")]) == 1
+    ours = json.loads(capsys.readouterr().out)
+    assert (theirs["engine"], ours["engine"]) == ("rumur", "python")
+    same = ("schema", "chart", "states", "transitions", "users", "complete", "verdict")
+    assert [theirs[key] for key in same] == [ours[key] for key in same]
+    told = {each["id"]: {**each, "asked": None} for each in ours["properties"]}
+    assert {each["id"]: each for each in theirs["properties"]} == {
+        id: told[id] for id in ("P1", "P2", "G1", "G3", "G4", "G6")
+    }
+    assert {each["id"] for each in theirs["elsewhere"]} == {"P3", "P4", "G2", "G5 show"}
+    results = [
+        json.loads((tmp_path / name).read_text("utf-8"))["runs"][0]["results"][0]["locations"]
+        for name in ("ours.sarif", "theirs.sarif")
+    ]
+    assert results[0] == results[1]
 
 
 def test_the_model_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
