@@ -210,7 +210,7 @@ FRAMES: Final[tuple[Property, ...]] = (
         "S18d",
         "No messages are sent where none waits.",
         (E.SEND_MESSAGES,),
-        lambda moment, move: moment.has(F.QUEUED),
+        lambda moment, move: move.before.has(F.QUEUED) or E.QUEUE in move.effects,
     ),
     EachStep(
         "S62",
