@@ -163,9 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
         from . import compositions
 
         return compositions.run(arguments)
-    by_rumur = arguments.engine == "rumur"
-    if by_rumur:
-        from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
+    if arguments.engine == "rumur":
+        from .by_rumur import refuse_what_rumur_has_not
 
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
@@ -181,7 +180,9 @@ def run(arguments: argparse.Namespace) -> int:
         ):
             say(sentence, f"{id:11} ")
         return 0
-    if by_rumur:
+    if arguments.engine == "rumur":
+        from .by_rumur import run_by_rumur
+
         return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
         report = check(

@@ -258,18 +258,15 @@ class StepJudge:
         """The properties, by number, that do not hold of this step, and what to say of each."""
         if self.knows(way, state):
             return
-        shift, step = (
-            model.shift,
-            Step(state, way.happening, way.rows, after, model.raw(after, way)),
-        )
+        shift = model.shift
+        step = Step(state, way.happening, way.rows, after, model.raw(after, way))
         concerned = self._concerned.get(way)
         if concerned is None:
             concerned = self._concerned[way] = self._kinds.setdefault(
                 goes(step, shift), [(i, self._holds[i], {}) for i in _concerned(self._wanted, way)]
             )
         move, bits_of = Move(model, step, reads := Reads()), told(step, shift)
-        left: list[_Concerned] = []
-        all_read = 0
+        left, all_read = list[_Concerned](), 0
         for i, holds, known in concerned:
             bits = _alike(known, bits_of)
             if bits is None:
