@@ -31,7 +31,7 @@ Check = Callable[..., int]
 PANEL = """
 from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
-from support_chat.verify import Always, EachEffect, EachStep, Eventually
+from support_chat.verify import Always, EachEffect, EachStep, Eventually, LeadsTo
 
 OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed",
     target="opening", effects=("wait", "load"))
@@ -78,6 +78,7 @@ MISSPELT = [EachStep("M1", "Only oepn() opens.", lambda move: False, on=("oepn",
 PHASE = [Always("M3", "It is never opend.", lambda view: view.phase != "opend")]
 WHOLE = [Eventually("M4", "It is not opend for long.", lambda view: view.phase == "opend")]
 FACT = [EachStep("M5", "It has no fcat.", lambda move: not move.after.has("fcat"))]
+UNFAIR = [LeadsTo("M7", "It opens.", lambda view: True, lambda view: True, fair="laoded")]
 SLOT = [Always("M6", "Nobody waits.", lambda view: not view.waiting("opne"))]
 UNKNOWN = [EachEffect("M2", "Nothing is laoded.", ("laod",), lambda view, move: False)]
 RAISES = [Always("R1", "Raises.", lambda view: 1 / 0)]
@@ -404,6 +405,10 @@ MISUSES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("--chart", "panel:CHART", "--properties", "panel:MISSPELT"),
         "M1 is of the trigger 'oepn', which the chart has not",
+    ),
+    (
+        ("--chart", "panel:CHART", "--properties", "panel:UNFAIR"),
+        "M7 is of the trigger 'laoded', which the chart has not",
     ),
     (
         ("--chart", "panel:CHART", "--properties", "panel:UNKNOWN"),

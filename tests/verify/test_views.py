@@ -22,7 +22,7 @@ from support_chat.verify import (
     decide,
     explore,
 )
-from support_chat.verify.properties import counterexamples
+from support_chat.verify.deciding import counterexamples
 from support_chat.verify.views import Move, Reads, View, decisive, goes, told
 
 OF_A_VIEW: Final[Mapping[str, Callable[[View], Iterator[Any]]]] = {

@@ -1,9 +1,9 @@
 """`support-chat check`: explores every reachable state of a chart and says of each property whether
 it holds, and if not, why.
 
-The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit` and
-`--counterexamples` write files beside that. Under GitHub Actions each failure is shown at its
-transition, and the step's summary gets the verdicts and the picture.
+The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit`,
+`--sarif` and `--counterexamples` write files beside that. Under GitHub Actions each failure is
+shown at its transition, and the step's summary gets the verdicts and the picture.
 
 What only some option needs is imported where it is used: a check of a second waits for no more.
 """
@@ -14,10 +14,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from support_chat import Chart, InvalidInputError, Settings
 from support_chat.verify import (
     Elsewhere,
     Property,
@@ -26,7 +26,6 @@ from support_chat.verify import (
 )
 from support_chat.verify.generic import unanswered
 from support_chat.verify.known import UnknownNameError
-from support_chat.verify.properties import never_asked
 from support_chat.verify.reports import (
     WORDS,
     annotation,
@@ -34,6 +33,7 @@ from support_chat.verify.reports import (
     to_json,
     to_junit,
     to_markdown,
+    word_of,
 )
 
 from ..ui.terminal import columns, hanging
@@ -41,19 +41,19 @@ from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
     has_catalogue,
-    load,
     load_chart,
     properties_of,
 )
 from .failures import decided, place, print_failures
 from .options import number, option
-from .terminal import Misuse, coloured, emit, say
+from .terminal import Misuse, coloured
 from .verdicts import (
     STATUS,
     is_meant,
     print_counts,
     print_cut_short,
     print_line,
+    print_list,
     progress,
 )
 
@@ -80,6 +80,7 @@ examples:
   support-chat check --engine rumur      the same by a checker that others wrote; on
                                          Debian: apt-get install -y rumur gcc
   support-chat check --junit check.xml --counterexamples out/
+  support-chat check --sarif check.sarif
 
 exit status:
   0  every property holds
@@ -127,12 +128,18 @@ OPTIONS: Final = (
         type=number(int, 0, "a whole number, 0 or more"),
         help="how many users may call (default: all that can be told apart)",
     ),
-    option("--json", action="store_true", help="the whole report as JSON on standard output"),
+    option("--json", action="store_true", help="what is found as JSON on standard output"),
     option(
         "--junit",
         metavar="FILE",
         type=Path,
         help="also write JUnit XML, a test case for each property",
+    ),
+    option(
+        "--sarif",
+        metavar="FILE",
+        type=Path,
+        help="also write SARIF, each failure at its transition, for code hosts and editors",
     ),
     option(
         "--max-states",
@@ -163,24 +170,23 @@ def run(arguments: argparse.Namespace) -> int:
         from . import compositions
 
         return compositions.run(arguments)
-    if arguments.engine == "rumur":
+    by_rumur = arguments.engine == "rumur"
+    if by_rumur:
         from .by_rumur import refuse_what_rumur_has_not
 
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
     if arguments.bounds is not None:
-        return _print_bounds(chart, arguments)
+        from .bounds_of_calls import print_bounds
+
+        return print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
-        for id, sentence in (
-            *((each.id, each.sentence) for each in properties),
-            *((one.id, decided(one)) for one in elsewhere),
-        ):
-            say(sentence, f"{id:11} ")
-        return 0
-    if arguments.engine == "rumur":
+        listed = [(each.id, each.sentence) for each in properties]
+        return print_list([*listed, *((one.id, decided(one)) for one in elsewhere)], arguments)
+    if by_rumur:
         from .by_rumur import run_by_rumur
 
         return run_by_rumur(arguments, chart, properties, elsewhere)
@@ -201,6 +207,11 @@ def run(arguments: argparse.Namespace) -> int:
         _print(report, elsewhere, arguments)
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
+    if arguments.sarif is not None:
+        from .findings import write_sarif
+
+        word = partial(word_of, report.space)
+        write_sarif(arguments, report.space.model, report.verdicts, elsewhere, word)
     if arguments.counterexamples is not None:
         from .counterexamples import write_counterexamples
 
@@ -209,26 +220,6 @@ def run(arguments: argparse.Namespace) -> int:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
-
-
-def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
-    from ..diagrams.bounds import bounds_tables
-
-    settings = Settings()
-    if arguments.bounds:
-        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
-        if not isinstance(found, Settings):
-            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
-        settings = found
-    try:
-        emit(bounds_tables(chart, settings))
-    except InvalidInputError as error:
-        raise Misuse(f"--bounds: {error}") from error
-    return 0
-
-
-def _are_settings(value: object) -> bool:
-    return isinstance(value, Settings)
 
 
 def _chosen(
@@ -254,12 +245,7 @@ def _chosen(
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
     space = report.space
-    words = [
-        "never asked"
-        if verdict.held and never_asked(space, verdict.property)
-        else WORDS[verdict.held]
-        for verdict in report.verdicts
-    ]
+    words = [word_of(space, verdict) for verdict in report.verdicts]
     if not arguments.quiet:
         print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
         # the catalogue of the shipped chart says itself what may go unanswered

@@ -12,7 +12,7 @@ from typing import Final
 
 from support_chat import CHART
 from support_chat.verify import Report, Space, Verdict, occurrences, sequence, story
-from support_chat.verify.properties import counterexamples
+from support_chat.verify.deciding import counterexamples
 from support_chat.verify.replay import as_test, replay
 
 from .charts import is_file
@@ -29,14 +29,14 @@ def write_counterexamples(report: Report, directory: Path, named: str) -> Iterat
         if verdict.held is False:
             id, sentence = re.sub(r"\W+", "_", verdict.property.id), verdict.property.sentence
             texts = {f"{id}.txt": f"{verdict.property.id}: {sentence}\n{story(model, verdict)}"}
-            if verdict.story:
+            if verdict.story or verdict.round:
                 texts[f"{id}.mmd"] = sequence(model, verdict)
             replayed = _replayable(report.space, verdict, named)
             if isinstance(replayed, str):
                 yield f"{verdict.property.id} gets no pytest file: {replayed}"
             else:
                 texts[f"test_{id.lower()}.py"] = as_test(
-                    occurrences(model, replayed)[: len(replayed.story)], named, sentence, id.lower()
+                    occurrences(model, replayed), named, sentence, id.lower()
                 )
             for name, text in texts.items():
                 (directory / name).write_text(text, encoding="utf-8", newline="\n")
@@ -45,7 +45,7 @@ def write_counterexamples(report: Report, directory: Path, named: str) -> Iterat
 def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
     """The first way to the failure that a session goes as well, or why there is none."""
     chart = space.model.chart
-    if not verdict.story:
+    if not (verdict.story or verdict.round):
         return "there is no story to replay"
     # what the shipped chart has not, no session can do
     if not (
@@ -56,7 +56,7 @@ def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
         return "it imports the chart, so name it as package.module:NAME"
     differs = ""
     for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):
-        found = replay(chart, occurrences(space.model, one)[: len(one.story)])
+        found = replay(chart, occurrences(space.model, one))
         if not found.differs:
             return one
         differs = differs or found.differs
