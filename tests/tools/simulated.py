@@ -1,56 +1,34 @@
-"""Random schedules of two tabs, by seed, against the reference backend: a share of them runs in CI.
-
-python tests/tools/simulated.py --schedules 5000            # in processes, one a core
-python tests/tools/simulated.py --first 325 --schedules 1   # one of them, told in full
+"""Random schedules of sessions, by seed, against the reference backend: a share of them runs in CI.
 """
-
 from __future__ import annotations
 
-import argparse
-import os
 import random
-import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from unittest import mock
 
 from support_chat.testing import run
-from support_chat.testing.simulate import Verdict, simulate
+from support_chat.testing.simulate import Plan, Verdict, simulate, turns
 from two_tabs import TwoTabs
 
 
-def schedule(seed: int) -> Verdict:
-    """Plays the schedule of this seed in virtual time; it replays whatever ran before it."""
+def sessions(plan: Plan) -> Verdict:
+    """Plays this schedule with real sessions; it replays whatever ran before it."""
 
     async def play() -> Verdict:
-        world = TwoTabs(seed)
+        world = TwoTabs(plan)
         with world.backend:
-            return await simulate(world, seed=seed)
+            return await simulate(world, plan)
 
-    drawn = random.Random(seed).randbytes
-    # `secrets` draws from the one, everybody else from the other
+    # delays are rolled from the one, `secrets` draws from another, everybody else from the third
+    random.seed(f"{plan.seed} rolls")
+    drawn = random.Random(f"{plan.seed} bytes").randbytes
     with mock.patch("random._urandom", drawn), mock.patch("os.urandom", drawn):
-        return run(play())
+        return run(play(), choose=turns(plan))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0 if nothing is wrong, 1 if a schedule was judged as a violation."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (0)")
-    parser.add_argument("--schedules", type=int, default=200, metavar="N", help="how many (200)")
-    asked = parser.parse_args(arguments)
-    seeds = range(asked.first, asked.first + asked.schedules)
-    wrong = 0
-    with ProcessPoolExecutor(os.cpu_count()) as processes:
-        for done, verdict in enumerate(processes.map(schedule, seeds, chunksize=5), 1):
-            if verdict.violations or len(seeds) == 1:
-                print(verdict, flush=True)
-            wrong += bool(verdict.violations)
-            if done % 100 == 0:
-                print(f"{done} of {len(seeds)}: {wrong} wrong", file=sys.stderr, flush=True)
-    print(f"{len(seeds)} schedules from seed {asked.first}: {wrong} wrong")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def found(mutant, most: int) -> int | None:
+    for seed in range(most):
+        with mutant.at_work():
+            verdict = sessions(Plan.of(seed))
+        if verdict.violations:
+            return seed, verdict.violations[0]
+    return None

@@ -1,0 +1,129 @@
+"""A process that can die, and that is watched: the adapters that a tab is given. They note when
+each request began and ended; once the process is dead they do nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from ...errors import NetworkError, StorageError, SupportChatError
+from ...ports import Link, LinkEvent, Storage, Transport
+from .witness import Asked, Witness
+
+_ASKED: Final = frozenset(
+    {"identify", "renew", "update", "send", "conversations", "messages", "mark_read", "aclose"}
+)
+
+JUST: Final = 1e-3
+"""Seconds by which virtual times may differ that are the same."""
+
+
+class Process:
+    """Whether a tab's process lives. What its adapters were asked may still happen."""
+
+    def __init__(self, witness: Witness, silence: float) -> None:
+        self.witness, self.silence = witness, silence
+        self.links: list[Link] = []
+        self.kept: list[Any] = []
+        """The links that its session listens to."""
+
+    def die(self) -> None:
+        """It is killed: its links end, and nothing is asked any more."""
+        self.witness.dead = True
+        for link in self.links:
+            link.abort()
+
+    async def ask(self, operation: str, work: Any, error: type[SupportChatError]) -> Any:
+        """Asks an adapter, and notes it."""
+        if self.witness.dead:
+            raise error("This process is dead.")
+        loop = asyncio.get_running_loop()
+        asked = Asked(operation, loop.time())
+        self.witness.asked.append(asked)
+        try:
+            return await work()
+        finally:
+            asked.ended_at = loop.time()
+
+
+class WatchedStorage:
+    """A storage of a process."""
+
+    def __init__(self, inner: Storage, process: Process) -> None:
+        self._inner, self._process = inner, process
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        async def call(*arguments: Any) -> Any:
+            return await self._process.ask(name, lambda: method(*arguments), StorageError)
+
+        return method if name == "aclose" else call
+
+
+class WatchedTransport:
+    """A transport of a process."""
+
+    def __init__(self, inner: Transport, process: Process) -> None:
+        self._inner, self._process = inner, process
+
+    async def open(self, credentials: Any) -> Any:
+        """Dials."""
+        process = self._process
+        link = await process.ask("open", lambda: self._inner.open(credentials), NetworkError)
+        process.links.append(link)
+        if process.witness.dead:
+            link.abort()
+        return _WatchedLink(link, process)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        async def call(*arguments: Any) -> Any:
+            return await self._process.ask(name, lambda: method(*arguments), NetworkError)
+
+        return method if name == "aclose" else call
+
+
+class _WatchedLink:
+    def __init__(self, inner: Link, process: Process) -> None:
+        self._inner, self._process = inner, process
+
+    def abort(self) -> None:
+        """Its session lets go of it, at the latest when it has been silent for long."""
+        process, loop = self._process, asyncio.get_running_loop()
+        silent_for = loop.time() - self._inner.heard_at
+        if self in process.kept:
+            process.kept.remove(self)
+            if silent_for > process.silence + JUST:
+                process.witness.wrong.append(f"heard nothing for {silent_for:g} s on its link")
+        self._inner.abort()
+
+    async def events(self) -> AsyncIterator[LinkEvent]:
+        """What the link yields; once it is lost its session is to know."""
+        self._process.kept.append(self)
+        try:
+            async for event in self._inner.events():
+                yield event
+        finally:
+            asyncio.get_running_loop().call_later(JUST, self._is_known_to_be_lost)
+
+    def _is_known_to_be_lost(self) -> None:
+        process = self._process
+        if self in process.kept and not process.witness.dead:
+            process.kept.remove(self)
+            process.witness.wrong.append("has lost its link, and goes on as if it had not")
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if name not in _ASKED:
+            return method
+
+        async def call(*arguments: Any) -> Any:
+            if name == "aclose" and self in self._process.kept:
+                self._process.kept.remove(self)  # it says goodbye: nobody minds its end
+            return await self._process.ask(name, lambda: method(*arguments), NetworkError)
+
+        return call
