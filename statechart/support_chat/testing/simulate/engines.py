@@ -1,1 +1,693 @@
-def simulate_engines(): ...
+"""The level of engines: sessions stepped purely, without a loop, against models of backend and
+storages. A schedule takes milliseconds.
+
+What comes next is drawn: a request arrives, fails, hangs, or its outcome is told; a link tells
+something, or is lost; the clock goes on to what is due; somebody calls; a process dies. The same
+judge looks at it as at real sessions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import attrs
+
+from ...chart.model import Chart
+from ...engine import (
+    Arm,
+    AwaiterLeft,
+    Bound,
+    CallMade,
+    Cancel,
+    Close,
+    Disarm,
+    Emit,
+    Engine,
+    Expired,
+    Heard,
+    Hinted,
+    Input,
+    Keep,
+    LimitReachedError,
+    Now,
+    Outcome,
+    OutOfTime,
+    Perform,
+    Request,
+    Settle,
+    Snapshot,
+)
+from ...engine.told import told
+from ...errors import NetworkError, StorageError, TokenProviderError, TokenRefusedError
+from ...lifecycle import requests as r
+from ...lifecycle.calls import Arguments
+from ...lifecycle.chart import CHART
+from ...lifecycle.names import Phase, Timer, Trigger as T
+from ...lifecycle.outbox import named
+from ...ports import ListConversations, MarkRead, Outgoing
+from ...settings import Settings
+from ...values import Identity
+from ..doubles.tokens import unsigned_token
+from .frontends import DISTURBED, Event, Move, moves_of
+from .identical import Identical
+from .judge import Asks, Judge, Opens, trait
+from .model import Line, ModelBackend, lost
+from .plan import Plan
+from .tally import Tally
+from .verdict import Verdict, Violation
+from .witness import Asked, Made, Use, Witness
+
+MOVES: Final = 14
+"""How many moves a schedule of engines has."""
+MOST_STEPS: Final = 4_000
+"""Steps that no schedule takes, unless it goes round in circles."""
+USERS: Final = ("ada", "bob")
+_EPOCH: Final = 1_800_000_000.0
+_LATENCIES: Final = (0.0, 0.0, 0.001, 0.02)
+_IDLE: Final = frozenset({str(Timer.SILENCE), str(Timer.RENEW)})
+"""Timers that run for ever, however well everything is."""
+
+
+def simulate_engines(
+    plan: Plan, settings: Settings | None = None, *, chart: Chart = CHART
+) -> Verdict:
+    """Plays this schedule with engines of `chart`, and judges it."""
+    return _Schedule(plan, settings or Settings(), chart).play()
+
+
+@attrs.define(eq=False)
+class _Under:
+    """A request under way. `arrived`: its outcome is on its way; `hangs`: it ends by its limit."""
+
+    request: Request
+    due: float
+    arrived: bool = False
+    hangs: bool = False
+    over: bool = False
+    """Nobody waits for it any more: it was cancelled, or its limit has come."""
+    result: Any = None
+    error: Exception | None = None
+    asked: Asked | None = None
+
+
+@attrs.frozen
+class _Minted:
+    """A token provider: what it does is drawn when it is asked."""
+
+    user: str
+    tokens: str
+
+    def __call__(self) -> str:
+        raise AssertionError("The schedule mints tokens itself.")
+
+
+class _Tab:
+    """A session, stepped by hand."""
+
+    def __init__(self, schedule: _Schedule, witness: Witness, remembers: bool) -> None:
+        self.witness, self._schedule, self.remembers = witness, schedule, remembers
+        self.engine = schedule.engine(witness.scope)
+        self.snapshot: Snapshot = self.engine.initial
+        self.under: list[_Under] = []
+        self.timers: dict[str, float] = {}
+        self.bounds: dict[int, float] = {}
+        self.lines: dict[int, Line] = {}
+        self.kept: dict[int, Line] = {}
+        self.calls: dict[int, Made] = {}
+        self._made = 0
+
+    @property
+    def state(self) -> Phase:
+        return Phase(self.snapshot.state.phase)
+
+    @property
+    def identity(self) -> Identity | None:
+        identity: Identity | None = self.snapshot.context.identity
+        return identity
+
+    @property
+    def unread(self) -> int | None:
+        unread: int | None = self.snapshot.context.unread
+        return unread
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        sent = (entry.message for entry in self.snapshot.context.outbox.entries)
+        return [m.client_message_id for m in sent if isinstance(m, Outgoing)]
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def take(self, happened: Input) -> None:
+        """Steps, and obeys."""
+        schedule, before = self._schedule, self.snapshot
+        reaction = self.engine.step(before, happened, self._now())
+        self.snapshot = reaction.snapshot
+        schedule.tally.steps += 1
+        if step := told(self.engine.program, before, happened, reaction):
+            self.witness.steps.append(step)
+        for command in reaction.commands:
+            self._OBEY[type(command)](self, command)
+
+    def _now(self) -> Now:
+        schedule, at = self._schedule, self._schedule.now
+        line = self.kept.get(self.snapshot.link or 0)
+        heard_at = line.heard_at if line is not None and line.silent else at
+        return Now(at, heard_at, _EPOCH + at, schedule.choose.randbytes(24))
+
+    def _perform(self, command: Perform) -> None:
+        under = _Under(command.request, self._schedule.now + command.limit)
+        if isinstance(command.request.payload, r.Dial):
+            under.asked = Asked("open", self._schedule.now)
+            self.witness.asked.append(under.asked)
+        self.under.append(under)
+
+    def _cancel(self, command: Cancel) -> None:
+        for under in self.under:
+            if under.request.lane in command.lanes:
+                self._schedule.given_up(self, under)
+
+    def _arm(self, command: Arm) -> None:
+        self.timers[command.timer] = self._schedule.now + command.seconds
+
+    def _disarm(self, command: Disarm) -> None:
+        for timer in command.timers:
+            self.timers.pop(timer, None)
+
+    def _bound(self, command: Bound) -> None:
+        self.bounds[command.call] = self._schedule.now + command.seconds
+
+    def _settle(self, command: Settle) -> None:
+        self.bounds.pop(command.call, None)
+        made = self.calls.pop(command.call)
+        made.settled = True
+        if made.given_up_at is None:
+            made.ended_at, made.result, made.error = (
+                self._schedule.now,
+                command.result,
+                command.error,
+            )
+            self._schedule.ended(self, made)
+
+    def _keep(self, command: Keep) -> None:
+        self.kept[command.link] = self.lines[command.link]
+
+    def _close(self, command: Close) -> None:
+        self.kept.pop(command.link, None)
+        line = self.lines.pop(command.link, None)
+        if line is not None:
+            line.close()
+
+    def _emit(self, command: Emit) -> None:
+        self.witness.tell(self._schedule.now, command.event)
+
+    _OBEY: Mapping[type, Callable[[Any, Any], None]] = {
+        Perform: _perform, Cancel: _cancel, Arm: _arm, Disarm: _disarm, Bound: _bound,
+        Settle: _settle, Keep: _keep, Close: _close, Emit: _emit,
+    }  # fmt: skip
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def make(self, use: Use) -> Made:
+        """Makes the call; somebody awaits it."""
+        schedule = self._schedule
+        made = Made(use, schedule.now, self.state, self.identity, schedule.tally.faults_so_far)
+        self._made += 1
+        self.witness.calls.append(made)
+        self.calls[self._made] = made
+        trigger, arguments = self._arguments(use)
+        self.take(CallMade(self._made, trigger, arguments))
+        return made
+
+    def _arguments(self, use: Use) -> tuple[str, Arguments]:
+        provider: Any = None if use.user is None else _Minted(use.user, use.tokens)
+        match use.call:
+            case "update":
+                return T.UPDATE, Arguments(changes={trait(self.witness): use.value})
+            case "send_message":
+                message = Outgoing(use.text, use.text, use.conversation)
+                return T.SEND, Arguments(message=message, queue=use.queue, timeout=use.timeout)
+            case "mark_read":
+                return T.SEND, Arguments(message=MarkRead(use.conversation or "", use.up_to))
+            case "conversations":
+                return T.USE, Arguments(use=ListConversations())
+            case _:
+                return T(use.call), Arguments(
+                    use.user, provider=provider, timeout=use.timeout, clear_storage=use.clear
+                )
+
+    def give_up(self) -> str:
+        """Whoever awaits the newest call leaves, if one has not ended."""
+        pending = [n for n, made in self.calls.items() if made.given_up_at is None]
+        if not pending:
+            return "nobody waits"
+        made = self.calls[pending[-1]]
+        made.given_up_at = self._schedule.now
+        self.take(AwaiterLeft(pending[-1]))
+        return f"nobody waits any more for {made.use}"
+
+    def withdraw(self, name: str) -> None:
+        """Takes a message back."""
+        entry = named(self.snapshot.context.outbox, name)
+        if entry is not None:
+            self.take(Hinted(T.WITHDRAW, entry.number))
+
+
+class _Schedule:
+    def __init__(self, plan: Plan, settings: Settings, chart: Chart) -> None:
+        self.plan, self.settings, self.chart = plan, settings, chart
+        self.choose = plan.chance("engines")
+        self.now = 0.0
+        self.healed = False
+        self.tally = Tally()
+        self._names = 0
+        self.backend = ModelBackend(self._mint)
+        self.judge = Judge(self.backend, settings, chart)
+        self.story: list[str] = []
+        self.all: list[_Tab] = []
+        self.alive: list[_Tab] = []
+        self.gone: list[_Tab] = []
+        self.tabs: dict[int, _Tab] = {}
+        self._later: list[tuple[float, Callable[[], None]]] = []
+
+    def engine(self, scope: str) -> Engine:
+        """The engine of a scope."""
+        return _engine(Identical(self.chart), self.settings, scope)
+
+    def play(self) -> Verdict:
+        plan = self.plan
+        used = sorted({plan.tab_of(number) for number in plan.moves})
+        self.tabs = {index: self._open(f"scope {index % plan.scopes}") for index in used}
+        moves = list(plan.moves)
+        try:
+            while moves:
+                if self.choose.random() < 0.3 or not self._goes_on():
+                    self._move(moves.pop(0))
+            self._judged()
+        except _EndlessError as endless:
+            self.judge.found.append(Violation("a schedule comes to its end", str(endless)))
+        for tab in self.all:
+            self.judge.ended(tab.witness)
+        found = tuple(dict.fromkeys(self.judge.found))
+        return Verdict(plan, tuple(self.story), found, self.tally.counts())
+
+    # --- what happens by itself -------------------------------------------------------------------
+
+    def _goes_on(self) -> bool:
+        """One thing happens; or nothing does, and nothing will that does not come round for good:
+        returns whether something did.
+        """
+        if self.tally.steps > MOST_STEPS:
+            raise _EndlessError("the tabs take steps without end")
+        choose, work = self.choose, self._work()
+        if not work or (not self.healed and choose.random() < 0.12):
+            return self._time_goes_on()
+        later = self.now + choose.choice(_LATENCIES)
+        if later > self.now and self._next() <= later:
+            return self._time_goes_on()
+        self.now = later
+        tab, what = work[int(choose.random() * len(work))]
+        if isinstance(what, int):
+            self._tells(tab, what)
+        else:
+            self._arrives(tab, what)
+        return True
+
+    def _work(self) -> list[tuple[_Tab, _Under | int]]:
+        """The requests and the links that may go on."""
+        work: list[tuple[_Tab, _Under | int]] = []
+        for tab in self.alive:
+            for under in tab.under:
+                if not under.hangs or self.healed:
+                    work.append((tab, under))
+            for number, line in tab.kept.items():
+                if line.waiting or not line.open:
+                    work.append((tab, number))
+        return work
+
+    def _next(self) -> float:
+        """When something is due."""
+        due = [at for at, _ in self._later]
+        for tab in self.alive:
+            due += tab.timers.values()
+            due += tab.bounds.values()
+            due += [under.due for under in tab.under]
+        return min(due, default=math.inf)
+
+    def _time_goes_on(self) -> bool:
+        """What is due next happens. It is idle if only links are listened to."""
+        at = self._next()
+        if at == math.inf or all(self._is_idle(tab) for tab in self.alive) and not self._later:
+            return False
+        self.now = max(self.now, at)
+        for due, happens in self._later:
+            if due == at:
+                happens()
+                return True
+        for tab in self.alive:
+            for timer, due in tab.timers.items():
+                if due == at:
+                    del tab.timers[timer]
+                    tab.take(Expired(timer))
+                    return True
+            for call, due in tab.bounds.items():
+                if due == at:
+                    del tab.bounds[call]
+                    tab.take(OutOfTime(call))
+                    return True
+            for under in tab.under:
+                if under.due == at:
+                    self._overdue(tab, under)
+                    return True
+        return False
+
+    def _is_idle(self, tab: _Tab) -> bool:
+        busy = tab.under or tab.bounds or not tab.timers.keys() <= _IDLE
+        return not busy and not self._is_silent(tab)
+
+    def _is_silent(self, tab: _Tab) -> bool:
+        return any(line.silent for line in tab.kept.values())
+
+    def _overdue(self, tab: _Tab, under: _Under) -> None:
+        """The limit of a request has come; some end all the same."""
+        self.tally.fault("a request hangs")
+        self.given_up(tab, under)
+        limit = LimitReachedError(0.0)
+        tab.take(Outcome(under.request, error=limit))
+
+    def given_up(self, tab: _Tab, under: _Under) -> None:
+        """Nobody waits for this request any more. It has arrived by now, or will, or never does; and
+        what cannot be called back is reported all the same, if it succeeds.
+        """
+        if under.asked is not None and under.asked.ended_at is None:
+            under.asked.ended_at = self.now
+        under.over, under.hangs, under.due = True, False, self.now + 60.0
+        if not self.healed and self.choose.random() < 0.3:
+            return
+        tab.under.remove(under)
+        is_storage = isinstance(under.request.payload, _STORAGE)
+        if not under.arrived and not is_storage and self.choose.random() < 0.3:
+            self._does(tab, under)
+        if under.arrived and isinstance(under.result, Line):
+            under.result.close()
+
+    def _tells(self, tab: _Tab, number: int) -> None:
+        """A link tells what is next, or that it is lost."""
+        line = tab.kept[number]
+        if line.waiting:
+            tab.take(Heard(number, line.waiting.popleft()))
+        else:
+            del tab.kept[number]
+            error = self.choose.choice((None, NetworkError("The link broke.")))
+            tab.take(Heard(number, None, error))
+
+    def _arrives(self, tab: _Tab, under: _Under) -> None:
+        """A request gets on: to its adapter, or back; or something goes wrong."""
+        choose = self.choose
+        if not under.arrived:
+            fate = 1.0 if self.healed else choose.random()
+            payload = under.request.payload
+            if self._on_dead_line(tab, under) or fate < 0.06:
+                if fate < 0.03:
+                    self._does(tab, under)
+                    self._fails(tab, under, "an answer is lost")
+                else:
+                    self._fails(tab, under, "a request fails")
+                return
+            line = tab.lines.get(under.request.link or 0)
+            if fate < 0.1 or (line is not None and line.silent and not isinstance(payload, r.Part)):
+                under.hangs = True
+                return
+            self._does(tab, under)
+            if choose.random() < 0.4:
+                return
+        self._answers(tab, under)
+
+    def _on_dead_line(self, tab: _Tab, under: _Under) -> bool:
+        if not isinstance(under.request.payload, _ON_LINKS):
+            return False
+        line = tab.lines.get(under.request.link or 0)
+        return line is None or not line.open
+
+    def _fails(self, tab: _Tab, under: _Under, kind: str) -> None:
+        if not self.healed:
+            self.tally.fault(kind)
+        payload = under.request.payload
+        if isinstance(under.result, Line):
+            under.result.close()
+        if isinstance(payload, r.Identify) and not tab.remembers:
+            asked, line = payload.request, tab.lines.get(under.request.link or 0)
+            if line is not None:  # it lands late
+                at = self.now + 1.5
+                self._later.append((at, lambda: self._lands(line, asked)))
+        if isinstance(payload, _ON_LINKS) and not isinstance(payload, r.UseLink):
+            line = tab.lines.get(under.request.link or 0)
+            if line is not None:
+                line.close()
+        is_storage = isinstance(payload, _STORAGE)
+        error = StorageError("The disk is full.") if is_storage else lost()
+        under.result, under.error = None, error
+        self._answers(tab, under)
+
+    def _lands(self, line: Line, asked: Any) -> None:
+        self._later = [each for each in self._later if each[0] > self.now]
+        with contextlib.suppress(Exception):
+            self.backend.identify(line.session, asked)
+
+    def _answers(self, tab: _Tab, under: _Under) -> None:
+        """The outcome is told; of one that nobody waits for any more, its success alone."""
+        tab.under.remove(under)
+        if under.asked is not None and under.asked.ended_at is None:
+            under.asked.ended_at = self.now
+        result = under.result
+        if under.error is not None:
+            if not under.over:
+                tab.take(Outcome(under.request, error=under.error))
+            return
+        if isinstance(result, Line):
+            tab.lines[under.request.number] = result
+            result = result.welcome
+        tab.take(Outcome(under.request, result))
+
+    # --- adapters ---------------------------------------------------------------------------------
+
+    def _does(self, tab: _Tab, under: _Under) -> None:
+        """The request is done, or refused."""
+        under.arrived = True
+        try:
+            under.result = self._done(tab, under.request)
+        except Exception as error:
+            under.error = error
+
+    def _done(self, tab: _Tab, request: Request) -> Any:
+        payload, backend = request.payload, self.backend
+        stored = backend.storages.setdefault(tab.witness.scope, {})
+        match payload:
+            case r.CheckStorage(key) | r.CheckVisitor(key):
+                return stored.get(key)
+            case r.CreateVisitor(key):
+                return stored.setdefault(key, self._secret())
+            case r.MendVisitor(key):
+                removed = stored.pop(key, None)
+                return stored.setdefault(key, payload.mended(removed) or self._secret())
+            case r.Clear(prefix, visitor, keep):
+                gone = [key for key in stored if key.startswith(prefix) and key != keep]
+                removed_values = {key: stored.pop(key) for key in gone}
+                return removed_values.get(visitor)
+            case r.FetchToken(provider, user):
+                return self._token(provider, user or "")
+            case r.Dial(credentials):
+                return backend.dial(credentials, remembers=tab.remembers)
+            case r.Part(session):
+                if session is not None:
+                    backend.revoke(session)
+                if (line := tab.lines.get(request.link or 0)) is not None:
+                    line.close()
+            case r.Revoke(session):
+                backend.revoke(session)
+            case r.EndVisitor(_, _, visitor):
+                backend.end_visitor(visitor)
+            case r.Release():
+                pass
+            case _:
+                line = tab.lines.get(request.link or 0)
+                if line is None or not line.open:
+                    raise lost()
+                return self._asked(line, payload)
+        return None
+
+    def _asked(self, line: Line, payload: Any) -> Any:
+        backend, session = self.backend, line.session
+        match payload:
+            case r.Identify(asked):
+                return backend.identify(session, asked)
+            case r.Update(changes, owner):
+                return backend.update(session, changes, owner)
+            case r.Renew(token):
+                return backend.renew(session, token)
+            case r.SendMessage(MarkRead() as mark):
+                return backend.mark_read(session, mark)
+            case r.SendMessage(message):
+                return backend.send(session, message)
+            case _:
+                return backend.conversations(session, payload.use.owner)
+
+    def _token(self, provider: Any, user: str) -> str:
+        if not self.healed:
+            if provider.tokens == "failing":
+                raise TokenProviderError("Nobody mints tokens now.")
+            if provider.tokens == "refusing":
+                raise TokenRefusedError("This user gets none.")
+        return unsigned_token(sub=user, iat=0, exp=3600, jti=self._mint("token"))
+
+    def _secret(self) -> str:
+        return self._mint("a-secret-of-some-visitor")
+
+    def _mint(self, kind: str) -> str:
+        self._names += 1
+        return f"{kind}-{self._names}"
+
+    # --- what others do ---------------------------------------------------------------------------
+
+    def _open(self, scope: str) -> _Tab:
+        number = len(self.all) + 1
+        tab = _Tab(self, Witness(number, scope), remembers=number % 2 == 1)
+        self.all.append(tab)
+        self.alive.append(tab)
+        return tab
+
+    def _tell(self, what: str) -> None:
+        self.story.append(f"{self.now:9.3f} {what}")
+
+    def ended(self, tab: _Tab, made: Made) -> None:
+        self.tally.ended(made, not self.healed)
+        came = made.result if made.error is None else f"{type(made.error).__name__}: {made.error}"
+        self._tell(f"{tab.witness.name}: {made.use} ends: {came}")
+
+    def _move(self, number: int) -> None:
+        roll = self.plan.move(number)
+        index = roll.randrange(self.plan.tabs)
+        if roll.random() < DISTURBED:
+            self._disturb(roll)
+            return
+        for move in moves_of(roll, str(number), self.tabs[index], USERS):
+            self._do(self.tabs[index], index, move)
+
+    def _disturb(self, roll: random.Random) -> None:
+        kinds = ("links break", "links fall silent", "tokens expire", "a session is revoked")
+        kind = roll.choice(kinds)
+        self.tally.fault(kind)
+        self._tell(kind)
+        lines = self.backend.open_lines
+        match kind:
+            case "links break":
+                for line in lines:
+                    line.close()
+            case "links fall silent":
+                for line in lines:
+                    line.waiting.clear()
+                    line.silent, line.heard_at = True, self.now
+            case "tokens expire":
+                self.backend.expire_tokens()
+            case _:
+                if lines:
+                    self.backend.revoke(roll.choice(lines).session.name)
+
+    def _do(self, tab: _Tab, index: int, move: Move) -> None:
+        name, what = tab.witness.name, str(move)
+        match move:
+            case Use():
+                self._tell(f"{name}: {move}")
+                tab.make(move)
+                if move.call == "destroy":
+                    self._replace(index)
+                return
+            case Event("online" | "offline"):
+                tab.take(Hinted(T.GO_ONLINE if move.what == "online" else T.GO_OFFLINE))
+                what = f"set_online({move.what == 'online'})"
+            case Event("answered"):
+                if tab.identity is not None:
+                    self.backend.answer(tab.identity, move.text)
+                what = f"is answered: {move.text}"
+            case Event("given up"):
+                what = tab.give_up()
+                self.tally.fault("a caller leaves")
+            case Event("withdraw"):
+                tab.withdraw(move.text)
+                what = f"takes {move.text} back"
+            case Event("killed"):
+                self._kill(tab)
+                self._replace(index)
+                what = f"is killed; {self.tabs[index].witness.name} begins in its place"
+        self._tell(f"{name}: {what}")
+
+    def _kill(self, tab: _Tab) -> None:
+        """What it has asked may arrive all the same."""
+        self.tally.fault("a process dies")
+        for under in tab.under:
+            if not under.arrived and self.choose.random() < 0.5:
+                self._does(tab, under)
+            if isinstance(under.result, Line):
+                under.result.close()
+        for line in tab.lines.values():
+            line.close()
+        tab.witness.dead = True
+        self.alive.remove(tab)
+
+    def _replace(self, index: int) -> None:
+        gone = self.tabs[index]
+        self.gone.append(gone)
+        self.tabs[index] = self._open(gone.witness.scope)
+
+    # --- what is wrong ----------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        self.healed = True
+        for line in self.backend.open_lines:
+            line.close()
+        for tab in self.tabs.values():
+            tab.take(Hinted(T.GO_ONLINE))
+        self._quiet()
+
+    def _quiet(self) -> None:
+        while self._goes_on():
+            pass
+
+    def _judged(self) -> None:
+        self._heal()
+        self._tell("everything has been well for long")
+        tabs = list(self.tabs.values())
+        self.judge.judged(tabs, [tab.witness for tab in self.gone])
+        scopes = list(dict.fromkeys(tab.witness.scope for tab in tabs))
+        examination = self.judge.examined(tabs, scopes)
+        answer: Any = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                asked = examination.send(answer)
+                answer = None
+                if isinstance(asked, Asks):
+                    answer = asked.tab.make(asked.use)  # type: ignore[attr-defined]
+                    self._quiet()
+                elif isinstance(asked, Opens):
+                    answer = self._open(asked.scope)
+                elif asked.healed:
+                    self._heal()
+                else:
+                    self._quiet()
+
+
+_STORAGE: Final = (r.CheckStorage, r.CheckVisitor, r.CreateVisitor, r.MendVisitor, r.Clear)
+_ON_LINKS: Final = (r.Identify, r.Update, r.Renew, r.SendMessage, r.UseLink)
+
+
+class _EndlessError(Exception):
+    pass
+
+
+@cache
+def _engine(key: Identical[Chart], settings: Settings, scope: str) -> Engine:
+    return Engine(key.value, settings, r.Keys("acme", "help", scope))

@@ -128,6 +128,7 @@ class Judge:
         self._finds("every listener hears the same", witness, _misheard(witness))
         self._finds("adapters are given up in time", witness, self._overdue(witness))
         self._finds("dials keep their distance", witness, self._crowded(witness))
+        self._finds("a lost link is told in time", witness, self._impatient(witness))
         self._finds("whoever gives up waits no more", witness, _unasked(witness))
         if witness.left_at is not None:
             left = witness.left_at
@@ -166,6 +167,15 @@ class Judge:
                 at = event.current
         if witness.left_at is not None and at != Phase.DESTROYED:
             yield f"was destroyed, and has told nobody: it was {at}"
+
+    def _impatient(self, witness: Witness) -> Iterator[str]:
+        """A lost link is told as such for the whole time that the settings give it."""
+        since, least = 0.0, self.settings.disconnected_after
+        for at, event in zip(witness.times, witness.events, strict=True):
+            if isinstance(event, PhaseChanged):
+                if event.reason == "attempts_spent" and at - since < least - JUST:
+                    yield f"is disconnected after {at - since:g} s without a link"
+                since = at
 
     def _flaps(self, witness: Witness) -> Iterator[str]:
         for at, event in zip(witness.times, witness.events, strict=True):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from ...errors import NetworkError, StorageError, SupportChatError
+from ...errors import NetworkError, RateLimitedError, StorageError, SupportChatError
 from ...ports import Link, LinkEvent, Storage, Transport
 from .witness import Asked, Witness
 
@@ -28,6 +28,7 @@ class Process:
         self.links: list[Link] = []
         self.kept: list[Any] = []
         """The links that its session listens to."""
+        self._not_before = 0.0
 
     def die(self) -> None:
         """It is killed: its links end, and nothing is asked any more."""
@@ -40,12 +41,26 @@ class Process:
         if self.witness.dead:
             raise error("This process is dead.")
         loop = asyncio.get_running_loop()
+        if operation == "open" and loop.time() < self._not_before - JUST:
+            self.witness.wrong.append("dialled before the time for which the backend had asked")
         asked = Asked(operation, loop.time())
         self.witness.asked.append(asked)
+        working = asyncio.ensure_future(work())
         try:
-            return await work()
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            asked.ended_at = loop.time()  # what is deaf to it goes on, and its session does not mind
+            working.cancel()
+            return await working
+        except RateLimitedError as refused:
+            self._stays_away(operation, loop.time(), refused.retry_after)
+            raise
         finally:
-            asked.ended_at = loop.time()
+            asked.ended_at = asked.ended_at or loop.time()
+
+    def _stays_away(self, operation: str, now: float, seconds: float | None) -> None:
+        if operation == "open" and seconds is not None:
+            self._not_before = max(self._not_before, now + seconds)
 
 
 class WatchedStorage:

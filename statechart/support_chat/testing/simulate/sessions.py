@@ -239,8 +239,8 @@ class _Schedule:
         with _warnings(wrong):
             self._playing = asyncio.ensure_future(self._play())
             await asyncio.wait([self._playing])
-            if not self._playing.cancelled():
-                self._playing.result()
+            if not self._playing.cancelled() and (error := self._playing.exception()) is not None:
+                wrong.append(f"a call raises {error!r} on its line")
         self.judge.found += [Violation("nothing happens that must never be", w) for w in wrong]
         for tab in self.all:
             tab.looked_at()
