@@ -27,6 +27,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
     "dial",
     "dial",
     "identify",
+    "identify",
     "send",
     "send",
     "mark_read",
@@ -107,8 +108,8 @@ class TwoTabs:
     def disturb(self, choose: random.Random) -> Disturbance:
         faults, operation = self.backend.faults, choose.choice(OPERATIONS)
         kind = choose.choice((
-            "links", "lost", "lost", "error", "slow", "storage", "storage", "silence", "network",
-            "network", "answers", "limit", "revoked", "expired", "history",
+            "links", "lost", "lost", "error", "slow", "goodbyes", "storage", "storage", "silence",
+            "network", "network", "answers", "limit", "revoked", "expired", "history",
         ))  # fmt: skip
         self._until = self._loop.time() + LASTING
         match kind:
@@ -141,6 +142,10 @@ class TwoTabs:
                 faults.delay(request=request, answer=answer)
                 self._slow = True
                 return Disturbance("the backend is slow", "the backend is slow")
+            case "goodbyes":
+                faults.delay(request=4.0, operation="close")
+                self._slow = True
+                return Disturbance("goodbyes are slow", "goodbyes take 4 s")
             case "revoked":
                 if opened := [entry.session for entry in self.backend.log.of("opened")]:
                     faults.revoke(choose.choice(opened))
@@ -227,16 +232,16 @@ class _Network:
 
     async def open(self, credentials: Credentials) -> Link:
         if not self._world.ill:
-            return await self._well.open(credentials)
-        link = await self._dialled(credentials)
+            return await self._dialled(self._well, credentials)
+        link = await self._dialled(self._ill, credentials)
         if not self._world.ill:  # healed meanwhile: nothing bad is left
             link.abort()
             raise NetworkError("The link broke.")
         return link
 
-    async def _dialled(self, credentials: Credentials) -> Link:
+    async def _dialled(self, transport: Transport, credentials: Credentials) -> Link:
         """Some dials cannot be called back: they come up all the same."""
-        dial = asyncio.ensure_future(self._ill.open(credentials))
+        dial = asyncio.ensure_future(transport.open(credentials))
         try:
             return await asyncio.shield(dial)
         except asyncio.CancelledError:

@@ -58,11 +58,11 @@ from .identical import Identical
 from .judge import Asks, Judge, Opens, trait
 from .model import Line, ModelBackend, lost
 from .plan import Plan
-from .tally import Tally
+from .tally import Tally, verdict
 from .verdict import Verdict, Violation
 from .witness import Asked, Made, Use, Witness
 
-MOVES: Final = 14
+MOVES: Final = 12
 """How many moves a schedule of engines has."""
 MOST_STEPS: Final = 4_000
 """Steps that no schedule takes, unless it goes round in circles."""
@@ -285,15 +285,15 @@ class _Schedule:
         moves = list(plan.moves)
         try:
             while moves:
-                if self.choose.random() < 0.3 or not self._goes_on():
+                if self.choose.random() < 0.15 or not self._goes_on():
                     self._move(moves.pop(0))
             self._judged()
         except _EndlessError as endless:
             self.judge.found.append(Violation("a schedule comes to its end", str(endless)))
-        for tab in self.all:
-            self.judge.ended(tab.witness)
-        found = tuple(dict.fromkeys(self.judge.found))
-        return Verdict(plan, tuple(self.story), found, self.tally.counts())
+        witnesses = [tab.witness for tab in self.all]
+        for witness in witnesses:
+            self.judge.ended(witness)
+        return verdict(plan, self.story, self.judge.found, self.tally, witnesses)
 
     # --- what happens by itself -------------------------------------------------------------------
 

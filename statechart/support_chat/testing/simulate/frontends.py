@@ -11,7 +11,7 @@ import attrs
 from ...lifecycle.chart import LIVE
 from ...lifecycle.events import MessageReceived, MessageSent
 from ...lifecycle.names import Phase
-from ...values import Identity
+from ...values import Identity, Message
 from .witness import Tokens, Use, Witness
 
 DISTURBED: Final = 0.2
@@ -64,10 +64,11 @@ Move: TypeAlias = Use | Event
 def moves_of(roll: random.Random, name: str, tab: Tab, users: Sequence[str]) -> Sequence[Move]:
     """What happens to this tab in the move of this name; several calls at once, at times."""
     booted = tab.state in (Phase.BOOTING, *LIVE)
+    visits, told = tab.state == Phase.ANONYMOUS, _told(tab)
     kinds = {
-        "boot": 1 if booted else 9, "boot a user": 1, "identify": 3, "become": 3,
-        "send": 7 if booted else 1, "send some": 2, "mark read": 3, "update": 3, "list": 2,
-        "shutdown": 1, "clear": 1, "load": 0.5, "destroy": 0.5, "hint": 1, "answer": 4,
+        "boot": 1 if booted else 9, "boot a user": 1, "identify": 6 if visits else 1, "become": 3,
+        "send": 7 if booted else 1, "send some": 2, "mark read": 5 if told else 0, "update": 3,
+        "list": 2, "shutdown": 1, "clear": 1, "load": 0.5, "destroy": 0.5, "hint": 1, "answer": 4,
         "give up": 1.5, "withdraw": 0.7, "kill": 0.7,
     }  # fmt: skip
     (kind,) = roll.choices(list(kinds), list(kinds.values()))
@@ -89,9 +90,6 @@ def moves_of(roll: random.Random, name: str, tab: Tab, users: Sequence[str]) -> 
         case "send some":
             return [_message(roll, f"m{name}{letter}", tab) for letter in "abc"]
         case "mark read":
-            told = [e.message for e in tab.witness.events if isinstance(e, MessageReceived)]
-            if not told:
-                return []
             message = roll.choice(told)
             return [Use("mark_read", conversation=message.conversation_id, up_to=message.id)]
         case "update":
@@ -116,6 +114,10 @@ def moves_of(roll: random.Random, name: str, tab: Tab, users: Sequence[str]) -> 
             return [Use("destroy")]
         case _:
             return [Use("shutdown")]
+
+
+def _told(tab: Tab) -> Sequence[Message]:
+    return [e.message for e in tab.witness.events if isinstance(e, MessageReceived)]
 
 
 def _message(roll: random.Random, name: str, tab: Tab) -> Use:

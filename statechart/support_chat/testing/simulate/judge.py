@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from ...chart.model import Chart
-from ...errors import SupportChatError
-from ...lifecycle.chart import CHART, ONLINE
+from ...errors import AuthRefusedError, SupportChatError
+from ...lifecycle.chart import CHART, LIVE, ONLINE
 from ...lifecycle.events import (
     AuthChanged,
     ConnectionChanged,
@@ -104,6 +104,10 @@ class Judge:
     def judged(self, tabs: Sequence[Tab], gone: Sequence[Witness]) -> None:
         """What all have told so far: `tabs` are there, `gone` were killed or destroyed."""
         stored = self.outside.stored()
+        everybody = [*(tab.witness for tab in tabs), *gone]
+        for witness in everybody:
+            self._finds("a full clear begins with a new visitor", witness,
+                        _known_visitors(witness, everybody))  # fmt: skip
         for tab in tabs:
             witness = tab.witness
             self._finds("every call settles", tab, _unsettled(witness))
@@ -113,7 +117,7 @@ class Judge:
             if tab.state in (Phase.RECONNECTING, Phase.DISCONNECTED, Phase.BOOTING, Phase.LOADING):
                 told = f"is {tab.state} although everything is well"
                 self._finds("whoever is booted comes online", tab, [told])
-        for witness in (*(tab.witness for tab in tabs), *gone):
+        for witness in everybody:
             self._finds("messages are stored once, whole, in order, for whom they are", witness,
                         kept(witness, stored, self.outside))  # fmt: skip
             if not witness.dead:
@@ -210,10 +214,23 @@ class Judge:
                     self._finds("whoever boots comes online", tab, [told])
         for tab in tabs:
             yield from self._shows_its_owner(tab)
+        before, fresh = self.outside.sessions(), list[Tab]()
+        for scope in scopes:
+            tab: Tab = yield Opens(scope)
+            yield Asks(tab, Use("boot"))
+            fresh.append(tab)
         # that its visitor was cleared elsewhere a session learns by its next dial at the latest
         yield Waits(healed=True)
-        for scope in scopes:
-            yield from self._scope(scope, [tab for tab in tabs if tab.witness.scope == scope])
+        for scope, one in zip(scopes, fresh, strict=True):
+            mine = [tab for tab in tabs if tab.witness.scope == scope]
+            yield from self._is_one_visitor(scope, [*mine, one])
+            yield Asks(one, Use("shutdown"))
+        yield Waits()
+        if self.outside.sessions() != before:
+            told = f"leaves {self.outside.sessions() - before} sessions behind"
+            self._finds("shutdown() ends the session at the backend", "somebody", [told])
+        for scope, one in zip(scopes, fresh, strict=True):
+            yield from self._clears(scope, [*(t for t in tabs if t.witness.scope == scope), one])
         yield Waits()
         for tab in tabs:
             yield Asks(tab, Use("destroy"))
@@ -246,27 +263,19 @@ class Judge:
                 told = f"has recorded {value}, and {known} is known of {shown}"
                 self._finds("what is recorded arrives", tab, [told])
 
-    def _scope(self, scope: str, tabs: Sequence[Tab]) -> Examination:
-        here = [tab.identity for tab in tabs if tab.state in ONLINE]
-        visitors = {identity for identity in here if isinstance(identity, Visitor)}
+    def _is_one_visitor(self, scope: str, tabs: Sequence[Tab]) -> Examination:
+        here = {tab.identity for tab in tabs if tab.state in ONLINE}
+        visitors = sorted(identity.id for identity in here if isinstance(identity, Visitor))
         if len(visitors) > 1:
-            told = f"has several live visitors: {sorted(v.id for v in visitors)}"
+            told = f"has several live visitors: {visitors}"
             self._finds("tabs of a storage are one visitor", scope, [told])
-        fresh: Tab = yield Opens(scope)
-        made = yield Asks(fresh, Use("boot"))
-        if visitors and made.result not in visitors:
-            told = f"shows {visitors}, and whoever boots now is {made.result}"
-            self._finds("tabs of a storage are one visitor", scope, [told])
-        before = self.outside.sessions()
-        yield Asks(fresh, Use("shutdown"))
-        yield Waits()
-        if self.outside.sessions() != before - 1:
-            told = f"had {before} sessions, and has {self.outside.sessions()} after a shutdown()"
-            self._finds("shutdown() ends the session at the backend", scope, [told])
+        yield from ()
+
+    def _clears(self, scope: str, tabs: Sequence[Tab]) -> Examination:
         if len(left := self.outside.contents(scope)) != 1:
             told = f"holds {sorted(left)} after a shutdown()"
             self._finds("a shutdown() leaves the visitor alone", scope, [told])
-        for tab in (*tabs, fresh):
+        for tab in tabs:
             yield Asks(tab, Use("shutdown", clear=True))
             if tab.identity is not None:
                 told = f"shows {tab.identity} after a shutdown()"
@@ -274,7 +283,7 @@ class Judge:
         if left := self.outside.contents(scope):
             told = f"has kept {sorted(left)} after every tab has cleared it"
             self._finds("what is cleared is gone", scope, [told])
-        yield Asks(fresh, Use("destroy"))
+        yield Asks(tabs[-1], Use("destroy"))
 
 
 def trait(witness: Witness) -> str:
@@ -310,6 +319,8 @@ def _misreturned(witness: Witness) -> Iterator[str]:
     for made in witness.calls:
         if made.error is not None and not isinstance(made.error, SupportChatError):
             yield f"{made.use} raised {made.error!r}"
+        elif type(made.error) is AuthRefusedError and _opens(made.use) and made.use.tokens == "good":
+            yield f"{made.use} raised {made.error!r}"
         elif made.succeeded and made.use.call in ("boot", "become"):
             user, result = made.use.user, made.result
             is_right = isinstance(result, Visitor) if user is None else result == SignedIn(user)
@@ -317,12 +328,36 @@ def _misreturned(witness: Witness) -> Iterator[str]:
                 yield f"{made.use} returned {result}"
 
 
+def _opens(use: Use) -> bool:
+    return use.call in ("boot", "identify", "become")
+
+
+def _known_visitors(witness: Witness, everybody: Sequence[Witness]) -> Iterator[str]:
+    """A user whose storage was cleared as they left is followed by a visitor whom nobody knows."""
+    for made in witness.calls:
+        use, after = made.use, made.result
+        if not (use.call == "become" and use.clear and isinstance(made.shown, SignedIn)):
+            continue
+        if isinstance(after, Visitor) and made.phase in LIVE:
+            before = [
+                at
+                for each in everybody
+                for at, event in zip(each.times, each.events, strict=True)
+                if isinstance(event, Ready | AuthChanged) and event.identity == after
+            ]
+            if min(before, default=made.at) < made.at:
+                yield f"{use} returned {after}, who had been there before"
+
+
 def _mistaken(witness: Witness) -> Iterator[str]:
-    """No backend here answers as another than was asked for; who is shown was asked for."""
+    """No backend here answers as another than was asked for, or refuses a good token; and who is
+    shown was asked for.
+    """
+    good = all(made.use.tokens == "good" for made in witness.calls)
     asked = {SignedIn(made.use.user) for made in witness.calls if made.use.user is not None}
     for event in witness.events:
-        if isinstance(event, ErrorOccurred) and "answered as another user" in str(event.error):
-            yield "says that the backend answered as another user"
+        if isinstance(event, ErrorOccurred) and type(event.error) is AuthRefusedError and good:
+            yield f"ends, though every token was good: {event.error}"
         elif isinstance(event, Ready | AuthChanged) and isinstance(event.identity, SignedIn):
             if event.identity not in asked:
                 yield f"shows {event.identity}, whom nobody has asked for"
@@ -334,7 +369,7 @@ def _unasked(witness: Witness) -> Iterator[str]:
         if not (isinstance(event, PhaseChanged) and event.previous == Phase.BOOTING):
             continue
         if event.current in ONLINE and not any(
-            made.use.call in ("boot", "become", "identify")
+            _opens(made.use)
             and made.at <= at
             and (made.ended_at is None or made.ended_at >= at - JUST)
             and (made.given_up_at is None or made.given_up_at >= at - JUST)

@@ -208,7 +208,7 @@ class ModelBackend:
 
     def renew(self, session: Session, token: str) -> RenewAnswer:
         """Takes a fresh token. Raises AuthRefusedError."""
-        self._alive(session)
+        self._alive(session, expired=True)
         self._check(token)
         session.expired = False
         return RenewAnswer()

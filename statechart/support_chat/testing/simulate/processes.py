@@ -105,11 +105,12 @@ class WatchedTransport:
 class _WatchedLink:
     def __init__(self, inner: Link, process: Process) -> None:
         self._inner, self._process = inner, process
+        self._kept_at = 0.0
 
     def abort(self) -> None:
         """Its session lets go of it, at the latest when it has been silent for long."""
         process, loop = self._process, asyncio.get_running_loop()
-        silent_for = loop.time() - self._inner.heard_at
+        silent_for = loop.time() - max(self._inner.heard_at, self._kept_at)
         if self in process.kept:
             process.kept.remove(self)
             if silent_for > process.silence + JUST:
@@ -119,6 +120,7 @@ class _WatchedLink:
     async def events(self) -> AsyncIterator[LinkEvent]:
         """What the link yields; once it is lost its session is to know."""
         self._process.kept.append(self)
+        self._kept_at = asyncio.get_running_loop().time()
         try:
             async for event in self._inner.events():
                 yield event

@@ -30,7 +30,7 @@ from .frontends import DISTURBED, Event, Move, moves_of
 from .judge import Asks, Judge, Opens, trait
 from .plan import Plan
 from .processes import Process, WatchedStorage, WatchedTransport
-from .tally import Tally
+from .tally import Tally, verdict
 from .verdict import Verdict, Violation
 from .witness import Made, Use, Witness
 from .world import World
@@ -247,8 +247,8 @@ class _Schedule:
             tab.close()
             self.tally.steps += len(tab.witness.steps)
             self.judge.ended(tab.witness)
-        found = tuple(dict.fromkeys(self.judge.found))
-        return Verdict(self.plan, tuple(self.story), found, self.tally.counts())
+        witnesses = [tab.witness for tab in self.all]
+        return verdict(self.plan, self.story, self.judge.found, self.tally, witnesses)
 
     def stop(self, because: str) -> None:
         """The schedule ends here, judged as wrong."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Final
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
-from .verdict import Counts
-from .witness import Made
-
-FLOOR: Final = 0.02
-"""The least part of the calls of a kind that must succeed while something is wrong; and of all
-faults that are of one kind.
-"""
+from .plan import Plan
+from .verdict import Counts, Verdict, Violation
+from .witness import Made, Witness
 
 
 class Tally:
@@ -51,3 +47,16 @@ def too_few(counts: Counts, floors: Mapping[str, int]) -> Iterator[str]:
         seen = counts.disturbed[kind] + counts.faults[kind]
         if seen < least:
             yield f"{kind}: {seen} times, and {least} are the least"
+
+
+def verdict(
+    plan: Plan,
+    story: Iterable[str],
+    found: Iterable[Violation],
+    tally: Tally,
+    witnesses: Iterable[Witness],
+) -> Verdict:
+    """What a schedule has come to, each violation once."""
+    steps = json.dumps([witness.steps for witness in witnesses])
+    digest = hashlib.sha256(steps.encode()).hexdigest()
+    return Verdict(plan, tuple(story), tuple(dict.fromkeys(found)), tally.counts(), digest)

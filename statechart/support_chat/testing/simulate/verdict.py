@@ -53,6 +53,8 @@ class Verdict:
     story: tuple[str, ...]
     violations: tuple[Violation, ...]
     counts: Counts = attrs.field(factory=Counts)
+    digest: str = ""
+    """Of every step of every session: the same for the same plan, in any process."""
 
     def __str__(self) -> str:
         told = "\n".join(f"  {i}. {line}" for i, line in enumerate(self.story, 1))
