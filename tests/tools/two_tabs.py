@@ -169,7 +169,6 @@ class TwoTabs:
         self.sick = self.ill = self.broken = self._slow = False
         self._until = 0.0
         self.backend.faults.heal()
-        self.backend.faults.drop_links()
 
     def answer(self, identity: Identity, text: str) -> None:
         with contextlib.suppress(InvalidInputError):  # they are somebody else by now

@@ -647,9 +647,9 @@ class _Schedule:
 
     def _heal(self) -> None:
         self.healed = True
-        for line in self.backend.open_lines:
-            line.close()
-        for tab in self.tabs.values():
+        for tab in self.alive:
+            for line in tab.kept.values():
+                line.close()
             tab.take(Hinted(T.GO_ONLINE))
         self._quiet()
 

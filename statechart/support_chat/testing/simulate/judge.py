@@ -37,7 +37,7 @@ from .verdict import Violation
 from .witness import Made, Use, Witness
 from .world import Outside
 
-SETTLED: Final = 600.0
+SETTLED: Final = 330.0
 """Seconds after which nothing of what went wrong has any effect, once everything is well."""
 _TRIGGERS: Final[Mapping[str, Trigger]] = {
     "send_message": Trigger.SEND, "mark_read": Trigger.SEND, "conversations": Trigger.USE,

@@ -36,6 +36,11 @@ class Process:
         for link in self.links:
             link.abort()
 
+    def cut(self) -> None:
+        """The links break that its session listens to."""
+        for link in tuple(self.kept):
+            link.cut()
+
     async def ask(self, operation: str, work: Any, error: type[SupportChatError]) -> Any:
         """Asks an adapter, and notes it."""
         if self.witness.dead:
@@ -115,6 +120,10 @@ class _WatchedLink:
             process.kept.remove(self)
             if silent_for > process.silence + JUST:
                 process.witness.wrong.append(f"heard nothing for {silent_for:g} s on its link")
+        self._inner.abort()
+
+    def cut(self) -> None:
+        """It breaks, and nobody has wanted it."""
         self._inner.abort()
 
     async def events(self) -> AsyncIterator[LinkEvent]:

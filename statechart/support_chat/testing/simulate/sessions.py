@@ -35,8 +35,10 @@ from .verdict import Verdict, Violation
 from .witness import Made, Use, Witness
 from .world import World
 
-QUIET: Final = 900.0
+QUIET: Final = 450.0
 """Seconds until everything that waits has ended, once everything is well."""
+BRIEF: Final = 60.0
+"""Seconds until everything that was begun when everything was well has ended."""
 MOST_STEPS: Final = 5_000
 """Steps that no tab takes in one schedule, unless it goes round in circles."""
 _PAUSES: Final = (0.0, 0.0, 0.001, 0.002, 0.05, 0.4, 0.4, 2.0, 5.0, 40.0)
@@ -336,17 +338,18 @@ class _Schedule:
 
     # --- what is wrong ----------------------------------------------------------------------------
 
-    async def _heal(self) -> None:
+    async def _heal(self, quiet: float) -> None:
         """Everything is well from now on, every session dials anew, and it becomes quiet."""
         self.healed = True
         self.world.heal()
-        for tab in self.tabs.values():
+        for tab in self.all:
+            tab.process.cut()
             tab.within(lambda tab=tab: tab.chat.set_online(True))
-        await asyncio.sleep(QUIET)
+        await asyncio.sleep(quiet)
 
     async def _judged(self) -> None:
         self.judge.healed_at = self.now
-        await self._heal()
+        await self._heal(QUIET)
         self._tell("everything has been well for long")
         for tab in self.all:
             tab.looked_at()
@@ -367,9 +370,9 @@ class _Schedule:
                 elif isinstance(asked, Opens):
                     answer = self._open(asked.scope)
                 elif asked.healed:
-                    answer = await self._heal()
+                    answer = await self._heal(BRIEF)
                 else:
-                    answer = await asyncio.sleep(QUIET)
+                    answer = await asyncio.sleep(BRIEF)
         for tab in self.gone:
             if tab.witness.dead:
                 await tab.within(tab.chat.destroy)

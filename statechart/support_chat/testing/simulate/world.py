@@ -86,7 +86,7 @@ class World(Outside, Protocol):
         ...
 
     def heal(self) -> None:
-        """Everything is well from now on, and each link that is open ends once more."""
+        """Everything is well from now on."""
         ...
 
     def answer(self, identity: Identity, text: str) -> None:
