@@ -71,10 +71,6 @@ FAULTS = {
         lambda: without("boot.live_as_visitor", E.SETTLE_BOOT),
         "whoever boots comes online",
     ),
-    "a destroy that is done is not told": (
-        lambda: without("destroy.done", E.SETTLE_DESTROY),
-        "every call settles",
-    ),
     "a shutdown does not part": (
         lambda: without("shutdown.live", E.PART),
         "shutdown() ends the session at the backend",

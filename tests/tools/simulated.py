@@ -5,8 +5,8 @@ python tests/tools/simulated.py engines --schedules 20000 --jobs 2   # stepped w
 python tests/tools/simulated.py mutants --write docs/simulation.md   # seeds until each is found
 
 `--shard I/N` plays each N-th chunk of seeds from the I-th on; `--results FILE` keeps what was
-played, so that a run that was ended goes on where it was. A schedule that is judged as wrong is made
-as short as it gets, and told with the line that replays it:
+played, so that a run that was ended goes on where it was. A schedule that is judged as wrong is
+made as short as it gets, and told with the line that replays it:
 
 python tests/tools/simulated.py sessions --seed 7 --tabs 2 --scopes 1 --moves 3,8,21
 """
@@ -23,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 from unittest import mock
@@ -31,6 +31,7 @@ from unittest import mock
 import attrs
 
 from shell_mutants import MUTANTS, Mutant
+from support_chat import Settings
 from support_chat.testing import run
 from support_chat.testing.simulate import (
     Counts,
@@ -43,6 +44,7 @@ from support_chat.testing.simulate import (
     turns,
 )
 from support_chat.testing.simulate.engines import MOVES
+from support_chat.testing.simulate.judge import limits
 from two_tabs import TwoTabs
 
 CHUNK: Final = 50
@@ -126,8 +128,13 @@ class Played:
         """From a line of a file of results."""
         told = json.loads(line)
         counted = told["counts"]
-        names = ("made", "succeeded", "disturbed", "faults")
-        counts = Counts(*(Counter(counted[name]) for name in names), counted["steps"])
+        counts = Counts(
+            Counter(counted["made"]),
+            Counter(counted["succeeded"]),
+            Counter(counted["disturbed"]),
+            Counter(counted["faults"]),
+            counted["steps"],
+        )
         return Played(
             told["first"], told["schedules"], tuple(told["wrong"]), counts, told["seconds"]
         )
@@ -150,6 +157,7 @@ def many(asked: argparse.Namespace) -> int:
     firsts = list(range(asked.first, last, CHUNK))[asked.shard[0] :: asked.shard[1]]
     done = {} if asked.results is None else _kept(asked.results)
     todo = [first for first in firsts if first not in done]
+    limits(Settings())  # computed once, before there are processes
     with ProcessPoolExecutor(asked.jobs) as processes:
         begun = [
             processes.submit(played, asked.level, first, min(CHUNK, last - first)) for first in todo
@@ -218,34 +226,65 @@ def shows(mutant: Mutant, seed: int) -> str:
     return violations[0].promise if violations else ""
 
 
-def searched(number: int, most: int) -> tuple[int | None, str]:
-    """The first seed that shows a mutant, and the promise that it breaks."""
-    for seed in range(most):
-        if promise := shows(MUTANTS[number], seed):
-            return seed, promise
-    return None, ""
+@attrs.frozen
+class Search:
+    """What became of the search for a mutant: the seed that shows it and the promise that it
+    breaks; none has in the first `tried` schedules, if there is no seed.
+    """
+
+    does: str
+    tried: int
+    seed: int | None = None
+    promise: str = ""
+
+
+def searched(number: int, begun: int, most: int) -> Search:
+    """Plays the seeds from the one at which the search had ended."""
+    mutant = MUTANTS[number]
+    for seed in range(begun, most):
+        if promise := shows(mutant, seed):
+            return Search(mutant.does, seed + 1, seed, promise)
+    return Search(mutant.does, max(begun, most))
 
 
 def mutants(asked: argparse.Namespace) -> int:
     """Looks for each; 1 if one is not found."""
+    known = {} if asked.results is None else _searched(asked.results)
+    limits(Settings())  # computed once, before there are processes
     with ProcessPoolExecutor(asked.jobs) as processes:
-        numbers = range(len(MUTANTS))
-        found = list(processes.map(searched, numbers, [asked.schedules] * len(MUTANTS)))
-    rows = list(_rows(found))
+        begun: list[Future[Search]] = []
+        for number, mutant in enumerate(MUTANTS):
+            before = known.get(mutant.does, Search(mutant.does, 0))
+            if before.seed is None and before.tried < asked.schedules:
+                begun.append(processes.submit(searched, number, before.tried, asked.schedules))
+        for future in as_completed(begun):
+            search = future.result()
+            known[search.does] = search
+            if asked.results is not None:
+                with asked.results.open("a") as file:
+                    file.write(json.dumps(attrs.asdict(search)) + "\n")
+    rows = list(_rows([known.get(mutant.does) for mutant in MUTANTS]))
     print("\n".join(rows))
     if asked.write is not None:
         page = asked.write.read_text()
-        before, _, rest = page.partition(BEGIN)
+        before_table, _, rest = page.partition(BEGIN)
         _, _, after = rest.partition(END)
         table = "\n".join(rows)
-        asked.write.write_text(f"{before}{BEGIN}{table}\n{END}{after}")
-    return 1 if any(seed is None for seed, _ in found) else 0
+        asked.write.write_text(f"{before_table}{BEGIN}{table}\n{END}{after}")
+    found = {search.does for search in known.values() if search.seed is not None}
+    return 0 if found >= {mutant.does for mutant in MUTANTS} else 1
 
 
-def _rows(found: Iterable[tuple[int | None, str]]) -> Iterator[str]:
+def _searched(results: Path) -> dict[str, Search]:
+    lines = results.read_text().splitlines() if results.exists() else []
+    return {each.does: each for each in (Search(**json.loads(line)) for line in lines)}
+
+
+def _rows(found: Iterable[Search | None]) -> Iterator[str]:
     yield "| mutant | steps | seeds | it breaks |"
     yield "|---|---|---|---|"
-    for mutant, (seed, promise) in zip(MUTANTS, found, strict=True):
+    for mutant, search in zip(MUTANTS, found, strict=True):
+        seed, promise = (None, "") if search is None else (search.seed, search.promise)
         seeds = "not found" if seed is None else str(seed + 1)
         yield f"| {mutant.does} | {mutant.steps} | {seeds} | {promise} |"
 

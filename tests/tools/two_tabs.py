@@ -147,8 +147,9 @@ class TwoTabs:
                 self._slow = True
                 return Disturbance("goodbyes are slow", "goodbyes take 4 s")
             case "revoked":
-                if opened := [entry.session for entry in self.backend.log.of("opened")]:
-                    faults.revoke(choose.choice(opened))
+                opened = self.backend.log.of("opened")
+                if opened and (session := choose.choice(opened).session):
+                    faults.revoke(session)
                 return Disturbance("a session is revoked", "an operator ends a session")
             case "expired":
                 faults.expire_tokens()

@@ -11,63 +11,33 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
-
-import attrs
+from typing import Any, Final, cast
 
 from ...chart.model import Chart
-from ...engine import (
-    Arm,
-    AwaiterLeft,
-    Bound,
-    CallMade,
-    Cancel,
-    Close,
-    Disarm,
-    Emit,
-    Engine,
-    Expired,
-    Heard,
-    Hinted,
-    Input,
-    Keep,
-    LimitReachedError,
-    Now,
-    Outcome,
-    OutOfTime,
-    Perform,
-    Request,
-    Settle,
-    Snapshot,
-)
-from ...engine.told import told
-from ...errors import NetworkError, StorageError, TokenProviderError, TokenRefusedError
+from ...engine import Engine, Expired, Heard, Hinted, LimitReachedError, Outcome, OutOfTime
+from ...errors import NetworkError, StorageError, SupportChatError
 from ...lifecycle import requests as r
-from ...lifecycle.calls import Arguments
 from ...lifecycle.chart import CHART
-from ...lifecycle.names import Phase, Timer, Trigger as T
-from ...lifecycle.outbox import named
-from ...ports import ListConversations, MarkRead, Outgoing
+from ...lifecycle.names import Timer, Trigger as T
 from ...settings import Settings
-from ...values import Identity
-from ..doubles.tokens import unsigned_token
 from .frontends import DISTURBED, Event, Move, moves_of
 from .identical import Identical
-from .judge import Asks, Judge, Opens, trait
+from .judge import Asks, Judge, Opens
 from .model import Line, ModelBackend, lost
+from .performing import ON_LINKS, STORAGE, perform
 from .plan import Plan
+from .stepping import SteppedTab, Under
 from .tally import Tally, verdict
 from .verdict import Verdict, Violation
-from .witness import Asked, Made, Use, Witness
+from .witness import Made, Use, Witness
 
 MOVES: Final = 12
 """How many moves a schedule of engines has."""
 MOST_STEPS: Final = 4_000
 """Steps that no schedule takes, unless it goes round in circles."""
 USERS: Final = ("ada", "bob")
-_EPOCH: Final = 1_800_000_000.0
 _LATENCIES: Final = (0.0, 0.0, 0.001, 0.02)
 _IDLE: Final = frozenset({str(Timer.SILENCE), str(Timer.RENEW)})
 """Timers that run for ever, however well everything is."""
@@ -80,183 +50,6 @@ def simulate_engines(
     return _Schedule(plan, settings or Settings(), chart).play()
 
 
-@attrs.define(eq=False)
-class _Under:
-    """A request under way. `arrived`: its outcome is on its way; `hangs`: it ends by its limit."""
-
-    request: Request
-    due: float
-    arrived: bool = False
-    hangs: bool = False
-    over: bool = False
-    """Nobody waits for it any more: it was cancelled, or its limit has come."""
-    result: Any = None
-    error: Exception | None = None
-    asked: Asked | None = None
-
-
-@attrs.frozen
-class _Minted:
-    """A token provider: what it does is drawn when it is asked."""
-
-    user: str
-    tokens: str
-
-    def __call__(self) -> str:
-        raise AssertionError("The schedule mints tokens itself.")
-
-
-class _Tab:
-    """A session, stepped by hand."""
-
-    def __init__(self, schedule: _Schedule, witness: Witness, remembers: bool) -> None:
-        self.witness, self._schedule, self.remembers = witness, schedule, remembers
-        self.engine = schedule.engine(witness.scope)
-        self.snapshot: Snapshot = self.engine.initial
-        self.under: list[_Under] = []
-        self.timers: dict[str, float] = {}
-        self.bounds: dict[int, float] = {}
-        self.lines: dict[int, Line] = {}
-        self.kept: dict[int, Line] = {}
-        self.calls: dict[int, Made] = {}
-        self._made = 0
-
-    @property
-    def state(self) -> Phase:
-        return Phase(self.snapshot.state.phase)
-
-    @property
-    def identity(self) -> Identity | None:
-        identity: Identity | None = self.snapshot.context.identity
-        return identity
-
-    @property
-    def unread(self) -> int | None:
-        unread: int | None = self.snapshot.context.unread
-        return unread
-
-    @property
-    def waiting(self) -> Sequence[str]:
-        sent = (entry.message for entry in self.snapshot.context.outbox.entries)
-        return [m.client_message_id for m in sent if isinstance(m, Outgoing)]
-
-    # --- steps ------------------------------------------------------------------------------------
-
-    def take(self, happened: Input) -> None:
-        """Steps, and obeys."""
-        schedule, before = self._schedule, self.snapshot
-        reaction = self.engine.step(before, happened, self._now())
-        self.snapshot = reaction.snapshot
-        schedule.tally.steps += 1
-        if step := told(self.engine.program, before, happened, reaction):
-            self.witness.steps.append(step)
-        for command in reaction.commands:
-            self._OBEY[type(command)](self, command)
-
-    def _now(self) -> Now:
-        schedule, at = self._schedule, self._schedule.now
-        line = self.kept.get(self.snapshot.link or 0)
-        heard_at = line.heard_at if line is not None and line.silent else at
-        return Now(at, heard_at, _EPOCH + at, schedule.choose.randbytes(24))
-
-    def _perform(self, command: Perform) -> None:
-        under = _Under(command.request, self._schedule.now + command.limit)
-        if isinstance(command.request.payload, r.Dial):
-            under.asked = Asked("open", self._schedule.now)
-            self.witness.asked.append(under.asked)
-        self.under.append(under)
-
-    def _cancel(self, command: Cancel) -> None:
-        for under in self.under:
-            if under.request.lane in command.lanes:
-                self._schedule.given_up(self, under)
-
-    def _arm(self, command: Arm) -> None:
-        self.timers[command.timer] = self._schedule.now + command.seconds
-
-    def _disarm(self, command: Disarm) -> None:
-        for timer in command.timers:
-            self.timers.pop(timer, None)
-
-    def _bound(self, command: Bound) -> None:
-        self.bounds[command.call] = self._schedule.now + command.seconds
-
-    def _settle(self, command: Settle) -> None:
-        self.bounds.pop(command.call, None)
-        made = self.calls.pop(command.call)
-        made.settled = True
-        if made.given_up_at is None:
-            made.ended_at, made.result, made.error = (
-                self._schedule.now,
-                command.result,
-                command.error,
-            )
-            self._schedule.ended(self, made)
-
-    def _keep(self, command: Keep) -> None:
-        self.kept[command.link] = self.lines[command.link]
-
-    def _close(self, command: Close) -> None:
-        self.kept.pop(command.link, None)
-        line = self.lines.pop(command.link, None)
-        if line is not None:
-            line.close()
-
-    def _emit(self, command: Emit) -> None:
-        self.witness.tell(self._schedule.now, command.event)
-
-    _OBEY: Mapping[type, Callable[[Any, Any], None]] = {
-        Perform: _perform, Cancel: _cancel, Arm: _arm, Disarm: _disarm, Bound: _bound,
-        Settle: _settle, Keep: _keep, Close: _close, Emit: _emit,
-    }  # fmt: skip
-
-    # --- calls ------------------------------------------------------------------------------------
-
-    def make(self, use: Use) -> Made:
-        """Makes the call; somebody awaits it."""
-        schedule = self._schedule
-        made = Made(use, schedule.now, self.state, self.identity, schedule.tally.faults_so_far)
-        self._made += 1
-        self.witness.calls.append(made)
-        self.calls[self._made] = made
-        trigger, arguments = self._arguments(use)
-        self.take(CallMade(self._made, trigger, arguments))
-        return made
-
-    def _arguments(self, use: Use) -> tuple[str, Arguments]:
-        provider: Any = None if use.user is None else _Minted(use.user, use.tokens)
-        match use.call:
-            case "update":
-                return T.UPDATE, Arguments(changes={trait(self.witness): use.value})
-            case "send_message":
-                message = Outgoing(use.text, use.text, use.conversation)
-                return T.SEND, Arguments(message=message, queue=use.queue, timeout=use.timeout)
-            case "mark_read":
-                return T.SEND, Arguments(message=MarkRead(use.conversation or "", use.up_to))
-            case "conversations":
-                return T.USE, Arguments(use=ListConversations())
-            case _:
-                return T(use.call), Arguments(
-                    use.user, provider=provider, timeout=use.timeout, clear_storage=use.clear
-                )
-
-    def give_up(self) -> str:
-        """Whoever awaits the newest call leaves, if one has not ended."""
-        pending = [n for n, made in self.calls.items() if made.given_up_at is None]
-        if not pending:
-            return "nobody waits"
-        made = self.calls[pending[-1]]
-        made.given_up_at = self._schedule.now
-        self.take(AwaiterLeft(pending[-1]))
-        return f"nobody waits any more for {made.use}"
-
-    def withdraw(self, name: str) -> None:
-        """Takes a message back."""
-        entry = named(self.snapshot.context.outbox, name)
-        if entry is not None:
-            self.take(Hinted(T.WITHDRAW, entry.number))
-
-
 class _Schedule:
     def __init__(self, plan: Plan, settings: Settings, chart: Chart) -> None:
         self.plan, self.settings, self.chart = plan, settings, chart
@@ -264,19 +57,14 @@ class _Schedule:
         self.now = 0.0
         self.healed = False
         self.tally = Tally()
-        self._names = 0
-        self.backend = ModelBackend(self._mint)
+        self.backend = ModelBackend()
         self.judge = Judge(self.backend, settings, chart)
         self.story: list[str] = []
-        self.all: list[_Tab] = []
-        self.alive: list[_Tab] = []
-        self.gone: list[_Tab] = []
-        self.tabs: dict[int, _Tab] = {}
+        self.all: list[SteppedTab] = []
+        self.alive: list[SteppedTab] = []
+        self.gone: list[SteppedTab] = []
+        self.tabs: dict[int, SteppedTab] = {}
         self._later: list[tuple[float, Callable[[], None]]] = []
-
-    def engine(self, scope: str) -> Engine:
-        """The engine of a scope."""
-        return _engine(Identical(self.chart), self.settings, scope)
 
     def play(self) -> Verdict:
         plan = self.plan
@@ -317,9 +105,9 @@ class _Schedule:
             self._arrives(tab, what)
         return True
 
-    def _work(self) -> list[tuple[_Tab, _Under | int]]:
+    def _work(self) -> list[tuple[SteppedTab, Under | int]]:
         """The requests and the links that may go on."""
-        work: list[tuple[_Tab, _Under | int]] = []
+        work: list[tuple[SteppedTab, Under | int]] = []
         for tab in self.alive:
             for under in tab.under:
                 if not under.hangs or self.healed:
@@ -341,7 +129,7 @@ class _Schedule:
     def _time_goes_on(self) -> bool:
         """What is due next happens. It is idle if only links are listened to."""
         at = self._next()
-        if at == math.inf or all(self._is_idle(tab) for tab in self.alive) and not self._later:
+        if at == math.inf or (all(self._is_idle(tab) for tab in self.alive) and not self._later):
             return False
         self.now = max(self.now, at)
         for due, happens in self._later:
@@ -365,22 +153,22 @@ class _Schedule:
                     return True
         return False
 
-    def _is_idle(self, tab: _Tab) -> bool:
+    def _is_idle(self, tab: SteppedTab) -> bool:
         busy = tab.under or tab.bounds or not tab.timers.keys() <= _IDLE
         return not busy and not self._is_silent(tab)
 
-    def _is_silent(self, tab: _Tab) -> bool:
+    def _is_silent(self, tab: SteppedTab) -> bool:
         return any(line.silent for line in tab.kept.values())
 
-    def _overdue(self, tab: _Tab, under: _Under) -> None:
+    def _overdue(self, tab: SteppedTab, under: Under) -> None:
         """The limit of a request has come; some end all the same."""
         self.tally.fault("a request hangs")
         self.given_up(tab, under)
         limit = LimitReachedError(0.0)
         tab.take(Outcome(under.request, error=limit))
 
-    def given_up(self, tab: _Tab, under: _Under) -> None:
-        """Nobody waits for this request any more. It has arrived by now, or will, or never does; and
+    def given_up(self, tab: SteppedTab, under: Under) -> None:
+        """Nobody waits for this request any more. It has arrived by now, or will, or never does;
         what cannot be called back is reported all the same, if it succeeds.
         """
         if under.asked is not None and under.asked.ended_at is None:
@@ -389,13 +177,13 @@ class _Schedule:
         if not self.healed and self.choose.random() < 0.3:
             return
         tab.under.remove(under)
-        is_storage = isinstance(under.request.payload, _STORAGE)
+        is_storage = isinstance(under.request.payload, STORAGE)
         if not under.arrived and not is_storage and self.choose.random() < 0.3:
             self._does(tab, under)
         if under.arrived and isinstance(under.result, Line):
             under.result.close()
 
-    def _tells(self, tab: _Tab, number: int) -> None:
+    def _tells(self, tab: SteppedTab, number: int) -> None:
         """A link tells what is next, or that it is lost."""
         line = tab.kept[number]
         if line.waiting:
@@ -405,7 +193,7 @@ class _Schedule:
             error = self.choose.choice((None, NetworkError("The link broke.")))
             tab.take(Heard(number, None, error))
 
-    def _arrives(self, tab: _Tab, under: _Under) -> None:
+    def _arrives(self, tab: SteppedTab, under: Under) -> None:
         """A request gets on: to its adapter, or back; or something goes wrong."""
         choose = self.choose
         if not under.arrived:
@@ -427,13 +215,13 @@ class _Schedule:
                 return
         self._answers(tab, under)
 
-    def _on_dead_line(self, tab: _Tab, under: _Under) -> bool:
-        if not isinstance(under.request.payload, _ON_LINKS):
+    def _on_dead_line(self, tab: SteppedTab, under: Under) -> bool:
+        if not isinstance(under.request.payload, ON_LINKS):
             return False
         line = tab.lines.get(under.request.link or 0)
         return line is None or not line.open
 
-    def _fails(self, tab: _Tab, under: _Under, kind: str) -> None:
+    def _fails(self, tab: SteppedTab, under: Under, kind: str) -> None:
         if not self.healed:
             self.tally.fault(kind)
         payload = under.request.payload
@@ -444,21 +232,21 @@ class _Schedule:
             if line is not None:  # it lands late
                 at = self.now + 1.5
                 self._later.append((at, lambda: self._lands(line, asked)))
-        if isinstance(payload, _ON_LINKS) and not isinstance(payload, r.UseLink):
+        if isinstance(payload, ON_LINKS) and not isinstance(payload, r.UseLink):
             line = tab.lines.get(under.request.link or 0)
             if line is not None:
                 line.close()
-        is_storage = isinstance(payload, _STORAGE)
+        is_storage = isinstance(payload, STORAGE)
         error = StorageError("The disk is full.") if is_storage else lost()
         under.result, under.error = None, error
         self._answers(tab, under)
 
     def _lands(self, line: Line, asked: Any) -> None:
         self._later = [each for each in self._later if each[0] > self.now]
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(SupportChatError):
             self.backend.identify(line.session, asked)
 
-    def _answers(self, tab: _Tab, under: _Under) -> None:
+    def _answers(self, tab: SteppedTab, under: Under) -> None:
         """The outcome is told; of one that nobody waits for any more, its success alone."""
         tab.under.remove(under)
         if under.asked is not None and under.asked.ended_at is None:
@@ -473,89 +261,20 @@ class _Schedule:
             result = result.welcome
         tab.take(Outcome(under.request, result))
 
-    # --- adapters ---------------------------------------------------------------------------------
-
-    def _does(self, tab: _Tab, under: _Under) -> None:
+    def _does(self, tab: SteppedTab, under: Under) -> None:
         """The request is done, or refused."""
         under.arrived = True
         try:
-            under.result = self._done(tab, under.request)
-        except Exception as error:
+            under.result = perform(self.backend, tab, under.request, well=self.healed)
+        except SupportChatError as error:
             under.error = error
-
-    def _done(self, tab: _Tab, request: Request) -> Any:
-        payload, backend = request.payload, self.backend
-        stored = backend.storages.setdefault(tab.witness.scope, {})
-        match payload:
-            case r.CheckStorage(key) | r.CheckVisitor(key):
-                return stored.get(key)
-            case r.CreateVisitor(key):
-                return stored.setdefault(key, self._secret())
-            case r.MendVisitor(key):
-                removed = stored.pop(key, None)
-                return stored.setdefault(key, payload.mended(removed) or self._secret())
-            case r.Clear(prefix, visitor, keep):
-                gone = [key for key in stored if key.startswith(prefix) and key != keep]
-                removed_values = {key: stored.pop(key) for key in gone}
-                return removed_values.get(visitor)
-            case r.FetchToken(provider, user):
-                return self._token(provider, user or "")
-            case r.Dial(credentials):
-                return backend.dial(credentials, remembers=tab.remembers)
-            case r.Part(session):
-                if session is not None:
-                    backend.revoke(session)
-                if (line := tab.lines.get(request.link or 0)) is not None:
-                    line.close()
-            case r.Revoke(session):
-                backend.revoke(session)
-            case r.EndVisitor(_, _, visitor):
-                backend.end_visitor(visitor)
-            case r.Release():
-                pass
-            case _:
-                line = tab.lines.get(request.link or 0)
-                if line is None or not line.open:
-                    raise lost()
-                return self._asked(line, payload)
-        return None
-
-    def _asked(self, line: Line, payload: Any) -> Any:
-        backend, session = self.backend, line.session
-        match payload:
-            case r.Identify(asked):
-                return backend.identify(session, asked)
-            case r.Update(changes, owner):
-                return backend.update(session, changes, owner)
-            case r.Renew(token):
-                return backend.renew(session, token)
-            case r.SendMessage(MarkRead() as mark):
-                return backend.mark_read(session, mark)
-            case r.SendMessage(message):
-                return backend.send(session, message)
-            case _:
-                return backend.conversations(session, payload.use.owner)
-
-    def _token(self, provider: Any, user: str) -> str:
-        if not self.healed:
-            if provider.tokens == "failing":
-                raise TokenProviderError("Nobody mints tokens now.")
-            if provider.tokens == "refusing":
-                raise TokenRefusedError("This user gets none.")
-        return unsigned_token(sub=user, iat=0, exp=3600, jti=self._mint("token"))
-
-    def _secret(self) -> str:
-        return self._mint("a-secret-of-some-visitor")
-
-    def _mint(self, kind: str) -> str:
-        self._names += 1
-        return f"{kind}-{self._names}"
 
     # --- what others do ---------------------------------------------------------------------------
 
-    def _open(self, scope: str) -> _Tab:
+    def _open(self, scope: str) -> SteppedTab:
         number = len(self.all) + 1
-        tab = _Tab(self, Witness(number, scope), remembers=number % 2 == 1)
+        engine = _engine(Identical(self.chart), self.settings, scope)
+        tab = SteppedTab(self, engine, Witness(number, scope), remembers=number % 2 == 1)
         self.all.append(tab)
         self.alive.append(tab)
         return tab
@@ -563,7 +282,7 @@ class _Schedule:
     def _tell(self, what: str) -> None:
         self.story.append(f"{self.now:9.3f} {what}")
 
-    def ended(self, tab: _Tab, made: Made) -> None:
+    def ended(self, tab: SteppedTab, made: Made) -> None:
         self.tally.ended(made, not self.healed)
         came = made.result if made.error is None else f"{type(made.error).__name__}: {made.error}"
         self._tell(f"{tab.witness.name}: {made.use} ends: {came}")
@@ -597,7 +316,7 @@ class _Schedule:
                 if lines:
                     self.backend.revoke(roll.choice(lines).session.name)
 
-    def _do(self, tab: _Tab, index: int, move: Move) -> None:
+    def _do(self, tab: SteppedTab, index: int, move: Move) -> None:
         name, what = tab.witness.name, str(move)
         match move:
             case Use():
@@ -625,7 +344,7 @@ class _Schedule:
                 what = f"is killed; {self.tabs[index].witness.name} begins in its place"
         self._tell(f"{name}: {what}")
 
-    def _kill(self, tab: _Tab) -> None:
+    def _kill(self, tab: SteppedTab) -> None:
         """What it has asked may arrive all the same."""
         self.tally.fault("a process dies")
         for under in tab.under:
@@ -670,7 +389,7 @@ class _Schedule:
                 asked = examination.send(answer)
                 answer = None
                 if isinstance(asked, Asks):
-                    answer = asked.tab.make(asked.use)  # type: ignore[attr-defined]
+                    answer = cast("SteppedTab", asked.tab).make(asked.use)
                     self._quiet()
                 elif isinstance(asked, Opens):
                     answer = self._open(asked.scope)
@@ -678,10 +397,6 @@ class _Schedule:
                     self._heal()
                 else:
                     self._quiet()
-
-
-_STORAGE: Final = (r.CheckStorage, r.CheckVisitor, r.CreateVisitor, r.MendVisitor, r.Clear)
-_ON_LINKS: Final = (r.Identify, r.Update, r.Renew, r.SendMessage, r.UseLink)
 
 
 class _EndlessError(Exception):

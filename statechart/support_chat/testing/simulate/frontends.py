@@ -61,6 +61,7 @@ class Event:
 Move: TypeAlias = Use | Event
 """What happens to a tab."""
 
+
 def moves_of(roll: random.Random, name: str, tab: Tab, users: Sequence[str]) -> Sequence[Move]:
     """What happens to this tab in the move of this name; several calls at once, at times."""
     booted = tab.state in (Phase.BOOTING, *LIVE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -34,7 +35,7 @@ from .messages import kept, told_in_order
 from .paths import no_path
 from .processes import JUST
 from .verdict import Violation
-from .witness import Made, Use, Witness
+from .witness import Use, Witness
 from .world import Outside
 
 SETTLED: Final = 330.0
@@ -196,7 +197,7 @@ class Judge:
 
     def _crowded(self, witness: Witness) -> Iterator[str]:
         dials = [asked for asked in witness.asked if asked.operation == "open"]
-        for one, other in zip(dials, dials[1:], strict=False):
+        for one, other in pairwise(dials):
             if other.at - one.at < self.settings.backoff_min - JUST:
                 yield f"dialled twice within {other.at - one.at:g} s"
             if one.ended_at is None or one.ended_at > other.at + JUST:
@@ -317,9 +318,9 @@ def _waits_still(tab: Tab) -> Iterator[str]:
 
 def _misreturned(witness: Witness) -> Iterator[str]:
     for made in witness.calls:
-        if made.error is not None and not isinstance(made.error, SupportChatError):
-            yield f"{made.use} raised {made.error!r}"
-        elif type(made.error) is AuthRefusedError and _opens(made.use) and made.use.tokens == "good":
+        if (made.error is not None and not isinstance(made.error, SupportChatError)) or (
+            type(made.error) is AuthRefusedError and _opens(made.use) and made.use.tokens == "good"
+        ):
             yield f"{made.use} raised {made.error!r}"
         elif made.succeeded and made.use.call in ("boot", "become"):
             user, result = made.use.user, made.result
@@ -358,9 +359,9 @@ def _mistaken(witness: Witness) -> Iterator[str]:
     for event in witness.events:
         if isinstance(event, ErrorOccurred) and type(event.error) is AuthRefusedError and good:
             yield f"ends, though every token was good: {event.error}"
-        elif isinstance(event, Ready | AuthChanged) and isinstance(event.identity, SignedIn):
-            if event.identity not in asked:
-                yield f"shows {event.identity}, whom nobody has asked for"
+        shown = event.identity if isinstance(event, Ready | AuthChanged) else None
+        if isinstance(shown, SignedIn) and shown not in asked:
+            yield f"shows {shown}, whom nobody has asked for"
 
 
 def _unasked(witness: Witness) -> Iterator[str]:

@@ -8,7 +8,7 @@ order, read marks, traits. It has no clock and no chance of its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -80,10 +80,10 @@ class Line:
 
 
 class ModelBackend:
-    """A backend, and the storages of its tabs' scopes; `mint` makes names that nobody has had."""
+    """A backend, and the storages of its tabs' scopes."""
 
-    def __init__(self, mint: Callable[[str], str]) -> None:
-        self._mint = mint
+    def __init__(self) -> None:
+        self._minted = 0
         self.storages: dict[str, dict[str, str]] = {}
         self._visitors: dict[str, str] = {}
         self._merged: dict[str, str] = {}
@@ -99,7 +99,12 @@ class ModelBackend:
         self._lines: list[Line] = []
         self._spent: set[str] = set()
 
-    # --- what a judge looks at ----------------------------------------------------------------------
+    def mint(self, kind: str) -> str:
+        """A name that nobody has had."""
+        self._minted += 1
+        return f"{kind}-{self._minted}"
+
+    # --- what a judge looks at --------------------------------------------------------------------
 
     def stored(self) -> Sequence[Stored]:
         """Every message, in the backend's order."""
@@ -132,7 +137,7 @@ class ModelBackend:
         self._lines = [line for line in self._lines if line.open]
         return self._lines
 
-    # --- what tabs ask ------------------------------------------------------------------------------
+    # --- what tabs ask ----------------------------------------------------------------------------
 
     def dial(self, asked: Credentials, *, remembers: bool) -> Line:
         """Begins or resumes a session, with a link. Raises AuthRefusedError, VisitorEndedError and
@@ -223,7 +228,7 @@ class ModelBackend:
         self._for(session, asked.owner)
         owner, conversation = session.identity, asked.conversation_id
         if conversation is None:
-            conversation = self._mint("conversation")
+            conversation = self.mint("conversation")
             self._owners[conversation] = owner
         elif self._owners.get(conversation) != owner:
             raise BackendRejectedError("There is no such conversation.", code="not_found")
@@ -273,14 +278,14 @@ class ModelBackend:
             if session.secret == secret:
                 self.revoke(session.name)
 
-    # --- what else happens --------------------------------------------------------------------------
+    # --- what else happens ------------------------------------------------------------------------
 
     def answer(self, identity: Identity, text: str) -> None:
         """An agent writes to somebody, if there is such a one."""
         if isinstance(identity, Visitor) and identity.id in self._merged:
             return
         mine = [each for each, owner in self._owners.items() if owner == identity]
-        conversation = mine[-1] if mine else self._mint("conversation")
+        conversation = mine[-1] if mine else self.mint("conversation")
         self._owners.setdefault(conversation, identity)
         self._tell(identity, self._store(conversation, "agent", text, None), None)
 
@@ -297,7 +302,7 @@ class ModelBackend:
         mine = [each for each, whose in self._owners.items() if whose == owner]
         return sum(map(self._unread_in, mine))
 
-    # --- helpers ------------------------------------------------------------------------------------
+    # --- helpers ----------------------------------------------------------------------------------
 
     def _unread_in(self, conversation: str) -> int:
         read = self._read.get(conversation, -1)
@@ -311,12 +316,12 @@ class ModelBackend:
         """The visitor in force for a secret."""
         visitor = self._visitors.get(secret)
         if visitor is None or visitor in self._merged:
-            visitor = self._visitors[secret] = self._mint("visitor")
+            visitor = self._visitors[secret] = self.mint("visitor")
         return visitor
 
     def _session(self, name: str | None, secret: str) -> Session:
         if name is None:
-            session = Session(self._mint("session"), secret, self._visitor(secret))
+            session = Session(self.mint("session"), secret, self._visitor(secret))
             self._sessions[session.name] = session
             return session
         session = self._sessions[name]

@@ -54,7 +54,9 @@ class Process:
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
-            asked.ended_at = loop.time()  # what is deaf to it goes on, and its session does not mind
+            asked.ended_at = (
+                loop.time()
+            )  # what is deaf to it goes on, and its session does not mind
             working.cancel()
             return await working
         except RateLimitedError as refused:

@@ -16,8 +16,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from ...errors import SupportChatError, TokenProviderError, TokenRefusedError
-from ...lifecycle.chart import CHART, ONLINE
+from ...errors import TokenProviderError, TokenRefusedError
+from ...lifecycle.chart import ONLINE
 from ...lifecycle.events import AnyEvent
 from ...lifecycle.names import Phase
 from ...ports import Storage, Transport
@@ -300,7 +300,7 @@ class _Schedule:
                 made = tab.make(move)
                 if move.call == "destroy":
                     self._replace(index)
-                    asyncio.ensure_future(self._left(tab, made))
+                    tab.pending[made][1].add_done_callback(lambda _: self._left(tab))
             case Event("online" | "offline"):
                 told = self._hint(tab, online=move.what == "online")
             case Event("answered"):
@@ -332,8 +332,7 @@ class _Schedule:
         self.gone.append(gone)
         self.tabs[index] = self._open(gone.witness.scope)
 
-    async def _left(self, tab: _Tab, made: Made) -> None:
-        await asyncio.wait([tab.pending[made][1]])
+    def _left(self, tab: _Tab) -> None:
         tab.witness.left_at = self.now
 
     # --- what is wrong ----------------------------------------------------------------------------
