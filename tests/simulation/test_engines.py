@@ -6,6 +6,7 @@ that charts with faults are judged as wrong.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -93,7 +94,10 @@ def test_charts_with_a_fault_are_judged_as_wrong(fault: str) -> None:
 
 
 def test_messages_that_do_not_wait_for_each_other_are_judged_as_wrong() -> None:
-    with mock.patch.object(outbox, "first", lambda box: iter(box.entries)):
+    def each(box: outbox.Outbox) -> Iterator[outbox.Entry]:
+        return iter(box.entries)
+
+    with mock.patch.object(outbox, "first", each):
         promise = "messages are stored once, whole, in order, for whom they are"
         assert first_to_break(promise, CHART).story
 
@@ -107,7 +111,7 @@ def test_a_failing_schedule_shrinks() -> None:
 
 
 def test_a_log_from_which_a_step_is_missing_is_no_path() -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"trigger": "load", "facts": {}, "rows": ["load.begin"], "phase": "loading"},
         {"trigger": "loaded", "of": "check_adapters", "facts": {}, "rows": ["load.done"],
          "phase": "ready"},

@@ -11,7 +11,7 @@ import gc
 import importlib
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Final
 
 import attrs
@@ -31,7 +31,7 @@ class Mutant:
     steps: int = 1
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
+    def at_work(self) -> Generator[None, None, None]:
         """The shell is like this meanwhile."""
         place, _, path = self.function.partition(":")
         module: Any = importlib.import_module(f"support_chat.{place}")

@@ -12,7 +12,7 @@ import contextlib
 import math
 import random
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, cast
 
 from ...chart.model import Chart
@@ -231,7 +231,7 @@ class _Schedule:
             asked, line = payload.request, tab.lines.get(under.request.link or 0)
             if line is not None:  # it lands late
                 at = self.now + 1.5
-                self._later.append((at, lambda: self._lands(line, asked)))
+                self._later.append((at, partial(self._lands, line, asked)))
         if isinstance(payload, ON_LINKS) and not isinstance(payload, r.UseLink):
             line = tab.lines.get(under.request.link or 0)
             if line is not None:
@@ -338,7 +338,7 @@ class _Schedule:
             case Event("withdraw"):
                 tab.withdraw(move.text)
                 what = f"takes {move.text} back"
-            case Event("killed"):
+            case Event():  # it is killed
                 self._kill(tab)
                 self._replace(index)
                 what = f"is killed; {self.tabs[index].witness.name} begins in its place"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -17,4 +17,6 @@ class Identical(Generic[T]):
         return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identical) and other.value is self.value
+        if not isinstance(other, Identical):
+            return False
+        return cast("Identical[object]", other).value is self.value

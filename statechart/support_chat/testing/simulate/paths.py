@@ -45,12 +45,15 @@ class _Paths:
 
     def step(self, possible: _Possible, told: Mapping[str, Any]) -> _Possible | str:
         """Where a step leads; why not, if it leads nowhere."""
-        facts, rows = told.get("facts", {}), tuple(told["rows"])
-        key = (told["trigger"], told["phase"], told.get("of"), "late" in told, rows, *facts.items())
+        trigger, phase, of = told["trigger"], told["phase"], told.get("of")
+        late, facts, rows = "late" in told, told.get("facts", {}), tuple(told["rows"])
+        key = (trigger, phase, of, late, rows, *facts.items())
         leads = possible.steps.get(key)
         if leads is None:
             self._judge.states = possible.states
-            logged = Logged(line=1, **{**told, "rows": rows})
+            logged = Logged(
+                line=1, trigger=trigger, phase=phase, late=late, of=of, facts=facts, rows=rows
+            )
             if ruled_out := self._judge.take(logged):
                 leads = ruled_out[0].because or "the guards of its rows say no"
             else:

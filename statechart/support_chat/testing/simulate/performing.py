@@ -7,7 +7,7 @@ from typing import Any, Final
 from ...engine import Request
 from ...errors import TokenProviderError, TokenRefusedError
 from ...lifecycle import requests as r
-from ...ports import MarkRead
+from ...ports import MarkRead, Outgoing
 from ..doubles.tokens import unsigned_token
 from .model import Line, ModelBackend, lost
 from .stepping import Minted, SteppedTab
@@ -75,7 +75,7 @@ def _asked(backend: ModelBackend, line: Line, payload: Any) -> Any:
             return backend.renew(session, token)
         case r.SendMessage(MarkRead() as mark):
             return backend.mark_read(session, mark)
-        case r.SendMessage(message):
+        case r.SendMessage(Outgoing() as message):
             return backend.send(session, message)
         case _:
             return backend.conversations(session, payload.use.owner)

@@ -13,7 +13,7 @@ import contextvars
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar, cast
 
 from ...errors import TokenProviderError, TokenRefusedError
@@ -81,7 +81,7 @@ class _Tab:
         )
         chat.log_steps(self)
         self.witness.heard, self.witness.streamed = [], []
-        chat.on(object, lambda event: self.witness.tell(self._schedule.now, event))
+        chat.on(object, self._tells)
         chat.on(object, self._hears)
         self._reading = asyncio.ensure_future(self._reads(chat.events()))
         return chat
@@ -91,6 +91,9 @@ class _Tab:
         self._lines.append(line)
         if len(self._lines) == MOST_STEPS:
             self._schedule.stop(f"{self.witness.name} takes steps without end")
+
+    def _tells(self, event: AnyEvent) -> None:
+        self.witness.tell(self._schedule.now, event)
 
     async def _hears(self, event: AnyEvent) -> None:
         # a handler takes its time: events come one by one all the same
@@ -313,7 +316,7 @@ class _Schedule:
             case Event("withdraw"):
                 tab.within(lambda: tab.chat.withdraw(move.text))
                 told = f"takes {move.text} back"
-            case Event("killed"):
+            case Event():  # it is killed
                 tab.process.die()
                 self._replace(index)
                 self.tally.fault("a process dies")
@@ -383,7 +386,7 @@ class _Schedule:
 
 
 @contextlib.contextmanager
-def _warnings(wrong: list[str]) -> Iterator[None]:
+def _warnings(wrong: list[str]) -> Generator[None, None, None]:
     """What sessions warn of: no adapter here breaks its port, and every call is awaited."""
 
     class _Handler(logging.Handler):

@@ -27,10 +27,10 @@ class Counts:
     wrong; `faults` has what went wrong, by kind. `steps` is how many the sessions took.
     """
 
-    made: Counter[str] = attrs.field(factory=Counter)
-    succeeded: Counter[str] = attrs.field(factory=Counter)
-    disturbed: Counter[str] = attrs.field(factory=Counter)
-    faults: Counter[str] = attrs.field(factory=Counter)
+    made: Counter[str] = attrs.field(factory=Counter[str])
+    succeeded: Counter[str] = attrs.field(factory=Counter[str])
+    disturbed: Counter[str] = attrs.field(factory=Counter[str])
+    faults: Counter[str] = attrs.field(factory=Counter[str])
     steps: int = 0
 
     def __add__(self, other: Counts) -> Counts:
