@@ -67,21 +67,21 @@ def test_a_schedule_replays_by_its_seed() -> None:
     assert simulate_engines(Plan.of(7)) == simulate_engines(Plan.of(7))
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[Chart, str]] = {
     "a boot that is live is not told": (
-        lambda: without("boot.live_as_visitor", E.SETTLE_BOOT),
+        without("boot.live_as_visitor", E.SETTLE_BOOT),
         "whoever boots comes online",
     ),
     "a shutdown does not part": (
-        lambda: without("shutdown.live", E.PART),
+        without("shutdown.live", E.PART),
         "shutdown() ends the session at the backend",
     ),
     "a full clear clears the user alone": (
-        lambda: edited("clear.all", effects=(E.CLEAR_USER,)),
+        edited("clear.all", effects=(E.CLEAR_USER,)),
         "what is cleared is gone",
     ),
     "a late link is kept open": (
-        lambda: without("late.dispose", E.DISPOSE),
+        without("late.dispose", E.DISPOSE),
         "no link is left open",
     ),
 }
@@ -90,7 +90,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_charts_with_a_fault_are_judged_as_wrong(fault: str) -> None:
     chart, promise = FAULTS[fault]
-    assert first_to_break(promise, chart()).story
+    assert first_to_break(promise, chart).story
 
 
 def test_messages_that_do_not_wait_for_each_other_are_judged_as_wrong() -> None:

@@ -335,13 +335,6 @@ MUTANTS: Final = (
         "self._events.appendleft(",
     ),
     Mutant(
-        "async handlers run at the same time",
-        "runtime.listeners:Subscription.tell",
-        "if self._worker is None:",
-        "if True:",
-        2,
-    ),
-    Mutant(
         "a stream gives its newest event first",
         "runtime.listeners:EventStream.__anext__",
         "self._events.popleft()",

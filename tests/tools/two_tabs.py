@@ -140,6 +140,8 @@ class TwoTabs:
             case "slow":
                 request, answer = choose.choice((0.0, 0.3)), choose.choice((0.1, 3.0))
                 faults.delay(request=request, answer=answer)
+                # it arrives after some have given it up, and dialled anew
+                faults.delay(request=2.0, operation="identify")
                 self._slow = True
                 return Disturbance("the backend is slow", "the backend is slow")
             case "goodbyes":

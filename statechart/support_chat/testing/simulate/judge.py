@@ -217,9 +217,9 @@ class Judge:
             yield from self._shows_its_owner(tab)
         before, fresh = self.outside.sessions(), list[Tab]()
         for scope in scopes:
-            tab: Tab = yield Opens(scope)
-            yield Asks(tab, Use("boot"))
-            fresh.append(tab)
+            one: Tab = yield Opens(scope)
+            yield Asks(one, Use("boot"))
+            fresh.append(one)
         # that its visitor was cleared elsewhere a session learns by its next dial at the latest
         yield Waits(healed=True)
         for scope, one in zip(scopes, fresh, strict=True):

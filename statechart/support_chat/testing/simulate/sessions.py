@@ -14,6 +14,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from ...errors import TokenProviderError, TokenRefusedError
@@ -346,7 +347,7 @@ class _Schedule:
         self.world.heal()
         for tab in self.all:
             tab.process.cut()
-            tab.within(lambda tab=tab: tab.chat.set_online(True))
+            tab.within(partial(tab.chat.set_online, True))
         await asyncio.sleep(quiet)
 
     async def _judged(self) -> None:
@@ -363,6 +364,7 @@ class _Schedule:
         with contextlib.suppress(StopIteration):
             while True:
                 asked = examination.send(answer)
+                answer = None
                 if isinstance(asked, Asks):
                     tab = cast("_Tab", asked.tab)
                     answer = tab.make(asked.use)
@@ -372,9 +374,9 @@ class _Schedule:
                 elif isinstance(asked, Opens):
                     answer = self._open(asked.scope)
                 elif asked.healed:
-                    answer = await self._heal(BRIEF)
+                    await self._heal(BRIEF)
                 else:
-                    answer = await asyncio.sleep(BRIEF)
+                    await asyncio.sleep(BRIEF)
         for tab in self.gone:
             if tab.witness.dead:
                 await tab.within(tab.chat.destroy)
