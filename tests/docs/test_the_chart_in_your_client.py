@@ -16,7 +16,7 @@ import pytest
 from checked_pages import DOCS, checked_page, run
 from support_chat_adapters.cli import main
 
-PAGE: Final = checked_page("the-chart-in-your-client.md", "chart.mjs")
+PAGE: Final = checked_page("the-chart-in-your-client.md")
 NODE: Final = shutil.which("node")
 
 
@@ -27,13 +27,18 @@ def test_the_page_is_short_and_its_links_lead_somewhere() -> None:
 
 
 @pytest.mark.skipif(NODE is None, reason="needs Node")
-def test_the_program_in_javascript_prints_what_the_page_shows() -> None:
+def test_the_program_in_javascript_prints_what_the_page_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (program,) = PAGE.of("js")
     assert NODE is not None
+    for command, name in re.findall(r"`support-chat (export[^>`]*)>\s(\S+)`", PAGE.text):
+        assert main(command.split()) == 0
+        (tmp_path / name).write_text(capsys.readouterr().out, "utf-8")
     done = subprocess.run(
         [NODE, "--input-type=module", "-"],
         input=program,
-        cwd=DOCS / "examples",
+        cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
         timeout=120,

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,9 @@ from support_chat_adapters.diagrams.exported import to_json
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
 HERE: Final = Path(__file__).parent
-INTERPRETER: Final = HERE.parents[1] / "docs" / "examples" / "chart.mjs"
+INTERPRETER: Final = Path(
+    str(package_files("support_chat_adapters") / "diagrams" / "explorer" / "chart.mjs")
+)
 NODE: Final = shutil.which("node")
 SEEDS: Final = range(1, 7)
 LENGTH: Final = 600

@@ -42,8 +42,8 @@ from support_chat.verify.reports import (
     to_markdown,
 )
 
+from ..diagrams.as_mermaid import mermaid
 from ..diagrams.bounds import bounds_tables
-from ..diagrams.mermaid import mermaid
 from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
 from . import compositions

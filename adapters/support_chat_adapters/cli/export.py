@@ -1,5 +1,5 @@
 """`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, and
-the documents of the Widget API.
+the documents of the Widget API; and what runs an exported chart in JavaScript.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -13,6 +13,7 @@ from typing import Final
 
 from support_chat.verify.cases import cases
 
+from ..diagrams.as_html import interpreter
 from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
 from ..extras import require
@@ -22,6 +23,7 @@ from .keeping import keep, keeping_options
 from .options import option
 from .terminal import Misuse, emit
 
+_INTERPRETER: Final = "javascript"
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 ABOUT: Final = (
     "Writes the whole chart, test cases of it, or a document of the Widget API, as JSON: the same "
@@ -36,6 +38,8 @@ examples:
                                                          both sides of each guard
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
+  support-chat export --format javascript > chart.mjs    what runs an exported chart, in
+                                                         Node or a browser
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -46,7 +50,7 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", "murphi", *_DOCUMENTS),
+        choices=("chart", "cases", "murphi", _INTERPRETER, *_DOCUMENTS),
         help="what to export (default: chart)",
     ),
     keeping_options(
@@ -65,13 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
                 "--format and --chart"
             )
         return keep(arguments, _documents, "documents", "support-chat export", marks=())
-    if arguments.format in _DOCUMENTS:
+    if arguments.format in (_INTERPRETER, *_DOCUMENTS):
         if arguments.chart != DEFAULT:
-            raise Misuse(
-                f"--format {arguments.format} tells of the Widget API, not of a chart: leave out "
-                "--chart"
-            )
-        emit(_documents()[_DOCUMENTS[arguments.format]])
+            raise Misuse(f"--format {arguments.format} is of no chart: leave out --chart")
+        text = interpreter() if arguments.format == _INTERPRETER else _document(arguments.format)
+        emit(text)
         return 0
     chart = load_chart(arguments)
     if arguments.format == "murphi":
@@ -82,6 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse("--properties goes with --format murphi: no other format has properties")
     emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
     return 0
+
+
+def _document(form: str) -> str:
+    return _documents()[_DOCUMENTS[form]]
 
 
 def _documents() -> dict[str, str]:

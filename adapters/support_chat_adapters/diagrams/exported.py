@@ -50,7 +50,7 @@ def to_json(chart: Chart) -> str:
         value = getattr(chart, field.name)
         match field.name:
             case "facts" | "effects":
-                document[field.name] = {str(name): _specified(spec) for name, spec in value.items()}
+                document[field.name] = {str(name): specified(spec) for name, spec in value.items()}
             case "transitions":
                 document[field.name] = [_row(row, chart) for row in value]
             case "ignored" | "composites":
@@ -119,7 +119,8 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def _specified(spec: Any) -> dict[str, Any]:
+def specified(spec: Any) -> dict[str, Any]:
+    """A kind of fact or a spec of an effect as an object: its kind, and what it declares."""
     kind = spec.__class__
     must = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
     said = {name: value for name, value in _declared(spec).items() if value or name in must}
