@@ -110,6 +110,7 @@ class Page:
         self, browser: Browser, session: str, context: str, width: int, height: int, dark: bool
     ) -> None:
         self._browser, self._session, self._context = browser, session, context
+        self._forgiven = ""
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -138,15 +139,24 @@ class Page:
         """Exceptions, and what stands in its console as an error."""
         thrown = [e["exceptionDetails"] for e in self.events("Runtime.exceptionThrown")]
         logged = [e["entry"] for e in self.events("Log.entryAdded")]
-        return [
+        told = [
             *(each.get("exception", {}).get("description", each["text"]) for each in thrown),
             *(each["text"] for each in logged if each["level"] == "error"),
         ]
+        return [each for each in told if not self._forgiven or self._forgiven not in each]
 
     @property
     def asked(self) -> list[str]:
-        """Every address that was asked for."""
-        return [e["request"]["url"] for e in self.events("Network.requestWillBeSent")]
+        """Every address that was asked for, and was not refused by the page's own policy."""
+        failed = self.events("Network.loadingFailed")
+        refused = {e["requestId"] for e in failed if e.get("blockedReason") == "csp"}
+        sent = self.events("Network.requestWillBeSent")
+        return [e["request"]["url"] for e in sent if e["requestId"] not in refused]
+
+    def forgive(self, words: str) -> None:
+        """What is complained of in these words was meant."""
+        assert any(words in each for each in self.complaints), self.complaints
+        self._forgiven = words
 
     def open(self, url: str) -> None:
         """Opens an address and waits until it is loaded."""
@@ -170,7 +180,7 @@ class Page:
     def wait(self, expression: str) -> None:
         """Waits until an expression is true."""
         until = time.monotonic() + _LIMIT
-        while not self.evaluate(expression):
+        while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < until, f"{expression} does not come to be true."
             time.sleep(0.02)
 

@@ -39,6 +39,7 @@ def html(chart: Chart, path: Sequence[str] = ()) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template(_file("page.html")).substitute(
         title=escape(chart.name),
+        home=address("chart", chart.name),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         style=_file("page.css").replace("$least", _least(picture)),
         picture=picture,

@@ -53,8 +53,10 @@ def inlined(drawing: Drawing, link: Link = lambda _: "") -> str:
         start, end, dot = beginning_of(places[drawing.initial])
         lines += [dot, _arrow((start, end), "")]
     for route in sorted(layout.routes, key=painted):
-        label = [label_of(route, frames.values())] if route.edge.label else []
-        words = f"{route.edge.source} to {route.edge.target}: {', '.join(route.edge.label)}"
+        # lines that are read as one need something between them
+        shown = label_of(route, frames.values()).replace("</tspan><tspan", "</tspan> <tspan")
+        label = [shown] if route.edge.label else []
+        words = f"{route.edge.source} to {route.edge.target}: {' '.join(route.edge.label)}"
         names = {"source": route.edge.source, "target": route.edge.target}
         lines += _linked(link(route.edge), "way", words, names, [*_way(route), *label])
     for node in drawing.nodes:

@@ -59,14 +59,6 @@ function log(chart, [head, ...told]) {
   if (!("end" in (told.at(-1) ?? {})))
     throw new Error("The trace is cut: its last line does not say how many steps it has.");
   const steps = told.slice(0, -1);
-  const rows = new Set(chart.document.transitions.map(({ name }) => name));
-  for (const [number, step] of steps.entries()) {
-    const { triggers, phases } = chart.document;
-    if (!triggers.includes(step.trigger) || !phases.includes(step.phase))
-      throw new Error(`Step ${number + 1} says no trigger and phase of this chart.`);
-    for (const row of step.rows ?? [])
-      if (!rows.has(row)) throw new Error(`Step ${number + 1}: the chart has no row ${row}.`);
-  }
   return { title: head.session ? `the log of ${head.session}` : "a log", from: head.from,
     told: steps };
 }
@@ -80,9 +72,25 @@ function carriedOf(chart, facts) {
   return facts.filter((fact) => chart.document.facts[fact].kind === "carried");
 }
 
+// What is told of each step is of this chart, or there is nothing to play.
+function understood(chart, told) {
+  const { triggers, phases, transitions, facts } = chart.document;
+  const rows = new Set(transitions.map(({ name }) => name));
+  for (const [number, step] of told.entries()) {
+    const unknown = [
+      ...(triggers.includes(step.trigger) ? [] : [`trigger ${step.trigger}`]),
+      ...(phases.includes(step.phase) ? [] : [`phase ${step.phase}`]),
+      ...(step.rows ?? []).filter((row) => !rows.has(row)).map((row) => `row ${row}`),
+      ...Object.keys(step.facts ?? {}).filter((f) => !(f in facts)).map((fact) => `fact ${fact}`),
+    ];
+    if (unknown.length) throw new Error(`Step ${number + 1}: the chart has no ${unknown[0]}.`);
+  }
+}
+
 // Plays a tape: steps that come to what is told. What is left open is searched for; the first steps
 // that fit are taken. `fault` says where none goes on.
 export function played(chart, { told, from }) {
+  understood(chart, told);
   const first = beginning(chart, from ? inMidLife(chart, from, told[0]) : chart.initial);
   const open = [fitting(chart, first, told[0], [])];
   const steps = [];
@@ -150,21 +158,28 @@ function agrees(chart, { state }, { facts = {}, late }, user) {
 
 // The rows that may fire one after the other: none, or one of the trigger and what it raises.
 function* scripts(chart, now, told, user, rows) {
-  const step = scripted(chart, now, told, user, rows);
-  if (!step) return;
-  yield rows;
+  const names = rows.map(({ name }) => name);
+  const fired = tried(chart, now, told, user, rows).rows;
+  if (names.some((name, n) => fired[n] !== name)) return;
+  if (fired.length === names.length) yield rows;
   if (rows.length === INTERNAL) return;
   const raised = rows.flatMap(({ effects = [] }) => effects)
     .map((effect) => chart.document.effects[effect])
     .filter(({ kind }) => kind === "raise").map(({ trigger }) => trigger);
-  const { phase } = step.after.state;
-  for (const trigger of rows.length ? new Set(raised) : [told.trigger])
-    for (const row of chart.rows.get(`${phase} ${trigger}`) ?? [])
+  const triggers = rows.length ? raised : [told.trigger];
+  for (const row of chart.document.transitions)
+    if (row.trigger.some((trigger) => triggers.includes(trigger)))
       yield* scripts(chart, now, told, user, [...rows, row]);
 }
 
 // The step in which just these rows fire, if the facts that are open let them.
 function scripted(chart, now, told, user, rows) {
+  const step = tried(chart, now, told, user, rows);
+  return step.rows.join() === rows.map(({ name }) => name).join() ? step : null;
+}
+
+// The step in which facts that are open are as these rows, one after the other, want them.
+function tried(chart, now, told, user, rows) {
   const { trigger, of, late = false } = told;
   const facts = carried(chart, told, rows);
   const holds = (fact, booked, asked, fired) => {
@@ -172,8 +187,7 @@ function scripted(chart, now, told, user, rows) {
     const wanted = row.when?.includes(fact) || (row.unless?.includes(fact) ? false : undefined);
     return exactly(told, asked, fact, fired) ?? wanted ?? booked.has(fact);
   };
-  const step = stepped(chart, now, { trigger, of, late, user, facts }, holds);
-  return step.rows.join() === rows.map(({ name }) => name).join() ? step : null;
+  return stepped(chart, now, { trigger, of, late, user, facts }, holds);
 }
 
 function carried(chart, { carried: said, facts, late }, rows) {

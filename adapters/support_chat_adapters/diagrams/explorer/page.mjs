@@ -119,7 +119,7 @@ function neighbour(from, key) {
     const [a, b] = middle(node);
     const ahead = (a - x) * dx + (b - y) * dy;
     const aside = Math.abs((a - x) * dy) + Math.abs((b - y) * dx);
-    return ahead > 1 ? ahead + 2 * aside : Infinity;
+    return ahead > 1 ? ahead + 3 * aside : Infinity;
   };
   return all("#picture a.node").filter((node) => node !== from && far(node) < Infinity)
     .sort((one, other) => far(one) - far(other))[0];
@@ -173,10 +173,14 @@ async function open(file) {
 }
 
 function play(tape) {
-  const result = played(chart, tape);
-  walk.play(result);
-  fault(result.fault);
-  changed();
+  try {
+    const result = played(chart, tape);
+    walk.play(result);
+    fault(result.fault);
+    changed();
+  } catch (error) {
+    fault(error);
+  }
 }
 
 // --- together -------------------------------------------------------------------------------------
@@ -211,7 +215,7 @@ function keys(event) {
 
 function escape() {
   if (at("search").value) endSearch();
-  else location.hash = "#chart";
+  else location.hash = articles[0].id;
   fault(null);
 }
 

@@ -164,7 +164,10 @@ export class Panels {
       element("button", { type: "button", onclick: () => { this.walk.at = n + 1; this.changed(); } },
         step.told?.words ?? this.saying(step)),
       ` → ${step.after.state.phase}`, step.told?.round ? " (for ever)" : "")));
-    this.at("tape").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    const tape = this.at("tape");
+    const last = tape.querySelector("[aria-current]");
+    if (last)  // it is in sight, and the page stays where it is
+      tape.scrollTop += last.getBoundingClientRect().top - tape.getBoundingClientRect().bottom + 60;
   }
 
   saying({ happening: { trigger, user, facts = [], late } }) {
