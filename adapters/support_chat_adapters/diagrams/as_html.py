@@ -37,11 +37,11 @@ def html(chart: Chart, path: Sequence[str] = ()) -> str:
     picture = _picture(chart, drawing)
     script = "\n".join(_module(name) for name in MODULES)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return Template(_file("page.html")).substitute(
+    return Template(source("page.html")).substitute(
         title=escape(chart.name),
         home=address("chart", chart.name),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        style=_file("page.css").replace("$least", _least(picture)),
+        style=source("page.css").replace("$least", _least(picture)),
         picture=picture,
         articles="\n".join(article.html for article in articles(chart, drawing)),
         # no text of the chart ends the element that it stands in
@@ -52,7 +52,7 @@ def html(chart: Chart, path: Sequence[str] = ()) -> str:
 
 def interpreter() -> str:
     """The text of the module that runs an exported chart, in Node or a browser."""
-    return _file(MODULES[0])
+    return source(MODULES[0])
 
 
 def _picture(chart: Chart, drawing: Drawing) -> str:
@@ -84,9 +84,10 @@ def _least(picture: str) -> str:
 
 def _module(name: str) -> str:
     """The text of a module, as a part of one."""
-    text = re.sub(r'^import [^;]*? from "[^"]+";\n', "", _file(name), flags=re.MULTILINE)
+    text = re.sub(r'^import [^;]*? from "[^"]+";\n', "", source(name), flags=re.MULTILINE)
     return re.sub(r"^export ", "", text, flags=re.MULTILINE)
 
 
-def _file(name: str) -> str:
+def source(name: str) -> str:
+    """The text of one of the files that a page is made of."""
     return (get_data(__name__, f"explorer/{name}") or b"").decode()
