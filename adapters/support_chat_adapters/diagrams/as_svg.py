@@ -119,6 +119,7 @@ def svg(drawing: Drawing) -> str:
 
 def _graph(drawing: Drawing) -> Part:
     layout = lay_out(drawing)
+    drawing = layout.drawing
     frames = layout.placement.frames
     lines = [f"  {line}" for name, box in frames.items() for line in frame_of(name, box)]
     if drawing.initial:
@@ -133,16 +134,16 @@ def _graph(drawing: Drawing) -> Part:
         for line in box_of(drawing, node, layout.placement.boxes[node.name])
     ]
     lines += [f"  {label_of(r, frames.values())}" for r in layout.routes if r.edge.label]
-    return lines, extent_of(drawing, layout)
+    return lines, extent_of(layout)
 
 
-def extent_of(drawing: Drawing, layout: Layout) -> Box:
+def extent_of(layout: Layout) -> Box:
     """What everything in the graph covers."""
     placement = layout.placement
     box = around(
         [*placement.boxes.values(), *placement.frames.values(), *map(_extent, layout.routes)]
     )
-    return attrs.evolve(box, top=box.top - 26) if drawing.initial else box
+    return attrs.evolve(box, top=box.top - 26) if layout.drawing.initial else box
 
 
 def _grid(table: tuple[tuple[str, ...], ...], left: float, top: float) -> Part:

@@ -46,8 +46,9 @@ def inlined(drawing: Drawing, link: Link = lambda _: "") -> str:
     in `data-name`, `data-source` and `data-target`.
     """
     layout = lay_out(drawing)
+    drawing = layout.drawing
     places, frames = layout.placement.boxes, layout.placement.frames
-    box = extent_of(drawing, layout)
+    box = extent_of(layout)
     lines = [line for name, place in frames.items() for line in frame_of(name, place)]
     if drawing.initial:
         start, end, dot = beginning_of(places[drawing.initial])
