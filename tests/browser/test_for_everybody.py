@@ -4,9 +4,6 @@ script.
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,16 +11,12 @@ import pytest
 from awkward import AWKWARD
 from browser import Page
 from lamp import CHART as LAMP
+from node_modules import INSTALL, MODULES
 from support_chat import CHART
 
 from .conftest import Explore
 
-AXE: Final = (
-    Path(os.environ.get("NODE_PATH") or Path(sys.prefix) / "node_modules")
-    / "axe-core"
-    / "axe.min.js"
-)
-INSTALL: Final = "npm install --no-save --prefix .venv pyodide@314.0.7 axe-core@4.14.1"
+AXE: Final = MODULES / "axe-core" / "axe.min.js"
 
 SIZES_AND_SCHEMES: Final = ((1280, False), (1280, True), (390, False), (390, True))
 

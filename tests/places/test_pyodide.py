@@ -7,16 +7,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
+from node_modules import INSTALL, MODULES
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-INSTALL = "npm install --no-save --prefix .venv pyodide@314.0.7"
-MODULES = Path(os.environ.get("NODE_PATH") or Path(sys.prefix) / "node_modules")
 
 
 def copied(names: tuple[str, ...], folder: Path) -> Path:
