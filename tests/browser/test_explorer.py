@@ -12,7 +12,7 @@ from browser import Page
 from lamp import CHART as LAMP
 from support_chat import CHART, Chart
 from support_chat.chart.machine import Compiled, Input
-from support_chat.chart.model import Stored
+from support_chat.chart.model import Raise, Stored
 from support_chat_adapters.diagrams.articles import address
 
 from .conftest import Explore
@@ -217,7 +217,7 @@ def test_it_comes_to_what_our_machine_comes_to(chart: Chart, seed: int, explore:
     internal = {
         name: (spec.trigger, spec.carries)
         for name, spec in chart.effects.items()
-        if hasattr(spec, "carries")
+        if isinstance(spec, Raise)
     }
     none = frozenset(
         effect for kind in chart.facts.values() for effect in getattr(kind, "sets", ())
@@ -235,7 +235,7 @@ def test_it_comes_to_what_our_machine_comes_to(chart: Chart, seed: int, explore:
         }})()""")
         late = page.evaluate("document.querySelector('#tape [aria-current]').innerText")
         facts = machine.late if late.split(" →")[0].endswith("late") else 0
-        rows, effects, todo = [], [], [(trigger, facts)]
+        rows, effects, todo = list[str](), list[str](), [(trigger, facts)]
         for one, carried in todo:
             state, row = machine.fire(state, Input(one, carried))
             if row.group:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from xml.etree import ElementTree
 
+import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from support_chat import CHART
+from support_chat_adapters.diagrams.as_svg import svg
 from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
+from support_chat_adapters.diagrams.inline import inlined
 from support_chat_adapters.diagrams.layers import in_layers, without_frames
 from support_chat_adapters.diagrams.layout import Layout, flaws, lay_out
 from support_chat_adapters.diagrams.placement import LINE, Box, text_width
@@ -22,7 +26,9 @@ def joined(ways: str, *, pseudo: str = "") -> Drawing:
     return Drawing(
         title="any",
         nodes=tuple(Node(name, f"phase {name}", pseudo=name in pseudo) for name in names),
-        edges=tuple(Edge(a, b, (f"from_{a}_to_{b}", "go()")) for a, b in ways.split()),
+        edges=tuple(
+            Edge(way[0], way[1], (f"from_{way[0]}_to_{way[1]}", "go()")) for way in ways.split()
+        ),
         initial=ways[0],
     )
 
@@ -110,6 +116,20 @@ def test_a_frame_that_an_arrow_leaves_is_a_box() -> None:
     flat = without_frames(drawing)
     assert [node.label for node in flat.nodes] == ["a", "b", "c", "any whole"]
     legible(layered(flat))
+
+
+def test_what_has_a_frame_and_no_place_in_the_grid_is_drawn_whole() -> None:
+    framed = attrs.evolve(
+        MESHED,
+        nodes=(*MESHED.nodes, Node("x", "x")),
+        frames=(Frame("whole", ("b", "d", "f")),),
+        edges=(*MESHED.edges, Edge("whole", "x", ("leave()",))),
+    )
+    assert not lay_out(framed).placement.frames
+    for text in (svg(framed), inlined(framed)):
+        words = {"".join(each.itertext()) for each in ElementTree.fromstring(text).iter()}
+        assert {"any whole", "leave()", *(node.label for node in framed.nodes)} <= words
+        assert text.count('class="line') == len(framed.edges) + 3
 
 
 @pytest.mark.parametrize("drawing", [joined("ab"), MESHED], ids=["two", "meshed"])
