@@ -138,10 +138,12 @@ def test_moving_a_walk_moves_neither_the_page_nor_what_is_read(explore: Explore)
     assert shown(page) == ["phase shutdown"]
 
 
-def test_on_paper_everything_is_told_and_nothing_is_to_press(explore: Explore) -> None:
-    page = explore(LAMP)
+def test_on_paper_are_the_picture_every_row_and_what_was_read(explore: Explore) -> None:
+    page = explore(LAMP, "#phase=on")
     page.send("Emulation.setEmulatedMedia", media="print")
-    assert len(shown(page)) == page.evaluate("document.querySelectorAll('article').length")
+    assert shown(page) == ["chart lamp", "phase on"]
+    told = page.text("article")
+    assert all(row.name in told for row in LAMP.transitions)
     assert page.evaluate("document.querySelector('#picture svg').checkVisibility()")
     buttons = "[...document.querySelectorAll('button')].some((each) => each.checkVisibility())"
     assert not page.evaluate(buttons)

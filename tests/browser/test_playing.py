@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import attrs
 import pytest
 
 from browser import Page
+from lamp import CHART as LAMP
 from support_chat import CHART, SupportChat
 from support_chat.lifecycle.names import Effect, Phase
 from support_chat.testing import RecordingStorage, RecordingTransport
@@ -122,27 +124,28 @@ def test_the_page_comes_to_what_every_case_says(
         assert phases(page) == [step["phase"] for step in case]
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda step: step.update(phase="ready"),
-        lambda step: step.update(effects=["dial"]),
-        lambda step: step.update(facts=["released"]),
-        lambda step: step["registers"].update(user="Z"),
-        lambda step: step["asks"][0].update(row=CHART.transitions[0].name),
-    ],
-    ids=["phase", "effects", "facts", "registers", "row"],
+EDITS: Final[tuple[Callable[[Any], None], ...]] = (
+    lambda step: step.update(phase="ready"),
+    lambda step: step.update(effects=["dial"]),
+    lambda step: step.update(facts=["released"]),
+    lambda step: step["registers"].update(user="Z"),
+    lambda step: step["asks"][0].update(row=CHART.transitions[0].name),
 )
+
+
 def test_a_case_with_one_edit_is_told_to_be_none(
-    edit: Any, told: dict[str, Any], explore: Explore, tmp_path: Path
+    told: dict[str, Any], explore: Explore, tmp_path: Path
 ) -> None:
-    case = json.loads(json.dumps(max(told["cases"], key=len)))
-    edit(case[-1])
-    (tmp_path / "cases.json").write_text(json.dumps({**told, "cases": [case]}), "utf-8")
-    page = explore()
-    opened(page, tmp_path / "cases.json")
-    assert f"Step {len(case)} is none" in fault(page)
-    assert phases(page) == [step["phase"] for step in case[:-1]]
+    page, longest = explore(), max(told["cases"], key=len)
+    for number, edit in enumerate(EDITS):
+        case = json.loads(json.dumps(longest))
+        edit(case[-1])
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps({**told, "cases": [case]}), "utf-8")
+        opened(page, file)
+        assert f"Step {len(case)} is none" in fault(page)
+        assert phases(page) == [step["phase"] for step in case[:-1]]
+        page.click("#again")
 
 
 async def lived() -> str:
@@ -194,35 +197,34 @@ def test_of_a_log_that_says_little_a_path_is_found_if_there_is_one(
     assert fault(page).startswith("Step 3 is none: in booting")
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "no trace"),
-        ("{", "Line 1 is no JSON"),
-        ('{"schema": "support-chat/trace", "version": 2}', "no trace of version 1"),
-        ('{"schema": "support-chat/trace", "version": 1}\n{"trigger": "boot"}', "cut"),
-        (
-            '{"schema": "support-chat/trace", "version": 1, "chart": "lamp"}\n{"end": 0}',
-            "of the chart lamp",
-        ),
-        (
-            '{"schema": "support-chat/trace", "version": 1}\n'
-            '{"trigger": "fly", "phase": "ready"}\n{"end": 1}',
-            "Step 1: the chart has no trigger fly",
-        ),
-        ("[1, 2]", "no trace"),
-        ("{}", "no trace"),
-    ],
+NO_TRACES: Final = (
+    ("", "no trace"),
+    ("{", "Line 1 is no JSON"),
+    ('{"schema": "support-chat/trace", "version": 2}', "no trace of version 1"),
+    ('{"schema": "support-chat/trace", "version": 1}\n{"trigger": "press"}', "cut"),
+    (
+        '{"schema": "support-chat/trace", "version": 1, "chart": "support_chat"}\n{"end": 0}',
+        "This is of the chart support_chat, and the page of lamp",
+    ),
+    (
+        '{"schema": "support-chat/trace", "version": 1}\n'
+        '{"trigger": "fly", "phase": "on"}\n{"end": 1}',
+        "Step 1: the chart has no trigger fly",
+    ),
+    ("[1, 2]", "no trace"),
+    ("{}", "no trace"),
 )
-def test_what_is_no_trace_is_told_in_the_page(
-    text: str, told: str, explore: Explore, tmp_path: Path
-) -> None:
-    (tmp_path / "some.jsonl").write_text(text, "utf-8")
-    page = explore()
-    opened(page, tmp_path / "some.jsonl")
-    assert told in fault(page)
-    page.press("Escape")
-    assert fault(page) == ""
+
+
+def test_what_is_no_trace_is_told_in_the_page(explore: Explore, tmp_path: Path) -> None:
+    page = explore(LAMP)
+    for number, (text, words) in enumerate(NO_TRACES):
+        file = tmp_path / f"{number}.jsonl"
+        file.write_text(text, "utf-8")
+        opened(page, file)
+        assert words in fault(page)
+        page.press("Escape")
+        assert fault(page) == ""
 
 
 def test_a_report_in_which_all_holds_has_no_story(explore: Explore, tmp_path: Path) -> None:

@@ -54,9 +54,7 @@ def inlined(drawing: Drawing, link: Link = lambda _: "") -> str:
         start, end, dot = beginning_of(places[drawing.initial])
         lines += [dot, _arrow((start, end), "")]
     for route in sorted(layout.routes, key=painted):
-        # lines that are read as one need something between them
-        shown = label_of(route, frames.values()).replace("</tspan><tspan", "</tspan> <tspan")
-        label = [shown] if route.edge.label else []
+        label = [_apart(label_of(route, frames.values()))] if route.edge.label else []
         words = f"{route.edge.source} to {route.edge.target}: {' '.join(route.edge.label)}"
         names = {"source": route.edge.source, "target": route.edge.target}
         lines += _linked(link(route.edge), "way", words, names, [*_way(route), *label])
@@ -92,6 +90,12 @@ def _linked(
         yield f'<g class="{kind}" {data}>'
     yield from lines
     yield "</a>" if href else "</g>"
+
+
+def _apart(label: str) -> str:
+    """A label whose lines are texts of their own: those of one text are read as one word."""
+    head = label[: label.index("<tspan")]
+    return label.replace("</tspan><tspan", f"</tspan></text> {head}<tspan")
 
 
 def _way(route: Route) -> Iterator[str]:

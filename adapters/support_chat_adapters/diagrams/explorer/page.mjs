@@ -42,7 +42,12 @@ function decodedId() {
   }
 }
 
-function route({ scroll = true } = {}) {
+// Whether everything stands below each other.
+function narrow() {
+  return matchMedia("(max-width: 999px)").matches;
+}
+
+function route() {
   const article = chosen();
   for (const each of articles) each.hidden = each !== article;
   all("#places .back").forEach((each) => each.remove());
@@ -51,9 +56,9 @@ function route({ scroll = true } = {}) {
   at("book").scrollTop = 0;
   const heading = article.querySelector("h2");
   heading.tabIndex = -1;
-  if (scroll && location.hash && article !== articles[0]) {
+  if (location.hash && article !== articles[0]) {
     heading.focus({ preventScroll: true });
-    if (matchMedia("(max-width: 999px)").matches) at("book").scrollIntoView();
+    if (narrow()) at("book").scrollIntoView();
   }
   paint();
 }
@@ -233,11 +238,11 @@ at("open").addEventListener("click", () => at("file").click());
 at("file").addEventListener("change", () => open(at("file").files[0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => { event.preventDefault(); open(event.dataTransfer.files[0]); });
-addEventListener("hashchange", () => route());
+addEventListener("hashchange", route);
 addEventListener("keydown", keys);
-addEventListener("beforeprint", () => { for (const each of articles) each.hidden = false; });
-addEventListener("afterprint", () => route({ scroll: false }));
 
 document.body.classList.add("scripted");
 panels.show();
 route();
+// a browser goes to what a link names where that has stood before
+addEventListener("load", () => { if (!narrow()) scrollTo(0, 0); });
