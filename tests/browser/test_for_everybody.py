@@ -131,7 +131,7 @@ def test_moving_a_walk_moves_neither_the_page_nor_what_is_read(explore: Explore)
     page = explore(fragment="#phase=shutdown")
     page.evaluate("scrollTo(0, 300)")
     page.evaluate("document.getElementById('book').scrollTop = 120")
-    for _ in range(50):
+    for _ in range(25):
         page.evaluate("document.querySelector('button[data-trigger=boot]').click()")
         page.evaluate("document.querySelector('button[data-trigger=shutdown]').click()")
     assert page.evaluate("[scrollY, document.getElementById('book').scrollTop]") == [300, 120]
@@ -171,7 +171,7 @@ def test_axe_finds_nothing_serious(width: int, dark: bool, explore: Explore) -> 
         )
         page.evaluate(AXE.read_text("utf-8"))
         violations = page.evaluate(
-            "axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) =>"
+            "axe.run({ exclude: [['article[hidden]']] }).then(({ violations }) => violations.map(({ id, impact, nodes }) =>"
             " [id, impact, nodes.slice(0, 3).map(({ html, failureSummary }) =>"
             " `${html.slice(0, 200)} ${failureSummary}`)]))"
         )

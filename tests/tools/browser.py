@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 INSTALL: Final = "apt-get install chromium"
-_LIMIT: Final = 30.0
+_LIMIT: Final = 120.0
 """Seconds that the browser has for anything."""
 _KEYS: Final = {
     "Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowLeft": (37, ""),
