@@ -29,7 +29,7 @@ from .inbox_lines import (
 )
 from .options import Option, number, option
 from .served import DEFAULT_DB, add_backend_options, open_backend, require_database
-from .terminal import Misuse, as_json, coloured, complain, emit, say
+from .terminal import Help, Misuse, as_json, coloured, complain, emit, say
 
 ABOUT: Final = "Reads and answers as an agent: who waits, what was said, what comes in."
 MORE: Final = """\
@@ -265,7 +265,7 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
             help=action.about,
             description=action.about.capitalize() + ".",
             epilog=action.more,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
         )
         for each in (*action.options, add_backend_options):
             each(one)
