@@ -171,7 +171,8 @@ def test_axe_finds_nothing_serious(width: int, dark: bool, explore: Explore) -> 
         )
         page.evaluate(AXE.read_text("utf-8"))
         violations = page.evaluate(
-            "axe.run({ exclude: [['article[hidden]']] }).then(({ violations }) => violations.map(({ id, impact, nodes }) =>"
+            "axe.run({ exclude: [['article[hidden]']] })"
+            ".then(({ violations }) => violations.map(({ id, impact, nodes }) =>"
             " [id, impact, nodes.slice(0, 3).map(({ html, failureSummary }) =>"
             " `${html.slice(0, 200)} ${failureSummary}`)]))"
         )

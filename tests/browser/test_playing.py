@@ -228,7 +228,11 @@ def test_what_is_no_trace_is_told_in_the_page(explore: Explore, tmp_path: Path) 
 
 
 def test_a_report_in_which_all_holds_has_no_story(explore: Explore, tmp_path: Path) -> None:
-    document = {"schema": "support-chat/check", "chart": CHART.name, "properties": []}
+    document: dict[str, Any] = {
+        "schema": "support-chat/check",
+        "chart": CHART.name,
+        "properties": [],
+    }
     (tmp_path / "check.json").write_text(json.dumps(document), "utf-8")
     page = explore()
     opened(page, tmp_path / "check.json")

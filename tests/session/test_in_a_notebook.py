@@ -17,6 +17,13 @@ SECRET = "a-secret-of-the-widget-that-is-nobodys-business"
 ANN = "<b>ann</b> & co"
 
 
+def shown_by(thing: object, form: str) -> str:
+    """What a notebook is given of a thing, as it asks for it."""
+    text = getattr(thing, f"_repr_{form}_")()
+    assert isinstance(text, str)
+    return text
+
+
 @in_virtual_time
 async def test_a_session_shows_its_phase_and_for_whom_it_is_and_nothing_secret() -> None:
     backend = Backend(workspace_id="ws", widget_id="help", keys=[IdentityKey("HS256", SECRET)])
@@ -28,11 +35,11 @@ async def test_a_session_shows_its_phase_and_for_whom_it_is_and_nothing_secret()
         transport=LoopbackTransport(backend),
         storage=MemoryStorage(),
     ) as chat:
-        assert "<b>ready</b> · nobody" in chat._repr_html_()
+        assert "<b>ready</b> · nobody" in shown_by(chat, "html")
         await chat.boot()
-        assert f"<b>anonymous</b> · visitor {chat.identity}" in chat._repr_html_()
+        assert f"<b>anonymous</b> · visitor {chat.identity}" in shown_by(chat, "html")
         await chat.identify(user=user, token_provider=lambda: token)
-        shown = chat._repr_html_()
+        shown = shown_by(chat, "html")
     assert "<b>authenticated</b> · user &lt;b&gt;ann&lt;/b&gt; &amp; co" in shown
     for secret in (token, SECRET, "ann@example.com", "Ann Other", "admin"):
         assert secret not in shown
@@ -47,7 +54,7 @@ async def test_a_session_that_nobody_has_used_shows_itself_and_stays_so() -> Non
         transport=RecordingTransport(),
         storage=RecordingStorage(),
     )
-    assert "not_initialized" in chat._repr_html_()
+    assert "not_initialized" in shown_by(chat, "html")
     await chat.destroy()
 
 
@@ -56,7 +63,7 @@ def test_a_chart_is_one_line_and_shows_its_picture() -> None:
         f"<Chart 'support_chat': 10 phases, {len(CHART.transitions)} transitions, "
         "begins in 'not_initialized'>"
     )
-    picture = ElementTree.fromstring(CHART._repr_svg_())
+    picture = ElementTree.fromstring(shown_by(CHART, "svg"))
     words = {"".join(element.itertext()) for element in picture.iter()}
     assert {*CHART.phases} <= words
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -28,7 +28,7 @@ _KEYS: Final = {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Generator[Browser]:
     """A browser of its own, with a profile that is thrown away."""
     assert CHROMIUM is not None, INSTALL
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

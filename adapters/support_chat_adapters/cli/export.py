@@ -50,8 +50,9 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
+        metavar="FORMAT",
         choices=("chart", "cases", "murphi", _INTERPRETER, *_DOCUMENTS),
-        help="what to export (default: chart)",
+        help="chart (default), cases, murphi, javascript, openapi or asyncapi",
     ),
     keeping_options(
         "write both documents of the Widget API into DIR",

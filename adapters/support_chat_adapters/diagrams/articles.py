@@ -7,9 +7,9 @@ needs no script to be read, searched and printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import attrs
@@ -337,10 +337,8 @@ def _value(chart: Chart, value: Any) -> str:
     """What an effect declares, with links where it names a trigger."""
     if isinstance(value, str):
         return _link("trigger", value) if value in chart.triggers else escape(value)
-    if isinstance(value, Mapping):
-        return _commas(f"{escape(str(k))}: {escape(str(v))}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return _commas(escape(str(each)) for each in value)
+        return _commas(escape(str(each)) for each in cast("Iterable[object]", value))
     return "yes"
 
 
