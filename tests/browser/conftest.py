@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from browser import CHROMIUM, INSTALL, Browser, Page, chromium
+from devtools import CHROMIUM, INSTALL, Browser, Page, chromium
 from support_chat import CHART, Chart
 from support_chat_adapters.diagrams import html
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from awkward import ALONE, AWKWARD
-from browser import Page
+from devtools import Page
 from lamp import CHART as LAMP
 from support_chat import CHART, Chart
 from support_chat.chart.machine import Compiled, Input

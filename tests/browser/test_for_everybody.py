@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from awkward import AWKWARD
-from browser import Page
+from devtools import Page
 from lamp import CHART as LAMP
-from node_modules import INSTALL, MODULES
+from node import INSTALL, MODULES
 from support_chat import CHART
 
 from .conftest import Explore

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from browser import Page
+from devtools import Page
 from lamp import CHART as LAMP
 from support_chat import CHART, SupportChat
 from support_chat.lifecycle.names import Effect, Phase

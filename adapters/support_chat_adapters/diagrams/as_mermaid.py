@@ -17,6 +17,9 @@ _RESERVED: Final = frozenset({
 })  # fmt: skip
 _LIT: Final = "fill:#ffedc2,stroke:#a85f00,stroke-width:3px,color:#17212e"
 
+# as they stand these would end a label, begin an entity or a tag, break a line, or mean emphasis
+_MEANT: Final = re.compile(r'[:;"#<>%*\\]|&(?=\w+;)|\b_\B|\B_\b')
+
 
 def mermaid(drawing: Drawing) -> str:
     """The drawing as Mermaid text, one statement a line. Of what is lit its boxes are: Mermaid
@@ -51,11 +54,11 @@ def _state(node: Node, ids: Mapping[str, str]) -> Iterator[str]:
 
 
 def _named(label: str, identifier: str, keyword: str = "") -> str:
-    if label == identifier:
+    text = _text([label])
+    if text == identifier:
         return f"{keyword}{identifier}"
-    return f'state "{_text([label])}" as {identifier}'
+    return f'state "{text}" as {identifier}'
 
 
 def _text(lines: Iterable[str]) -> str:
-    # as they stand these would end the label, or begin an entity or a tag
-    return "<br/>".join(re.sub(r'[:;"#<>%]', lambda m: f"#{ord(m[0])};", line) for line in lines)
+    return "<br/>".join(_MEANT.sub(lambda found: f"#{ord(found[0])};", line) for line in lines)
