@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,9 @@ from support_chat.verify.possible import Traced, trace_log
 from support_chat_adapters.diagrams.exported import to_json
 
 HERE: Final = Path(__file__).parent
-INTERPRETER: Final = HERE.parents[1] / "docs" / "examples" / "chart.mjs"
+INTERPRETER: Final = Path(
+    str(package_files("support_chat_adapters") / "diagrams" / "explorer" / "chart.mjs")
+)
 SEEDS: Final = range(1, 7)
 LENGTH: Final = 600
 """Steps of one walk."""
