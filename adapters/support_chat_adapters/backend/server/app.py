@@ -46,7 +46,7 @@ from ...transport.wire.problems import response_to
 from .. import Backend
 from ..store import hashed
 from .addresses import Proxies
-from .condition import Condition, is_trouble
+from .condition import Condition
 from .counts import Counts, Durations
 from .gateway import gateway
 from .handlers import HANDLERS, LIFETIME, Site
@@ -167,7 +167,7 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
 
 
 def _failure(site: Site, endpoint: Endpoint, error: Exception, request_id: str) -> SupportChatError:
-    if is_trouble(error):
+    if site.backend.store.is_trouble(error):
         return site.condition.database_failed("storing" if endpoint.mutates else "reading", error)
     LOG.error(
         "%s failed (%s)",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -27,28 +26,6 @@ _LONGEST_STAY: Final = 60.0
 _SHORTEST_STAY: Final = 1.0
 _PAUSE: Final = 2.0
 """Seconds after which a client may ask again while the database refuses."""
-
-
-_PASSING: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What SQLite answers when the disk or another process is at fault, and no statement of ours."""
-
-
-def is_trouble(error: Exception) -> bool:
-    """Whether this error says that the database cannot work now, as the disk is full."""
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return isinstance(error, sqlite3.Error) and code & 0xFF in _PASSING
 
 
 @attrs.define

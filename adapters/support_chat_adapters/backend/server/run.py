@@ -35,8 +35,6 @@ from .lines import Lines
 from .origins import AllowedOrigins
 
 LOG: Final = logging.getLogger("support_chat.server")
-TELLS: Final = 0.1
-"""Seconds after which live links are told again what other processes have stored."""
 LOOKS: Final = 0.5
 """Seconds between two looks at connections and at the database's file."""
 _PRUNES: Final = 600.0
@@ -187,7 +185,7 @@ class _Watch:
                 self.condition.database_failed("reading", error)
             else:
                 self.condition.database_works("reading")
-            await asyncio.sleep(TELLS)
+            await asyncio.sleep(self.backend.store.looks)
 
     async def _prune(self) -> None:
         """Deletes now and then what nobody has heard of for long; a failure is told, and tried
