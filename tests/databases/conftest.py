@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 import pytest
 
 from postgres_server import INSTALL, PostgresServer, is_installed, postgres_server
+from served import Served, served
+from served_arrangement import UNLIMITED
 
 _NUMBERS = itertools.count()
 
@@ -31,3 +34,15 @@ def new_database(postgres: PostgresServer) -> Callable[[], str]:
 def database(new_database: Callable[[], str]) -> str:
     """The address of an empty database."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def lasting(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Served, None, None]:
+    """A gateway on a database for many tests, each with people of its own; it may be killed and
+    started again.
+    """
+    database = postgres.create("lasting")
+    with served(tmp_path_factory.mktemp("served"), *UNLIMITED, address=database) as one:
+        yield one

@@ -81,7 +81,7 @@ class ReadsBeforeItsTurn(SQLiteStore):
         class Recorded:
             def __init__(self, db: Transaction, *, replay: bool) -> None:
                 self.db, self.replay = db, replay
-                self.settled, self.following = db.settled, db.following
+                self.settled, self.following, self.begins = db.settled, db.following, db.begins
 
             def lock(self, *owners: str) -> None: ...
 
@@ -230,7 +230,7 @@ class EndsTextsAtANul(SQLiteStore):
         class Cut:
             def __init__(self, db: Transaction) -> None:
                 self.db, self.lock = db, db.lock
-                self.settled, self.following = db.settled, db.following
+                self.settled, self.following, self.begins = db.settled, db.following, db.begins
 
             def execute(self, sql: str, values: Any = (), /) -> Any:
                 cut = [v.partition("\0")[0] if isinstance(v, str) else v for v in values]
@@ -287,6 +287,8 @@ class _Ahead:
 
     def lock(self, *owners: str) -> None: ...
 
+    def begins(self, owner: str) -> None: ...
+
     def settled(self, number: int) -> int:
         return number
 
@@ -326,7 +328,8 @@ class SettlesWhatIsToCome(SQLiteStore):
     async def read(self, work: Work[T]) -> T:
         class Ahead:
             def __init__(self, db: Transaction) -> None:
-                self.execute, self.lock, self.following = db.execute, db.lock, db.following
+                self.execute, self.lock = db.execute, db.lock
+                self.following, self.begins = db.following, db.begins
 
             def settled(self, number: int) -> int:
                 return number + 1

@@ -49,7 +49,8 @@ def identify(
     """
     claims = widget.authenticate(request.user_id, request.token, now)
     secret_hash = hashed(request.visitor)
-    db.lock(whose_secret(secret_hash))
+    owners = owner_key(session.identity), owner_key(SignedIn(request.user_id))
+    db.lock(whose_secret(secret_hash), *owners)
     if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
         raise AuthRefusedError(
             "The visitor's credential is not this session's; identify with the one the link was "

@@ -114,6 +114,7 @@ def visitor_of(db: Transaction, secret_hash: str, now: float) -> str:
         "INSERT INTO visitors (id, secret_hash, created_at) VALUES (?, ?, ?)",
         (visitor_id, secret_hash, now),
     )
+    db.begins(owner_key(Visitor(visitor_id)))
     return visitor_id
 
 

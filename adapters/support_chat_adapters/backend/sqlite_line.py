@@ -47,6 +47,9 @@ class SQLiteConnection(sqlite3.Connection):
         if not self.writing:
             raise MustWriteError(owners)
 
+    def begins(self, owner: str) -> None:
+        """Whoever writes has the whole database."""
+
     def settled(self, number: int) -> int:
         """All of it: nobody else writes meanwhile."""
         return number

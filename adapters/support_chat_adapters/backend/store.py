@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from support_chat.errors import RateLimitedError
 
@@ -83,6 +83,12 @@ class Transaction(Protocol):
         """
         ...
 
+    def begins(self, owner: str) -> None:
+        """This owner begins in this transaction, so nobody else knows of them: they need no
+        lock.
+        """
+        ...
+
     def settled(self, number: int) -> int:
         """As much of a position as is settled."""
         ...
@@ -93,6 +99,9 @@ class Transaction(Protocol):
         """
         ...
 
+
+Asked: TypeAlias = Literal["reading", "storing"]
+"""What may be asked of a database."""
 
 Work: TypeAlias = Callable[[Transaction], T]
 """A function of a transaction. It may be run again from its beginning, so it changes nothing but
@@ -190,9 +199,9 @@ class Store(Protocol):
         """
         ...
 
-    def is_trouble(self, error: Exception) -> bool:
-        """Whether an error that came up says that the database cannot work now, as the disk is
-        full, and that no statement of ours is at fault.
+    def trouble(self, error: Exception, asked: Asked) -> Asked | None:
+        """What the database cannot do now, by an error that came up when it was asked for
+        something; None if a statement of ours is at fault. One that cannot read cannot store.
         """
         ...
 

@@ -133,7 +133,8 @@ class _Halting:
     def __init__(self, db: Transaction, held: Held[None]) -> None:
         self._db = db
         self._held = held
-        self.lock, self.settled, self.following = db.lock, db.settled, db.following
+        self.lock, self.begins = db.lock, db.begins
+        self.settled, self.following = db.settled, db.following
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
         if sql.startswith("UPDATE"):

@@ -60,6 +60,7 @@ class Transaction:
         self._db = db
         self._owners = owners
         self._settled = settled
+        self._begun: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
         """Runs one statement."""
@@ -70,8 +71,13 @@ class Transaction:
         """Ends the work unless the transaction began with all these locks."""
         if self._owners is None:
             raise MustWriteError(owners)
-        if not self._owners.issuperset(owners):
-            raise MustLockError(owners)
+        missing = {*owners} - self._owners - self._begun
+        if missing:
+            raise MustLockError(missing)
+
+    def begins(self, owner: str) -> None:
+        """Takes note of an owner who needs no lock."""
+        self._begun.add(owner)
 
     def settled(self, number: int) -> int:
         """As much of it as was settled when the transaction began."""

@@ -53,9 +53,10 @@ class Job:
 class Pool:
     """So many threads; they begin when they are needed."""
 
-    def __init__(self, links: Links, size: int) -> None:
+    def __init__(self, links: Links, size: int, *, durable: bool) -> None:
         self._links = links
         self._size = size
+        self._durable = durable
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._turns = _Turns()
         self.threads: list[threading.Thread] = []
@@ -75,7 +76,7 @@ class Pool:
             self._queue.put(None)
 
     def _work(self) -> None:
-        worker = _Worker(self._links, self.order)
+        worker = _Worker(self._links, self.order, durable=self._durable)
         while (job := self._queue.get()) is not None:
             again: Job | None = job
             while again is not None and self._turns.take(again):
@@ -114,9 +115,10 @@ class _Turns:
 class _Worker:
     """What one thread has: its connection."""
 
-    def __init__(self, links: Links, order: Order) -> None:
+    def __init__(self, links: Links, order: Order, *, durable: bool) -> None:
         self._links = links
         self._order = order
+        self._durable = durable
         self._link: Link | None = None
         self._committing = False
 
@@ -132,7 +134,11 @@ class _Worker:
             piece.writes = True
             again = attrs.evolve(job, in_order=True)
         except MustLockError as missing:
-            again = attrs.evolve(job, owners=job.owners | missing.owners)
+            if job.tries < _TRIES:
+                owners = job.owners | missing.owners
+                again = attrs.evolve(job, owners=owners, tries=job.tries + 1)
+            else:  # a work must come to the same owners again
+                piece.error = missing
         except psycopg.Error as error:
             again = self._after(job, error)
         except Exception as error:
@@ -151,7 +157,7 @@ class _Worker:
     def _run(self, job: Job) -> bool:
         """Does it, and commits it unless nobody wants it any more."""
         piece = job.piece
-        link = self._link = self._link or self._links.open()
+        link = self._link = self._link or self._links.open(durable=self._durable)
         with link.limited():
             if not job.in_order:
                 self._run_beside(link, piece)
@@ -176,8 +182,8 @@ class _Worker:
         have been done, so nothing is done again then.
         """
         is_lost = self._link is not None and not self._link.is_open
-        may_begin_again = isinstance(error, _AGAIN) and job.tries < _TRIES
-        if may_begin_again or (is_lost and not (self._committing or job.tries)):
+        may_begin_again = isinstance(error, _AGAIN) or (is_lost and not self._committing)
+        if may_begin_again and job.tries < _TRIES:
             return attrs.evolve(job, tries=job.tries + 1)
         is_busy = isinstance(error, errors.LockNotAvailable | errors.QueryCanceled)
         job.piece.error = _busy() if is_busy else error

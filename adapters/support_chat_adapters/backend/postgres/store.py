@@ -24,7 +24,7 @@ import psycopg
 from support_chat.errors import InvalidInputError
 
 from ..pieces import Home, Piece, Told
-from ..store import N, T, U, Work
+from ..store import Asked, N, T, U, Work
 from .connection import Server
 from .ear import Ear
 from .links import Links
@@ -43,8 +43,12 @@ _DEAF: Final = 10.0
 """Seconds without news having been read after which another gateway is better."""
 _ENDS_WITHIN: Final = 5.0
 """Seconds that what is under way has to end."""
-_TROUBLE: Final = frozenset({"08", "25", "53", "55", "57", "58", "XX"})
-"""Classes of errors in which no statement of ours is at fault."""
+_LOST: Final = "08000"
+"""What a connection's error without a code of the server's is."""
+_GONE: Final = frozenset({"08", "28", "3D", "57"})
+"""Classes of errors of a server that lets nobody do anything: it is lost, or ends."""
+_REFUSING: Final = frozenset({"25", "53", "55", "58", "XX"})
+"""Classes of errors in which no statement of ours is at fault either."""
 
 
 class PostgresStore:
@@ -53,7 +57,8 @@ class PostgresStore:
     A database without tables gets them.
 
     `patience` is how many seconds a request waits for locks of others, `connections` how many
-    requests are done beside each other.
+    requests are done beside each other. What is not `durable` is answered before the server's disk
+    has it: if that server crashes, the last moments may be lost.
 
     Raises psycopg.Error for a database that cannot be used, InvalidInputError for an address that
     is none, a database of another version, a replica, and a server behind a pooler that passes no
@@ -61,7 +66,12 @@ class PostgresStore:
     """
 
     def __init__(
-        self, address: str, *, patience: float = PATIENCE, connections: int = CONNECTIONS
+        self,
+        address: str,
+        *,
+        durable: bool = True,
+        patience: float = PATIENCE,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._home = Home()
         self._patience = patience
@@ -71,7 +81,7 @@ class PostgresStore:
         name = secrets.token_hex(8)
         try:
             self._prepare()
-            self._pool = Pool(self._links, connections)
+            self._pool = Pool(self._links, connections, durable=durable)
             self._order = self._pool.order = Order(self._links, self._told, name, self._write)
             self._ear = Ear(self._links, name, self._order.look)
         except BaseException:
@@ -106,11 +116,15 @@ class PostgresStore:
         """Runs work that reads, beside whatever is being written."""
         return await self._beside(work, writes=False)
 
-    def is_trouble(self, error: Exception) -> bool:
-        """Whether the server, or the way to it, is at fault."""
-        state = error.sqlstate if isinstance(error, psycopg.Error) else ""
-        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        return lost if not state else state[:2] in _TROUBLE
+    def trouble(self, error: Exception, asked: Asked) -> Asked | None:
+        """Reading, if the server is not to be reached or ends; what was asked for, if it says that
+        it cannot do that.
+        """
+        if not isinstance(error, psycopg.Error):
+            return None
+        is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        state = (error.sqlstate or (_LOST if is_lost else ""))[:2]
+        return "reading" if state in _GONE else asked if state in _REFUSING else None
 
     @property
     def looks(self) -> float:

@@ -90,7 +90,7 @@ async def _linked(site: Site, socket: WebSocket, cursor: str | None, *, echoes: 
     except BackendRejectedError as error:
         await _close(site, socket, CloseCode.SESSION_ENDED, error.reason or error.code)
     except Exception as error:
-        if not site.backend.store.is_trouble(error):
+        if site.backend.store.trouble(error, "reading") is None:
             raise
         await _send_away(site, socket, site.condition.database_failed("reading", error))
 

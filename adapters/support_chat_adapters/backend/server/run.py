@@ -166,6 +166,7 @@ class _Watch:
                     self.lines.look_around()
                     self.counts.look_around()
                     self.condition.look_around()
+                    self._listen()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self.end.asked.wait(), LOOKS)
                 await self._take_leave()
@@ -173,6 +174,15 @@ class _Watch:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    def _listen(self) -> None:
+        """Sends clients away while no news are heard of."""
+        deaf = self.backend.store.is_deaf
+        if deaf and not self.condition.deaf:
+            self.condition.grows_deaf(self.counts.links)
+            self.backend.hang_up()
+        elif self.condition.deaf and not deaf:
+            self.condition.hears_again()
 
     async def _keep_up(self) -> None:
         """Tells live links what other processes have written. A look that fails is not the
