@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -20,8 +20,8 @@ class Balancer:
 
     def __init__(self, ports: tuple[int, ...]) -> None:
         self.port = 0
-        self.swallows = False
-        """Nothing passes either way, and nobody is told."""
+        self.swallowed: Callable[[int], bool] = lambda port: False
+        """From and to which ports, on this side, nothing passes, and nobody is told."""
         self._ports = list(ports)
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._over = asyncio.Event()
@@ -71,9 +71,10 @@ class Balancer:
             return
         pair = (writer, back)
         self._pairs.add(pair)
+        port = int(writer.get_extra_info("peername")[1])
         try:
             ways = [
-                asyncio.ensure_future(self._passed(*way))
+                asyncio.ensure_future(self._passed(port, *way))
                 for way in ((reader, back), (onward, writer))
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -84,10 +85,12 @@ class Balancer:
             self._pairs.discard(pair)
             await hung_up(back)
 
-    async def _passed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _passed(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(64 * 1024):
-                if not self.swallows:
+                if not self.swallowed(port):
                     writer.write(data)
                     await writer.drain()
 

@@ -8,8 +8,10 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,10 @@ INSTALL: Final = "apt-get install postgresql"
 """The line that brings it, to be shown where a test is skipped for the lack of it."""
 _FAST: Final = ("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale")
 _STARTS_WITHIN: Final = "60"
+POOLER: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+"""The pooler, if it is installed."""
+INSTALL_POOLER: Final = "apt-get install pgbouncer"
+"""The line that brings it."""
 
 
 def binaries() -> Path | None:
@@ -89,6 +95,41 @@ class PostgresServer:
         """Makes its data."""
         self._run(*_FAST, "-U", "postgres", "-D", str(self.data))
 
+    @contextlib.contextmanager
+    def replica(self) -> Generator[PostgresServer, None, None]:
+        """A replica of it that follows it, in this block."""
+        other = attrs.evolve(self, folder=self.folder / "replica", port=free_port())
+        other.folder.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(other.folder, "postgres", "postgres")
+        self._run("pg_basebackup", "-R", "-c", "fast", "-d", self.url(), "-D", str(other.data))
+        other.start()
+        try:
+            yield other
+        finally:
+            other.stop()
+
+    @contextlib.contextmanager
+    def pooled(self, mode: str) -> Generator[int, None, None]:
+        """The port of a `pgbouncer` before it, which shares its connections by transaction, or by
+        session, in this block.
+        """
+        port = free_port()
+        options = self.folder / f"{mode}.ini"
+        options.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={self.port} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = any\npool_mode = {mode}\n"
+        )
+        as_postgres = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+        command = [*as_postgres, POOLER or "", "-q", str(options)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
+            try:
+                _until_somebody_listens(port)
+                yield port
+            finally:
+                one.terminate()
+
     def _run(self, command: str, *arguments: str) -> None:
         as_postgres = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
         done = subprocess.run(
@@ -102,6 +143,19 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{command}: {done.stdout}")
+
+
+def _until_somebody_listens(port: int) -> None:
+    until = time.monotonic() + float(_STARTS_WITHIN)
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -68,20 +68,21 @@ class Told:
 
     def __init__(self) -> None:
         self._tells: deque[Tell] = deque()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where it is told for which nobody waits."""
 
     def put(self, tells: Iterable[Tell], of: Sequence[Piece]) -> None:
         """Lines up what is to be told, and wakes those who wait for these pieces."""
         self._tells += tells
-        self.wake({piece.future.get_loop() for piece in of if piece.future is not None})
-        for piece in of:
-            if piece.done is not None:
-                piece.done.set()
-
-    def wake(self, loops: Iterable[asyncio.AbstractEventLoop]) -> None:
-        """Has it told on these loops."""
+        loops = {piece.future.get_loop() for piece in of if piece.future is not None}
+        if self._tells and self.loop is not None:
+            loops.add(self.loop)
         for loop in loops:
             with contextlib.suppress(RuntimeError):  # the loop is over
                 loop.call_soon_threadsafe(self.tell_all)
+        for piece in of:
+            if piece.done is not None:
+                piece.done.set()
 
     def tell_all(self) -> None:
         """On the owner's thread: tells all of it."""

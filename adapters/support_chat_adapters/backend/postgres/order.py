@@ -28,6 +28,8 @@ from .links import Links
 
 CHANNEL: Final = "support_chat"
 """Where hints are given."""
+_READS_WITHIN: Final = 8.0
+"""Seconds within which what is read in order has been read: links wait for it."""
 _LOG: Final = logging.getLogger("support_chat.server")
 
 
@@ -133,7 +135,7 @@ class Order:
     def _in_order(self, reads: list[Piece], told: _Telling) -> None:
         """Does as many reads as it can in one transaction, and takes them off the list."""
         link = self._link = self._link or self._links.open(durable=False)
-        with link.limited():
+        with link.limited(_READS_WITHIN):
             settled = link.begin_reading()
             db = Transaction(link.db, None, self._take_done(told, settled))
             while (news := self.news(db)) is not None:
@@ -168,7 +170,7 @@ class Order:
         if self._link is None:
             return
         try:
-            with self._link.limited():
+            with self._link.limited(_READS_WITHIN):
                 self._link.db.execute("SELECT pg_notify(%s, %s)", (CHANNEL, self._name))
         except psycopg.Error:  # the others look by themselves, a little later
             self._drop_link()

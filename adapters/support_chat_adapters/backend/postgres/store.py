@@ -77,7 +77,6 @@ class PostgresStore:
         self._patience = patience
         self._told = Told()
         self._links = Links(Server.named(address, patience))
-        self._loop: asyncio.AbstractEventLoop | None = None
         name = secrets.token_hex(8)
         try:
             self._prepare()
@@ -189,7 +188,7 @@ class PostgresStore:
 
     def _piece(self, work: Work[T], then: Callable[[T], U], *, writes: bool) -> Piece:
         self._home.check()
-        loop = asyncio.get_running_loop()
+        loop = self._told.loop = asyncio.get_running_loop()
         return Piece(work, then, writes, self._until, loop.create_future(), None)
 
     @property
