@@ -65,6 +65,24 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
     assert "exit status" in text
 
 
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "inbox follow"])
+def test_help_fits_on_a_terminal_and_breaks_no_example(
+    command: str, width: int, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    for columns in (width, 1000):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        main([*command.split(), "--help"])
+        shown.append(capsys.readouterr().out)
+    fits, whole = shown
+    assert max(map(len, fits.splitlines())) <= width
+    assert fits.split() == whole.split()
+    examples = re.findall(r"^  (support-chat \S.*?)(?:  |$)", whole, re.MULTILINE)
+    assert examples
+    assert not [one for one in examples if one not in fits]
+
+
 def test_without_a_command_the_program_helps(capsys: Printed) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out.startswith("usage: support-chat ")

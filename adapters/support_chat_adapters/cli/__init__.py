@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from .terminal import Misuse, complain
+from .terminal import Help, Misuse, complain
 
 COMMANDS: Final = {
     "draw": "pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
@@ -102,16 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the program, which knows every command by name."""
-    form = argparse.RawDescriptionHelpFormatter
     whole = argparse.ArgumentParser(
-        prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=form
+        prog="support-chat", description=_ABOUT, epilog=_MORE, formatter_class=Help
     )
     whole.add_argument("--version", action="store_true", help="print the version and leave")
     commands = whole.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", parser_class=_Command
     )
     for name, help in COMMANDS.items():
-        commands.add_parser(name, help=help, formatter_class=form)
+        commands.add_parser(name, help=help, formatter_class=Help)
     return whole
 
 

@@ -30,7 +30,7 @@ ABOUT: Final = (
 MORE: Final = """\
 examples:
   support-chat export > chart.json
-  support-chat export | jq '.transitions[] | select(.target == "shutdown") | .name'
+  support-chat export | jq '.transitions[].name'
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format cases > cases.json        paths that show each row and
                                                          both sides of each guard

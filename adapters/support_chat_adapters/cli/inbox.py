@@ -36,7 +36,7 @@ from .served import (
     require_database,
     shown,
 )
-from .terminal import Misuse, as_json, coloured, complain, emit, say
+from .terminal import Help, Misuse, as_json, coloured, complain, emit, say
 
 ABOUT: Final = "Reads and answers as an agent: who waits, what was said, what comes in."
 MORE: Final = """\
@@ -275,7 +275,7 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
             help=action.about,
             description=action.about.capitalize() + ".",
             epilog=action.more,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
         )
         for each in (*action.options, add_backend_options):
             each(one)

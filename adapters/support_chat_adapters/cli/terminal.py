@@ -4,9 +4,11 @@ on a screen.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from ..ui.terminal import can_draw, columns, hanging
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
 _MOST_LINES: Final = 20
+_ENTRY: Final = re.compile(r"(?P<head> *\S.*? {2,}| {20,}|)(?P<text>\S.*)")
 
 
 class Misuse(Exception):
@@ -30,6 +33,29 @@ def coloured(text: str, colour: str, stream: TextIO) -> str:
     """
     plain = not can_draw(stream) or os.environ.get("NO_COLOR")
     return text if plain else f"\033[{_CODES[colour]}m{text}\033[0m"
+
+
+class Help(argparse.HelpFormatter):
+    """What `--help` shows, in lines that fit on the terminal: prose is wrapped, what stands beside
+    an example stays beside it, and no word and no example is broken.
+    """
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return hanging("", " ".join(text.split()), width + 1).split("\n")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        entries: list[tuple[str, str]] = []
+        for line in text.split("\n"):
+            last, so_far = entries[-1] if entries else ("", "")
+            if last and line.startswith(" " * len(last)) and not line[len(last)].isspace():
+                entries[-1] = (last, f"{so_far} {line.lstrip()}")  # it goes on
+            else:
+                entry = _ENTRY.fullmatch(line)
+                entries.append((entry["head"], entry["text"]) if entry else ("", line))
+        return "\n".join(
+            said if said.startswith(" ") else hanging(head, said, width + 1)
+            for head, said in entries
+        )
 
 
 def needs(extra: str, *modules: str) -> None:
