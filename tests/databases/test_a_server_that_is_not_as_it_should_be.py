@@ -118,14 +118,15 @@ def test_a_password_is_told_nobody(database: str, tmp_path: Path) -> None:
     address = database.replace("postgres@", f"postgres:{SECRET}@")
     with served(tmp_path, *UNLIMITED, "--log=json", address=address) as gateway:
         assert SECRET not in gateway.log.read_text()
-        assert SECRET not in repr(vars(PostgresStore(address)))
+        with closing(PostgresStore(address)) as store:
+            assert SECRET not in repr(vars(store))
 
 
 # while it serves
 
 
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
-    with postgres_server() as server:
+    with postgres_server("-c fsync=off") as server:
         address = server.create("chat")
         with (
             served(tmp_path, *UNLIMITED, STATUS, address=address) as gateway,
@@ -147,7 +148,7 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
             client.post("/conversations", message).raise_for_status()
             gateway.reply(visitor, "hello again")
             with client.gateway(cursor=cursor) as link:
-                assert not frame(link)["gap"]
+                assert "gap" not in frame(link)
                 assert texts(link, 1) == ["hello again"]
 
 

@@ -76,8 +76,9 @@ class PostgresServer:
         self._run("pg_ctl", "start", *waits, "-D", str(self.data), "-l", log, "-o", said)
 
     def stop(self) -> None:
-        """Ends it, and every connection to it, in order."""
-        self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", _STARTS_WITHIN)
+        """Ends it, and every connection to it, at once."""
+        ends = ("-m", "immediate", "-w", "-t", _STARTS_WITHIN)
+        self._run("pg_ctl", "stop", "-D", str(self.data), *ends)
 
     def kill(self) -> None:
         """SIGKILL: every process of it is gone when this returns."""

@@ -25,7 +25,7 @@ from support_chat.errors import InvalidInputError
 
 from ..pieces import MustWriteError
 from ..store import Rows
-from .schema import OWNERS
+from .schema import OWNERS, the_row
 
 _IN_THE_MIDDLE: Final = 5.0
 """Seconds for which a gateway may fall silent in the middle of a transaction."""
@@ -85,7 +85,7 @@ class Transaction:
 
     def following(self, number: int) -> int:
         """Draws a number."""
-        return int(self._db.execute("SELECT draw() AS number").fetchone()["number"])
+        return int(the_row(self._db.execute("SELECT draw() AS number"))["number"])
 
 
 class Link:
@@ -164,7 +164,7 @@ class Link:
         answers = self.db.execute(statements, prepare=False)
         while answers.nextset():
             pass
-        return int(answers.fetchone()["settled"])
+        return int(the_row(answers)["settled"])
 
 
 @attrs.frozen

@@ -110,10 +110,18 @@ def bring_up_to_date(db: psycopg.Connection[Any]) -> None:
         )
 
 
+def the_row(answer: psycopg.Cursor[Any]) -> Any:
+    """The row of a statement that answers with one."""
+    row = answer.fetchone()
+    assert row is not None
+    return row
+
+
 def _version(db: psycopg.Connection[Any]) -> int | None:
-    if db.execute("SELECT to_regclass('schema_version') AS found").fetchone()["found"] is None:
+    found = db.execute("SELECT to_regclass('schema_version') AS found")
+    if the_row(found)["found"] is None:
         return None
-    return int(db.execute("SELECT version FROM schema_version").fetchone()["version"])
+    return int(the_row(db.execute("SELECT version FROM schema_version"))["version"])
 
 
 def _translated(sql: str) -> str:

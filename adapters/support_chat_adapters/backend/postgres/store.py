@@ -17,7 +17,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -30,7 +30,7 @@ from .ear import Ear
 from .links import Links
 from .order import Order
 from .pool import Job, Pool
-from .schema import bring_up_to_date
+from .schema import bring_up_to_date, the_row
 from .sharing import SharedBuckets, SharedTokens
 
 PATIENCE: Final = 15.0
@@ -103,13 +103,15 @@ class PostgresStore:
         """Runs work that writes; returns once it is committed."""
         piece = self._piece(work, then, writes=True)
         self._write(piece)
-        return await self._answer(piece)
+        answer: U = await _answer_of(piece)
+        return answer
 
     async def read_in_order(self, work: Work[T], then: Callable[[T], U]) -> U:
         """Runs work that reads, between what was told before it and what is told after it."""
         piece = self._piece(work, then, writes=False)
         self._order.read(piece)
-        return await self._answer(piece)
+        answer: U = await _answer_of(piece)
+        return answer
 
     async def read(self, work: Work[T]) -> T:
         """Runs work that reads, beside whatever is being written."""
@@ -164,8 +166,8 @@ class PostgresStore:
         link = self._links.open()
         try:
             with link.limited():
-                asked = link.db.execute("SELECT pg_is_in_recovery() AS is_replica").fetchone()
-                if asked["is_replica"]:
+                asked = link.db.execute("SELECT pg_is_in_recovery() AS is_replica")
+                if the_row(asked)["is_replica"]:
                     raise InvalidInputError(
                         "This is a replica, to which nothing can be written; name the primary "
                         "server, or add target_session_attrs=read-write to the address."
@@ -198,19 +200,20 @@ class PostgresStore:
     def _write(self, piece: Piece) -> None:
         self._pool.put(Job(piece, in_order=True))
 
-    async def _answer(self, piece: Piece) -> U:
-        assert piece.future is not None
-        return await piece.future
-
     async def _beside(self, work: Work[T], *, writes: bool) -> T:
         piece = self._piece(work, lambda answer: answer, writes=writes)
         self._pool.put(Job(piece, in_order=False))
-        answer: T = await self._answer(piece)
+        answer: T = await _answer_of(piece)
         return answer
 
     async def _alone(self, work: Work[T], /) -> T:
         """One statement, which is a transaction by itself."""
         return await self._beside(work, writes=True)
+
+
+async def _answer_of(piece: Piece) -> Any:
+    assert piece.future is not None
+    return await piece.future
 
 
 def _wait_for(threads: list[threading.Thread], until: float) -> None:
