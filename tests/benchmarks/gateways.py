@@ -28,8 +28,7 @@ from typing import Any, Final
 
 import psycopg
 
-TOOLS: Final = Path(__file__).parents[1] / "tools"
-sys.path.insert(0, str(TOOLS))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from postgres_server import postgres_server
 from support_chat_adapters.backend import conversations
@@ -37,6 +36,7 @@ from support_chat_adapters.backend.postgres import PostgresStore
 from support_chat_adapters.backend.postgres.order import CHANNEL
 from support_chat_adapters.backend.store import Transaction, as_it_is
 
+TOOLS: Final = Path(__file__).parents[1] / "tools"
 ABREAST: Final = 8
 """Owners to whom one gateway writes at a time."""
 HINTS: Final = ("batched", "after", "inside")
@@ -91,8 +91,10 @@ def rate(address: str, gateways: int, hint: str, pause: float, seconds: float) -
     paths = os.pathsep.join([str(TOOLS), *sys.path])
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--gateway", address, f"{number}-{time.time_ns()}", hint]
-            + [str(pause), str(seconds)],
+            [
+                *(sys.executable, __file__, "--gateway", address),
+                *(f"{number}-{time.time_ns()}", hint, str(pause), str(seconds)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
@@ -143,7 +145,9 @@ def main(arguments: list[str]) -> None:
         one, two = (_median(turns[hint, pause, n], "messages") for n in (1, 2))
         cpu = [_median(turns[hint, pause, n], "cpu") for n in (1, 2)]
         name = f"{hint}, {pause:g} ms" if pause else hint
-        print(f"{name:20}{one:>12.0f}/s{two:>8.0f}/s{two / one:>7.2f}x{cpu[0]:>12.2f}{cpu[1]:>8.2f}")
+        print(
+            f"{name:20}{one:>12.0f}/s{two:>8.0f}/s{two / one:>7.2f}x{cpu[0]:>12.2f}{cpu[1]:>8.2f}"
+        )
 
 
 def _median(turns: list[dict[str, Any]], name: str) -> float:

@@ -36,7 +36,7 @@ class Client:
     heard: list[str] = attrs.field(factory=list[str])
 
     async def hears(self, *texts: str) -> None:
-        while not set(texts) <= set(self.heard):
+        while not set(texts) <= set(self.heard):  # noqa: ASYNC110 - what is heard is a list
             await asyncio.sleep(0.01)
 
     async def says(self, text: str, conversation: str | None = None) -> str:
@@ -113,7 +113,9 @@ async def _go_on(
 ) -> None:
     """Two tabs of each user write, while something strikes now and then."""
     pairs = [[await both.client(user, both.balancer.url) for _ in range(2)] for user in users]
-    conversations = [await pair[0].says(f"{user} begins") for user, pair in zip(users, pairs)]
+    conversations = [
+        await pair[0].says(f"{user} begins") for user, pair in zip(users, pairs, strict=True)
+    ]
 
     async def write(user: str, number: int, client: Client, conversation: str) -> list[str]:
         texts = [f"{user} {number} {n}" for n in range(SENDS)]
@@ -125,7 +127,7 @@ async def _go_on(
     writing = asyncio.gather(
         *(
             write(user, number, client, conversation)
-            for user, pair, conversation in zip(users, pairs, conversations)
+            for user, pair, conversation in zip(users, pairs, conversations, strict=True)
             for number, client in enumerate(pair)
         )
     )
@@ -137,9 +139,9 @@ async def _go_on(
     assert turn > 1, "it was struck while they wrote"
     written = await writing
     for pair, conversation, of_one, of_other in zip(
-        pairs, conversations, written[::2], written[1::2]
+        pairs, conversations, written[::2], written[1::2], strict=True
     ):
-        for client, theirs in zip(pair, (of_other, of_one)):
+        for client, theirs in zip(pair, (of_other, of_one), strict=True):
             await client.chat.wait_for(*LIVE)
             await client.hears(*theirs)
             heard = [text for text in client.heard if text in theirs]

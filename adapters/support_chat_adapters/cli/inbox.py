@@ -144,7 +144,9 @@ def _follow(backend: Backend, arguments: argparse.Namespace) -> int:
     except Exception as error:
         if not is_at_a_server(arguments) or not backend.store.trouble(error, "reading"):
             raise
-    complain(f"{shown(arguments)} was deleted or replaced, or is gone; begin again when it is back.")
+    complain(
+        f"{shown(arguments)} was deleted or replaced, or is gone; begin again when it is back."
+    )
     return 1
 
 

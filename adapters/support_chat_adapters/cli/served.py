@@ -28,9 +28,9 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         "--db",
         metavar="FILE|ADDRESS",
         default=DEFAULT_DB,
-        help=f"its SQLite database (default: {DEFAULT_DB} in this folder), or the address of one at "
-        "a PostgreSQL server, postgresql://host/name, which several processes may serve; passwords "
-        "are best left to PGPASSFILE",
+        help=f"its SQLite database (default: {DEFAULT_DB} in this folder), or the address of a "
+        "PostgreSQL one, postgresql://host/name, which several processes may serve; leave passwords "
+        "to PGPASSFILE",
     )
     group.add_argument(
         "--key-file",

@@ -62,9 +62,7 @@ class Follower:
         if not news:
             return None
         self._position = news[-1].number
-        return [
-            stored.event.message.text for stored in news if stored.owner.startswith(self.owner)
-        ]
+        return [stored.event.message.text for stored in news if stored.owner.startswith(self.owner)]
 
 
 @attrs.define(eq=False)

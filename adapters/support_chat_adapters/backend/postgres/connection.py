@@ -120,9 +120,7 @@ class Link:
         """Begins a transaction that writes, with the locks of these owners, and waits for so many
         seconds for each lock; returns up to which number all is settled.
         """
-        locks = "".join(
-            f"SELECT pg_advisory_xact_lock({OWNERS}, {key});" for key in _keys(owners)
-        )
+        locks = "".join(f"SELECT pg_advisory_xact_lock({OWNERS}, {key});" for key in _keys(owners))
         waits = f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}"
         return self._settled(f"BEGIN; {waits}; {locks} SELECT settled()")
 

@@ -1,4 +1,5 @@
-"""The listener: hears hints of other gateways, on a connection of its own, and knows whether it does.
+"""The listener: hears hints of other gateways, on a connection of its own, and knows whether it
+does.
 
 A hint says that there may be news, and nothing else. A connection that hears nothing looks like one
 with nothing to hear, so the listener gives itself a hint every few seconds; if it does not hear it,

@@ -38,9 +38,7 @@ class Order:
     read that turned out to write; `name` is what this gateway's hints are signed with.
     """
 
-    def __init__(
-        self, links: Links, told: Told, name: str, write: Callable[[Piece], None]
-    ) -> None:
+    def __init__(self, links: Links, told: Told, name: str, write: Callable[[Piece], None]) -> None:
         self._links = links
         self._told = told
         self._name = name

@@ -46,9 +46,9 @@ class SharedTokens:
         token = secrets.token_urlsafe(24)
         row = (hashed(token), _sealed(token, session.encode()), self.lifetime)
         await self._run(
-            lambda db: db.execute(
-                f"INSERT INTO realtime_tokens VALUES (?, ?, {_NOW} + ?)", row
-            ).rowcount
+            lambda db: (
+                db.execute(f"INSERT INTO realtime_tokens VALUES (?, ?, {_NOW} + ?)", row).rowcount
+            )
         )
         self._minted += 1
         if self._minted % _PRUNES == 0:
