@@ -23,6 +23,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,10 +50,7 @@ async def gateway(address: str, name: str, hint: str, pause: float, seconds: flo
     apart = await psycopg.AsyncConnection.connect(address, autocommit=True)
     await apart.execute("SET synchronous_commit = off")
     owners = [f"user:{name}-{number}" for number in range(ABREAST)]
-    begun = {
-        owner: store.write_now(lambda db, owner=owner: _begin(db, owner), as_it_is)
-        for owner in owners
-    }
+    begun = {owner: store.write_now(partial(_begin, owner), as_it_is) for owner in owners}
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     until = time.monotonic() + seconds
@@ -81,7 +79,7 @@ async def gateway(address: str, name: str, hint: str, pause: float, seconds: flo
     store.close()
 
 
-def _begin(db: Transaction, owner: str) -> str:
+def _begin(owner: str, db: Transaction) -> str:
     db.lock(owner)
     return conversations.start(db, owner, 0.0)
 

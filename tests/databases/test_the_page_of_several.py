@@ -54,13 +54,15 @@ def test_a_restored_copy_tells_a_gap(
         session = backend.open(Credentials(**WIDGET, visitor="v")).welcome.session
         backend.send(session, Outgoing("m1", "before"))
         dump = subprocess.run(
-            [postgres.bin / "pg_dump", "--format=custom", database], capture_output=True, check=True
+            [str(postgres.bin / "pg_dump"), "--format=custom", database],
+            capture_output=True,
+            check=True,
         ).stdout
         backend.send(session, Outgoing("m2", "after"))
         dial = Credentials(**WIDGET, visitor="v", session=session)
         cursor = backend.open(dial).welcome.cursor
     copy = postgres.create("restored")
-    restoring = [postgres.bin / "pg_restore", "--no-owner", "-d", copy]
+    restoring = [str(postgres.bin / "pg_restore"), "--no-owner", "-d", copy]
     subprocess.run(restoring, input=dump, capture_output=True, check=True)
     with psycopg.connect(copy) as db:
         db.execute(RESTORED.encode())

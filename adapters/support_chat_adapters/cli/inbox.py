@@ -144,9 +144,8 @@ def _follow(backend: Backend, arguments: argparse.Namespace) -> int:
     except Exception as error:
         if not is_at_a_server(arguments) or not backend.store.trouble(error, "reading"):
             raise
-    complain(
-        f"{shown(arguments)} was deleted or replaced, or is gone; begin again when it is back."
-    )
+    gone = "does not answer" if is_at_a_server(arguments) else "was deleted or replaced"
+    complain(f"{shown(arguments)} {gone}; begin again when it is back.")
     return 1
 
 

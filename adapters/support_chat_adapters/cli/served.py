@@ -29,8 +29,8 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|ADDRESS",
         default=DEFAULT_DB,
         help=f"its SQLite database (default: {DEFAULT_DB} in this folder), or the address of a "
-        "PostgreSQL one, postgresql://host/name, which several processes may serve; leave passwords "
-        "to PGPASSFILE",
+        "PostgreSQL one, postgresql://host/name, which several processes may serve; passwords are "
+        "better left to PGPASSFILE",
     )
     group.add_argument(
         "--key-file",
