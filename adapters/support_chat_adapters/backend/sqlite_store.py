@@ -25,7 +25,7 @@ from .in_memory import MemoryBuckets, MemoryTokens
 from .pieces import Home, MustWriteError, Piece
 from .schema import bring_up_to_date
 from .sqlite_line import Line, Reader, SQLiteConnection, Writer
-from .store import Asked, N, T, U, Work, as_it_is
+from .store import Ability, N, T, U, Work, as_it_is
 
 PATIENCE: Final = 15.0
 """How many seconds work waits while another program holds the write lock."""
@@ -103,7 +103,7 @@ class SQLiteStore:
         except MustWriteError:
             return await self.write(work, as_it_is)
 
-    def trouble(self, error: Exception, asked: Asked) -> Asked | None:
+    def trouble(self, error: Exception, asked: Ability) -> Ability | None:
         """What was asked for, if SQLite says that the disk or another process is at fault."""
         code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         passes = isinstance(error, sqlite3.Error) and code & 0xFF in _PASSING

@@ -100,7 +100,7 @@ class Transaction(Protocol):
         ...
 
 
-Asked: TypeAlias = Literal["reading", "storing"]
+Ability: TypeAlias = Literal["reading", "storing"]
 """What may be asked of a database."""
 
 Work: TypeAlias = Callable[[Transaction], T]
@@ -199,7 +199,7 @@ class Store(Protocol):
         """
         ...
 
-    def trouble(self, error: Exception, asked: Asked) -> Asked | None:
+    def trouble(self, error: Exception, asked: Ability) -> Ability | None:
         """What the database cannot do now, by an error that came up when it was asked for
         something; None if a statement of ours is at fault. One that cannot read cannot store.
         """

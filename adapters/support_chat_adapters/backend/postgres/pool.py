@@ -28,10 +28,13 @@ from .order import Order
 _AGAIN: Final = (
     errors.DeadlockDetected,
     errors.ForeignKeyViolation,
+    errors.IdleInTransactionSessionTimeout,
     errors.SerializationFailure,
     errors.UniqueViolation,
 )
-"""What works that run beside each other may do to each other: who is second begins again."""
+"""What works that run beside each other may do to each other, and what the server does to one that
+stops in the middle: nothing of it was done, and it begins again.
+"""
 _TRIES: Final = 10
 """How often a work begins for such a reason, at the most."""
 _LEAST_PATIENCE: Final = 0.1

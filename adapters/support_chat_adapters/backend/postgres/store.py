@@ -24,7 +24,7 @@ import psycopg
 from support_chat.errors import InvalidInputError
 
 from ..pieces import Home, Piece, Told
-from ..store import Asked, N, T, U, Work
+from ..store import Ability, N, T, U, Work
 from .connection import Server
 from .ear import Ear
 from .links import Links
@@ -47,8 +47,10 @@ _LOST: Final = "08000"
 """What a connection's error without a code of the server's is."""
 _GONE: Final = frozenset({"08", "28", "3D", "57"})
 """Classes of errors of a server that lets nobody do anything: it is lost, or ends."""
-_REFUSING: Final = frozenset({"25", "53", "55", "58", "XX"})
+_REFUSING: Final = frozenset({"53", "55", "58", "XX"})
 """Classes of errors in which no statement of ours is at fault either."""
+_READ_ONLY: Final = "25006"
+"""What a server says that has become a replica."""
 
 
 class PostgresStore:
@@ -117,15 +119,17 @@ class PostgresStore:
         """Runs work that reads, beside whatever is being written."""
         return await self._beside(work, writes=False)
 
-    def trouble(self, error: Exception, asked: Asked) -> Asked | None:
+    def trouble(self, error: Exception, asked: Ability) -> Ability | None:
         """Reading, if the server is not to be reached or ends; what was asked for, if it says that
         it cannot do that.
         """
         if not isinstance(error, psycopg.Error):
             return None
         is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        state = (error.sqlstate or (_LOST if is_lost else ""))[:2]
-        return "reading" if state in _GONE else asked if state in _REFUSING else None
+        state = error.sqlstate or (_LOST if is_lost else "")
+        if state[:2] in _GONE:
+            return "reading"
+        return asked if state[:2] in _REFUSING or state == _READ_ONLY else None
 
     @property
     def looks(self) -> float:

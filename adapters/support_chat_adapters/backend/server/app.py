@@ -44,7 +44,7 @@ from ...transport.wire.endpoints import (
 )
 from ...transport.wire.problems import response_to
 from .. import Backend
-from ..store import Asked, hashed
+from ..store import Ability, hashed
 from .addresses import Proxies
 from .condition import Condition
 from .counts import Counts, Durations
@@ -167,7 +167,7 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
 
 
 def _failure(site: Site, endpoint: Endpoint, error: Exception, request_id: str) -> SupportChatError:
-    asked: Asked = "storing" if endpoint.mutates else "reading"
+    asked: Ability = "storing" if endpoint.mutates else "reading"
     if (trouble := site.backend.store.trouble(error, asked)) is not None:
         return site.condition.database_failed(trouble, error)
     LOG.error(
