@@ -37,7 +37,9 @@ def test_it_keeps_every_clause(database: str) -> None:
 
 
 def without_locks_of_owners(_: str, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Transaction, "lock", lambda self, *owners: None)
+    def lock(self: Transaction, *owners: str) -> None: ...
+
+    patch.setattr(Transaction, "lock", lock)
 
 
 def drawing_without_a_lock(database: str, _: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ async def test_who_stops_in_the_middle_of_a_transaction_is_ended_by_the_server(
             assert await asyncio.to_thread(stopped.wait, 60.0)
             await other.write(say("fast"), as_it_is)
             assert told == [], "a smaller number may still come"
-            while not told:  # noqa: ASYNC110 - nobody gives a hint of what does not come
+            while not told:
                 await other.read_in_order(lambda db: None, as_it_is)
                 await asyncio.sleep(0.05)
             assert told == ["fast"]

@@ -33,6 +33,11 @@ class Balancer:
         """Where clients of gateways go to."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def open_ports(self) -> set[int]:
+        """The ports, on this side, of the connections that are open."""
+        return {int(writer.get_extra_info("peername")[1]) for writer, _ in tuple(self._pairs)}
+
     def cut(self) -> None:
         """Ends every connection."""
 

@@ -159,7 +159,7 @@ class Link:
                 other.shutdown(socket.SHUT_RDWR)
 
     def _settled(self, statements: str) -> int:
-        answers = self.db.execute(statements, prepare=False)
+        answers = self.db.execute(statements.encode(), prepare=False)
         while answers.nextset():
             pass
         return int(the_row(answers)["settled"])
@@ -220,8 +220,8 @@ def _keys(owners: Iterable[str]) -> list[int]:
 
 
 @lru_cache(maxsize=500)
-def _translated(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s")
+def _translated(sql: str) -> bytes:
+    return sql.replace("%", "%%").replace("?", "%s").encode()
 
 
 def _stored(value: Any) -> Any:

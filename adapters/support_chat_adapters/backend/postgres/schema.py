@@ -99,8 +99,8 @@ def bring_up_to_date(db: psycopg.Connection[Any]) -> None:
             db.execute("SELECT pg_advisory_xact_lock(%s, 0)", (_SCHEMA,))
             version = _version(db)
             if version is None:
-                db.execute(_NUMBERS)
-                db.execute(_translated(TABLES) + _SHARED)
+                db.execute(_NUMBERS.encode())
+                db.execute((_translated(TABLES) + _SHARED).encode())
                 db.execute("INSERT INTO schema_version VALUES (1, %s)", (VERSION,))
                 version = VERSION
     if version != VERSION:
