@@ -210,28 +210,26 @@ async def test_a_listener_that_hears_nothing_any_more_is_missed_and_replaced(
 ) -> None:
     monkeypatch.setattr(ear, "_BEAT", 0.2)
     monkeypatch.setattr(ear, "_HEARS_WITHIN", 1.0)
+    told: list[int] = []
+    counted = "SELECT count(*) AS visitors FROM visitors"
+    seen = [0]
+
+    def news(db: Any) -> int | None:
+        found = int(db.execute(counted).fetchone()["visitors"])
+        is_new, seen[0] = found != seen[0], found
+        return found if is_new else None
+
     with balancing(port_of(database)) as between:
         address = database.replace(f":{port_of(database)}", f":{between.port}")
-        with (
-            closing(PostgresStore(address)) as deaf,
-            Backend(PostgresStore(database), **WIDGET) as other,
-        ):
+        with closing(PostgresStore(address)) as deaf:
+            deaf.follow(news, told.append)
             while len(between.open_ports) > 1:  # noqa: ASYNC110 - a thread tells nobody
                 await asyncio.sleep(0.01)
             [its_port] = between.open_ports  # before anything is asked, nothing else is open
-            told: list[int] = []
-            counted = "SELECT count(*) AS visitors FROM visitors"
-            seen = [0]
-
-            def news(db: Any) -> int | None:
-                found = int(db.execute(counted).fetchone()["visitors"])
-                is_new, seen[0] = found != seen[0], found
-                return found if is_new else None
-
-            deaf.follow(news, told.append)
             await deaf.read_in_order(lambda db: None, as_it_is)
             between.swallowed = lambda port: port == its_port
-            other.open(Credentials(**WIDGET, visitor="v"))
+            with Backend(PostgresStore(database), **WIDGET) as other:
+                other.open(Credentials(**WIDGET, visitor="v"))
             await deaf.read_in_order(lambda db: None, as_it_is)
             assert told == [1], "it is looked for all the same"
             for said in ("does not tell", "write again"):

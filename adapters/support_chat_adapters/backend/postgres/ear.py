@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -91,24 +92,27 @@ class Ear:
         return itself
 
     def _work(self) -> None:
-        complained = False
+        complained, complained_at = False, 0.0
         while not self._over.is_set():
             try:
                 if not self._link.is_open:
                     self._link = self._opened()
                     self._look()
+                heard_at = time.monotonic()
                 while True:
                     with self._link.limited(_HEARS_WITHIN):
                         self._give(self._link)
-                    if not self._hears(self._link, _BEAT):
+                    if self._hears(self._link, _BEAT):
+                        heard_at = time.monotonic()
+                    elif time.monotonic() - heard_at > _HEARS_WITHIN:
                         raise psycopg.OperationalError("it does not hear itself")
-                    if complained:
+                    if complained and heard_at > complained_at:
                         _LOG.warning("The database tells of what others write again.")
                         complained = False
             except psycopg.Error as error:
                 self._links.close(self._link)
                 if not (complained or self._over.is_set()):
-                    complained = True
+                    complained, complained_at = True, time.monotonic()
                     _LOG.warning(
                         "The database does not tell of what others write (%s); it is looked for.",
                         str(error).partition("\n")[0],
