@@ -15,6 +15,7 @@ import gc
 import importlib
 import os
 import signal
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 # What a shell runs in its background ignores Ctrl-C, and so would what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What the tests start, hundreds of processes, would compile the same modules each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 pytest_plugins = ("any_order", "forking", "leftovers", "limits", "redis_place")
 

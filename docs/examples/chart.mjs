@@ -34,7 +34,8 @@ export class Chart {
   // the registers then, before the next is chosen. What no row wants changes nothing.
   step(state, { trigger, user = null, facts = [], late = false }, records = NO_RECORDS) {
     const nothing = { user: null, facts: [] };
-    const todo = [{ trigger, came: { user, facts: late ? [this.document.late] : facts } }];
+    const brought = { user, facts: late ? [this.document.late] : facts };
+    const todo = [{ trigger, came: brought }];
     const rows = [], effects = [];
     for (const { trigger, came } of todo) {  // grows while it is read: internal triggers follow
       const row = this.row(state, trigger, came, records);
@@ -45,7 +46,7 @@ export class Chart {
       effects.push(...(row.effects ?? []));
       for (const effect of row.effects ?? []) {
         const { kind, trigger, carries } = this.document.effects[effect];
-        if (kind === "raise") todo.push({ trigger, came: carries ? came : nothing });
+        if (kind === "raise") todo.push({ trigger, came: carries ? brought : nothing });
       }
     }
     return { state, rows, effects };

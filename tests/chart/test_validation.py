@@ -9,7 +9,7 @@ that a check cannot be lost, nor cry wolf.
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import pytest
@@ -428,6 +428,61 @@ def test_faults_of_structure_are_named_together_as_well() -> None:
         "effect 'sing' is used by no transition",
         "nowhere: can never fire, it has no source or no trigger",
     }
+
+
+CARRIED: Final = {"open": "who", "close": "who", "lock": "who", "pushed": "gently"}
+"""What the triggers of the door bring along."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"carries": {**CARRIED, "lock": ()}},
+            "lock: reads 'mine', which the trigger 'lock' never carries",
+        ),
+        (
+            {"carries": {**CARRIED, "lock": ()}},
+            "lock: reads 'who', which the trigger 'lock' never carries",
+        ),
+        (
+            {"carries": CARRIED, **rows(attrs.evolve(CLOSE, when="mine"))},
+            "close: reads 'mine', which the trigger 'time_over' never carries",
+        ),
+        (
+            {"carries": {**CARRIED, "pushed": ()}},
+            "opened: reads 'gently', which the trigger 'pushed' never carries",
+        ),
+        (
+            {"carries": {**CARRIED, "settled": "gently"}},
+            "settled carries 'gently', and is internal: it carries nothing",
+        ),
+        (
+            {"carries": {**CARRIED, "open": ("who", "locked")}},
+            "open carries 'locked', which is no carried fact, nor the register 'who'",
+        ),
+        ({"carries": {**CARRIED, "ring": "who"}}, "what triggers carry: unknown trigger 'ring'"),
+        (
+            {"carries": CARRIED, "naming": "pushed"},
+            "pushed always names somebody, and does not carry 'who'",
+        ),
+        ({"naming": "ring"}, "the naming triggers: unknown trigger 'ring'"),
+    ],
+)
+def test_rows_read_of_a_trigger_what_it_carries(changes: dict[str, Any], fault: str) -> None:
+    assert chart(carries=CARRIED).carries == {t: (what,) for t, what in CARRIED.items()}
+    assert fault in faults(**changes)
+
+
+def test_a_trigger_that_carries_a_call_on_brings_what_the_call_brings() -> None:
+    on = {"again": Raise(doc="as if pushed", trigger="settled", carries=True)}
+    gently = attrs.evolve(SETTLED, when="gently")
+    pushed = attrs.evolve(SLAMMED, effects=(*SLAMMED.effects, "again"))
+    assert "gently" in chart(carries=CARRIED, **effects(**on), **rows(gently, pushed)).facts
+    never = {**CARRIED, "pushed": ()}
+    assert f"{SETTLED.name}: reads 'gently', which the trigger 'settled' never carries" in faults(
+        carries=never, **effects(**on), **rows(gently, pushed)
+    )
 
 
 def test_a_misspelt_name_is_not_repeated_in_other_words() -> None:

@@ -159,7 +159,9 @@ def test_clients_live_on_with_a_backup_in_place_and_miss_nothing_that_is_written
     as_ada(client, backend)
     conversation = client.say("in the copy")["conversationId"]
     copy = tmp_path / "copy.db"
-    assert run("backup", copy, f"--db={backend.db}")[0] == 0
+    status, printed, _ = run("backup", copy, f"--db={backend.db}", "--json")
+    assert status == 0
+    assert json.loads(printed)["bytes"] == copy.stat().st_size
     backend.reply(SignedIn("ada"), *(f"lost {number}" for number in range(5)))
     ahead = client.get("/realtime").json()["cursor"]
 

@@ -1,12 +1,13 @@
-// Replays the cases of a chart, step for step: node replaying.mjs INTERPRETER CHART CASES
-import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
-import { isDeepStrictEqual } from "node:util";
+// Replays the cases of a chart, step for step, on any interpreter that has its `Chart`: in Node, or
+// in a browser.
 
-const [interpreter, chartFile, casesFile] = process.argv.slice(2);
-const { Chart } = await import(pathToFileURL(interpreter));
-const chart = new Chart(JSON.parse(readFileSync(chartFile)));
-const { cases } = JSON.parse(readFileSync(casesFile));
+// How many steps of how many cases are as they must be; throws an error at the first that is not.
+export function replay({ Chart }, document, { cases }) {
+  const chart = new Chart(document);
+  for (const steps of cases)
+    steps.reduce((state, step) => replayed(chart, state, step), chart.initial);
+  return `${cases.flat().length} steps of ${cases.length} cases are as they must be`;
+}
 
 // The facts of the client's records, as the case says them at each trigger that is asked.
 function recordsOf({ asks }) {
@@ -18,7 +19,7 @@ function recordsOf({ asks }) {
   };
 }
 
-function replayed(state, step) {
+function replayed(chart, state, step) {
   const { trigger, user = null, late = false, asks } = step;
   const facts = (asks[0].facts ?? []).filter((f) => chart.document.facts[f].kind === "carried");
   const came = chart.step(state, { trigger, user, facts, late }, recordsOf(step));
@@ -27,10 +28,7 @@ function replayed(state, step) {
   const stored = [...(step.facts ?? [])].sort();
   const rows = asks.flatMap(({ row }) => row ?? []);
   const must = [rows, step.effects ?? [], step.phase, stored, step.registers];
-  if (isDeepStrictEqual(is, must)) return came.state;
-  console.error(`${step.words}: came to`, is, "and must come to", must);
-  process.exit(1);
+  if (JSON.stringify(is) === JSON.stringify(must)) return came.state;
+  throw new Error(
+    `${step.words}: came to ${JSON.stringify(is)} and must come to ${JSON.stringify(must)}`);
 }
-
-for (const steps of cases) steps.reduce(replayed, chart.initial);
-console.log(`${cases.flat().length} steps of ${cases.length} cases are as they must be`);

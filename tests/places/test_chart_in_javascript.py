@@ -1,5 +1,6 @@
-"""The example of a client in another language runs the chart as it is exported: it comes to what
-every case says, its random walks are paths, and with one fault in it neither is true.
+"""The example of a client in another language runs the chart as it is exported, in Node and in a
+browser: it comes to what every case says, its random walks are paths, and with one fault in it
+neither is true.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Final
 
 import pytest
 
+from browser import answered, needs_chromium
+from node import needs_node, node
 from support_chat import CHART
 from support_chat.verify import Model
 from support_chat.verify.cases import cases
@@ -23,12 +26,9 @@ from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
 HERE: Final = Path(__file__).parent
 INTERPRETER: Final = HERE.parents[1] / "docs" / "examples" / "chart.mjs"
-NODE: Final = shutil.which("node")
 SEEDS: Final = range(1, 7)
 LENGTH: Final = 600
 """Steps of one walk."""
-
-needs_node = pytest.mark.skipif(NODE is None, reason="needs Node")
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +45,15 @@ def model() -> Model:
     return Model(CHART)
 
 
-def node(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    assert NODE is not None
-    command = [NODE, str(HERE / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-
-
 def replayed(interpreter: Path, files: Path) -> subprocess.CompletedProcess[str]:
-    return node("replaying.mjs", interpreter, files / "chart.json", files / "cases.json")
+    return node(
+        HERE / "in_node.mjs", interpreter, files / "chart.json", "replay", files / "cases.json"
+    )
 
 
 def walked(interpreter: Path, files: Path, model: Model, seed: int) -> tuple[str, Traced]:
     """The log of a walk, and what it is found to be."""
-    done = node("walking.mjs", interpreter, files / "chart.json", seed, LENGTH)
+    done = node(HERE / "in_node.mjs", interpreter, files / "chart.json", "walk", seed, LENGTH)
     assert done.returncode == 0, done.stderr
     return done.stdout, trace_log(model, done.stdout.splitlines(keepends=True))
 
@@ -69,7 +65,7 @@ def test_the_interpreter_is_short_and_needs_nothing() -> None:
     assert not re.search(r"^import |require\(|process\.", text, re.MULTILINE)
 
 
-@needs_node
+@needs_node()
 def test_it_comes_to_what_every_case_says(files: Path) -> None:
     done = replayed(INTERPRETER, files)
     assert done.returncode == 0, done.stderr
@@ -78,7 +74,7 @@ def test_it_comes_to_what_every_case_says(files: Path) -> None:
     assert f"{steps} steps of {len(told)} cases are as they must be" in done.stdout
 
 
-@needs_node
+@needs_node()
 def test_its_walks_are_paths_and_lively(files: Path, model: Model) -> None:
     fired, phases, late = set[str](), set[str](), 0
     for seed in SEEDS:
@@ -94,9 +90,32 @@ def test_its_walks_are_paths_and_lively(files: Path, model: Model) -> None:
     assert len(fired) > len(CHART.transitions) / 3
 
 
-@needs_node
+@needs_node()
 def test_the_same_seed_walks_the_same_way(files: Path, model: Model) -> None:
     assert walked(INTERPRETER, files, model, 1) == walked(INTERPRETER, files, model, 1)
+
+
+BOTH: Final = """
+    const read = async (name) => await (await fetch(name)).json();
+    const interpreter = await import("./chart.mjs");
+    const { replay } = await import("./replaying.mjs");
+    const { walk } = await import("./walking.mjs");
+    const chart = await read("chart.json");
+    return [replay(interpreter, chart, await read("cases.json")), walk(interpreter, chart, 1, 600)];
+"""
+
+
+@needs_chromium
+@needs_node()
+def test_in_a_browser_it_comes_to_the_same(files: Path, tmp_path: Path, model: Model) -> None:
+    modules = (INTERPRETER, HERE / "replaying.mjs", HERE / "walking.mjs")
+    for file in (*modules, files / "chart.json", files / "cases.json"):
+        shutil.copy(file, tmp_path)
+    said, walk = answered(tmp_path, BOTH)
+    assert f"{said}\n" == replayed(INTERPRETER, files).stdout
+    text, verdict = walked(INTERPRETER, files, model, 1)
+    assert not verdict.fault, verdict
+    assert walk == text.splitlines()
 
 
 FAULTS: Final = {
@@ -106,7 +125,7 @@ FAULTS: Final = {
     "nothing is cleared": (".filter((fact) => !clears.includes(fact))", ""),
     "what is late counts": ("late ? [this.document.late] : facts", "facts"),
     "internal triggers are forgotten": ('if (kind === "raise")', "if (false)"),
-    "no internal trigger carries anything": ("carries ? came : nothing", "nothing"),
+    "no internal trigger carries anything": ("carries ? brought : nothing", "nothing"),
     "two that are nobody are not the same": (
         "who(kind.left) === who(kind.right)",
         "who(kind.left) !== null && who(kind.left) === who(kind.right)",
@@ -130,7 +149,7 @@ def faulty(fault: tuple[str, str], folder: Path) -> Path:
     return path
 
 
-@needs_node
+@needs_node()
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_interpreter_with_one_fault_does_not_come_to_what_the_cases_say(
     fault: str, files: Path, tmp_path: Path
@@ -140,7 +159,7 @@ def test_an_interpreter_with_one_fault_does_not_come_to_what_the_cases_say(
     assert "must come to" in done.stderr
 
 
-@needs_node
+@needs_node()
 @pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_THE_ACCOUNT])
 def test_the_walks_of_an_interpreter_with_one_fault_are_no_paths(
     fault: str, files: Path, tmp_path: Path, model: Model

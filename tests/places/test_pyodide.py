@@ -7,16 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
-import pytest
+from node import MODULES, NODE, ROOT, needs_node
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-INSTALL = "npm install --no-save --prefix .venv pyodide@314.0.7"
-MODULES = Path(os.environ.get("NODE_PATH") or Path(sys.prefix) / "node_modules")
 
 
 def copied(names: tuple[str, ...], folder: Path) -> Path:
@@ -29,14 +25,13 @@ def copied(names: tuple[str, ...], folder: Path) -> Path:
     return folder
 
 
+@needs_node("pyodide")
 def test_sessions_run_in_pyodide_and_what_cannot_run_says_so(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None or not (MODULES / "pyodide").is_dir():
-        pytest.skip(f"needs Node and Pyodide: {INSTALL}")
+    assert NODE is not None
     needed = copied(("attrs", "transitions", "six"), tmp_path)
     folders = (ROOT / "statechart", ROOT / "adapters", needed)
     ran = subprocess.run(
-        [node, HERE / "pyodide.cjs", HERE / "in_pyodide.py", *folders],
+        [NODE, HERE / "pyodide.cjs", HERE / "in_pyodide.py", *folders],
         env={**os.environ, "NODE_PATH": str(MODULES)},
         capture_output=True,
         text=True,

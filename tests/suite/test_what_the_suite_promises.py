@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[1] / "tools"
+# neither a cache nor a second's import for nothing
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:schemathesis")
 CONFTEST = 'pytest_plugins = ("any_order", "leftovers", "limits")\n'
 
 
@@ -22,7 +24,7 @@ def ran(folder: Path, conftest: str, tests: str, *options: str) -> tuple[int, st
     (folder / "conftest.py").write_text(CONFTEST + conftest, "utf-8")
     (folder / "test_it.py").write_text(tests, "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *options],
+        [sys.executable, "-m", "pytest", *WITHOUT, "-v", *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TOOLS), "PYTEST_ADDOPTS": ""},
         stdout=subprocess.PIPE,
@@ -128,3 +130,18 @@ def test_a_seed_is_an_order_of_its_own_and_the_same_each_time(tmp_path: Path) ->
     assert seven != usual
     assert sorted(seven) == usual
     assert order("--order-seed=7") == seven
+
+
+def test_a_module_of_a_test_is_not_the_one_that_the_next_test_gets(tmp_path: Path) -> None:
+    code, said = ran(
+        tmp_path,
+        "",
+        "import sys\nimport pytest\n"
+        "@pytest.mark.parametrize('number', [1, 2])\n"
+        "def test_its_own(number, tmp_path):\n"
+        "    (tmp_path / 'shop.py').write_text(f'NUMBER = {number}')\n"
+        "    sys.path.insert(0, str(tmp_path))\n"
+        "    import shop\n"
+        "    assert shop.NUMBER == number\n",
+    )
+    assert (code, "2 passed" in said) == (0, True), said

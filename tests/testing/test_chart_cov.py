@@ -86,6 +86,8 @@ def run(tmp_path: Path) -> Run:
             "pytest",
             "-p",
             "support_chat_adapters.pytest_plugin",
+            "-p",
+            "no:schemathesis",  # a second's import for nothing
             "-W",
             "error",
             *options,

@@ -10,7 +10,7 @@ import attrs
 
 from support_chat.chart.model import Chart
 from support_chat.verify import Property, explore
-from support_chat.verify.properties import counterexamples
+from support_chat.verify.deciding import counterexamples
 from support_chat_adapters.murphi import rumur
 from support_chat_adapters.murphi.model import Murphi, to_murphi
 from support_chat_adapters.murphi.names import quoted

@@ -1,5 +1,5 @@
 """What a run leaves behind: no process, nothing in the folder of temporary files; and a test leaves
-Ctrl-C to whom it was before.
+Ctrl-C to whom it was before, and no module of its own to the next one.
 
 Every process that a test starts, and whatever that one starts, inherits a mark of the run and the
 name of the test. Whoever still bears the mark at the end has been left: it is ended, told, and the
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import tempfile
 import time
 import uuid
@@ -25,6 +26,13 @@ _TEST: Final = "PYTEST_CURRENT_TEST"
 _PATIENCE: Final = 20.0
 """Seconds that a process which is on its way out has for it."""
 _HANDLERS: Final = pytest.StashKey[list[object]]()
+_MODULES: Final = pytest.StashKey[tuple[list[str], set[str]]]()
+_ROOT: Final = Path(__file__).parents[2]
+_KEPT: Final = [
+    Path(sys.prefix),
+    Path(sys.base_prefix),
+    *map(_ROOT.joinpath, ("statechart", "adapters", "tests")),
+]
 _LEFT: Final = pytest.StashKey[list[str]]()
 
 
@@ -53,13 +61,21 @@ def _handlers() -> list[object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Sees who handles the signals."""
+    """Sees who handles the signals, and which modules there are."""
     item.stash[_HANDLERS] = _handlers()
+    item.stash[_MODULES] = list(sys.path), set(sys.modules)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Looks whether they still do."""
+    """Looks whether they still do. What was imported from a folder of the test, or from an example,
+    is forgotten: the next test may have another one of that name.
+    """
+    sys.path[:], known = item.stash[_MODULES]
+    for name in sys.modules.keys() - known:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and not any(map(Path(file).resolve().is_relative_to, _KEPT)):
+            del sys.modules[name]
     assert _handlers() == item.stash[_HANDLERS], "this test leaves a signal to somebody else"
 
 

@@ -9,6 +9,7 @@ catalogue; the tests of this folder share them, and explore each once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -19,9 +20,10 @@ from support_chat.chart.model import Arm, Chart, EffectSpec, Transition
 from support_chat.lifecycle import refusals as R
 from support_chat.lifecycle.chart import CONNECTING
 from support_chat.lifecycle.names import Effect as E, Fact as F, Phase as P, Register, Trigger as T
-from support_chat.verify import Model, Verdict, explore
+from support_chat.verify import Model, Space, Verdict
 from support_chat.verify.catalogue import CATALOGUE
-from support_chat.verify.properties import decide
+from support_chat.verify.deciding import decide
+from support_chat.verify.explore import explore_model
 
 Edit: TypeAlias = Callable[[Transition], "Transition | None"]
 """What becomes of a row; None if it is dropped."""
@@ -75,6 +77,14 @@ def instead(effect: str, other: str) -> Edit:
     )
 
 
+def swapping(one: str, other: str) -> Edit:
+    """The row with these two effects in each other's place."""
+    other_way = {one: other, other: one}
+    return lambda row: attrs.evolve(
+        row, effects=tuple(other_way.get(each, each) for each in row.effects)
+    )
+
+
 def reversing(row: Transition) -> Transition:
     """The row with its effects the other way round."""
     return attrs.evolve(row, effects=row.effects[::-1])
@@ -120,8 +130,19 @@ class Fault:
             CHART,
             name=f"fault_{self.breaks.replace(' ', '_')}",
             transitions=tuple(row for row in edited if row is not None),
-            effects={**CHART.effects, **self.effects},
+            effects={**CHART.effects, **self.effects} if self.effects else CHART.effects,
         )
+
+    def space(self) -> Space:
+        """The space of its chart; only what the edited rows have a say in is composed anew."""
+        chart = self.chart()
+        model = Model(chart) if self.effects else Model(chart, former=_shipped())
+        return explore_model(model, ENOUGH)
+
+
+@cache
+def _shipped() -> Model:
+    return Model(CHART)
 
 
 ANOTHER_EXPIRY: Final = Arm(
@@ -282,6 +303,11 @@ FAULTS: Final = (
         "L4",
         "nothing probes while the network is down",
         {"link.network_down": without(effects=E.ARM_PROBE)},
+    ),
+    Fault(
+        "L4a",
+        "nothing probes after a dial that went astray",
+        {"link.probe_again": without(effects=E.ARM_PROBE)},
     ),
     Fault(
         "L5",
@@ -677,6 +703,184 @@ FAULTS: Final = (
         "a hint that the network is up stops the attempts",
         {"link.retry": without(effects=E.ARM_RETRY)},
     ),
+    Fault(
+        "S58",
+        "a boot() of whoever is being booted is refused as another's",
+        {"boot.join": no_longer, "boot.refuse_other": without(unless=F.SAME_USER)},
+    ),
+    Fault(
+        "S58a",
+        "whoever is live as a visitor is told that a user is",
+        {"boot.refuse_visitor_is_live": having(error=R.USER_IS_LIVE)},
+    ),
+    Fault(
+        "S58b",
+        "a shutdown() does not wait for its parting",
+        {"shutdown.join_parting": instead(E.JOIN_SHUTDOWN, E.DONE)},
+    ),
+    Fault(
+        "S58c",
+        "a shutdown() of what was never live leaves it as it is",
+        {"shutdown.nothing_live": having(target=None)},
+    ),
+    Fault(
+        "S58d",
+        "who is refused a boot() has the session forget that it reads",
+        {"boot.refuse_other": adding(clears=F.WRITING)},
+    ),
+    Fault(
+        "S58e",
+        "a become() to whom an identify is under way for ends it and begins another",
+        {
+            "become.target": no_longer,
+            "become.drop_target": without(unless=F.SAME_TARGET),
+        },
+    ),
+    Fault(
+        "S59",
+        "a boot whose dial is to be repeated much later waits for ever longer",
+        {"boot.rate_limited": no_longer, "boot.retry": without(unless=F.BEYOND)},
+    ),
+    Fault(
+        "S59a",
+        "whose token has expired for good is told no more than that it was refused",
+        {"link.expired_for_good": having(error=None)},
+    ),
+    Fault(
+        "S38d",
+        "an identify that nobody waits for any more begins anew",
+        {
+            "link.back_identify_forgotten": no_longer,
+            "link.back_not_identified": without(when=F.IDENTIFYING),
+        },
+    ),
+    Fault(
+        "S33d",
+        "a message of somebody else lets the session's own leave",
+        {"use.message": adding(effects=E.FLUSH)},
+    ),
+    Fault(
+        "S26d",
+        "a token that has arrived counts as an old one",
+        {"connect.dial_with_token": without(sets=F.TOKEN_FRESH)},
+    ),
+    Fault(
+        "S60",
+        "whoever calls boot() again stops the token from being replaced",
+        {"boot.live_already": adding(clears=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S61",
+        "a plain shutdown() forgets the visitor",
+        {"shutdown.live": adding(sets=F.OWED_FULL)},
+    ),
+    Fault(
+        "S61a",
+        "a session that has lost its link owes a clear",
+        {"link.lost": adding(sets=F.OWED)},
+    ),
+    Fault(
+        "S62",
+        "a lost link makes a visitor of the user",
+        {"boot.retry": having(assigns={Register.USER: None})},
+    ),
+    Fault(
+        "S62a",
+        "whoever calls boot() again forgets whom an identify is for",
+        {"boot.live_already": having(assigns={Register.TARGET: None})},
+    ),
+    Fault(
+        "S22f",
+        "a lost link is given up before it is tried again",
+        {"link.lost": swapping(E.ARM_RETRY, E.ARM_GIVE_UP)},
+    ),
+    Fault(
+        "S60a",
+        "a lost link tells that there is one",
+        {"link.lost": adding(effects=E.TELL_CONNECTED)},
+    ),
+    Fault(
+        "S59b",
+        "who gives up a boot that waits is left waiting",
+        {"boot.abandoned_waiting": without(effects=E.FAIL_BOOT)},
+    ),
+    Fault(
+        "S22g",
+        "what waits goes on before the update is noted as sent",
+        {"update.sent": swapping(E.ACKNOWLEDGE, E.PROCEED)},
+    ),
+    Fault(
+        "L2a",
+        "a boot waits for a read that nobody has begun",
+        {
+            "boot.begin": having(sources=P.SHUTDOWN),
+            "boot.begin_while_reading": lambda row: attrs.evolve(
+                row, when=(), sources=P.READY, sets=(F.BOOTED,)
+            ),
+        },
+    ),
+    Fault(
+        "S40f",
+        "a full clear begins with a plain one",
+        {
+            "clear.user": having(unless=(F.CLEARING, F.WRITING, F.TARGETED)),
+            "clear.all": adding(when=F.TARGETED),
+        },
+    ),
+    Fault(
+        "S15e",
+        "a boot dials before it has its token",
+        {
+            "boot.visitor_known_token_wanted": no_longer,
+            "boot.visitor_known": without(unless=F.PROVIDER),
+        },
+    ),
+    Fault(
+        "S61b",
+        "a session that was never live is cleared as it is destroyed",
+        {"clear.user": without(when=F.OWED), "destroy.begin": adding(effects=E.CLEAN)},
+    ),
+    Fault(
+        "S61c",
+        "after a plain clear everything is removed",
+        {
+            "clear.user_done": adding(when=F.PARTING),
+            "clear.user_done_all_next": without(when=F.OWED_FULL),
+        },
+    ),
+    Fault(
+        "S18d",
+        "a link on which something was heard sends messages although there are none",
+        {"link.heard": adding(effects=E.SEND_MESSAGES)},
+    ),
+    Fault(
+        "S46b",
+        "a token that is on its way is spent since the former one has expired",
+        {"renew.expired": without(unless=F.RENEWING)},
+    ),
+    Fault(
+        "S42a",
+        "a plain shutdown() waits for the full clear of another",
+        {"clear.user_done_all_next": without(effects=E.SETTLE_SHUTDOWN)},
+    ),
+    Fault(
+        "S15d",
+        "an identify that had left ends when its token has grown old",
+        {
+            "link.old_target_token_refused": no_longer,
+            "link.fresh_target_token_refused": without(when=F.TOKEN_FRESH),
+        },
+    ),
+    Fault(
+        "S46a",
+        "a token that was due without a link is wanted when there is one",
+        {"link.back_as_user": without(clears=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S18c",
+        "an update is scheduled under a token that is to be replaced",
+        {"update.schedule": without(unless=F.TOKEN_WANTED)},
+    ),
 )
 
 
@@ -699,6 +903,6 @@ def faults() -> tuple[Fault, ...]:
 def faulty(request: pytest.FixtureRequest) -> Faulty:
     """Each seeded fault in its turn, explored; the space itself is let go."""
     fault: Fault = request.param
-    space = explore(fault.chart(), max_states=ENOUGH)
+    space = fault.space()
     broken = next(p for p in CATALOGUE if p.id == fault.breaks)
     return Faulty(fault, space.model, decide(space, broken))

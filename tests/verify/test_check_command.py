@@ -31,7 +31,7 @@ Check = Callable[..., int]
 PANEL = """
 from support_chat import Chart, Transition
 from support_chat.chart.model import Ask, Ignored, Join, Settle
-from support_chat.verify import Always, EachEffect, EachStep, Eventually
+from support_chat.verify import Always, EachEffect, EachStep, Eventually, LeadsTo
 
 OPEN = Transition(name="panel.open", group="panel", trigger="open", sources="closed",
     target="opening", effects=("wait", "load"))
@@ -78,6 +78,7 @@ MISSPELT = [EachStep("M1", "Only oepn() opens.", lambda move: False, on=("oepn",
 PHASE = [Always("M3", "It is never opend.", lambda view: view.phase != "opend")]
 WHOLE = [Eventually("M4", "It is not opend for long.", lambda view: view.phase == "opend")]
 FACT = [EachStep("M5", "It has no fcat.", lambda move: not move.after.has("fcat"))]
+UNFAIR = [LeadsTo("M7", "It opens.", lambda view: True, lambda view: True, fair="laoded")]
 SLOT = [Always("M6", "Nobody waits.", lambda view: not view.waiting("opne"))]
 UNKNOWN = [EachEffect("M2", "Nothing is laoded.", ("laod",), lambda view, move: False)]
 RAISES = [Always("R1", "Raises.", lambda view: 1 / 0)]
@@ -406,6 +407,10 @@ MISUSES: tuple[tuple[tuple[str, ...], str], ...] = (
         "M1 is of the trigger 'oepn', which the chart has not",
     ),
     (
+        ("--chart", "panel:CHART", "--properties", "panel:UNFAIR"),
+        "M7 is of the trigger 'laoded', which the chart has not",
+    ),
+    (
         ("--chart", "panel:CHART", "--properties", "panel:UNKNOWN"),
         "M2 is of the effect 'laod', which the chart has not",
     ),
@@ -653,7 +658,7 @@ def test_the_next_story_that_a_session_goes_is_written_as_a_test(
         tried.append(story)
         return Replay(0, "" if len(tried) > differing else "another phase")
 
-    monkeypatch.setattr("support_chat_adapters.cli.check.replay", replay)
+    monkeypatch.setattr("support_chat_adapters.cli.counterexamples.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     (tmp_path / "mine.py").write_text(
         "from support_chat.verify import EachStep\n"
@@ -676,7 +681,7 @@ def test_a_failure_that_no_session_comes_to_is_told_to_be_one(
     def replay(chart: Chart, story: Sequence[Occurrence]) -> Replay:
         return Replay(0, "another phase")
 
-    monkeypatch.setattr("support_chat_adapters.cli.check.replay", replay)
+    monkeypatch.setattr("support_chat_adapters.cli.counterexamples.replay", replay)
     (tmp_path / "variant.py").write_text(VARIANT, encoding="utf-8")
     assert check("--counterexamples", "out", "--chart", "variant:CHART", "--property=L1 boot") == 1
     told = (

@@ -415,6 +415,49 @@ def test_a_call_that_an_internal_trigger_carries_on_may_be_anybodys() -> None:
     assert {space.model.registers_of(state) for state in space.states} == {(0,), (1,)}
 
 
+def test_what_a_trigger_carries_comes_along_whether_a_row_reads_it_or_not() -> None:
+    def door(carries: dict[str, Any] | None) -> Chart:
+        return Chart(
+            name="door",
+            initial="room",
+            phases=("room", "hall"),
+            triggers=("knock", "leave"),
+            external=("knock", "leave"),
+            facts={"invited": Carried("there is an invitation")},
+            registers=("guest",),
+            named="who",
+            carries=carries,
+            transitions=(
+                Transition(name="in", group="door", trigger="knock", sources="hall", target="room",
+                           when="invited"),
+                Transition(name="again", group="door", trigger="knock", sources="room"),
+                Transition(name="out", group="door", trigger="leave", sources="room",
+                           target="hall"),
+            ),
+            ignored=(Ignored(triggers="leave", phases="hall", because="nobody is in"),),
+        )  # fmt: skip
+
+    def came(chart: Chart) -> set[tuple[str, str, bool, int]]:
+        space = explore(chart)
+        return {
+            (
+                space.model.phase_of(step.before),
+                step.happening.trigger,
+                bool(step.happening.carried),
+                step.happening.named,
+            )
+            for step in space.steps
+        }
+
+    read = {("room", "knock", False, 0), ("room", "leave", False, 0)}
+    in_the_hall = {("hall", "knock", False, 0), ("hall", "knock", True, 0)}
+    assert came(door(None)) == read | in_the_hall
+    assert came(door({"knock": ("invited", "who")})) == {
+        ("room", "leave", False, 0),
+        *product(("room", "hall"), ("knock",), (False, True), (0, 1)),
+    }
+
+
 CONTEXT_DECIDES: Final[dict[tuple[str, ...], set[tuple[int, int]]]] = {
     ("sets",): {(0, 1), (1, 1)},
     ("clears",): {(0, 0), (1, 0)},

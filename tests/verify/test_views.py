@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import pytest
@@ -22,8 +22,8 @@ from support_chat.verify import (
     decide,
     explore,
 )
-from support_chat.verify.properties import counterexamples
-from support_chat.verify.views import Move, Reads, View
+from support_chat.verify.deciding import counterexamples
+from support_chat.verify.views import Move, Reads, View, decisive, goes, told
 
 OF_A_VIEW: Final[Mapping[str, Callable[[View], Iterator[Any]]]] = {
     "asked": lambda view: map(view.asked, view.model.asked),
@@ -66,15 +66,26 @@ def _of(read: Callable[[View], Iterator[Any]], side: str, move: Move) -> Iterato
     return read(getattr(move, side))
 
 
-def alike(space: Space) -> Iterator[tuple[Step, Step]]:
-    """Pairs of steps that go one way, some of each way."""
+def alike(space: Space) -> Iterator[tuple[Step, Step, Callable[[Reads], bool]]]:
+    """Pairs of steps that go alike, some of one way and some of two, and whether they agree in
+    what was read. A reader that notes too little is found many times over: some pairs will do.
+    """
+    shift = space.model.shift
     by_way: dict[Any, list[tuple[int, int]]] = defaultdict(list)
-    for number, edge in space.entries():
-        if len(by_way[space.ways[edge]]) < 4:
-            by_way[space.ways[edge]].append((number, edge))
-    for entries in by_way.values():
-        for one, other in pairwise(entries):
-            yield space.step(*one), space.step(*other)
+    for entry in space.entries():
+        if len(entries := by_way[space.ways[entry[1]]]) < 4:
+            entries.append(entry)
+    kinds: dict[Any, list[Step]] = defaultdict(list)
+    for n, entries in enumerate(by_way.values()):
+        steps = [space.step(*entry) for entry in entries]
+        kinds[goes(steps[0], shift)].append(steps[0])
+        for one, other in pairwise(steps if not n % 20 else ()):
+            differ = one.before ^ other.before
+            yield one, other, lambda reads, d=differ: not d & decisive(reads.bits, shift)  # type: ignore[misc]
+    for steps in kinds.values():
+        for one, other in islice(pairwise(steps), 0, None, 4):
+            differ = told(one, shift) ^ told(other, shift)
+            yield one, other, lambda reads, d=differ: not d & reads.bits  # type: ignore[misc]
 
 
 def test_every_reader_is_in_the_tables() -> None:
@@ -86,16 +97,16 @@ def test_every_reader_is_in_the_tables() -> None:
 def test_what_is_not_noted_as_read_makes_no_difference_to_what_is_read() -> None:
     space = explore(CHART)
     compared: dict[str, int] = defaultdict(int)
-    for one, other in alike(space):
+    for one, other, agree in alike(space):
         for name, read in readers().items():
             reads = Reads()
             here, there = read(Move(space.model, one, reads)), read(Move(space.model, other))
             for value in here:  # each may be the last that a property reads
-                if (one.before ^ other.before) & reads.bits:
+                if not agree(reads):
                     break
                 assert value == next(there), name
                 compared[name] += 1
-    assert set(readers()) - compared.keys() == {"before.state", "after.state", "step"}
+    assert set(readers()) - compared.keys() <= {"before.state", "after.state", "step"}
 
 
 def lamps() -> Chart:

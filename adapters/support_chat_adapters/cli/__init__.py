@@ -20,6 +20,7 @@ from .terminal import Help, Misuse, complain
 COMMANDS: Final = {
     "draw": "pictures and tables of the chart (Mermaid, dot, SVG, Markdown)",
     "check": "model-check the chart: every reachable state, every property",
+    "walk": "step through the chart: what can happen now, and why not the rest",
     "mutants": "every single edit of the chart: which ones does nobody notice?",
     "diff": "what differs between two charts: rows, what is accepted, states, verdicts",
     "trace": "judge the log of a client: is it a path of the chart?",

@@ -10,7 +10,7 @@ from typing import Final
 
 from .options import option
 from .served import DEFAULT_DB, is_at_a_server, require_database
-from .terminal import Misuse, complain, emit
+from .terminal import Misuse, as_json, complain, emit
 
 ABOUT: Final = "Copies the database of a backend to a new file."
 MORE: Final = """\
@@ -36,6 +36,7 @@ OPTIONS: Final = (
         default=DEFAULT_DB,
         help=f"the database (default: {DEFAULT_DB} in this folder)",
     ),
+    option("--json", action="store_true", help="what was written, as a line of JSON"),
 )
 
 
@@ -57,5 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     except sqlite3.Error as error:
         raise Misuse(f"cannot back up {arguments.db}: {error}.") from None
-    emit(f"{arguments.file}: {os.path.getsize(arguments.file)} bytes\n")
+    size = os.path.getsize(arguments.file)
+    if arguments.json:
+        emit(as_json("backup", {"file": str(arguments.file), "bytes": size}))
+    else:
+        emit(f"{arguments.file}: {size} bytes\n")
     return 0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from support_chat import Chart
 from support_chat.verify import Elsewhere, Property
 from support_chat.verify.known import UnknownNameError
-from support_chat.verify.reports import WORDS
+from support_chat.verify.reports import WORDS, document, verdict_as_data
 
 from ..murphi.engine import check
 from ..murphi.retold import DisagreementError
@@ -21,7 +21,8 @@ from ..murphi.rumur import NoRumurError, missing
 from ..ui.terminal import columns, hanging
 from .charts import command
 from .failures import decided, print_failures
-from .terminal import Misuse, coloured
+from .findings import write_sarif
+from .terminal import Misuse, coloured, emit
 from .verdicts import STATUS, print_counts, print_line
 
 
@@ -30,7 +31,6 @@ def refuse_what_rumur_has_not(arguments: argparse.Namespace, most_states: int) -
     here.
     """
     unknown = {
-        "--json": arguments.json,
         "--junit": arguments.junit,
         "--counterexamples": arguments.counterexamples,
         "--time-limit": arguments.time_limit,
@@ -64,6 +64,26 @@ def run_by_rumur(
         raise Misuse(f"--engine rumur: {error}") from error
     seconds = time.perf_counter() - begun
     words = [WORDS[verdict.held] for verdict in found.verdicts]
+    if arguments.sarif is not None:
+        write_sarif(arguments, found.model, found.verdicts, (*found.elsewhere, *elsewhere))
+    if arguments.json:
+        values = {
+            "engine": "rumur",
+            "chart": chart.name,
+            "states": found.states,
+            "transitions": found.steps,
+            "depth": None,
+            "users": found.model.users,
+            "seconds": round(seconds, 3),
+            "complete": True,
+            "verdict": WORDS[found.held],
+            "properties": [
+                verdict_as_data(found.model, each, asked=None) for each in found.verdicts
+            ],
+            "unanswered": None,
+        }
+        emit(document(values, (*found.elsewhere, *elsewhere)))
+        return STATUS[found.held]
     if not arguments.quiet:
         head = (
             f"{chart.name}: {found.states:,} states, {found.steps:,} transitions, "

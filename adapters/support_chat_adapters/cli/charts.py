@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final, TypeGuard, cast
 
 from support_chat import CHART, Chart, ChartError, SupportChatError
-from support_chat.verify import EachEffect, EachStep, Elsewhere, Property, generic
+from support_chat.verify import Elsewhere, Property, generic
 from support_chat.verify.catalogue import CATALOGUE, ELSEWHERE
+from support_chat.verify.properties import unknown_names
 
 from ..diagrams.exported import from_json
 from .options import option
@@ -131,7 +132,7 @@ def properties_of(
             "own (G1, G2, ... are decided of every chart)"
         )
     for each in own:
-        for what, name in _unknown_names(chart, each):
+        for what, name in unknown_names(chart, each):
             raise Misuse(
                 f"{option}{named}: {each.id} is of {what} {name!r}, which the chart has not"
             )
@@ -151,16 +152,6 @@ def _are_properties(value: object) -> TypeGuard[Sequence[Property]]:
         return False
     members = cast("Sequence[object]", value)
     return bool(members) and all(isinstance(member, Property) for member in members)
-
-
-def _unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:
-    match wanted:
-        case EachStep(on=names):
-            return [("the trigger", name) for name in names if name not in chart.triggers]
-        case EachEffect(effects=names):
-            return [("the effect", name) for name in names if name not in chart.effects]
-        case _:
-            return []
 
 
 def load(

@@ -1,38 +1,31 @@
 """`support-chat check`: explores every reachable state of a chart and says of each property whether
 it holds, and if not, why.
 
-The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit` and
-`--counterexamples` write files beside that. Under GitHub Actions each failure is shown at its
-transition, and the step's summary gets the verdicts and the picture.
+The verdicts go to standard output, for a person or as `--json`, the failures last; `--junit`,
+`--sarif` and `--counterexamples` write files beside that. Under GitHub Actions each failure is
+shown at its transition, and the step's summary gets the verdicts and the picture.
+
+What only some option needs is imported where it is used: a check of a second waits for no more.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from support_chat import CHART, Chart, InvalidInputError, Settings
 from support_chat.verify import (
     Elsewhere,
     Property,
     Report,
-    Space,
-    Verdict,
     check,
-    occurrences,
-    sequence,
-    story,
 )
 from support_chat.verify.generic import unanswered
 from support_chat.verify.known import UnknownNameError
-from support_chat.verify.properties import counterexamples, never_asked
-from support_chat.verify.replay import as_test, replay
 from support_chat.verify.reports import (
     WORDS,
     annotation,
@@ -40,38 +33,31 @@ from support_chat.verify.reports import (
     to_json,
     to_junit,
     to_markdown,
+    word_of,
 )
 
-from ..diagrams.bounds import bounds_tables
-from ..diagrams.mermaid import mermaid
-from ..diagrams.views import overview
 from ..ui.terminal import columns, hanging
-from . import compositions
-from .by_rumur import refuse_what_rumur_has_not, run_by_rumur
 from .charts import (
     CHART_OPTIONS,
     PROPERTIES_OPTION,
     has_catalogue,
-    is_file,
-    load,
     load_chart,
     properties_of,
 )
 from .failures import decided, place, print_failures
 from .options import number, option
-from .terminal import Misuse, coloured, emit, say
+from .terminal import Misuse, coloured
 from .verdicts import (
     STATUS,
     is_meant,
     print_counts,
     print_cut_short,
     print_line,
+    print_list,
     progress,
 )
 
 _MOST_STATES: Final = 1_000_000
-# how many ways to a failure are tried on a session before none is found to go
-_MOST_STORIES: Final = 50
 ABOUT: Final = (
     "Explores every reachable state of the chart and decides properties on it; a failure comes "
     "with its story."
@@ -94,6 +80,7 @@ examples:
   support-chat check --engine rumur      the same by a checker that others wrote; on
                                          Debian: apt-get install -y rumur gcc
   support-chat check --junit check.xml --counterexamples out/
+  support-chat check --sarif check.sarif
 
 exit status:
   0  every property holds
@@ -141,12 +128,18 @@ OPTIONS: Final = (
         type=number(int, 0, "a whole number, 0 or more"),
         help="how many users may call (default: all that can be told apart)",
     ),
-    option("--json", action="store_true", help="the whole report as JSON on standard output"),
+    option("--json", action="store_true", help="what is found as JSON on standard output"),
     option(
         "--junit",
         metavar="FILE",
         type=Path,
         help="also write JUnit XML, a test case for each property",
+    ),
+    option(
+        "--sarif",
+        metavar="FILE",
+        type=Path,
+        help="also write SARIF, each failure at its transition, for code hosts and editors",
     ),
     option(
         "--max-states",
@@ -174,23 +167,28 @@ OPTIONS: Final = (
 def run(arguments: argparse.Namespace) -> int:
     """Checks; 0 if every property holds, 1 if one fails, 3 if a limit left one open."""
     if arguments.composition is not None:
+        from . import compositions
+
         return compositions.run(arguments)
-    if arguments.engine == "rumur":
+    by_rumur = arguments.engine == "rumur"
+    if by_rumur:
+        from .by_rumur import refuse_what_rumur_has_not
+
         refuse_what_rumur_has_not(arguments, _MOST_STATES)
     chart = load_chart(arguments)
     if arguments.bounds is not None:
-        return _print_bounds(chart, arguments)
+        from .bounds_of_calls import print_bounds
+
+        return print_bounds(chart, arguments)
     properties, elsewhere = properties_of(chart, arguments)
     if arguments.property:
         properties, elsewhere = _chosen(properties, elsewhere, arguments.property)
     if arguments.list:
-        for id, sentence in (
-            *((each.id, each.sentence) for each in properties),
-            *((one.id, decided(one)) for one in elsewhere),
-        ):
-            say(sentence, f"{id:11} ")
-        return 0
-    if arguments.engine == "rumur":
+        listed = [(each.id, each.sentence) for each in properties]
+        return print_list([*listed, *((one.id, decided(one)) for one in elsewhere)], arguments)
+    if by_rumur:
+        from .by_rumur import run_by_rumur
+
         return run_by_rumur(arguments, chart, properties, elsewhere)
     try:
         report = check(
@@ -209,30 +207,19 @@ def run(arguments: argparse.Namespace) -> int:
         _print(report, elsewhere, arguments)
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(report, elsewhere), encoding="utf-8", newline="\n")
+    if arguments.sarif is not None:
+        from .findings import write_sarif
+
+        word = partial(word_of, report.space)
+        write_sarif(arguments, report.space.model, report.verdicts, elsewhere, word)
     if arguments.counterexamples is not None:
-        for line in _write_counterexamples(report, arguments.counterexamples, arguments.chart):
+        from .counterexamples import write_counterexamples
+
+        for line in write_counterexamples(report, arguments.counterexamples, arguments.chart):
             print(line, file=sys.stderr if arguments.json else sys.stdout)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(report, elsewhere, arguments)
     return STATUS[report.held]
-
-
-def _print_bounds(chart: Chart, arguments: argparse.Namespace) -> int:
-    settings = Settings()
-    if arguments.bounds:
-        found = load(arguments.bounds, "--bounds ", arguments.app_dir, "settings", _are_settings)
-        if not isinstance(found, Settings):
-            raise Misuse(f"--bounds {arguments.bounds}: this is no support_chat.Settings")
-        settings = found
-    try:
-        emit(bounds_tables(chart, settings))
-    except InvalidInputError as error:
-        raise Misuse(f"--bounds: {error}") from error
-    return 0
-
-
-def _are_settings(value: object) -> bool:
-    return isinstance(value, Settings)
 
 
 def _chosen(
@@ -258,12 +245,7 @@ def _chosen(
 
 def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace) -> None:
     space = report.space
-    words = [
-        "never asked"
-        if verdict.held and never_asked(space, verdict.property)
-        else WORDS[verdict.held]
-        for verdict in report.verdicts
-    ]
+    words = [word_of(space, verdict) for verdict in report.verdicts]
     if not arguments.quiet:
         print(coloured(hanging("", summary(report), columns(sys.stdout)), "bold", sys.stdout))
         # the catalogue of the shipped chart says itself what may go unanswered
@@ -288,54 +270,15 @@ def _print(report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.N
         print_cut_short()
 
 
-def _write_counterexamples(report: Report, directory: Path, named: str) -> Iterator[str]:
-    """Writes the files; says of each failure that gets no pytest file why not."""
-    directory.mkdir(parents=True, exist_ok=True)
-    model = report.space.model
-    for verdict in report.verdicts:
-        if verdict.held is False:
-            id, sentence = re.sub(r"\W+", "_", verdict.property.id), verdict.property.sentence
-            texts = {f"{id}.txt": f"{verdict.property.id}: {sentence}\n{story(model, verdict)}"}
-            if verdict.story:
-                texts[f"{id}.mmd"] = sequence(model, verdict)
-            replayed = _replayable(report.space, verdict, named)
-            if isinstance(replayed, str):
-                yield f"{verdict.property.id} gets no pytest file: {replayed}"
-            else:
-                texts[f"test_{id.lower()}.py"] = as_test(
-                    occurrences(model, replayed)[: len(replayed.story)], named, sentence, id.lower()
-                )
-            for name, text in texts.items():
-                (directory / name).write_text(text, encoding="utf-8", newline="\n")
-
-
-def _replayable(space: Space, verdict: Verdict, named: str) -> Verdict | str:
-    """The first way to the failure that a session goes as well, or why there is none."""
-    chart = space.model.chart
-    if not verdict.story:
-        return "there is no story to replay"
-    # what the shipped chart has not, no session can do
-    if not (
-        set(chart.triggers) <= set(CHART.triggers) and set(chart.effects) <= set(CHART.effects)
-    ):
-        return "a session runs nothing but variants of the shipped chart"
-    if is_file(named):
-        return "it imports the chart, so name it as package.module:NAME"
-    differs = ""
-    for one in islice(chain([verdict], counterexamples(space, verdict.property)), _MOST_STORIES):
-        found = replay(chart, occurrences(space.model, one)[: len(one.story)])
-        if not found.differs:
-            return one
-        differs = differs or found.differs
-    return f"no session goes this way, nor the next ones ({differs})"
-
-
 def _tell_github(
     report: Report, elsewhere: Sequence[Elsewhere], arguments: argparse.Namespace
 ) -> None:
     """Annotations on standard output (or error, where the output is JSON), and the step's
     summary.
     """
+    from ..diagrams.mermaid import mermaid
+    from ..diagrams.views import overview
+
     for verdict in report.verdicts:
         if verdict.held is False:
             print(

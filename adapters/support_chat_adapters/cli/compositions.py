@@ -18,6 +18,7 @@ from support_chat.verify.reports import WORDS
 
 from ..ui.terminal import columns, hanging
 from .charts import DEFAULT, load
+from .findings import write_sarif_of_whole
 from .terminal import Misuse, coloured, say
 from .verdicts import (
     STATUS,
@@ -25,6 +26,7 @@ from .verdicts import (
     print_counts,
     print_cut_short,
     print_line,
+    print_list,
     print_story,
     progress,
 )
@@ -36,9 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     composition = _chosen(_composition(arguments), arguments.property)
     if arguments.list:
-        for each in composition.properties:
-            say(each.sentence, f"{each.id:11} ")
-        return 0
+        return print_list([(each.id, each.sentence) for each in composition.properties], arguments)
     product = check_whole(
         composition,
         max_states=arguments.max_states,
@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         _print(product, arguments)
     if arguments.junit is not None:
         arguments.junit.write_text(to_junit(product), encoding="utf-8", newline="\n")
+    if arguments.sarif is not None:
+        write_sarif_of_whole(arguments, product)
     if arguments.counterexamples is not None:
         _write_counterexamples(product, arguments.counterexamples)
     return STATUS[product.held]

@@ -19,7 +19,7 @@ from ..diagrams.svg import svg
 from ..diagrams.table import table
 from ..diagrams.views import group, group_on_the_map, overview
 from .charts import CHART_OPTIONS, command, load_chart
-from .keeping import keep, keeping_options
+from .keeping import keep, keeping_options, refuse_json
 from .options import option
 from .terminal import Misuse, emit
 
@@ -78,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         again = command("draw", arguments, "chart", "app_dir")
         return keep(arguments, lambda: gallery(load_chart(arguments)), "files", again)
+    refuse_json(arguments)
     form = _format(arguments.format, arguments.output)
     text = _drawn(load_chart(arguments), form, arguments.view)
     if arguments.output is None:

@@ -1,5 +1,5 @@
-"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, and
-the documents of the Widget API.
+"""`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, its
+states and steps as a graph, and the documents of the Widget API.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -9,23 +9,31 @@ that travel with the package.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from support_chat import Chart
+from support_chat.verify import explore
 from support_chat.verify.cases import cases
 
 from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
+from ..diagrams.exported_graph import graph_to_json
 from ..extras import require
 from ..murphi.model import to_murphi
+from ..xstate.machine import to_xstate
 from .charts import CHART_OPTIONS, DEFAULT, PROPERTIES_OPTION, load_chart, properties_of
-from .keeping import keep, keeping_options
+from .keeping import keep, keeping_options, refuse_json
 from .options import option
 from .terminal import Misuse, emit
 
+_MOST_STATES: Final = 1_000_000
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
+_WITH_PROPERTIES: Final = ("murphi", "xstate")
+_FORMATS: Final = ("chart", "cases", "graph", *_WITH_PROPERTIES, *_DOCUMENTS)
 ABOUT: Final = (
-    "Writes the whole chart, test cases of it, or a document of the Widget API, as JSON: the same "
-    "code always gives the same text."
+    "Writes the whole chart, test cases of it, its graph of states, or a document of the Widget "
+    "API, as JSON: the same code always gives the same text."
 )
 MORE: Final = """\
 examples:
@@ -34,8 +42,10 @@ examples:
   support-chat export --chart shop.chat:CHART > before.json
   support-chat export --format cases > cases.json        paths that show each row and
                                                          both sides of each guard
+  support-chat export --format graph > graph.json        every state and every step
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
+  support-chat export --format xstate > machine.json     the same, for XState
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -46,8 +56,9 @@ OPTIONS: Final = (
     PROPERTIES_OPTION,
     option(
         "--format",
-        choices=("chart", "cases", "murphi", *_DOCUMENTS),
-        help="what to export (default: chart)",
+        metavar="FORMAT",
+        choices=_FORMATS,
+        help=f"what to export: {', '.join(_FORMATS)} (default: chart)",
     ),
     keeping_options(
         "write both documents of the Widget API into DIR",
@@ -65,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "--format and --chart"
             )
         return keep(arguments, _documents, "documents", "support-chat export", marks=())
+    refuse_json(arguments)
     if arguments.format in _DOCUMENTS:
         if arguments.chart != DEFAULT:
             raise Misuse(
@@ -74,14 +86,34 @@ def run(arguments: argparse.Namespace) -> int:
         emit(_documents()[_DOCUMENTS[arguments.format]])
         return 0
     chart = load_chart(arguments)
-    if arguments.format == "murphi":
+    if arguments.format in _WITH_PROPERTIES:
         properties, _ = properties_of(chart, arguments)
-        emit(to_murphi(chart, properties).text)
+        emit(
+            to_murphi(chart, properties).text
+            if arguments.format == "murphi"
+            else to_xstate(chart, properties)
+        )
         return 0
     if arguments.properties is not None:
-        raise Misuse("--properties goes with --format murphi: no other format has properties")
-    emit(cases_to_json(cases(chart)) if arguments.format == "cases" else to_json(chart))
+        raise Misuse(
+            "--properties goes with --format murphi or xstate: no other format has properties"
+        )
+    emit(_WRITERS[arguments.format or "chart"](chart))
     return 0
+
+
+def _graph(chart: Chart) -> str:
+    space = explore(chart, max_states=_MOST_STATES)
+    if not space.complete:
+        raise Misuse(f"--format graph: {chart.name} has more than {_MOST_STATES:,} states")
+    return graph_to_json(space)
+
+
+_WRITERS: Final[Mapping[str, Callable[[Chart], str]]] = {
+    "chart": to_json,
+    "cases": lambda chart: cases_to_json(cases(chart)),
+    "graph": _graph,
+}
 
 
 def _documents() -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..ui.terminal import columns, hanging
-from .terminal import coloured, say
+from .terminal import as_json, coloured, emit, say
 
 COLOURS: Final = {
     "held": "green", "failed": "red", "inconclusive": "yellow", "never asked": "yellow",
@@ -26,6 +27,17 @@ def print_line(word: str, id: str, sentence: str) -> None:
     padded = f"{word:12}"
     line = hanging(f"{padded} {id:11} ", sentence, columns(sys.stdout))
     print(coloured(padded, COLOURS[word], sys.stdout) + line.removeprefix(padded))
+
+
+def print_list(properties: Sequence[tuple[str, str]], arguments: argparse.Namespace) -> int:
+    """`--list`: the id of each property and what is said of it; returns the exit status."""
+    if arguments.json:
+        listed = [{"id": id, "sentence": sentence} for id, sentence in properties]
+        emit(as_json("properties", {"properties": listed}, indent=2))
+    else:
+        for id, sentence in properties:
+            say(sentence, f"{id:11} ")
+    return 0
 
 
 def print_story(text: str) -> None:

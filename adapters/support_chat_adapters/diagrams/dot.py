@@ -19,21 +19,28 @@ def dot(drawing: Drawing) -> str:
     """The drawing as dot text; frames become clusters, and an arrow at a frame is clipped at
     its border.
     """
+    # of a name that begins with % Graphviz makes another node wherever it stands
+    ids = identifiers([node.name for node in drawing.nodes], ())
     inner = {frame.name: frame.members[0] for frame in drawing.frames}
     lines = [_HEAD.format(title=_quoted([drawing.title])).rstrip("\n")]
     if drawing.initial:
-        names = {node.name for node in drawing.nodes}
-        start = _quoted([identifiers(["start"], names)["start"]])
+        start = _quoted([identifiers(["start"], set(map(str.lower, ids.values())))["start"]])
         lines += [
             f'  {start} [shape=point, label=""];',
-            f"  {start} -> {_quoted([drawing.initial])};",
+            f"  {start} -> {_quoted([ids[drawing.initial]])};",
         ]
-    lines += [f"  {_node(node, node.name in drawing.final)}" for node in drawing.inside(None)]
+    lines += [
+        f"  {_node(node, ids[node.name], node.name in drawing.final)}"
+        for node in drawing.inside(None)
+    ]
     for frame in drawing.frames:
         lines += [
             f"  subgraph {_quoted([_cluster(frame.name)])} {{",
             f"    label={_quoted([frame.name])}; style=rounded;",
-            *(f"    {_node(node, node.name in drawing.final)}" for node in drawing.inside(frame)),
+            *(
+                f"    {_node(node, ids[node.name], node.name in drawing.final)}"
+                for node in drawing.inside(frame)
+            ),
             "  }",
         ]
     for edge in drawing.edges:
@@ -42,7 +49,7 @@ def dot(drawing: Drawing) -> str:
             options.append(f"ltail={_quoted([_cluster(edge.source)])}")
         if edge.target in inner:
             options.append(f"lhead={_quoted([_cluster(edge.target)])}")
-        ends = (_quoted([inner.get(end, end)]) for end in (edge.source, edge.target))
+        ends = (_quoted([ids[inner.get(end, end)]]) for end in (edge.source, edge.target))
         lines.append(f"  {' -> '.join(ends)} [{', '.join(options)}];")
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -51,13 +58,13 @@ def _cluster(name: str) -> str:
     return f"cluster_{name}"
 
 
-def _node(node: Node, final: bool) -> str:
+def _node(node: Node, identifier: str, final: bool) -> str:
     options = [f"label={_quoted([node.label, *node.lines])}"]
     if node.pseudo:
         options.append('style="rounded,dashed"')
     if final:
         options.append("peripheries=2")
-    return f"{_quoted([node.name])} [{', '.join(options)}];"
+    return f"{_quoted([identifier])} [{', '.join(options)}];"
 
 
 def _quoted(lines: Iterable[str]) -> str:

@@ -8,7 +8,9 @@ a `Chart` as keys, and one entry of the long ones a line:
   `registers`: lists of names;
 - `composites`: objects with `name`, `doc`, `phases` or `fact`, `within`, and what every row that
   begins (`entry`) or ends it (`exit`, `clears`, `assigns`) does;
-- `events`: trigger to lane; `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
+- `events`: trigger to lane; `naming`: a list of triggers; `carries`: trigger to what it may bring
+  along, facts and the register `named` (or null: what the rows read);
+- `facts`: name to `{"kind", "doc"}`, and `left`, `right` or `register`;
 - `effects`: name to `{"kind", "doc"}` and what the kind declares (`success`, `failure`, `limit`,
   `slot`, `timer`, `expiry`...);
 - `transitions`: objects with `name`, `group`, `trigger`, `sources`, `target`, `when`, `unless`,
@@ -50,7 +52,7 @@ def to_json(chart: Chart) -> str:
         value = getattr(chart, field.name)
         match field.name:
             case "facts" | "effects":
-                document[field.name] = {str(name): _specified(spec) for name, spec in value.items()}
+                document[field.name] = {str(name): specified(spec) for name, spec in value.items()}
             case "transitions":
                 document[field.name] = [_row(row, chart) for row in value]
             case "ignored" | "composites":
@@ -94,6 +96,14 @@ def from_json(text: str) -> Chart:
         ) from error
 
 
+def specified(spec: Any) -> dict[str, Any]:
+    """What a kind of fact or an effect declares, as it stands in the document."""
+    kind = spec.__class__
+    must = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
+    said = {name: value for name, value in _declared(spec).items() if value or name in must}
+    return {"kind": re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(), **said}
+
+
 _Data: TypeAlias = "Mapping[str, _Data] | tuple[_Data, ...] | str | bool | None"
 
 
@@ -117,13 +127,6 @@ def _declared(value: Any) -> dict[str, Any]:
 
 def _filled(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
-
-
-def _specified(spec: Any) -> dict[str, Any]:
-    kind = spec.__class__
-    must = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
-    said = {name: value for name, value in _declared(spec).items() if value or name in must}
-    return {"kind": re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(), **said}
 
 
 def _made(spec: Mapping[str, Any]) -> Any:

@@ -16,6 +16,9 @@ _RESERVED: Final = frozenset({
     "hide", "href", "note", "root_end", "root_start", "scale", "state", "statediagram", "style",
 })  # fmt: skip
 
+# as they stand these would end a label, begin an entity or a tag, break a line, or mean emphasis
+_MEANT: Final = re.compile(r'[:;"#<>%*\\]|&(?=\w+;)|\b_\B|\B_\b')
+
 
 def mermaid(drawing: Drawing) -> str:
     """The drawing as Mermaid text, one statement a line."""
@@ -46,11 +49,11 @@ def _state(node: Node, ids: Mapping[str, str]) -> Iterator[str]:
 
 
 def _named(label: str, identifier: str, keyword: str = "") -> str:
-    if label == identifier:
+    text = _text([label])
+    if text == identifier:
         return f"{keyword}{identifier}"
-    return f'state "{_text([label])}" as {identifier}'
+    return f'state "{text}" as {identifier}'
 
 
 def _text(lines: Iterable[str]) -> str:
-    # as they stand these would end the label, or begin an entity or a tag
-    return "<br/>".join(re.sub(r'[:;"#<>%]', lambda m: f"#{ord(m[0])};", line) for line in lines)
+    return "<br/>".join(_MEANT.sub(lambda found: f"#{ord(found[0])};", line) for line in lines)

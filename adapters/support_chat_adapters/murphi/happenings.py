@@ -85,9 +85,12 @@ class Apart:
 
 
 def told_apart(chart: Chart, phase: str, trigger: str) -> Apart:
-    """What the rows of this trigger read or take, and those of the internal triggers that carry it
-    on.
+    """What this trigger carries; if the chart does not say it, what the rows of the trigger read or
+    take, and those of the internal triggers that carry it on.
     """
+    if chart.carries is not None:
+        brought = chart.carries.get(trigger, ())
+        return Apart(frozenset(brought), chart.named is not None and chart.named in brought)
     rows: list[Transition] = []
     todo, seen = [(phase, trigger)], set[tuple[str, str]]()
     while todo:
@@ -176,7 +179,7 @@ class Happening:
     @property
     def named(self) -> tuple[str, ...]:
         """The phases in which whom it names makes a difference."""
-        return tuple(phase for phase in self.where if self.apart[phase].named)
+        return tuple(phase for phase, apart in self.apart.items() if apart.named)
 
     @property
     def ways(self) -> int:
@@ -198,7 +201,7 @@ def happenings_of(effects: Effects, users: int) -> tuple[Happening, ...]:
     for rule in rules(names):
         apart = {phase: told_apart(chart, phase, rule.trigger) for phase in chart.phases}
         where = tuple(phase for phase in chart.phases if chart.rows(phase, rule.trigger))
-        facts = tuple(f for f in names.brought if any(f in apart[phase].facts for phase in where))
+        facts = tuple(f for f in names.brought if any(f in each.facts for each in apart.values()))
         word = "ev_" + re.sub(r"\W+", "_", rule.name, flags=re.ASCII)
         while word in taken:
             word += "_"
@@ -237,7 +240,7 @@ def condition(names: Names, each: Happening) -> str:
     if each.choices > 1:
         conditions.append("choices < room")
     for fact in each.facts:
-        reading = [phase for phase in each.where if fact in each.apart[phase].facts]
+        reading = [phase for phase, apart in each.apart.items() if fact in apart.facts]
         conditions.append(_or(_in(names, reading), f"!{names.brought[fact]}"))
     if each.named:
         conditions.append(_or(_in(names, each.named), "named = NOBODY"))

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from support_chat.verify.deciding import claim
 from support_chat.verify.known import UnknownNameError
 from support_chat.verify.properties import (
     Always,
@@ -14,8 +15,10 @@ from support_chat.verify.properties import (
     EachEffect,
     EachStep,
     Eventually,
+    LeadsTo,
     Property,
     Structure,
+    Until,
 )
 
 from .decisions import LeftOutError, Oracle, condition
@@ -25,7 +28,9 @@ from .readings import END, TRIGGER, Firings, OpenMove, OpenView
 
 UNTRANSLATED: Final[Mapping[type[Property], str]] = {
     Structure: "no state and no step decides it",
+    LeadsTo: "it is said of endless runs",
     Eventually: "it is said of endless runs",
+    Until: "it is said of all runs from a state",
     CanReach: "it is said of all runs from a state",
 }
 """The kinds of properties that are left out, and why."""
@@ -81,12 +86,14 @@ def _judgement(effects: Effects, wanted: Property, triggers: tuple[str, ...]) ->
     phases = tuple(map(str, names.chart.phases))
     domains = {"phase": phases, "was_phase": phases, TRIGGER: triggers}
     match wanted:
-        case Always(holds=of_state):
+        case Always():
+            of_state = claim(wanted)
             formula = condition(
                 Oracle(domains), lambda oracle: of_state(cast("Any", OpenView(oracle, names)))
             )
             return Judgement(wanted, formula, frozenset(), of_states=True)
-        case EachStep(holds=of_step, on=on):
+        case EachStep(on=on):
+            of_step = claim(wanted)
             domains[TRIGGER] = tuple(each for each in triggers if not on or each in on)
             formula = condition(
                 Oracle(domains),
@@ -96,8 +103,8 @@ def _judgement(effects: Effects, wanted: Property, triggers: tuple[str, ...]) ->
                 these = (Atom(f"({TRIGGER} = {names.trigger[each]})") for each in domains[TRIGGER])
                 formula = either(negated(either(*these)), formula)
             return Judgement(wanted, formula, frozenset(reads))
-        case EachEffect(effects=asked, holds=of_effect):
-            return _of_effects(effects, wanted, asked, of_effect, domains)
+        case EachEffect(effects=asked):
+            return _of_effects(effects, wanted, asked, claim(wanted), domains)
         case _:
             raise LeftOutError(UNTRANSLATED[type(wanted)])
 

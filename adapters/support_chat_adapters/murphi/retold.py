@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from support_chat.verify.deciding import holds_in, holds_of
 from support_chat.verify.model import Model, State, Step
 from support_chat.verify.properties import Always, EachEffect, EachStep, Property
-from support_chat.verify.views import Move, View
+from support_chat.verify.views import View
 
 from .happenings import Happening
 from .model import Murphi
@@ -105,21 +106,10 @@ def _values(murphi: Murphi, model: Model, state: State) -> _Values:
 
 
 def _broken(model: Model, wanted: Property, step: Step) -> bool:
-    if isinstance(wanted, Always):
-        return _broken_at(model, wanted, step.after)
-    move = Move(model, step)
-    try:
-        if isinstance(wanted, EachStep):
-            of_it = not wanted.on or step.happening.trigger in wanted.on
-            return of_it and not wanted.holds(move)
-        assert isinstance(wanted, EachEffect), "no other property is judged of a step"
-        return not all(wanted.holds(at, move) for _, at in move.moments(wanted.effects))
-    except Exception:  # a property that raises fails
-        return True
+    if isinstance(wanted, EachStep | EachEffect):
+        return holds_of(model, step, wanted) is not None
+    return _broken_at(model, wanted, step.after)
 
 
 def _broken_at(model: Model, wanted: Property, at: State) -> bool:
-    try:
-        return isinstance(wanted, Always) and not wanted.holds(View(model, at))
-    except Exception:  # a property that raises fails
-        return True
+    return isinstance(wanted, Always) and holds_in(model, at, wanted) is not None

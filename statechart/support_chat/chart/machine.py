@@ -233,8 +233,9 @@ class Compiled:
                 f"{', '.join(self._fire)}."
             )
         after, row = self.fire(state, happening)
-        # whoever writes a state of his own may put an enum's member into it
-        return after._replace(phase=str(after.phase)), row.effects
+        if type(after.phase) is not str:  # whoever writes a state may put an enum's member into it
+            after = after._replace(phase=str(after.phase))
+        return after, row.effects
 
 
 def _source(row: Transition, register: str, places: dict[str | None, int]) -> int | None:

@@ -57,6 +57,12 @@ Emitter: TypeAlias = "Callable[[Any, Any], Iterable[Any]]"
 """The events of an effect: takes the context before it and the moment."""
 
 
+def _carried(
+    value: Mapping[str, str | Iterable[str]] | None,
+) -> Mapping[str, tuple[str, ...]] | None:
+    return None if value is None else {trigger: _names(what) for trigger, what in value.items()}
+
+
 def _code() -> Any:
     """A function beside a name: it is neither compared nor exported."""
     return attrs.field(default=None, repr=False, eq=False, kw_only=True, metadata={"code": True})
@@ -166,7 +172,8 @@ class Stored(FactKind):
 @attrs.frozen
 class Carried(FactKind):
     """A fact that the trigger brings along: an option of the call, a property of the outcome. Free
-    for a checker; an internal trigger carries nothing. `reads` finds it in the moment.
+    for a checker; an internal trigger carries nothing. Which triggers may bring it says
+    `Chart.carries`; `reads` finds it in the moment.
     """
 
     reads: Reader | None = _code()
@@ -549,6 +556,14 @@ class Chart:
     """The external triggers that come in by themselves on an open lane, by that lane."""
     naming: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """The triggers that always name somebody."""
+    carries: Mapping[str, tuple[str, ...]] | None = attrs.field(
+        default=None, converter=_carried, hash=False
+    )
+    """What each trigger may bring along from outside: carried facts, and `named` if it may name
+    somebody; one that is not here brings nothing. A row reads no more of its trigger than that, and
+    a checker tries all of it, whether a row reads it or not: a chart that forgets an option does
+    not get by. None: each trigger brings what the rows of the phase read, and no more is tried.
+    """
     late: str | None = None
     """The fact that an outcome or an event of a lane is superseded. Such a one fires the `late` row
     of its phase, of which there is exactly one; no other row is asked, so none need mention it.

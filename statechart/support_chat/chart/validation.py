@@ -10,12 +10,24 @@ S22).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, product
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ChartError
-from .model import Arm, Ask, Carried, Fail, Join, Present, Raise, Refuse, Same, Stored, Transition
+from .model import (
+    Arm,
+    Ask,
+    Carried,
+    Fail,
+    Join,
+    Present,
+    Raise,
+    Refuse,
+    Same,
+    Stored,
+    Transition,
+)
 
 if TYPE_CHECKING:
     from .model import Chart
@@ -62,6 +74,8 @@ def _names(chart: Chart) -> Iterator[Named]:
     yield "the initial phase", "phase", [chart.initial]
     yield "the external triggers", "trigger", chart.external
     yield "the events", "trigger", chart.events
+    yield "the naming triggers", "trigger", chart.naming
+    yield "what triggers carry", "trigger", chart.carries or ()
     yield "the late fact", "fact", [chart.late]
     for row in chart.transitions:
         yield row.name, "phase", (*row.sources, row.target)
@@ -119,6 +133,11 @@ def _misused_names(chart: Chart) -> Iterator[str]:
         for fact in row.sets:
             if fact in row.clears:
                 yield f"{row.name}: both sets and clears {fact!r}"
+    for trigger, brought in (chart.carries or {}).items():
+        for name in brought:
+            if name != chart.named and not isinstance(chart.facts.get(name), Carried):
+                whom = f", nor the register {chart.named!r}" if chart.named else ""
+                yield f"{trigger} carries {name!r}, which is no carried fact{whom}"
     for part in chart.composites:
         if bool(part.phases) == (part.fact is not None):
             yield f"composite {part.name!r}: it spans either phases or a fact"
@@ -183,19 +202,74 @@ def _idle_facts(chart: Chart) -> Iterator[str]:
 
 
 def _empty_handed(chart: Chart) -> Iterator[str]:
-    """An internal trigger brings nothing along, unless it carries the call on: what a call brought
-    is gone by then.
+    """No row reads what its trigger never carries, and no trigger always names somebody that never
+    does.
     """
-    raises = [spec for spec in chart.effects.values() if isinstance(spec, Raise)]
-    raised = {spec.trigger for spec in raises if not spec.carries}
     carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+    known = (
+        carried if chart.carries is None else {*carried, *([chart.named] if chart.named else [])}
+    )
+    brings = _brought(chart, known)
+    for trigger in internal_triggers(chart):
+        for name in (chart.carries or {}).get(trigger, ()):
+            yield f"{trigger} carries {name!r}, and is internal: it carries nothing"
+    for trigger in chart.naming:
+        if chart.carries is not None and chart.named not in brings[trigger]:
+            yield f"{trigger} always names somebody, and does not carry {chart.named!r}"
     for row in chart.transitions:
-        for fact in carried.intersection((*row.when, *row.unless)):
-            for trigger in (raised - set(chart.external)).intersection(row.trigger):
-                yield (
-                    f"{row.name}: reads {fact!r}, which the internal trigger {trigger!r} never "
-                    "carries"
-                )
+        read = {fact: of for fact in (*row.when, *row.unless) for of in _told_by(chart, fact)}
+        taken = {of: of for of in row.assigns.values() if of is not None}
+        for name, of in {**taken, **read}.items():
+            for trigger in row.trigger:
+                if of in known and of not in brings[trigger]:
+                    which = "internal trigger" if trigger in internal_triggers(chart) else "trigger"
+                    yield f"{row.name}: reads {name!r}, which the {which} {trigger!r} never carries"
+
+
+def internal_triggers(chart: Chart) -> frozenset[str]:
+    """The triggers that only rows raise, and that bring nothing along."""
+    raises = [spec for spec in chart.effects.values() if isinstance(spec, Raise)]
+    carrying = {spec.trigger for spec in raises if spec.carries}
+    return frozenset({spec.trigger for spec in raises} - carrying - set(chart.external))
+
+
+def _told_by(chart: Chart, fact: str) -> tuple[str | None, ...]:
+    """What a trigger brings along by which this fact is known: the fact, or whom it names."""
+    match chart.facts[fact]:
+        case Carried():
+            return (fact,)
+        case Present(register=register):
+            return (register,)
+        case Same(left=left, right=right):
+            return tuple(of for of in (left, right) if of == chart.named)
+        case _:
+            return ()
+
+
+def _brought(chart: Chart, known: set[str]) -> Mapping[str, set[str]]:
+    """What each trigger may bring along, from outside or from the call that it carries on."""
+    outside = chart.carries
+    found = {
+        trigger: set(known if outside is None else outside.get(trigger, ()))
+        for trigger in chart.triggers
+    }
+    for trigger in internal_triggers(chart):
+        found[trigger] = set()
+    raises = [
+        (trigger, spec.trigger)
+        for row in chart.transitions
+        for effect in row.effects
+        if isinstance(spec := chart.effects[effect], Raise) and spec.carries
+        for trigger in row.trigger
+    ]
+    more = True
+    while more:
+        more = False
+        for by, trigger in raises:
+            if not found[by] <= found[trigger]:
+                found[trigger] |= found[by]
+                more = True
+    return found
 
 
 def _unanswered_errors(chart: Chart) -> Iterator[str]:
@@ -244,12 +318,13 @@ def _late_rows(chart: Chart) -> Iterator[str]:
             yield f"{row.name}: a late outcome is late whatever else holds; drop the other facts"
         if chart.late in row.unless:
             yield f"{row.name}: what is late never gets here; drop {chart.late!r}"
+    superseding = chart.superseding  # made anew each time, and this is asked of hundreds of pairs
     for phase, trigger in product(chart.phases, chart.triggers):
         rows = [row for row in chart.rows(phase, trigger) if chart.late in row.when]
-        if trigger in chart.superseding and len(rows) != 1:
+        if trigger in superseding and len(rows) != 1:
             yield (
                 f"{trigger} in {phase} has {len(rows)} rows for an outcome that comes too "
                 "late; it needs exactly one"
             )
-        if rows and trigger not in chart.superseding:
+        if rows and trigger not in superseding:
             yield f"{rows[0].name}: {trigger} is never late, only outcomes and lane events are"

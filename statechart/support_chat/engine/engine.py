@@ -50,6 +50,11 @@ _KEPT: Final = 16
 """How many charts stay compiled: a process runs one or two, whoever tries variants makes many."""
 
 
+_new: Final[Any] = vars(tuple)["__new__"]
+"""Makes a Fired and a Reaction without the constructor of a named tuple, which is written in Python
+and takes as long as a guard: every step makes both.
+"""
+
 _NOBODY: Final = Blame(SupportChatError, "An adapter", "Mend it, then try again.")
 
 
@@ -168,7 +173,9 @@ class Engine:
                 called = moment if carries else Moment("", now, self.settings, self.keys)
                 self._fire(step, attrs.evolve(called, trigger=trigger, failure=None))
             step.emit(semantics.changes(snapshot.context, step.context))
-        return Reaction(step.snapshot(), tuple(step.commands), tuple(step.fired))
+        made = step.snapshot(), tuple(step.commands), tuple(step.fired)
+        reaction: Reaction = _new(Reaction, made)
+        return reaction
 
     def facts(self, snapshot: Snapshot, now: Now) -> frozenset[str]:
         """The stored and derived facts that hold: for reports."""
@@ -298,7 +305,7 @@ class Engine:
                 if reads(step.context, moment):
                     bits |= bit
         step.state, row = program.machine.fire(before, ChartInput(trigger, bits, moment.named))
-        step.fired.append(Fired(before.phase, trigger, bits, moment.named, row))
+        step.fired.append(_new(Fired, (before.phase, trigger, bits, moment.named, row)))
         step.moment, moment.failure = moment, moment.error
         if step.state is not before:
             phase = step.state.phase

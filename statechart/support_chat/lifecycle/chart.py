@@ -540,13 +540,13 @@ UPDATING: Final = (
     ),
     Transition(
         name="update.visitor_unauthorised", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.ANONYMOUS, target=P.RECONNECTING, sets=F.RETRYING,
+        sources=P.ANONYMOUS, target=P.RECONNECTING, unless=F.OUTDATED, sets=F.RETRYING,
         effects=(E.ARM_RETRY, E.ARM_GIVE_UP), reason="expired",
     ),
     # the refused token is not the one in use: that one is as good as it was
     Transition(
         name="update.unauthorised_before", group="updating", trigger=T.UPDATE_UNAUTHORISED,
-        sources=P.AUTHENTICATED, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
+        sources=ONLINE, when=F.OUTDATED, clears=F.SENDING, effects=(E.RESTORE, E.PROCEED),
     ),
     # the token has expired and nobody said so: renew it, and send again afterwards
     Transition(
@@ -869,13 +869,13 @@ STAYING_CONNECTED: Final = (
         name="link.fresh_target_token_refused", group="staying connected", trigger=T.DIAL_REFUSED,
         sources=OFFLINE, when=(F.UNRESOLVED, F.TARGET_PROVIDER, F.TOKEN_FRESH), unless=F.SIGNED_IN,
         sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.target_refused", group="staying connected", trigger=T.DIAL_REFUSED,
         sources=OFFLINE, when=F.UNRESOLVED, unless=(F.SIGNED_IN, F.TARGET_PROVIDER),
         sets=F.RETRYING, clears=IDENTIFY_FACTS, assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
@@ -888,7 +888,7 @@ STAYING_CONNECTED: Final = (
         name="link.target_token_refused", group="staying connected", trigger=T.TOKEN_REFUSED,
         sources=OFFLINE, unless=F.SIGNED_IN, sets=F.RETRYING,
         clears=(F.TOKEN_WANTED, *IDENTIFY_FACTS), assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.COUNT_FAILURE, E.ARM_RETRY),
+        effects=(E.COUNT_FAILURE, *IDENTIFY_FAILS, E.ARM_RETRY),
     ),
     Transition(
         name="link.revoked", group="staying connected", trigger=T.SESSION_REVOKED, sources=ONLINE,
@@ -1208,6 +1208,30 @@ IGNORED: Final = (
     ),
 )
 
+# --- what comes along with what happens -----------------------------------------------------------
+
+CARRIES: Final[Mapping[str, tuple[str, ...]]] = {
+    # calls
+    T.BOOT: (Register.NAMED,),
+    T.IDENTIFY: (Register.NAMED,),
+    T.BECOME: (Register.NAMED, F.FULL),
+    T.UPDATE: (Register.NAMED,),
+    T.SEND: (F.AT_ONCE, F.CROWDED),
+    T.SHUTDOWN: (F.FULL,),
+    # outcomes
+    T.VISITOR_READ: (F.DAMAGED, F.BEYOND),
+    T.LINK_UP: (Register.NAMED, F.REPEATABLE),
+    T.DIAL_FAILED: (F.BEYOND,),
+    T.IDENTIFIED: (Register.NAMED,),
+    T.IDENTIFY_FAILED: (F.BEYOND,),
+    T.UPDATE_UNAUTHORISED: (F.OUTDATED,),
+    T.SEND_UNAUTHORISED: (F.OUTDATED,),
+    T.SEND_REFUSED: (F.DISOWNED,),
+    # events and expiries
+    T.MESSAGE_ARRIVED: (F.OWN,),
+    T.SILENCE_DUE: (F.SILENT,),
+}
+
 CHART: Final = Chart(
     name="support_chat",
     initial=P.NOT_INITIALIZED,
@@ -1222,6 +1246,7 @@ CHART: Final = Chart(
     ignored=IGNORED,
     events=dict.fromkeys(LINK_EVENTS, Lane.LINK),
     naming=(T.IDENTIFY, T.IDENTIFIED),
+    carries=CARRIES,
     late=F.LATE,
     composites=COMPOSITES,
     semantics=SEMANTICS,

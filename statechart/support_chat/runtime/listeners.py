@@ -169,8 +169,9 @@ class Listeners:
     def __init__(self, log: SessionLog) -> None:
         self.log = log
         self._all: list[Subscription | EventStream[Any]] = []
-        self._events: deque[AnyEvent] = deque()
-        self._untold: deque[tuple[AnyEvent, Subscription | EventStream[Any]]] = deque()
+        # lists, as the shell's: nearly always empty
+        self._events: list[AnyEvent] = []
+        self._untold: list[tuple[AnyEvent, Subscription | EventStream[Any]]] = []
         self._scheduled = False
         self._closed = False
 
@@ -204,10 +205,10 @@ class Listeners:
         try:
             while self._untold or left:
                 if not self._untold:
-                    event, left = self._events.popleft(), left - 1
+                    event, left = self._events.pop(0), left - 1
                     self._untold.extend((event, listener) for listener in self._all)
                     continue
-                event, listener = self._untold.popleft()
+                event, listener = self._untold.pop(0)
                 if listener in self._all:
                     listener.tell(event, loop)
         finally:  # an interrupt that a handler let out is the program's; the others hear the rest

@@ -3,7 +3,7 @@ properties on it.
 
 `check(chart, properties)` is the way in; `CATALOGUE` (in `support_chat.verify.catalogue`) holds the
 properties of the shipped chart. A property of your own is an `Always`, `EachStep`, `EachEffect`,
-`Structure`, `Eventually` or `CanReach` with a small function.
+`Structure`, `LeadsTo`, `Eventually`, `Until` or `CanReach` with small functions.
 
 `trace_log(chart, lines)` judges the log of a client that runs the chart, in any language.
 
@@ -27,6 +27,7 @@ from .composition.model import (
     Taken,
 )
 from .composition.story import each_story, whole_story
+from .deciding import check, decide, decide_all
 from .explore import Space, explore
 from .generic import generic
 from .model import Model, Step
@@ -38,13 +39,12 @@ from .properties import (
     EachStep,
     Elsewhere,
     Eventually,
+    LeadsTo,
     Property,
     Report,
     Structure,
+    Until,
     Verdict,
-    check,
-    decide,
-    decide_all,
 )
 from .story import Occurrence, occurrences, sequence, story
 from .views import Move, View
@@ -61,6 +61,7 @@ __all__ = [
     "Eventually",
     "Invariant",
     "Judgement",
+    "LeadsTo",
     "Model",
     "Move",
     "Occurrence",
@@ -80,6 +81,7 @@ __all__ = [
     "Taken",
     "Told",
     "Traced",
+    "Until",
     "Verdict",
     "View",
     "check",

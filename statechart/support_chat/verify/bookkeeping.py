@@ -8,9 +8,10 @@ what no other property missed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
-from ..chart.model import Chart
+from ..chart.model import Ask, Chart, Detach, Raise
 from ..lifecycle.chart import CALLS, ENDED, LINK_EVENTS, LINK_FACTS, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
@@ -118,30 +119,65 @@ def _listeners_are_told(move: Move) -> bool:
 
 
 def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
-    rows = [row for row in chart.transitions if chart.late in row.when]
+    """On a lane that calls are detached from they wait for nothing else."""
+    specs = chart.effects.values()
+    detached = {spec.lane for spec in specs if isinstance(spec, Detach)}
+    awaited = {
+        trigger
+        for spec in specs
+        if isinstance(spec, Ask) and spec.lane in detached
+        for trigger in spec.outcomes
+    }
     return [
         f"{row.name} leaves what came too late as it is"
-        for row in rows
-        if not {E.DISPOSE, E.SETTLE_DETACHED} & set(row.effects)
+        for row in chart.transitions
+        if chart.late in row.when
+        for trigger in row.trigger
+        if (E.SETTLE_DETACHED if trigger in awaited else E.DISPOSE) not in row.effects
     ]
 
 
 _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    # what reads or sends comes after what is kept, and before what is forgotten
     E.FORGET: (E.PART, E.DROP_UPDATES, E.FAIL_BOOT),
     E.DIAL: (E.KEEP_TOKEN,),
     E.SEND_IDENTIFY: (E.KEEP_TOKEN,),
     E.SEND_TOKEN: (E.KEEP_TOKEN,),
-    E.SETTLE_BOOT: (E.KEEP_LINK,),
-    E.TELL_READY: (E.KEEP_LINK,),
-    E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN),
-    E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT),
-    E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT),
-    E.RESTORE: (E.CUT,),
-    E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
     E.FETCH_TOKEN: (E.ADOPT,),
-    E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR),
+    E.READ_VISITOR: (E.ADOPT, E.SETTLE_CLEAR, E.COUNT_FAILURE, E.TELL_ERROR),
+    E.ADOPT_TARGET: (E.JOIN_IDENTIFY,),
+    E.RESTORE: (E.CUT,),
+    E.SPEND_TOKEN: (E.RESTORE,),
+    E.DROP_TOKEN: (E.RESTORE,),
+    # a timer is set by what is known at last
+    E.ARM_DIAL: (E.DONE, E.KEEP_VISITOR, E.TELL_LOST),
+    E.ARM_RENEW: (E.BECOME_USER, E.ACCEPT_TOKEN, E.SPEND_TOKEN, E.TELL_ERROR),
+    E.ARM_RETRY: (E.COUNT_FAILURE, E.SPEND_TOKEN, E.CUT, E.TELL_EXPIRED),
+    E.ARM_PROBE: (E.COUNT_FAILURE, E.CUT, E.DISARM_GIVE_UP, E.TELL_LOST),
+    E.ARM_DESTROY: (E.FORGET,),
+    E.DISARM_GIVE_UP: (E.CUT,),
+    # whoever waits is settled by what has been done, and hears of it afterwards
+    E.SETTLE_BOOT: (E.KEEP_LINK, E.ARM_RENEW),
+    E.TELL_READY: (E.KEEP_LINK, E.SETTLE_BOOT),
+    E.TELL_EXPIRED: (E.COUNT_FAILURE,),
+    E.FAIL_BOOT: (E.COUNT_FAILURE,),
+    E.FORGET_TARGET: (E.FAIL_IDENTIFY,),
+    E.DROP_HELD: (E.FAIL_IDENTIFY,),
+    E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
+    E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
+    # a call waits before what it waits for begins or ends
+    E.CHECK_ADAPTERS: (E.JOIN_LOAD, E.JOIN_BOOT, E.ADOPT),
+    E.PART: (E.JOIN_SHUTDOWN, E.JOIN_CLEAR),
+    E.ABANDON_LOAD: (E.DONE, E.JOIN_CLEAR, E.JOIN_DESTROY),
+    E.CLEAR_ALL: (E.SETTLE_SHUTDOWN,),
+    # the end: who waits, then what is under way, then the adapters
+    E.ABANDON_REST: (E.SETTLE_CLEAR, E.FAIL_CLEAR, E.DISARM),
+    E.ABANDON_PARTINGS: (E.ABANDON_REST,),
+    E.RELEASE: (E.ABANDON_REST, E.ABANDON_PARTINGS),
+    E.SETTLE_DETACHED: (E.ABANDON_PARTINGS,),
+    E.SETTLE_DESTROY: (E.SETTLE_DETACHED,),
 }
-"""What comes before an effect wherever one row has both: it reads what they change."""
+"""What comes before an effect wherever one row has both."""
 
 
 def _in_the_right_order(chart: Chart, space: Space) -> Sequence[str]:
@@ -152,6 +188,50 @@ def _in_the_right_order(chart: Chart, space: Space) -> Sequence[str]:
         for first in _FIRST.get(effect, ())
         if first in row.effects[number:]
     ]
+
+
+_EITHER_WAY: Final = frozenset({E.ACCEPT_TOKEN, E.FLUSH})
+"""What stands in both orders: a link lets messages leave as it comes up, an identify when it is
+through; and they leave after the row.
+"""
+
+
+def _in_one_order(chart: Chart, space: Space) -> Sequence[str]:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in chart.transitions:
+        once = [effect for effect in row.effects if row.effects.count(effect) == 1]
+        for pair in combinations(once, 2):
+            rows.setdefault(pair, []).append(row.name)
+    return [
+        f"{', '.join(rows[one, other])}: {one} stands before {other}, elsewhere behind it"
+        for one, other in rows
+        if {one, other} != _EITHER_WAY and len(rows[one, other]) <= len(rows.get((other, one), ()))
+    ]
+
+
+_AT_LAST: Final = frozenset(
+    {E.PROCEED, E.CLEAN, E.SAY_EXPIRED, E.CALL_BOOT, E.CALL_IDENTIFY, E.CALL_BECOME}
+)
+
+
+def _goes_on_at_last(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} asks for {effect} after what goes on when it is through"
+        for row in chart.transitions
+        for number, effect in enumerate(row.effects)
+        if not isinstance(chart.effects[effect], Raise)
+        and not _AT_LAST.isdisjoint(row.effects[:number])
+    ]
+
+
+_FAILED_ATTEMPTS: Final = (
+    T.DIAL_FAILED,
+    T.DIAL_ASTRAY,
+    T.DIAL_REFUSED,
+    T.TOKEN_FAILED,
+    T.TOKEN_REFUSED,
+    T.VISITOR_ENDED,
+)
 
 
 BOOKKEEPING: Final[tuple[Property, ...]] = (
@@ -181,7 +261,7 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda move: (
             move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
         ),
-        (T.DIAL_FAILED, T.DIAL_REFUSED, T.VISITOR_ENDED),
+        _FAILED_ATTEMPTS,
     ),
     Always("S18a", "What is recorded and may leave is scheduled.", _what_may_leave_is_scheduled),
     EachStep(
@@ -200,6 +280,8 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
     Structure(
         "S22d", "In a row, what is known is used before it is forgotten.", _in_the_right_order
     ),
+    Structure("S22f", "Two effects stand in one order wherever a row has both.", _in_one_order),
+    Structure("S22g", "What goes on by itself goes on when its row is through.", _goes_on_at_last),
     Structure("S22e", "What a row starts it does not stop again.", stops_what_it_starts),
     Structure("S25", "What comes too late is disposed of.", _late_ones_are_disposed_of),
     Always("S26a", "A timer runs exactly while there is what it bounds.", _timers_bound_something),
@@ -220,6 +302,15 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         lambda view: (
             not (view.phase == P.ANONYMOUS and view.waiting(Slot.IDENTIFY))
             or view.asked(*FETCHES, E.SEND_IDENTIFY, E.SEND_UPDATE)
+        ),
+    ),
+    Always(
+        "L2a",
+        "While a boot is under way, something of it is.",
+        lambda view: (
+            view.phase != P.BOOTING
+            or view.running(Timer.RETRY)
+            or view.asked(E.READ_VISITOR, E.DIAL, *FETCHES)
         ),
     ),
     Always(

@@ -20,6 +20,7 @@ from .explore import Space, explore
 from .model import Model, State, Step
 from .story import Occurrence, occurred
 from .unfolding import Asked, Unfolding, guards
+from .ways import Way
 
 Side: TypeAlias = "tuple[str, str, bool]"
 """A row, a fact of its guard, and whether it holds; of a row that fires, its name, "" or what it
@@ -91,16 +92,20 @@ class _Finding:
         self._known: dict[object, frozenset[Side]] = {}
         self.first: dict[Side, tuple[int, int]] = {}
         """Of all that is ever shown, the first step that shows it."""
+        facts, looked_at = sum(self.model.fact.values()), set[tuple[Way, int]]()
         for number, edge in space.entries():
-            for side in self.shown(space.step(number, edge)):
-                self.first.setdefault(side, (number, edge))
+            # of the ledger nothing is asked, so many steps of a way show the same
+            alike = space.ways[edge], space.states[number] & facts
+            if alike not in looked_at:
+                looked_at.add(alike)
+                for side in self.shown(space.step(number, edge)):
+                    self.first.setdefault(side, (number, edge))
 
     def shown(self, step: Step) -> frozenset[Side]:
         """The sides of guards that a step shows, and the rows that it fires."""
         model, happening = self.model, step.happening
         before = step.before >> model.shift, model.facts_of(step.before, happening.named)
         came = happening.trigger, happening.carried, happening.named
-        # of the ledger nothing is asked
         key = (before, came, tuple(row.name for row in step.rows), model.facts_of(step.raw))
         if key not in self._known:
             self._known[key] = frozenset(_shown(self.chart, self._unfolding.of(step), model))

@@ -12,7 +12,7 @@ from operator import methodcaller
 from typing import Final
 
 from ..chart.model import Ask, Hold, Join
-from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, ONLINE
+from ..lifecycle.chart import CALLS, CONNECTING, ENDED, LIVE, OFFLINE, ONLINE
 from ..lifecycle.names import (
     Effect as E,
     Fact as F,
@@ -24,8 +24,12 @@ from ..lifecycle.names import (
     Trigger as T,
 )
 from .bookkeeping import BOOKKEEPING
+from .calls import CALLED
+from .frames import FRAMES
 from .generic import late_ones_do_more, no_dead_row, one_expiry_each
 from .messages import MESSAGES
+from .model import deserted
+from .outcomes import LEADING
 from .promises import PROMISES
 from .properties import (
     Always,
@@ -34,6 +38,7 @@ from .properties import (
     EachStep,
     Elsewhere,
     Eventually,
+    LeadsTo,
     Property,
     Structure,
 )
@@ -159,8 +164,8 @@ def _renewal_is_scheduled(move: Move) -> bool:
 
 
 def _nothing_unforeseen(move: Move) -> bool:
-    """A current outcome, an expiry or a call that no row wants would be lost; events and hints may
-    mean nothing.
+    """A current outcome, a call, or that nobody awaits it any more, would be lost if no row wants
+    it; events and hints may mean nothing.
     """
     if move.rows:
         return True
@@ -169,7 +174,8 @@ def _nothing_unforeseen(move: Move) -> bool:
         for spec in move.model.chart.effects.values()
         if isinstance(spec, Ask) and not spec.several
     ]
-    return move.trigger not in CALLS and not any(move.trigger in spec.outcomes for spec in asks)
+    awaited = (*CALLS, *deserted(move.model.chart).values())
+    return move.trigger not in awaited and not any(move.trigger in spec.outcomes for spec in asks)
 
 
 CATALOGUE: Final[tuple[Property, ...]] = (
@@ -303,7 +309,9 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     ),
     Structure("S22", "Every row can fire.", no_dead_row),
     EachStep(
-        "S22a", "No call and no current outcome goes unanswered by the chart.", _nothing_unforeseen
+        "S22a",
+        "No call, no current outcome and nobody who gives up goes unanswered by the chart.",
+        _nothing_unforeseen,
     ),
     Always(
         "S26",
@@ -330,6 +338,13 @@ CATALOGUE: Final[tuple[Property, ...]] = (
         "A live session's link can return without another call.",
         lambda view: view.phase in LIVE,
         lambda view: view.phase in ONLINE,
+    ),
+    LeadsTo(
+        "L4a",
+        "A lost link returns, if dials that can succeed again and again, and tokens, do.",
+        lambda view: view.phase in OFFLINE,
+        lambda view: view.phase not in OFFLINE,
+        (T.LINK_UP, T.TOKEN_ARRIVED),
     ),
     CanReach(
         "L5",
@@ -377,6 +392,9 @@ CATALOGUE: Final[tuple[Property, ...]] = (
     *TABS,
     *PROMISES,
     *TELLING,
+    *CALLED,
+    *LEADING,
+    *FRAMES,
 )
 """Every property of the shipped chart that the model decides."""
 

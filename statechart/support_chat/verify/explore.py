@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import attrs
 
@@ -48,6 +48,11 @@ class Space:
     def steps(self) -> list[Step]:
         """Every step, made anew each time: keep them if you go through them twice."""
         return [self.step(number, edge) for number, edge in self.entries()]
+
+    @cached_property
+    def distinct(self) -> tuple[Way, ...]:
+        """The ways, each once, in the order in which they were found."""
+        return tuple(dict.fromkeys(self.ways))
 
     def entries(self) -> Iterator[tuple[int, int]]:
         """Every step as numbers: of the state that it goes out of, and of its entry."""

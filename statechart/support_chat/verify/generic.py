@@ -83,7 +83,7 @@ def no_dead_row(chart: Chart, space: Space) -> Sequence[str]:
     """
     if not space.complete:
         return []
-    fired = {row.name for way in set(space.ways) for row in way.rows}
+    fired = {row.name for way in space.distinct for row in way.rows}
     reached = {space.model.phase_of(state) for state in space.states}
     return [
         *(

@@ -1,19 +1,29 @@
-"""Whether something can last for ever: strongly connected components of what happens by itself.
+"""What is said of whole runs: whether something can last for ever, whether it is kept until then,
+whether it can be reached.
 
-Without another call, only outcomes and expiries happen. What is waited for can last for ever in two
-ways: in a state in which nothing at all can happen, or on a round. A round counts only if it is
-fair: a timer that runs in all of its states, and that no step of it fires or starts anew, would
-fire at last and end it; an effect that is outstanding in all of them, and that no step ends or
-asks anew, would end, since every effect has a limit; and so has each call that waits in a slot
-which can be abandoned. The component as a whole is judged, and that
-is exact: what is missing in all of it is missing in each round within it, and a walk through all of
-it is a round.
+A run lasts where it *stops*, in a state out of which nothing leads that is bound to happen, or on a
+round, of a strongly connected component of what may happen. Calls and events may come or not;
+outcomes and expiries are bound to happen, and so is what a property takes to be `fair`. A round
+counts only if it is fair. Two things make it unfair:
+
+- Something is due in all of its states, and no step of it ends it or begins it anew. A timer that
+  runs fires at last; an effect that is outstanding ends, since every effect has a limit; and so
+  does a call that waits in a slot which can be abandoned.
+- A trigger that is taken to be fair can happen in one of its states, and is no step of it. What can
+  happen again and again happens.
+
+A component is judged as a whole, and that is exact: what is missing in all of it is missing in each
+round within it, and a walk through all of it is a round. Where a fair trigger is missing, a round
+within it keeps away from the states in which that can happen: what is left is judged again.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from heapq import heapify, heappop, heappush
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -22,18 +32,33 @@ from .explore import Space
 from .model import Model, deserted
 from .ways import Way
 
+Entry: TypeAlias = "tuple[int, int]"
+"""A step as numbers: of the state that it goes out of, and of its entry in the space."""
+
 
 @attrs.frozen
 class Lasting:
-    """The state (its number) from which something can last for ever, and the steps (entries of the
-    space) of a fair round there.
-
-    Without steps nothing at all happens there by itself.
+    """How something can last for ever: from the state `begin` (its number) on by the steps `way`,
+    and then by those of `round` again and again. Without a round nothing more is bound to happen.
     """
 
-    number: int
-    round: tuple[tuple[int, int], ...]
-    """`(number of the state, entry of the step out of it)`."""
+    begin: int
+    way: tuple[Entry, ...]
+    round: tuple[Entry, ...]
+
+
+@attrs.frozen
+class Assumed:
+    """What is taken to happen: the triggers that are `fair`, and with `calls` any call and event
+    may come; without, only what needs none, and what is fair.
+    """
+
+    fair: frozenset[str] = frozenset()
+    calls: bool = False
+
+    def is_bound(self, chart: Chart, way: Way) -> bool:
+        """Whether this is a step that is bound to happen: an outcome or an expiry, or fair."""
+        return way.happening.trigger in self.fair or is_by_itself(chart, way)
 
 
 @attrs.frozen
@@ -52,38 +77,102 @@ class _Debt:
         )
 
 
+_NOTHING: Final = Assumed()
+
+
 def is_by_itself(chart: Chart, way: Way) -> bool:
     """Whether this needs no call, hint or event: an outcome or an expiry."""
     return bool(way.happening.of) and way.happening.trigger not in chart.events
 
 
-def lasting(space: Space, waits: set[int]) -> Lasting | None:
-    """The first state from which `waits` (numbers of states) can go on for ever, or None."""
-    chart, inside, found = space.model.chart, dict[int, list[int]](), list[int]()
-    rounds: dict[int, list[int]] = {}
-    for number in waits:
-        edges = [edge for edge in space.edges(number) if is_by_itself(chart, space.ways[edge])]
-        inside[number] = [edge for edge in edges if space.afters[edge] in waits]
-        if not edges and number < len(space.starts):
-            found.append(number)
+def lasting(
+    space: Space, begins: Collection[int], stays: Collection[int], assumed: Assumed = _NOTHING
+) -> Lasting | None:
+    """How it can go on for ever within `stays` (numbers of states), from one of `begins` among
+    them; a shortest way to it, or None.
+    """
+    chart, inside, stops = space.model.chart, dict[int, list[int]](), set[int]()
+    is_bound = cache(partial(assumed.is_bound, chart))
+    reached = _reached(space, begins, stays, lambda way: assumed.calls or is_bound(way))
+    for number in reached:
+        bound = [edge for edge in space.edges(number) if is_bound(space.ways[edge])]
+        edges = space.edges(number) if assumed.calls else bound
+        inside[number] = [edge for edge in edges if space.afters[edge] in stays]
+        if not bound and number < len(space.starts):
+            stops.add(number)
     debts = _debts(space.model)
-    for component in components(
-        {number: [space.afters[edge] for edge in edges] for number, edges in inside.items()}
-    ):
-        members = set(component)
-        edges = [
-            edge for number in component for edge in inside[number] if space.afters[edge] in members
-        ]
-        if edges and _fair(space, component, edges, debts):
-            first = min(component)
-            rounds[first] = edges
-            found.append(first)
-    if not found:
+    rounds = {
+        number: edges
+        for part, edges in _fair_parts(space, inside, debts, assumed.fair)
+        for number in part
+    }
+    lasts = next((number for number in reached if number in rounds or number in stops), None)
+    if lasts is None:
         return None
-    number = min(found)
+    way, at = list[Entry](), lasts
+    while (edge := reached[at]) is not None:
+        at = space.owner(edge)
+        way.append((at, edge))
+    found = None if lasts in stops else rounds.get(lasts)
     return Lasting(
-        number, tuple(_round(space, number, rounds[number], debts)) if number in rounds else ()
+        at,
+        tuple(way[::-1]),
+        () if found is None else tuple(_round(space, lasts, found, debts, assumed.fair)),
     )
+
+
+def _reached(
+    space: Space, begins: Collection[int], stays: Collection[int], may: Callable[[Way], bool]
+) -> dict[int, int | None]:
+    """The states within `stays` that can be reached from `begins`, the nearest to the initial state
+    first, each with the entry by which it is (None: it is a begin).
+    """
+    if len(begins) == len(stays):
+        return dict.fromkeys(sorted(begins))  # states are numbered as they were found
+    far = [0]  # how far each state is, by the shortest way
+    for edge in space.born[1:]:
+        far.append(far[space.owner(edge)] + 1)
+    waiting: list[tuple[int, int, int]] = [(far[number], number, -1) for number in begins]
+    heapify(waiting)
+    found: dict[int, int | None] = {}
+    while waiting:
+        away, number, came = heappop(waiting)
+        if number in found:
+            continue
+        found[number] = None if came < 0 else came
+        for edge in space.edges(number):
+            after = space.afters[edge]
+            if after in stays and after not in found and may(space.ways[edge]):
+                heappush(waiting, (away + 1, after, edge))
+    return found
+
+
+def _fair_parts(
+    space: Space,
+    inside: Mapping[int, list[int]],
+    debts: Collection[_Debt],
+    fair: frozenset[str],
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The states and steps on which a run can go round fairly, part by part."""
+    left = [inside]
+    while left:
+        graph = left.pop()
+        for part in components({n: [space.afters[e] for e in graph[n]] for n in graph}):
+            members = set(part)
+            edges = [e for number in part for e in graph[number] if space.afters[e] in members]
+            if not edges or not _fair(space, part, edges, debts):
+                continue
+            missing = fair.difference(space.ways[edge].happening.trigger for edge in edges)
+            spurns = {
+                number
+                for number in (part if missing else ())
+                if any(space.ways[e].happening.trigger in missing for e in space.edges(number))
+            }
+            if not spurns:
+                yield part, edges
+                continue
+            members -= spurns
+            left.append({n: [e for e in graph[n] if space.afters[e] in members] for n in members})
 
 
 def _debts(model: Model) -> list[_Debt]:
@@ -112,28 +201,40 @@ def _fair(
 
 
 def _round(
-    space: Space, number: int, edges: Iterable[int], debts: Iterable[_Debt]
-) -> list[tuple[int, int]]:
-    """A short fair round from this state: to one step after the other that pays a debt, and
-    back.
+    space: Space,
+    number: int,
+    edges: Collection[int],
+    debts: Iterable[_Debt],
+    fair: frozenset[str],
+) -> list[Entry]:
+    """A short fair round from this state: to one step after the other that pays a debt or is of a
+    fair trigger, and back.
     """
     out = defaultdict[int, list[int]](list)
     for edge in edges:
         out[space.owner(edge)].append(edge)
-    owed = [debt for debt in debts if space.states[number] & debt.bit]
+    taken = fair.intersection(space.ways[edge].happening.trigger for edge in edges)
+    owed = [
+        *(partial(_pays, space, debt) for debt in debts if space.states[number] & debt.bit),
+        *(partial(_is_of, space, trigger) for trigger in sorted(taken)),
+    ]
     walk: list[int] = []
     at = number
     while owed:
-        walk += _path(space, out, at, lambda edge, debt=owed[0]: _pays(space, edge, debt))  # type: ignore[misc]
+        walk += _path(space, out, at, owed[0])
         at = space.afters[walk[-1]]
-        owed = [debt for debt in owed if not any(_pays(space, edge, debt) for edge in walk)]
+        owed = [pays for pays in owed if not any(map(pays, walk))]
     if at != number or not walk:
         walk += _path(space, out, at, lambda edge: space.afters[edge] == number)
     return [(space.owner(edge), edge) for edge in walk]
 
 
-def _pays(space: Space, edge: int, debt: _Debt) -> bool:
+def _pays(space: Space, debt: _Debt, edge: int) -> bool:
     return debt.paid_by(space.ways[edge]) or not space.states[space.afters[edge]] & debt.bit
+
+
+def _is_of(space: Space, trigger: str, edge: int) -> bool:
+    return space.ways[edge].happening.trigger == trigger
 
 
 def _path(
@@ -196,18 +297,50 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
     return found
 
 
-def can_reach(space: Space, begins: Iterable[int], ends: set[int], calls: bool) -> int | None:
+def can_reach(
+    space: Space, begins: Iterable[int], ends: Collection[int], calls: bool
+) -> int | None:
     """The first of `begins` from which none of `ends` can be reached, or None; by what happens by
     itself, and by `calls` too.
     """
-    before = defaultdict[int, list[int]](list)
-    for number, edge in space.entries():
-        if calls or space.ways[edge].happening.of:
-            before[space.afters[edge]].append(number)
-    reached, frontier = set(ends), deque(ends)
-    while frontier:
-        for number in before[frontier.popleft()]:
-            if number not in reached:
-                reached.add(number)
-                frontier.append(number)
+    reached, left = set(ends), dict[int, list[int]]()
+    for number in range(len(space.states)):
+        if number not in reached:
+            edges = space.edges(number)
+            left[number] = [space.afters[e] for e in edges if calls or space.ways[e].happening.of]
+    nearer = [-1]
+    while nearer:  # a few rounds: most states are near an end
+        nearer = [number for number, afters in left.items() if not reached.isdisjoint(afters)]
+        reached.update(nearer)
+        for number in nearer:
+            del left[number]
     return next((number for number in begins if number not in reached), None)
+
+
+def let_go(
+    space: Space, begins: Collection[int], keeps: Collection[int], ends: Collection[int]
+) -> list[Entry] | None:
+    """The steps of a shortest way from one of `begins`, past none of `ends`, to a state that is
+    none of `keeps` or `ends`; None if there is no such way. It is told from the initial state.
+    """
+    first = (0, 0 in begins)
+    came: dict[tuple[int, bool], tuple[tuple[int, bool], int] | None] = {first: None}
+    frontier = deque[tuple[int, bool]]([first])
+    while frontier:
+        at = frontier.popleft()
+        number, begun = at
+        begun = begun and number not in ends
+        if begun and number not in keeps:
+            way: list[Entry] = []
+            here = came[at]
+            while here is not None:
+                way.append((here[0][0], here[1]))
+                here = came[here[0]]
+            return way[::-1]
+        for edge in space.edges(number):
+            after = space.afters[edge]
+            into = after, begun or after in begins
+            if into not in came:
+                came[into] = at, edge
+                frontier.append(into)
+    return None

@@ -49,8 +49,8 @@ _FREES: Final = _ENDS - {E.DROP_MESSAGES} | {E.QUEUE}
 
 def _kept(move: Move) -> bool:
     before = move.before
-    if not before.has(F.BOOTED):
-        return True
+    if not before.has(F.BOOTED):  # and so there is none
+        return move.trigger not in (T.WITHDRAW, T.OUTBOX_DUE) or not move.rows
     keeps = _KEEPS.get(move.trigger)
     if move.trigger in _KEEPS_IF:
         fact, kept = _KEEPS_IF[move.trigger]
@@ -61,7 +61,9 @@ def _kept(move: Move) -> bool:
 
 
 def _told(move: Move) -> bool:
-    if _is_own(move) or (move.before.open(Lane.LINK) and not move.after.open(Lane.LINK)):
+    if _is_own(move):
+        return _follows(E.ANSWER_MESSAGES, {E.TELL_MESSAGE}, move.effects)
+    if move.before.open(Lane.LINK) and not move.after.open(Lane.LINK):
         return E.ANSWER_MESSAGES in move.effects
     return _follows(E.ANSWER_MESSAGES, _ENDS, move.effects)
 

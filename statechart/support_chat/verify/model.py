@@ -3,7 +3,8 @@ second.
 
 The ledger is changed only by the effects a row emits and by the outcomes delivered, never by the
 chart's facts: a row that clears a fact does not make the call in flight vanish. Whatever is in the
-ledger may end in any outcome its effect declares, at any moment; any call may come at any moment.
+ledger may end in any outcome its effect declares, at any moment; any call may come at any moment,
+with whatever the chart says that it carries, whether a row reads that or not.
 Nothing of the lifecycle is written here a second time: the rows are read from the chart.
 
 The space is finite without having been cut, and nothing is lost by that:

@@ -105,11 +105,11 @@ class _Option:
 
 
 class Judge:
-    """The states in which a client may be, from the initial one on."""
+    """The states in which a client may be, from the initial one, or from `begin` on."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, begin: State | None = None) -> None:
         self.model, chart = model, model.chart
-        self.states: dict[State, int] = {model.initial: 0}
+        self.states: dict[State, int] = {model.initial if begin is None else begin: 0}
         """And with each the bits of the ledger of which one has ended or been superseded."""
         self._ends = sum({*model.asked.values(), *model.open.values()})
         self._internal = _internal(chart)
@@ -139,6 +139,12 @@ class Judge:
             return tuple(self._explained(logged))
         self.states = after
         return ()
+
+    def why_not(self, trigger: str) -> tuple[Possibility, ...]:
+        """Each state that is possible, and what of its rows rules this trigger out, or where they
+        lead.
+        """
+        return tuple(self._explained(Logged(line=0, trigger=trigger, phase="")))
 
     # --- where a step may lead --------------------------------------------------------------------
 

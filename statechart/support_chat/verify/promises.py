@@ -14,6 +14,7 @@ from ..lifecycle.names import (
     Lane,
     Phase as P,
     Register,
+    Slot,
     Timer,
     Trigger as T,
 )
@@ -140,6 +141,24 @@ def _what_is_owed_is_done(move: Move) -> bool:
     )
 
 
+def _nobody_waits_longer(move: Move) -> bool:
+    """For a plain shutdown() than its clear and its parting take, one after the other."""
+    after = move.after
+    if not _accepted(move) or not after.waiting(Slot.SHUTDOWN):
+        return True
+    if move.trigger == T.CLEARED and move.before.asked(E.CLEAR_USER):
+        return after.asked(E.PART)
+    return after.asked(E.PART, E.CLEAR_USER, E.CLEAR_ALL, E.READ_VISITOR)
+
+
+def _an_old_token_is_replaced(move: Move) -> bool:
+    """That of an identify which had left; a user's is seen by the phase."""
+    before = move.before
+    left = before.has(F.UNRESOLVED) and before.phase in OFFLINE
+    again = before.has(F.TARGET_PROVIDER) and not before.has(F.TOKEN_FRESH)
+    return not left or move.after.has(F.UNRESOLVED) == again
+
+
 def _a_hint_dials_at_once(move: Move) -> bool:
     before, after = move.before, move.after
     if move.trigger == T.GO_OFFLINE:
@@ -157,11 +176,10 @@ def _who_gives_up_probes(move: Move) -> bool:
 
 
 def _a_refusal_spends_what_it_names(move: Move) -> bool:
-    before, after = move.before, move.after
-    if before.phase != P.AUTHENTICATED or not move.carries(F.OUTDATED):
+    if move.before.phase not in ONLINE or not move.carries(F.OUTDATED):
         return True
     spends = {E.SPEND_TOKEN, E.DROP_TOKEN, E.SAY_EXPIRED} & set(move.effects)
-    return after.phase == P.AUTHENTICATED and not spends
+    return move.after.phase == move.before.phase and not spends
 
 
 def _an_expiry_is_made_good(move: Move) -> bool:
@@ -254,6 +272,12 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A clear of everything is a clear.",
         lambda view: view.has(F.OWED) or not view.has(F.OWED_FULL),
     ),
+    EachEffect(
+        "S40f",
+        "A clear that is owed in full removes everything, at once.",
+        (E.CLEAR_USER,),
+        lambda moment, move: not move.after.has(F.OWED_FULL),
+    ),
     EachStep(
         "S40d",
         "A write that ends lets the clear begin that has waited for it.",
@@ -277,6 +301,28 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A shutdown() is done when its parting is.",
         (E.SETTLE_SHUTDOWN, E.SETTLE_CLEAR),
         lambda moment, move: not moment.asked(E.PART),
+    ),
+    EachStep(
+        "S42a",
+        "Whoever waits for a plain shutdown() waits for its clear and its parting, and no longer.",
+        _nobody_waits_longer,
+        (T.CLEARED, T.PARTED),
+    ),
+    EachStep(
+        "S15e",
+        "Whoever has a token provider boots with a token of it.",
+        lambda move: (
+            move.after.phase != P.BOOTING
+            or move.after.asked(E.READ_VISITOR)
+            or move.after.has(F.TOKEN_WANTED) == move.before.has(F.PROVIDER)
+        ),
+        (T.VISITOR_READ,),
+    ),
+    EachStep(
+        "S15d",
+        "An old token of an identify that had left is replaced; a fresh one, or none, ends it.",
+        _an_old_token_is_replaced,
+        (T.DIAL_REFUSED,),
     ),
     EachStep(
         "S43",
@@ -332,6 +378,17 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
         (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
+    ),
+    EachStep(
+        "S46b",
+        "A token that is being presented is not spent for the one that it replaces.",
+        lambda move: (
+            move.before.phase != P.AUTHENTICATED
+            or not move.before.has(F.RENEWING)
+            or not {E.SPEND_TOKEN, E.TELL_EXPIRED} & move.asks
+            or move.after.phase == P.SHUTDOWN
+        ),
+        (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED, T.SEND_UNAUTHORISED),
     ),
     EachStep(
         "S47",

@@ -1,23 +1,19 @@
-"""What can be asked of a chart: the kinds of properties, and how each is decided on an explored
-space.
+"""What can be asked of a chart: the kinds of properties, and what becomes of one.
+
+How each is decided is said in `support_chat.verify.deciding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import attrs
 
 from ..chart.model import Chart
-from .explore import Space, explore
-from .known import UnknownNameError
-from .liveness import can_reach, lasting
-from .model import Model, State, Step
-from .views import Move, Reads, View
-from .ways import Way
-
-_Seen = TypeVar("_Seen")
+from .explore import Space
+from .model import Step
+from .views import Move, View
 
 
 def _several(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -28,6 +24,9 @@ def _several(names: str | Iterable[str]) -> tuple[str, ...]:
 class Property:
     """One thing that is to hold, with a stable id and a sentence for people; what is decided of it
     says its class.
+
+    Each kind has a `when`, or may have one: what it is asked of. A property that is asked of
+    nothing holds whatever the chart does, and `check` says so.
     """
 
     id: str
@@ -36,27 +35,32 @@ class Property:
 
 @attrs.frozen
 class Always(Property):
-    """Holds in every reachable state."""
+    """Holds in every reachable state; with `when`, in every one in which that is so."""
 
     holds: Callable[[View], bool]
+    when: Callable[[View], bool] | None = None
 
 
 @attrs.frozen
 class EachStep(Property):
-    """Holds of every step; with `on`, of every step of this trigger, or of one of these."""
+    """Holds of every step; with `on`, of every step of this trigger, or of one of these; with
+    `when`, of those of which that is so.
+    """
 
     holds: Callable[[Move], bool]
     on: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    when: Callable[[Move], bool] | None = None
 
 
 @attrs.frozen
 class EachEffect(Property):
     """Holds whenever one of `effects` is asked: of the ledger at that moment, and of the step it
-    belongs to.
+    belongs to; with `when`, whenever that is so then.
     """
 
     effects: tuple[str, ...] = attrs.field(converter=_several)
     holds: Callable[[View, Move], bool]
+    when: Callable[[View, Move], bool] | None = None
 
 
 @attrs.frozen
@@ -69,26 +73,56 @@ class Structure(Property):
 
 
 @attrs.frozen
-class Eventually(Property):
-    """What `waits` describes does not last: without another call it ends, whatever the outcomes, if
-    timers are fair.
+class LeadsTo(Property):
+    """From every state in which `when` holds, one in which `to` holds is come to at last, whatever
+    the outcomes; without another call or event, or, with `calls`, whatever is called and heard.
 
     Every adapter effect has a limit, so whatever is outstanding ends. A timer that keeps running
-    fires at last.
+    fires at last. Nothing else is taken for granted, but that what can happen again and again of
+    the triggers in `fair` happens: an outcome, or a call or event, whether a row wants it then or
+    not.
     """
 
-    waits: Callable[[View], bool]
+    when: Callable[[View], bool]
+    to: Callable[[View], bool]
+    fair: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    calls: bool = False
+
+
+@attrs.frozen
+class Eventually(Property):
+    """What `when` describes does not last: it leads to a state in which that is not so, as
+    `LeadsTo` has it.
+    """
+
+    when: Callable[[View], bool]
+    fair: tuple[str, ...] = attrs.field(default=(), converter=_several)
+
+
+@attrs.frozen
+class Until(Property):
+    """From every state in which `when` holds, `holds` stays true, whatever happens, until one in
+    which `to` holds. Whether that is ever come to is a `LeadsTo`.
+    """
+
+    when: Callable[[View], bool]
+    holds: Callable[[View], bool]
+    to: Callable[[View], bool]
 
 
 @attrs.frozen
 class CanReach(Property):
-    """From every state in which `begin` holds, one in which `end` holds can be reached (by calls
-    too, if `calls`).
+    """From every state in which `when` holds, one in which `to` holds can be reached (by calls too,
+    if `calls`).
     """
 
-    begin: Callable[[View], bool]
-    end: Callable[[View], bool]
+    when: Callable[[View], bool]
+    to: Callable[[View], bool]
     calls: bool = False
+
+
+OfRuns: TypeAlias = LeadsTo | Eventually | Until | CanReach
+"""What is said of all that can happen from a state on."""
 
 
 @attrs.frozen
@@ -117,8 +151,8 @@ class Verdict:
     story: tuple[Step, ...] = ()
     detail: str = ""
     round: tuple[Step, ...] = ()
-    """The steps by which it then goes round for ever, back to where the story ends; for an
-    `Eventually` only.
+    """The steps by which it then goes round for ever, back to where the story ends; for a `LeadsTo`
+    or an `Eventually` only.
     """
 
 
@@ -139,225 +173,12 @@ class Report:
         return None if any(v.held is None for v in self.verdicts) else True
 
 
-def check(
-    chart: Chart,
-    properties: Iterable[Property],
-    *,
-    users: int | None = None,
-    max_states: int | None = None,
-    time_limit: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Report:
-    """Explores `chart` and decides each property; options as `explore`. A property that raises
-    fails, with the error as detail.
-
-    Raises InvalidInputError for one that asks for a phase, a fact or another name that the chart
-    has not.
-    """
-    space = explore(
-        chart, users=users, max_states=max_states, time_limit=time_limit, progress=progress
-    )
-    return Report(space, decide_all(space, properties))
-
-
-def decide(space: Space, wanted: Property) -> Verdict:
-    """The verdict on one property."""
-    return decide_all(space, [wanted])[0]
-
-
-def decide_all(space: Space, properties: Iterable[Property]) -> tuple[Verdict, ...]:
-    """The verdict on each property, in their order. The states and the steps are gone through once
-    for all of them.
-    """
-    wanted = tuple(properties)
-    failed: dict[int, Verdict] = {}
-    _judge_states(space, {i: p for i, p in enumerate(wanted) if isinstance(p, Always)}, failed)
-    _judge_steps(
-        space, {i: p for i, p in enumerate(wanted) if isinstance(p, EachStep | EachEffect)}, failed
-    )
-    for i, each in enumerate(wanted):
-        if not isinstance(each, Always | EachStep | EachEffect):
-            try:
-                found = _judge_whole(space, each)
-            except UnknownNameError as slip:
-                raise _named(each, slip) from None
-            except Exception as error:  # as in _fault
-                found = Verdict(each, False, detail=raised(error))
-            if found is not None:
-                failed[i] = found
-    held = True if space.complete else None
-    return tuple(failed.get(i) or Verdict(each, held) for i, each in enumerate(wanted))
-
-
-def _judge_states(space: Space, pending: dict[int, Always], failed: dict[int, Verdict]) -> None:
-    for number, state in enumerate(space.states):
-        if not pending:
-            return
-        view = View(space.model, state)
-        for i, each in tuple(pending.items()):
-            if (fault := _fault(each, each.holds, view)) is not None:
-                failed[i] = Verdict(pending.pop(i), False, tuple(space.way_to(number)), fault)
-
-
-def holds_in(model: Model, state: State, wanted: Always) -> str | None:
-    """None if the property holds in this state, else what to say of it."""
-    return _fault(wanted, wanted.holds, View(model, state))
-
-
-class StepJudge:
-    """Judges steps by properties. Of steps that go one way and agree in all that the properties
-    read of the first, only the first is judged.
-
-    What `former` has judged is not judged again: the properties are the same, and all of it held.
-    """
-
-    def __init__(
-        self, wanted: Mapping[int, EachStep | EachEffect], former: StepJudge | None = None
-    ) -> None:
-        self._wanted, self._former = wanted, former
-        self._concerned: dict[Way, list[tuple[int, Callable[[Move], bool]]]] = {}  # few ways
-        self._judged: dict[Way, dict[int, set[int]]] = {}
-
-    def faults(
-        self, model: Model, state: State, way: Way, after: State
-    ) -> Iterator[tuple[int, Step, str]]:
-        """The properties, by number, that do not hold of this step, and what to say of each."""
-        if self._former is not None and self._former._is_known(way, state):
-            return
-        judges = self._concerned.get(way)
-        if judges is None:
-            judges = self._concerned[way] = [
-                (i, _judge(each)) for i, each in self._wanted.items() if _concerns(each, way)
-            ]
-            self._judged[way] = {}
-        if not judges or self._is_known(way, state):
-            return
-        reads = Reads()
-        raw = model.raw(after, way)
-        move = Move(model, step := Step(state, way.happening, way.rows, after, raw), reads)
-        for i, holds in judges:
-            if (fault := _fault(self._wanted[i], holds, move)) is not None:
-                yield i, step, fault
-        self._judged[way].setdefault(reads.bits, set()).add(state & reads.bits)
-
-    def _is_known(self, way: Way, state: int) -> bool:
-        alike = self._judged.get(way)
-        return alike is not None and (
-            not self._concerned[way] or any(state & bits in known for bits, known in alike.items())
-        )
-
-
-def _judge_steps(
-    space: Space, wanted: dict[int, EachStep | EachEffect], failed: dict[int, Verdict]
-) -> None:
-    judge = StepJudge(wanted)
-    for number, edge in space.entries():
-        way, after = space.ways[edge], space.states[space.afters[edge]]
-        for i, step, fault in judge.faults(space.model, space.states[number], way, after):
-            if i not in failed:
-                failed[i] = Verdict(wanted[i], False, (*space.way_to(number), step), fault)
-
-
-def _concerns(wanted: EachStep | EachEffect, way: Way) -> bool:
-    if isinstance(wanted, EachStep):
-        return not wanted.on or way.happening.trigger in wanted.on
-    return any(effect in wanted.effects for row in way.rows for effect in row.effects)
-
-
-def _judge(wanted: EachStep | EachEffect) -> Callable[[Move], bool]:
-    if isinstance(wanted, EachStep):
-        return wanted.holds
-    effects, holds = wanted.effects, wanted.holds
-    return lambda move: all(holds(moment, move) for _, moment in move.moments(effects))
-
-
-def _judge_whole(space: Space, wanted: Property) -> Verdict | None:
-    if isinstance(wanted, Structure):
-        faults = wanted.faults(space.model.chart, space)
-        return Verdict(wanted, False, detail="; ".join(faults)) if faults else None
-    views = [View(space.model, state) for state in space.states]
-    if isinstance(wanted, Eventually):
-        found = lasting(space, {number for number, view in enumerate(views) if wanted.waits(view)})
-        if found is None:
-            return None
-        detail = (
-            "from here on it can go round for ever"
-            if found.round
-            else "from here on nothing more happens by itself"
-        )
-        return Verdict(
-            wanted,
-            False,
-            tuple(space.way_to(found.number)),
-            detail,
-            tuple(space.step(*at) for at in found.round),
-        )
-    assert isinstance(wanted, CanReach), "a property is of one of the kinds of this module"
-    if not space.complete:
-        return None  # what was not explored might be the way
-    ends = {number for number, view in enumerate(views) if wanted.end(view)}
-    stuck = can_reach(
-        space,
-        (number for number, view in enumerate(views) if wanted.begin(view)),
-        ends,
-        wanted.calls,
-    )
-    return (
-        None
-        if stuck is None
-        else Verdict(wanted, False, tuple(space.way_to(stuck)), "from here on there is no way")
-    )
-
-
-def counterexamples(space: Space, wanted: Property) -> Iterator[Verdict]:
-    """Every failure of a property of states, steps or effects, the nearest first, since a session
-    may not go the shortest way; none for a property of another kind.
-    """
-    if isinstance(wanted, Always):
-        for number, state in enumerate(space.states):
-            if _fault(wanted, wanted.holds, View(space.model, state)) is not None:
-                yield Verdict(wanted, False, tuple(space.way_to(number)))
-    elif isinstance(wanted, EachStep | EachEffect):
-        holds = _judge(wanted)
-        for number, edge in space.entries():
-            if _concerns(wanted, space.ways[edge]):
-                move = Move(space.model, space.step(number, edge))
-                if _fault(wanted, holds, move) is not None:
-                    yield Verdict(wanted, False, (*space.way_to(number), move.step))
-
-
-def never_asked(space: Space, wanted: Property) -> bool:
-    """Whether there is no state or step that the property says anything of, so that it holds
-    whatever the chart does.
-    """
-    views = (View(space.model, state) for state in space.states)
+def unknown_names(chart: Chart, wanted: Property) -> list[tuple[str, str]]:
+    """The names that a property gives and the chart has not: each with what it would be."""
     match wanted:
-        case EachStep() | EachEffect():
-            return not any(_concerns(wanted, way) for way in space.ways)
-        case Eventually(waits=waits):
-            return not any(map(waits, views))
-        case CanReach(begin=begin):
-            return not any(map(begin, views))
+        case EachStep(on=names) | LeadsTo(fair=names) | Eventually(fair=names):
+            return [("the trigger", name) for name in names if name not in chart.triggers]
+        case EachEffect(effects=names):
+            return [("the effect", name) for name in names if name not in chart.effects]
         case _:
-            return False
-
-
-def _fault(each: Property, holds: Callable[[_Seen], bool], seen: _Seen) -> str | None:
-    """None if the property holds of what is seen, else what to say of it."""
-    try:
-        return None if holds(seen) else ""
-    except UnknownNameError as slip:
-        raise _named(each, slip) from None
-    except (
-        Exception
-    ) as error:  # a user's property may do anything; the report must name it all the same
-        return raised(error)
-
-
-def _named(each: Property, slip: UnknownNameError) -> UnknownNameError:
-    return UnknownNameError(f"{each.id} is misspelt: {slip} in the chart.")
-
-
-def raised(error: Exception) -> str:
-    """What to say of a property that raises."""
-    return f"the property raised {type(error).__name__}: {error}"
+            return []

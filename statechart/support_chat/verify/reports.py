@@ -9,18 +9,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree
 
 import attrs
 
+from .deciding import never_asked
+from .explore import Space
 from .generic import unanswered
-from .properties import Elsewhere, Report, Verdict, never_asked
+from .model import Model
+from .properties import Elsewhere, Report, Verdict
 from .story import occurrences, sequence, story
 
 WORDS: Final[dict[bool | None, str]] = {True: "held", False: "failed", None: "inconclusive"}
 """A verdict in a word."""
+
+
+UNASKED: Final = "never asked"
+"""The word for what holds since there is nothing that it is asked of."""
+
+
+def word_of(space: Space, verdict: Verdict) -> str:
+    """A verdict in a word; what holds since it is asked of nothing is `never asked`."""
+    unasked = verdict.held and never_asked(space, verdict.property)
+    return UNASKED if unasked else WORDS[verdict.held]
 
 
 def summary(report: Report) -> str:
@@ -42,32 +55,43 @@ def to_json(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
     then what is decided elsewhere.
     """
     space = report.space
-    whole = {
-        "schema": "support-chat/check",
-        "version": 1,
-        "chart": space.model.chart.name,
-        "states": len(space.states),
-        "transitions": len(space.ways),
-        "depth": space.depth,
-        "users": space.model.users,
-        "seconds": round(space.seconds, 3),
-        "complete": space.complete,
-        "verdict": WORDS[report.held],
-        "properties": [_verdict(report, verdict) for verdict in report.verdicts],
-        "unanswered": unanswered(space),
-        "elsewhere": [attrs.asdict(one) for one in elsewhere],
-    }
+    return document(
+        {
+            "engine": "python",
+            "chart": space.model.chart.name,
+            "states": len(space.states),
+            "transitions": len(space.ways),
+            "depth": space.depth,
+            "users": space.model.users,
+            "seconds": round(space.seconds, 3),
+            "complete": space.complete,
+            "verdict": WORDS[report.held],
+            "properties": [
+                verdict_as_data(space.model, verdict, asked=word_of(space, verdict) != UNASKED)
+                for verdict in report.verdicts
+            ],
+            "unanswered": unanswered(space),
+        },
+        elsewhere,
+    )
+
+
+def document(values: Mapping[str, Any], elsewhere: Iterable[Elsewhere]) -> str:
+    """What `check --json` prints: these values, and what is decided elsewhere."""
+    head = {"schema": "support-chat/check", "version": 1}
+    whole = {**head, **values, "elsewhere": [attrs.asdict(one) for one in elsewhere]}
     return json.dumps(whole, indent=2) + "\n"
 
 
-def _verdict(report: Report, verdict: Verdict) -> dict[str, Any]:
-    steps = occurrences(report.space.model, verdict)
+def verdict_as_data(model: Model, verdict: Verdict, *, asked: bool | None) -> Mapping[str, Any]:
+    """A verdict with its story; whether it is `asked` of anything, None if nobody has looked."""
+    steps = occurrences(model, verdict)
     return {
         "id": verdict.property.id,
         "kind": type(verdict.property).__name__,
         "sentence": verdict.property.sentence,
         "verdict": WORDS[verdict.held],
-        "asked": not never_asked(report.space, verdict.property),
+        "asked": asked,
         "detail": verdict.detail,
         "story": [attrs.asdict(one) for one in steps[: len(verdict.story)]],
         "round": [attrs.asdict(one) for one in steps[len(verdict.story) :]],
@@ -87,8 +111,8 @@ def to_junit(report: Report, elsewhere: Iterable[Elsewhere] = ()) -> str:
             failure = (text, story(space.model, verdict))
         elif verdict.held is None:
             skipped = "inconclusive: a limit was hit"
-        elif never_asked(space, verdict.property):
-            skipped = "never asked of any state or step"
+        elif word_of(space, verdict) == UNASKED:
+            skipped = f"{UNASKED} of any state or step"
         cases.append(Case(verdict.property.id, verdict.property.sentence, failure, skipped))
     cases += [
         Case(one.id, one.sentence, skipped=f"decided by {one.by}: {one.where}") for one in elsewhere
@@ -150,11 +174,11 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
     """The report as GitHub's Markdown: the verdicts as a table, each counterexample in words and
     drawn, and a Mermaid `picture`.
     """
-    signs = {True: "✅ held", False: "❌ failed", None: "❔ inconclusive"}
+    signs = {WORDS[True]: "✅", WORDS[False]: "❌"}
 
     def sign(verdict: Verdict) -> str:
-        unasked = verdict.held and never_asked(report.space, verdict.property)
-        return "❔ never asked" if unasked else signs[verdict.held]
+        word = word_of(report.space, verdict)
+        return f"{signs.get(word, '❔')} {word}"
 
     lines = [
         f"### support-chat check: {WORDS[report.held]}",
@@ -176,7 +200,7 @@ def to_markdown(report: Report, elsewhere: Iterable[Elsewhere] = (), picture: st
         if verdict.held is False:
             lines += ["", f"#### {_cell(verdict.property.id)}: {_cell(verdict.property.sentence)}"]
             lines += _fenced("text", story(report.space.model, verdict))
-            if verdict.story:
+            if verdict.story or verdict.round:
                 lines += _fenced("mermaid", sequence(report.space.model, verdict))
     if picture:
         lines += [
@@ -201,7 +225,7 @@ def concerned(verdict: Verdict, rows: Iterable[str]) -> str | None:
     """Which of the chart's `rows` a failure is about: the one of the last step, or else the first
     that the detail names.
     """
-    for step in reversed(verdict.story):
+    for step in reversed(verdict.story or verdict.round):
         if step.rows:
             return step.rows[0].name
     known = set(rows)

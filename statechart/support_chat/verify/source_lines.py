@@ -35,9 +35,20 @@ def place_of(row: str, source: str) -> tuple[str, int] | None:
     if not found:
         return None
     _, path, line = min(found, key=itemgetter(0))
+    return _shown(path), line
+
+
+def file_of(source: str) -> str | None:
+    """The file of an exported chart or of a module, named as `place_of` does; None if there is
+    none.
+    """
+    path = next(_sources(source), None)
+    return None if path is None else _shown(path)
+
+
+def _shown(path: Path) -> str:
     shown, here = path.resolve(), Path.cwd().resolve()
-    relative = shown.relative_to(here) if shown.is_relative_to(here) else shown
-    return relative.as_posix(), line
+    return (shown.relative_to(here) if shown.is_relative_to(here) else shown).as_posix()
 
 
 def _exported(row: str, text: str) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_uppercase
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -24,7 +24,10 @@ from .properties import Verdict
 from .views import View
 from .wording import Saying, saying_of
 
-_NOBODY: Final[Mapping[int, str]] = MappingProxyType({})
+Names: TypeAlias = Mapping[int, str]
+"""What the users are called whom a state knows by numbers."""
+NOBODY: Final[Names] = MappingProxyType({})
+"""Of whom nobody is known."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,41 +62,47 @@ def occurrences(model: Model, verdict: Verdict) -> tuple[Occurrence, ...]:
     return tuple(occurred(model, (*verdict.story, *verdict.round)))
 
 
-def occurred(
-    model: Model, steps: Sequence[Step], known: Mapping[int, str] = _NOBODY
-) -> Iterator[Occurrence]:
+def occurred(model: Model, steps: Sequence[Step], known: Names = NOBODY) -> Iterator[Occurrence]:
     """The occurrences of steps that follow each other from the initial state; users whose numbers
     are `known` keep these names.
     """
-    names = dict(known)
+    names = known
     for step in steps:
-        happening, after = step.happening, View(model, step.raw)
-        names.setdefault(
-            happening.named, next(name for name in letters() if name not in names.values())
-        )
-        user = names[happening.named] if happening.named else None
-        carried = model.names(happening.carried)
-        saying = saying_of(happening.trigger) or _by_name(happening.trigger, happening.of)
-        held = model.registers_of(step.raw)
-        yield Occurrence(
-            trigger=str(happening.trigger),
-            user=user,
-            carried=tuple(map(str, carried)),
-            of=str(happening.of),
-            words=saying.text_for(user, carried),
-            by=saying.by,
-            rows=tuple(row.name for row in step.rows),
-            effects=tuple(str(effect) for row in step.rows for effect in row.effects),
-            phase=str(after.phase),
-            registers={
-                str(r): names[who] if who else None
-                for r, who in zip(model.chart.registers, held, strict=True)
-            },
-            facts=tuple(map(str, after.facts())),
-            ledger=after.ledger(),
-        )
-        renamed = zip(model.registers_of(step.after), held, strict=True)
-        names = {**known, **{number: names[who] for number, who in renamed if who}}
+        one, names = occurrence(model, step, names)
+        names = {**known, **names}
+        yield one
+
+
+def occurrence(model: Model, step: Step, names: Names) -> tuple[Occurrence, Names]:
+    """A step as it is told where users have these names, and the names that they have after it."""
+    happening, after = step.happening, View(model, step.raw)
+    names = {
+        happening.named: next(name for name in letters() if name not in names.values()),
+        **names,
+    }
+    user = names[happening.named] if happening.named else None
+    carried = model.names(happening.carried)
+    saying = saying_of(happening.trigger) or _by_name(happening.trigger, happening.of)
+    held = model.registers_of(step.raw)
+    told = Occurrence(
+        trigger=str(happening.trigger),
+        user=user,
+        carried=tuple(map(str, carried)),
+        of=str(happening.of),
+        words=saying.text_for(user, carried),
+        by=saying.by,
+        rows=tuple(row.name for row in step.rows),
+        effects=tuple(str(effect) for row in step.rows for effect in row.effects),
+        phase=str(after.phase),
+        registers={
+            str(r): names[who] if who else None
+            for r, who in zip(model.chart.registers, held, strict=True)
+        },
+        facts=tuple(map(str, after.facts())),
+        ledger=after.ledger(),
+    )
+    renamed = zip(model.registers_of(step.after), held, strict=True)
+    return told, {number: names[who] for number, who in renamed if who}
 
 
 def letters() -> Iterator[str]:

@@ -160,7 +160,9 @@ def _a_good_visitor_is_kept(move: Move) -> bool:
 
 def _is_fetched_before_the_dial(move: Move) -> bool:
     before = move.before
-    due = before.phase in OFFLINE and before.has(F.PROVIDER) and not before.has(F.FETCHING)
+    if before.has(F.FETCHING):  # it is on its way
+        return not move.rows
+    due = before.phase in OFFLINE and before.has(F.PROVIDER)
     drops = E.DROP_TOKEN in move.effects and move.after.has(F.TOKEN_WANTED)
     return not (due and before.who(Register.USER)) or drops
 

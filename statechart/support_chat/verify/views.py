@@ -1,12 +1,12 @@
 """States and steps of a model as properties read them: by name, not by bit.
 
-What is read is noted: of all the steps that go one way, those that agree in what a property has
-read of one are alike to it.
+What is read is noted: of all the steps that go alike, those that agree in what a property has read
+of one are alike to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 import attrs
 
@@ -16,11 +16,33 @@ from .model import Model, State, Step
 
 @attrs.define(slots=True, eq=False)
 class Reads:
-    """The bits below a state's high part that were looked at, of a state, or of a step before or
-    after it.
+    """The bits that were looked at: of a state, those below its high part; of a step, those of
+    what it is `told` by.
     """
 
     bits: int = 0
+
+
+def goes(step: Step, shift: int) -> Hashable:
+    """How a step goes: all that can be read of it and is not noted. `shift` is the model's."""
+    happening, rows = step.happening, tuple([row.name for row in step.rows])
+    what = (happening.trigger, happening.named, happening.spends)
+    return (step.before >> shift, step.raw >> shift, what, rows)
+
+
+def told(step: Step, shift: int) -> int:
+    """The bits by which steps that go alike are told apart: those below the high part of the state
+    before it, then those of the state after it, then the facts that come along.
+    """
+    low = (1 << shift) - 1
+    return (step.happening.carried << shift | step.raw & low) << shift | step.before & low
+
+
+def decisive(read: int, shift: int) -> int:
+    """The bits of the state before it that decide what a step on one way is `told` by, as far as it
+    was read.
+    """
+    return (read | read >> shift) & (1 << shift) - 1
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -32,6 +54,8 @@ class View:
     model: Model
     _state: State
     _reads: Reads = attrs.field(factory=Reads)
+    _at: int = 0
+    """How many bits of what is noted lie below its own."""
 
     @property
     def state(self) -> State:
@@ -97,7 +121,7 @@ class View:
         )
 
     def _read(self, bits: int) -> State:
-        self._reads.bits |= bits
+        self._reads.bits |= bits << self._at
         return self._state & bits
 
 
@@ -123,7 +147,7 @@ class Move:
     @property
     def after(self) -> View:
         """The state after it, users not renamed."""
-        return View(self.model, self._step.raw, self._reads)
+        return View(self.model, self._step.raw, self._reads, self.model.shift)
 
     @property
     def trigger(self) -> str:
@@ -137,7 +161,9 @@ class Move:
 
     def carries(self, fact: str) -> bool:
         """Whether this fact came along with the trigger."""
-        return bool(self._step.happening.carried & self.model.fact[fact])
+        bit = self.model.fact[fact]
+        self._reads.bits |= bit << 2 * self.model.shift
+        return bool(self._step.happening.carried & bit)
 
     @property
     def rows(self) -> tuple[Transition, ...]:

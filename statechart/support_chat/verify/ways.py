@@ -15,7 +15,7 @@ whether an optional timer runs is free wherever the chart says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product, zip_longest
 from typing import NamedTuple, TypeAlias
@@ -138,10 +138,9 @@ class Ways:
             register: i for i, register in enumerate((*chart.registers, chart.named))
         }
         self._compiled = layout.compiled
-        self._free = [
-            layout.fact[fact] for fact, kind in chart.facts.items() if isinstance(kind, Carried)
-        ]
-        self._known = sum(bit for bit, _, _ in layout.compiled.derived) | sum(self._free)
+        self._carried = [fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)]
+        free = sum(layout.fact[fact] for fact in self._carried)
+        self._known = sum(bit for bit, _, _ in layout.compiled.derived) | free
         if chart.late is not None:
             self._known |= layout.fact[chart.late]
         self._candidates = cache(self._candidates_of)
@@ -175,31 +174,38 @@ class Ways:
     def variants(
         self, high: int, trigger: str, of: str = "", spends: int = 0, always: bool = False
     ) -> Iterator[Happening]:
-        """The happenings of a trigger: one for each combination of the facts and users that its
-        rows can tell apart.
+        """The happenings of a trigger: one for each combination of the facts and users that it
+        carries, or, where the chart does not say what that is, that its rows can tell apart.
         """
         changes = self._carrying(self._layout.phase_of(high), trigger)
-        read = 0
-        for change in changes:
-            read |= change.mask
-        carried = [bit for bit in self._free if read & bit]
-        for who in self._who(high, changes, read, trigger):
+        brought = self._brought(changes, trigger)
+        carried = [self._layout.fact[fact] for fact in self._carried if fact in brought]
+        for who in self._who(high, brought, trigger):
             for chosen in product((0, 1), repeat=len(carried)):
                 bits = sum(bit for bit, yes in zip(carried, chosen, strict=True) if yes)
                 yield Happening(trigger, bits, who, of, spends, always and bool(changes))
 
-    def _who(self, high: int, changes: Sequence[_Change], read: int, trigger: str) -> Sequence[int]:
+    def _brought(self, changes: Sequence[_Change], trigger: str) -> Container[str | None]:
+        """What comes along: carried facts, and the register of whom the trigger names."""
+        if self._chart.carries is not None:
+            return self._chart.carries.get(trigger, ())
+        read = 0
+        for change in changes:
+            read |= change.mask
+        found = {fact for fact in self._carried if read & self._layout.fact[fact]}
+        named = self._chart.named
+        place = self._places[named]
+        if any(
+            read & bit and place in (one, other) for bit, one, other in self._compiled.derived
+        ) or any(named in change.row.assigns.values() for change in changes):
+            return {*found, named}
+        return found
+
+    def _who(self, high: int, brought: Container[str | None], trigger: str) -> Sequence[int]:
         """Nobody, each user in a register, and one who is in none: anybody else would only be
         another name for that one.
         """
-        named = self._chart.named
-        if named is None:
-            return (0,)
-        place = self._places[named]
-        reads = any(
-            read & bit and place in (one, other) for bit, one, other in self._compiled.derived
-        )
-        if not reads and not any(named in change.row.assigns.values() for change in changes):
+        if self._chart.named is None or self._chart.named not in brought:
             return (0,)
         held = {0, *self._layout.registers_of(high)}
         if self._apart:

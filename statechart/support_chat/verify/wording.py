@@ -45,8 +45,8 @@ _LATER: Final[Mapping[str, str]] = {
 }
 _DAMAGED: Final[Mapping[str, str]] = {F.DAMAGED: ", and no backend takes it"}
 _AT_ONCE: Final[Mapping[str, str]] = {
-    F.AT_ONCE: "queue=False",
-    F.CROWDED: " with a full outbox",
+    F.AT_ONCE: ", queue=False",
+    F.CROWDED: ", the outbox full",
 }
 _OWN: Final[Mapping[str, str]] = {F.OWN: " of its own"}
 _OUTDATED: Final[Mapping[str, str]] = {F.OUTDATED: ", which was replaced since"}
@@ -65,7 +65,7 @@ SAYINGS: Final[Mapping[str, Saying]] = MappingProxyType(
             "user", "become({user}{facts})", alone="become(None{facts})", facts=_CLEARS
         ),
         T.UPDATE: Saying("user", "update(user={user})", alone="update()"),
-        T.SEND: Saying("user", "send_message({facts})", facts=_AT_ONCE),
+        T.SEND: Saying("user", "send_message(){facts}", facts=_AT_ONCE),
         T.USE: Saying("user", "conversations()"),
         T.SHUTDOWN: Saying("user", "shutdown({facts})", facts=_FULL),
         T.DESTROY: Saying("user", "destroy()"),

@@ -13,7 +13,16 @@ import lamp
 from support_chat import CHART, Chart, ChartError, Transition
 from support_chat.chart.composites import written_out
 from support_chat.chart.model import Ask, Stored
-from support_chat.verify import Always, CanReach, EachStep, Eventually, Property, check
+from support_chat.verify import (
+    Always,
+    CanReach,
+    EachStep,
+    Eventually,
+    LeadsTo,
+    Property,
+    Until,
+    check,
+)
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.mutants.edits import Edit, Kind, edits, unwritten
 from support_chat.verify.mutants.judging import Fate, Judge, Ruling
@@ -111,9 +120,14 @@ def test_what_lasts_and_what_can_be_reached_is_judged_of_the_whole() -> None:
     """The mutant is locked for ever: no single step shows it."""
     reach = CanReach("R", "", lambda v: True, lambda v: v.phase == "on", calls=True)
     ends = Eventually("E", "", lambda v: False)
-    small = Judge(lamp.CHART, [reach, ends])
-    stuck = small.judge(of(lamp.CHART, "unlock: does not clear locked"))
-    assert (stuck.fate, stuck.by) == (Fate.KILLED, "R")
+    opens = LeadsTo("L", "", lambda v: v.has("locked"), lambda v: not v.has("locked"), "hold", True)
+    kept = Until("U", "", lambda v: v.phase == "on", lambda v: not v.has("locked"), lambda v: False)
+    edit = of(lamp.CHART, "unlock: does not clear locked")
+    for wanted in (reach, opens):
+        stuck = Judge(lamp.CHART, [ends, wanted]).judge(edit)
+        assert (stuck.fate, stuck.by) == (Fate.KILLED, wanted.id)
+    with pytest.raises(ChartError, match="fails U"):
+        Judge(lamp.CHART, [kept])
 
 
 def test_a_mutant_with_too_many_states_is_left_open() -> None:

@@ -4,39 +4,23 @@ property broken as often, and breaks where the translation is broken.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import pytest
 
 from compared_engines import Counts, by_rumur, by_us, counted
+from desk import DESK, WANTED
 from rumur import needs_rumur
-from support_chat import CHART, Chart, Transition
-from support_chat.chart.model import (
-    Abandon,
-    Arm,
-    Ask,
-    Carried,
-    Derived,
-    Detach,
-    Disarm,
-    Ignored,
-    Join,
-    Note,
-    Present,
-    Raise,
-    Same,
-    Settle,
-    Stored,
-)
+from support_chat import CHART
+from support_chat.chart.model import Stored
 from support_chat.verify import (
     Always,
-    CanReach,
     EachEffect,
-    EachStep,
-    Eventually,
     Model,
     Structure,
     check,
@@ -45,6 +29,7 @@ from support_chat.verify import (
 )
 from support_chat.verify.catalogue import CATALOGUE
 from support_chat.verify.known import UnknownNameError
+from support_chat.verify.properties import OfRuns
 from support_chat.verify.views import Move, View
 from support_chat_adapters.cli import main
 from support_chat_adapters.murphi import engine, rumur
@@ -75,7 +60,7 @@ def test_rumur_counts_what_we_count_of_the_shipped_chart() -> None:
 
 def test_what_is_left_out_of_the_catalogue_is_no_property_of_states_and_steps() -> None:
     left_out = to_murphi(CHART, CATALOGUE).judged.left_out
-    others = {p.id for p in CATALOGUE if isinstance(p, Structure | Eventually | CanReach)}
+    others = {p.id for p in CATALOGUE if isinstance(p, Structure | OfRuns)}
     assert others <= left_out.keys()
     assert {id: why for id, why in left_out.items() if id not in others} == UNTRANSLATED
 
@@ -99,97 +84,6 @@ def test_rumur_counts_what_we_count_of_charts_with_a_fault(
 # --- a small chart that uses everything -----------------------------------------------------------
 
 
-def desk() -> Chart:
-    """A desk that a user enters, and a guest: every kind of fact and effect, in few rows."""
-    rows = (
-        _row("begin", "enter", "idle", target="busy", unless="begun", sets="begun",
-             assigns={"user": "named"}, effects=("wait", "fetch", "note", "go_on", "hush")),
-        _row("other", "enter", "busy", when="begun", unless="same", assigns={"guest": "named"},
-             effects=("refetch", "arm")),
-        _row("same", "enter", "busy", when=("begun", "same"), effects=("take", "tell")),
-        _row("urgent", "turn", "busy", when="urgent", effects=("reenter", "hush")),
-        _row("swap", "turn", "busy", unless="urgent",
-             assigns={"user": "guest", "guest": "user"}, effects=("tire", "rearm")),
-        _row("quiet", "go_on", "busy", unless="quiet", sets="quiet"),
-        _row("hush", "hush", "busy", when=("quiet", "rich"), clears="quiet", effects="listen"),
-        _row("hush_guest", "hush", "busy", when="guested", unless=("rich", "named_one"),
-             effects="take"),
-        _row("got", "got", "busy", effects=("settle", "spread", "take")),
-        _row("failed", "failed", "busy", effects=("part", "go_on")),
-        _row("told", "told", "busy", effects=("tire",)),
-        _row("news", "news", "busy", effects=("take", "tire")),
-        _row("due", "due", "busy", effects="note"),
-        _row("given_up", "given_up", "busy", effects="part"),
-        _row("leave", "leave", "busy", target="idle", clears=("begun", "quiet"),
-             assigns={"user": None, "guest": None},
-             effects=("settle", "drop", "cut", "disarm", "wipe")),
-    )  # fmt: skip
-    phases, triggers = ("idle", "busy"), tuple(dict.fromkeys([t for r in rows for t in r.trigger]))
-    triggers = (*triggers, "wiped", "unwiped")
-    handled = {(phase, trigger) for row in rows for phase in row.sources for trigger in row.trigger}
-    return Chart(
-        name="desk", initial="idle", phases=phases, triggers=triggers,
-        external=("enter", "turn", "leave", "news"), events={"news": "line"},
-        registers=("user", "guest"), named="named", naming=("enter",), transitions=rows,
-        facts={
-            "begun": Stored("begun"), "quiet": Stored("quiet"), "urgent": Carried("urgent"),
-            "rich": Derived("rich", raises="take", frees="note", lowers="tire", clears="drop",
-                            of="user"),
-            "guested": Present("there is a guest", "guest"),
-            "named_one": Present("somebody is named", "named"),
-            "same": Same("the user is named", "named", "user"),
-        },
-        effects={
-            "wait": Join(doc="wait", slot="desk", abandoned="given_up"),
-            "fetch": Ask(doc="fetch", lane="a", success="got", failure="failed", limit="",
-                         writes="key"),
-            "refetch": Ask(doc="fetch again", lane="a", success="got", failure="failed", limit=""),
-            "tell": Ask(doc="tell", lane="b", success="told", failure="told", limit="",
-                        several=True),
-            "spread": Ask(doc="spread", lane="c", success="told", failure="told", limit="",
-                          several=True, batch=True),
-            "wipe": Ask(doc="wipe", lane="w", success="wiped", failure="unwiped", limit="",
-                        erases="key"),
-            "arm": Arm(doc="arm", timer="bell", expiry="due", delay="", optional=True),
-            "rearm": Arm(doc="arm", timer="bell", expiry="due", delay=""),
-            "disarm": Disarm(doc="disarm", timers="bell"),
-            "settle": Settle(doc="settle", slot="desk"),
-            "listen": Note(doc="listen", opens="line"),
-            "cut": Abandon(doc="cut", lanes=("a", "b", "line")),
-            "part": Detach(doc="part", slots="desk", lane="c"),
-            "go_on": Raise(doc="go on", trigger="go_on"),
-            "hush": Raise(doc="hush", trigger="hush"),
-            "reenter": Raise(doc="enter again", trigger="enter", carries=True),
-            **{name: Note(doc=name) for name in ("note", "take", "tire", "drop")},
-        },
-        ignored=[
-            Ignored(triggers=t, phases=p, because="it means nothing")
-            for t in triggers for p in phases if (p, t) not in handled
-        ],
-    )  # fmt: skip
-
-
-def _row(name: str, trigger: str, sources: str, **more: Any) -> Transition:
-    return Transition(name=name, group="desk", trigger=trigger, sources=sources, **more)
-
-
-DESK: Final = desk()
-WANTED: Final = (
-    Always("D1", "Who is busy has a user.", lambda v: v.phase == "idle" or v.who("user") != 0),
-    Always("D2", "Who waits has asked.", lambda v: not v.waiting("desk") or v.asked("fetch")),
-    EachStep("D3", "Who is named is let in.", lambda m: m.named in (0, m.after.who("user")),
-             ("enter",)),
-    EachStep("D4", "Whatever is told is taken.",
-             lambda m: not m.after.has("rich") or m.before.has("rich") or "take" in m.effects),
-    EachStep("D5", "Who turns is quiet.", lambda m: "hush" not in [r.name for r in m.rows], "turn"),
-    EachEffect("D6", "Nothing is fetched twice.", "refetch",
-               lambda moment, move: not moment.asked("fetch", "refetch")),
-    EachEffect("D7", "Only the rich tell.", "tell", lambda moment, move: move.after.has("rich")),
-    EachStep("D8", "Nothing urgent is swapped.", lambda m: m.carries("urgent") or not m.asks
-             & {"tire"}, "turn"),
-)  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def ours() -> Counts:
     """What we count of the desk."""
@@ -200,6 +94,21 @@ def ours() -> Counts:
 def test_rumur_counts_what_we_count_of_a_chart_that_uses_everything(ours: Counts) -> None:
     assert by_rumur(counted(DESK, WANTED)) == ours
     assert set(ours.broken) == {"D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8"}
+
+
+@needs_rumur
+def test_rumur_tries_what_a_trigger_carries_as_we_do() -> None:
+    """Also where no row reads it, and where no row is."""
+    carries = {"enter": "named", "turn": ("urgent", "named"), "got": "urgent", "leave": "urgent"}
+    rows = (  # an internal trigger names nobody
+        attrs.evolve(row, unless=tuple(fact for fact in row.unless if fact != "named_one"))
+        for row in DESK.transitions
+    )
+    facts = {fact: kind for fact, kind in DESK.facts.items() if fact != "named_one"}
+    chart = attrs.evolve(DESK, carries=carries, transitions=tuple(rows), facts=facts)
+    murphi = counted(chart, WANTED)
+    assert by_rumur(murphi) == by_us(chart, murphi)
+    assert len(explore(chart).ways) > len(explore(DESK).ways)
 
 
 def test_what_a_row_may_raise_and_lower_may_stay_as_it_was_where_nobody_is() -> None:
@@ -356,10 +265,35 @@ def test_without_rumur_one_sentence_says_what_to_install(
 
 
 def test_what_rumur_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--engine", "rumur", "--json"]) == 2
-    assert "--json is of this package's own engine: leave out --engine rumur" in (
+    assert main(["check", "--engine", "rumur", "--junit", "check.xml"]) == 2
+    assert "--junit is of this package's own engine: leave out --engine rumur" in (
         capsys.readouterr().err
     )
+
+
+@needs_rumur
+def test_its_verdicts_are_told_to_programs_as_ours_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3] / "docs" / "examples")
+    panel = ["check", "--chart", "panel:AT_FIRST", "--properties", "panel:PROPERTIES", "--json"]
+    assert main([*panel, "--engine", "rumur", "--sarif", str(tmp_path / "theirs.sarif")]) == 1
+    theirs = json.loads(capsys.readouterr().out)
+    assert main([*panel, "--sarif", str(tmp_path / "ours.sarif")]) == 1
+    ours = json.loads(capsys.readouterr().out)
+    assert (theirs["engine"], ours["engine"]) == ("rumur", "python")
+    same = ("schema", "chart", "states", "transitions", "users", "complete", "verdict")
+    assert [theirs[key] for key in same] == [ours[key] for key in same]
+    told = {each["id"]: {**each, "asked": None} for each in ours["properties"]}
+    assert {each["id"]: each for each in theirs["properties"]} == {
+        id: told[id] for id in ("P1", "P2", "G1", "G3", "G4", "G6")
+    }
+    assert {each["id"] for each in theirs["elsewhere"]} == {"P3", "P4", "G2", "G5 show"}
+    results = [
+        json.loads((tmp_path / name).read_text("utf-8"))["runs"][0]["results"][0]["locations"]
+        for name in ("ours.sarif", "theirs.sarif")
+    ]
+    assert results[0] == results[1]
 
 
 def test_the_model_is_exported(capsys: pytest.CaptureFixture[str]) -> None:

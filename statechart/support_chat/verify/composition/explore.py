@@ -19,7 +19,8 @@ from typing import Final, TypeAlias
 import attrs
 
 from ...errors import InvalidInputError
-from ..properties import Property, raised
+from ..deciding import raised
+from ..properties import Property
 from .expanding import Told, expanded, moving
 from .judging import Judge
 from .model import Act, Composition, Possible, StepInvariant, Taken

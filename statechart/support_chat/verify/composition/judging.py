@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...errors import InvalidInputError
-from ..properties import Property, raised
+from ..deciding import raised
+from ..properties import Property
 from .model import Invariant, Possible, StepInvariant, Taken, Whole
 from .world import World
 

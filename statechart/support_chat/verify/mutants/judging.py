@@ -17,22 +17,11 @@ import attrs
 
 from ...chart.model import Chart
 from ...errors import ChartError
+from ..deciding import StepJudge, decide_all, holds_in, judge_runs, seen_by
 from ..explore import Space, explore, explore_model
 from ..layout import State
-from ..liveness import can_reach, lasting
 from ..model import Model
-from ..properties import (
-    Always,
-    CanReach,
-    EachEffect,
-    EachStep,
-    Eventually,
-    Property,
-    StepJudge,
-    Structure,
-    decide_all,
-    holds_in,
-)
+from ..properties import Always, EachEffect, EachStep, OfRuns, Property, Structure
 from ..views import View
 from ..ways import Way
 from .edits import Edit
@@ -102,9 +91,9 @@ class Judge:
             i: p for i, p in enumerate(self._properties) if isinstance(p, EachStep | EachEffect)
         }
         self._of_space = [
-            (p, [_holding(space.model, space.states, seen) for seen in _sees(p)])
+            (p, [_holding(space.model, space.states, seen) for seen in seen_by(p)])
             for p in self._properties
-            if isinstance(p, Eventually | CanReach)
+            if isinstance(p, OfRuns)
         ]
         self._states = set(space.states)
         self._held = StepJudge(self._of_steps)
@@ -183,18 +172,11 @@ class Judge:
         for each, known in self._of_space:
             holding = [
                 held | _holding(model, new, seen)
-                for held, seen in zip(known, _sees(each), strict=True)
+                for held, seen in zip(known, seen_by(each), strict=True)
             ]
             numbers = [{n for n, s in enumerate(space.states) if s in held} for held in holding]
-            if isinstance(each, Eventually):
-                if lasting(space, numbers[0]) is not None:
-                    yield Ruling(Fate.KILLED, each.id)
-            elif can_reach(space, sorted(numbers[0]), numbers[1], each.calls) is not None:
+            if judge_runs(space, each, numbers) is not None:
                 yield Ruling(Fate.KILLED, each.id)
-
-
-def _sees(each: Eventually | CanReach) -> tuple[Callable[[View], bool], ...]:
-    return (each.waits,) if isinstance(each, Eventually) else (each.begin, each.end)
 
 
 def _holding(model: Model, states: Iterable[State], seen: Callable[[View], bool]) -> set[State]:
