@@ -140,7 +140,6 @@ MUTANTS: Final = (
         "command.seconds + 1e6,",
         2,
     ),
-    Mutant("calls share one timer", "runtime.shell:Shell._bound", "str(call)", "'call'", 3),
     # --- outcomes ---
     Mutant(
         "a request that fails is not reported",
