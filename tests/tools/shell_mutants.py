@@ -140,7 +140,6 @@ MUTANTS: Final = (
         "command.seconds + 1e6,",
         2,
     ),
-    Mutant("calls share one timer", "runtime.shell:Shell._bound", "str(call)", "'call'", 3),
     # --- outcomes ---
     Mutant(
         "a request that fails is not reported",
@@ -200,14 +199,6 @@ MUTANTS: Final = (
         4,
     ),
     Mutant(
-        "what a link tells is heard in pairs, the second first",
-        "runtime.shell:Shell._listen",
-        "self.take(Heard(number, event))",
-        "self.loop.call_later(0.01 * (self.loop.time() * 1000 // 1 % 2), self.take, "
-        "Heard(number, event))",
-        2,
-    ),
-    Mutant(
         "a link counts as heard at any time",
         "runtime.shell:Shell._now",
         "at if link is None else at - (self.loop.time() - self._heard_at(link))",
@@ -245,36 +236,10 @@ MUTANTS: Final = (
         2,
     ),
     Mutant(
-        "the visitor whom a clear removed is not told",
-        "runtime.adapters:_clear",
-        "return removed.get(payload.visitor)",
-        "return None",
-        3,
-    ),
-    Mutant(
-        "a provider's first token is used for good",
-        "runtime.adapters:_fetch",
-        "return await called(provider, payload.user_id, payload.reason)",
-        "known = adapters.links.__dict__ if hasattr(adapters.links, '__dict__') else "
-        "adapters.release.__self__.__dict__\n"
-        "    key = f'token {payload.user_id}'\n"
-        "    if key not in known:\n"
-        "        known[key] = await called(provider, payload.user_id, payload.reason)\n"
-        "    return known[key]",
-        3,
-    ),
-    Mutant(
         "a dial presents no claim of an identify",
         "runtime.adapters:_dial",
         "payload.credentials)",
         "__import__('attrs').evolve(payload.credentials, claim=None))",
-        3,
-    ),
-    Mutant(
-        "a dial asks for no replay",
-        "runtime.adapters:_dial",
-        "payload.credentials)",
-        "__import__('attrs').evolve(payload.credentials, cursor=None))",
         3,
     ),
     Mutant(
@@ -300,13 +265,6 @@ MUTANTS: Final = (
         3,
     ),
     Mutant(
-        "a message is sent for nobody in particular",
-        "runtime.adapters:_send",
-        "link.send(message)",
-        "link.send(__import__('attrs').evolve(message, owner=None))",
-        3,
-    ),
-    Mutant(
         "a shutdown does not revoke the session",
         "runtime.adapters:_part",
         "payload.session is None",
@@ -321,13 +279,6 @@ MUTANTS: Final = (
         2,
     ),
     # --- calls and listeners ---
-    Mutant(
-        "who gives up a call is not missed",
-        "runtime.calls:Call._wait",
-        "self._awaiters -= 1\n            self._leave()",
-        "self._leave()",
-        2,
-    ),
     Mutant(
         "events of one step are told the other way round",
         "runtime.listeners:Listeners.emit",
@@ -375,6 +326,40 @@ MUTANTS: Final = (
         "session:_seconds",
         "return float(timeout)",
         "return None",
+        2,
+    ),
+    # --- what is not done ---
+    Mutant(
+        "what a request has brought is lost",
+        "runtime.shell:Shell._ended",
+        "Outcome(performing.request, task.result())",
+        "Outcome(performing.request)",
+    ),
+    Mutant(
+        "a call that fails returns as if it had not",
+        "runtime.shell:Shell._settle",
+        "command.error",
+        "None",
+        2,
+    ),
+    Mutant(
+        "who awaits a call is not told that it has ended",
+        "runtime.calls:Call.settle",
+        "self._settled.set_result(None)",
+        "pass",
+    ),
+    Mutant(
+        "hints of the platform are not passed on",
+        "runtime.shell:Shell.hint",
+        "self.take(Hinted(trigger, call))",
+        "pass",
+        2,
+    ),
+    Mutant(
+        "no timer is stopped",
+        "runtime.shell:Shell._disarm",
+        "self.timers.disarm(command.timers)",
+        "pass",
         2,
     ),
 )
