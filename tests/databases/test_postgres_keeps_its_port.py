@@ -18,7 +18,7 @@ from support_chat_adapters.backend.postgres import PostgresStore
 from support_chat_adapters.backend.postgres.connection import Transaction
 from support_chat_adapters.backend.postgres.order import Order
 
-PATIENCE: Final = 0.5
+PATIENCE: Final = 5.0
 
 
 def place(database: str) -> StorePlace:
@@ -32,7 +32,7 @@ def place(database: str) -> StorePlace:
 
 
 def test_it_keeps_every_clause(database: str) -> None:
-    report = check_store(lambda: place(database))
+    report = check_store(lambda: place(database), limit=120.0)
     assert report.passed == tuple(clause.id for clause in STORE_CLAUSES)
 
 
@@ -73,6 +73,6 @@ def test_what_keeps_works_apart_is_missed(
     fault(database, monkeypatch)
     tried = [f"store.{each}" for each in sorted({*BESIDE, "as-if-alone", "write-in-order"})]
     with pytest.raises(ConformanceError) as caught:
-        check_store(lambda: place(database), only=tried, limit=10.0)
+        check_store(lambda: place(database), only=tried, limit=120.0)
     failed = {failure.id.removeprefix("store.") for failure in caught.value.report.failures}
     assert failed == FAULTS[fault]

@@ -144,15 +144,16 @@ class _Halting:
 
 @attrs.frozen
 class _Beside:
-    """What is asked for while a work is held."""
+    """What is asked for while a work is held, and how many seconds each has."""
 
+    seconds: float
     futures: list[asyncio.Future[Any]] = attrs.field(factory=list[asyncio.Future[Any]])
 
     async def asked(self, asked: Awaitable[object]) -> None:
         """Goes on when it is done, or may be waiting for what is held."""
         future = asyncio.ensure_future(asked)
         self.futures.append(future)
-        await asyncio.wait((future,), timeout=MOMENT)
+        await asyncio.wait((future,), timeout=self.seconds)
 
     async def done(self) -> None:
         """All of it has come to an end; that the store was busy is one."""
@@ -166,7 +167,7 @@ async def _while_slow(
     trial: StoreTrial, held: Held[Any], work: Work[T], then: Callable[[T], U]
 ) -> AsyncGenerator[_Beside, None]:
     """Within the block, work of the store to try is held."""
-    beside = _Beside()
+    beside = _Beside(max(MOMENT, trial.place.patience / 4))
     slow = asyncio.ensure_future(trial.store.write(work, then))
     try:
         await until(held.done.is_set, "the work does not begin")
