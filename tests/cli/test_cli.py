@@ -70,7 +70,7 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
 def test_help_fits_on_a_terminal_and_breaks_no_example(
     command: str, width: int, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = []
+    shown: list[str] = []
     for columns in (width, 1000):
         monkeypatch.setenv("COLUMNS", str(columns))
         main([*command.split(), "--help"])

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from support_chat.errors import AuthRefusedError, NetworkError, SupportChatError
+from support_chat.errors import AuthRefusedError, NetworkError, RateLimitedError, SupportChatError
 from support_chat.ports import (
     Credentials,
     IdentifyAnswer,
@@ -61,6 +61,8 @@ class RepeatableLink:
     async def identify(self, request: IdentifyRequest) -> IdentifyAnswer:
         try:
             return await self._inner.identify(request)
+        except RateLimitedError:
+            raise  # which was refused, and does not arrive
         except (NetworkError, asyncio.CancelledError):
             asyncio.get_running_loop().call_later(LATE, self._arrives, request)
             raise

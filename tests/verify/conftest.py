@@ -859,6 +859,11 @@ FAULTS: Final = (
         {"renew.expired": without(unless=F.RENEWING)},
     ),
     Fault(
+        "S62b",
+        "a become() forgets whom an identify is for, and keeps what is known of them",
+        {"become.target": having(assigns={Register.TARGET: None})},
+    ),
+    Fault(
         "S42a",
         "a plain shutdown() waits for the full clear of another",
         {"clear.user_done_all_next": without(effects=E.SETTLE_SHUTDOWN)},

@@ -19,6 +19,9 @@ real seconds at a time. Work whose future was cancelled no longer counts: nobody
 outside work, then nothing can ever happen again: the loop raises `DeadlockError`, which names every
 pending task and the place where it is suspended.
 
+**Interleavings.** Given a `choose`, the loop lets independent sources of callbacks take turns by it
+(`support_chat.testing.turns`), so that a test sees orders which asyncio leaves open.
+
 Out of scope: real sockets, pipes and subprocesses. Their bytes take real time, which this loop does
 not spend.
 """
@@ -28,6 +31,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import random
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Executor
@@ -38,6 +42,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import attrs
 
 from .here import need_threads_and_sockets
+from .turns import SOURCE, Turns
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -77,24 +82,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     `asyncio.Runner(loop_factory=VirtualLoop)`, or `run()`.
 
     `patience`: how many real seconds it waits for outside work before it raises DeadlockError.
+    `choose`: draws which source goes on, where several may; without it callbacks run in the order
+    in which they became ready.
 
     Raises NotImplementedError in Pyodide.
     """
 
-    # Two attributes of the base class: its heap of timers (whose cancelled heads it drops before it
-    # selects), and how far beyond `time()` a timer is still due.
+    # Three attributes of the base class: its heap of timers (whose cancelled heads it drops before
+    # it selects), how far beyond `time()` a timer is still due, and what is ready.
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
+    _ready: Any
 
-    def __new__(cls, *, patience: float = 30.0) -> VirtualLoop:
+    def __new__(cls, *, patience: float = 30.0, choose: random.Random | None = None) -> VirtualLoop:
         need_threads_and_sockets("VirtualLoop")
         return super().__new__(cls)
 
-    def __init__(self, *, patience: float = 30.0) -> None:
+    def __init__(self, *, patience: float = 30.0, choose: random.Random | None = None) -> None:
         self._patience = patience
         self._outside = 0
         self._order = itertools.count()
         super().__init__(_Selector(self._idle))
+        if choose is not None:
+            self._ready = Turns(choose, self._ready)
         self._jump(0.0)  # Windows' own resolution is 16 ms, and timers would run early
 
     def time(self) -> float:
@@ -109,7 +119,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As the base class, but timers of one instant run in the order of these calls."""
-        return super().call_at(_Instant(when, next(self._order)), callback, *args, context=context)
+        at = _Instant(when, next(self._order), SOURCE.get())
+        return super().call_at(at, callback, *args, context=context)
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
@@ -171,15 +182,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = max(1e-9, math.ulp(now))
 
 
-def run(main: Coroutine[Any, Any, _T], *, patience: float = 30.0) -> _T:
+def run(
+    main: Coroutine[Any, Any, _T], *, patience: float = 30.0, choose: random.Random | None = None
+) -> _T:
     """Runs `main` on a fresh `VirtualLoop` and returns its result: what `asyncio.run` is to an
     ordinary loop.
 
     Afterwards every task is cancelled and the loop is closed. Raises what `main` raises, or
-    DeadlockError; `patience` (real seconds) is that of `VirtualLoop`.
+    DeadlockError; `patience` (real seconds) and `choose` are those of `VirtualLoop`.
     """
+
+    def made() -> VirtualLoop:
+        return VirtualLoop(patience=patience, choose=choose)
+
     try:
-        with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience=patience)) as runner:
+        with asyncio.Runner(loop_factory=made) as runner:
             return runner.run(main)
     finally:
         main.close()  # it may not have begun
@@ -201,17 +218,18 @@ class _Selector(selectors.DefaultSelector):
 
 class _Instant(float):
     """A timer's time that knows its place among its equals, since the heap of asyncio does not keep
-    their order.
+    their order; and the source of the timer.
     """
 
-    __slots__ = ("_order",)
+    __slots__ = ("_order", "source")
 
-    def __new__(cls, when: float, order: int) -> _Instant:
+    def __new__(cls, when: float, order: int, source: str) -> _Instant:
         self = super().__new__(cls, when)
-        self._order = order
+        self._order, self.source = order, source
         return self
 
     _order: int
+    source: str
 
     def __lt__(self, other: float) -> bool:
         if isinstance(other, _Instant) and self == other:
