@@ -44,6 +44,9 @@ def report() -> dict[str, Any]:
 
 
 def opened(page: Page, file: Path) -> None:
+    # what an earlier file has left is not what this one brings
+    page.evaluate("document.getElementById('tape').replaceChildren()")
+    page.evaluate("document.getElementById('fault').hidden = true")
     page.evaluate("document.getElementById('file').hidden = false")
     page.choose_file("#file", file)
     page.wait("document.getElementById('file').files.length === 0")
