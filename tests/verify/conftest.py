@@ -572,8 +572,8 @@ FAULTS: Final = (
     ),
     Fault(
         "S55",
-        "whoever uses the link gets no answer",
-        {"use.replied": adding(when=F.NAMED)},
+        "whoever uses the link gets an answer only while an update is under way",
+        {"use.replied": adding(when=F.SENDING)},
     ),
     Fault(
         "S51",
