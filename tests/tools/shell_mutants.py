@@ -282,7 +282,7 @@ MUTANTS: Final = (
         "events of one step are told the other way round",
         "runtime.listeners:Listeners.emit",
         "self._events.append(",
-        "self._events.appendleft(",
+        "self._events.insert(0, ",
     ),
     Mutant(
         "a stream gives its newest event first",
