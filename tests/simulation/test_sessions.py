@@ -38,7 +38,7 @@ def test_whatever_sessions_do_each_promise_is_kept(seed: int) -> None:
 def test_each_mutant_of_the_shell_is_found_by_the_seed_that_the_table_names(mutant: Mutant) -> None:
     """`python tests/tools/simulated.py mutants --write docs/simulation.md` makes the table."""
     seed, promise = KNOWN[mutant.does]
-    assert shows(mutant, seed) == promise
+    assert promise in shows(mutant, seed)
 
 
 def test_the_table_names_every_mutant_and_no_other() -> None:

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import inspect
 import textwrap
-from collections.abc import Generator
-from typing import Any, Final
+from collections.abc import Generator, Mapping
+from typing import Any, Final, cast
 
 import attrs
 
@@ -47,23 +46,23 @@ class Mutant:
         mutated = f"from __future__ import annotations\n{code.replace(self.old, self.new)}"
         exec(mutated, module.__dict__, made)
         with contextlib.ExitStack() as undone:
-            for table, key in _tables_with(known):
-                undone.callback(table.__setitem__, key, known)
-                table[key] = made[name]
-            undone.callback(setattr, owner, name, known)
-            setattr(owner, name, made[name])
+            for attribute, value in list(vars(owner).items()):
+                mutant = _with(value, known, made[name])
+                if mutant is not value:
+                    undone.callback(setattr, owner, attribute, value)
+                    setattr(owner, attribute, mutant)
             yield
 
 
-def _tables_with(function: Any) -> list[tuple[dict[Any, Any], Any]]:
-    """The shell's tables of functions in which this one stands, and under what."""
-    tables: list[dict[Any, Any]] = [t for t in gc.get_referrers(function) if type(t) is dict]
-    return [
-        (table, key)
-        for table in tables
-        for key, value in list(table.items())
-        if value is function and isinstance(key, type)
-    ]
+def _with(value: Any, known: Any, mutant: Any) -> Any:
+    """The mutant in the place of the function that is known; in a table of functions, too."""
+    if value is known:
+        return mutant
+    if isinstance(value, Mapping):
+        table: dict[Any, Any] = dict(cast("Mapping[Any, Any]", value))
+        if any(each is known for each in table.values()):
+            return {key: mutant if each is known else each for key, each in table.items()}
+    return value
 
 
 MUTANTS: Final = (
@@ -283,7 +282,7 @@ MUTANTS: Final = (
         "events of one step are told the other way round",
         "runtime.listeners:Listeners.emit",
         "self._events.append(",
-        "self._events.appendleft(",
+        "self._events.insert(0, ",
     ),
     Mutant(
         "a stream gives its newest event first",

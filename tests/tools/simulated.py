@@ -219,11 +219,11 @@ def _commit() -> str:
 # --- mutants --------------------------------------------------------------------------------------
 
 
-def shows(mutant: Mutant, seed: int) -> str:
-    """The promise that the schedule of this seed breaks with this mutant; "" for none."""
+def shows(mutant: Mutant, seed: int) -> Sequence[str]:
+    """The promises that the schedule of this seed breaks with this mutant."""
     with mutant.at_work():
         violations = sessions(Plan.of(seed)).violations
-    return violations[0].promise if violations else ""
+    return [violation.promise for violation in violations]
 
 
 @attrs.frozen
@@ -242,8 +242,8 @@ def searched(number: int, begun: int, most: int) -> Search:
     """Plays the seeds from the one at which the search had ended."""
     mutant = MUTANTS[number]
     for seed in range(begun, most):
-        if promise := shows(mutant, seed):
-            return Search(mutant.does, seed + 1, seed, promise)
+        if broken := shows(mutant, seed):
+            return Search(mutant.does, seed + 1, seed, broken[0])
     return Search(mutant.does, max(begun, most))
 
 
