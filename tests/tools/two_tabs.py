@@ -242,7 +242,7 @@ class _Network:
         return link
 
     async def _dialled(self, transport: Transport, credentials: Credentials) -> Link:
-        """Some dials cannot be called back: they come up all the same."""
+        """Some dials cannot be called back: they come up all the same, or fail at last."""
         dial = asyncio.ensure_future(transport.open(credentials))
         try:
             return await asyncio.shield(dial)
@@ -250,7 +250,10 @@ class _Network:
             if self._world.calls_back():
                 dial.cancel()
                 raise
-            return await dial
+            if not (await asyncio.wait({dial}, timeout=LASTING))[0]:
+                dial.cancel()
+                raise NetworkError("No answer came.") from None
+            return dial.result()
 
     async def revoke(self, session: str) -> None:
         await self._now.revoke(session)
