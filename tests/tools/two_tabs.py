@@ -250,10 +250,11 @@ class _Network:
             if self._world.calls_back():
                 dial.cancel()
                 raise
-            if not (await asyncio.wait({dial}, timeout=LASTING))[0]:
-                dial.cancel()
+            try:
+                async with asyncio.timeout(LASTING):
+                    return await dial
+            except TimeoutError:
                 raise NetworkError("No answer came.") from None
-            return dial.result()
 
     async def revoke(self, session: str) -> None:
         await self._now.revoke(session)
