@@ -32,7 +32,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-pytest_plugins = ("any_order", "forking", "leftovers", "limits", "redis_place")
+pytest_plugins = ("any_order", "forking", "leftovers", "limits", "once", "redis_place")
 
 settings.register_profile(
     "ci",

@@ -13,6 +13,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from types import TracebackType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, overload
 
@@ -55,6 +56,7 @@ from .values import (
     IdentifyResult,
     Identity,
     Message,
+    SignedIn,
     User,
     UserDict,
     check_id,
@@ -133,6 +135,13 @@ class SupportChat:
 
     def __repr__(self) -> str:
         return f"<SupportChat {self._log.label} {self.state}>"
+
+    def _repr_html_(self) -> str:
+        """Where it stands and for whom, as a notebook shows it: nothing secret is in it."""
+        who = self.identity
+        kind = "user " if isinstance(who, SignedIn) else "visitor " if who else ""
+        told = f"<b>{escape(self.state)}</b> · {kind}{escape(str(who or 'nobody'))}"
+        return f"<p>SupportChat {escape(self._log.label)}: {told}</p>"
 
     # --- where it stands --------------------------------------------------------------------------
 

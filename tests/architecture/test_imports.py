@@ -103,7 +103,11 @@ def test_a_module_that_slips_through_breaks_its_contract(
 def test_the_library_stands_on_attrs_transitions_and_the_standard_library_alone() -> None:
     graph = grimp.build_graph("support_chat", include_external_packages=True, cache_dir=None)
     outside = {module.split(".")[0] for module in graph.modules} - {"support_chat", "__future__"}
-    assert outside - sys.stdlib_module_names == {"attrs", "transitions", "hypothesis"}
+    outside -= {*sys.stdlib_module_names, "support_chat_adapters"}
+    assert outside == {"attrs", "transitions", "hypothesis"}
+    assert graph.find_modules_that_directly_import("support_chat_adapters") == {
+        "support_chat.chart.model"
+    }, "a chart that is asked for its picture"
     strategies = "support_chat.testing.strategies"
     assert graph.find_modules_that_directly_import("hypothesis") == {strategies}, (
         "the one exception, for tests of users"

@@ -101,7 +101,9 @@ def test_tokens_that_an_operator_expires_are_told_once_and_again_after_a_renewal
 
 def test_in_another_thread_a_backend_says_whose_it_is() -> None:
     async def elsewhere() -> None:
-        with pytest.raises(WrongThreadError, match=r"belongs to the thread .* on the same file"):
+        with pytest.raises(
+            WrongThreadError, match=r"belongs to the thread .* on the same database"
+        ):
             await LoopbackTransport(backend).open(Credentials("acme", "help", "secret"))
 
     with Backend(workspace_id="acme", widget_id="help") as backend:

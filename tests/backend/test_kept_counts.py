@@ -48,6 +48,7 @@ class Locked:
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
+        self.settled, self.following, self.begins = db.settled, db.following, db.begins
         self.locked: set[str] | None = None
 
     def lock(self, *owners: str) -> None:

@@ -70,7 +70,7 @@ def test_help_teaches_every_command_with_an_example_and_the_exit_statuses(capsys
 def test_help_fits_on_a_terminal_and_breaks_no_example(
     command: str, width: int, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = []
+    shown: list[str] = []
     for columns in (width, 1000):
         monkeypatch.setenv("COLUMNS", str(columns))
         main([*command.split(), "--help"])
@@ -121,6 +121,9 @@ def test_the_program_is_imported_and_helps_without_anything_heavy() -> None:
         (["--view", "group", "staying-connected", "--format", "svg"], "<svg "),
         (["--format", "dot"], 'digraph "support_chat: overview" {'),
         (["--format", "svg"], "<svg "),
+        (["--format", "html"], "<!doctype html>\n"),
+        (["--path", "ready", "booting"], "stateDiagram-v2\n"),
+        (["--phase", "ready", "--format", "svg"], "<svg "),
         (["--format", "table"], "# support_chat: every transition\n"),
         (["--format", "calls"], "# What each call does in each phase\n"),
         (["--format", "json"], '{\n"schema": "support-chat/chart",\n"version": 2,\n'),
@@ -131,6 +134,31 @@ def test_draw_prints_what_was_asked_for(
 ) -> None:
     assert main(["draw", *arguments]) == 0
     assert capsys.readouterr().out.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--phase", "nowhere"], "has no phase 'nowhere'; it has: not_initialized, "),
+        (["--path", "ready", "anonymous"], "Nothing here leads from 'ready' to 'anonymous'."),
+        (["--phase", "ready", "--path", "ready"], "--phase and --path: name the phase in the path"),
+        (["--format", "calls", "--phase", "ready"], "--format calls has no picture"),
+        (["--format", "html", "--view", "overview"], "--format html is always of the whole chart"),
+        (["--check", "diagrams", "--phase", "ready"], "leave out --format, --view, --phase"),
+    ],
+)
+def test_what_cannot_be_lit_is_told_with_the_way_out(
+    arguments: list[str], told: str, capsys: Printed
+) -> None:
+    assert main(["draw", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_interpreter_of_charts_is_exported(capsys: Printed) -> None:
+    assert main(["export", "--format", "javascript"]) == 0
+    assert "export class Chart {" in capsys.readouterr().out
+    assert main(["export", "--format", "javascript", "--chart", "lamps:LAMP"]) == 2
+    assert "--format javascript is of no chart" in capsys.readouterr().err
 
 
 def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
@@ -153,6 +181,7 @@ def test_documents_are_utf_8_whatever_the_terminal_speaks() -> None:
         ("chart.svg", [], "<svg "),
         ("CHART.SVG", [], "<svg "),
         ("chart.dot", [], "digraph "),
+        ("chart.html", ["--phase", "ready"], "<!doctype html>"),
         ("chart.mmd", [], "stateDiagram-v2"),
         ("chart.json", [], "{"),
         ("chart.md", [], "# support_chat: every transition"),

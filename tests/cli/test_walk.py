@@ -131,7 +131,7 @@ def test_a_random_walk_is_a_path_of_the_chart_by_the_judge_of_logs(seed: int, wa
 
 
 def test_a_chart_that_has_come_to_its_end_says_so(walk: Walk, tmp_path: Path) -> None:
-    (tmp_path / "once.py").write_text(
+    (tmp_path / "one_way.py").write_text(
         "from support_chat import Chart, Transition\n"
         "from support_chat.chart.model import Ignored\n"
         "row = Transition(name='go', group='', trigger='go', sources='a', target='b')\n"
@@ -140,7 +140,7 @@ def test_a_chart_that_has_come_to_its_end_says_so(walk: Walk, tmp_path: Path) ->
         "    ignored=[Ignored(triggers='go', phases='b', because='it is gone')])\n",
         "utf-8",
     )
-    own = ("--chart", "once:CHART", "--app-dir", str(tmp_path))
+    own = ("--chart", "one_way:CHART", "--app-dir", str(tmp_path))
     status, out, _ = walk("go, back, go, why not go", *own)
     assert status == 0
     assert out.count("Nothing can happen any more: `back`, or `quit`.\n") == 2

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import attrs
 
 from support_chat import CHART, Chart
+from support_chat_adapters.diagrams.as_mermaid import mermaid
 from support_chat_adapters.diagrams.exported import from_json
 from support_chat_adapters.diagrams.gallery import MARK, compare, gallery, write
-from support_chat_adapters.diagrams.mermaid import mermaid
 from support_chat_adapters.diagrams.views import group
 
 DIAGRAMS = Path(__file__).parents[2] / "diagrams"

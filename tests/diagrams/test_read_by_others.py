@@ -20,10 +20,10 @@ from support_chat import CHART, Chart
 from support_chat.verify import check
 from support_chat.verify.story import sequence
 from support_chat_adapters.cli.charts import chart_named
+from support_chat_adapters.diagrams.as_mermaid import mermaid
 from support_chat_adapters.diagrams.dot import dot
 from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
 from support_chat_adapters.diagrams.exported import from_json, to_json
-from support_chat_adapters.diagrams.mermaid import mermaid
 from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
 
 HERE: Final = Path(__file__).parent

@@ -11,11 +11,11 @@ import pytest
 
 from support_chat import CHART, Phase
 from support_chat.chart.composites import as_written
+from support_chat_adapters.diagrams.as_mermaid import mermaid
+from support_chat_adapters.diagrams.as_svg import svg
 from support_chat_adapters.diagrams.calls import calls_table
 from support_chat_adapters.diagrams.dot import dot
 from support_chat_adapters.diagrams.drawing import Edge
-from support_chat_adapters.diagrams.mermaid import mermaid
-from support_chat_adapters.diagrams.svg import svg
 from support_chat_adapters.diagrams.table import table
 from support_chat_adapters.diagrams.views import group, group_on_the_map, overview
 from support_chat_adapters.diagrams.wording import composites

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from support_chat import CHART, Chart
+from support_chat_adapters.diagrams.as_svg import svg
 from support_chat_adapters.diagrams.drawing import Drawing, Edge, Frame, Node
 from support_chat_adapters.diagrams.placement import LINE, Box, Placement, place, text_width
 from support_chat_adapters.diagrams.routes import Point, Route, route
-from support_chat_adapters.diagrams.svg import svg
 from support_chat_adapters.diagrams.views import group_on_the_map, overview
 from support_chat_adapters.diagrams.wording import composites
 

@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 from support_chat import Chart, InvalidInputError
+from support_chat_adapters.diagrams.as_mermaid import mermaid
 from support_chat_adapters.diagrams.dot import dot
 from support_chat_adapters.diagrams.drawing import Drawing, Edge, Node
-from support_chat_adapters.diagrams.mermaid import mermaid
 from support_chat_adapters.diagrams.table import table
 from support_chat_adapters.diagrams.views import group, overview
 

@@ -18,7 +18,7 @@ from support_chat import CHART
 from support_chat_adapters.cli import main
 from support_chat_adapters.xstate.machine import to_xstate
 
-PAGE: Final = checked_page("the-chart-in-your-client.md", "chart.mjs")
+PAGE: Final = checked_page("the-chart-in-your-client.md")
 
 
 def test_the_page_is_short_and_its_links_lead_somewhere() -> None:
@@ -32,13 +32,18 @@ def test_the_page_is_short_and_its_links_lead_somewhere() -> None:
 
 
 @needs_node()
-def test_the_program_in_javascript_prints_what_the_page_shows() -> None:
+def test_the_program_in_javascript_prints_what_the_page_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     program = PAGE.of("js")[0]
     assert NODE is not None
+    for command, name in re.findall(r"`support-chat (export[^>`]*)>\s(\S+)`", PAGE.text):
+        assert main(command.split()) == 0
+        (tmp_path / name).write_text(capsys.readouterr().out, "utf-8")
     done = subprocess.run(
         [NODE, "--input-type=module", "-"],
         input=program,
-        cwd=DOCS / "examples",
+        cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
         timeout=120,

@@ -25,6 +25,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
+from postgres_server import postgres_server
 from redis_server import redis_server
 from served import served
 
@@ -32,6 +33,7 @@ EXTRAS: Final = (
     "",
     "file",
     "redis",
+    "postgres",
     "keyring",
     "http",
     "widget-api",
@@ -105,6 +107,7 @@ def main(wheel: Path, extras: Sequence[str]) -> int:
             "SUPPORT_CHAT": str(Path(sys.executable).with_name("support-chat")),
             "URL": server.url,
             "DB": str(server.db),
+            "POSTGRES_URL": stack.enter_context(postgres_server("-c fsync=off")).create("chat"),
             "REDIS_URL": stack.enter_context(redis_server()),
         }
         with ThreadPoolExecutor(2) as pool:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
@@ -17,26 +18,27 @@ import pytest
 
 from browser import answered, needs_chromium
 from node import needs_node, node
+from once import ShippedCases
 from support_chat import CHART
 from support_chat.verify import Model
-from support_chat.verify.cases import cases
 from support_chat.verify.possible import Traced, trace_log
 from support_chat_adapters.diagrams.exported import to_json
-from support_chat_adapters.diagrams.exported_cases import cases_to_json
 
 HERE: Final = Path(__file__).parent
-INTERPRETER: Final = HERE.parents[1] / "docs" / "examples" / "chart.mjs"
+INTERPRETER: Final = Path(
+    str(package_files("support_chat_adapters") / "diagrams" / "explorer" / "chart.mjs")
+)
 SEEDS: Final = range(1, 7)
 LENGTH: Final = 600
 """Steps of one walk."""
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files(tmp_path_factory: pytest.TempPathFactory, shipped_cases: ShippedCases) -> Path:
     """Where the chart and its cases are, as exported."""
     folder = tmp_path_factory.mktemp("exported")
     (folder / "chart.json").write_text(to_json(CHART), "utf-8")
-    (folder / "cases.json").write_text(cases_to_json(cases(CHART)), "utf-8")
+    (folder / "cases.json").write_text(shipped_cases.text, "utf-8")
     return folder
 
 

@@ -229,6 +229,7 @@ PRECAUTIONS: dict[tuple[str, str], str] = {
         "a message waits only while a boot is accepted",
     ),
     ("update.send", Fact.SENDING): "the timer is not armed while a request is under way",
+    ("update.visitor_unauthorised", Fact.OUTDATED): "no token was ever accepted of a visitor",
     **dict.fromkeys(
         [("renew.due", fact) for fact in (Fact.PROVIDER, Fact.FETCHING, Fact.RENEWING)],
         "the timer is armed when there is a provider, and when a renewal has ended",

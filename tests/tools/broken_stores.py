@@ -81,6 +81,7 @@ class ReadsBeforeItsTurn(SQLiteStore):
         class Recorded:
             def __init__(self, db: Transaction, *, replay: bool) -> None:
                 self.db, self.replay = db, replay
+                self.settled, self.following, self.begins = db.settled, db.following, db.begins
 
             def lock(self, *owners: str) -> None: ...
 
@@ -229,6 +230,7 @@ class EndsTextsAtANul(SQLiteStore):
         class Cut:
             def __init__(self, db: Transaction) -> None:
                 self.db, self.lock = db, db.lock
+                self.settled, self.following, self.begins = db.settled, db.following, db.begins
 
             def execute(self, sql: str, values: Any = (), /) -> Any:
                 cut = [v.partition("\0")[0] if isinstance(v, str) else v for v in values]
@@ -255,6 +257,97 @@ class ClosesOnce(SQLiteStore):
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
         self.over = True
         super().close()
+
+
+class HasNoLock(SQLiteStore):
+    """Numbers are drawn, and whatever is asked is read, long before there is a lock: a write runs
+    beside others on rows of before, and what it says is done again when it is committed.
+    """
+
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        ahead = _Ahead()
+        await asyncio.to_thread(ahead.run, self._path, work)
+        return await super().write(ahead.commit, then)
+
+
+class _Ahead:
+    """Work that runs on a copy of the rows, and is committed by repeating what it said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+        self.answer: Any = None
+
+    def run(self, path: str, work: Work[Any]) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as source:
+            self.db = sqlite3.connect(":memory:", isolation_level=None)
+            source.backup(self.db)
+        self.db.row_factory = sqlite3.Row
+        with contextlib.closing(self.db):
+            self.answer = work(self)
+
+    def lock(self, *owners: str) -> None: ...
+
+    def begins(self, owner: str) -> None: ...
+
+    def settled(self, number: int) -> int:
+        return number
+
+    def following(self, number: int) -> int:
+        return number + 1
+
+    def execute(self, sql: str, values: Any = (), /) -> Any:
+        if not sql.startswith("SELECT"):
+            self.said.append((sql, values))
+        return self.db.execute(sql, values)
+
+    def commit(self, db: Transaction) -> Any:
+        for sql, values in self.said:
+            db.execute(sql, values)
+        return self.answer
+
+
+@breaks("store.overtaken-told")
+class TellsNothingOfWhatIsSlow(SQLiteStore):
+    slow = False
+
+    def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
+        super().follow(news, lambda these: None if self.slow else tell(these))
+
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        def timed(db: Transaction) -> T:
+            began = time.monotonic()
+            answer = work(db)
+            self.slow = time.monotonic() - began > 0.05
+            return answer
+
+        return await super().write(timed, then)
+
+
+@breaks("store.overtaken-replayed")
+class SettlesWhatIsToCome(SQLiteStore):
+    async def read(self, work: Work[T]) -> T:
+        class Ahead:
+            def __init__(self, db: Transaction) -> None:
+                self.execute, self.lock = db.execute, db.lock
+                self.following, self.begins = db.following, db.begins
+
+            def settled(self, number: int) -> int:
+                return number + 1
+
+        return await super().read(lambda db: work(Ahead(db)))
+
+
+@breaks("store.write-in-order")
+class TellsWhatCameLaterFirst(SQLiteStore):
+    async def write(self, work: Work[T], then: Callable[[T], U]) -> U:
+        answer = await super().write(work, as_it_is)
+        await asyncio.sleep(0.5)
+        await self.read_in_order(lambda db: None, as_it_is)
+        return then(answer)
+
+
+breaks("store.late-request")(HasNoLock)
+breaks("store.order-of-an-owner")(HasNoLock)
 
 
 @breaks("store.token-once")

@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import pytest
 
@@ -35,11 +35,6 @@ PATIENCE: Final = 120.0
 
 class _Files(SimpleHTTPRequestHandler):
     """The files of a folder, and a place for the answer."""
-
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-    }
 
     def __init__(self, answer: _Answer, *args: Any, **options: Any) -> None:
         self.answer = answer
@@ -90,7 +85,7 @@ def answered(folder: Path, script: str) -> Any:
 
 
 @contextmanager
-def _browser(address: str, profile: Path) -> Iterator[None]:
+def _browser(address: str, profile: Path) -> Generator[None, None, None]:
     assert CHROMIUM is not None
     running = subprocess.Popen(
         [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", address],

@@ -45,11 +45,10 @@ class CheckedPage:
         return [text for text in self.of("python") if text not in self.example]
 
 
-def checked_page(page: str, example: str) -> CheckedPage:
-    """The page of this name in docs, and its example in docs/examples."""
-    return CheckedPage(
-        (DOCS / page).read_text("utf-8"), (DOCS / "examples" / example).read_text("utf-8")
-    )
+def checked_page(page: str, example: str = "") -> CheckedPage:
+    """The page of this name in docs, and its example in docs/examples, if it has one."""
+    text = (DOCS / "examples" / example).read_text("utf-8") if example else ""
+    return CheckedPage((DOCS / page).read_text("utf-8"), text)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from forking import Forked, nursery
 from support_chat.values import Identity
-from support_chat_adapters.backend import Backend, IdentityKey, sign_identity_token
+from support_chat_adapters.backend import Backend, IdentityKey, Store, sign_identity_token
 from support_chat_adapters.backend.server.key_file import identity_secret
 
 WORKSPACE = "demo"
@@ -56,8 +56,10 @@ class Served:
     `served`.
     """
 
-    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, options: tuple[str, ...], address: str | None) -> None:
         self.db = folder / "chat.db"
+        """Its database, unless that is at a server."""
+        self._address = address
         self.log = folder / "serve.log"
         self.url = ""
         self.status_url = ""
@@ -76,7 +78,8 @@ class Served:
             "serve",
             "--json",
             "--verbose",
-            f"--db={self.db}",
+            f"--db={self.db if self._address is None else self._address}",
+            f"--key-file={self.db}.key",
             f"--port={self._port}",
             *self._options,
         )
@@ -145,7 +148,8 @@ class Served:
         and while it does not.
         """
         keys = [IdentityKey("HS256", self.secret)]
-        with Backend(self.db, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
+        database = self.db if self._address is None else _at_a_server(self._address)
+        with Backend(database, workspace_id=WORKSPACE, widget_id=WIDGET, keys=keys) as backend:
             yield backend
 
     def reply(self, to: str | Identity, *texts: str) -> None:
@@ -162,12 +166,20 @@ class Served:
             process.stdout.close()
 
 
+def _at_a_server(address: str) -> Store:
+    from support_chat_adapters.backend.postgres import PostgresStore
+
+    return PostgresStore(address)
+
+
 @contextmanager
-def served(folder: Path, *options: str) -> Generator[Served, None, None]:
+def served(
+    folder: Path, *options: str, address: str | None = None
+) -> Generator[Served, None, None]:
     """A backend served from this folder, started; it is killed at the end. `options` are those of
-    `support-chat serve`.
+    `support-chat serve`, `address` is that of a database at a server, in place of the file.
     """
-    one = Served(folder, options)
+    one = Served(folder, options, address)
     try:
         one.start()
         yield one

@@ -134,7 +134,13 @@ class Asked:
     def judged(self, state: State, properties: Iterable[Property]) -> str:
         """A state, and which properties are broken in it."""
         view = View(self.model, state)
-        broken = [p.id for p in properties if isinstance(p, Always) and not p.holds(view)]
+        broken = [
+            each.id
+            for each in properties
+            if isinstance(each, Always)
+            and (each.when is None or each.when(view))
+            and not each.holds(view)
+        ]
         return json.dumps({"state": self.state(state), "broken": broken})
 
     def _is_more(self, state: State, happening: Happening) -> bool:

@@ -572,8 +572,8 @@ FAULTS: Final = (
     ),
     Fault(
         "S55",
-        "whoever uses the link gets no answer",
-        {"use.replied": adding(when=F.NAMED)},
+        "whoever uses the link gets an answer only while an update is under way",
+        {"use.replied": adding(when=F.SENDING)},
     ),
     Fault(
         "S51",
@@ -857,6 +857,11 @@ FAULTS: Final = (
         "S46b",
         "a token that is on its way is spent since the former one has expired",
         {"renew.expired": without(unless=F.RENEWING)},
+    ),
+    Fault(
+        "S62b",
+        "a become() forgets whom an identify is for, and keeps what is known of them",
+        {"become.target": having(assigns={Register.TARGET: None})},
     ),
     Fault(
         "S42a",

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
+import pytest
 
+from once import ShippedCases
 from support_chat import CHART, Chart, Compiled, Input, Transition
 from support_chat.chart.machine import UNHANDLED, State
 from support_chat.chart.model import Carried, Derived, Stored
 from support_chat.lifecycle.names import Fact as F
 from support_chat.verify import Model
-from support_chat.verify.cases import Cases, cases
+from support_chat.verify.cases import cases
 from support_chat.verify.possible import trace_log
 from support_chat_adapters.cli.charts import chart_named
 from support_chat_adapters.diagrams.exported_cases import cases_to_json
@@ -50,31 +51,30 @@ UNSEEN: Final[Mapping[str, tuple[str, ...]]] = {
 """The rows of which some fact is never seen on one side, and why."""
 
 
-@cache
-def found() -> Cases:
-    return cases(CHART)
-
-
-@cache
-def exported() -> list[list[Step]]:
-    document = json.loads(cases_to_json(found()))
+@pytest.fixture(scope="module")
+def exported(shipped_cases: ShippedCases) -> list[list[Step]]:
+    document = json.loads(shipped_cases.text)
     assert (document["schema"], document["version"]) == ("support-chat/cases", 1)
     return list(document["cases"])
 
 
-def test_every_row_fires_and_every_guard_is_seen_both_ways_but_for_precautions() -> None:
+def test_every_row_fires_and_every_guard_is_seen_both_ways_but_for_precautions(
+    shipped_cases: ShippedCases, exported: list[list[Step]]
+) -> None:
     known = {row for rows in UNSEEN.values() for row in rows}
-    assert {row for row, _, _ in found().unseen} == known
-    silent = [row for row, fact, _ in found().unseen if not fact]
+    assert {row for row, _, _ in shipped_cases.unseen} == known
+    silent = [row for row, fact, _ in shipped_cases.unseen if not fact]
     assert not silent
-    fired = {row for case in found().cases for step in case for row in step.occurrence.rows}
+    fired = {row for case in exported for step in case for row in of_row(step)} - {""}
     assert fired == {row.name for row in CHART.transitions}
 
 
-def test_what_the_cases_claim_to_show_they_show() -> None:
+def test_what_the_cases_claim_to_show_they_show(
+    shipped_cases: ShippedCases, exported: list[list[Step]]
+) -> None:
     """Counted anew, from what was written."""
     seen = set[tuple[str, str, bool]]()
-    for case in exported():
+    for case in exported:
         phase = str(CHART.initial)
         for step in case:
             for asked in step["asks"]:
@@ -92,19 +92,21 @@ def test_what_the_cases_claim_to_show_they_show() -> None:
         for holds in (False, True)
         if fact != F.LATE
     }
-    assert sides - seen == {side for side in found().unseen if side[1] != F.LATE}
+    assert sides - seen == {side for side in shipped_cases.unseen if side[1] != F.LATE}
 
 
-def test_the_cases_are_short_few_and_the_same_each_time() -> None:
-    lengths = [len(case) for case in exported()]
+def test_the_cases_are_short_few_and_the_same_each_time(
+    shipped_cases: ShippedCases, exported: list[list[Step]]
+) -> None:
+    lengths = [len(case) for case in exported]
     assert max(lengths) <= 20
     assert len(lengths) < 2 * len(CHART.transitions)
-    assert cases_to_json(cases(CHART)) == cases_to_json(found())
+    assert cases_to_json(cases(CHART)) == shipped_cases.text
 
 
-def test_each_case_is_a_path() -> None:
+def test_each_case_is_a_path(exported: list[list[Step]]) -> None:
     model = Model(CHART)
-    for case in exported():
+    for case in exported:
         verdict = trace_log(model, logged(case))
         assert not verdict.fault, verdict
 
@@ -164,8 +166,8 @@ def differ(chart: Chart, compiled: Compiled, state: State, step: Step, stored: s
     return (state.phase, facts, registers) != expected
 
 
-def test_the_machine_comes_to_what_each_case_says() -> None:
-    assert not [wrong for case in exported() if (wrong := differs(CHART, case))]
+def test_the_machine_comes_to_what_each_case_says(exported: list[list[Step]]) -> None:
+    assert not [wrong for case in exported if (wrong := differs(CHART, case))]
 
 
 def _target(row: Transition) -> Transition:
@@ -183,11 +185,11 @@ EDITS: Final[dict[str, Callable[[Transition], Transition]]] = {
 }
 
 
-def test_no_machine_with_one_row_changed_comes_there() -> None:
+def test_no_machine_with_one_row_changed_comes_there(exported: list[list[Step]]) -> None:
     """Each fifth row in turn."""
     undetected = set[tuple[str, str]]()
     for number, row in list(enumerate(CHART.transitions))[::5]:
-        told = [case for case in exported() if any(row.name in of_row(step) for step in case)]
+        told = [case for case in exported if any(row.name in of_row(step) for step in case)]
         for name, edit in EDITS.items():
             changed = edit(row)
             rows = [*CHART.transitions[:number], changed, *CHART.transitions[number + 1 :]]

@@ -21,7 +21,7 @@ from support_chat.errors import BackendRejectedError
 from support_chat.ports import Outgoing
 from support_chat.values import NOTHING_SAID, About, Agent, Conversation, Message, can_be_carried
 
-from .store import Row, Transaction
+from .store import EVERY, Row, Transaction
 
 T = TypeVar("T")
 
@@ -158,6 +158,11 @@ def append(
 
 
 def latest(db: Transaction) -> int:
+    """The number of the newest message of all, as far as it is settled; 0 if there was none."""
+    return db.settled(newest_number(db))
+
+
+def newest_number(db: Transaction) -> int:
     """The number of the newest message of all, also if it was deleted; 0 if there was none."""
     row = db.execute(
         "SELECT (SELECT max(number) FROM messages) AS newest, deleted_messages_up_to FROM replay"
@@ -166,9 +171,14 @@ def latest(db: Transaction) -> int:
 
 
 def latest_mark(db: Transaction) -> int:
-    """The number of the last read mark, also if its conversation was deleted; 0 if there was
-    none.
+    """The number of the last read mark, as far as it is settled, also if its conversation was
+    deleted; 0 if there was none.
     """
+    return db.settled(newest_mark(db))
+
+
+def newest_mark(db: Transaction) -> int:
+    """As `latest_mark`, settled or not."""
     row = db.execute(
         "SELECT (SELECT max(marked) FROM conversations WHERE marked > 0) AS newest,"
         " deleted_marks_up_to FROM replay"
@@ -195,7 +205,7 @@ def conversation_page(
     """Conversations of `owner`, the newest first."""
     rows = db.execute(
         "SELECT * FROM conversations WHERE owner = ? AND number < ? ORDER BY number DESC LIMIT ?",
-        (owner, _number(cursor, 2**62), limit + 1),
+        (owner, _number(cursor, EVERY), limit + 1),
     ).fetchall()
     items = [conversation_of(row) for row in rows[:limit]]
     return Page(items, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
@@ -222,7 +232,7 @@ def messages_before(
     what is no message's id. Raises as `conversation`.
     """
     _require(db, owner, conversation_id)
-    number = 2**62 if before is None else number_of(before) or 0
+    number = EVERY if before is None else number_of(before) or 0
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? AND number < ?"
         " ORDER BY number DESC LIMIT ?",
@@ -280,7 +290,7 @@ def mark_read(db: Transaction, owner: str, conversation_id: str, up_to: str | No
         ).fetchone()["unread"]
     db.execute(
         "UPDATE conversations SET unread = ?, read_up_to = ?, marked = ? WHERE id = ?",
-        (left, max(before, position), latest_mark(db) + 1, conversation_id),
+        (left, max(before, position), db.following(newest_mark(db)), conversation_id),
     )
     if left != row["unread"]:
         _add_unread(db, owner, left - int(row["unread"]))
@@ -293,7 +303,7 @@ def _marked_at(db: Transaction, conversation_id: str, up_to: str | None) -> int:
         newest = "SELECT max(number) AS newest FROM messages WHERE conversation_id = ?"
         return int(db.execute(newest, (conversation_id,)).fetchone()["newest"] or 0)
     number = number_of(up_to)
-    if number is None or number > latest(db):
+    if number is None or number > newest_number(db):
         return 0
     its = db.execute("SELECT conversation_id FROM messages WHERE number = ?", (number,)).fetchone()
     return number if its is None or its["conversation_id"] == conversation_id else 0
@@ -307,7 +317,7 @@ def move(db: Transaction, owner: str, new_owner: str) -> int:
     db.execute(
         "UPDATE conversations SET marked = ? WHERE number ="
         " (SELECT max(number) FROM conversations WHERE owner = ? AND unread > 0)",
-        (latest_mark(db) + 1, owner),
+        (db.following(newest_mark(db)), owner),
     )
     moved = db.execute(
         "UPDATE conversations SET owner = ? WHERE owner = ?", (new_owner, owner)

@@ -21,7 +21,7 @@ from support_chat.values import SignedIn, Visitor
 
 from . import conversations, profiles, sessions
 from .sessions import Session, owner_key
-from .store import Row, Transaction, hashed
+from .store import Row, Transaction, hashed, whose_secret
 from .widget import Widget
 
 
@@ -49,6 +49,8 @@ def identify(
     """
     claims = widget.authenticate(request.user_id, request.token, now)
     secret_hash = hashed(request.visitor)
+    owners = owner_key(session.identity), owner_key(SignedIn(request.user_id))
+    db.lock(whose_secret(secret_hash), *owners)
     if session.user_id is None and not sessions.knows_secret(db, session, secret_hash):
         raise AuthRefusedError(
             "The visitor's credential is not this session's; identify with the one the link was "
@@ -172,7 +174,7 @@ def _remember(db: Transaction, secret_hash: str, identify_id: str, answer: Ident
 
 
 def _close(db: Transaction, secret_hash: str, claim: Claim) -> None:
-    db.lock()
+    db.lock(whose_secret(secret_hash))
     db.execute(
         "INSERT INTO identifies VALUES (?, ?, ?, NULL)",
         (secret_hash, claim.identify_id, claim.user_id),

@@ -16,7 +16,7 @@ from support_chat.values import Conversation, Identity, Message, can_be_carried
 from . import conversations, stream
 from .conversations import Page, conversation_of, latest, message_of
 from .sessions import identity_of
-from .store import Row, Transaction
+from .store import EVERY, Row, Transaction
 
 
 @attrs.frozen
@@ -45,7 +45,7 @@ def page(db: Transaction, after: str | None, limit: int) -> Page[Listed]:
     rows = db.execute(
         "SELECT * FROM conversations WHERE last_message > 0 AND last_message < ?"
         " ORDER BY last_message DESC LIMIT ?",
-        (2**62 if after is None else number_of(after), limit + 1),
+        (EVERY if after is None else number_of(after), limit + 1),
     ).fetchall()
     return _page(db, rows, limit, "last_message")
 
@@ -76,7 +76,7 @@ def history(db: Transaction, conversation_id: str, before: str | None, limit: in
     rows = db.execute(
         "SELECT * FROM messages WHERE conversation_id = ? AND number < ?"
         " ORDER BY number DESC LIMIT ?",
-        (conversation_id, 2**62 if before is None else number_of(before), limit + 1),
+        (conversation_id, EVERY if before is None else number_of(before), limit + 1),
     ).fetchall()
     items = [message_of(row) for row in reversed(rows[:limit])]
     return Page(items, items[0].id if len(rows) > limit else None)
@@ -92,8 +92,8 @@ def arrivals(db: Transaction, after: str) -> Page[Message]:
     there is much. The next page is there at once, and may be empty.
     """
     rows = db.execute(
-        "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?",
-        (number_of(after), stream.AT_ONCE),
+        "SELECT * FROM messages WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+        (number_of(after), db.settled(EVERY), stream.AT_ONCE),
     ).fetchall()
     messages = [message_of(row) for row in rows]
     written = [message for message in messages if message.author != "agent"]

@@ -14,7 +14,7 @@ from support_chat.ports import Credentials, IdentifyAnswer, MessageArrived, Welc
 
 from . import conversations, identifying, sessions, stream
 from .sessions import Session, owner_key
-from .store import Transaction, hashed
+from .store import Transaction, hashed, whose_secret
 from .stream import Marked, Replay
 from .widget import Widget
 
@@ -48,6 +48,7 @@ def open_session(db: Transaction, widget: Widget, credentials: Credentials, now:
             "A dial needs the visitor's credential; mint one.", code="validation_error"
         )
     secret_hash = hashed(credentials.visitor)
+    db.lock(whose_secret(secret_hash))
     sessions.require_not_over(db, secret_hash)
     claim, user_id = credentials.claim, credentials.user_id
     remembered = None

@@ -18,7 +18,7 @@ from support_chat.errors import InvalidInputError
 from support_chat.values import JSON, Identity, SignedIn, Visitor
 
 from . import conversations, profiles
-from .sessions import latest_change, owner_key, revoke_by_ref
+from .sessions import newest_change, owner_key, revoke_by_ref
 from .store import Transaction, hashed
 
 
@@ -138,10 +138,11 @@ def forget(db: Transaction, person: Person) -> Forgotten:
 
 def keep_numbers(db: Transaction) -> None:
     """Takes note of how far the numbers have come, before the last of them are deleted."""
+    db.lock("numbers")
     db.execute(
         "UPDATE replay SET deleted_messages_up_to = ?, deleted_changes_up_to = ?,"
         " deleted_marks_up_to = ?",
-        (conversations.latest(db), latest_change(db), conversations.latest_mark(db)),
+        (conversations.newest_number(db), newest_change(db), conversations.newest_mark(db)),
     )
 
 

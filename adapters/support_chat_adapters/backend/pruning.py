@@ -66,6 +66,7 @@ def prune(db: Transaction, ages: Ages, live: Collection[int], now: float) -> Pru
     for number in sessions:
         persons.delete_session(db, number)
     visitors = _silent_visitors(db, ages, now)
+    db.lock(*Person(None, tuple(visitors)).owners)
     for visitor in visitors:
         persons.forget(db, Person(None, (visitor,)))
     if ages.visitors:

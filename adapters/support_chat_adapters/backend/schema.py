@@ -34,7 +34,12 @@ VERSION: Final = 2
 were versions carry 0.
 """
 
-_TABLES: Final = """
+TABLES: Final = """
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE visitors (
   id TEXT PRIMARY KEY,
   secret_hash TEXT NOT NULL,
@@ -45,11 +50,6 @@ CREATE TABLE visitors (
 CREATE UNIQUE INDEX visitor_in_force ON visitors(secret_hash) WHERE merged_into IS NULL;
 CREATE INDEX visitors_of_secret ON visitors(secret_hash);
 CREATE INDEX visitors_by_age ON visitors(seen_at);
-
-CREATE TABLE users (
-  id TEXT PRIMARY KEY,
-  created_at REAL NOT NULL
-) WITHOUT ROWID;
 
 CREATE TABLE traits (
   owner TEXT NOT NULL,
@@ -151,6 +151,7 @@ CREATE TABLE ended_visitors (
 ) WITHOUT ROWID;
 CREATE INDEX ended_visitors_by_age ON ended_visitors(ended_at);
 """
+"""The tables of today, in SQLite's words."""
 
 _FROM_0: Final = """
 CREATE TABLE IF NOT EXISTS conversation_details (
@@ -271,7 +272,7 @@ def _migrate(db: sqlite3.Connection) -> None:
             f" this one knows {VERSION}); install that one, or name another database."
         )
     if version == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
-        _run(db, _TABLES)
+        _run(db, TABLES)
     else:
         for migration in _MIGRATIONS[version:]:
             _run(db, migration)

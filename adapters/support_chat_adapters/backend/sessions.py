@@ -20,7 +20,7 @@ from support_chat.values import Identity, SignedIn, Visitor
 
 from .identity_tokens import Claims
 from .profiles import describe_new_user
-from .store import Row, Transaction, hashed
+from .store import EVERY, Row, Transaction, hashed, whose_secret
 
 REVOKED: Final = "revoked"
 """Why a session ended, if nobody has said more."""
@@ -108,12 +108,13 @@ def visitor_of(db: Transaction, secret_hash: str, now: float) -> str:
     ).fetchone()
     if row is not None:
         return str(row["id"])
-    db.lock()
+    db.lock(whose_secret(secret_hash))
     visitor_id = f"visitor-{secrets.token_hex(6)}"
     db.execute(
         "INSERT INTO visitors (id, secret_hash, created_at) VALUES (?, ?, ?)",
         (visitor_id, secret_hash, now),
     )
+    db.begins(owner_key(Visitor(visitor_id)))
     return visitor_id
 
 
@@ -167,7 +168,14 @@ def require_fresh_token(session: Session, now: float) -> None:
 
 
 def latest_change(db: Transaction) -> int:
-    """The number of the last change of a session, also if it was deleted; 0 if there was none."""
+    """The number of the last change of a session, as far as it is settled, also if it was deleted;
+    0 if there was none.
+    """
+    return db.settled(newest_change(db))
+
+
+def newest_change(db: Transaction) -> int:
+    """As `latest_change`, settled or not."""
     row = db.execute(
         "SELECT (SELECT max(changed) FROM sessions WHERE changed > 0) AS latest,"
         " deleted_changes_up_to FROM replay"
@@ -181,8 +189,8 @@ def changed_since(db: Transaction, number: int) -> tuple[Changed, ...]:
     """
     rows = db.execute(
         "SELECT sessions.*, merged_into FROM sessions JOIN visitors ON visitors.id = visitor_id"
-        " WHERE changed > 0 AND changed > ? ORDER BY changed LIMIT ?",
-        (number, CHANGES_AT_ONCE),
+        " WHERE changed > 0 AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?",
+        (number, db.settled(EVERY), CHANGES_AT_ONCE),
     ).fetchall()
     return tuple(
         Changed(
@@ -238,7 +246,7 @@ def end_visitor(db: Transaction, secret_hash: str, now: float) -> None:
     """Ends every session that was opened with this secret, a user's included, and refuses it from
     then on; a second call, and one for a secret that nobody has used, does no more than that.
     """
-    db.lock()
+    db.lock(whose_secret(secret_hash))
     db.execute(
         "INSERT INTO ended_visitors (secret_hash, ended_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (secret_hash, now),
@@ -294,23 +302,24 @@ def revoke_by_ref(db: Transaction, ref: str, reason: str) -> Session | None:
 
 def expire(db: Transaction, user_id: str | None, now: float) -> None:
     """Ends the life of the tokens that sessions of a user (None: of anybody) were opened with."""
-    db.lock()
     signed_in = "SELECT * FROM sessions WHERE revoked = 0 AND token_expires IS NOT NULL"
     rows = (
         db.execute(signed_in).fetchall()
         if user_id is None
         else db.execute(f"{signed_in} AND user_id = ?", (user_id,)).fetchall()
     )
-    for row in rows:
-        _change(db, _session(row), "token_expires = ?", now)
+    found = [_session(row) for row in rows]
+    db.lock(*(owner_key(session.identity) for session in found))
+    for session in found:
+        _change(db, session, "token_expires = ?", now)
 
 
 def _revoke(db: Transaction, which: str, value: str | int, reason: str | None) -> Session | None:
-    db.lock()
     row = db.execute(f"SELECT * FROM sessions WHERE revoked = 0 AND {which}", (value,)).fetchone()
     if row is None:
         return None
     session = _session(row)
+    db.lock(owner_key(session.identity))
     _change(
         db,
         session,
@@ -325,7 +334,7 @@ def _change(db: Transaction, session: Session, what: str, *values: Any) -> None:
     """Changes a session, and the number that tells links of it that there is news."""
     db.execute(
         f"UPDATE sessions SET changed = ?, {what} WHERE id = ?",
-        (latest_change(db) + 1, *values, session.number),
+        (db.following(newest_change(db)), *values, session.number),
     )
 
 

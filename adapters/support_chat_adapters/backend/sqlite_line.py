@@ -21,16 +21,12 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import attrs
-
+from .pieces import MustWriteError, Piece, Tell, Told, settle
 from .store import StoreBusyError, T, Work
-
-_Tell: TypeAlias = Callable[[], None]
 
 _AT_ONCE: Final = 500
 """How many requests one commit may hold."""
@@ -39,10 +35,6 @@ LONG_LOG: Final = 8 * 2**20
 TOO_LONG_LOG: Final = 64 * 2**20
 """Bytes of it above which something is wrong, and said."""
 _LOG: Final = logging.getLogger("support_chat.server")
-
-
-class MustWriteError(Exception):
-    """Work that was taken for a read wants a lock."""
 
 
 class SQLiteConnection(sqlite3.Connection):
@@ -55,41 +47,16 @@ class SQLiteConnection(sqlite3.Connection):
         if not self.writing:
             raise MustWriteError(owners)
 
+    def begins(self, owner: str) -> None:
+        """Whoever writes has the whole database."""
 
-@attrs.define(eq=False)
-class Piece:
-    """Work on its way: what is to be done, and what came of it."""
+    def settled(self, number: int) -> int:
+        """All of it: nobody else writes meanwhile."""
+        return number
 
-    work: Work[Any]
-    then: Callable[[Any], Any]
-    writes: bool
-    until: float
-    """When it has waited long enough for the lock, in `time.monotonic()`."""
-    future: asyncio.Future[Any] | None
-    """Who waits for it on the loop."""
-    done: threading.Event | None
-    """Who waits for it on a thread."""
-    answer: Any = None
-    error: BaseException | None = None
-
-    @property
-    def is_wanted(self) -> bool:
-        """Nobody has given it up."""
-        return self.future is None or not self.future.cancelled()
-
-    def run(self, db: SQLiteConnection) -> None:
-        """Does the work; raises what it raises."""
-        self.answer = self.work(db)
-
-    def tell(self) -> None:
-        """Says on the owner's thread what came of it."""
-        if self.error is None:
-            try:
-                self.answer = self.then(self.answer)
-            except Exception as error:
-                self.error = error
-        if self.future is not None:
-            settle(self.future, self.answer, self.error)
+    def following(self, number: int) -> int:
+        """The next number."""
+        return number + 1
 
 
 class Line:
@@ -103,9 +70,9 @@ class Line:
         self.news: Work[Any] = lambda db: None
         self.tell_news: Callable[[Any], None] = lambda news: None
 
-    def run(self, pieces: Iterable[Piece]) -> tuple[list[_Tell], list[Piece]]:
+    def run(self, pieces: Iterable[Piece]) -> tuple[list[Tell], list[Piece]]:
         """Does what can be done now: what is to be told of it, in order, and what has to wait."""
-        told: list[_Tell] = []
+        told: list[Tell] = []
         wanted = [piece for piece in pieces if piece.is_wanted]
         reads = [piece for piece in wanted if not piece.writes]
         waiting = self._read(reads, told) if reads else []
@@ -113,7 +80,7 @@ class Line:
         waiting += self._write(writes, told) if writes else []
         return told, _still_patient(waiting, told)
 
-    def _read(self, pieces: Sequence[Piece], told: list[_Tell]) -> list[Piece]:
+    def _read(self, pieces: Sequence[Piece], told: list[Tell]) -> list[Piece]:
         try:
             self._db.execute("BEGIN")
             self._read_news(told)
@@ -140,11 +107,11 @@ class Line:
         except BaseException as error:
             piece.error = error
 
-    def _read_news(self, told: list[_Tell]) -> None:
+    def _read_news(self, told: list[Tell]) -> None:
         while (news := self.news(self._db)) is not None:
             told.append(partial(self.tell_news, news))
 
-    def _write(self, pieces: Sequence[Piece], told: list[_Tell]) -> list[Piece]:
+    def _write(self, pieces: Sequence[Piece], told: list[Tell]) -> list[Piece]:
         self._db.writing = True
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -203,14 +170,12 @@ class Line:
 
 
 class Writer:
-    """The thread that owns the line. What it has to tell waits in `_told` until the owner's thread
-    comes for it.
-    """
+    """The thread that owns the line."""
 
     def __init__(self, line: Line, name: str) -> None:
         self._line = line
         self._queue: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
-        self._told: deque[_Tell] = deque()
+        self.told = Told()
         self._thread = threading.Thread(target=self._work, name=f"writer {name}", daemon=True)
         self._thread.start()
 
@@ -218,16 +183,11 @@ class Writer:
         """Lines a piece up."""
         self._queue.put(piece)
 
-    def tell_all(self) -> None:
-        """On the owner's thread: tells what was done, in order."""
-        while self._told:
-            self._told.popleft()()
-
     def end(self) -> None:
         """Does what is lined up, and ends the thread."""
         self._queue.put(None)
         self._thread.join()
-        self.tell_all()
+        self.told.tell_all()
 
     def _work(self) -> None:
         waiting: list[Piece] = []
@@ -237,9 +197,8 @@ class Writer:
             ending = ending or None in pieces
             lined_up = [*waiting, *(piece for piece in pieces if piece is not None)]
             told, waiting = self._line.run(lined_up)
-            self._told += told
             still = set(map(id, waiting))
-            self._wake([piece for piece in lined_up if id(piece) not in still])
+            self.told.put(told, [piece for piece in lined_up if id(piece) not in still])
 
     def _taken(self, *, block: bool) -> list[Piece | None]:
         pieces: list[Piece | None] = []
@@ -248,14 +207,6 @@ class Writer:
             while len(pieces) < _AT_ONCE:
                 pieces.append(self._queue.get_nowait())
         return pieces
-
-    def _wake(self, pieces: Sequence[Piece]) -> None:
-        for loop in {piece.future.get_loop() for piece in pieces if piece.future is not None}:
-            with contextlib.suppress(RuntimeError):  # the loop is over
-                loop.call_soon_threadsafe(self.tell_all)
-        for piece in pieces:
-            if piece.done is not None:
-                piece.done.set()
 
 
 class Reader:
@@ -313,17 +264,7 @@ def _read(db: SQLiteConnection, work: Work[T]) -> T:
             db.execute("ROLLBACK")
 
 
-def settle(future: asyncio.Future[Any], answer: Any, failure: BaseException | None) -> None:
-    """Says to whoever awaits it what came of their work, unless they have gone."""
-    if future.done():
-        return
-    if failure is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(failure)
-
-
-def _failed(pieces: Sequence[Piece], error: BaseException, told: list[_Tell]) -> list[Piece]:
+def _failed(pieces: Sequence[Piece], error: BaseException, told: list[Tell]) -> list[Piece]:
     """What becomes of pieces whose transaction came to nothing: those that may wait."""
     if _is_busy(error):
         for piece in pieces:
@@ -335,7 +276,7 @@ def _failed(pieces: Sequence[Piece], error: BaseException, told: list[_Tell]) ->
     return []
 
 
-def _still_patient(waiting: Iterable[Piece], told: list[_Tell]) -> list[Piece]:
+def _still_patient(waiting: Iterable[Piece], told: list[Tell]) -> list[Piece]:
     patient: list[Piece] = []
     for piece in waiting:
         if time.monotonic() < piece.until:

@@ -21,17 +21,30 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from support_chat.errors import StorageError, WrongThreadError
-
 from .in_memory import MemoryBuckets, MemoryTokens
+from .pieces import Home, MustWriteError, Piece
 from .schema import bring_up_to_date
-from .sqlite_line import Line, MustWriteError, Piece, Reader, SQLiteConnection, Writer
-from .store import N, T, U, Work, as_it_is
+from .sqlite_line import Line, Reader, SQLiteConnection, Writer
+from .store import Ability, N, T, U, Work, as_it_is
 
 PATIENCE: Final = 15.0
 """How many seconds work waits while another program holds the write lock."""
 _SLICE: Final = 0.1
 """Seconds of it after which the writer looks whether there is something to read meanwhile."""
+_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""What SQLite answers when the disk or another process is at fault, and no statement of ours."""
 
 
 class SQLiteStore:
@@ -51,13 +64,12 @@ class SQLiteStore:
         self._path = os.fspath(path)
         self._in_memory = self._path == ":memory:"
         self._patience = patience
-        self._home = _here()
+        self._home = Home()
         _make_private(self._path)
         self._db = _opened(self._path, durable=durable)
         self._line = Line(self._db, None if self._in_memory else f"{self._path}-wal")
         self._writer: Writer | None = None
         self._reader: Reader | None = None
-        self._closed = False
 
     def follow(self, news: Work[N | None], tell: Callable[[N], None]) -> None:
         """Reads `news` after each commit and before each read in order, and tells them."""
@@ -81,7 +93,7 @@ class SQLiteStore:
 
     async def read(self, work: Work[T]) -> T:
         """Runs work that reads, beside whatever is being written."""
-        self._check()
+        self._home.check()
         if self._in_memory:
             return self.read_now(work, as_it_is)
         if self._reader is None:
@@ -90,6 +102,22 @@ class SQLiteStore:
             return await self._reader.read(work)
         except MustWriteError:
             return await self.write(work, as_it_is)
+
+    def trouble(self, error: Exception, asked: Ability) -> Ability | None:
+        """What was asked for, if SQLite says that the disk or another process is at fault."""
+        code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        passes = isinstance(error, sqlite3.Error) and code & 0xFF in _PASSING
+        return asked if passes else None
+
+    @property
+    def looks(self) -> float:
+        """Nobody tells of what other processes write: it is looked for often."""
+        return 0.1
+
+    @property
+    def is_deaf(self) -> bool:
+        """No other gateway serves a file."""
+        return False
 
     def realtime_tokens(self, lifetime: float) -> MemoryTokens:
         """Tokens in memory: one process serves a file."""
@@ -101,16 +129,16 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Ends what is under way, then closes; a second call does nothing."""
-        if self._closed:
+        if self._home.is_closed:
             return
-        self._closed = True
+        self._home.is_closed = True
         for thread in (self._reader, self._writer):
             if thread is not None:
                 thread.end()
         self._db.close()
 
     def _now(self, work: Work[T], then: Callable[[T], U], *, writes: bool) -> U:
-        self._check()
+        self._home.check()
         until = time.monotonic() + self._patience
         if self._writer is None:
             piece = Piece(work, then, writes, until, None, None)
@@ -124,14 +152,14 @@ class SQLiteStore:
             self._writer.put(piece)
             assert piece.done is not None
             piece.done.wait()
-            self._writer.tell_all()
+            self._writer.told.tell_all()
         if piece.error is not None:
             raise piece.error
         answer: U = piece.answer
         return answer
 
     async def _later(self, work: Work[T], then: Callable[[T], U], *, writes: bool) -> U:
-        self._check()
+        self._home.check()
         if self._in_memory:
             return self._now(work, then, writes=writes)
         if self._writer is None:
@@ -140,17 +168,6 @@ class SQLiteStore:
         until = time.monotonic() + self._patience
         self._writer.put(Piece(work, then, writes, until, future, None))
         return await future
-
-    def _check(self) -> None:
-        if self._closed:
-            raise StorageError(
-                "This Backend is closed; make a new one.", reason="closed", recoverable=False
-            )
-        if _here() != self._home:
-            raise WrongThreadError(
-                "This Backend belongs to the thread and the process that made it. Make one of your "
-                "own here, on the same file, or run the session on that thread's event loop."
-            )
 
 
 def _opened(path: str, *, durable: bool) -> SQLiteConnection:
@@ -173,10 +190,6 @@ def _opened(path: str, *, durable: bool) -> SQLiteConnection:
         db.close()
         raise
     return db
-
-
-def _here() -> tuple[int, int]:
-    return os.getpid(), threading.get_ident()
 
 
 def _make_private(path: str) -> None:

@@ -17,13 +17,18 @@ share: the realtime tokens and the buckets that callers take from.
 Work is written in the SQL that SQLite and PostgreSQL share, with `?` for values. What only one of
 them has (how tables are made, who waits for whom) is inside the store. Before work changes what
 belongs to somebody it asks for their lock.
+
+Messages, changes of sessions and read marks have numbers, which are positions in the order. Where
+several write at once a number is drawn before it is committed, so a smaller one may become visible
+later. A position is therefore *settled* before it is given out or read up to: no smaller number is
+still to come.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from support_chat.errors import RateLimitedError
 
@@ -69,14 +74,34 @@ class Transaction(Protocol):
         ...
 
     def lock(self, *owners: str) -> None:
-        """Nobody else changes what belongs to these owners until the transaction ends.
+        """Nobody else changes what belongs to these owners until the transaction ends, and nothing
+        that was read of it is older than the lock.
 
         Work calls it before it changes anything, with everybody it concerns (nobody, where the
-        rows are no one's yet). In a transaction that only reads it ends the work, which the store
-        then runs again, from its beginning, as one that writes.
+        rows are no one's yet). It may end the work, which the store then runs again from its
+        beginning: as one that writes, and with these locks.
         """
         ...
 
+    def begins(self, owner: str) -> None:
+        """This owner begins in this transaction, so nobody else knows of them: they need no
+        lock.
+        """
+        ...
+
+    def settled(self, number: int) -> int:
+        """As much of a position as is settled."""
+        ...
+
+    def following(self, number: int) -> int:
+        """A number for a change that is being written: after this one, the last that is known, and
+        nobody else's.
+        """
+        ...
+
+
+Ability: TypeAlias = Literal["reading", "storing"]
+"""What may be asked of a database."""
 
 Work: TypeAlias = Callable[[Transaction], T]
 """A function of a transaction. It may be run again from its beginning, so it changes nothing but
@@ -174,6 +199,26 @@ class Store(Protocol):
         """
         ...
 
+    def trouble(self, error: Exception, asked: Ability) -> Ability | None:
+        """What the database cannot do now, by an error that came up when it was asked for
+        something; None if a statement of ours is at fault. One that cannot read cannot store.
+        """
+        ...
+
+    @property
+    def looks(self) -> float:
+        """Seconds between two reads in order of a follower who asks for nothing else, so that it is
+        told of what other processes have written.
+        """
+        ...
+
+    @property
+    def is_deaf(self) -> bool:
+        """For long no news could be read, while other gateways may well go on: links are better
+        off at one of these.
+        """
+        ...
+
     def realtime_tokens(self, lifetime: float) -> RealtimeTokens:
         """The realtime tokens, each good for `lifetime` seconds. A gateway asks for them once."""
         ...
@@ -195,8 +240,15 @@ def as_it_is(answer: T) -> T:
     return answer
 
 
+EVERY: Final = 2**62
+"""More than any number."""
 MAX_PARAMETERS: Final = 500
 """How many values one statement may have; SQLite's least limit is 999."""
+
+
+def whose_secret(secret_hash: str) -> str:
+    """The name under which is locked what belongs to whoever knows a secret."""
+    return f"secret:{secret_hash}"
 
 
 def hashed(secret: str) -> str:

@@ -20,8 +20,8 @@ import attrs
 
 from support_chat.ports import MessageArrived, ReadUpTo
 
-from .conversations import latest, latest_mark, message_of, unread
-from .store import Row, Transaction
+from .conversations import latest, latest_mark, message_of, newest_number, unread
+from .store import EVERY, Row, Transaction
 
 AT_ONCE: Final = 100
 """Messages that are looked at for one page of a replay, or for one part of the news."""
@@ -93,7 +93,8 @@ def at(epoch: str, number: int) -> str:
 def since(db: Transaction, number: int) -> tuple[Stored, ...]:
     """The messages after this number, in order; not all of them at once, where there are many."""
     rows = db.execute(
-        "SELECT * FROM messages WHERE number > ? ORDER BY number LIMIT ?", (number, AT_ONCE)
+        "SELECT * FROM messages WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+        (number, db.settled(EVERY), AT_ONCE),
     ).fetchall()
     if not rows:
         return ()
@@ -115,8 +116,9 @@ def marked_since(db: Transaction, number: int) -> tuple[Marked, ...]:
     several in one conversation it is the last.
     """
     rows = db.execute(
-        "SELECT * FROM conversations WHERE marked > 0 AND marked > ? ORDER BY marked LIMIT ?",
-        (number, AT_ONCE),
+        "SELECT * FROM conversations WHERE marked > 0 AND marked > ? AND marked <= ?"
+        " ORDER BY marked LIMIT ?",
+        (number, db.settled(EVERY), AT_ONCE),
     ).fetchall()
     return _marks(db, rows)
 
@@ -124,8 +126,9 @@ def marked_since(db: Transaction, number: int) -> tuple[Marked, ...]:
 def marked_for(db: Transaction, owner: str, after: int) -> tuple[Marked, ...]:
     """The read marks of `owner` after this one, in order."""
     rows = db.execute(
-        "SELECT * FROM conversations WHERE owner = ? AND marked > 0 AND marked > ? ORDER BY marked",
-        (owner, min(after, latest_mark(db))),
+        "SELECT * FROM conversations WHERE owner = ? AND marked > 0 AND marked > ? AND marked <= ?"
+        " ORDER BY marked",
+        (owner, min(after, latest_mark(db)), db.settled(EVERY)),
     ).fetchall()
     return _marks(db, rows)
 
@@ -138,19 +141,22 @@ def missed(db: Transaction, owner: str, session: int, cursor: str | None) -> Mis
         return Missed(nothing, gap=False, cursor=at(its_epoch, last))
     forgotten = int(db.execute("SELECT forgotten_up_to FROM replay").fetchone()["forgotten_up_to"])
     after = _position(cursor, its_epoch)
-    if after is None or after > last:
-        after = last + 1
+    newest = newest_number(db)
+    is_ours = after is not None and after <= newest
+    after = after if after is not None and is_ours else newest + 1
     page = replay(db, owner, session, max(after, forgotten))
+    up_to = max(last, after) if is_ours else last  # another gateway may know more to be settled
     if not page.more:
-        page = attrs.evolve(page, up_to=last)
-    return Missed(page, not forgotten <= after <= last, at(its_epoch, last))
+        page = attrs.evolve(page, up_to=up_to)
+    return Missed(page, not (is_ours and forgotten <= after), at(its_epoch, up_to))
 
 
 def replay(db: Transaction, owner: str, session: int, after: int) -> Replay:
     """A page of the messages of `owner` after a number, as this session gets them."""
     rows = db.execute(
-        "SELECT * FROM messages WHERE owner = ? AND number > ? ORDER BY number LIMIT ?",
-        (owner, after, AT_ONCE),
+        "SELECT * FROM messages WHERE owner = ? AND number > ? AND number <= ?"
+        " ORDER BY number LIMIT ?",
+        (owner, after, db.settled(EVERY), AT_ONCE),
     ).fetchall()
     its_epoch, owed, size, kept = epoch(db), unread(db, owner), 0, list[Row]()
     for row in rows:

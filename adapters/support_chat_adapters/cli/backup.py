@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .options import option
-from .served import DEFAULT_DB, require_database
+from .served import DEFAULT_DB, is_at_a_server, require_database
 from .terminal import Misuse, as_json, complain, emit
 
 ABOUT: Final = "Copies the database of a backend to a new file."
@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..backend.backup import back_up
 
+    if is_at_a_server(arguments):
+        raise Misuse("a database at a server is backed up with its own tools, such as pg_dump.")
     require_database(arguments)
     try:
         back_up(Path(arguments.db), Path(arguments.file))

@@ -276,7 +276,7 @@ def _tell_github(
     """Annotations on standard output (or error, where the output is JSON), and the step's
     summary.
     """
-    from ..diagrams.mermaid import mermaid
+    from ..diagrams.as_mermaid import mermaid
     from ..diagrams.views import overview
 
     for verdict in report.verdicts:

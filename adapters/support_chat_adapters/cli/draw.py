@@ -10,45 +10,51 @@ from typing import Final
 
 from support_chat import Chart
 
+from ..diagrams.as_html import html
+from ..diagrams.as_mermaid import mermaid
+from ..diagrams.as_svg import svg
 from ..diagrams.calls import calls_table
 from ..diagrams.dot import dot
 from ..diagrams.exported import to_json
 from ..diagrams.gallery import gallery
-from ..diagrams.mermaid import mermaid
-from ..diagrams.svg import svg
 from ..diagrams.table import table
-from ..diagrams.views import group, group_on_the_map, overview
+from ..diagrams.views import group, group_on_the_map, lit, overview
 from .charts import CHART_OPTIONS, command, load_chart
 from .keeping import keep, keeping_options, refuse_json
 from .options import option
 from .terminal import Misuse, emit
 
 _PICTURES: Final = {"mermaid": mermaid, "dot": dot, "svg": svg}
+_PAGE: Final = "html"
 _DIRECTORY: Final = Path("diagrams")
 _WHOLE: Final = {"table": table, "calls": calls_table, "json": to_json}
 _SUFFIXES: Final = {
     ".mmd": ("mermaid",), ".mermaid": ("mermaid",), ".dot": ("dot",), ".gv": ("dot",),
-    ".svg": ("svg",), ".json": ("json",), ".md": ("table", "calls"),
+    ".svg": ("svg",), ".html": (_PAGE,), ".json": ("json",), ".md": ("table", "calls"),
 }  # fmt: skip
 ABOUT: Final = "Draws the chart: who can go where, on what, and what it asks of the world."
 MORE: Final = """\
 examples:
-  support-chat draw                          the overview as Mermaid
-  support-chat draw -o lifecycle.svg         as a picture, nothing else installed
+  support-chat draw                        the overview as Mermaid
+  support-chat draw -o lifecycle.svg       as a picture, nothing else installed
+  support-chat draw -o chart.html          a page to explore it, step by step
+  support-chat draw --path ready booting anonymous -o path.svg
+                                           with these phases lit
   support-chat draw --view group booting -o booting.svg
-                                             one group, with guards and effects
+                                           one group, with guards and effects
   support-chat draw --view group booting --format dot | dot -Tpdf > booting.pdf
-  support-chat draw --format calls           what each call does in each phase
-  support-chat draw --chart shop.chat:CHART  a chart of your own
-  support-chat draw --write diagrams/        every file of the directory
-  support-chat draw --check diagrams/        in CI: exit status 1 if a file is stale,
-                                             missing or superfluous
+  support-chat draw --format calls         what each call does in each phase
+  support-chat draw --chart shop.chat:CHART
+                                           a chart of your own
+  support-chat draw --write diagrams/      every file of the directory
+  support-chat draw --check diagrams/      in CI: exit status 1 if a file is
+                                           stale, missing or superfluous
 """
 OPTIONS: Final = (
     *CHART_OPTIONS,
     option(
         "--format",
-        choices=(*_PICTURES, *_WHOLE),
+        choices=(*_PICTURES, _PAGE, *_WHOLE),
         help="how to write it (default: as FILE ends, else mermaid)",
     ),
     option(
@@ -56,6 +62,13 @@ OPTIONS: Final = (
         nargs="+",
         metavar="VIEW",
         help="what to draw: `overview` (default), or `group NAME` with guards and effects",
+    ),
+    option("--phase", metavar="PHASE", help="light this phase in the picture"),
+    option(
+        "--path",
+        nargs="+",
+        metavar="PHASE",
+        help="light these phases, and the arrows from each to the next",
     ),
     option(
         "-o", "--output", metavar="FILE", type=Path, help="write to FILE instead of standard output"
@@ -72,15 +85,16 @@ OPTIONS: Final = (
 def run(arguments: argparse.Namespace) -> int:
     """Draws; 1 if `--check` found a difference."""
     if arguments.write or arguments.check:
-        if arguments.format or arguments.view or arguments.output:
+        if any((arguments.format, arguments.view, arguments.output, _path(arguments))):
             raise Misuse(
-                "--write and --check are about every file: leave out --format, --view and --output"
+                "--write and --check are about every file: leave out --format, --view, --phase, "
+                "--path and --output"
             )
         again = command("draw", arguments, "chart", "app_dir")
         return keep(arguments, lambda: gallery(load_chart(arguments)), "files", again)
     refuse_json(arguments)
     form = _format(arguments.format, arguments.output)
-    text = _drawn(load_chart(arguments), form, arguments.view)
+    text = _drawn(load_chart(arguments), form, arguments.view, _path(arguments))
     if arguments.output is None:
         emit(text)
     else:
@@ -102,10 +116,21 @@ def _format(named: str | None, output: Path | None) -> str:
     return named or (fitting or ("mermaid",))[0]
 
 
-def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
+def _path(arguments: argparse.Namespace) -> list[str]:
+    """The phases to light."""
+    if arguments.phase is not None and arguments.path is not None:
+        raise Misuse("--phase and --path: name the phase in the path, or leave one of them out")
+    return [arguments.phase] if arguments.phase is not None else arguments.path or []
+
+
+def _drawn(chart: Chart, form: str, view: list[str] | None, path: list[str]) -> str:
+    if form not in _PICTURES and view is not None:
+        raise Misuse(f"--format {form} is always of the whole chart: leave out --view")
+    if form == _PAGE:
+        return html(chart, path)
     if form in _WHOLE:
-        if view is not None:
-            raise Misuse(f"--format {form} is always of the whole chart: leave out --view")
+        if path:
+            raise Misuse(f"--format {form} has no picture: leave out --phase and --path")
         return _WHOLE[form](chart)
     match view or ["overview"]:
         case ["overview"]:
@@ -118,4 +143,4 @@ def _drawn(chart: Chart, form: str, view: list[str] | None) -> str:
             raise Misuse(
                 f"--view is `overview` or `group NAME`, NAME one of: {', '.join(chart.groups)}"
             )
-    return _PICTURES[form](drawing)
+    return _PICTURES[form](lit(chart, drawing, path))

@@ -1,5 +1,6 @@
 """`support-chat export`: what programs read of us, as JSON: the whole chart, test cases of it, its
-states and steps as a graph, and the documents of the Widget API.
+states and steps as a graph, and the documents of the Widget API; and what runs an exported chart in
+JavaScript.
 
 The chart goes to standard output, for other checkers and for comparing two versions; so does one of
 the documents, for whoever makes a client from it, and `--write` and `--check` keep the documents
@@ -16,6 +17,7 @@ from support_chat import Chart
 from support_chat.verify import explore
 from support_chat.verify.cases import cases
 
+from ..diagrams.as_html import interpreter
 from ..diagrams.exported import to_json
 from ..diagrams.exported_cases import cases_to_json
 from ..diagrams.exported_graph import graph_to_json
@@ -28,9 +30,10 @@ from .options import option
 from .terminal import Misuse, emit
 
 _MOST_STATES: Final = 1_000_000
+_INTERPRETER: Final = "javascript"
 _DOCUMENTS: Final = {"openapi": "openapi.json", "asyncapi": "asyncapi.json"}
 _WITH_PROPERTIES: Final = ("murphi", "xstate")
-_FORMATS: Final = ("chart", "cases", "graph", *_WITH_PROPERTIES, *_DOCUMENTS)
+_FORMATS: Final = ("chart", "cases", "graph", *_WITH_PROPERTIES, _INTERPRETER, *_DOCUMENTS)
 ABOUT: Final = (
     "Writes the whole chart, test cases of it, its graph of states, or a document of the Widget "
     "API, as JSON: the same code always gives the same text."
@@ -46,6 +49,8 @@ examples:
   support-chat export --format murphi > chart.m          the chart, its ledger and its
                                                          properties, for Rumur
   support-chat export --format xstate > machine.json     the same, for XState
+  support-chat export --format javascript > chart.mjs    what runs an exported chart, in
+                                                         Node or a browser
   support-chat export --format openapi > openapi.json    the Widget API over HTTP
   support-chat export --format asyncapi                  its realtime gateway
   support-chat export --check wire/                      in CI: exit status 1 if a
@@ -77,13 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
             )
         return keep(arguments, _documents, "documents", "support-chat export", marks=())
     refuse_json(arguments)
-    if arguments.format in _DOCUMENTS:
+    if arguments.format in (_INTERPRETER, *_DOCUMENTS):
         if arguments.chart != DEFAULT:
-            raise Misuse(
-                f"--format {arguments.format} tells of the Widget API, not of a chart: leave out "
-                "--chart"
-            )
-        emit(_documents()[_DOCUMENTS[arguments.format]])
+            raise Misuse(f"--format {arguments.format} is of no chart: leave out --chart")
+        text = interpreter() if arguments.format == _INTERPRETER else _document(arguments.format)
+        emit(text)
         return 0
     chart = load_chart(arguments)
     if arguments.format in _WITH_PROPERTIES:
@@ -100,6 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     emit(_WRITERS[arguments.format or "chart"](chart))
     return 0
+
+
+def _document(form: str) -> str:
+    return _documents()[_DOCUMENTS[form]]
 
 
 def _graph(chart: Chart) -> str:

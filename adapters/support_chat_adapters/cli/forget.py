@@ -12,7 +12,7 @@ import attrs
 
 from .options import option
 from .persons import PERSON, person
-from .served import add_backend_options, open_backend
+from .served import add_backend_options, is_at_a_server, open_backend
 from .terminal import as_json, emit
 
 ABOUT: Final = "Deletes a person: their conversations, traits and sessions."
@@ -46,9 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
         if backend.records.end_sessions(whom):
             time.sleep(_TOLD_WITHIN)
         forgotten = backend.records.forget(whom)
-    # the log of a database holds its former pages; a server that reads just now empties it later
-    with closing(sqlite3.connect(arguments.db)) as db, suppress(sqlite3.Error):
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if not is_at_a_server(arguments):
+        # the log of a file holds its former pages; a server that reads just now empties it later
+        with closing(sqlite3.connect(arguments.db)) as db, suppress(sqlite3.Error):
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     counts = attrs.asdict(forgotten)
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
     emit(as_json("forget", counts) if arguments.json else f"deleted {said}\n")

@@ -28,7 +28,14 @@ from .inbox_lines import (
     state,
 )
 from .options import Option, number, option
-from .served import DEFAULT_DB, add_backend_options, open_backend, require_database
+from .served import (
+    DEFAULT_DB,
+    add_backend_options,
+    is_at_a_server,
+    open_backend,
+    require_database,
+    shown,
+)
 from .terminal import Help, Misuse, as_json, coloured, complain, emit, say
 
 ABOUT: Final = "Reads and answers as an agent: who waits, what was said, what comes in."
@@ -117,7 +124,7 @@ def _follow(backend: Backend, arguments: argparse.Namespace) -> int:
     file = file_at(database)
 
     def is_there() -> bool:
-        return file is not None and file_at(database) == file
+        return is_at_a_server(arguments) or (file is not None and file_at(database) == file)
 
     if not arguments.json:
         say("what visitors and users write from now on; Ctrl-C ends it")
@@ -134,7 +141,11 @@ def _follow(backend: Backend, arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return 0
-    complain(f"{arguments.db} was deleted or replaced; begin again when it is back.")
+    except Exception as error:
+        if not is_at_a_server(arguments) or not backend.store.trouble(error, "reading"):
+            raise
+    gone = "does not answer" if is_at_a_server(arguments) else "was deleted or replaced"
+    complain(f"{shown(arguments)} {gone}; begin again when it is back.")
     return 1
 
 
@@ -161,7 +172,7 @@ def _not_there(arguments: argparse.Namespace) -> str:
 def _say_how(label: str, arguments: argparse.Namespace, limit: int, *words: str) -> None:
     """Says with which command to go on."""
     limited = [] if arguments.limit == limit else ["--limit", str(arguments.limit)]
-    database = [] if arguments.db == DEFAULT_DB else ["--db", arguments.db]
+    database = [] if arguments.db == DEFAULT_DB else ["--db", shown(arguments)]
     command = shlex.join(["support-chat", "inbox", *words, *limited, *database])
     print(f"{label}: {coloured(command, 'bold', sys.stdout)}")
 

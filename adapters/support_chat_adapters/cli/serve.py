@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from .options import group, option
-from .served import DEFAULT_PORT, add_backend_options, key_file, key_secret, open_backend
+from .served import (
+    DEFAULT_DB,
+    DEFAULT_PORT,
+    add_backend_options,
+    is_at_a_server,
+    key_file,
+    key_secret,
+    open_backend,
+    shown,
+)
 from .terminal import Misuse, as_json, coloured, complain, needs, say
 
 ABOUT: Final = "Serves the Widget API (HTTP, long poll and WebSocket) on a SQLite file."
@@ -203,7 +212,8 @@ def run(arguments: argparse.Namespace) -> int:
         backend = stack.enter_context(
             open_backend(arguments, durable=not arguments.no_fsync, keys=keys, rules=rules)
         )
-        _warn_of_others(arguments)
+        if _is_a_file(arguments):
+            _warn_of_others(arguments)
         # the same goodbye; the database is closed in order
         terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)
         stack.callback(signal.signal, signal.SIGTERM, terminated)
@@ -214,7 +224,7 @@ def run(arguments: argparse.Namespace) -> int:
             limits=limits,
             connections=connections,
             proxies=proxies,
-            database=None if arguments.db == ":memory:" else Path(arguments.db),
+            database=Path(arguments.db) if _is_a_file(arguments) else None,
             status=status,
             ages=Ages(
                 sessions=arguments.prune_sessions * DAY, visitors=arguments.prune_visitors * DAY
@@ -236,6 +246,10 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print("\nstopped; everything it answered is on disk", flush=True)
     return 0
+
+
+def _is_a_file(arguments: argparse.Namespace) -> bool:
+    return arguments.db != ":memory:" and not is_at_a_server(arguments)
 
 
 def _begin_log(arguments: argparse.Namespace) -> None:
@@ -293,16 +307,19 @@ def _say(arguments: argparse.Namespace, url: str, status: str | None) -> None:
             "url": url,
             "workspace": arguments.workspace,
             "widget": arguments.widget,
-            "db": arguments.db,
+            "db": shown(arguments),
             **({} if status is None else {"status": status}),
         }
         print(as_json("serve", address), end="", flush=True)
         return
-    here = "" if arguments.db == "support-chat.db" else f" --db {arguments.db}"
+    here = "" if arguments.db == DEFAULT_DB else f" --db {shown(arguments)}"
     say(f"support-chat backend: {coloured(url, 'bold', sys.stdout)}")
     say("development, tests and small installations", "  meant for  ")
-    kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
-    say(f"{Path(arguments.db).name}, {kept}", "  data       ")
+    if is_at_a_server(arguments):
+        say(f"{shown(arguments)}; any number of these may serve it", "  data       ")
+    else:
+        kept = "kept through restarts and kill -9; its secret lies beside it, for your eyes only"
+        say(f"{Path(arguments.db).name}, {kept}", "  data       ")
     say(f"support-chat chat --url {url}{here} [--user ada]", "  a client   ")
     say(f'support-chat reply{here} "Hello, how can I help?"', "  an answer  ")
     say(f"support-chat inbox list{here}", "  an agent   ")

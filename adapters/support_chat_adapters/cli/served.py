@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .terminal import Misuse
+from .terminal import Misuse, needs
 
 if TYPE_CHECKING:
-    from ..backend import Backend
+    from ..backend import Backend, Store
 
 DEFAULT_DB: Final = "support-chat.db"
 """The database when none is named, in the current folder."""
@@ -26,15 +26,17 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the backend")
     group.add_argument(
         "--db",
-        metavar="FILE",
+        metavar="FILE|ADDRESS",
         default=DEFAULT_DB,
-        help=f"its SQLite database (default: {DEFAULT_DB} in this folder)",
+        help=f"its SQLite database (default: {DEFAULT_DB} in this folder), or the address of a "
+        "PostgreSQL one, postgresql://host/name, which several processes may serve; passwords are "
+        "better left to PGPASSFILE",
     )
     group.add_argument(
         "--key-file",
         metavar="FILE",
         help="the secret that identity tokens are signed with (default: the database's name with "
-        ".key)",
+        f".key; of one at a server, {DEFAULT_DB}.key)",
     )
     group.add_argument(
         "--workspace", metavar="ID", default="demo", help="the workspace it serves (default: demo)"
@@ -44,9 +46,24 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_at_a_server(arguments: argparse.Namespace) -> bool:
+    """Whether the database that the options name is no file."""
+    return str(arguments.db).startswith(("postgresql://", "postgres://"))
+
+
+def shown(arguments: argparse.Namespace) -> str:
+    """The database that the options name, without the password that an address may have in it."""
+    if not is_at_a_server(arguments):
+        return str(arguments.db)
+    where = str(arguments.db).partition("://")[2].partition("?")[0]
+    user, at, place = where.rpartition("@")
+    return f"postgresql://{user.partition(':')[0]}{at}{place}"
+
+
 def key_file(arguments: argparse.Namespace) -> Path:
     """Where the secret of the backend is that the options name."""
-    return Path(arguments.key_file or f"{arguments.db}.key")
+    beside = DEFAULT_DB if is_at_a_server(arguments) else arguments.db
+    return Path(arguments.key_file or f"{beside}.key")
 
 
 def key_secret(arguments: argparse.Namespace) -> str:
@@ -55,7 +72,7 @@ def key_secret(arguments: argparse.Namespace) -> str:
     """
     from ..backend.server.key_file import identity_secret
 
-    folder = Path(arguments.db).parent
+    folder = key_file(arguments).parent if is_at_a_server(arguments) else Path(arguments.db).parent
     if not folder.is_dir():
         raise Misuse(
             f"there is no folder {folder}; make it, or name a database elsewhere with --db."
@@ -102,20 +119,42 @@ def minted_tokens(arguments: argparse.Namespace) -> Callable[[str], Callable[[],
 
 def require_database(arguments: argparse.Namespace) -> None:
     """Raises Misuse where there is no database: to open one would make it."""
-    if not Path(arguments.db).exists():
+    if not (is_at_a_server(arguments) or Path(arguments.db).exists()):
         raise Misuse(f"there is no {arguments.db}; name the database of your backend with --db.")
 
 
 def open_backend(arguments: argparse.Namespace, *, durable: bool = True, **more: Any) -> Backend:
-    """The backend that the options name, to be closed by the caller; raises Misuse for a file that
-    cannot be its database. `durable` is as for `SQLiteStore`.
+    """The backend that the options name, to be closed by the caller; raises Misuse for what cannot
+    be its database. `durable` is as for `SQLiteStore`.
     """
-    from ..backend import Backend, SQLiteStore
+    from ..backend import Backend
+
+    open_store = _store_at_a_server if is_at_a_server(arguments) else _store_in_a_file
+    widget = {"workspace_id": arguments.workspace, "widget_id": arguments.widget}
+    # no command reads its log
+    return Backend(open_store(arguments, durable), **widget, remembers=0, **more)
+
+
+def _store_at_a_server(arguments: argparse.Namespace, durable: bool) -> Store:
+    needs("postgres", "psycopg")
+    import psycopg
+
+    from ..backend.postgres import PostgresStore
 
     try:
-        store = SQLiteStore(arguments.db, durable=durable)
-        widget = {"workspace_id": arguments.workspace, "widget_id": arguments.widget}
-        return Backend(store, **widget, remembers=0, **more)  # no command reads its log
+        return PostgresStore(arguments.db, durable=durable)
+    except psycopg.Error as error:
+        why = str(error).strip().partition("\n")[0]
+        raise Misuse(
+            f"cannot use {shown(arguments)} as the database: {why}; name another with --db."
+        ) from None
+
+
+def _store_in_a_file(arguments: argparse.Namespace, durable: bool) -> Store:
+    from ..backend import SQLiteStore
+
+    try:
+        return SQLiteStore(arguments.db, durable=durable)
     except sqlite3.Error as error:
         raise Misuse(
             f"cannot use {arguments.db} as the database: {error}; name another with --db."

@@ -13,6 +13,7 @@ _HEAD = """digraph {title} {{
   node [shape=box, style=rounded, fontname="Helvetica"];
   edge [fontname="Helvetica", fontsize=10];
 """
+_LIT = 'color="#c26e00", penwidth=3'
 
 
 def dot(drawing: Drawing) -> str:
@@ -44,7 +45,7 @@ def dot(drawing: Drawing) -> str:
             "  }",
         ]
     for edge in drawing.edges:
-        options = [f"label={_quoted(edge.label)}"]
+        options = [f"label={_quoted(edge.label)}", *([_LIT] if edge.lit else [])]
         if edge.source in inner:
             options.append(f"ltail={_quoted([_cluster(edge.source)])}")
         if edge.target in inner:
@@ -62,6 +63,8 @@ def _node(node: Node, identifier: str, final: bool) -> str:
     options = [f"label={_quoted([node.label, *node.lines])}"]
     if node.pseudo:
         options.append('style="rounded,dashed"')
+    if node.lit:
+        options.append(_LIT)
     if final:
         options.append("peripheries=2")
     return f"{_quoted([identifier])} [{', '.join(options)}];"

@@ -18,13 +18,14 @@ _PLAIN: Final = r"[a-zA-Z0-9_]+"
 @attrs.frozen
 class Node:
     """A box: a phase, or with `pseudo` several phases taken together; `lines` are what happens
-    inside without leaving it.
+    inside without leaving it. One that is `lit` stands out.
     """
 
     name: str
     label: str
     lines: tuple[str, ...] = ()
     pseudo: bool = False
+    lit: bool = False
 
 
 @attrs.frozen
@@ -40,12 +41,13 @@ class Frame:
 @attrs.frozen
 class Edge:
     """An arrow between two nodes or frames, with a label of one or more lines. Calls are written
-    `like_this()`.
+    `like_this()`. One that is `lit` stands out.
     """
 
     source: str
     target: str
     label: tuple[str, ...]
+    lit: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -13,12 +13,12 @@ from typing import Final
 
 from support_chat import Chart
 
+from .as_mermaid import mermaid
+from .as_svg import svg
 from .bounds import bounds_tables, has_bounds
 from .calls import calls_table, has_calls
 from .dot import dot
 from .exported import SCHEMA, to_json
-from .mermaid import mermaid
-from .svg import svg
 from .table import table
 from .views import group, group_on_the_map, overview, slugs
 

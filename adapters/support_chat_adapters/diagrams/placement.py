@@ -114,7 +114,7 @@ def text_width(lines: Iterable[str]) -> float:
     return max(columns, default=0) * CHARACTER
 
 
-def _name_width(name: str) -> float:
+def name_width(name: str) -> float:
     """How wide the name in a box is: its face is bold and proportional, so this is an estimate."""
     return sum(15.0 if east_asian_width(c) in "WF" else 11.0 if c.isupper() else 8.2 for c in name)
 
@@ -186,7 +186,7 @@ def _ends(drawing: Drawing, framed: set[str]) -> list[str]:
 
 def _columns(drawing: Drawing, cells: Mapping[str, Cell]) -> tuple[dict[int, float], float]:
     used = sorted({cell.column for cell in cells.values()})
-    widest = max(_name_width(node.label) for node in drawing.nodes) + 2 * BOX_PAD
+    widest = max(name_width(node.label) for node in drawing.nodes) + 2 * BOX_PAD
     xs, x = {used[0]: 0.0}, 0.0
     for column in used[1:]:
         labels = (text_width(edge.label) + 34 for edge in _beside(drawing, cells, column))

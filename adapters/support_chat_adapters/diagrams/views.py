@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from textwrap import wrap
 
 import attrs
@@ -115,17 +116,56 @@ def group_on_the_map(chart: Chart, name: str) -> Drawing:
     """
     rows = _rows(chart, name)
     whole = overview(chart)
-    covered = {ANY: chart.phases, **composites(chart)}
-    edges: list[Edge] = []
-    for edge in whole.edges:
-        sources = set(covered.get(edge.source, (edge.source,)))
-        along = [r for r in rows if r.target == edge.target and not sources.isdisjoint(_left(r))]
-        edges.append(attrs.evolve(edge, label=_triggers(chart, along)))
+    edges = [
+        attrs.evolve(edge, label=_triggers(chart, [r for r in along(chart, edge) if r in rows]))
+        for edge in whole.edges
+    ]
     title = f"{chart.name}: {name}"
     table = (tuple(head for head, _ in COLUMNS), *(_cells(chart, row) for row in rows))
     if not any(edge.label for edge in edges):
         return Drawing(title=title, nodes=(), table=table)
     return attrs.evolve(whole, title=title, edges=tuple(edges), table=table)
+
+
+def along(chart: Chart, edge: Edge) -> list[Transition]:
+    """The rows that an arrow of the overview stands for."""
+    sources = {*covered(chart, edge.source)}
+    return [
+        row
+        for row in chart.transitions
+        if row.target == edge.target and not sources.isdisjoint(_left(row))
+    ]
+
+
+def covered(chart: Chart, end: str) -> tuple[str, ...]:
+    """The phases that an end of an arrow stands for."""
+    return {ANY: chart.phases, **composites(chart)}.get(end, (end,))
+
+
+def lit(chart: Chart, drawing: Drawing, path: Sequence[str]) -> Drawing:
+    """The drawing with the phases of a path lit, and the arrows from each to the next one. Raises
+    InvalidInputError for what is no phase, and where nothing leads on.
+    """
+    for phase in path:
+        if phase not in chart.phases:
+            raise InvalidInputError(
+                f"The chart {chart.name!r} has no phase {phase!r}; it has: "
+                f"{', '.join(chart.phases)}."
+            )
+    ways = [
+        edge
+        for source, target in pairwise(path)
+        for edge in drawing.edges
+        if edge.target == target and source in covered(chart, edge.source)
+    ]
+    for source, target in pairwise(path):
+        if not any(w.target == target and source in covered(chart, w.source) for w in ways):
+            raise InvalidInputError(f"Nothing here leads from {source!r} to {target!r}.")
+    return attrs.evolve(
+        drawing,
+        nodes=tuple(attrs.evolve(node, lit=node.name in path) for node in drawing.nodes),
+        edges=tuple(attrs.evolve(edge, lit=edge in ways) for edge in drawing.edges),
+    )
 
 
 def slugs(chart: Chart) -> Mapping[str, str]:

@@ -581,6 +581,17 @@ class Chart:
 
         check(self)
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.phases)} phases, {len(self.transitions)} transitions"
+        return f"<Chart {self.name!r}: {sizes}, begins in {str(self.initial)!r}>"
+
+    def _repr_svg_(self) -> str:
+        """Its picture, which a notebook shows in its place."""
+        # the one place where the library imports an adapter: when it is asked to show itself
+        from support_chat_adapters.diagrams import picture
+
+        return picture(self)
+
     def rows(self, phase: str, trigger: str) -> tuple[Transition, ...]:
         """The transitions that may fire on `trigger` in `phase`, in the order of the chart."""
         return self._rows.get((phase, trigger), ())

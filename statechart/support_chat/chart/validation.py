@@ -205,7 +205,8 @@ def _empty_handed(chart: Chart) -> Iterator[str]:
     """No row reads what its trigger never carries, and no trigger always names somebody that never
     does.
     """
-    carried = {fact for fact, kind in chart.facts.items() if isinstance(kind, Carried)}
+    kinds = chart.facts.items()
+    carried = {fact for fact, kind in kinds if isinstance(kind, Carried) and fact != chart.late}
     known = (
         carried if chart.carries is None else {*carried, *([chart.named] if chart.named else [])}
     )

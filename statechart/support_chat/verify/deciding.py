@@ -15,7 +15,7 @@ from collections.abc import (
     Set,
 )
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ..chart.model import Chart
 from .explore import Space, explore
@@ -141,6 +141,7 @@ def holds_of(model: Model, step: Step, wanted: EachStep | EachEffect) -> str | N
 
 _Concerned: TypeAlias = "tuple[int, Callable[[Move], bool], dict[int, set[int]]]"
 """A property, by number, and what it has read of steps that go alike, as bits and their values."""
+_NOTHING: Final[dict[int, set[int]]] = {}
 
 
 class StepJudge:
@@ -165,15 +166,15 @@ class StepJudge:
         """The properties, by number, that do not hold of this step, and what to say of each."""
         if self.knows(way, state):
             return
-        shift, step = (
-            model.shift,
-            Step(state, way.happening, way.rows, after, model.raw(after, way)),
-        )
+        shift = model.shift
+        step = Step(state, way.happening, way.rows, after, model.raw(after, way))
         concerned = self._concerned.get(way)
         if concerned is None:
-            concerned = self._concerned[way] = self._kinds.setdefault(
-                goes(step, shift), [(i, self._holds[i], {}) for i in _concerned(self._wanted, way)]
-            )
+            kind = goes(step, shift)
+            if kind not in self._kinds:
+                concerning = _concerned(self._wanted, way)
+                self._kinds[kind] = [(i, self._holds[i], {}) for i in concerning]
+            concerned = self._concerned[way] = self._kinds[kind]
         move, bits_of = Move(model, step, reads := Reads()), told(step, shift)
         left: list[_Concerned] = []
         all_read = 0
@@ -195,9 +196,10 @@ class StepJudge:
 
     def knows(self, way: Way, state: State) -> bool:
         """Whether a step out of this state that goes this way is alike to one that was judged."""
-        alike = self._judged.get(way)
-        if alike is not None and _alike(alike, state) is not None:
-            return True
+        # `_alike` written out, since this is asked of every step
+        for bits, values in self._judged.get(way, _NOTHING).items():
+            if state & bits in values:
+                return True
         return self._former is not None and self._former.knows(way, state)
 
 

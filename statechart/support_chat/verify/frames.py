@@ -164,6 +164,22 @@ def _may_leave(move: Move) -> bool:
     return move.trigger == T.BECOME or (after.phase in ONLINE and there and not waits)
 
 
+_BESIDE: Final[Mapping[str, Collection[str]]] = {
+    Register.USER: (E.ADOPT, E.BECOME_USER, E.FORGET),
+    Register.TARGET: (E.ADOPT_TARGET, E.BECOME_USER, E.FORGET_TARGET, E.FORGET),
+}
+"""What goes with each register: what is known of whoever is in it."""
+
+
+def _registers_go_with_what_is_known(chart: Chart, space: Space) -> Sequence[str]:
+    return [
+        f"{row.name} has another {register}, and what is known of the former one"
+        for row in chart.transitions
+        for register in row.assigns
+        if not {*_BESIDE.get(register, row.effects)} & {*row.effects}
+    ]
+
+
 FRAMES: Final[tuple[Property, ...]] = (
     Structure("S60", "What is noted begins and ends by its cause alone.", _notes_by_its_cause),
     Structure("S60a", "What is noted or told has come about.", _does_by_its_cause),
@@ -194,12 +210,17 @@ FRAMES: Final[tuple[Property, ...]] = (
         "S18d",
         "No messages are sent where none waits.",
         (E.SEND_MESSAGES,),
-        lambda moment, move: moment.has(F.QUEUED),
+        lambda moment, move: move.before.has(F.QUEUED) or E.QUEUE in move.effects,
     ),
     EachStep(
         "S62",
         "Whom the session is for changes by a call or an accepted identify.",
         _who_it_is_for_stays,
+    ),
+    Structure(
+        "S62b",
+        "Who is who changes together with what is known of them.",
+        _registers_go_with_what_is_known,
     ),
     EachStep(
         "S62a",

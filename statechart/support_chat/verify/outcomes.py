@@ -23,10 +23,6 @@ from .properties import EachStep, Property
 from .views import Move
 
 
-def _stays(move: Move) -> str:
-    return move.before.phase
-
-
 def _boot_or(elsewhere: str) -> Callable[[Move], str]:
     """A boot under way ends by it; elsewhere it leads here, where it can come at all."""
     return lambda move: (

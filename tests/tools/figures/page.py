@@ -6,9 +6,10 @@ import datetime
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,24 +108,10 @@ def write(path: Path, results: Mapping[str, Measured]) -> None:
         }
         for name, one in results.items()
     }
-    lines = json.dumps(kept, indent=1, ensure_ascii=False).splitlines()
-    path.write_text(_joined(lines), "utf-8")
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """A list of figures on one line."""
-    text, figures = list[str](), list[str]()
-    for line in lines:
-        if figures:
-            figures.append(line.strip())
-            if line.strip().startswith("]"):
-                text.append("".join(figures).replace(",", ", ").replace("], ", "],"))
-                figures = []
-        elif line.endswith("["):
-            figures = [line]
-        else:
-            text.append(line)
-    return "\n".join(text) + "\n"
+    text = json.dumps(kept, indent=1, ensure_ascii=False)
+    # the figures of a subject on one line
+    text = re.sub(r"\[\n([^\]]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    path.write_text(text + "\n", "utf-8")
 
 
 # --- shown ----------------------------------------------------------------------------------------

@@ -221,3 +221,13 @@ def test_the_short_way_comes_to_the_same_verdict_as_checking_the_whole_mutant(ed
         assert ruling.by in failed
     elif report.space.complete:
         assert not failed
+
+
+def test_an_edit_that_only_says_something_else_is_judged_wherever_it_says_it() -> None:
+    """Also where the chart is led by the very call whose row is edited."""
+    edits_of_errors = [
+        edit
+        for edit in edits(CHART)
+        if edit.of == "identify.refuse_other_target" and edit.kind is Kind.ERROR
+    ]
+    assert {judge().judge(edit).fate for edit in edits_of_errors} <= {Fate.KILLED, Fate.INVALID}

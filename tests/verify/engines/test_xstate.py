@@ -63,7 +63,7 @@ def found(
     """What XState finds of a chart."""
     file = folder / "machine.json"
     file.write_text(to_xstate(chart, properties), "utf-8")
-    done = node(folder / "finding.mjs", file, how)
+    done = node(folder / "finding.mjs", file, how, limit=540)
     assert (done.stderr, done.returncode) == ("", 0)
     return dict(json.loads(done.stdout))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from support_chat.testing import Clause, Report
@@ -21,12 +22,13 @@ from support_chat.testing.conformance.suites import LIMIT, check
 from .. import conversations
 from ..store import as_it_is
 from .order import ORDER
+from .overtaking import OVERTAKING
 from .sharing import SHARING
 from .trial import Follower, StoreFactory, StorePlace, StoreTrial
 
 __all__ = ["STORE_CLAUSES", "StoreFactory", "StorePlace", "check_store"]
 
-STORE_CLAUSES: Final[Sequence[Clause[StoreTrial]]] = (*ORDER, *SHARING)
+STORE_CLAUSES: Final[Sequence[Clause[StoreTrial]]] = (*ORDER, *OVERTAKING, *SHARING)
 """Every clause of the `Store` port."""
 
 
@@ -41,8 +43,9 @@ async def _tried(place: StorePlace) -> AsyncGenerator[StoreTrial, None]:
     trial = StoreTrial(place, Follower(place.open(), f"user:check-{secrets.token_hex(8)}"))
     trial.opened.append(trial.store)
     try:
-        trial.conversation = trial.store.write_now(
-            lambda db: conversations.start(db, trial.first.owner, 0.0), as_it_is
+        trial.conversation, trial.elsewhere = (
+            trial.store.write_now(partial(conversations.start, owner=owner, now=0.0), as_it_is)
+            for owner in (trial.first.owner, trial.somebody_else)
         )
         trial.first.begin()
         yield trial

@@ -20,6 +20,7 @@ from support_chat.testing.conformance.expecting import (
 )
 from support_chat.testing.conformance.suites import LIMIT, clause, clauses_of
 
+from .. import stream
 from ..store import StoreBusyError, Transaction, Work, as_it_is
 from .trial import Follower, StoreTrial, nothing
 
@@ -55,7 +56,7 @@ async def all_or_nothing(trial: StoreTrial) -> None:
     asked = [trial.say("one"), half, trial.say("two"), half, trial.say("three")]
     seen = await _together(trial.store.write(work, as_it_is) for work in asked)
     expect([type(each) for each in seen], [str, KeyError, str, KeyError, str], "what was answered")
-    expect(await trial.stored(), ["one", "two", "three"], "what is stored")
+    expect(sorted(await trial.stored()), ["one", "three", "two"], "what is stored")
 
 
 @clause("store.as-if-alone")
@@ -142,7 +143,9 @@ async def news_once(trial: StoreTrial) -> None:
 
 @clause("store.read-in-order")
 async def read_in_order(trial: StoreTrial) -> None:
-    """At the `then` of a read in order all that it has seen has been told, and nothing else."""
+    """At the `then` of a read in order all that a replay in it brings has been told, and nothing
+    else.
+    """
     missing: list[object] = []
 
     def compare(seen: list[str]) -> None:
@@ -153,9 +156,13 @@ async def read_in_order(trial: StoreTrial) -> None:
         for turn in range(5):
             await trial.store.write(trial.say(f"{n} {turn}"), as_it_is)
 
+    def replayed(db: Transaction) -> list[str]:
+        page = stream.replay(db, trial.first.owner, 0, 0)
+        return [each.message.text for each in page.messages]
+
     async def read() -> None:
         for _ in range(20):
-            await trial.store.read_in_order(trial.texts, compare)
+            await trial.store.read_in_order(replayed, compare)
 
     await asyncio.gather(*(write(n) for n in range(4)), read(), read())
     expect(missing, [], "what was read, where it is not what was told")

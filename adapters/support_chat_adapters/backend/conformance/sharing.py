@@ -51,7 +51,7 @@ async def bucket_refills(trial: StoreTrial) -> None:
     """A minute's worth may be taken at once, and what has come meanwhile; after it RateLimitedError
     says when there is one more, and then there is.
     """
-    buckets, now = trial.store.buckets("check", 120.0), asyncio.get_running_loop().time
+    buckets, now = trial.buckets("check", 120.0), asyncio.get_running_loop().time
     taken, began, wait = 0, now(), 0.0
     while not wait:
         try:
@@ -71,7 +71,7 @@ async def bucket_refills(trial: StoreTrial) -> None:
 @clause("store.bucket-check")
 async def bucket_check(trial: StoreTrial) -> None:
     """check() raises as take() does, and takes nothing; neither does a take() that is refused."""
-    buckets = trial.store.buckets("check", 1.0)
+    buckets = trial.buckets("check", 1.0)
     for _ in range(2):
         await buckets.check("a")
     await buckets.take("a")
@@ -84,7 +84,7 @@ async def bucket_check(trial: StoreTrial) -> None:
 @clause("store.bucket-without-limit")
 async def bucket_without_limit(trial: StoreTrial) -> None:
     """0 a minute is no limit, and less than 1 a minute is one at a time."""
-    free, slow = trial.store.buckets("free", 0.0), trial.store.buckets("slow", 0.5)
+    free, slow = trial.buckets("free", 0.0), trial.buckets("slow", 0.5)
     for _ in range(_AT_ONCE):
         await free.take("a")
         await free.check("a")
@@ -96,7 +96,7 @@ async def bucket_without_limit(trial: StoreTrial) -> None:
 @clause("store.bucket-of-ones-own")
 async def bucket_of_ones_own(trial: StoreTrial) -> None:
     """What one caller takes is taken from nobody else, nor from buckets of another name."""
-    buckets, others = trial.store.buckets("check", 1.0), trial.store.buckets("others", 1.0)
+    buckets, others = trial.buckets("check", 1.0), trial.buckets("others", 1.0)
     await buckets.take("a")
     await buckets.take("b")
     await others.take("a")
@@ -107,7 +107,7 @@ async def bucket_of_ones_own(trial: StoreTrial) -> None:
 @clause("store.bucket-among-many")
 async def bucket_among_many(trial: StoreTrial) -> None:
     """However many callers come, nobody's bucket is refilled by it."""
-    buckets = trial.store.buckets("check", 0.5)
+    buckets = trial.buckets("check", 0.5)
     await buckets.take("a")
     for other in range(_CALLERS):
         await buckets.take(f"other-{other}")
@@ -117,7 +117,7 @@ async def bucket_among_many(trial: StoreTrial) -> None:
 @clause("store.bucket-forgotten")
 async def bucket_forgotten(trial: StoreTrial) -> None:
     """knows() tells who has taken something lately; forget() makes of them one who never came."""
-    buckets = trial.store.buckets("check", 1.0)
+    buckets = trial.buckets("check", 1.0)
     await buckets.check("a")
     expect(await buckets.knows("a"), False, "knows() of one who has taken nothing")
     for caller in ("a", "b"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
 from support_chat.testing.conformance.expecting import NotApplicable
+from support_chat.testing.conformance.suites import LIMIT
 
 from .. import conversations, stream
-from ..store import Store, Transaction, Work, as_it_is
+from ..store import Buckets, Store, Transaction, Work, as_it_is
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -40,6 +44,7 @@ class Follower:
 
     store: Store
     owner: str
+    """Whose news it tells: this owner's, and those of owners whose name begins with it."""
     told: list[str] = attrs.field(factory=list[str])
     """The texts of the news, and whatever else a clause notes, in order."""
     _position: int | None = None
@@ -57,7 +62,22 @@ class Follower:
         if not news:
             return None
         self._position = news[-1].number
-        return [stored.event.message.text for stored in news if stored.owner == self.owner]
+        return [stored.event.message.text for stored in news if stored.owner.startswith(self.owner)]
+
+
+@attrs.define(eq=False)
+class Held(Generic[T]):
+    """Work that says when it is done and waits with its commit until it may go on."""
+
+    work: Work[T]
+    done: threading.Event = attrs.field(factory=threading.Event)
+    go_on: threading.Event = attrs.field(factory=threading.Event)
+
+    def __call__(self, db: Transaction) -> T:
+        answer = self.work(db)
+        self.done.set()
+        self.go_on.wait(LIMIT)
+        return answer
 
 
 @attrs.define(eq=False)
@@ -67,6 +87,8 @@ class StoreTrial:
     place: StorePlace
     first: Follower
     conversation: str = ""
+    elsewhere: str = ""
+    """A conversation of somebody else."""
     opened: list[Store] = attrs.field(factory=list[Store])
 
     @property
@@ -79,16 +101,18 @@ class StoreTrial:
         """What it has told."""
         return self.first.told
 
+    @property
+    def somebody_else(self) -> str:
+        """Another owner, whose news the followers tell, too."""
+        return f"{self.first.owner}/else"
+
     def say(self, text: str) -> Work[str]:
         """Work that writes a message, and answers with its text."""
+        return _say(text, self.first.owner, lambda: self.conversation)
 
-        def work(db: Transaction) -> str:
-            db.lock(self.first.owner)
-            return conversations.append(
-                db, self.first.owner, self.conversation, "agent", text, 0.0
-            ).text
-
-        return work
+    def say_elsewhere(self, text: str) -> Work[str]:
+        """As `say`, in the conversation of somebody else."""
+        return _say(text, self.somebody_else, lambda: self.elsewhere)
 
     def texts(self, db: Transaction) -> list[str]:
         """Work that reads all messages."""
@@ -102,6 +126,15 @@ class StoreTrial:
     async def stored(self) -> list[str]:
         """All messages, as the store reads them."""
         return await self.store.read(self.texts)
+
+    async def stored_elsewhere(self) -> list[str]:
+        """All messages of somebody else."""
+        stored = await self.store.read(lambda db: conversations.history(db, self.elsewhere))
+        return [message.text for message in stored]
+
+    def buckets(self, name: str, per_minute: float) -> Buckets:
+        """Buckets that nobody else takes from."""
+        return self.store.buckets(f"{self.first.owner} {name}", per_minute)
 
     def another(self) -> Follower:
         """Another store on the place, followed."""
@@ -117,6 +150,14 @@ class StoreTrial:
         if self.place.locked is None:
             raise NotApplicable("the factory's StorePlace has no locked()")
         return self.place.locked()
+
+
+def _say(text: str, owner: str, where: Callable[[], str]) -> Work[str]:
+    def work(db: Transaction) -> str:
+        db.lock(owner)
+        return conversations.append(db, owner, where(), "agent", text, 0.0).text
+
+    return work
 
 
 def nothing(db: Transaction) -> None:

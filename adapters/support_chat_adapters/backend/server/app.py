@@ -44,9 +44,9 @@ from ...transport.wire.endpoints import (
 )
 from ...transport.wire.problems import response_to
 from .. import Backend
-from ..store import hashed
+from ..store import Ability, hashed
 from .addresses import Proxies
-from .condition import Condition, is_trouble
+from .condition import Condition
 from .counts import Counts, Durations
 from .gateway import gateway
 from .handlers import HANDLERS, LIFETIME, Site
@@ -167,8 +167,9 @@ def _answering(site: Site, endpoint: Endpoint) -> Answering:
 
 
 def _failure(site: Site, endpoint: Endpoint, error: Exception, request_id: str) -> SupportChatError:
-    if is_trouble(error):
-        return site.condition.database_failed("storing" if endpoint.mutates else "reading", error)
+    asked: Ability = "storing" if endpoint.mutates else "reading"
+    if (trouble := site.backend.store.trouble(error, asked)) is not None:
+        return site.condition.database_failed(trouble, error)
     LOG.error(
         "%s failed (%s)",
         endpoint.name,

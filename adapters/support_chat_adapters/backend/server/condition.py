@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -29,28 +28,6 @@ _PAUSE: Final = 2.0
 """Seconds after which a client may ask again while the database refuses."""
 
 
-_PASSING: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What SQLite answers when the disk or another process is at fault, and no statement of ours."""
-
-
-def is_trouble(error: Exception) -> bool:
-    """Whether this error says that the database cannot work now, as the disk is full."""
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return isinstance(error, sqlite3.Error) and code & 0xFF in _PASSING
-
-
 @attrs.define
 class Condition:
     """What stands in the way of requests; `dice` returns a number from 0 to 1."""
@@ -62,6 +39,8 @@ class Condition:
     """The server has been told to end."""
     lost: bool = False
     """The database's file is not there any more."""
+    deaf: bool = False
+    """What other gateways write has not been heard of for long."""
     _refuses: dict[str, str] = attrs.field(factory=dict[str, str])
     """What the database has answered, while it answers with an error, by what was asked of it."""
     _stay: float = _SHORTEST_STAY
@@ -77,13 +56,15 @@ class Condition:
             return "the database's file is gone"
         if self.draining:
             return "the server is stopping"
+        if self.deaf:
+            return "the database has not told of any news for long"
         said = next(iter(self._refuses.values()), None)
         return None if said is None else f"the database answers: {said}"
 
     def drain(self, clients: int) -> None:
         """From now on clients are sent away; there are so many of them."""
         self.draining = True
-        self._stay = min(_LONGEST_STAY, max(_SHORTEST_STAY, clients / _A_SECOND))
+        self._send_away(clients)
 
     def stay_away(self) -> float:
         """Seconds after which a client may dial again: each time others, so that they do not all
@@ -95,7 +76,7 @@ class Condition:
         """Raises RateLimitedError, which is told by status 503, for a request that is not to be
         answered now. While the server is stopping these are the `new` ones, which begin something.
         """
-        if self.lost or (self.draining and new):
+        if self.lost or ((self.draining or self.deaf) and new):
             raise RateLimitedError(
                 f"{(self.trouble or '').capitalize()}; come back later.",
                 retry_after=max(_SHORTEST_STAY, self.stay_away()),
@@ -106,7 +87,7 @@ class Condition:
         """Takes note of an error of the database, which the log tells once; `what` was tried is
         `reading` or `storing`. Returns what its request is answered with.
         """
-        said = str(error)
+        said = str(error).partition("\n")[0]
         if said != self._refuses.get(what):
             self._refuses[what] = said
             LOG.error(
@@ -120,6 +101,26 @@ class Condition:
             retry_after=_PAUSE,
             reason="busy",
         )
+
+    def grows_deaf(self, clients: int) -> None:
+        """News are not heard of: from now on clients, of whom there are so many, are better off
+        elsewhere.
+        """
+        self.deaf = True
+        self._send_away(clients)
+        LOG.error(
+            "the database tells of no news: %d links are sent away",
+            clients,
+            extra={"fields": {"event": "database", "error": "deaf", "links": clients}},
+        )
+
+    def hears_again(self) -> None:
+        """News are heard of."""
+        self.deaf = False
+        LOG.warning("the database tells of news again", extra={"fields": {"event": "database"}})
+
+    def _send_away(self, clients: int) -> None:
+        self._stay = min(_LONGEST_STAY, max(_SHORTEST_STAY, clients / _A_SECOND))
 
     def database_works(self, what: str) -> None:
         """Takes note that the database does again what it had refused."""

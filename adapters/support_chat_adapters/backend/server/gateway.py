@@ -30,7 +30,6 @@ from ...transport.wire.problems import response_to
 from ...transport.wire.translation import owner_text
 from .. import Connection
 from ..in_memory import MemoryBuckets
-from .condition import is_trouble
 from .handlers import Site
 from .logs import log_request
 from .reading import cursor_of, says
@@ -91,7 +90,7 @@ async def _linked(site: Site, socket: WebSocket, cursor: str | None, *, echoes: 
     except BackendRejectedError as error:
         await _close(site, socket, CloseCode.SESSION_ENDED, error.reason or error.code)
     except Exception as error:
-        if not is_trouble(error):
+        if site.backend.store.trouble(error, "reading") is None:
             raise
         await _send_away(site, socket, site.condition.database_failed("reading", error))
 

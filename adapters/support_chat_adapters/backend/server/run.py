@@ -35,8 +35,6 @@ from .lines import Lines
 from .origins import AllowedOrigins
 
 LOG: Final = logging.getLogger("support_chat.server")
-TELLS: Final = 0.1
-"""Seconds after which live links are told again what other processes have stored."""
 LOOKS: Final = 0.5
 """Seconds between two looks at connections and at the database's file."""
 _PRUNES: Final = 600.0
@@ -168,6 +166,7 @@ class _Watch:
                     self.lines.look_around()
                     self.counts.look_around()
                     self.condition.look_around()
+                    self._listen()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self.end.asked.wait(), LOOKS)
                 await self._take_leave()
@@ -175,6 +174,15 @@ class _Watch:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    def _listen(self) -> None:
+        """Sends clients away while no news are heard of."""
+        deaf = self.backend.store.is_deaf
+        if deaf and not self.condition.deaf:
+            self.condition.grows_deaf(self.counts.links)
+            self.backend.hang_up()
+        elif self.condition.deaf and not deaf:
+            self.condition.hears_again()
 
     async def _keep_up(self) -> None:
         """Tells live links what other processes have written. A look that fails is not the
@@ -187,7 +195,7 @@ class _Watch:
                 self.condition.database_failed("reading", error)
             else:
                 self.condition.database_works("reading")
-            await asyncio.sleep(TELLS)
+            await asyncio.sleep(self.backend.store.looks)
 
     async def _prune(self) -> None:
         """Deletes now and then what nobody has heard of for long; a failure is told, and tried

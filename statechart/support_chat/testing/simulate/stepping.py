@@ -114,20 +114,24 @@ class SteppedTab:
 
     @property
     def state(self) -> Phase:
+        """The phase it is in."""
         return Phase(self.snapshot.state.phase)
 
     @property
     def identity(self) -> Identity | None:
+        """Whose it is; None if it is nobody's."""
         identity: Identity | None = self.snapshot.context.identity
         return identity
 
     @property
     def unread(self) -> int | None:
+        """How many messages it takes for unread; None if it does not know."""
         unread: int | None = self.snapshot.context.unread
         return unread
 
     @property
     def waiting(self) -> Sequence[str]:
+        """The ids of the messages that it has not sent yet, in order."""
         sent = (entry.message for entry in self.snapshot.context.outbox.entries)
         return [m.client_message_id for m in sent if isinstance(m, Outgoing)]
 

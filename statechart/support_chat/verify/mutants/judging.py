@@ -126,6 +126,10 @@ class Judge:
         if mutant is None or mutant.leads_elsewhere:
             space = explore_model(model, MORE_STATES * len(self.space.states))
             yield from self._by_space(space, judge, mutant)
+        elif mutant.is_different:  # it reaches what the chart reaches, and says something else
+            for state in space.states:
+                for way, after in mutant.other(state):
+                    yield from self._by_step(model, judge, state, way, after)
         if not space.complete:
             yield Ruling(Fate.OPEN, why=f"it has more than {len(space.states) - 1:,} states")
         different = None if mutant is None else mutant.where

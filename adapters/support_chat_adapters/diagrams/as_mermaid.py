@@ -15,13 +15,16 @@ _RESERVED: Final = frozenset({
     "acctitle", "accdescr", "as", "class", "classdef", "click", "default", "direction", "end",
     "hide", "href", "note", "root_end", "root_start", "scale", "state", "statediagram", "style",
 })  # fmt: skip
+_LIT: Final = "fill:#ffedc2,stroke:#a85f00,stroke-width:3px,color:#17212e"
 
 # as they stand these would end a label, begin an entity or a tag, break a line, or mean emphasis
 _MEANT: Final = re.compile(r'[:;"#<>%*\\]|&(?=\w+;)|\b_\B|\B_\b')
 
 
 def mermaid(drawing: Drawing) -> str:
-    """The drawing as Mermaid text, one statement a line."""
+    """The drawing as Mermaid text, one statement a line. Of what is lit its boxes are: Mermaid
+    styles no arrow of a state diagram.
+    """
     names = [*(node.name for node in drawing.nodes), *(frame.name for frame in drawing.frames)]
     ids = identifiers(names, _RESERVED)
     lines = ["stateDiagram-v2", "  direction TB"]
@@ -37,6 +40,8 @@ def mermaid(drawing: Drawing) -> str:
         for edge in drawing.edges
     ]
     lines += [f"  {ids[name]} --> [*]" for name in drawing.final]
+    if lit := [ids[node.name] for node in drawing.nodes if node.lit]:
+        lines += [f"  classDef lit {_LIT}", f"  class {','.join(lit)} lit"]
     return "\n".join(lines) + "\n"
 
 

@@ -6,26 +6,28 @@ Calls are blue and written `boot()`; everything else that moves a session is gre
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
+from math import hypot
 from typing import Final, TypeAlias
 
 import attrs
 
 from .drawing import Drawing, Node
-from .placement import CHARACTER, LINE, Box, place, text_width
-from .routes import Point, Route, route
+from .layout import Layout, lay_out
+from .placement import CHARACTER, LINE, Box, text_width
+from .routes import Point, Route
 
 MARGIN = 22.0
 RADIUS = 9.0
 GAP = 18.0
 """Between two columns of a table, in pixels."""
 # what kind of arrow is painted over which
-_PAINTED: Final = ("faint", "", "call")
-# lines of SVG, and what they cover
-_Part: TypeAlias = "tuple[list[str], Box]"
+_PAINTED: Final = ("faint", "", "call", "lit")
+Part: TypeAlias = "tuple[list[str], Box]"
+"""Lines of SVG, and what they cover."""
 
-_STYLE = """
+STYLE: Final = """
     .name, .frame-name {
       font-family: ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
     }
@@ -72,6 +74,17 @@ _STYLE = """
       .text .call-text { fill: #8dbbff }
     }
 """
+LIT: Final = """
+    .box.lit, .pseudo.lit { fill: #ffedc2; stroke: #a85f00; stroke-width: 3 }
+    .line.lit { stroke: #c26e00; stroke-width: 3.2 }
+    .lit-tip { fill: #c26e00 }
+    @media (prefers-color-scheme: dark) {
+      .box.lit, .pseudo.lit { fill: #4d3604; stroke: #ffb938 }
+      .line.lit { stroke: #ffb938 }
+      .lit-tip { fill: #ffb938 }
+    }
+"""
+"""What stands out, and the style of a picture in which nothing does goes without."""
 
 
 def svg(drawing: Drawing) -> str:
@@ -79,10 +92,11 @@ def svg(drawing: Drawing) -> str:
     lines, box = _graph(drawing) if drawing.nodes else ([], Box(0, 0, 0, 0))
     if drawing.table:
         grid, below = _grid(drawing.table, box.left, box.bottom + (MARGIN if lines else 0))
-        lines, box = lines + grid, _around([box, below])
+        lines, box = lines + grid, around([box, below])
     if drawing.nodes:
-        legend, below = _legend(box.left, box.bottom + MARGIN)
-        lines, box = lines + legend, _around([box, below])
+        legend, below = legend_of(box.left, box.bottom + MARGIN, _arrow)
+        lines, box = lines + legend, around([box, below])
+    lit = any(node.lit for node in drawing.nodes) or any(edge.lit for edge in drawing.edges)
     left, top = box.left - MARGIN, box.top - MARGIN
     width, height = box.right + MARGIN - left, box.bottom + MARGIN - top
     head = [
@@ -90,9 +104,12 @@ def svg(drawing: Drawing) -> str:
         f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" role="img" '
         f'aria-label="{escape(drawing.title)}">',
         f"  <title>{escape(drawing.title)}</title>",
-        f"  <style>{_STYLE}  </style>",
+        f"  <style>{STYLE}{LIT if lit else ''}  </style>",
         "  <defs>",
-        *(f"    {_tip(kind)}" for kind in ("tip", "call-tip", "faint-tip")),
+        *(
+            f"    {_tip(kind)}"
+            for kind in ("tip", "call-tip", "faint-tip", *(["lit-tip"] if lit else []))
+        ),
         "  </defs>",
         f'  <rect class="page" x="{left + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" '
         f'height="{height - 2:.1f}" rx="12"/>',
@@ -100,35 +117,36 @@ def svg(drawing: Drawing) -> str:
     return "\n".join([*head, *lines, "</svg>"]) + "\n"
 
 
-def _graph(drawing: Drawing) -> _Part:
-    placement = place(drawing)
-    routes = route(drawing, placement)
-    box = _around(
-        [*placement.boxes.values(), *placement.frames.values(), *(_extent(r) for r in routes)]
-    )
-    lines: list[str] = []
-    for name, frame in placement.frames.items():
-        lines.append(f'  <rect class="frame" {_rectangle(frame)} rx="16"/>')
-        lines.append(
-            f'  <text class="frame-name" x="{frame.left + 18:.1f}" '
-            f'y="{frame.top + 22:.1f}">{escape(name.upper())}</text>'
-        )
+def _graph(drawing: Drawing) -> Part:
+    layout = lay_out(drawing)
+    drawing = layout.drawing
+    frames = layout.placement.frames
+    lines = [f"  {line}" for name, box in frames.items() for line in frame_of(name, box)]
     if drawing.initial:
-        lines += _beginning(placement.boxes[drawing.initial])
-        box = attrs.evolve(box, top=box.top - 26)
+        start, end, dot = beginning_of(layout.placement.boxes[drawing.initial])
+        lines += [f"  {dot}", f"  {_arrow((start, end), '')}"]
     lines += [
-        f"  {_line(r)}" for r in sorted(routes, key=lambda route: _PAINTED.index(_kind(route)))
+        f"  {_arrow(each.points, kind_of(each))}" for each in sorted(layout.routes, key=painted)
     ]
-    framed = {member for frame in drawing.frames for member in frame.members}
-    for node in drawing.nodes:
-        kind = "framed" if node.name in framed else "end" if node.name in drawing.final else ""
-        lines += _box(node, placement.boxes[node.name], kind)
-    return lines + [
-        f"  {_label(r, list(placement.frames.values()))}" for r in routes if r.edge.label
-    ], box
+    lines += [
+        f"  {line}"
+        for node in drawing.nodes
+        for line in box_of(drawing, node, layout.placement.boxes[node.name])
+    ]
+    lines += [f"  {label_of(r, frames.values())}" for r in layout.routes if r.edge.label]
+    return lines, extent_of(layout)
 
 
-def _grid(table: tuple[tuple[str, ...], ...], left: float, top: float) -> _Part:
+def extent_of(layout: Layout) -> Box:
+    """What everything in the graph covers."""
+    placement = layout.placement
+    box = around(
+        [*placement.boxes.values(), *placement.frames.values(), *map(_extent, layout.routes)]
+    )
+    return attrs.evolve(box, top=box.top - 26) if layout.drawing.initial else box
+
+
+def _grid(table: tuple[tuple[str, ...], ...], left: float, top: float) -> Part:
     """The table with its upper left corner there; a rule above each row but the first."""
     widths = [text_width("\n".join(column).splitlines()) for column in zip(*table, strict=True)]
     right = left + sum(widths) + GAP * (len(widths) - 1)
@@ -148,7 +166,8 @@ def _grid(table: tuple[tuple[str, ...], ...], left: float, top: float) -> _Part:
     return lines, Box(left, top, right, top)
 
 
-def _around(boxes: Sequence[Box]) -> Box:
+def around(boxes: Sequence[Box]) -> Box:
+    """The box round all of these."""
     return Box(
         min(box.left for box in boxes),
         min(box.top for box in boxes),
@@ -173,47 +192,78 @@ def _rectangle(box: Box) -> str:
     )
 
 
-def _beginning(box: Box) -> Iterator[str]:
-    yield f'  <circle class="tip" cx="{box.x:.1f}" cy="{box.top - 26:.1f}" r="5"/>'
+def frame_of(name: str, box: Box) -> Iterator[str]:
+    """A frame and its name, a line each."""
+    yield f'<rect class="frame" {_rectangle(box)} rx="16"/>'
     yield (
-        f'  <path class="line" d="M{box.x:.1f} {box.top - 26:.1f} L{box.x:.1f} {box.top:.1f}" '
-        'marker-end="url(#tip)"/>'
+        f'<text class="frame-name" x="{box.left + 18:.1f}" '
+        f'y="{box.top + 22:.1f}">{escape(name.upper())}</text>'
     )
 
 
-def _legend(x: float, y: float) -> _Part:
+def beginning_of(box: Box) -> tuple[Point, Point, str]:
+    """Where the arrow to the initial phase begins and ends, and the dot that it begins with."""
+    start = (box.x, box.top - 26)
+    return (
+        start,
+        (box.x, box.top),
+        f'<circle class="tip" cx="{box.x:.1f}" cy="{start[1]:.1f}" r="5"/>',
+    )
+
+
+def legend_of(x: float, y: float, arrow: Callable[[Sequence[Point], str], str]) -> Part:
+    """Which kind of `arrow` is what."""
     lines: list[str] = []
     left = x
-    for kind, tip, words in (
-        (" call", "call-tip", "a call"),
-        ("", "tip", "an outcome, an event or a timer"),
-    ):
-        lines.append(
-            f'  <path class="line{kind}" d="M{x:.1f} {y:.1f} L{x + 30:.1f} {y:.1f}" '
-            f'marker-end="url(#{tip})"/>'
-        )
+    for kind, words in (("call", "a call"), ("", "an outcome, an event or a timer")):
+        lines.append(f"  {arrow(((x, y), (x + 30, y)), kind)}")
         lines.append(f'  <text class="text" x="{x + 38:.1f}" y="{y + 4:.1f}">{words}</text>')
         x += 38 + text_width([words]) + 30
     return lines, Box(left, y - 6, x - 30, y + 6)
 
 
-def _box(node: Node, box: Box, kind: str) -> Iterator[str]:
+def box_of(drawing: Drawing, node: Node, box: Box) -> Iterator[str]:
+    """The box of a node and its name, a line each."""
+    framed = any(node.name in frame.members for frame in drawing.frames)
+    kind = "framed" if framed else "end" if node.name in drawing.final else ""
+    name = "pseudo" if node.pseudo else f"box {kind}".strip()
     yield (
-        f'  <rect class="{"pseudo" if node.pseudo else f"box {kind}".strip()}" '
+        f'<rect class="{name}{" lit" if node.lit else ""}" '
         f'{_rectangle(box)} rx="{20 if node.pseudo else 9}"/>'
     )
-    yield f'  <text class="name" x="{box.x:.1f}" y="{box.y + 5:.1f}">{escape(node.label)}</text>'
+    yield f'<text class="name" x="{box.x:.1f}" y="{box.y + 5:.1f}">{escape(node.label)}</text>'
 
 
-def _kind(route: Route) -> str:
-    """What an arrow is: a `call`, `""` for something else, or `faint` without a label."""
+def kind_of(route: Route) -> str:
+    """What an arrow is: a `call`, `""` for something else, or `faint` without a label; `lit` where
+    it stands out.
+    """
+    if route.edge.lit:
+        return "lit"
     if not route.edge.label:
         return "faint"
     return "call" if route.edge.label[0].endswith("()") else ""
 
 
-def _line(route: Route) -> str:
-    points = route.points
+def tip_of(kind: str) -> str:
+    """The class of the tip of such an arrow."""
+    return f"{kind}-tip".removeprefix("-")
+
+
+def painted(route: Route) -> int:
+    """What is painted over what: a larger number over a smaller one."""
+    return _PAINTED.index(kind_of(route))
+
+
+def _arrow(points: Sequence[Point], kind: str) -> str:
+    return (
+        f'<path class="{f"line {kind}".strip()}" d="{path_of(points)}" '
+        f'marker-end="url(#{tip_of(kind)})"/>'
+    )
+
+
+def path_of(points: Sequence[Point]) -> str:
+    """A line through these points with round corners, as SVG writes it."""
     path = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         start, end = _toward(corner, before), _toward(corner, after)
@@ -222,20 +272,17 @@ def _line(route: Route) -> str:
             f"{end[1]:.1f}"
         )
     path.append(f"L{points[-1][0]:.1f} {points[-1][1]:.1f}")
-    kind = _kind(route)
-    return (
-        f'<path class="{f"line {kind}".strip()}" d="{" ".join(path)}" '
-        f'marker-end="url(#{f"{kind}-tip".removeprefix("-")})"/>'
-    )
+    return " ".join(path)
 
 
 def _toward(corner: Point, other: Point) -> Point:
-    length = abs(other[0] - corner[0]) + abs(other[1] - corner[1])
+    length = hypot(other[0] - corner[0], other[1] - corner[1])
     step = min(RADIUS, length / 2) / length if length else 0.0
     return corner[0] + (other[0] - corner[0]) * step, corner[1] + (other[1] - corner[1]) * step
 
 
-def _label(route: Route, frames: list[Box]) -> str:
+def label_of(route: Route, frames: Iterable[Box]) -> str:
+    """The label of an arrow, which may stand in one of these frames."""
     x, y = route.label_at
     inside = any(f.left < x < f.right and f.top < y < f.bottom for f in frames)
     spans = "".join(
