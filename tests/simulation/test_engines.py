@@ -80,10 +80,6 @@ FAULTS: dict[str, tuple[Chart, str]] = {
         edited("clear.all", effects=(E.CLEAR_USER,)),
         "what is cleared is gone",
     ),
-    "a late link is kept open": (
-        without("late.dispose", E.DISPOSE),
-        "no link is left open",
-    ),
 }
 
 

@@ -78,7 +78,7 @@ def test_a_seed_tells_the_same_in_two_processes_whatever_they_hash(level: str) -
         command = [sys.executable, str(tool), level, "--seed", "7"]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+            command, env=environment, capture_output=True, text=True, timeout=240, check=True
         )
         return done.stdout
 

@@ -41,6 +41,8 @@ USERS: Final = ("ada", "bob")
 _LATENCIES: Final = (0.0, 0.0, 0.001, 0.02)
 _IDLE: Final = frozenset({str(Timer.SILENCE), str(Timer.RENEW)})
 """Timers that run for ever, however well everything is."""
+_SOON: Final = 60.0
+"""A token that is renewed within so many seconds has expired."""
 
 
 def simulate_engines(
@@ -92,10 +94,11 @@ class _Schedule:
         if self.tally.steps > MOST_STEPS:
             raise _EndlessError("the tabs take steps without end")
         choose, work = self.choose, self._work()
-        if not work or (not self.healed and choose.random() < 0.12):
-            return self._time_goes_on()
+        if not work:
+            return not self._is_idle() and self._time_goes_on()
         later = self.now + choose.choice(_LATENCIES)
-        if later > self.now and self._next() <= later:
+        hangs = not self.healed and choose.random() < 0.12
+        if hangs or (later > self.now and self._next() <= later):
             return self._time_goes_on()
         self.now = later
         tab, what = work[int(choose.random() * len(work))]
@@ -127,9 +130,9 @@ class _Schedule:
         return min(due, default=math.inf)
 
     def _time_goes_on(self) -> bool:
-        """What is due next happens. It is idle if only links are listened to."""
+        """What is due next happens."""
         at = self._next()
-        if at == math.inf or (all(self._is_idle(tab) for tab in self.alive) and not self._later):
+        if at == math.inf:
             return False
         self.now = max(self.now, at)
         for due, happens in self._later:
@@ -153,9 +156,16 @@ class _Schedule:
                     return True
         return False
 
-    def _is_idle(self, tab: SteppedTab) -> bool:
-        busy = tab.under or tab.bounds or not tab.timers.keys() <= _IDLE
-        return not busy and not self._is_silent(tab)
+    def _is_idle(self) -> bool:
+        """Nothing is due but what comes round for good."""
+        return not self._later and all(
+            not tab.under
+            and not tab.bounds
+            and tab.timers.keys() <= _IDLE
+            and tab.timers.get(Timer.RENEW, math.inf) > self.now + _SOON
+            and not self._is_silent(tab)
+            for tab in self.alive
+        )
 
     def _is_silent(self, tab: SteppedTab) -> bool:
         return any(line.silent for line in tab.kept.values())
@@ -379,6 +389,7 @@ class _Schedule:
             pass
 
     def _judged(self) -> None:
+        self.judge.healed_at = self.now
         self._heal()
         self._tell("everything has been well for long")
         tabs = list(self.tabs.values())

@@ -207,6 +207,8 @@ class Judge:
 
     def examined(self, tabs: Sequence[Tab], scopes: Sequence[str]) -> Examination:
         """Everybody gets online, shows their owner, and leaves nothing behind."""
+        # what a merge elsewhere has brought along a session learns by its next dial at the latest
+        yield Waits(healed=True)
         for tab in tabs:
             if tab.state not in ONLINE:
                 made = yield Asks(tab, Use("boot"))
