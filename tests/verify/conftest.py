@@ -612,6 +612,16 @@ FAULTS: Final = (
         {"identify.reply_lost": instead(E.ARM_RETRY, E.ARM_DIAL)},
     ),
     Fault(
+        "S43c",
+        "a boot with a visitor who is known waits as after a failure",
+        {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_RETRY)},
+    ),
+    Fault(
+        "S46c",
+        "the token that a boot's dial refuses is presented again",
+        {"boot.old_token_refused": without(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
         "S44a",
         "who has given up tries as often as before",
         {"link.probe_again": instead(E.ARM_PROBE, E.ARM_RETRY)},

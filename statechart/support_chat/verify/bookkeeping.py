@@ -259,7 +259,8 @@ BOOKKEEPING: Final[tuple[Property, ...]] = (
         "S15c",
         "A failed attempt to connect is counted, so that the next one waits longer.",
         lambda move: (
-            move.after.phase not in (P.BOOTING, *OFFLINE) or E.COUNT_FAILURE in move.effects
+            (move.after.phase not in (P.BOOTING, *OFFLINE) and move.trigger != T.DIAL_FAILED)
+            or E.COUNT_FAILURE in move.effects
         ),
         _FAILED_ATTEMPTS,
     ),

@@ -38,6 +38,7 @@ _EDGES: Final[Mapping[str, Collection[str]]] = {
 
 _ANSWERS: Final = (T.IDENTIFIED, T.IDENTIFY_REFUSED, T.DIAL_REFUSED, T.TOKEN_REFUSED)
 """What says what became of an identify, whatever comes along."""
+_DIAL_AT_ONCE: Final = (T.BOOT, T.BECOME, T.GO_ONLINE, T.VISITOR_READ, T.OWNER_CHANGED)
 _LETS_GO: Final = frozenset({E.UNCLAIM, E.FORGET_TARGET})
 
 
@@ -348,9 +349,13 @@ PROMISES: Final[tuple[Property, ...]] = (
         "S43b",
         "Only a call, a hint, a visitor who is known at last or a change of owner dials at once.",
         (E.ARM_DIAL,),
-        lambda moment, move: (
-            move.trigger in (T.BOOT, T.BECOME, T.GO_ONLINE, T.VISITOR_READ, T.OWNER_CHANGED)
-        ),
+        lambda moment, move: move.trigger in _DIAL_AT_ONCE,
+    ),
+    EachEffect(
+        "S43c",
+        "None of these makes a dial wait.",
+        (E.ARM_RETRY,),
+        lambda moment, move: move.trigger not in _DIAL_AT_ONCE,
     ),
     EachStep(
         "S44a",
@@ -378,6 +383,16 @@ PROMISES: Final[tuple[Property, ...]] = (
         "A token that has expired is replaced, and told; without a provider the session ends.",
         _an_expiry_is_made_good,
         (T.TOKEN_EXPIRED, T.UPDATE_UNAUTHORISED),
+    ),
+    EachStep(
+        "S46c",
+        "Whose token a dial refuses, and who goes on, wants another one.",
+        lambda move: (
+            not move.before.has(F.PROVIDER)
+            or move.after.phase not in (P.BOOTING, *OFFLINE)
+            or move.after.has(F.TOKEN_WANTED)
+        ),
+        (T.DIAL_REFUSED,),
     ),
     EachStep(
         "S46b",
