@@ -26,20 +26,21 @@ def shown_by(thing: object, form: str) -> str:
 
 @in_virtual_time
 async def test_a_session_shows_its_phase_and_for_whom_it_is_and_nothing_secret() -> None:
-    backend = Backend(workspace_id="ws", widget_id="help", keys=[IdentityKey("HS256", SECRET)])
     user = User(ANN, email="ann@example.com", name="Ann Other", traits={"role": "admin"})
     token = sign_identity_token(user, SECRET, workspace_id="ws", widget_id="help")
-    async with SupportChat(
-        workspace_id="ws",
-        widget_id="help",
-        transport=LoopbackTransport(backend),
-        storage=MemoryStorage(),
-    ) as chat:
-        assert "<b>ready</b> · nobody" in shown_by(chat, "html")
-        await chat.boot()
-        assert f"<b>anonymous</b> · visitor {chat.identity}" in shown_by(chat, "html")
-        await chat.identify(user=user, token_provider=lambda: token)
-        shown = shown_by(chat, "html")
+    keys = [IdentityKey("HS256", SECRET)]
+    with Backend(workspace_id="ws", widget_id="help", keys=keys) as backend:
+        async with SupportChat(
+            workspace_id="ws",
+            widget_id="help",
+            transport=LoopbackTransport(backend),
+            storage=MemoryStorage(),
+        ) as chat:
+            assert "<b>ready</b> · nobody" in shown_by(chat, "html")
+            await chat.boot()
+            assert f"<b>anonymous</b> · visitor {chat.identity}" in shown_by(chat, "html")
+            await chat.identify(user=user, token_provider=lambda: token)
+            shown = shown_by(chat, "html")
     assert "<b>authenticated</b> · user &lt;b&gt;ann&lt;/b&gt; &amp; co" in shown
     for secret in (token, SECRET, "ann@example.com", "Ann Other", "admin"):
         assert secret not in shown
