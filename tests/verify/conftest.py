@@ -617,6 +617,31 @@ FAULTS: Final = (
         {"boot.visitor_known": instead(E.ARM_DIAL, E.ARM_RETRY)},
     ),
     Fault(
+        "S18e",
+        "an update that is due waits while a new token is presented",
+        {"update.send": adding(unless=F.RENEWING)},
+    ),
+    Fault(
+        "S44d",
+        "a hint that the network is there gives a session that tries anew as long as a loss",
+        {"link.network_up_while_trying": adding(sources=P.RECONNECTING)},
+    ),
+    Fault(
+        "S46d",
+        "a token that is renewed in time is taken for one that is wanted",
+        {"renew.due": adding(sets=F.TOKEN_WANTED)},
+    ),
+    Fault(
+        "S46e",
+        "the refusal of an old token is not told",
+        {"link.old_token_refused": without(effects=E.TELL_EXPIRED)},
+    ),
+    Fault(
+        "S46f",
+        "the token of an identify that is asked again counts as an old one",
+        {"link.back_identify_repeated": adding(clears=F.TOKEN_FRESH)},
+    ),
+    Fault(
         "S46c",
         "the token that a boot's dial refuses is presented again",
         {"boot.old_token_refused": without(sets=F.TOKEN_WANTED)},

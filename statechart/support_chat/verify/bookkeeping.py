@@ -165,6 +165,7 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     E.DROP_HELD: (E.FAIL_IDENTIFY,),
     E.ANSWER_MESSAGES: (E.TELL_CONNECTED, E.TELL_MESSAGE, E.TELL_READ),
     E.DONE: (E.RECORD, E.HOLD, E.ADOPT),
+    E.FLUSH: (E.SAY_EXPIRED,),
     # a call waits before what it waits for begins or ends
     E.CHECK_ADAPTERS: (E.JOIN_LOAD, E.JOIN_BOOT, E.ADOPT),
     E.PART: (E.JOIN_SHUTDOWN, E.JOIN_CLEAR),

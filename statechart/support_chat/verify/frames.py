@@ -12,10 +12,17 @@ from typing import Final
 
 from ..chart.model import Chart
 from ..lifecycle.chart import CALLS, ENDED, ONLINE
-from ..lifecycle.names import Effect as E, Fact as F, Register, Trigger as T
+from ..lifecycle.names import (
+    Effect as E,
+    Fact as F,
+    Phase as P,
+    Register,
+    Timer,
+    Trigger as T,
+)
 from .explore import Space
 from .properties import Always, EachEffect, EachStep, Property, Structure
-from .views import Move
+from .views import Move, View
 
 _BEGINS: Final[Mapping[str, Collection[str]]] = {
     F.TOKEN_FRESH: (T.TOKEN_ARRIVED,),
@@ -180,6 +187,30 @@ def _registers_go_with_what_is_known(chart: Chart, space: Space) -> Sequence[str
     ]
 
 
+def _leaves_when_it_may(move: Move) -> bool:
+    if move.trigger == T.UPDATE_DUE:
+        waits = move.before.has(F.SENDING) or _is_held(move.before)
+        return not move.before.has(F.PENDING) or waits or E.SEND_UPDATE in move.effects
+    after = move.after
+    if E.REFUSE in move.effects or after.phase not in ONLINE or not after.has(F.PENDING):
+        return True
+    return after.has(F.SENDING) or _is_held(after) or after.running(Timer.UPDATE)
+
+
+def _is_held(view: View) -> bool:
+    """An update waits for the answer of an identify, or for another token."""
+    return view.who(Register.TARGET) != 0 or view.has(F.TOKEN_WANTED)
+
+
+def _a_token_is_wanted_for_a_cause(move: Move) -> bool:
+    wanted = move.after.has(F.TOKEN_WANTED)
+    if move.trigger == T.TOKEN_ARRIVED and E.KEEP_TOKEN in move.effects:
+        return not wanted
+    begins = wanted and not move.before.has(F.TOKEN_WANTED)
+    given_up = not {E.SPEND_TOKEN, E.DROP_TOKEN}.isdisjoint(move.effects)
+    return not begins or given_up or move.trigger == T.VISITOR_READ
+
+
 FRAMES: Final[tuple[Property, ...]] = (
     Structure("S60", "What is noted begins and ends by its cause alone.", _notes_by_its_cause),
     Structure("S60a", "What is noted or told has come about.", _does_by_its_cause),
@@ -232,6 +263,32 @@ FRAMES: Final[tuple[Property, ...]] = (
         "An update is scheduled when it may leave.",
         (E.ARM_UPDATE,),
         lambda moment, move: _may_leave(move),
+    ),
+    EachStep(
+        "S18e",
+        "What may leave is scheduled by each call, and leaves when it is due.",
+        _leaves_when_it_may,
+        (T.BOOT, T.BECOME, T.UPDATE, T.UPDATE_DUE),
+    ),
+    EachStep(
+        "S46d",
+        "A token is wanted instead of one that is given up, and no longer than until it is there.",
+        _a_token_is_wanted_for_a_cause,
+    ),
+    EachEffect(
+        "S46f",
+        "The token of an identify is as fresh when it is presented again as it was.",
+        (E.SEND_IDENTIFY,),
+        lambda moment, move: (
+            move.trigger != T.LINK_UP
+            or move.after.has(F.TOKEN_FRESH) == move.before.has(F.TOKEN_FRESH)
+        ),
+    ),
+    EachEffect(
+        "S44d",
+        "The time until the session gives up runs from the loss, or from the return, of hope.",
+        (E.ARM_GIVE_UP,),
+        lambda moment, move: move.before.phase != P.RECONNECTING,
     ),
 )
 """What is true of what is remembered."""

@@ -395,6 +395,16 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.DIAL_REFUSED,),
     ),
     EachStep(
+        "S46e",
+        "A user whose old token a dial refuses hears of it.",
+        lambda move: (
+            move.before.who(Register.USER) == 0
+            or move.after.phase not in OFFLINE
+            or E.TELL_EXPIRED in move.effects
+        ),
+        (T.DIAL_REFUSED,),
+    ),
+    EachStep(
         "S46b",
         "A token that is being presented is not spent for the one that it replaces.",
         lambda move: (
