@@ -642,6 +642,14 @@ FAULTS: Final = (
         {"link.back_identify_repeated": adding(clears=F.TOKEN_FRESH)},
     ),
     Fault(
+        "S63", "a renewal that fails is not told", {"renew.failed": without(effects=E.TELL_ERROR)}
+    ),
+    Fault(
+        "S64",
+        "a clear that fails at the end leaves the rest to the deadline",
+        {"clear.failed_at_the_end": without(effects=E.PROCEED)},
+    ),
+    Fault(
         "S46c",
         "the token that a boot's dial refuses is presented again",
         {"boot.old_token_refused": without(sets=F.TOKEN_WANTED)},

@@ -440,7 +440,7 @@ BECOMING: Final = (
         name="become.drop_target", group="becoming", trigger=T.BECOME, sources=BOOTABLE,
         when=(F.BOOTED, F.TARGETED), unless=(F.SIGNED_IN, F.SAME_TARGET, F.UNRESOLVED),
         clears=(F.IDENTIFYING, F.FETCHING), assigns=NO_TARGET,
-        effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.CALL_BECOME, E.PROCEED), error=R.SUPERSEDED,
+        effects=(*IDENTIFY_FAILS, E.ABANDON_TOKEN, E.CALL_BECOME), error=R.SUPERSEDED,
     ),
     # Anybody else: the session ends as by shutdown(), and the next one boots. An identify to
     # another user that has left may have been committed.

@@ -164,11 +164,10 @@ _SETTLES_IDENTIFY: Final = (
 
 
 def _may_leave(move: Move) -> bool:
-    """A become() goes through what it drops to what it begins."""
     after = move.after
     waits = after.has(F.SENDING) or after.has(F.TOKEN_WANTED) or after.who(Register.TARGET)
     there = after.has(F.PENDING) or E.ADOPT in move.effects  # it may be what the call brings
-    return move.trigger == T.BECOME or (after.phase in ONLINE and there and not waits)
+    return after.phase in ONLINE and there and not waits
 
 
 _BESIDE: Final[Mapping[str, Collection[str]]] = {

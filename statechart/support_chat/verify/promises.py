@@ -426,6 +426,25 @@ PROMISES: Final[tuple[Property, ...]] = (
         (T.RELEASED,),
     ),
     EachStep(
+        "S63",
+        "A renewal and a clear that fail are told.",
+        lambda move: (
+            not _accepted(move)
+            or (move.trigger == T.TOKEN_FAILED and move.before.phase != P.AUTHENTICATED)
+            or E.TELL_ERROR in move.effects
+        ),
+        (T.TOKEN_FAILED, T.RENEW_FAILED, T.CLEAR_FAILED),
+    ),
+    Always(
+        "S64",
+        "A destroyed session lets go of its adapters once nothing is written or told any more.",
+        lambda view: (
+            view.phase != P.DESTROYED
+            or view.has(F.RELEASED)
+            or view.asked(E.RELEASE, E.PART, E.READ_VISITOR, E.CLEAR_USER, E.CLEAR_ALL)
+        ),
+    ),
+    EachStep(
         "S48",
         "A stored visitor that cannot be one is set aside, and told.",
         lambda move: (
