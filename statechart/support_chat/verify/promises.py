@@ -444,6 +444,18 @@ PROMISES: Final[tuple[Property, ...]] = (
             or view.asked(E.RELEASE, E.PART, E.READ_VISITOR, E.CLEAR_USER, E.CLEAR_ALL)
         ),
     ),
+    EachEffect(
+        "S64a",
+        "Whatever may be under way is given up before the adapters are let go.",
+        (E.RELEASE,),
+        lambda moment, move: E.ABANDON_REST in move.effects,
+    ),
+    EachStep(
+        "S64b",
+        "A destroy() gives up the load at once, whatever it waits for.",
+        lambda move: move.before.phase == P.DESTROYED or E.ABANDON_LOAD in move.effects,
+        (T.DESTROY,),
+    ),
     EachStep(
         "S48",
         "A stored visitor that cannot be one is set aside, and told.",
