@@ -139,7 +139,7 @@ def _late_ones_are_disposed_of(chart: Chart, space: Space) -> Sequence[str]:
 
 _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     # what reads or sends comes after what is kept, and before what is forgotten
-    E.FORGET: (E.PART, E.DROP_UPDATES, E.FAIL_BOOT),
+    E.FORGET: (E.PART, E.DROP_UPDATES, E.FAIL_BOOT, E.ANSWER_MESSAGES),
     E.DIAL: (E.KEEP_TOKEN,),
     E.SEND_IDENTIFY: (E.KEEP_TOKEN,),
     E.SEND_TOKEN: (E.KEEP_TOKEN,),
