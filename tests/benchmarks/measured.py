@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         results[part.name] = measured(part, quick=asked.quick)
         if not quiet:
             write(FIGURES, {name: results[name] for name in names if name in results})
-            PAGE.write_text(page(PARTS, results), "utf-8")
+            PAGE.write_text(page(PARTS, read(FIGURES)), "utf-8")  # with the digits that are kept
     if quiet:
         print(page(PARTS, results))
     elif asked.render:

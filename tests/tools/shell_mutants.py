@@ -11,7 +11,7 @@ import importlib
 import inspect
 import textwrap
 from collections.abc import Generator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import attrs
 
@@ -46,7 +46,8 @@ class Mutant:
         mutated = f"from __future__ import annotations\n{code.replace(self.old, self.new)}"
         exec(mutated, module.__dict__, made)
         with contextlib.ExitStack() as undone:
-            for attribute, value in list(vars(owner).items()):
+            members: dict[str, Any] = dict(vars(owner))
+            for attribute, value in members.items():
                 mutant = _with(value, known, made[name])
                 if mutant is not value:
                     undone.callback(setattr, owner, attribute, value)
@@ -58,11 +59,12 @@ def _with(value: Any, known: Any, mutant: Any) -> Any:
     """The mutant in the place of the function that is known; in a table of functions, too."""
     if value is known:
         return mutant
-    if isinstance(value, Mapping):
-        table: dict[Any, Any] = dict(cast("Mapping[Any, Any]", value))
-        if any(each is known for each in table.values()):
-            return {key: mutant if each is known else each for key, each in table.items()}
-    return value
+    if not issubclass(type(value), Mapping):
+        return value
+    table: dict[Any, Any] = dict(value)
+    if all(each is not known for each in table.values()):
+        return value
+    return {key: mutant if each is known else each for key, each in table.items()}
 
 
 MUTANTS: Final = (
