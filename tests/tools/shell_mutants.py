@@ -35,7 +35,7 @@ class Mutant:
         place, _, path = self.function.partition(":")
         module: Any = importlib.import_module(f"support_chat.{place}")
         *owners, name = path.split(".")
-        owner = module
+        owner: Any = module
         for each in owners:
             owner = getattr(owner, each)
         known = owner.__dict__[name]
@@ -46,7 +46,7 @@ class Mutant:
         mutated = f"from __future__ import annotations\n{code.replace(self.old, self.new)}"
         exec(mutated, module.__dict__, made)
         with contextlib.ExitStack() as undone:
-            members: dict[str, Any] = dict(vars(owner))
+            members: dict[str, Any] = dict(owner.__dict__)
             for attribute, value in members.items():
                 mutant = _with(value, known, made[name])
                 if mutant is not value:
